@@ -1,0 +1,26 @@
+/*
+ * ikey.c
+ *	  Which type bytes exist.
+ */
+#include "engine/base/ikey.h"
+
+bool
+ikey_type_is_valid(unsigned type)
+{
+	switch (type)
+	{
+		case NVMKV_TYPE_DELETION:
+		case NVMKV_TYPE_VALUE:
+		case NVMKV_TYPE_RANGE_DELETION:
+		case NVMKV_TYPE_TAGGED_DELETION:
+		case NVMKV_TYPE_TAGGED_VALUE:
+		case NVMKV_TYPE_TAGGED_LOCK:
+		case NVMKV_TYPE_TAGGED_RANGE_DELETION:
+		case NVMKV_TYPE_COMMITTED_DELETION:
+		case NVMKV_TYPE_COMMITTED_VALUE:
+		case NVMKV_TYPE_COMMITTED_RANGE_DELETION:
+			return true;
+		default:
+			return false;
+	}
+}

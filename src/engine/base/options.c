@@ -1,0 +1,60 @@
+/*
+ * options.c
+ *	  Defaults and ranges of what a database is opened with.
+ */
+#include "engine/base/options.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+void
+nvmkv_options_default(NvmkvOptions *options)
+{
+	options->write_buffer_bytes = 64 * MIB;
+	options->max_write_buffers = 4;
+	options->nvm_bytes = 1 * GIB;
+	options->nvm_path = NULL;
+	options->target_file_bytes = 32 * MIB;
+	options->block_bytes = 8 * KIB;
+	options->restart_interval = 16;
+	options->bloom_bits_per_key = 10;
+	options->l0_write_amplification = 3.0;
+	options->version_slot_bytes = 4 * MIB;
+	options->process_slots = 256;
+	options->system_identifier = 0;
+	options->log_buffer_bytes = 4 * MIB;
+	options->standalone_log = true;
+}
+
+static NvmkvStatus
+check_range(const char *name, uint64_t value, uint64_t min, uint64_t max)
+{
+	if (value < min || value > max)
+		return NVMKV_FAIL(NVMKV_INVALID, "option %s is %" PRIu64 ", must be between %" PRIu64 " and %" PRIu64, name, value, min, max);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_options_check(const NvmkvOptions *options)
+{
+	NVMKV_RETURN_IF(check_range("write_buffer_bytes", options->write_buffer_bytes, 1 * MIB, 1 * GIB));
+	NVMKV_RETURN_IF(check_range("max_write_buffers", options->max_write_buffers, 2, NVMKV_MEMTABLES_MAX));
+	if (options->nvm_bytes != 0)
+		NVMKV_RETURN_IF(check_range("nvm_bytes", options->nvm_bytes, 16 * MIB, UINT64_C(1) << 46));
+	NVMKV_RETURN_IF(check_range("target_file_bytes", options->target_file_bytes, 1 * MIB, 1 * GIB));
+	NVMKV_RETURN_IF(check_range("block_bytes", options->block_bytes, 1 * KIB, 1 * MIB));
+	NVMKV_RETURN_IF(check_range("restart_interval", options->restart_interval, 1, 128));
+	NVMKV_RETURN_IF(check_range("bloom_bits_per_key", options->bloom_bits_per_key, 0, 32));
+	/* Written so that a NaN fails. */
+	if (!(options->l0_write_amplification >= 1.5 && options->l0_write_amplification <= 20.0))
+		return NVMKV_FAIL(NVMKV_INVALID, "option l0_write_amplification is %g, must be between 1.5 and 20", options->l0_write_amplification);
+	NVMKV_RETURN_IF(check_range("version_slot_bytes", options->version_slot_bytes, 64 * KIB, 1 * GIB));
+	NVMKV_RETURN_IF(check_range("process_slots", options->process_slots, 1, 65535));
+	if (options->standalone_log)
+		NVMKV_RETURN_IF(check_range("log_buffer_bytes", options->log_buffer_bytes, 64 * KIB, 1 * GIB));
+	return NVMKV_OK;
+}

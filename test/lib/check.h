@@ -1,0 +1,215 @@
+/*
+ * check.h
+ *	  The harness of the engine's tests: one executable a file.
+ *
+ *	  TEST(sorts_empty_input) { CHECK(cond); CHECK_OK(status); CHECK_STATUS(status, NVMKV_BUSY); }
+ *	  TEST_MAIN()
+ *
+ * A failed check prints where and goes on, so that clean-up runs; REQUIRE ends
+ * the test.  Arguments select tests by a part of their name.  The seed of
+ * check_random() is printed and can be given in NVMKV_SEED.
+ * The last line of output is "N passed, N failed".
+ */
+#ifndef NVMKV_TEST_CHECK_H
+#define NVMKV_TEST_CHECK_H
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/base/status.h"
+
+typedef struct CheckTest
+{
+	const char *name;
+	void (*run)(void);
+	struct CheckTest *next;
+} CheckTest;
+
+static CheckTest *check_tests;
+static CheckTest **check_tests_tail = &check_tests;
+static unsigned check_failures; /* of the running test */
+static uint64_t check_seed;
+static uint64_t check_random_state;
+
+#define TEST(name_) \
+	static void test_##name_(void); \
+	static CheckTest test_entry_##name_ = {#name_, test_##name_, NULL}; \
+	__attribute__((constructor)) static void test_register_##name_(void) \
+	{ \
+		*check_tests_tail = &test_entry_##name_; \
+		check_tests_tail = &test_entry_##name_.next; \
+	} \
+	static void test_##name_(void)
+
+#define CHECK(cond) \
+	do \
+	{ \
+		if (!(cond)) \
+			check_failed(__FILE__, __LINE__, #cond); \
+	} while (0)
+
+/* Ends the test (a void function) at failure. */
+#define REQUIRE(cond) \
+	do \
+	{ \
+		if (!(cond)) \
+		{ \
+			check_failed(__FILE__, __LINE__, #cond); \
+			return; \
+		} \
+	} while (0)
+
+#define CHECK_OK(expr) CHECK_STATUS(expr, NVMKV_OK)
+
+#define CHECK_STATUS(expr, expected) check_status(__FILE__, __LINE__, #expr, (expr), (expected))
+
+#define REQUIRE_OK(expr) \
+	do \
+	{ \
+		if (!check_status(__FILE__, __LINE__, #expr, (expr), NVMKV_OK)) \
+			return; \
+	} while (0)
+
+/* Both sides as uint64_t, printed at failure. */
+#define CHECK_EQ(a, b) \
+	do \
+	{ \
+		uint64_t check_a_ = (uint64_t) (a); \
+		uint64_t check_b_ = (uint64_t) (b); \
+		if (check_a_ != check_b_) \
+		{ \
+			check_failed(__FILE__, __LINE__, #a " == " #b); \
+			fprintf(stderr, "    %" PRIu64 " and %" PRIu64 "\n", check_a_, check_b_); \
+		} \
+	} while (0)
+
+static inline void
+check_failed(const char *file, int line, const char *what)
+{
+	check_failures++;
+	fprintf(stderr, "%s:%d: failed: %s\n", file, line, what);
+}
+
+static inline bool
+check_status(const char *file, int line, const char *what, NvmkvStatus got, NvmkvStatus expected)
+{
+	if (got == expected)
+		return true;
+	check_failed(file, line, what);
+	fprintf(stderr, "    got \"%s\", expected \"%s\"", nvmkv_status_name(got), nvmkv_status_name(expected));
+	if (got != NVMKV_OK)
+		fprintf(stderr, ": %s (%s:%d, errno %d)", nvmkv_error()->text, nvmkv_error()->file, nvmkv_error()->line, nvmkv_error()->sys_errno);
+	fputc('\n', stderr);
+	return false;
+}
+
+/* splitmix64: one word of state, any seed is good. */
+static inline uint64_t
+check_random(void)
+{
+	uint64_t z = (check_random_state += UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return z ^ (z >> 31);
+}
+
+/* 0 .. bound - 1 */
+static inline uint64_t
+check_random_below(uint64_t bound)
+{
+	return check_random() % bound;
+}
+
+static inline void
+check_random_bytes(void *data, size_t size)
+{
+	uint8_t *p = data;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		p[i] = (uint8_t) check_random();
+}
+
+/* A new empty directory below $TMPDIR or /tmp; the caller removes it with check_remove_dir. */
+static inline void
+check_make_dir(char *path_out, size_t size)
+{
+	const char *base = getenv("TMPDIR");
+
+	snprintf(path_out, size, "%s/nvmkv-test-XXXXXX", base != NULL ? base : "/tmp");
+	if (mkdtemp(path_out) == NULL)
+	{
+		perror(path_out);
+		exit(2);
+	}
+}
+
+static inline void
+check_remove_dir(const char *path)
+{
+	char command[4200];
+
+	if (path[0] != '/' || strchr(path, '\'') != NULL)
+		return;
+	snprintf(command, sizeof(command), "rm -rf '%s'", path);
+	if (system(command) != 0)
+		fprintf(stderr, "cannot remove %s\n", path);
+}
+
+static inline bool
+check_selected(const char *name, int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+	{
+		if (strstr(name, argv[i]) != NULL)
+			return true;
+	}
+	return argc <= 1;
+}
+
+static inline int
+check_main(int argc, char **argv)
+{
+	const char *seed = getenv("NVMKV_SEED");
+	unsigned passed = 0;
+	unsigned failed = 0;
+	CheckTest *test;
+
+	check_seed = seed != NULL ? strtoull(seed, NULL, 0) : (uint64_t) time(NULL) << 16 ^ (uint64_t) getpid();
+	printf("NVMKV_SEED=%" PRIu64 "\n", check_seed);
+	for (test = check_tests; test != NULL; test = test->next)
+	{
+		if (!check_selected(test->name, argc, argv))
+			continue;
+		/* Each test starts from the seed, so that one alone repeats what it did among all. */
+		check_random_state = check_seed;
+		check_failures = 0;
+		fflush(stdout);
+		test->run();
+		printf("%s %s\n", check_failures == 0 ? "ok    " : "FAILED", test->name);
+		if (check_failures == 0)
+			passed++;
+		else
+			failed++;
+	}
+	printf("%u passed, %u failed\n", passed, failed);
+	return failed == 0 ? 0 : 1;
+}
+
+#define TEST_MAIN() \
+	int main(int argc, char **argv) \
+	{ \
+		return check_main(argc, argv); \
+	}
+
+#endif
