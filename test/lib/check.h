@@ -185,7 +185,7 @@ check_main(int argc, char **argv)
 	unsigned failed = 0;
 	CheckTest *test;
 
-	check_seed = seed != NULL ? strtoull(seed, NULL, 0) : (uint64_t) time(NULL) << 16 ^ (uint64_t) getpid();
+	check_seed = seed != NULL ? (uint64_t) strtoull(seed, NULL, 0) : (uint64_t) time(NULL) << 16 ^ (uint64_t) getpid();
 	printf("NVMKV_SEED=%" PRIu64 "\n", check_seed);
 	for (test = check_tests; test != NULL; test = test->next)
 	{
