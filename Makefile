@@ -1,0 +1,86 @@
+# nvmkv_fdw
+#
+#   make                     the extension, for the PostgreSQL of pg_config
+#   make install             into that server (DESTDIR= for elsewhere)
+#   make installcheck        SQL, isolation and TAP tests against that server
+#   make engine-test         the engine and its own tests, without PostgreSQL
+#   scripts/check.sh         everything, with a private server
+#
+# Switches: WERROR=1 warnings are errors, ASSERT=1 assertions on,
+#           SANITIZE=address|thread for engine-test.
+# Building elsewhere: mkdir b && cd b && make -f /path/to/Makefile
+
+topdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+
+ifneq ($(filter engine%,$(MAKECMDGOALS)),)
+
+# The engine stands alone: no pg_config is asked for.
+engine engine-test engine-clean:
+	@$(MAKE) --no-print-directory -f $(topdir)/test/engine.mk SRCDIR=$(topdir) $@
+.PHONY: engine engine-test engine-clean
+
+else
+
+EXTENSION = nvmkv_fdw
+MODULE_big = nvmkv_fdw
+DATA = sql/nvmkv_fdw--1.0.sql
+PGFILEDESC = "nvmkv_fdw - foreign tables in an LSM tree with level 0 in persistent memory"
+
+# Object lists.  The server's port replaces the library's.
+sources = $(sort $(patsubst $(topdir)/%,%,$(foreach dir,$(1),$(wildcard $(topdir)/$(dir)/*.c))))
+PORT_OBJS = src/engine/port/port_pg.o
+ENGINE_OBJS = $(filter-out $(PORT_OBJS) src/engine/port/port_posix.o, \
+	$(patsubst %.c,%.o,$(call sources,src/engine src/engine/*)))
+HOST_OBJS = $(patsubst %.c,%.o,$(call sources,src/fdw bgworker))
+OBJS = $(HOST_OBJS) $(PORT_OBJS) $(ENGINE_OBJS)
+
+# Tests for a server that preloads the library.
+REGRESS = $(filter-out nvmkv_fdw--%,$(sort $(basename $(notdir $(wildcard $(topdir)/sql/*.sql)))))
+ISOLATION = $(sort $(basename $(notdir $(wildcard $(topdir)/specs/*.spec))))
+ISOLATION_OPTS = --load-extension=nvmkv_fdw
+TAP_TESTS = 1
+
+PG_CPPFLAGS = -I$(srcdir)/src -D_GNU_SOURCE
+PG_CFLAGS = -MMD -MP
+SHLIB_LINK = -lpmem -Wl,--version-script=$(topdir)/src/nvmkv_fdw.map
+EXTRA_CLEAN = $(OBJS:.o=.d)
+
+ifdef ASSERT
+PG_CPPFLAGS += -DUSE_ASSERT_CHECKING=1
+endif
+ifdef WERROR
+PG_CFLAGS += -Werror
+endif
+
+# Bitcode would go stale and serves nothing here.
+override with_llvm = no
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error $(PG_CONFIG) not found: install postgresql-server-dev-15, or run scripts/setup.sh)
+endif
+include $(PGXS)
+
+include $(topdir)/test/warnings.mk
+
+# Hidden, so that no engine function can be taken for one of the server's; the
+# server's own warning choices do not apply to it.
+$(ENGINE_OBJS): override CFLAGS := $(filter-out -Wdeclaration-after-statement,$(CFLAGS)) \
+	-std=gnu11 -fvisibility=hidden $(ENGINE_WARNINGS)
+$(HOST_OBJS) $(PORT_OBJS): override CFLAGS := $(CFLAGS) $(HOST_WARNINGS)
+
+# Built elsewhere: folders for the objects; and only sources are looked for in
+# the source tree, never objects that were built in it.
+ifneq ($(srcdir),.)
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+override VPATH :=
+vpath %.c $(srcdir)
+vpath %.control $(srcdir)
+endif
+
+# What a change of switches must rebuild.
+$(OBJS): $(topdir)/Makefile $(topdir)/test/warnings.mk
+-include $(OBJS:.o=.d)
+
+endif
