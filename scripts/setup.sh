@@ -1,0 +1,59 @@
+#!/bin/bash
+# Prepares a Debian 12 machine and builds: installs the packages that are missing (as root or through sudo),
+# copies PostgreSQL 15 to a private place below build/, builds the extension and installs it there.  The
+# system's own PostgreSQL, its clusters and its settings stay as they are.
+#
+#   scripts/setup.sh            what is needed to build and to run
+#   scripts/setup.sh --check    and what scripts/check.sh needs
+#
+# Prints the directory of the private server's programs; everything else goes to stderr.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev)
+case ${1:-} in
+--check) packages+=(clang libipc-run-perl) ;;
+'') ;;
+*) die "usage: setup.sh [--check]" ;;
+esac
+
+# Installs packages.  A new postgresql package would create and start a cluster "main": a setting that
+# exists only while apt works prevents it.
+install_packages() {
+	local as_root=() drop_in=/etc/postgresql-common/createcluster.d made_dir="" rc
+	if [ "$(id -u)" -ne 0 ]; then
+		command -v sudo >/dev/null || die "packages are missing; run as root: apt-get install $*"
+		as_root=(sudo)
+	fi
+	say "installing packages: $*"
+	if ! apt-cache policy "$@" 2>/dev/null | grep -q 'Candidate: [0-9]' ||
+		apt-cache policy "$@" | grep -q 'Candidate: (none)'; then
+		"${as_root[@]}" apt-get -q update >&2 || die "apt-get update failed"
+	fi
+	if ! is_installed "postgresql-$pg_version"; then
+		[ -d "$drop_in" ] || made_dir=1
+		"${as_root[@]}" mkdir -p "$drop_in" &&
+			echo 'create_main_cluster = false' | "${as_root[@]}" tee "$drop_in/nvmkv_setup.conf" >/dev/null ||
+			die "cannot keep the package from creating a cluster"
+	fi
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@" >&2
+	rc=$?
+	"${as_root[@]}" rm -f "$drop_in/nvmkv_setup.conf"
+	[ -z "$made_dir" ] || "${as_root[@]}" rmdir "$drop_in" 2>/dev/null
+	[ "$rc" -eq 0 ] || die "apt-get install failed"
+}
+
+[ -r /etc/debian_version ] || die "this script knows Debian only; see README.md, \"Building\""
+
+# One at a time: two builds in one directory would trip over each other.
+exec 9>"$build/.lock" || die "cannot write to $build"
+flock 9
+
+missing=()
+for package in "${packages[@]}"; do
+	is_installed "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+
+copy_server "$prefix"
+build_extension "$build/server" "$prefix" >&2 || die "the extension does not build"
+printf '%s\n' "$bin"
