@@ -3,17 +3,17 @@
 # copies PostgreSQL 15 to a private place below build/, builds the extension and installs it there.  The
 # system's own PostgreSQL, its clusters and its settings stay as they are.
 #
-#   scripts/setup.sh            what is needed to build and to run
-#   scripts/setup.sh --check    and what scripts/check.sh needs
+#   scripts/setup.sh               all of that
+#   scripts/setup.sh --packages    only the packages, and those that scripts/check.sh needs besides
 #
 # Prints the directory of the private server's programs; everything else goes to stderr.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev)
 case ${1:-} in
---check) packages+=(clang libipc-run-perl) ;;
+--packages) packages+=(clang libipc-run-perl) ;;
 '') ;;
-*) die "usage: setup.sh [--check]" ;;
+*) die "usage: setup.sh [--packages]" ;;
 esac
 
 # Installs packages.  A new postgresql package would create and start a cluster "main": a setting that
@@ -53,6 +53,7 @@ for package in "${packages[@]}"; do
 	is_installed "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+[ "${1:-}" != --packages ] || exit 0
 
 copy_server "$prefix"
 build_extension "$build/server" "$prefix" >&2 || die "the extension does not build"

@@ -1,0 +1,207 @@
+#!/bin/bash
+# Everything that can be checked on this machine: text and layers, builds by two compilers with warnings as
+# errors, the engine's tests (plain and under sanitizers), SQL, isolation and TAP tests on private servers.
+#
+#   scripts/check.sh            all
+#   scripts/check.sh STEP...    some of: style build engine sanitize regress isolation tap
+#
+# All of it runs even if something fails.  Logs are in build/check/log.  The last line is "N passed, N failed";
+# the exit code is 0 only if something passed and nothing failed.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+work=$build/check         # builds and logs
+server_work=$state/check  # what servers and their tests write
+log=$work/log
+check_prefix=$server_work/pg
+check_bin=$check_prefix$system_bin
+pgxs=$check_prefix/usr/lib/postgresql/$pg_version/lib/pgxs
+steps=" ${*:-style build engine sanitize regress isolation tap} "
+total_passed=0
+total_failed=0
+failures=()
+
+for step in $steps; do
+	[[ " style build engine sanitize regress isolation tap " == *" $step "* ]] || die "unknown step: $step"
+done
+cd "$root" || exit 1
+rm -rf "$log"
+mkdir -p "$log"
+
+wanted() { [[ $steps == *" $1 "* ]]; }
+
+# Takes a result into account: count name passed failed [seconds]
+count() {
+	printf '%-28s %6d passed %4d failed %6d s\n' "$1" "$2" "$3" "${4:-0}"
+	total_passed=$((total_passed + $2))
+	total_failed=$((total_failed + $3))
+	[ "$3" -eq 0 ] || failures+=("$1")
+}
+
+# The end of a log, indented.
+show() { [ ! -s "$1" ] || tail -n "${2:-40}" "$1" | cut -c 1-300 | sed 's/^/    | /'; }
+
+# A command that passes or fails as one: simple name command...
+simple() {
+	local name=$1 started=$SECONDS out=$log/${1// /_}.log
+	shift
+	if "$@" >"$out" 2>&1 </dev/null; then
+		count "$name" 1 0 $((SECONDS - started))
+	else
+		count "$name" 0 1 $((SECONDS - started))
+		show "$out"
+		return 1
+	fi
+}
+
+# Engine tests: engine_tests name argument of make...
+engine_tests() {
+	local name=$1 started=$SECONDS out=$log/${1// /_}.log summary
+	shift
+	make --no-print-directory -f test/engine.mk engine-test "$@" >"$out" 2>&1 </dev/null
+	summary=$(tail -n 20 "$out" | grep -E '^[0-9]+ passed, [0-9]+ failed$' | tail -n 1)
+	[ -n "$summary" ] || summary="0 passed, 1 failed"
+	set -- $summary
+	if grep -q '^some engine tests do not build' "$out"; then
+		grep -E 'error|Error' "$out" | head -n 20 | sed 's/^/    | /'
+	fi
+	count "$name" "$1" "$3" $((SECONDS - started))
+	[ "$3" -eq 0 ] || sed -n '/ passed *[1-9][0-9]* failed/,/ passed *0 failed/p' "$out" | head -n 200 | sed 's/^/    | /'
+}
+
+# A new directory that the servers' user owns, with copies of test files: it may not be able to read ours.
+# fresh_dir name file...
+fresh_dir() {
+	local dir=$server_work/$1
+	shift
+	rm -rf "$dir"
+	make_server_dir "$dir" || return
+	[ $# -eq 0 ] || cp -r "$@" "$dir/" || return
+	[ "$(id -u)" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
+	printf '%s\n' "$dir"
+}
+
+# pg_regress and pg_isolation_regress on an instance of their own: regress name program inputs test...
+regress() {
+	local name=$1 program=$2 inputs=$3 started=$SECONDS out=$log/$1.log dir passed failed
+	shift 3
+	if [ $# -eq 0 ]; then
+		echo "$name: there are no tests"
+		return
+	fi
+	dir=$(fresh_dir "$name" "$inputs" expected test/server.conf) || {
+		count "$name" 0 1
+		return
+	}
+	as_server timeout -k 30 1200 "$program" --bindir="$check_bin" --inputdir="$dir" --outputdir="$dir" \
+		--temp-instance="$dir/instance" --temp-config="$dir/server.conf" --load-extension=nvmkv_fdw \
+		--dbname="nvmkv_$name" --encoding=UTF8 --no-locale "$@" >"$out" 2>&1 </dev/null
+	passed=$(grep -cE '^(test |     ).* \.\.\. +ok( |$)' "$out")
+	failed=$(($# - passed))
+	count "$name" "$passed" "$failed" $((SECONDS - started))
+	if [ "$failed" -gt 0 ]; then
+		grep -E 'FAILED|failed' "$out" | sed 's/^/    | /'
+		cp "$dir/regression.diffs" "$log/$name.diffs" 2>/dev/null
+		cp "$dir/log/postmaster.log" "$log/$name.server.log" 2>/dev/null
+		if [ -s "$log/$name.diffs" ]; then
+			show "$log/$name.diffs" 150
+		else
+			show "$out"
+		fi
+		grep -E 'PANIC|FATAL|TRAP|terminated by signal' "$log/$name.server.log" 2>/dev/null | tail -n 10 | sed 's/^/    | /'
+	else
+		rm -rf "$dir"
+	fi
+}
+
+# One TAP test file: its points are counted; a file that dies, or stops short of its plan, is a failure more.
+tap() {
+	local file=$1 name started=$SECONDS out dir passed failed rc
+	name=$(basename "$file" .pl)
+	out=$log/tap_$name.log
+	dir=$(fresh_dir "tap_$name" t test/server.conf) || {
+		count "tap $name" 0 1
+		return
+	}
+	(
+		export PATH=$check_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir PGPORT=65432 \
+			PG_REGRESS=$pgxs/src/test/regress/pg_regress PG_TEST_TIMEOUT_DEFAULT=120
+		cd "$dir" && as_server timeout -k 30 600 perl -I "$pgxs/src/test/perl" -I "$dir/t" \
+			"$dir/t/$name.pl"
+	) >"$out" 2>&1 </dev/null
+	rc=$?
+	passed=$(grep -cE '^ok ' "$out")
+	failed=$(grep -cE '^not ok ' "$out")
+	if grep -qE '^1\.\.0' "$out"; then
+		echo "tap $name: skipped: $(grep -oE '^1\.\.0.*' "$out")"
+		return
+	fi
+	if [ "$failed" -eq 0 ] && { [ "$rc" -ne 0 ] || ! grep -qE '^1\.\.[0-9]+' "$out"; }; then
+		failed=1
+	fi
+	count "tap $name" "$passed" "$failed" $((SECONDS - started))
+	if [ "$failed" -gt 0 ]; then
+		grep -E -A 8 '^not ok ' "$out" | head -n 60 | sed 's/^/    | /'
+		show "$out" 20
+		for file in "$dir"/tmp_check/log/*.log; do
+			[ -e "$file" ] || continue
+			cp "$file" "$log/tap_${name}_$(basename "$file")"
+			echo "    | ---- $(basename "$file")"
+			show "$file" 15
+		done
+	else
+		rm -rf "$dir"
+	fi
+}
+
+if wanted style; then
+	simple "layers" scripts/check_layers.sh
+	simple "style" scripts/check_style.sh
+fi
+
+if wanted build || wanted regress || wanted isolation || wanted tap; then
+	prepared=
+	if simple "packages" scripts/setup.sh --packages && copy_server "$check_prefix" &&
+		simple "build gcc" build_extension "$work/gcc" "$check_prefix" CC=gcc WERROR=1 ASSERT=1; then
+		prepared=1
+	fi
+	if wanted build; then
+		[ -z "$prepared" ] || simple "exports" scripts/check_exports.sh "$work/gcc"
+		simple "build clang" build_extension "$work/clang" "" CC=clang WERROR=1
+	fi
+fi
+
+if wanted engine; then
+	engine_tests "engine" CC=gcc WERROR=1 BUILD="$work/engine"
+fi
+if wanted sanitize; then
+	engine_tests "engine address+undefined" CC=gcc OPT="-O1 -g" SANITIZE=address BUILD="$work/engine-address"
+fi
+
+for step in regress isolation tap; do
+	wanted $step || continue
+	if [ -z "$prepared" ]; then
+		count "$step" 0 1
+		echo "    | not run: the extension was not built"
+		continue
+	fi
+	case $step in
+	regress)
+		regress regress "$pgxs/src/test/regress/pg_regress" sql \
+			$(find sql -name '*.sql' ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
+		;;
+	isolation)
+		regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" specs \
+			$(find specs -name '*.spec' -printf '%f\n' 2>/dev/null | sed 's/\.spec$//' | sort)
+		;;
+	tap)
+		for file in t/*.pl; do
+			[ ! -e "$file" ] || tap "$file"
+		done
+		;;
+	esac
+done
+
+[ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+printf 'took %d min %d s; logs in %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "${log#"$root"/}"
+printf '%d passed, %d failed\n' "$total_passed" "$total_failed"
+[ "$total_failed" -eq 0 ] && [ "$total_passed" -gt 0 ]
