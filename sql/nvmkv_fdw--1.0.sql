@@ -1,0 +1,250 @@
+/*
+ * nvmkv_fdw--1.0.sql
+ *	  What CREATE EXTENSION makes: the wrapper, a ready server, the catalogue of
+ *	  storages, the views and the functions.
+ */
+\echo Use "CREATE EXTENSION nvmkv_fdw" to load this file. \quit
+
+-- A member of the extension: it cannot exist before, and goes with it.
+CREATE SCHEMA nvmkv;
+GRANT USAGE ON SCHEMA nvmkv TO PUBLIC;
+
+-- ---------------------------------------------------------------- wrapper
+
+CREATE FUNCTION nvmkv.nvmkv_fdw_handler()
+RETURNS fdw_handler
+AS 'MODULE_PATHNAME', 'nvmkv_fdw_handler'
+LANGUAGE C STRICT;
+
+CREATE FUNCTION nvmkv.nvmkv_fdw_validator(text[], oid)
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_fdw_validator'
+LANGUAGE C STRICT;
+
+CREATE FOREIGN DATA WRAPPER nvmkv_fdw
+	HANDLER nvmkv.nvmkv_fdw_handler
+	VALIDATOR nvmkv.nvmkv_fdw_validator;
+
+-- Whoever may create tables may create them here, too.
+CREATE SERVER nvmkv FOREIGN DATA WRAPPER nvmkv_fdw;
+GRANT USAGE ON FOREIGN SERVER nvmkv TO PUBLIC;
+
+-- ---------------------------------------------------------------- catalogue
+
+/*
+ * Where the rows of a foreign table are, and the key they were written with.
+ * The library reads and writes it by itself, whoever runs; it is
+ * transactional, so that CREATE, TRUNCATE and DROP are.
+ *
+ * Not marked for pg_dump (pg_extension_config_dump): a storage id means
+ * something in this cluster only, and a restored table gets a new one.  A row
+ * whose dboid is not this database's came with a copy of the database by
+ * CREATE DATABASE ... TEMPLATE; the rows it names are not the copy's.
+ */
+CREATE TABLE nvmkv.storage (
+	relid          oid      NOT NULL,
+	dboid          oid      NOT NULL,
+	storage_id     int8     NOT NULL,
+	key_columns    int2[]   NOT NULL,	-- attribute numbers; empty: hidden row id
+	key_types      oid[]    NOT NULL,	-- of domains: the type below
+	key_collations oid[]    NOT NULL,
+	key_descending bool[]   NOT NULL,
+	CONSTRAINT storage_pkey PRIMARY KEY (relid)
+);
+GRANT SELECT ON nvmkv.storage TO pg_monitor;
+
+-- ---------------------------------------------------------------- views
+
+CREATE FUNCTION nvmkv.progress(
+	OUT job_id int8,
+	OUT job text,
+	OUT pid int4,
+	OUT phase text,
+	OUT started timestamptz,
+	OUT finished timestamptz,
+	OUT keys_done int8,
+	OUT keys_total int8,
+	OUT bytes_done int8,
+	OUT bytes_total int8,
+	OUT first_key bytea,
+	OUT last_key bytea,
+	OUT rows_in int4,
+	OUT files_in int4,
+	OUT files_out int4)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_progress'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.progress AS
+	SELECT job_id, job, pid, 'default'::text AS column_family, phase, started, finished,
+		   keys_done, keys_total, bytes_done, bytes_total, first_key, last_key,
+		   rows_in, files_in, files_out
+	FROM nvmkv.progress();
+
+-- Times in milliseconds, sequences as positions in the write-ahead log.
+CREATE FUNCTION nvmkv.stat_engine(
+	OUT state text,						-- 'open', 'read only', 'failed'
+	OUT nvm_is_pmem bool,
+	OUT last_sequence pg_lsn,
+	OUT durable_lsn pg_lsn,
+	OUT version_number int8,
+	OUT extents_total int4,
+	OUT extents_free int4,
+	OUT user_bytes int8,
+	OUT log_bytes int8,
+	OUT nvm_bytes int8,
+	OUT file_bytes int8,
+	OUT file_read_bytes int8,
+	OUT manifest_bytes int8,
+	OUT writes int8,
+	OUT entries_written int8,
+	OUT gets int8,
+	OUT get_hits int8,
+	OUT scans int8,
+	OUT filter_useful int8,
+	OUT filter_passed int8,
+	OUT switches int8,
+	OUT flushes int8,
+	OUT columns_compacted int8,
+	OUT batches int8,
+	OUT files_written int8,
+	OUT files_deleted int8,
+	OUT entries_frozen int8,
+	OUT entries_dropped_aborted int8,
+	OUT entries_dropped_obsolete int8,
+	OUT stalls_memtables int8,
+	OUT stall_time_memtables float8,
+	OUT stalls_extents int8,
+	OUT stall_time_extents float8,
+	OUT errors int8,
+	OUT last_error text,
+	OUT last_error_time timestamptz)
+RETURNS record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_engine'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.stat_engine AS
+	SELECT s.*,
+		   (s.nvm_bytes + s.file_bytes)::float8 / nullif(s.user_bytes, 0) AS write_amplification
+	FROM nvmkv.stat_engine() AS s;
+
+CREATE FUNCTION nvmkv.stat_memtables(
+	OUT buffer int4,
+	OUT state text,
+	OUT bytes int8,
+	OUT capacity int8,
+	OUT entries int8,
+	OUT first_sequence pg_lsn,
+	OUT last_sequence pg_lsn)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_memtables'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.stat_memtables AS
+	SELECT * FROM nvmkv.stat_memtables();
+
+CREATE FUNCTION nvmkv.stat_matrix(
+	OUT row_id int8,
+	OUT role text,
+	OUT keys int8,
+	OUT live_keys int8,
+	OUT bytes int8,
+	OUT live_bytes int8,
+	OUT extents int4,
+	OUT hints_used bool)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_matrix'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.stat_matrix AS
+	SELECT * FROM nvmkv.stat_matrix();
+
+CREATE FUNCTION nvmkv.stat_levels(
+	OUT level int4,
+	OUT files int8,
+	OUT bytes int8,
+	OUT target_bytes int8,
+	OUT score float8,
+	OUT bytes_read int8,
+	OUT bytes_written int8,
+	OUT write_amplification float8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_levels'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.stat_levels AS
+	SELECT * FROM nvmkv.stat_levels();
+
+CREATE FUNCTION nvmkv.stat_workers(
+	OUT role text,
+	OUT pid int4,
+	OUT state text,
+	OUT steps int8,
+	OUT last_error text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_workers'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.stat_workers AS
+	SELECT * FROM nvmkv.stat_workers();
+
+-- Entries are versions and row locks too, so they are more than rows.
+CREATE FUNCTION nvmkv.storage_estimate(
+	storage_id int8,
+	OUT entries float8,
+	OUT bytes float8,
+	OUT sources float8)
+RETURNS record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_storage_estimate'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.stat_tables AS
+	SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.storage_id,
+		   e.entries AS estimated_entries, e.bytes AS estimated_bytes, e.sources
+	FROM nvmkv.storage AS s
+		JOIN pg_catalog.pg_database AS d ON d.oid = s.dboid AND d.datname = pg_catalog.current_database()
+		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid
+		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+		CROSS JOIN LATERAL nvmkv.storage_estimate(s.storage_id) AS e;
+
+-- ---------------------------------------------------------------- work
+
+-- Everything written so far into rows of the container or files.
+CREATE FUNCTION nvmkv.flush()
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_flush'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+-- Drains the container into level 1.  The table is what the caller cares for; more may be done.
+CREATE FUNCTION nvmkv.compact(relation regclass DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_compact'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+-- A row for each problem; none when all is sound.  With a table: its rows are decoded, too.
+CREATE FUNCTION nvmkv."check"(relation regclass DEFAULT NULL)
+RETURNS TABLE (object text, problem text)
+AS 'MODULE_PATHNAME', 'nvmkv_sql_check'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION nvmkv.reset_stats()
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_reset_stats'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+REVOKE ALL ON FUNCTION
+	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
+	nvmkv.stat_levels(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8),
+	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass), nvmkv.reset_stats()
+FROM PUBLIC;
+
+-- A view's functions are called with the rights of whoever reads it.
+GRANT EXECUTE ON FUNCTION
+	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
+	nvmkv.stat_levels(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8)
+TO pg_monitor;
+
+GRANT SELECT ON
+	nvmkv.progress, nvmkv.stat_engine, nvmkv.stat_memtables, nvmkv.stat_matrix,
+	nvmkv.stat_levels, nvmkv.stat_workers, nvmkv.stat_tables
+TO pg_monitor;
