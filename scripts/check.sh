@@ -9,12 +9,8 @@
 # the exit code is 0 only if something passed and nothing failed.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-work=$build/check         # builds and logs
-server_work=$state/check  # what servers and their tests write
+work=$build/check # builds and logs
 log=$work/log
-check_prefix=$server_work/pg
-check_bin=$check_prefix$system_bin
-pgxs=$check_prefix/usr/lib/postgresql/$pg_version/lib/pgxs
 steps=" ${*:-style build engine sanitize regress isolation tap} "
 total_passed=0
 total_failed=0
@@ -160,7 +156,13 @@ fi
 
 if wanted build || wanted regress || wanted isolation || wanted tap; then
 	prepared=
-	if simple "packages" scripts/setup.sh --packages && copy_server "$check_prefix" &&
+	simple "packages" scripts/setup.sh --packages
+	choose_places
+	server_work=$state/check # what servers and their tests write
+	check_prefix=$server_work/pg
+	check_bin=$check_prefix$system_bin
+	pgxs=$check_prefix/usr/lib/postgresql/$pg_version/lib/pgxs
+	if copy_server "$check_prefix" &&
 		simple "build gcc" build_extension "$work/gcc" "$check_prefix" CC=gcc WERROR=1 ASSERT=1; then
 		prepared=1
 	fi

@@ -116,6 +116,7 @@ start() {
 		esac
 	done
 	"$root/scripts/setup.sh" >/dev/null || exit 1
+	choose_places
 	make_dir
 	dir=$(cd "$dir" && pwd -P)
 	if is_running; then

@@ -49,6 +49,7 @@ start_server() {
 		die "the server does not start"
 	}
 	eval "$connection"
+	choose_places
 }
 
 heading "A private server"

@@ -30,13 +30,6 @@ is_installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-run_user=$(id -un)
-if [ "$(id -u)" -eq 0 ]; then
-	run_user=${NVMKV_RUN_AS:-postgres}
-	id "$run_user" >/dev/null 2>&1 || run_user=nobody
-	[ "$(id -u "$run_user")" -ne 0 ] || die "NVMKV_RUN_AS must not be root"
-fi
-
 # Runs a command as the user of servers, in a directory that user can be in.
 as_server() {
 	if [ "$(id -u)" -eq 0 ]; then
@@ -74,11 +67,22 @@ private_var_tmp() {
 	printf '%s\n' "$dir"
 }
 
-mkdir -p "$build" || die "cannot write to $build"
-state=$build
-server_can_reach "$build" || state=$(private_var_tmp "$root") || exit 1
-prefix=$state/pg
-bin=$prefix$system_bin
+# Decides who runs servers and where they live.  Installing packages may create the user "postgres": to be
+# called again after that.
+choose_places() {
+	run_user=$(id -un)
+	if [ "$(id -u)" -eq 0 ]; then
+		run_user=${NVMKV_RUN_AS:-postgres}
+		id "$run_user" >/dev/null 2>&1 || run_user=nobody
+		[ "$(id -u "$run_user")" -ne 0 ] || die "NVMKV_RUN_AS must not be root"
+	fi
+	mkdir -p "$build" || die "cannot write to $build"
+	state=$build
+	server_can_reach "$build" || state=$(private_var_tmp "$root") || exit 1
+	prefix=$state/pg
+	bin=$prefix$system_bin
+}
+choose_places
 
 # The private copy of the server below "$1"; made again when Debian's package changes.
 copy_server() {

@@ -54,6 +54,7 @@ for package in "${packages[@]}"; do
 done
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 [ "${1:-}" != --packages ] || exit 0
+choose_places
 
 copy_server "$prefix"
 build_extension "$build/server" "$prefix" >&2 || die "the extension does not build"
