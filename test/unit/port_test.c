@@ -1,0 +1,390 @@
+/*
+ * port_test.c
+ *	  Files, locks and waits of the POSIX port, across processes.
+ */
+#include "lib/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "engine/port/port_posix.h"
+
+/* Exit code of a child, or -signal. */
+static int
+wait_child(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void
+join_path(char *out, size_t size, const char *dir, const char *name)
+{
+	snprintf(out, size, "%s/%s", dir, name);
+}
+
+TEST(files_read_what_was_written)
+{
+	char dir[256];
+	char path[300];
+	PortFile *file;
+	uint8_t data[1000];
+	uint8_t got[1000];
+	size_t n;
+	uint64_t size;
+
+	check_make_dir(dir, sizeof(dir));
+	join_path(path, sizeof(path), dir, "f");
+	CHECK_STATUS(port_files->open(path, PORT_FILE_READ, &file), NVMKV_NOT_FOUND);
+	CHECK(file == NULL && nvmkv_error()->sys_errno == ENOENT && strstr(nvmkv_error()->text, path) != NULL);
+	REQUIRE_OK(port_files->open(path, PORT_FILE_READ | PORT_FILE_WRITE | PORT_FILE_CREATE, &file));
+	CHECK((fcntl(port_file_fd(file), F_GETFD) & FD_CLOEXEC) != 0);
+	CHECK(strcmp(port_file_path(file), path) == 0);
+	check_random_bytes(data, sizeof(data));
+	CHECK_OK(port_files->write(file, 500, data, sizeof(data)));
+	CHECK_OK(port_files->sync(file));
+	CHECK_OK(port_files->size(file, &size));
+	CHECK_EQ(size, 1500);
+	CHECK_OK(port_files->read(file, 500, got, sizeof(got)));
+	CHECK(memcmp(data, got, sizeof(data)) == 0);
+	CHECK_STATUS(port_files->read(file, 501, got, sizeof(got)), NVMKV_CORRUPTION);
+	CHECK_OK(port_files->read_some(file, 1400, got, sizeof(got), &n));
+	CHECK_EQ(n, 100);
+	CHECK_OK(port_files->read_some(file, 5000, got, sizeof(got), &n));
+	CHECK_EQ(n, 0);
+	CHECK_OK(port_files->preallocate(file, 100000));
+	CHECK_OK(port_files->size(file, &size));
+	CHECK_EQ(size, 100000);
+	CHECK_OK(port_files->preallocate(file, 10));
+	CHECK_OK(port_files->size(file, &size));
+	CHECK_EQ(size, 100000);
+	CHECK_OK(port_files->truncate(file, 600));
+	CHECK_STATUS(port_files->read(file, 500, got, 200), NVMKV_CORRUPTION);
+	port_files->close(file);
+
+	CHECK_STATUS(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_EXCLUSIVE, &file), NVMKV_IO);
+	CHECK_EQ(nvmkv_error()->sys_errno, EEXIST);
+	REQUIRE_OK(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_TRUNCATE, &file));
+	CHECK_OK(port_files->size(file, &size));
+	CHECK_EQ(size, 0);
+	port_files->close(file);
+	port_files->close(NULL);
+	REQUIRE_OK(port_files->open(path, PORT_FILE_READ, &file));
+	CHECK_STATUS(port_files->write(file, 0, "x", 1), NVMKV_IO);
+	port_files->close(file);
+	check_remove_dir(dir);
+}
+
+static bool
+count_name(void *ctx, const char *name)
+{
+	unsigned *count = ctx;
+
+	CHECK(name[0] != '.');
+	return ++*count < 2;
+}
+
+TEST(directories)
+{
+	char dir[256];
+	char sub[300];
+	char a[400];
+	char b[400];
+	char c[400];
+	PortFile *file;
+	unsigned count = 0;
+
+	check_make_dir(dir, sizeof(dir));
+	join_path(sub, sizeof(sub), dir, "sub");
+	join_path(a, sizeof(a), sub, "a");
+	join_path(b, sizeof(b), sub, "b");
+	join_path(c, sizeof(c), sub, "c");
+	CHECK_STATUS(port_files->list(sub, count_name, &count), NVMKV_NOT_FOUND);
+	CHECK_OK(port_files->mkdir(sub));
+	CHECK_OK(port_files->mkdir(sub));
+	REQUIRE_OK(port_files->open(a, PORT_FILE_WRITE | PORT_FILE_CREATE, &file));
+	CHECK_OK(port_files->write(file, 0, "a", 1));
+	port_files->close(file);
+	CHECK_STATUS(port_files->mkdir(a), NVMKV_IO);
+	CHECK_OK(port_files->rename(a, b));
+	CHECK_STATUS(port_files->open(a, PORT_FILE_READ, &file), NVMKV_NOT_FOUND);
+	CHECK_STATUS(port_files->rename(a, c), NVMKV_NOT_FOUND);
+	REQUIRE_OK(port_files->open(c, PORT_FILE_WRITE | PORT_FILE_EXCLUSIVE, &file));
+	port_files->close(file);
+	CHECK_OK(port_files->sync_dir(sub));
+	CHECK_OK(port_files->list(sub, count_name, &count));
+	CHECK_EQ(count, 2);
+	CHECK_OK(port_files->unlink(b));
+	CHECK_OK(port_files->unlink(b));
+	count = 0;
+	CHECK_OK(port_files->list(sub, count_name, &count));
+	CHECK_EQ(count, 1);
+
+	/* Names without a directory part. */
+	REQUIRE(chdir(sub) == 0);
+	CHECK_OK(port_files->rename("c", "d"));
+	CHECK_OK(port_files->mkdir("e/"));
+	REQUIRE(chdir("/") == 0);
+	check_remove_dir(dir);
+}
+
+TEST(full_disk_is_told_apart)
+{
+	PortFile *file;
+
+	if (access("/dev/full", W_OK) != 0)
+		return;
+	REQUIRE_OK(port_files->open("/dev/full", PORT_FILE_WRITE, &file));
+	CHECK_STATUS(port_files->write(file, 0, "x", 1), NVMKV_NO_SPACE);
+	CHECK_EQ(nvmkv_error()->sys_errno, ENOSPC);
+	port_files->close(file);
+}
+
+typedef struct Shared
+{
+	PortLock lock;
+	PortCond cond;
+	uint64_t counter;
+	uint32_t state;
+} Shared;
+
+static Shared *
+make_shared(void)
+{
+	Shared *s = port_posix_shared_alloc(sizeof(Shared));
+
+	if (s == NULL)
+		exit(2);
+	port_lock_init(&s->lock, PORT_RANK_MANIFEST);
+	port_cond_init(&s->cond);
+	return s;
+}
+
+TEST(exclusive_lock_excludes_processes)
+{
+	Shared *s = make_shared();
+	pid_t pids[4];
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+	{
+		pids[i] = fork();
+		if (pids[i] == 0)
+		{
+			unsigned n;
+
+			for (n = 0; n < 5000; n++)
+			{
+				port_lock_exclusive(&s->lock);
+				s->counter++;
+				port_lock_release(&s->lock);
+			}
+			_exit(0);
+		}
+	}
+	for (i = 0; i < 4; i++)
+		CHECK_EQ(wait_child(pids[i]), 0);
+	CHECK_EQ(s->counter, 20000);
+	CHECK(port_lock_try_exclusive(&s->lock));
+	port_lock_release(&s->lock);
+	port_posix_shared_free(s, sizeof(*s));
+}
+
+TEST(shared_lock_admits_readers_only)
+{
+	Shared *s = make_shared();
+	pid_t reader = fork();
+	pid_t writer;
+
+	/* The first reader holds the lock until the parent, a second reader, has it too. */
+	if (reader == 0)
+	{
+		port_lock_shared(&s->lock);
+		port_store_release(&s->state, 1);
+		while (port_load_acquire(&s->state) != 2)
+			sched_yield();
+		port_lock_release(&s->lock);
+		_exit(0);
+	}
+	while (port_load_acquire(&s->state) != 1)
+		sched_yield();
+	port_lock_shared(&s->lock);
+	writer = fork();
+	if (writer == 0)
+		_exit(port_lock_try_exclusive(&s->lock) ? 1 : 0);
+	CHECK_EQ(wait_child(writer), 0);
+	port_store_release(&s->state, 2);
+	CHECK_EQ(wait_child(reader), 0);
+	port_lock_release(&s->lock);
+	port_posix_shared_free(s, sizeof(*s));
+}
+
+#ifndef NDEBUG
+TEST(descending_ranks_are_caught)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+	{
+		PortLock low;
+		PortLock high;
+		int null = open("/dev/null", O_WRONLY);
+
+		(void) dup2(null, 2);
+		port_lock_init(&low, PORT_RANK_MANIFEST);
+		port_lock_init(&high, PORT_RANK_LOG);
+		port_lock_exclusive(&low);
+		port_lock_exclusive(&high);
+		port_lock_release(&low);
+		port_lock_release(&high);
+		port_lock_exclusive(&high);
+		signal(SIGABRT, SIG_DFL);
+		port_lock_exclusive(&low);
+		_exit(0);
+	}
+	CHECK_EQ(wait_child(pid), -SIGABRT);
+}
+#endif
+
+TEST(waits_end_by_broadcast)
+{
+	Shared *s = make_shared();
+	pid_t pids[3];
+	unsigned i;
+
+	for (i = 0; i < 3; i++)
+	{
+		pids[i] = fork();
+		if (pids[i] == 0)
+		{
+			unsigned round;
+
+			/* Ping-pong: even states are the parent's turn to wait for all three. */
+			for (round = 0; round < 200; round++)
+			{
+				port_cond_prepare(&s->cond);
+				while (port_load_acquire(&s->state) <= round)
+				{
+					if (port_cond_wait(&s->cond, -1) != NVMKV_OK)
+						_exit(1);
+				}
+				port_cond_finish(&s->cond);
+				(void) port_fetch_add(&s->counter, 1);
+				port_cond_broadcast(&s->cond);
+			}
+			_exit(0);
+		}
+	}
+	for (i = 0; i < 200; i++)
+	{
+		port_store_release(&s->state, i + 1);
+		port_cond_broadcast(&s->cond);
+		port_cond_prepare(&s->cond);
+		while (port_load_acquire(&s->counter) < 3 * (uint64_t) (i + 1))
+			CHECK_OK(port_cond_wait(&s->cond, -1));
+		port_cond_finish(&s->cond);
+	}
+	for (i = 0; i < 3; i++)
+		CHECK_EQ(wait_child(pids[i]), 0);
+	port_posix_shared_free(s, sizeof(*s));
+}
+
+TEST(waits_end_by_time_and_interrupt)
+{
+	Shared *s = make_shared();
+	uint64_t start = port_now_us();
+
+	port_cond_prepare(&s->cond);
+	CHECK_OK(port_cond_wait(&s->cond, 20));
+	CHECK(port_now_us() - start >= 20000);
+	CHECK(!port_interrupted());
+	port_posix_set_interrupted(true);
+	CHECK(port_interrupted());
+	CHECK_STATUS(port_cond_wait(&s->cond, -1), NVMKV_CANCELLED);
+	port_posix_set_interrupted(false);
+	port_cond_finish(&s->cond);
+
+	/* Not prepared: prepares, and asks the caller to test again. */
+	CHECK_OK(port_cond_wait(&s->cond, -1));
+	CHECK_OK(port_cond_wait(&s->cond, 1));
+	port_cond_finish(&s->cond);
+	port_posix_shared_free(s, sizeof(*s));
+}
+
+TEST(killed_waiter_does_not_hang_others)
+{
+	Shared *s = make_shared();
+	unsigned round;
+
+	for (round = 0; round < 20; round++)
+	{
+		pid_t pid = fork();
+
+		if (pid == 0)
+		{
+			port_cond_prepare(&s->cond);
+			port_store_release(&s->state, 1);
+			for (;;)
+				(void) port_cond_wait(&s->cond, -1);
+		}
+		while (port_load_acquire(&s->state) == 0)
+			sched_yield();
+		if (round % 2 == 0)
+			port_cond_broadcast(&s->cond);
+		kill(pid, SIGKILL);
+		CHECK_EQ(wait_child(pid), -SIGKILL);
+		port_store_release(&s->state, 0);
+		port_cond_broadcast(&s->cond);
+	}
+	port_posix_shared_free(s, sizeof(*s));
+}
+
+TEST(slots_and_clocks)
+{
+	uint64_t before;
+
+	CHECK_EQ(port_process_slot(), 0);
+	port_posix_set_slot(5);
+	CHECK_EQ(port_process_slot(), 5);
+	port_posix_set_slot(0);
+	before = port_now_us();
+	port_sleep_us(2000);
+	CHECK(port_now_us() - before >= 2000);
+	CHECK(port_clock_us() > UINT64_C(1600000000) * 1000000);
+	CHECK(port_fd_acquire());
+	port_fd_release();
+	port_log(PORT_LOG_WARNING, "not enabled, not shown: %d", 1);
+}
+
+static NvmkvStatus
+refuse_memory(const char *point)
+{
+	return strcmp(point, "port.alloc") == 0 ? NVMKV_NO_MEMORY : NVMKV_OK;
+}
+
+TEST(memory)
+{
+	uint8_t *p = port_alloc(0);
+	uint8_t *z = port_alloc_zero(100);
+	unsigned i;
+
+	CHECK(p != NULL && z != NULL);
+	for (i = 0; i < 100; i++)
+		CHECK(z[i] == 0);
+	p = port_realloc(p, 1000);
+	CHECK(p != NULL);
+	port_fault_hook = refuse_memory;
+	CHECK(port_alloc(1) == NULL && port_alloc_zero(1) == NULL && port_realloc(p, 2000) == NULL);
+	port_fault_hook = NULL;
+	port_free(p);
+	port_free(z);
+	port_free(NULL);
+}
+
+TEST_MAIN()
