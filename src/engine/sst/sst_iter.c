@@ -1,0 +1,404 @@
+/*
+ * sst_iter.c
+ *	  The three-level cursor of an SSTable: top index, index block, data block.
+ *
+ * A seek that ends in the block where the iterator already is reads and looks
+ * up nothing.  Moving on inside a data block touches neither the index nor the
+ * cache.
+ */
+#include <inttypes.h>
+
+#include "engine/base/assert.h"
+#include "engine/sst/sst_iter.h"
+
+/* One read of a bulk iterator. */
+#define CHUNK_BYTES ((size_t) 256 * 1024)
+
+static void
+drop_data(SstIter *it)
+{
+	if (it->data_block != NULL)
+		sst_table_release_block(it->table, it->data_block);
+	it->data_block = NULL;
+	it->data_handle.size = 0;
+	sst_block_cursor_close(&it->data);
+}
+
+static void
+drop_index(SstIter *it)
+{
+	if (it->index_block != NULL)
+		sst_table_release_block(it->table, it->index_block);
+	it->index_block = NULL;
+	it->index_handle.size = 0;
+	sst_block_cursor_close(&it->index);
+}
+
+/* Not on an entry any more; "status" says whether that is the end or a failure. */
+static void
+stop(SstIter *it, NvmkvStatus status)
+{
+	it->base.valid = false;
+	it->base.status = status;
+
+	/* After a failure the blocks are not to be trusted to be the ones the cursors stand in. */
+	if (status != NVMKV_OK)
+	{
+		drop_data(it);
+		drop_index(it);
+	}
+}
+
+/* Shows the data cursor's entry. */
+static inline void
+show(SstIter *it)
+{
+	it->base.valid = true;
+	it->base.key = it->data.key;
+	it->base.tag = it->data.tag;
+	it->base.payload = it->data.payload;
+}
+
+static NvmkvStatus
+load_index(SstIter *it, SstHandle handle)
+{
+	if (it->index_handle.size != 0 && it->index_handle.offset == handle.offset)
+		return NVMKV_OK;
+	drop_index(it);
+	NVMKV_RETURN_IF(sst_table_block(it->table, handle, SST_CACHE_HIGH, &it->index_block));
+	if (!sst_block_cursor_open(&it->index, it->index_block->data, it->index_block->size, NULL))
+		return sst_table_malformed(it->table, handle.offset);
+	it->index_handle = handle;
+	return NVMKV_OK;
+}
+
+/* Makes the block's bytes stand in the chunk, and checks them. */
+static NvmkvStatus
+load_chunk(SstIter *it, SstHandle handle, const uint8_t **block_out)
+{
+	size_t need = (size_t) handle.size + SST_TRAILER_BYTES;
+	uint64_t have_end = it->chunk_offset + it->chunk.size;
+
+	if (handle.offset < it->chunk_offset || handle.offset + need > have_end)
+	{
+		uint64_t left = sst_table_limit(it->table) - handle.offset;
+		size_t want = need;
+
+		/* Backwards nothing behind the block will be asked for. */
+		if (handle.offset >= it->chunk_offset && want < CHUNK_BYTES)
+			want = left < CHUNK_BYTES ? (size_t) left : CHUNK_BYTES;
+		it->chunk.size = 0;
+		NVMKV_RETURN_IF(nvmkv_buf_reserve(&it->chunk, want));
+		NVMKV_RETURN_IF(port_files->read(sst_table_file(it->table), handle.offset, it->chunk.data, want));
+		it->chunk.size = want;
+		it->chunk_offset = handle.offset;
+	}
+	*block_out = it->chunk.data + (handle.offset - it->chunk_offset);
+	return sst_trailer_check(*block_out, handle.size, sst_table_path(it->table), handle.offset);
+}
+
+/* Opens the data block the index cursor names. */
+static NvmkvStatus
+load_data(SstIter *it)
+{
+	const uint8_t *bytes;
+	SstHandle handle;
+
+	NVMKV_RETURN_IF(sst_table_data_handle(it->table, it->index.payload, &handle));
+	if (it->data_handle.size != 0 && it->data_handle.offset == handle.offset)
+		return NVMKV_OK;
+	drop_data(it);
+	if (it->mode == SST_ITER_BULK)
+		NVMKV_RETURN_IF(load_chunk(it, handle, &bytes));
+	else
+	{
+		NVMKV_RETURN_IF(sst_table_block(it->table, handle, SST_CACHE_LOW, &it->data_block));
+		bytes = it->data_block->data;
+	}
+	if (!sst_block_cursor_open(&it->data, bytes, handle.size, it->key_buffer))
+		return sst_table_malformed(it->table, handle.offset);
+	it->data_handle = handle;
+	return NVMKV_OK;
+}
+
+/* Opens the index block the top cursor names. */
+static NvmkvStatus
+load_partition(SstIter *it)
+{
+	SstHandle index;
+	SstHandle filter;
+
+	NVMKV_RETURN_IF(sst_table_top_handles(it->table, it->top.payload, &index, &filter));
+	return load_index(it, index);
+}
+
+/* The iterator is on the data cursor's entry, or fails: a block that is not empty has an entry where we went. */
+static void
+settle(SstIter *it, bool on_entry)
+{
+	if (on_entry)
+		show(it);
+	else
+		stop(it, sst_table_malformed(it->table, it->data_handle.offset));
+}
+
+/* One data block forwards from where the index cursor stands. */
+static void
+next_block(SstIter *it)
+{
+	NvmkvStatus status = NVMKV_OK;
+
+	if (!sst_block_cursor_next(&it->index))
+	{
+		if (it->index.corrupt)
+		{
+			stop(it, sst_table_malformed(it->table, it->index_handle.offset));
+			return;
+		}
+		if (!sst_block_cursor_next(&it->top))
+		{
+			stop(it, it->top.corrupt ? sst_table_malformed(it->table, sst_table_limit(it->table)) : NVMKV_OK);
+			return;
+		}
+		status = load_partition(it);
+		if (status == NVMKV_OK && !sst_block_cursor_first(&it->index))
+			status = sst_table_malformed(it->table, it->index_handle.offset);
+	}
+	if (status == NVMKV_OK)
+		status = load_data(it);
+	if (status == NVMKV_OK)
+		settle(it, sst_block_cursor_first(&it->data));
+	else
+		stop(it, status);
+}
+
+/* One data block backwards from where the index cursor stands. */
+static void
+prev_block(SstIter *it)
+{
+	NvmkvStatus status = NVMKV_OK;
+
+	if (!sst_block_cursor_prev(&it->index))
+	{
+		if (it->index.corrupt)
+		{
+			stop(it, sst_table_malformed(it->table, it->index_handle.offset));
+			return;
+		}
+		if (!sst_block_cursor_prev(&it->top))
+		{
+			stop(it, it->top.corrupt ? sst_table_malformed(it->table, sst_table_limit(it->table)) : NVMKV_OK);
+			return;
+		}
+		status = load_partition(it);
+		if (status == NVMKV_OK && !sst_block_cursor_last(&it->index))
+			status = sst_table_malformed(it->table, it->index_handle.offset);
+	}
+	if (status == NVMKV_OK)
+		status = load_data(it);
+	if (status == NVMKV_OK)
+		settle(it, sst_block_cursor_last(&it->data));
+	else
+		stop(it, status);
+}
+
+/*
+ * Index and data cursor to the first entry >= (key, tag), from where the top
+ * cursor stands.  It is in the block the separators name, or begins the next
+ * one; then it has another user key, which "same_key" callers do not want.
+ */
+static void
+seek_below_top(SstIter *it, NvmkvSlice key, uint64_t tag, bool same_key)
+{
+	NvmkvStatus status;
+
+	if (!sst_block_cursor_seek(&it->index, key, tag))
+	{
+		stop(it, sst_table_malformed(it->table, it->index_handle.offset));
+		return;
+	}
+	status = load_data(it);
+	if (status != NVMKV_OK)
+		stop(it, status);
+	else if (sst_block_cursor_seek(&it->data, key, tag))
+		show(it);
+	else if (it->data.corrupt)
+		stop(it, sst_table_malformed(it->table, it->data_handle.offset));
+	else if (same_key)
+		stop(it, NVMKV_OK);
+	else
+		next_block(it);
+}
+
+/* The top cursor to the partition of (key, tag); false: stopped, it is behind the last entry or the index is broken. */
+static bool
+seek_top(SstIter *it, NvmkvSlice key, uint64_t tag)
+{
+	it->base.status = NVMKV_OK;
+	if (sst_block_cursor_seek(&it->top, key, tag))
+		return true;
+	stop(it, it->top.corrupt ? sst_table_malformed(it->table, sst_table_limit(it->table)) : NVMKV_OK);
+	return false;
+}
+
+static void
+iter_seek(NvmkvIter *base, NvmkvSlice key, uint64_t tag)
+{
+	SstIter *it = (SstIter *) base;
+	NvmkvStatus status;
+
+	if (!seek_top(it, key, tag))
+		return;
+	status = load_partition(it);
+	if (status == NVMKV_OK)
+		seek_below_top(it, key, tag, false);
+	else
+		stop(it, status);
+}
+
+void
+sst_iter_seek_key(SstIter *it, NvmkvSlice key, uint64_t tag, uint64_t hash)
+{
+	NvmkvStatus status;
+	SstHandle index;
+	SstHandle filter;
+	bool may = true;
+
+	if (!seek_top(it, key, tag))
+		return;
+
+	/* The filter before the index block: most keys asked for in vain need no more. */
+	status = sst_table_top_handles(it->table, it->top.payload, &index, &filter);
+	if (status == NVMKV_OK)
+		status = sst_table_filter_probe(it->table, filter, hash, &may);
+	if (status == NVMKV_OK && may)
+		status = load_index(it, index);
+	if (status != NVMKV_OK || !may)
+	{
+		stop(it, status);
+		return;
+	}
+	seek_below_top(it, key, tag, true);
+	if (it->base.valid && !slice_equal(it->base.key, key))
+		it->base.valid = false;
+}
+
+static void
+iter_seek_first(NvmkvIter *base)
+{
+	SstIter *it = (SstIter *) base;
+	NvmkvStatus status = NVMKV_OK;
+
+	it->base.status = NVMKV_OK;
+	if (!sst_block_cursor_first(&it->top))
+		status = sst_table_malformed(it->table, sst_table_limit(it->table));
+	if (status == NVMKV_OK)
+		status = load_partition(it);
+	if (status == NVMKV_OK && !sst_block_cursor_first(&it->index))
+		status = sst_table_malformed(it->table, it->index_handle.offset);
+	if (status == NVMKV_OK)
+		status = load_data(it);
+	if (status == NVMKV_OK)
+		settle(it, sst_block_cursor_first(&it->data));
+	else
+		stop(it, status);
+}
+
+static void
+iter_seek_last(NvmkvIter *base)
+{
+	SstIter *it = (SstIter *) base;
+	NvmkvStatus status = NVMKV_OK;
+
+	it->base.status = NVMKV_OK;
+	if (!sst_block_cursor_last(&it->top))
+		status = sst_table_malformed(it->table, sst_table_limit(it->table));
+	if (status == NVMKV_OK)
+		status = load_partition(it);
+	if (status == NVMKV_OK && !sst_block_cursor_last(&it->index))
+		status = sst_table_malformed(it->table, it->index_handle.offset);
+	if (status == NVMKV_OK)
+		status = load_data(it);
+	if (status == NVMKV_OK)
+		settle(it, sst_block_cursor_last(&it->data));
+	else
+		stop(it, status);
+}
+
+static void
+iter_next(NvmkvIter *base)
+{
+	SstIter *it = (SstIter *) base;
+
+	NVMKV_ASSERT(base->valid);
+	if (sst_block_cursor_next(&it->data))
+		show(it);
+	else if (it->data.corrupt)
+		stop(it, sst_table_malformed(it->table, it->data_handle.offset));
+	else
+		next_block(it);
+}
+
+static void
+iter_prev(NvmkvIter *base)
+{
+	SstIter *it = (SstIter *) base;
+
+	NVMKV_ASSERT(base->valid);
+	if (sst_block_cursor_prev(&it->data))
+		show(it);
+	else if (it->data.corrupt)
+		stop(it, sst_table_malformed(it->table, it->data_handle.offset));
+	else
+		prev_block(it);
+}
+
+static void
+iter_seek_for_prev(NvmkvIter *base, NvmkvSlice key, uint64_t tag)
+{
+	iter_seek(base, key, tag);
+	if (base->valid)
+	{
+		if (base->tag != tag || !slice_equal(base->key, key))
+			iter_prev(base);
+	}
+	else if (base->status == NVMKV_OK)
+		iter_seek_last(base);
+}
+
+static void
+iter_destroy(NvmkvIter *base)
+{
+	SstIter *it = (SstIter *) base;
+
+	base->valid = false;
+	if (it->table == NULL)
+		return;
+	drop_data(it);
+	drop_index(it);
+	nvmkv_buf_free(&it->chunk);
+	sst_table_unref(it->table);
+	it->table = NULL;
+}
+
+static const NvmkvIterOps sst_iter_ops = {
+	.seek = iter_seek,
+	.seek_for_prev = iter_seek_for_prev,
+	.seek_first = iter_seek_first,
+	.seek_last = iter_seek_last,
+	.next = iter_next,
+	.prev = iter_prev,
+	.destroy = iter_destroy,
+};
+
+void
+sst_iter_init(SstIter *it, SstTable *table, SstIterMode mode)
+{
+	memset(it, 0, offsetof(SstIter, key_buffer));
+	it->base.ops = &sst_iter_ops;
+	it->base.status = NVMKV_OK;
+	it->table = table;
+	it->mode = mode;
+	it->top = sst_table_top_cursor(table);
+	sst_table_ref(table);
+}

@@ -1,0 +1,246 @@
+/*
+ * table_cache.c
+ *	  Open tables by file number: a hash table, and a list by last use.
+ *
+ * A table that falls out of the list is closed when its last iterator is
+ * destroyed.  The host may allow fewer descriptors than tables_max: when an
+ * open fails for want of one, the least recently used table is given up and the
+ * open is tried again.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "engine/base/assert.h"
+#include "engine/sst/table_cache.h"
+
+#define DIR_BYTES_MAX 1024
+
+typedef struct OpenTable
+{
+	uint64_t number;
+	SstTable *table;
+	struct OpenTable *hash_next;
+	struct OpenTable *newer;
+	struct OpenTable *older;
+} OpenTable;
+
+struct TableCache
+{
+	char *dir;
+	SstCache *blocks;
+	unsigned tables_max;
+	OpenTable **buckets;
+	size_t bucket_count; /* a power of two */
+	OpenTable *newest;
+	OpenTable *oldest;
+	TableCacheStats stats;
+};
+
+NvmkvStatus
+sst_file_name(const char *dir, uint64_t number, char *buf, size_t buf_bytes)
+{
+	int n = snprintf(buf, buf_bytes, "%s/%06" PRIu64 ".sst", dir, number);
+
+	if (n < 0 || (size_t) n >= buf_bytes)
+		return NVMKV_FAIL(NVMKV_LIMIT, "path of file %06" PRIu64 ".sst does not fit in %zu bytes", number, buf_bytes);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+table_cache_create(const char *dir, unsigned tables_max, uint64_t block_bytes, TableCache **cache_out)
+{
+	size_t dir_bytes = strlen(dir) + 1;
+	TableCache *cache;
+
+	*cache_out = NULL;
+	if (dir_bytes > DIR_BYTES_MAX + 1 || tables_max == 0)
+		return NVMKV_FAIL(NVMKV_INVALID, "table cache for a directory name of %zu bytes and %u tables", dir_bytes - 1, tables_max);
+	cache = port_alloc_zero(sizeof(*cache));
+	if (cache == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory for a table cache");
+	cache->tables_max = tables_max;
+	cache->bucket_count = 16;
+	while (cache->bucket_count < tables_max)
+		cache->bucket_count *= 2;
+	cache->dir = port_alloc(dir_bytes);
+	cache->buckets = port_alloc_zero(cache->bucket_count * sizeof(OpenTable *));
+	if (cache->dir == NULL || cache->buckets == NULL || sst_cache_create(block_bytes, &cache->blocks) != NVMKV_OK)
+	{
+		table_cache_destroy(cache);
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory for a table cache");
+	}
+	memcpy(cache->dir, dir, dir_bytes);
+	*cache_out = cache;
+	return NVMKV_OK;
+}
+
+static inline OpenTable **
+bucket_of(const TableCache *cache, uint64_t number)
+{
+	return &cache->buckets[number & (cache->bucket_count - 1)];
+}
+
+static void
+unlink_by_use(TableCache *cache, OpenTable *open)
+{
+	if (open->newer != NULL)
+		open->newer->older = open->older;
+	else
+		cache->newest = open->older;
+	if (open->older != NULL)
+		open->older->newer = open->newer;
+	else
+		cache->oldest = open->newer;
+}
+
+static void
+link_newest(TableCache *cache, OpenTable *open)
+{
+	open->newer = NULL;
+	open->older = cache->newest;
+	if (cache->newest != NULL)
+		cache->newest->newer = open;
+	else
+		cache->oldest = open;
+	cache->newest = open;
+}
+
+/* Takes the table out of the cache; its blocks stay. */
+static void
+give_up(TableCache *cache, OpenTable *open)
+{
+	OpenTable **link = bucket_of(cache, open->number);
+
+	while (*link != open)
+		link = &(*link)->hash_next;
+	*link = open->hash_next;
+	unlink_by_use(cache, open);
+	cache->stats.open--;
+	sst_table_unref(open->table);
+	port_free(open);
+}
+
+void
+table_cache_destroy(TableCache *cache)
+{
+	if (cache == NULL)
+		return;
+	while (cache->newest != NULL)
+		give_up(cache, cache->newest);
+	sst_cache_destroy(cache->blocks);
+	port_free(cache->buckets);
+	port_free(cache->dir);
+	port_free(cache);
+}
+
+static OpenTable *
+find(const TableCache *cache, uint64_t number)
+{
+	OpenTable *open = *bucket_of(cache, number);
+
+	while (open != NULL && open->number != number)
+		open = open->hash_next;
+	return open;
+}
+
+/* Was the last failure of the thread for want of a descriptor?  The host's own limit has no errno. */
+static bool
+descriptors_ran_out(NvmkvStatus status)
+{
+	int sys_errno = nvmkv_error()->sys_errno;
+
+	return status == NVMKV_IO && (sys_errno == 0 || sys_errno == EMFILE || sys_errno == ENFILE);
+}
+
+static NvmkvStatus
+open_table(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out)
+{
+	char path[SST_PATH_BYTES_MAX];
+	NvmkvStatus status;
+
+	NVMKV_RETURN_IF(sst_file_name(cache->dir, number, path, sizeof(path)));
+	for (;;)
+	{
+		status = sst_table_open(path, number, file_bytes, cache->blocks, table_out);
+		if (!descriptors_ran_out(status) || cache->oldest == NULL)
+			return status;
+		give_up(cache, cache->oldest);
+	}
+}
+
+NvmkvStatus
+table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out)
+{
+	OpenTable *open = find(cache, number);
+	NvmkvStatus status;
+
+	*table_out = NULL;
+	if (open != NULL)
+	{
+		cache->stats.hits++;
+		if (cache->newest != open)
+		{
+			unlink_by_use(cache, open);
+			link_newest(cache, open);
+		}
+		*table_out = open->table;
+		return NVMKV_OK;
+	}
+	while (cache->stats.open >= cache->tables_max)
+		give_up(cache, cache->oldest);
+	open = port_alloc_zero(sizeof(*open));
+	if (open == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to open file %06" PRIu64 ".sst", number);
+	status = open_table(cache, number, file_bytes, &open->table);
+	if (status != NVMKV_OK)
+	{
+		port_free(open);
+		return status;
+	}
+	open->number = number;
+	open->hash_next = *bucket_of(cache, number);
+	*bucket_of(cache, number) = open;
+	link_newest(cache, open);
+	cache->stats.open++;
+	cache->stats.opened++;
+	*table_out = open->table;
+	return NVMKV_OK;
+}
+
+void
+table_cache_evict(TableCache *cache, uint64_t number)
+{
+	OpenTable *open = find(cache, number);
+
+	if (open != NULL)
+		give_up(cache, open);
+	sst_cache_drop_file(cache->blocks, number);
+}
+
+void
+table_cache_retain(TableCache *cache, bool (*keep)(void *ctx, uint64_t number), void *ctx)
+{
+	OpenTable *open = cache->newest;
+
+	while (open != NULL)
+	{
+		OpenTable *older = open->older;
+
+		if (!keep(ctx, open->number))
+			table_cache_evict(cache, open->number);
+		open = older;
+	}
+}
+
+SstCache *
+table_cache_blocks(TableCache *cache)
+{
+	return cache->blocks;
+}
+
+void
+table_cache_stats(const TableCache *cache, TableCacheStats *stats_out)
+{
+	*stats_out = cache->stats;
+}

@@ -1,0 +1,1153 @@
+/*
+ * sst_test.c
+ *	  SSTables: format, builder, reader, cache, table cache, verification.
+ *
+ * Tables are built from a sorted array that serves as the oracle.
+ */
+#include "engine/base/crc32c.h"
+#include "engine/base/filter.h"
+#include "engine/sst/sst_builder.h"
+#include "engine/sst/sst_iter.h"
+#include "engine/sst/sst_verify.h"
+#include "engine/sst/table_cache.h"
+#include "lib/check.h"
+
+typedef struct Entry
+{
+	NvmkvSlice key;
+	uint64_t tag;
+	NvmkvSlice payload;
+} Entry;
+
+typedef struct Model
+{
+	Entry *entries;
+	size_t count;
+	size_t capacity;
+} Model;
+
+static NvmkvSlice
+copy_slice(const void *data, size_t size)
+{
+	uint8_t *p = malloc(size > 0 ? size : 1);
+
+	if (size > 0)
+		memcpy(p, data, size);
+	return nvmkv_slice(p, size);
+}
+
+static NvmkvSlice
+str(const char *s)
+{
+	return nvmkv_slice(s, strlen(s));
+}
+
+static void
+free_slice(NvmkvSlice s)
+{
+	union
+	{
+		const uint8_t *from;
+		void *to;
+	} p = {s.data};
+
+	free(p.to);
+}
+
+static void
+model_add(Model *m, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
+{
+	if (m->count == m->capacity)
+	{
+		m->capacity = m->capacity == 0 ? 64 : m->capacity * 2;
+		m->entries = realloc(m->entries, m->capacity * sizeof(Entry));
+	}
+	m->entries[m->count].key = copy_slice(key.data, key.size);
+	m->entries[m->count].tag = tag;
+	m->entries[m->count].payload = copy_slice(payload.data, payload.size);
+	m->count++;
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	const Entry *x = a;
+	const Entry *y = b;
+
+	return ikey_compare(x->key, x->tag, y->key, y->tag);
+}
+
+/* Sorts and removes repetitions of (key, tag). */
+static void
+model_sort(Model *m)
+{
+	size_t i;
+	size_t n = 0;
+
+	if (m->count > 0)
+		qsort(m->entries, m->count, sizeof(Entry), compare_entries);
+	for (i = 0; i < m->count; i++)
+	{
+		if (n > 0 && compare_entries(&m->entries[n - 1], &m->entries[i]) == 0)
+		{
+			free_slice(m->entries[i].key);
+			free_slice(m->entries[i].payload);
+		}
+		else
+			m->entries[n++] = m->entries[i];
+	}
+	m->count = n;
+}
+
+static void
+model_free(Model *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->count; i++)
+	{
+		free_slice(m->entries[i].key);
+		free_slice(m->entries[i].payload);
+	}
+	free(m->entries);
+	memset(m, 0, sizeof(*m));
+}
+
+/* First index >= (key, tag). */
+static size_t
+model_lower_bound(const Model *m, NvmkvSlice key, uint64_t tag)
+{
+	size_t low = 0;
+	size_t high = m->count;
+
+	while (low < high)
+	{
+		size_t middle = low + (high - low) / 2;
+
+		if (ikey_compare(m->entries[middle].key, m->entries[middle].tag, key, tag) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* A payload of "size" user bytes that suits the type. */
+static size_t
+make_payload(uint8_t *buf, unsigned type, size_t size)
+{
+	size_t head = 0;
+
+	if (ikey_is_tagged(type))
+	{
+		put_u64(buf, 1000 + check_random_below(1000));
+		put_u32(buf + 8, (uint32_t) check_random_below(10));
+		head = NVMKV_TXN_TAG_BYTES;
+	}
+	check_random_bytes(buf + head, size);
+	return head + size;
+}
+
+static const unsigned types[] = {
+	NVMKV_TYPE_DELETION, NVMKV_TYPE_VALUE, NVMKV_TYPE_RANGE_DELETION, NVMKV_TYPE_TAGGED_DELETION, NVMKV_TYPE_TAGGED_VALUE,
+	NVMKV_TYPE_TAGGED_LOCK, NVMKV_TYPE_COMMITTED_DELETION, NVMKV_TYPE_COMMITTED_VALUE};
+
+static unsigned
+random_type(void)
+{
+	return types[check_random_below(sizeof(types) / sizeof(types[0]))];
+}
+
+/*
+ * Random entries: "keys" user keys with 1 .. versions_max versions.  Keys have a common prefix of prefix_bytes and up to
+ * tail_max random bytes from a small alphabet, so that prefixes are shared at all lengths.
+ */
+static void
+model_random(Model *m, size_t keys, unsigned versions_max, size_t prefix_bytes, size_t tail_max, size_t value_max)
+{
+	uint8_t *key = malloc(prefix_bytes + tail_max + 1);
+	uint8_t *payload = malloc(value_max + NVMKV_TXN_TAG_BYTES + 1);
+	size_t i;
+
+	memset(key, 'p', prefix_bytes);
+	for (i = 0; i < keys; i++)
+	{
+		size_t tail = check_random_below(tail_max + 1);
+		unsigned versions = 1 + (unsigned) check_random_below(versions_max);
+		size_t j;
+
+		for (j = 0; j < tail; j++)
+			key[prefix_bytes + j] = check_random_below(8) == 0 ? 0xff : (uint8_t) check_random_below(4);
+		while (versions-- > 0)
+		{
+			unsigned type = random_type();
+			size_t size = ikey_kind(type) == NVMKV_KIND_VALUE ? check_random_below(value_max + 1) : 0;
+
+			size = make_payload(payload, type, size);
+			model_add(m, nvmkv_slice(key, prefix_bytes + tail), ikey_tag(check_random_below(UINT64_C(1) << 40), type), nvmkv_slice(payload, size));
+		}
+	}
+	free(key);
+	free(payload);
+	model_sort(m);
+}
+
+static const SstBuildOptions default_options = {4096, 16, 10};
+
+/* Builds the table; returns its size, 0 at failure. */
+static uint64_t
+build(const Model *m, const SstBuildOptions *options, const char *path)
+{
+	uint64_t bytes = 0;
+	SstBuilder *b = NULL;
+	PortFile *file = NULL;
+	SstBuilt built;
+	size_t i;
+
+	if (!check_status(__FILE__, __LINE__, "open", port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file), NVMKV_OK))
+		return 0;
+	if (check_status(__FILE__, __LINE__, "create", sst_builder_create(options, file, &b), NVMKV_OK))
+	{
+		for (i = 0; i < m->count; i++)
+		{
+			if (!check_status(__FILE__, __LINE__, "add", sst_builder_add(b, m->entries[i].key, m->entries[i].tag, m->entries[i].payload), NVMKV_OK))
+				break;
+		}
+		if (i == m->count && check_status(__FILE__, __LINE__, "finish", sst_builder_finish(b, &built), NVMKV_OK))
+		{
+			uint64_t size = 0;
+
+			bytes = built.file_bytes;
+			CHECK_OK(port_files->size(file, &size));
+			CHECK_EQ(size, bytes);
+			CHECK_EQ(sst_builder_bytes(b), bytes);
+			CHECK_EQ(built.entries, m->count);
+			CHECK(slice_equal(built.smallest, m->entries[0].key));
+			CHECK(slice_equal(built.largest, m->entries[m->count - 1].key));
+		}
+	}
+	sst_builder_destroy(b);
+	port_files->close(file);
+	return bytes;
+}
+
+static void
+count_problem(void *ctx, const char *text)
+{
+	unsigned *count = ctx;
+
+	if ((*count)++ == 0 && getenv("SST_TEST_VERBOSE") != NULL)
+		fprintf(stderr, "    problem: %s\n", text);
+}
+
+static void
+print_problem(void *ctx, const char *text)
+{
+	unsigned *count = ctx;
+
+	(*count)++;
+	fprintf(stderr, "    problem: %s\n", text);
+}
+
+static bool
+is_at(const NvmkvIter *it, const Model *m, size_t i)
+{
+	if (it->status != NVMKV_OK)
+		return false;
+	if (i >= m->count)
+		return !it->valid;
+	return it->valid && it->tag == m->entries[i].tag && slice_equal(it->key, m->entries[i].key) &&
+		slice_equal(it->payload, m->entries[i].payload);
+}
+
+/* Seeks to (key, tag) both ways, and takes some steps. */
+static void
+check_seeks(NvmkvIter *it, const Model *m, NvmkvSlice key, uint64_t tag)
+{
+	size_t i = model_lower_bound(m, key, tag);
+	bool exact = i < m->count && ikey_compare(m->entries[i].key, m->entries[i].tag, key, tag) == 0;
+	size_t p = exact ? i : i - 1; /* wraps below the first: not valid, as behind the last */
+
+	it->ops->seek(it, key, tag);
+	CHECK(is_at(it, m, i));
+	if (it->valid)
+	{
+		it->ops->next(it);
+		CHECK(is_at(it, m, i + 1));
+		if (it->valid)
+		{
+			it->ops->prev(it);
+			CHECK(is_at(it, m, i));
+		}
+	}
+	it->ops->seek_for_prev(it, key, tag);
+	CHECK(is_at(it, m, p));
+	if (it->valid)
+	{
+		it->ops->prev(it);
+		CHECK(is_at(it, m, p - 1));
+		if (it->valid)
+		{
+			it->ops->next(it);
+			CHECK(is_at(it, m, p));
+		}
+	}
+}
+
+/* Seeks around every "step"th entry: its own key and tag, just before, just behind, its prefix, its successors. */
+static void
+check_boundaries(NvmkvIter *it, const Model *m, size_t step)
+{
+	uint8_t key[NVMKV_KEY_BYTES_MAX + 1];
+	size_t i;
+
+	for (i = 0; i < m->count; i += step)
+	{
+		const Entry *e = &m->entries[i];
+
+		check_seeks(it, m, e->key, e->tag);
+		check_seeks(it, m, e->key, e->tag + 1);
+		if (e->tag > 0)
+			check_seeks(it, m, e->key, e->tag - 1);
+		check_seeks(it, m, e->key, NVMKV_TAG_MAX);
+		check_seeks(it, m, e->key, 0);
+		if (e->key.size == 0)
+			continue;
+		memcpy(key, e->key.data, e->key.size);
+		check_seeks(it, m, nvmkv_slice(key, e->key.size - 1), e->tag);
+		key[e->key.size] = 0;
+		check_seeks(it, m, nvmkv_slice(key, e->key.size + 1), e->tag);
+		key[e->key.size - 1]++;
+		check_seeks(it, m, nvmkv_slice(key, e->key.size), e->tag);
+	}
+}
+
+static void
+check_scans(NvmkvIter *it, const Model *m)
+{
+	size_t i;
+
+	it->ops->seek_first(it);
+	for (i = 0; i < m->count && is_at(it, m, i); i++)
+		it->ops->next(it);
+	CHECK_EQ(i, m->count);
+	CHECK(!it->valid && it->status == NVMKV_OK);
+	it->ops->seek_last(it);
+	for (i = m->count; i > 0 && is_at(it, m, i - 1); i--)
+		it->ops->prev(it);
+	CHECK_EQ(i, 0);
+	CHECK(!it->valid && it->status == NVMKV_OK);
+}
+
+static void
+check_point_lookups(SstIter *it, SstTable *table, const Model *m, size_t step)
+{
+	size_t i;
+
+	for (i = 0; i < m->count; i += step)
+	{
+		const Entry *e = &m->entries[i];
+		uint64_t hash = filter_hash(e->key);
+		size_t newest = model_lower_bound(m, e->key, NVMKV_TAG_MAX);
+		bool may = false;
+		uint8_t other[NVMKV_KEY_BYTES_MAX + 1];
+		size_t at;
+
+		CHECK_OK(sst_table_may_contain(table, e->key, hash, &may));
+		CHECK(may);
+		sst_iter_seek_key(it, e->key, NVMKV_TAG_MAX, hash);
+		CHECK(is_at(&it->base, m, newest));
+		sst_iter_seek_key(it, e->key, e->tag, hash);
+		CHECK(is_at(&it->base, m, i));
+		if (e->tag > 0)
+		{
+			sst_iter_seek_key(it, e->key, e->tag - 1, hash);
+			at = i + 1 < m->count && slice_equal(m->entries[i + 1].key, e->key) ? i + 1 : m->count;
+			CHECK(is_at(&it->base, m, at));
+		}
+
+		/* A key that is not there, most often. */
+		if (e->key.size == NVMKV_KEY_BYTES_MAX)
+			continue;
+		memcpy(other, e->key.data, e->key.size);
+		other[e->key.size] = 7;
+		at = model_lower_bound(m, nvmkv_slice(other, e->key.size + 1), NVMKV_TAG_MAX);
+		if (at < m->count && !slice_equal(m->entries[at].key, nvmkv_slice(other, e->key.size + 1)))
+			at = m->count;
+		sst_iter_seek_key(it, nvmkv_slice(other, e->key.size + 1), NVMKV_TAG_MAX, filter_hash(nvmkv_slice(other, e->key.size + 1)));
+		CHECK(is_at(&it->base, m, at));
+	}
+}
+
+/* Everything a reader can do, against the model. */
+static void
+check_table(const char *path, uint64_t bytes, const Model *m, uint64_t cache_bytes, size_t step)
+{
+	unsigned problems = 0;
+	SstCacheStats stats;
+	SstCache *cache;
+	SstTable *table;
+	SstIter it;
+
+	REQUIRE_OK(sst_cache_create(cache_bytes, &cache));
+	if (check_status(__FILE__, __LINE__, "open", sst_table_open(path, 1, bytes, cache, &table), NVMKV_OK))
+	{
+		CHECK_EQ(sst_table_props(table)->entries, m->count);
+		sst_iter_init(&it, table, SST_ITER_CACHED);
+		check_scans(&it.base, m);
+		check_boundaries(&it.base, m, step);
+		check_point_lookups(&it, table, m, step);
+		it.base.ops->destroy(&it.base);
+		it.base.ops->destroy(&it.base);
+		sst_iter_init(&it, table, SST_ITER_BULK);
+		sst_table_unref(table); /* the iterator has its own reference */
+		check_scans(&it.base, m);
+		check_boundaries(&it.base, m, step * 16 + 1);
+		it.base.ops->destroy(&it.base);
+	}
+	sst_cache_stats(cache, &stats);
+	CHECK_EQ(stats.pins, 0);
+	sst_cache_set_limit(cache, 0);
+	sst_cache_stats(cache, &stats);
+	CHECK_EQ(stats.bytes, 0);
+	CHECK_EQ(stats.blocks, 0);
+	sst_cache_destroy(cache);
+	CHECK_OK(sst_verify(path, 1, bytes, print_problem, &problems));
+	CHECK_EQ(problems, 0);
+}
+
+typedef struct Scratch
+{
+	char dir[1024];
+	char path[SST_PATH_BYTES_MAX];
+} Scratch;
+
+static void
+scratch_make(Scratch *s)
+{
+	check_make_dir(s->dir, sizeof(s->dir));
+	CHECK_OK(sst_file_name(s->dir, 1, s->path, sizeof(s->path)));
+}
+
+static void
+build_and_check(const Model *m, const SstBuildOptions *options, uint64_t cache_bytes, size_t step)
+{
+	Scratch s;
+	uint64_t bytes;
+
+	scratch_make(&s);
+	bytes = build(m, options, s.path);
+	if (bytes > 0)
+		check_table(s.path, bytes, m, cache_bytes, step);
+	check_remove_dir(s.dir);
+}
+
+TEST(separator_is_short_and_between)
+{
+	uint8_t left[12];
+	uint8_t right[12];
+	uint8_t out[12];
+	unsigned i;
+
+	for (i = 0; i < 20000; i++)
+	{
+		NvmkvSlice a = nvmkv_slice(left, check_random_below(8));
+		NvmkvSlice b = nvmkv_slice(right, check_random_below(8));
+		NvmkvSlice s;
+		unsigned j;
+
+		for (j = 0; j < 8; j++)
+		{
+			left[j] = (uint8_t) (check_random_below(3) == 0 ? 0xff : check_random_below(3));
+			right[j] = (uint8_t) (check_random_below(3) == 0 ? 0xff : check_random_below(3));
+		}
+		if (slice_compare(a, b) >= 0)
+			continue;
+		s = nvmkv_slice(out, sst_separator(a, b, out));
+		CHECK(slice_compare(a, s) <= 0);
+		CHECK(slice_compare(s, b) < 0);
+		CHECK(s.size <= a.size);
+	}
+	CHECK_EQ(sst_separator(str("abcdef"), str("abzz"), out), 3);
+	CHECK(memcmp(out, "abd", 3) == 0);
+	CHECK_EQ(sst_separator(str("abc1zz"), str("abd0"), out), 4);
+	CHECK(memcmp(out, "abc2", 4) == 0);
+}
+
+TEST(one_entry)
+{
+	Model m = {0};
+
+	model_add(&m, str("k"), ikey_tag(5, NVMKV_TYPE_VALUE), str(""));
+	build_and_check(&m, &default_options, 1 << 20, 1);
+	model_free(&m);
+	model_add(&m, str(""), ikey_tag(0, NVMKV_TYPE_DELETION), str(""));
+	build_and_check(&m, &default_options, 0, 1);
+	model_free(&m);
+}
+
+TEST(random_tables_under_many_options)
+{
+	static const SstBuildOptions options[] = {{1024, 1, 10}, {1024, 2, 0}, {4096, 16, 10}, {1024, 128, 32}, {65536, 7, 1}};
+	size_t i;
+
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+	{
+		Model m = {0};
+
+		model_random(&m, 1500, 1, 0, 9, 60);
+		build_and_check(&m, &options[i], UINT64_C(16) << 20, 1);
+		model_free(&m);
+		model_random(&m, 300, 12, 8, 6, 300);
+		build_and_check(&m, &options[i], 20000, 1);
+		model_free(&m);
+	}
+}
+
+TEST(long_shared_prefixes_and_longest_keys)
+{
+	Model m = {0};
+
+	model_random(&m, 1200, 2, 2000, 48, 10);
+	build_and_check(&m, &default_options, 1 << 20, 7);
+	model_free(&m);
+	model_random(&m, 400, 1, NVMKV_KEY_BYTES_MAX - 6, 6, 0);
+	build_and_check(&m, &(SstBuildOptions){1024, 16, 10}, 1 << 20, 5);
+	model_free(&m);
+}
+
+/* One user key over many blocks, index blocks and filters. */
+TEST(versions_of_a_key_span_partitions)
+{
+	uint8_t payload[600];
+	Model m = {0};
+	unsigned i;
+
+	memset(payload, 'x', sizeof(payload));
+	model_add(&m, str("a"), ikey_tag(1, NVMKV_TYPE_VALUE), str("first"));
+	for (i = 0; i < 3000; i++)
+		model_add(&m, str("hot"), ikey_tag(1000 + i * 2, NVMKV_TYPE_VALUE), nvmkv_slice(payload, sizeof(payload)));
+	model_add(&m, str("z"), ikey_tag(1, NVMKV_TYPE_VALUE), str("last"));
+	model_sort(&m);
+	build_and_check(&m, &(SstBuildOptions){1024, 16, 10}, 1 << 20, 3);
+	model_free(&m);
+}
+
+TEST(many_partitions)
+{
+	Model m = {0};
+	uint8_t key[16];
+	uint64_t i;
+
+	memset(key, 0, sizeof(key));
+	for (i = 0; i < 60000; i++)
+	{
+		put_be64(key + 8, i * 3);
+		model_add(&m, nvmkv_slice(key, sizeof(key)), ikey_tag(i + 1, NVMKV_TYPE_VALUE), nvmkv_slice(key, 8));
+	}
+	build_and_check(&m, &default_options, 1 << 18, 97);
+	model_free(&m);
+}
+
+TEST(payloads_of_many_sizes)
+{
+	static const size_t sizes[] = {0, 1, 127, 128, 4000, 4096, 16383, 16384, 65536, 300000, 8u << 20};
+	uint8_t *bytes = malloc(8u << 20);
+	Model m = {0};
+	char key[16];
+	size_t i;
+
+	check_random_bytes(bytes, 1 << 20);
+	memset(bytes + (1 << 20), 'v', 7u << 20);
+	for (i = 0; i < 3 * sizeof(sizes) / sizeof(sizes[0]); i++)
+	{
+		size_t size = sizes[i % (sizeof(sizes) / sizeof(sizes[0]))];
+
+		snprintf(key, sizeof(key), "key%03zu", i);
+		model_add(&m, str(key), ikey_tag(i + 1, NVMKV_TYPE_VALUE), nvmkv_slice(bytes, size));
+	}
+	free(bytes);
+	build_and_check(&m, &default_options, UINT64_C(16) << 20, 1);
+	model_free(&m);
+}
+
+TEST(properties)
+{
+	uint8_t payload[NVMKV_TXN_TAG_BYTES + 1];
+	SstProps props;
+	Model m = {0};
+	Scratch s;
+	uint64_t bytes;
+	SstTable *table;
+
+	memset(payload, 0, sizeof(payload));
+	put_u64(payload, 77);
+	model_add(&m, str("a"), ikey_tag(30, NVMKV_TYPE_TAGGED_VALUE), nvmkv_slice(payload, sizeof(payload)));
+	put_u64(payload, 11);
+	model_add(&m, str("a"), ikey_tag(20, NVMKV_TYPE_COMMITTED_VALUE), nvmkv_slice(payload, sizeof(payload)));
+	put_u64(payload, 55);
+	model_add(&m, str("b"), ikey_tag(25, NVMKV_TYPE_TAGGED_LOCK), nvmkv_slice(payload, sizeof(payload)));
+	model_add(&m, str("c"), ikey_tag(9, NVMKV_TYPE_DELETION), str(""));
+	model_add(&m, str("d"), ikey_tag(10, NVMKV_TYPE_RANGE_DELETION), str(""));
+	scratch_make(&s);
+	bytes = build(&m, &default_options, s.path);
+	REQUIRE_OK(sst_table_open(s.path, 1, bytes, NULL, &table));
+	props = *sst_table_props(table);
+	CHECK_EQ(props.entries, 5);
+	CHECK_EQ(props.keys, 4);
+	CHECK_EQ(props.deletions, 2);
+	CHECK_EQ(props.key_bytes, 5);
+	CHECK_EQ(props.payload_bytes, 39);
+	CHECK_EQ(props.min_sequence, 9);
+	CHECK_EQ(props.max_sequence, 30);
+	CHECK_EQ(props.min_unresolved_fxid, 55);
+	CHECK_EQ(props.data_blocks, 1);
+	CHECK_EQ(props.partitions, 1);
+	CHECK(slice_equal(props.smallest, str("a")));
+	CHECK(slice_equal(props.largest, str("d")));
+	sst_table_unref(table);
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+TEST(offset_of_grows_with_the_key)
+{
+	Model m = {0};
+	uint64_t previous = 0;
+	Scratch s;
+	uint64_t bytes;
+	SstTable *table;
+	size_t i;
+
+	model_random(&m, 20000, 1, 0, 12, 100);
+	scratch_make(&s);
+	bytes = build(&m, &default_options, s.path);
+	REQUIRE_OK(sst_table_open(s.path, 1, bytes, NULL, &table));
+	for (i = 0; i < m.count; i += 50)
+	{
+		uint64_t offset = 0;
+
+		CHECK_OK(sst_table_offset_of(table, m.entries[i].key, &offset));
+		CHECK(offset >= previous && offset < bytes);
+		previous = offset;
+	}
+	CHECK(previous > bytes / 2);
+	CHECK_OK(sst_table_offset_of(table, str("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), &previous));
+	CHECK(previous < bytes);
+	sst_table_unref(table);
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+TEST(builder_refuses_what_is_wrong)
+{
+	static const SstBuildOptions bad[] = {{1023, 16, 10}, {(1 << 20) + 1, 16, 10}, {4096, 0, 10}, {4096, 129, 10}, {4096, 16, 33}};
+	uint8_t *big = calloc(1, SST_PAYLOAD_BYTES_MAX + 1);
+	uint64_t tag = ikey_tag(10, NVMKV_TYPE_VALUE);
+	PortFile *file;
+	SstBuilder *b;
+	SstBuilt built;
+	Scratch s;
+	unsigned i;
+
+	struct
+	{
+		NvmkvSlice key;
+		uint64_t tag;
+		NvmkvSlice payload;
+		NvmkvStatus expected;
+	} cases[] = {
+		{str("m"), tag, str("v"), NVMKV_INVALID},
+		{str("m"), tag + 0x100, str("v"), NVMKV_INVALID},
+		{str("lz"), tag - 0x100, str("v"), NVMKV_INVALID},
+		{str(""), tag, str("v"), NVMKV_INVALID},
+		{str("n"), ikey_tag(10, 0x7f), str("v"), NVMKV_INVALID},
+		{str("n"), ikey_tag(10, NVMKV_TYPE_TAGGED_VALUE), str("short"), NVMKV_CORRUPTION},
+		{nvmkv_slice(big, NVMKV_KEY_BYTES_MAX + 1), tag, str("v"), NVMKV_LIMIT},
+		{str("n"), tag, nvmkv_slice(big, SST_PAYLOAD_BYTES_MAX + 1), NVMKV_LIMIT},
+	};
+
+	scratch_make(&s);
+	REQUIRE_OK(port_files->open(s.path, PORT_FILE_WRITE | PORT_FILE_CREATE, &file));
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_STATUS(sst_builder_create(&bad[i], file, &b), NVMKV_INVALID);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		REQUIRE_OK(sst_builder_create(&default_options, file, &b));
+		CHECK_OK(sst_builder_add(b, str("m"), tag, str("v")));
+		CHECK_STATUS(sst_builder_add(b, cases[i].key, cases[i].tag, cases[i].payload), cases[i].expected);
+		sst_builder_destroy(b);
+	}
+	REQUIRE_OK(sst_builder_create(&default_options, file, &b));
+	CHECK_STATUS(sst_builder_finish(b, &built), NVMKV_INVALID);
+	sst_builder_destroy(b);
+	port_files->close(file);
+	check_remove_dir(s.dir);
+	free(big);
+}
+
+TEST(builder_bytes_never_fall_short)
+{
+	Model m = {0};
+	PortFile *file;
+	SstBuilder *b;
+	SstBuilt built;
+	Scratch s;
+	uint64_t estimate = 0;
+	uint64_t size = 0;
+	size_t i;
+
+	model_random(&m, 8000, 1, 4, 12, 100);
+	scratch_make(&s);
+	REQUIRE_OK(port_files->open(s.path, PORT_FILE_WRITE | PORT_FILE_CREATE, &file));
+	REQUIRE_OK(sst_builder_create(&default_options, file, &b));
+	for (i = 0; i < m.count; i++)
+	{
+		CHECK_OK(sst_builder_add(b, m.entries[i].key, m.entries[i].tag, m.entries[i].payload));
+		CHECK_OK(port_files->size(file, &size));
+		CHECK(sst_builder_bytes(b) >= size);
+		estimate = sst_builder_bytes(b);
+	}
+	CHECK_OK(sst_builder_finish(b, &built));
+	CHECK(built.file_bytes < estimate + 200 && built.file_bytes + 200 > estimate);
+	sst_builder_destroy(b);
+	port_files->close(file);
+	check_remove_dir(s.dir);
+	model_free(&m);
+}
+
+/* ---- damage ---- */
+
+static uint8_t *
+read_file(const char *path, uint64_t bytes)
+{
+	uint8_t *data = malloc(bytes);
+	PortFile *file;
+
+	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK || port_files->read(file, 0, data, bytes) != NVMKV_OK)
+	{
+		check_failed(__FILE__, __LINE__, "read_file");
+		exit(2);
+	}
+	port_files->close(file);
+	return data;
+}
+
+static void
+write_file(const char *path, const uint8_t *data, uint64_t bytes)
+{
+	PortFile *file;
+
+	if (port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file) != NVMKV_OK ||
+		port_files->write(file, 0, data, bytes) != NVMKV_OK)
+	{
+		check_failed(__FILE__, __LINE__, "write_file");
+		exit(2);
+	}
+	port_files->close(file);
+}
+
+/*
+ * Reads a damaged table every way.  Whatever is returned without a failure must be true; says whether a failure was met.
+ * "sealed": the damage has a right checksum, so that wrong entries may be returned, but nothing may crash.
+ */
+static bool
+read_damaged(const char *path, uint64_t bytes, const Model *m, bool sealed)
+{
+	bool failed = false;
+	SstCache *cache;
+	SstTable *table;
+	NvmkvStatus status;
+	SstIter it;
+	uint64_t offset;
+	size_t steps;
+	size_t i;
+	bool may;
+
+	CHECK_OK(sst_cache_create(1 << 20, &cache));
+	status = sst_table_open(path, 1, bytes, cache, &table);
+	if (status != NVMKV_OK)
+	{
+		CHECK(status == NVMKV_CORRUPTION || status == NVMKV_VERSION || status == NVMKV_NOT_SUPPORTED);
+		CHECK(strstr(nvmkv_error()->text, path) != NULL);
+		sst_cache_destroy(cache);
+		return true;
+	}
+	sst_iter_init(&it, table, SST_ITER_CACHED);
+	for (i = 0; i < 2; i++)
+	{
+		it.base.ops->seek_first(&it.base);
+		for (steps = 0; it.base.valid && steps <= 2 * m->count + 10; steps++)
+		{
+			CHECK(sealed || is_at(&it.base, m, steps));
+			it.base.ops->next(&it.base);
+		}
+		CHECK(sealed || steps == m->count || it.base.status != NVMKV_OK);
+		failed |= it.base.status != NVMKV_OK;
+		it.base.ops->seek_last(&it.base);
+		for (steps = 0; it.base.valid && steps <= 2 * m->count + 10; steps++)
+		{
+			CHECK(sealed || is_at(&it.base, m, m->count - 1 - steps));
+			it.base.ops->prev(&it.base);
+		}
+		CHECK(sealed || steps == m->count || it.base.status != NVMKV_OK);
+		failed |= it.base.status != NVMKV_OK;
+		it.base.ops->destroy(&it.base);
+		sst_iter_init(&it, table, SST_ITER_BULK);
+	}
+	it.base.ops->destroy(&it.base);
+	sst_iter_init(&it, table, SST_ITER_CACHED);
+	for (i = 0; i < m->count; i += 1 + m->count / 20)
+	{
+		const Entry *e = &m->entries[i];
+
+		it.base.ops->seek(&it.base, e->key, e->tag);
+		CHECK(sealed || it.base.status != NVMKV_OK || is_at(&it.base, m, i));
+		failed |= it.base.status != NVMKV_OK;
+		it.base.ops->seek_for_prev(&it.base, e->key, e->tag);
+		CHECK(sealed || it.base.status != NVMKV_OK || is_at(&it.base, m, i));
+		sst_iter_seek_key(&it, e->key, e->tag, filter_hash(e->key));
+		CHECK(sealed || it.base.status != NVMKV_OK || is_at(&it.base, m, i));
+		failed |= it.base.status != NVMKV_OK;
+		status = sst_table_may_contain(table, e->key, filter_hash(e->key), &may);
+		CHECK(sealed || may);
+		failed |= status != NVMKV_OK;
+		failed |= sst_table_offset_of(table, e->key, &offset) != NVMKV_OK;
+	}
+	it.base.ops->destroy(&it.base);
+	sst_table_unref(table);
+	sst_cache_destroy(cache);
+	return failed;
+}
+
+TEST(every_flipped_bit_is_detected)
+{
+	Model m = {0};
+	Scratch s;
+	uint64_t bytes;
+	uint8_t *good;
+	uint8_t *data;
+	uint64_t i;
+
+	model_random(&m, 120, 2, 3, 6, 30);
+	scratch_make(&s);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10}, s.path);
+	REQUIRE(bytes > 0);
+	good = read_file(s.path, bytes);
+	data = malloc(bytes);
+	for (i = 0; i < bytes; i++)
+	{
+		unsigned problems = 0;
+
+		memcpy(data, good, bytes);
+		data[i] ^= (uint8_t) (1u << check_random_below(8));
+		write_file(s.path, data, bytes);
+		CHECK(read_damaged(s.path, bytes, &m, false));
+		if (sst_verify(s.path, 1, bytes, count_problem, &problems) == NVMKV_OK)
+			CHECK(problems > 0);
+	}
+	free(good);
+	free(data);
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+/* Bytes changed under a right checksum: wrong answers are possible, crashes and endless loops are not. */
+TEST(sealed_damage_never_crashes)
+{
+	Model m = {0};
+	Scratch s;
+	uint64_t bytes;
+	uint8_t *good;
+	uint8_t *data;
+	uint64_t blocks[1000];
+	uint64_t ends[1000];
+	unsigned block_count = 0;
+	unsigned undetected = 0;
+	unsigned round;
+	uint64_t start = 0;
+	uint64_t end;
+
+	model_random(&m, 150, 2, 3, 6, 30);
+	scratch_make(&s);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10}, s.path);
+	REQUIRE(bytes > 0);
+	good = read_file(s.path, bytes);
+	data = malloc(bytes);
+
+	/* Blocks follow each other: each ends where a trailer fits. */
+	for (end = 1; end + SST_TRAILER_BYTES <= bytes - SST_FOOTER_BYTES && block_count < 1000; end++)
+	{
+		uint8_t trailer[SST_TRAILER_BYTES];
+
+		sst_trailer_encode(good + start, end - start, trailer);
+		if (memcmp(trailer, good + end, SST_TRAILER_BYTES) != 0)
+			continue;
+		blocks[block_count] = start;
+		ends[block_count++] = end;
+		start = end + SST_TRAILER_BYTES;
+		end = start;
+	}
+	CHECK_EQ(start, bytes - SST_FOOTER_BYTES);
+	for (round = 0; round < 4000; round++)
+	{
+		unsigned block = (unsigned) check_random_below(block_count);
+		uint64_t size = ends[block] - blocks[block];
+		unsigned changes = 1 + (unsigned) check_random_below(3);
+		unsigned problems = 0;
+
+		memcpy(data, good, bytes);
+		while (changes-- > 0)
+		{
+			/* Often at the end, where restarts are. */
+			uint64_t at = check_random_below(3) == 0 ? size - 1 - check_random_below(size < 40 ? size : 40) : check_random_below(size);
+			uint8_t value = (uint8_t) check_random();
+
+			if (check_random_below(2) == 0)
+				value = check_random_below(2) == 0 ? 0xff : (uint8_t) (data[blocks[block] + at] + 1);
+			data[blocks[block] + at] = value;
+		}
+		sst_trailer_encode(data + blocks[block], size, data + ends[block]);
+		write_file(s.path, data, bytes);
+		read_damaged(s.path, bytes, &m, true);
+		if (sst_verify(s.path, 1, bytes, count_problem, &problems) == NVMKV_OK && problems == 0)
+			undetected += memcmp(data, good, bytes) != 0;
+	}
+
+	/* What verification cannot know: a payload that is another payload, a filter bit too many, a sequence between its neighbours. */
+	CHECK(undetected < 4000 * 3 / 4);
+	free(good);
+	free(data);
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+TEST(truncated_files)
+{
+	Model m = {0};
+	Scratch s;
+	uint64_t bytes;
+	uint8_t *good;
+	uint64_t size;
+
+	model_random(&m, 400, 2, 3, 6, 30);
+	scratch_make(&s);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10}, s.path);
+	REQUIRE(bytes > 0);
+	good = read_file(s.path, bytes);
+	for (size = 0; size < bytes; size += 1 + bytes / 300)
+	{
+		SstTable *table;
+
+		/* Cut off, and believed to be as long as it was; believed to be as short as it is; other sizes of a whole file. */
+		write_file(s.path, good, size);
+		CHECK(read_damaged(s.path, bytes, &m, false));
+		CHECK(read_damaged(s.path, size, &m, false));
+		write_file(s.path, good, bytes);
+		CHECK_STATUS(sst_table_open(s.path, 1, size, NULL, &table), NVMKV_CORRUPTION);
+		CHECK_STATUS(sst_table_open(s.path, 1, bytes + 1 + size, NULL, &table), NVMKV_CORRUPTION);
+	}
+	CHECK_OK(port_files->unlink(s.path));
+	CHECK(read_damaged(s.path, bytes, &m, false));
+	free(good);
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+TEST(codecs_and_versions_of_the_future)
+{
+	Model m = {0};
+	Scratch s;
+	uint64_t bytes;
+	uint8_t *data;
+	SstTable *table;
+	uint8_t *footer;
+	uint8_t *trailer;
+	uint64_t props_size;
+	uint32_t crc;
+	unsigned codec;
+
+	model_add(&m, str("k"), ikey_tag(1, NVMKV_TYPE_VALUE), str("v"));
+	scratch_make(&s);
+	bytes = build(&m, &default_options, s.path);
+	REQUIRE(bytes > 0);
+	data = read_file(s.path, bytes);
+	footer = data + bytes - SST_FOOTER_BYTES;
+	trailer = footer - SST_TRAILER_BYTES;
+	props_size = get_u64(footer + SST_FOOTER_PROPS_SIZE);
+	for (codec = 1; codec <= 3; codec++)
+	{
+		trailer[SST_TRAILER_CODEC] = (uint8_t) codec;
+		crc = crc32c_extend(crc32c(trailer - props_size, props_size), trailer + SST_TRAILER_CODEC, 4);
+		put_u32(trailer, crc32c_mask(crc));
+		write_file(s.path, data, bytes);
+		CHECK_STATUS(sst_table_open(s.path, 1, bytes, NULL, &table), codec <= 2 ? NVMKV_NOT_SUPPORTED : NVMKV_VERSION);
+	}
+	put_u32(footer + SST_FOOTER_VERSION, SST_FORMAT_VERSION + 1);
+	put_u32(footer + SST_FOOTER_CRC, crc32c_mask(crc32c(footer, SST_FOOTER_CRC)));
+	write_file(s.path, data, bytes);
+	CHECK_STATUS(sst_table_open(s.path, 1, bytes, NULL, &table), NVMKV_VERSION);
+	free(data);
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+/* ---- caches ---- */
+
+static SstCacheBlock *
+put_block(SstCache *cache, uint64_t number, uint64_t offset, uint32_t size, SstCachePriority priority)
+{
+	SstCacheBlock *block;
+	uint8_t *room;
+
+	if (sst_cache_alloc(cache, size, 8, &block, &room) != NVMKV_OK)
+		return NULL;
+	memset(room, (int) (offset & 0xff), size + 8);
+	CHECK_EQ((uintptr_t) room % 64, 0);
+	return sst_cache_insert(cache, block, number, offset, priority);
+}
+
+TEST(cache_bounds_pins_and_priorities)
+{
+	SstCacheStats stats;
+	SstCacheBlock *pinned;
+	SstCacheBlock *again;
+	SstCacheBlock *high;
+	SstCache *cache;
+	uint64_t i;
+
+	REQUIRE_OK(sst_cache_create(1 << 20, &cache));
+	pinned = put_block(cache, 1, 5, 4000, SST_CACHE_LOW);
+	high = put_block(cache, 1, 6, 4000, SST_CACHE_HIGH);
+	sst_cache_unpin(cache, high);
+	for (i = 0; i < 5000; i++)
+	{
+		SstCacheBlock *block = put_block(cache, 2, i * 4096, 4000, SST_CACHE_LOW);
+
+		REQUIRE(block != NULL);
+		sst_cache_unpin(cache, block);
+
+		/* Asked for now and then, it outlives the scan. */
+		if (i % 100 == 0)
+		{
+			high = sst_cache_get(cache, 1, 6);
+			REQUIRE(high != NULL);
+			sst_cache_unpin(cache, high);
+		}
+		sst_cache_stats(cache, &stats);
+		CHECK(stats.bytes <= (1 << 20));
+	}
+	CHECK(stats.evictions > 4000);
+	CHECK(sst_cache_get(cache, 2, 0) == NULL);
+
+	/* Another finder was first. */
+	again = put_block(cache, 1, 5, 4000, SST_CACHE_LOW);
+	CHECK(again == pinned);
+	CHECK(pinned->data[0] == 5 && pinned->data[3999] == 5);
+	sst_cache_unpin(cache, again);
+
+	/* Dropped while pinned: unknown, but readable. */
+	sst_cache_drop_file(cache, 1);
+	CHECK(sst_cache_get(cache, 1, 5) == NULL);
+	CHECK(sst_cache_get(cache, 1, 6) == NULL);
+	CHECK(pinned->data[3999] == 5);
+	sst_cache_pin(cache, pinned);
+	sst_cache_unpin(cache, pinned);
+	sst_cache_unpin(cache, pinned);
+	sst_cache_drop_file(cache, 2);
+	sst_cache_stats(cache, &stats);
+	CHECK_EQ(stats.bytes, 0);
+
+	/* Too big to be kept. */
+	pinned = put_block(cache, 3, 1, 600000, SST_CACHE_HIGH);
+	CHECK(sst_cache_get(cache, 3, 1) == NULL);
+	CHECK_EQ(pinned->data[599999], 1);
+	sst_cache_unpin(cache, pinned);
+
+	/* Many small ones: the hash table grows. */
+	sst_cache_set_limit(cache, 64 << 20);
+	for (i = 0; i < 20000; i++)
+		sst_cache_unpin(cache, put_block(cache, 4, i, 16, SST_CACHE_LOW));
+	for (i = 0; i < 20000; i++)
+	{
+		SstCacheBlock *block = sst_cache_get(cache, 4, i);
+
+		REQUIRE(block != NULL);
+		CHECK(block->data[0] == (i & 0xff));
+		sst_cache_unpin(cache, block);
+	}
+	sst_cache_set_limit(cache, 0);
+	sst_cache_stats(cache, &stats);
+	CHECK_EQ(stats.blocks, 0);
+	CHECK_EQ(stats.bytes, 0);
+	CHECK_EQ(stats.pins, 0);
+	sst_cache_destroy(cache);
+}
+
+static bool
+keep_even(void *ctx, uint64_t number)
+{
+	(void) ctx;
+	return number % 2 == 0;
+}
+
+TEST(table_cache_opens_and_closes)
+{
+	TableCacheStats stats;
+	SstCacheStats block_stats;
+	char name[SST_PATH_BYTES_MAX];
+	uint64_t bytes[12];
+	Model m = {0};
+	Scratch s;
+	TableCache *cache;
+	SstTable *table;
+	SstIter it;
+	uint64_t i;
+
+	CHECK_OK(sst_file_name("/d", 7, name, sizeof(name)));
+	CHECK(strcmp(name, "/d/000007.sst") == 0);
+	CHECK_OK(sst_file_name("/d", UINT64_C(12345678), name, sizeof(name)));
+	CHECK(strcmp(name, "/d/12345678.sst") == 0);
+	CHECK_STATUS(sst_file_name("/d", 7, name, 13), NVMKV_LIMIT);
+
+	model_random(&m, 300, 1, 0, 9, 60);
+	scratch_make(&s);
+	for (i = 0; i < 12; i++)
+	{
+		CHECK_OK(sst_file_name(s.dir, i, name, sizeof(name)));
+		bytes[i] = build(&m, &default_options, name);
+	}
+	REQUIRE_OK(table_cache_create(s.dir, 4, 1 << 20, &cache));
+	CHECK_STATUS(table_cache_get(cache, 99, 1000, &table), NVMKV_CORRUPTION);
+	REQUIRE_OK(table_cache_get(cache, 0, bytes[0], &table));
+	sst_iter_init(&it, table, SST_ITER_CACHED);
+	it.base.ops->seek_first(&it.base);
+	for (i = 0; i < 12; i++)
+	{
+		REQUIRE_OK(table_cache_get(cache, i, bytes[i], &table));
+		CHECK_EQ(sst_table_number(table), i);
+		REQUIRE_OK(table_cache_get(cache, i, bytes[i], &table));
+		table_cache_stats(cache, &stats);
+		CHECK(stats.open <= 4);
+	}
+	CHECK_EQ(stats.opened, 12);
+	CHECK_EQ(stats.hits, 13);
+
+	/* The iterator's table was given up meanwhile, and even evicted: it goes on. */
+	table_cache_evict(cache, 0);
+	check_scans(&it.base, &m);
+	it.base.ops->destroy(&it.base);
+	table_cache_retain(cache, keep_even, NULL);
+	table_cache_stats(cache, &stats);
+	CHECK_EQ(stats.open, 2);
+	REQUIRE_OK(table_cache_get(cache, 10, bytes[10], &table));
+	table_cache_stats(cache, &stats);
+	CHECK_EQ(stats.opened, 12);
+	sst_cache_stats(table_cache_blocks(cache), &block_stats);
+	CHECK_EQ(block_stats.pins, 0);
+	table_cache_destroy(cache);
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+TEST_MAIN()
