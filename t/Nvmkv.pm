@@ -1,0 +1,52 @@
+# What the TAP tests share: servers with nvmkv_fdw preloaded.
+package Nvmkv;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(new_server settings sound);
+
+# Lines of postgresql.conf; a little memory and a small container, so that little data flushes and compacts.
+# Named settings replace these: settings('nvmkv.nvm_size' => '8MB').
+sub settings
+{
+	my %settings = (
+		shared_preload_libraries => 'nvmkv_fdw',
+		max_prepared_transactions => 10,
+		'nvmkv.write_buffer_size' => '1MB',
+		'nvmkv.max_write_buffers' => 4,
+		'nvmkv.nvm_size' => '16MB',
+		'nvmkv.target_file_size' => '1MB',
+		@_);
+
+	return join '', map { "$_ = '$settings{$_}'\n" } sort keys %settings;
+}
+
+# A started server with the extension in database postgres: new_server(name, setting => value, ...)
+sub new_server
+{
+	my ($name, %settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(allows_streaming => 1);
+	$node->append_conf('postgresql.conf', settings(%settings));
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION nvmkv_fdw');
+	return $node;
+}
+
+# Does the engine find itself sound?
+sub sound
+{
+	my ($node, $name) = @_;
+
+	is($node->safe_psql('postgres', 'SELECT * FROM nvmkv.check()'), '', $name);
+	return;
+}
+
+1;
