@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "access/transam.h"
+#include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
 #include "utils/rel.h"
@@ -61,7 +63,8 @@ extern void nvmkv_write_batch_undefer(NvmkvWriteBatch *batch);
 extern void nvmkv_write_flush_deferred(void);
 
 /* End of a (sub)transaction that failed: batches made in it are gone. */
-extern void nvmkv_write_abort(SubTransactionId subid);
+extern void nvmkv_write_abort(SubTransactionId subid); /* InvalidSubTransactionId: the whole transaction */
+extern void nvmkv_write_subcommit(SubTransactionId subid, SubTransactionId parent);
 extern bool nvmkv_write_nothing_deferred(void);
 
 /* ---------------------------------------------------------------- storages */

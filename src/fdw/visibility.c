@@ -1,0 +1,333 @@
+/*
+ * visibility.c
+ *	  Who sees a version.
+ *
+ * A version carries the 64-bit id of the transaction that wrote it and the
+ * command in it.  The rules are those of heapam_visibility.c with a delete as
+ * a version of its own, and so is the order of questions: is it mine, is it
+ * running according to the snapshot, and only then the commit log.  (Asked
+ * the other way round a transaction could look committed before the snapshot
+ * that must not see it was taken.)
+ *
+ * The server's functions take 32-bit ids, which mean something only within
+ * two thousand million transactions of the next one; older ids are settled by
+ * comparing 64-bit ids first.  The commit log may have been truncated below
+ * ids nobody asks for any more: see outcome_is_committed.
+ */
+#include "postgres.h"
+
+#include "access/clog.h"
+#include "access/subtrans.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xlogrecovery.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/predicate.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/snapmgr.h"
+
+#include "fdw/latch.h"
+#include "fdw/visibility.h"
+
+/* What the memo byte of a memtable entry says.  Outcomes are final, so processes may write it without a lock. */
+#define MEMO_COMMITTED 1
+#define MEMO_ABORTED 2
+
+/* A 32-bit id and the 64-bit id it stands for. */
+typedef struct WideXid
+{
+	TransactionId xid;
+	uint64 fxid;
+} WideXid;
+
+static WideXid wide_snapshot_xmin;
+static WideXid wide_snapshot_xmax;
+static WideXid wide_transaction_xmin;
+static WideXid wide_recent_xmin;
+
+/* xid must be one the server holds as recent: within 2^31 of the next. */
+static uint64
+widen(TransactionId xid)
+{
+	uint64 next = U64FromFullTransactionId(ReadNextFullTransactionId());
+	int32 distance = (int32) (xid - (TransactionId) next);
+
+	Assert(TransactionIdIsNormal(xid));
+	return next + (uint64) (int64) distance;
+}
+
+static inline uint64
+widen_cached(WideXid *slot, TransactionId xid)
+{
+	if (unlikely(slot->xid != xid))
+	{
+		slot->fxid = widen(xid);
+		slot->xid = xid;
+	}
+	return slot->fxid;
+}
+
+void
+nvmkv_visibility_forget(void)
+{
+	wide_snapshot_xmin.xid = InvalidTransactionId;
+	wide_snapshot_xmax.xid = InvalidTransactionId;
+	wide_transaction_xmin.xid = InvalidTransactionId;
+	wide_recent_xmin.xid = InvalidTransactionId;
+}
+
+/* ---------------------------------------------------------------- outcomes */
+
+/*
+ * Did a transaction that no longer runs commit?
+ *
+ * The commit log is never truncated above the oldest snapshot, ours included;
+ * below it the question must be asked under the truncation's lock.  Flush and
+ * compaction resolve outcomes long before their commit log goes; a version
+ * that has slipped through must not be guessed at.
+ */
+static bool
+outcome_is_committed(uint64 fxid)
+{
+	TransactionId xid = (TransactionId) fxid;
+	uint64 oldest;
+	bool committed = false;
+
+	if (fxid >= widen_cached(&wide_transaction_xmin, TransactionXmin))
+		return TransactionIdDidCommit(xid);
+
+	LWLockAcquire(XactTruncationLock, LW_SHARED);
+	oldest = widen(ShmemVariableCache->oldestClogXid);
+	if (fxid >= oldest)
+		committed = TransactionIdDidCommit(xid);
+	LWLockRelease(XactTruncationLock);
+
+	if (unlikely(fxid < oldest))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("the outcome of transaction %llu is no longer known", (unsigned long long) fxid),
+				 errdetail("A row version in a foreign table was written by it; the server has kept outcomes from transaction %llu on.",
+						   (unsigned long long) oldest)));
+	return committed;
+}
+
+/* The same, remembered beside the version. */
+static bool
+resolve(uint64 fxid, uint8 *memo)
+{
+	bool committed = outcome_is_committed(fxid);
+
+	if (memo != NULL)
+		*memo = committed ? MEMO_COMMITTED : MEMO_ABORTED;
+	return committed;
+}
+
+/* ---------------------------------------------------------------- readers */
+
+bool
+nvmkv_tag_is_visible(Snapshot snapshot, uint64 fxid, CommandId cid, bool committed, uint8 *memo)
+{
+	TransactionId xid = (TransactionId) fxid;
+
+	Assert(snapshot->snapshot_type == SNAPSHOT_MVCC);
+
+	if (memo != NULL)
+	{
+		if (*memo == MEMO_ABORTED)
+			return false;
+		committed = committed || *memo == MEMO_COMMITTED;
+	}
+
+	/* Finished before the snapshot was taken, so not ours either: only the outcome counts. */
+	if (fxid < widen_cached(&wide_snapshot_xmin, snapshot->xmin))
+		return committed || resolve(fxid, memo);
+
+	/* Not begun when the snapshot was taken, unless ours (a snapshot may be older than its transaction's ids). */
+	if (TransactionIdIsCurrentTransactionId(xid))
+		return cid < snapshot->curcid;
+	if (fxid >= widen_cached(&wide_snapshot_xmax, snapshot->xmax))
+		return false;
+
+	if (XidInMVCCSnapshot(xid, snapshot))
+		return false;
+	return committed || resolve(fxid, memo);
+}
+
+/*
+ * A serializable transaction has passed over a version because its writer
+ * was not finished for it: a conflict with that writer, as
+ * HeapCheckForSerializableConflictOut sees it.
+ */
+static void
+note_conflict_out(const NvmkvVisibility *v, uint64 fxid)
+{
+	TransactionId xid = (TransactionId) fxid;
+
+	if (!CheckForSerializableConflictOutNeeded(v->rel, v->snapshot))
+		return;
+	if (fxid < widen_cached(&wide_transaction_xmin, TransactionXmin) || TransactionIdIsCurrentTransactionId(xid))
+		return;
+	xid = SubTransGetTopmostTransaction(xid);
+	if (TransactionIdPrecedes(xid, TransactionXmin) || TransactionIdEquals(xid, GetTopTransactionIdIfAny()))
+		return;
+	CheckForSerializableConflictOut(v->rel, xid, v->snapshot);
+}
+
+static bool
+visible_to_snapshot(void *ctx, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
+{
+	const NvmkvVisibility *v = ctx;
+
+	if (nvmkv_tag_is_visible(v->snapshot, fxid, cid, committed_hint, memo))
+		return true;
+	if (v->rel != NULL)
+		note_conflict_out(v, fxid);
+	return false;
+}
+
+void
+nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel)
+{
+	v->engine.ctx = v;
+	v->engine.visible = visible_to_snapshot;
+	v->engine.sequence = NVMKV_SEQUENCE_MAX; /* the snapshot goes by transactions */
+	v->snapshot = snapshot;
+	v->rel = IsolationIsSerializable() ? rel : NULL;
+}
+
+void
+nvmkv_predicate_lock_relation(const NvmkvVisibility *v)
+{
+	if (v->rel != NULL)
+		PredicateLockRelation(v->rel, v->snapshot);
+}
+
+void
+nvmkv_predicate_lock_key(const NvmkvVisibility *v, NvmkvSlice key)
+{
+	ItemPointerData tid;
+
+	if (v->rel == NULL)
+		return;
+	nvmkv_key_hash_to_tid(nvmkv_key_hash(key), &tid);
+	PredicateLockTID(v->rel, &tid, v->snapshot, InvalidTransactionId);
+}
+
+/* ---------------------------------------------------------------- writers */
+
+NvmkvTagState
+nvmkv_tag_state(uint64 fxid, bool committed, uint8 *memo)
+{
+	TransactionId xid = (TransactionId) fxid;
+
+	if (memo != NULL)
+	{
+		if (*memo == MEMO_ABORTED)
+			return NVMKV_TAG_ABORTED;
+		committed = committed || *memo == MEMO_COMMITTED;
+	}
+
+	/*
+	 * From the oldest running transaction on, a known commit is not enough: its locks are held, and new snapshots
+	 * do not see it, until it has left the list of running transactions.
+	 */
+	if (fxid >= widen_cached(&wide_recent_xmin, RecentXmin))
+	{
+		if (TransactionIdIsCurrentTransactionId(xid))
+			return NVMKV_TAG_OWN;
+		if (TransactionIdIsInProgress(xid))
+			return NVMKV_TAG_IN_PROGRESS;
+	}
+	if (committed || resolve(fxid, memo))
+		return NVMKV_TAG_COMMITTED;
+	return NVMKV_TAG_ABORTED;
+}
+
+/* ---------------------------------------------------------------- flush and compaction */
+
+/*
+ * A job may run in a process without a snapshot, so nothing here relies on
+ * TransactionXmin or RecentXmin: below the horizon nothing runs and the commit
+ * log is final; from the horizon on, only what the commit log states
+ * outright counts.
+ */
+typedef struct JobState
+{
+	uint64 horizon; /* 0: outcomes cannot be asked for here; everything is kept */
+	uint64 last_fxid;
+	NvmkvOutcome last_outcome;
+} JobState;
+
+static JobState job;
+
+static void
+job_begin(void *ctx)
+{
+	JobState *state = ctx;
+
+	state->horizon = 0;
+	state->last_fxid = 0;
+
+	/* In recovery the list of running transactions is complete only once queries are let in. */
+	if (MyProc == NULL || AmStartupProcess() || (RecoveryInProgress() && !HotStandbyActive()))
+		return;
+	state->horizon = widen(GetOldestNonRemovableTransactionId(NULL));
+}
+
+static NvmkvOutcome
+lookup_outcome(const JobState *state, uint64 fxid)
+{
+	TransactionId xid = (TransactionId) fxid;
+	XidStatus status = TRANSACTION_STATUS_IN_PROGRESS;
+	XLogRecPtr commit_lsn;
+	bool known;
+
+	if (fxid >= U64FromFullTransactionId(ReadNextFullTransactionId()))
+		return NVMKV_OUTCOME_RUNNING;
+
+	LWLockAcquire(XactTruncationLock, LW_SHARED);
+	known = fxid >= widen(ShmemVariableCache->oldestClogXid);
+	if (known)
+		status = TransactionIdGetStatus(xid, &commit_lsn);
+	LWLockRelease(XactTruncationLock);
+
+	if (!known)
+		return NVMKV_OUTCOME_RUNNING;
+	if (fxid < state->horizon)
+		return status == TRANSACTION_STATUS_COMMITTED ? NVMKV_OUTCOME_FROZEN : NVMKV_OUTCOME_ABORTED;
+	if (status == TRANSACTION_STATUS_COMMITTED)
+		return NVMKV_OUTCOME_COMMITTED;
+	if (status == TRANSACTION_STATUS_ABORTED)
+		return NVMKV_OUTCOME_ABORTED;
+	return NVMKV_OUTCOME_RUNNING;
+}
+
+static NvmkvOutcome
+job_outcome(void *ctx, uint64_t fxid)
+{
+	JobState *state = ctx;
+
+	if (state->horizon == 0)
+		return NVMKV_OUTCOME_RUNNING;
+	if (fxid != state->last_fxid)
+	{
+		state->last_outcome = lookup_outcome(state, fxid);
+		state->last_fxid = fxid;
+	}
+	return state->last_outcome;
+}
+
+const NvmkvTxnOps *
+nvmkv_txn_ops(void)
+{
+	static const NvmkvTxnOps ops = {
+		.ctx = &job,
+		.begin_job = job_begin,
+		.outcome = job_outcome,
+	};
+
+	return &ops;
+}

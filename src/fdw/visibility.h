@@ -1,0 +1,53 @@
+/*
+ * visibility.h
+ *	  MVCC verdicts on (fxid, cid) tags, after heapam_visibility.c.
+ */
+#ifndef NVMKV_FDW_VISIBILITY_H
+#define NVMKV_FDW_VISIBILITY_H
+
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "engine/nvmkv.h"
+
+/* A PostgreSQL snapshot as the engine's reads take it.  Lives as long as the scan; rel is for serializable conflict checks. */
+typedef struct NvmkvVisibility
+{
+	NvmkvSnapshot engine; /* pass &v->engine */
+	Snapshot snapshot;
+	Relation rel; /* NULL: no predicate locking */
+} NvmkvVisibility;
+
+extern void nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel);
+
+/*
+ * What a serializable transaction reads, noted before it reads: all of the table, or one key (there or not).
+ * Nothing in other transactions.
+ */
+extern void nvmkv_predicate_lock_relation(const NvmkvVisibility *v);
+extern void nvmkv_predicate_lock_key(const NvmkvVisibility *v, NvmkvSlice key);
+
+/* Is a version with this tag visible to an MVCC snapshot?  (also the heart of the engine callback) */
+extern bool nvmkv_tag_is_visible(Snapshot snapshot, uint64 fxid, CommandId cid, bool committed, uint8 *memo);
+
+typedef enum NvmkvTagState
+{
+	NVMKV_TAG_OWN,		   /* written by the current transaction (live subtransaction) */
+	NVMKV_TAG_IN_PROGRESS, /* by another one that still runs or is prepared */
+	NVMKV_TAG_COMMITTED,
+	NVMKV_TAG_ABORTED
+} NvmkvTagState;
+
+/* State for write-write decisions ("dirty" view), asked under the key's latch. */
+extern NvmkvTagState nvmkv_tag_state(uint64 fxid, bool committed, uint8 *memo);
+
+/* TxnOps for flush and compaction in this process: horizon by GetOldestNonRemovableTransactionId(NULL) at begin_job. */
+extern const NvmkvTxnOps *nvmkv_txn_ops(void);
+
+/* End of a transaction: what was remembered about transaction ids may grow stale. */
+extern void nvmkv_visibility_forget(void);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * xact.c
+ *	  Ends of transactions.
+ *
+ * Commit and rollback need no work: versions carry their transaction's id and
+ * the server knows its outcome.  What is left is to forget what a failed
+ * statement has left behind in this process.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+
+#include "fdw/engine.h"
+#include "fdw/visibility.h"
+#include "fdw/write.h"
+#include "fdw/xact.h"
+
+/* An ERROR may have come in the middle of an engine call. */
+static void
+leave_engine(void)
+{
+	NvmkvDb *db = nvmkv_engine_or_null();
+
+	if (db != NULL)
+		nvmkv_abort_cleanup(db);
+}
+
+static void
+at_exit(int code, Datum arg)
+{
+	leave_engine();
+}
+
+/*
+ * A process leaves the engine before its shared memory goes.  Registered by
+ * the first transaction that gets here: _PG_init runs in the postmaster.
+ */
+static void
+register_exit(void)
+{
+	static pid_t registered_for;
+
+	if (registered_for == MyProcPid)
+		return;
+	before_shmem_exit(at_exit, (Datum) 0);
+	registered_for = MyProcPid;
+}
+
+static void
+at_xact_event(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+			leave_engine();
+			nvmkv_write_abort(InvalidSubTransactionId);
+			nvmkv_visibility_forget();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_PREPARE:
+			nvmkv_visibility_forget();
+			register_exit();
+			break;
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			/* Every statement writes its rows before it ends. */
+			Assert(nvmkv_write_nothing_deferred());
+			break;
+	}
+}
+
+static void
+at_subxact_event(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		leave_engine();
+		nvmkv_write_abort(subid);
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		nvmkv_write_subcommit(subid, parent);
+}
+
+void
+nvmkv_xact_init(void)
+{
+	RegisterXactCallback(at_xact_event, NULL);
+	RegisterSubXactCallback(at_subxact_event, NULL);
+}
