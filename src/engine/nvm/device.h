@@ -1,0 +1,60 @@
+/*
+ * device.h
+ *	  A mapped persistent range and the one way to make its bytes durable.
+ *
+ * Two media.  Persistent memory (libpmem says so): non-temporal stores and a
+ * drain.  An ordinary file: written with write calls, because they fault no
+ * page in, and because a full disk or a bad sector is then an error and never
+ * a signal; made durable by syncing the file; read through a shared mapping,
+ * which the page cache keeps coherent with the writes.  Tests add a lossy one
+ * by wrapping the operations.
+ *
+ * A device is mapped once (server: by the postmaster before it forks) and
+ * described by a process-local struct; the bytes hold no address.
+ */
+#ifndef NVMKV_NVM_DEVICE_H
+#define NVMKV_NVM_DEVICE_H
+
+#include "engine/port/port.h"
+
+#define NVM_DEVICE_PATH_MAX 1024
+
+typedef struct NvmDevice NvmDevice;
+
+typedef struct NvmDeviceOps
+{
+	/* Copies into the range without waiting for durability; readers of the map see the bytes.  A failure is reported by the next persist. */
+	void (*copy)(NvmDevice *dev, uint64_t offset, const void *data, size_t size);
+
+	/*
+	 * What this process copied into [offset, offset + size) before is durable
+	 * on OK.  A copy that failed is reported once; a sync that failed is
+	 * reported by every later call too, for the medium's state is unknown.
+	 */
+	NvmkvStatus (*persist)(NvmDevice *dev, uint64_t offset, uint64_t size);
+
+	void (*close)(NvmDevice *dev);
+} NvmDeviceOps;
+
+struct NvmDevice
+{
+	const NvmDeviceOps *ops;
+	const uint8_t *base; /* all stores go through ops->copy */
+	uint64_t bytes;
+	bool is_pmem;
+	char path[NVM_DEVICE_PATH_MAX];
+};
+
+/*
+ * Opens "path"; creates a file of create_bytes really allocated bytes, all
+ * zero, when it is absent and create_bytes > 0 (*created_out).  Creation
+ * happens under another name: after a crash the path is absent or whole.
+ * The device is locked against use by another process that is not a child.
+ * NOT_FOUND when absent and create_bytes is 0; IO, NO_SPACE, CORRUPTION
+ * (empty file), INVALID (not a regular or DAX file, or in use): all name the
+ * path.
+ */
+extern NvmkvStatus nvm_device_open(const char *path, uint64_t create_bytes, NvmDevice **dev_out, bool *created_out);
+extern void nvm_device_close(NvmDevice *dev);
+
+#endif

@@ -1,0 +1,415 @@
+/*
+ * pool.c
+ *	  Header of the pool and the shared bitmap of its extents.
+ *
+ * Callers: opening (one process), the flush (takes), whoever retires extents
+ * (gives), recovery (marks).  The bitmap is changed under the lock EXTENTS
+ * only, for a time that grows with the number of words looked at; it is read
+ * without the lock by statistics and checks.
+ *
+ * Next fit: a take starts where the last one ended.  So the extents of one row
+ * mostly stand side by side (one map range, one range to persist), and the
+ * medium wears evenly.
+ */
+#include "engine/nvm/pool_format.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/coding.h"
+#include "engine/base/crc32c.h"
+
+#define WORD_BITS 64
+
+struct NvmPoolShm
+{
+	PortLock lock;		   /* protects all below */
+	uint32_t capacity;	   /* extents there are bits for; fixed */
+	uint32_t extent_count; /* of the open pool */
+	uint32_t cursor;	   /* where the next take starts to look */
+	uint32_t free_count;
+	uint32_t free_min;
+	uint64_t taken;
+	uint64_t given;
+	uint64_t refused;
+	uint64_t words[]; /* bit set: taken */
+};
+
+static uint32_t
+extents_of_bytes(uint64_t pool_bytes)
+{
+	uint64_t pieces = pool_bytes >> NVM_EXTENT_SHIFT;
+
+	if (pieces <= 1)
+		return 0;
+	return pieces - 1 > NVM_EXTENTS_MAX ? NVM_EXTENTS_MAX : (uint32_t) (pieces - 1);
+}
+
+/* ---- header ---- */
+
+void
+nvm_pool_header_encode(const NvmPoolHeader *header, uint8_t bytes_out[NVM_POOL_HEADER_BYTES])
+{
+	memset(bytes_out, 0, NVM_POOL_HEADER_BYTES);
+	put_u64(bytes_out + NVM_POOL_OFFSET_MAGIC, NVM_POOL_MAGIC);
+	put_u32(bytes_out + NVM_POOL_OFFSET_FORMAT, NVM_POOL_FORMAT);
+	put_u32(bytes_out + NVM_POOL_OFFSET_EXTENT_BYTES, (uint32_t) NVM_EXTENT_BYTES);
+	put_u32(bytes_out + NVM_POOL_OFFSET_EXTENT_COUNT, header->extent_count);
+	put_u64(bytes_out + NVM_POOL_OFFSET_SYSTEM, header->system_identifier);
+	put_u64(bytes_out + NVM_POOL_OFFSET_POOL_ID, header->pool_id);
+	put_u32(bytes_out + NVM_POOL_OFFSET_CRC, crc32c_mask(crc32c(bytes_out, NVM_POOL_OFFSET_CRC)));
+}
+
+static bool
+is_zero(const uint8_t *p, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++)
+	{
+		if (p[i] != 0)
+			return false;
+	}
+	return true;
+}
+
+NvmkvStatus
+nvm_pool_header_decode(const uint8_t *bytes, const char *path, NvmPoolHeader *header_out)
+{
+	uint32_t crc = crc32c_mask(crc32c(bytes, NVM_POOL_OFFSET_CRC));
+
+	memset(header_out, 0, sizeof(*header_out));
+	if (get_u64(bytes + NVM_POOL_OFFSET_MAGIC) != NVM_POOL_MAGIC)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" is not a pool (wrong magic); name another file, or restore this one", path);
+	if (get_u32(bytes + NVM_POOL_OFFSET_CRC) != crc)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\": header has crc %08x, expected %08x; restore it from a backup",
+						  path, get_u32(bytes + NVM_POOL_OFFSET_CRC), crc);
+	if (get_u32(bytes + NVM_POOL_OFFSET_FORMAT) != NVM_POOL_FORMAT)
+		return NVMKV_FAIL(NVMKV_VERSION, "pool \"%s\" has format %u, this version reads %d",
+						  path, get_u32(bytes + NVM_POOL_OFFSET_FORMAT), NVM_POOL_FORMAT);
+	if (get_u32(bytes + NVM_POOL_OFFSET_EXTENT_BYTES) != NVM_EXTENT_BYTES)
+		return NVMKV_FAIL(NVMKV_VERSION, "pool \"%s\" has extents of %u bytes, this version uses %" PRIu64,
+						  path, get_u32(bytes + NVM_POOL_OFFSET_EXTENT_BYTES), NVM_EXTENT_BYTES);
+	header_out->extent_count = get_u32(bytes + NVM_POOL_OFFSET_EXTENT_COUNT);
+	header_out->system_identifier = get_u64(bytes + NVM_POOL_OFFSET_SYSTEM);
+	header_out->pool_id = get_u64(bytes + NVM_POOL_OFFSET_POOL_ID);
+	if (header_out->extent_count == 0 || header_out->extent_count > NVM_EXTENTS_MAX || header_out->pool_id == 0 ||
+		!is_zero(bytes + NVM_POOL_OFFSET_ZERO1, 4) || !is_zero(bytes + NVM_POOL_OFFSET_ZERO2, 20))
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\": header fields are out of range (%u extents)", path, header_out->extent_count);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvm_pool_probe(const char *path, uint64_t *bytes_out)
+{
+	uint8_t bytes[NVM_POOL_HEADER_BYTES];
+	PortFile *file;
+	NvmPoolHeader header;
+	NvmkvStatus status;
+	size_t got = 0;
+
+	*bytes_out = 0;
+	status = port_files->open(path, PORT_FILE_READ, &file);
+	if (status == NVMKV_NOT_FOUND)
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(status);
+	status = port_files->read_some(file, 0, bytes, sizeof(bytes), &got);
+	port_files->close(file);
+	NVMKV_RETURN_IF(status);
+	if (got < sizeof(bytes))
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated to %zu bytes", path, got);
+	if (is_zero(bytes, sizeof(bytes)))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(nvm_pool_header_decode(bytes, path, &header));
+	*bytes_out = nvm_extent_offset(header.extent_count);
+	return NVMKV_OK;
+}
+
+/* Writes the header of a pool that holds nothing.  A crash before the persist leaves a zero page or a sound header: both open as empty. */
+static NvmkvStatus
+format_pool(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier, NvmPoolHeader *header_out)
+{
+	uint8_t page[NVM_POOL_PAGE_BYTES] = {0};
+	uint64_t bytes = dev->bytes < create_bytes ? dev->bytes : create_bytes;
+
+	if (bytes < NVM_POOL_BYTES_MIN)
+		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" would have %" PRIu64 " bytes, at least %" PRIu64 " are needed",
+						  dev->path, bytes, NVM_POOL_BYTES_MIN);
+	header_out->extent_count = extents_of_bytes(bytes);
+	header_out->system_identifier = system_identifier;
+	header_out->pool_id = 0;
+	while (header_out->pool_id == 0)
+	{
+		if (getrandom(&header_out->pool_id, sizeof(header_out->pool_id), 0) != (ssize_t) sizeof(header_out->pool_id))
+			return NVMKV_FAIL_ERRNO(NVMKV_IO, "no random bytes for the identifier of pool \"%s\"", dev->path);
+	}
+	NVMKV_RETURN_IF(port_fault("pool.before_header"));
+	nvm_pool_header_encode(header_out, page);
+	dev->ops->copy(dev, 0, page, sizeof(page));
+	NVMKV_RETURN_IF(dev->ops->persist(dev, 0, sizeof(page)));
+	return port_fault("pool.header_persisted");
+}
+
+/* The header of an open device: read, or written when nothing is lost by it. */
+static NvmkvStatus
+settle_header(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier, uint64_t expected_pool_id,
+			  NvmPoolHeader *header_out, bool *formatted_out)
+{
+	*formatted_out = false;
+	if (dev->bytes < NVM_POOL_PAGE_BYTES)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated to %" PRIu64 " bytes; restore it from a backup", dev->path, dev->bytes);
+	if (is_zero(dev->base, NVM_POOL_PAGE_BYTES))
+	{
+		if (expected_pool_id != 0)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" has no header, but rows in it are expected; restore it from a backup", dev->path);
+		if (create_bytes == 0)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" has no header: it was never finished", dev->path);
+		*formatted_out = true;
+		return format_pool(dev, create_bytes, system_identifier, header_out);
+	}
+	NVMKV_RETURN_IF(nvm_pool_header_decode(dev->base, dev->path, header_out));
+	if (header_out->system_identifier != system_identifier)
+		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" belongs to system %" PRIu64 ", this is system %" PRIu64 "; name another file, or remove that one if nothing needs it",
+						  dev->path, header_out->system_identifier, system_identifier);
+	if (expected_pool_id != 0 && header_out->pool_id != expected_pool_id)
+		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" has identifier %016" PRIx64 ", the manifest expects %016" PRIx64 "; put the right pool in its place",
+						  dev->path, header_out->pool_id, expected_pool_id);
+	if (dev->bytes < nvm_extent_offset(header_out->extent_count))
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated: %" PRIu64 " of %" PRIu64 " bytes; restore it from a backup",
+						  dev->path, dev->bytes, nvm_extent_offset(header_out->extent_count));
+	return NVMKV_OK;
+}
+
+/* ---- opening ---- */
+
+size_t
+nvm_pool_shm_bytes(uint64_t pool_bytes_max)
+{
+	size_t words = (extents_of_bytes(pool_bytes_max) + WORD_BITS - 1) / WORD_BITS;
+
+	return sizeof(NvmPoolShm) + words * sizeof(uint64_t);
+}
+
+void
+nvm_pool_shm_init(NvmPoolShm *shm, uint64_t pool_bytes_max)
+{
+	memset(shm, 0, nvm_pool_shm_bytes(pool_bytes_max));
+	port_lock_init(&shm->lock, PORT_RANK_EXTENTS);
+	shm->capacity = extents_of_bytes(pool_bytes_max);
+}
+
+static void
+reset_shm(NvmPoolShm *shm, uint32_t extent_count)
+{
+	port_lock_exclusive(&shm->lock);
+	memset(shm->words, 0, (shm->capacity + WORD_BITS - 1) / WORD_BITS * sizeof(uint64_t));
+	shm->extent_count = extent_count;
+	shm->cursor = 0;
+	shm->free_min = extent_count;
+	shm->taken = 0;
+	shm->given = 0;
+	shm->refused = 0;
+	port_store_relaxed(&shm->free_count, extent_count);
+	port_lock_release(&shm->lock);
+}
+
+NvmkvStatus
+nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifier, uint64_t expected_pool_id,
+			  NvmPoolShm *shm, NvmPool **pool_out, bool *created_out)
+{
+	NvmDevice *dev;
+	NvmPool *pool;
+	NvmPoolHeader header;
+	NvmkvStatus status;
+	bool file_created;
+
+	*pool_out = NULL;
+	*created_out = false;
+	if (create_bytes != 0 && create_bytes < NVM_POOL_BYTES_MIN)
+		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" would have %" PRIu64 " bytes, at least %" PRIu64 " are needed",
+						  path, create_bytes, NVM_POOL_BYTES_MIN);
+	status = nvm_device_open(path, expected_pool_id != 0 ? 0 : create_bytes >> NVM_EXTENT_SHIFT << NVM_EXTENT_SHIFT, &dev, &file_created);
+	if (status == NVMKV_NOT_FOUND && expected_pool_id != 0)
+		return NVMKV_FAIL(NVMKV_NOT_FOUND, "pool \"%s\" is missing, but rows in it are expected; mount or restore it", path);
+	NVMKV_RETURN_IF(status);
+
+	status = settle_header(dev, create_bytes, system_identifier, expected_pool_id, &header, created_out);
+	if (status == NVMKV_OK && header.extent_count > shm->capacity)
+		status = NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" has %u extents, shared memory was sized for %u; restart the server, or lower the size of the pool",
+							path, header.extent_count, shm->capacity);
+	if (status != NVMKV_OK)
+	{
+		nvm_device_close(dev);
+		return status;
+	}
+	pool = port_alloc(sizeof(*pool));
+	if (pool == NULL)
+	{
+		nvm_device_close(dev);
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to describe pool \"%s\"", path);
+	}
+	reset_shm(shm, header.extent_count);
+	pool->dev = dev;
+	pool->shm = shm;
+	pool->extent_count = header.extent_count;
+	pool->pool_id = header.pool_id;
+	*pool_out = pool;
+	return NVMKV_OK;
+}
+
+void
+nvm_pool_close(NvmPool *pool)
+{
+	if (pool == NULL)
+		return;
+	nvm_device_close(pool->dev);
+	port_free(pool);
+}
+
+/* ---- extents ---- */
+
+static bool
+bit_is_set(const NvmPoolShm *shm, uint32_t extent)
+{
+	return (port_load_relaxed(&shm->words[extent / WORD_BITS]) >> (extent % WORD_BITS) & 1) != 0;
+}
+
+static void
+set_bit_locked(NvmPoolShm *shm, uint32_t extent)
+{
+	uint64_t *word = &shm->words[extent / WORD_BITS];
+
+	NVMKV_ASSERT(!bit_is_set(shm, extent));
+	port_store_relaxed(word, *word | UINT64_C(1) << (extent % WORD_BITS));
+}
+
+/* The first free extent in [from, to), or "to". */
+static uint32_t
+find_free_locked(const NvmPoolShm *shm, uint32_t from, uint32_t to)
+{
+	uint32_t extent = from;
+
+	while (extent < to)
+	{
+		uint64_t free_bits = ~shm->words[extent / WORD_BITS] >> (extent % WORD_BITS);
+
+		if (free_bits != 0)
+		{
+			extent += (uint32_t) __builtin_ctzll(free_bits);
+			return extent < to ? extent : to;
+		}
+		extent = (extent / WORD_BITS + 1) * WORD_BITS;
+	}
+	return to;
+}
+
+NvmkvStatus
+nvm_pool_mark(NvmPool *pool, uint32_t extent)
+{
+	NvmPoolShm *shm = pool->shm;
+	bool taken;
+
+	if (extent >= pool->extent_count)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" has %u extents, a row claims number %u", pool->dev->path, pool->extent_count, extent);
+	port_lock_exclusive(&shm->lock);
+	taken = bit_is_set(shm, extent);
+	if (!taken)
+	{
+		set_bit_locked(shm, extent);
+		port_store_relaxed(&shm->free_count, shm->free_count - 1);
+		if (shm->free_count < shm->free_min)
+			port_store_relaxed(&shm->free_min, shm->free_count);
+	}
+	port_lock_release(&shm->lock);
+	if (taken)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\": two rows claim extent %u", pool->dev->path, extent);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvm_pool_take(NvmPool *pool, uint32_t count, uint32_t *extents_out)
+{
+	NvmPoolShm *shm = pool->shm;
+	uint32_t free_count;
+	uint32_t i;
+
+	port_lock_exclusive(&shm->lock);
+	free_count = shm->free_count;
+	if (free_count < count)
+	{
+		port_store_relaxed(&shm->refused, shm->refused + 1);
+		port_lock_release(&shm->lock);
+		return NVMKV_FAIL(NVMKV_NO_SPACE, "pool \"%s\" is full: %u of %u extents are free, %u are needed",
+						  pool->dev->path, free_count, pool->extent_count, count);
+	}
+	for (i = 0; i < count; i++)
+	{
+		uint32_t extent = find_free_locked(shm, shm->cursor, shm->extent_count);
+
+		if (extent == shm->extent_count)
+			extent = find_free_locked(shm, 0, shm->cursor);
+		NVMKV_ASSERT(extent < shm->extent_count);
+		set_bit_locked(shm, extent);
+		extents_out[i] = extent;
+		shm->cursor = extent + 1;
+	}
+	port_store_relaxed(&shm->free_count, free_count - count);
+	if (shm->free_count < shm->free_min)
+		port_store_relaxed(&shm->free_min, shm->free_count);
+	port_store_relaxed(&shm->taken, shm->taken + count);
+	port_lock_release(&shm->lock);
+	return NVMKV_OK;
+}
+
+void
+nvm_pool_give(NvmPool *pool, const uint32_t *extents, uint32_t count)
+{
+	NvmPoolShm *shm = pool->shm;
+	uint32_t given = 0;
+	uint32_t i;
+
+	port_lock_exclusive(&shm->lock);
+	for (i = 0; i < count; i++)
+	{
+		uint32_t extent = extents[i];
+
+		/* Giving twice is our bug: two rows may share the extent by now.  Never count it as free space. */
+		NVMKV_ASSERT(extent < shm->extent_count);
+		NVMKV_ASSERT(bit_is_set(shm, extent));
+		if (extent >= shm->extent_count || !bit_is_set(shm, extent))
+			continue;
+		port_store_relaxed(&shm->words[extent / WORD_BITS], shm->words[extent / WORD_BITS] & ~(UINT64_C(1) << (extent % WORD_BITS)));
+		given++;
+	}
+	port_store_relaxed(&shm->free_count, shm->free_count + given);
+	port_store_relaxed(&shm->given, shm->given + given);
+	port_lock_release(&shm->lock);
+}
+
+uint32_t
+nvm_pool_free_count(const NvmPool *pool)
+{
+	return port_load_relaxed(&pool->shm->free_count);
+}
+
+bool
+nvm_pool_is_taken(const NvmPool *pool, uint32_t extent)
+{
+	return extent < pool->extent_count && bit_is_set(pool->shm, extent);
+}
+
+void
+nvm_pool_stats(const NvmPool *pool, NvmPoolStats *stats_out)
+{
+	const NvmPoolShm *shm = pool->shm;
+
+	stats_out->extents = pool->extent_count;
+	stats_out->free = port_load_relaxed(&shm->free_count);
+	stats_out->free_min = port_load_relaxed(&shm->free_min);
+	stats_out->taken = port_load_relaxed(&shm->taken);
+	stats_out->given = port_load_relaxed(&shm->given);
+	stats_out->refused = port_load_relaxed(&shm->refused);
+}

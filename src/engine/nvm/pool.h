@@ -1,0 +1,89 @@
+/*
+ * pool.h
+ *	  The pool of the matrix container: a header and extents of 1 MiB.
+ *
+ * The header (pool_format.h) holds the geometry; options never do.  Which
+ * extents are taken is known from the manifest alone: the bitmap lives in
+ * shared memory and is rebuilt at open.
+ *
+ * A set bit: taken by a row that is being built or is in the current version,
+ * or retired (still visible to a reader in an older epoch).
+ */
+#ifndef NVMKV_NVM_POOL_H
+#define NVMKV_NVM_POOL_H
+
+#include "engine/nvm/device.h"
+
+#define NVM_EXTENT_SHIFT 20
+#define NVM_EXTENT_BYTES (UINT64_C(1) << NVM_EXTENT_SHIFT)
+#define NVM_POOL_BYTES_MIN (UINT64_C(8) << 20)
+#define NVM_EXTENTS_MAX (1u << 20) /* 1 TiB; the bitmap of it is 128 KiB */
+
+typedef struct NvmPoolShm NvmPoolShm; /* shared: bitmap, counters, lock */
+
+typedef struct NvmPool
+{
+	NvmDevice *dev;
+	NvmPoolShm *shm;
+	uint32_t extent_count;
+	uint64_t pool_id;
+} NvmPool;
+
+typedef struct NvmPoolStats
+{
+	uint32_t extents;
+	uint32_t free;
+	uint32_t free_min; /* lowest since open */
+	uint64_t taken;	   /* extents ever taken and given since open */
+	uint64_t given;
+	uint64_t refused; /* takes that ended with NO_SPACE */
+} NvmPoolStats;
+
+/*
+ * Bytes of the pool that stands at path, from its header; 0 when there is
+ * none yet (absent or half created).  For sizing shared memory before the pool
+ * is opened.
+ * IO, CORRUPTION, VERSION.
+ */
+extern NvmkvStatus nvm_pool_probe(const char *path, uint64_t *bytes_out);
+
+/* Shared memory for pools of up to pool_bytes_max; nvm_pool_shm_init once, before anyone opens. */
+extern size_t nvm_pool_shm_bytes(uint64_t pool_bytes_max);
+extern void nvm_pool_shm_init(NvmPoolShm *shm, uint64_t pool_bytes_max);
+
+/*
+ * Opens or creates the pool at path and empties the bitmap; once, before
+ * processes fork.  expected_pool_id 0: no rows are known, a pool may be created
+ * (and an existing sound one of this system_identifier is taken over, its
+ * content void); otherwise the pool must exist and carry this id.
+ * create_bytes 0: never create.  *created_out: a header was written.
+ * Errors name the file, say what is wrong and what to do: NOT_FOUND missing,
+ * CORRUPTION truncated / bad crc / bad magic, VERSION, INVALID pool of another
+ * system or with another id or larger than shm was sized for or in use, IO,
+ * NO_SPACE, NO_MEMORY.
+ */
+extern NvmkvStatus nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifier, uint64_t expected_pool_id,
+								 NvmPoolShm *shm, NvmPool **pool_out, bool *created_out);
+extern void nvm_pool_close(NvmPool *pool);
+
+/* Recovery: marks an extent of a known row.  CORRUPTION when out of range or taken already. */
+extern NvmkvStatus nvm_pool_mark(NvmPool *pool, uint32_t extent);
+
+/* Takes "count" extents (any positions, ascending from where the last take ended); all or nothing: NO_SPACE.  Short lock. */
+extern NvmkvStatus nvm_pool_take(NvmPool *pool, uint32_t count, uint32_t *extents_out);
+
+/* Gives extents back; only when no reader can look at them.  Short lock. */
+extern void nvm_pool_give(NvmPool *pool, const uint32_t *extents, uint32_t count);
+
+/* No lock: a moment's view. */
+extern uint32_t nvm_pool_free_count(const NvmPool *pool);
+extern bool nvm_pool_is_taken(const NvmPool *pool, uint32_t extent);
+extern void nvm_pool_stats(const NvmPool *pool, NvmPoolStats *stats_out);
+
+static inline uint64_t
+nvm_extent_offset(uint32_t extent)
+{
+	return ((uint64_t) extent + 1) << NVM_EXTENT_SHIFT; /* the header owns the first MiB */
+}
+
+#endif

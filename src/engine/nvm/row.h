@@ -1,0 +1,128 @@
+/*
+ * row.h
+ *	  A row of the matrix container: one flushed memtable, immutable.
+ *
+ * A row is a sequence of extents seen as one logical byte range:
+ *	  header | data | index | directory and fences | filter | extent list
+ * (row_format.h).  Extent list and counts come from the version (manifest), and
+ * are repeated in the header for verification.  Everything is read in place by
+ * all processes; nothing is copied into a process to search.
+ *
+ * Publish order (crash outcome): 1 all but the header copied and persisted
+ * (crash: the extents are free at recovery); 2 header copied and persisted
+ * (same); 3 manifest edit (now the row exists).
+ *
+ * Nothing here locks but the pool's short lock when extents are taken.  Readers
+ * must be in an epoch that keeps the row's extents and the NvmRowRef.
+ */
+#ifndef NVMKV_NVM_ROW_H
+#define NVMKV_NVM_ROW_H
+
+#include "engine/base/iter.h"
+#include "engine/nvm/pool.h"
+
+/* What the version knows of a row: pointers are into the version image (or the builder's result). */
+typedef struct NvmRowRef
+{
+	uint64_t row_id;	   /* never 0, never used twice in a pool */
+	uint64_t entries;	   /* all, drained ones included */
+	uint64_t first_live;   /* entries below are drained: invisible */
+	uint64_t data_bytes;   /* bytes of the data region */
+	uint64_t older_row_id; /* row its hints point into, 0 none */
+	const uint32_t *extents;
+	uint32_t extent_count;
+	uint32_t first_extent_live; /* extents [1, first_extent_live) were given back (extent 0 keeps the header); at least 1 */
+} NvmRowRef;
+
+/* ---- building ---- */
+typedef struct NvmRowBuilder NvmRowBuilder;
+
+typedef struct NvmRowBuilt
+{
+	NvmRowRef ref; /* extents owned by the builder until nvm_row_builder_destroy */
+	uint64_t min_sequence, max_sequence;
+	uint64_t min_unresolved_fxid; /* smallest fxid whose outcome is not stored, 0 none */
+	uint64_t user_bytes;		  /* keys and values without tags */
+	uint64_t nvm_bytes;			  /* bytes written to the medium */
+	NvmkvBuf smallest, largest;	  /* user keys, owned by the builder */
+} NvmRowBuilt;
+
+/*
+ * older: the next older row (for hints), or NULL; copied, but its extents (list and content) must stay until finish.
+ * Takes extents from the pool as it grows; data goes to the medium as it comes.
+ * Process memory: 16 bytes an entry, 8 a key for the filter, and half a MiB.
+ */
+extern NvmkvStatus nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older, unsigned bloom_bits_per_key, NvmRowBuilder **builder_out);
+
+/*
+ * Entries in internal-key order (INVALID otherwise).  NO_SPACE when the pool is full, LIMIT when the row would pass 4 GiB or the
+ * entry is beyond the limits of options.h; after a failure only destroy.
+ */
+extern NvmkvStatus nvm_row_builder_add(NvmRowBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
+
+/* Steps 1 and 2 of publishing; REQUIRES at least one entry. The row is durable but unknown to anyone. */
+extern NvmkvStatus nvm_row_builder_finish(NvmRowBuilder *b, const NvmRowBuilt **built_out);
+
+/* Frees process memory; gives the extents back unless nvm_row_builder_keep was called (after the manifest edit). */
+extern void nvm_row_builder_keep(NvmRowBuilder *b);
+extern void nvm_row_builder_destroy(NvmRowBuilder *b);
+
+/* ---- reading (in place, all processes) ---- */
+
+/* Are header, directory and extent list sound and the ref's?  CORRUPTION names pool and row; VERSION.  At open: costs some 40 KB of reading for a 64 MiB row. */
+extern NvmkvStatus nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row);
+
+/*
+ * Walks everything live: data checksums, order, index, hints, filter.  "problem" gets each finding; OK also when there were findings.
+ * older: the row its hints point into, or NULL to check hints for plausibility only.  CANCELLED when the host asks.
+ */
+extern NvmkvStatus nvm_row_verify(const NvmPool *pool, const NvmRowRef *row, const NvmRowRef *older,
+								  void (*problem)(void *ctx, const char *text), void *ctx);
+
+/* false: no entry has the user key with this filter_hash. */
+extern bool nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash);
+
+/*
+ * First index >= (key, tag) in [first_live, entries], looked for in the window [left, right] (pass 0, entries, or a hint window);
+ * entries when there is none.  CORRUPTION.
+ */
+extern NvmkvStatus nvm_row_lower_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t tag, uint64_t left, uint64_t right, uint64_t *index_out);
+
+/* The same for the first index whose user key is greater than "key": past all its versions. */
+extern NvmkvStatus nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t left, uint64_t right, uint64_t *index_out);
+
+/*
+ * "index" is a lower bound found in "row"; the lower bound of the same target in "older" is within [*left_out, *right_out].
+ * The whole of older's live range when the hints are not for it.
+ */
+extern void nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowRef *older, uint64_t *left_out, uint64_t *right_out);
+
+/*
+ * Live entry at index, its checksum checked; key and payload point into the map or, where the entry is not contiguous, into *scratch.
+ * CORRUPTION, NO_MEMORY.
+ */
+extern NvmkvStatus nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch, NvmkvSlice *key_out, uint64_t *tag_out, NvmkvSlice *payload_out);
+
+/* Data bytes of entries [from, to). Two loads. */
+extern uint64_t nvm_row_bytes_between(const NvmPool *pool, const NvmRowRef *row, uint64_t from, uint64_t to);
+
+/* The value for NvmRowRef.first_extent_live once "first_live" is the row's: extents [1, it) lie wholly below that entry. At least 1. */
+extern uint32_t nvm_row_extents_below(const NvmPool *pool, const NvmRowRef *row, uint64_t first_live);
+
+typedef struct NvmRowIter
+{
+	NvmkvIter base;
+	const NvmPool *pool;
+	NvmRowRef row;
+	uint64_t index;
+	uint64_t end; /* exclusive upper index; entries by default, a column's cut in compaction */
+	NvmkvBuf scratch;
+} NvmRowIter;
+
+/* No allocation until an entry is not contiguous; destroy frees scratch. */
+extern void nvm_row_iter_init(NvmRowIter *it, const NvmPool *pool, const NvmRowRef *row, uint64_t end);
+
+/* Like seek, within a window of nvm_row_hint_window; it->index is the lower bound also when the iterator is not valid. */
+extern void nvm_row_iter_seek_window(NvmRowIter *it, NvmkvSlice key, uint64_t tag, uint64_t left, uint64_t right);
+
+#endif
