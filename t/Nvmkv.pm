@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_server settings sound);
+our @EXPORT = qw(new_server settings sound start_after_kill);
 
 # Lines of postgresql.conf; a little memory and a small container, so that little data flushes and compacts.
 # Named settings replace these: settings('nvmkv.nvm_size' => '8MB').
@@ -38,6 +38,21 @@ sub new_server
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION nvmkv_fdw');
 	return $node;
+}
+
+# Starts a server whose postmaster was killed, as soon as the processes it left have gone.
+sub start_after_kill
+{
+	my ($node) = @_;
+	my $data = $node->data_dir;
+
+	for (1 .. 600)
+	{
+		last unless grep { (readlink($_) // '') eq $data } glob('/proc/[0-9]*/cwd');
+		select(undef, undef, undef, 0.1);
+	}
+	$node->start;
+	return;
 }
 
 # Does the engine find itself sound?
