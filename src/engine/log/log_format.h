@@ -37,8 +37,9 @@
  *
  * Example: log 7 of kind WAL with the record "abc", 51 bytes:
  *	  4e 56 4d 4b 56 4c 4f 47 01 00 00 00 02 00 00 00
- *	  07 00 00 00 00 00 00 00 00 00 00 00 HEADERCRC
- *	  FRAGCRC 03 00 01 00 07 00 00 00 20 00 00 00 61 62 63
+ *	  07 00 00 00 00 00 00 00 00 00 00 00 51 4f be ae
+ *	  8d 7f 27 f3 03 00 01 00 07 00 00 00 20 00 00 00
+ *	  61 62 63
  */
 #ifndef NVMKV_LOG_LOG_FORMAT_H
 #define NVMKV_LOG_LOG_FORMAT_H
