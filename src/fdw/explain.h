@@ -1,0 +1,13 @@
+/*
+ * explain.h
+ *	  What EXPLAIN says of a scan.
+ */
+#ifndef NVMKV_FDW_EXPLAIN_H
+#define NVMKV_FDW_EXPLAIN_H
+
+#include "commands/explain.h"
+#include "nodes/execnodes.h"
+
+extern void nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es);
+
+#endif

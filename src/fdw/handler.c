@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler.c
+ *	  The wrapper's table of callbacks.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "foreign/fdwapi.h"
+
+#include "fdw/analyze.h"
+#include "fdw/ddl.h"
+#include "fdw/explain.h"
+#include "fdw/modify.h"
+#include "fdw/plan.h"
+#include "fdw/scan.h"
+
+PG_FUNCTION_INFO_V1(nvmkv_fdw_handler);
+
+Datum
+nvmkv_fdw_handler(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	routine->GetForeignRelSize = nvmkvGetForeignRelSize;
+	routine->GetForeignPaths = nvmkvGetForeignPaths;
+	routine->GetForeignPlan = nvmkvGetForeignPlan;
+	routine->ReparameterizeForeignPathByChild = nvmkvReparameterizeForeignPathByChild;
+	routine->IsForeignScanParallelSafe = nvmkvIsForeignScanParallelSafe;
+
+	routine->BeginForeignScan = nvmkvBeginForeignScan;
+	routine->IterateForeignScan = nvmkvIterateForeignScan;
+	routine->ReScanForeignScan = nvmkvReScanForeignScan;
+	routine->EndForeignScan = nvmkvEndForeignScan;
+	routine->ExplainForeignScan = nvmkvExplainForeignScan;
+
+	routine->AnalyzeForeignTable = nvmkvAnalyzeForeignTable;
+	routine->ExecForeignTruncate = nvmkvExecForeignTruncate;
+	nvmkv_modify_callbacks(routine);
+
+	PG_RETURN_POINTER(routine);
+}

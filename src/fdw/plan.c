@@ -1,0 +1,275 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  Planning of scans: sizes, paths, costs, plans.
+ *
+ * Paths by key are core's: create_index_paths matches conditions, orders and
+ * join parameters with the hypothetical index of relinfo.c, and each IndexPath
+ * it makes becomes a ForeignPath of the same rows, cost, order and
+ * parameterization.
+ *
+ * Costs.  A scan starts by finding its place in every sorted source (memtables,
+ * rows of the container, levels), then reads neighbouring rows: the table is
+ * stored in key order.  So the pages of a range are one random page and then
+ * sequential ones (core's cost_index with a correlation of 1), and a scan of the whole
+ * table is the range of all keys, priced by the same formula: a range never
+ * looks dearer than the whole.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/sysattr.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/selfuncs.h"
+#include "utils/spccache.h"
+
+#include "fdw/plan.h"
+#include "fdw/quals.h"
+#include "fdw/relinfo.h"
+
+/* ForeignPath.fdw_private, a list in this order. */
+enum PathPrivateIndex
+{
+	PATH_INDEX_CLAUSES, /* List of IndexClause */
+	PATH_BACKWARD,		/* Boolean */
+	PATH_KEYED			/* Boolean: made from an index path */
+};
+
+/* ---------------------------------------------------------------- size */
+
+void
+nvmkvGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	(void) nvmkv_relinfo(rel, relid);
+	check_index_predicates(root, rel);
+	set_baserel_size_estimates(root, rel);
+}
+
+/* ---------------------------------------------------------------- cost */
+
+/* CPU, in operators: positioning in one source (its share of the comparisons comes on top); passing a row through the merge. */
+#define SEEK_OPERATORS 20.0
+#define READ_OPERATORS 2.0
+
+/* To find the first row of a range, or a single row. */
+static Cost
+seek_cost(RelOptInfo *rel, const NvmkvRelInfo *info)
+{
+	double comparisons = ceil(log2(Max(rel->tuples, 2)));
+
+	return (comparisons + SEEK_OPERATORS * info->sources) * cpu_operator_cost;
+}
+
+/* To read a row, without what the executor does with it. */
+static Cost
+read_cost(const NvmkvRelInfo *info)
+{
+	return (READ_OPERATORS + log2(1 + info->sources)) * cpu_operator_cost;
+}
+
+void
+nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out, Cost *total_out,
+					Selectivity *selectivity_out, double *correlation_out, double *pages_out)
+{
+	RelOptInfo *rel = path->indexinfo->rel;
+	const NvmkvRelInfo *info = rel->fdw_private;
+	NvmkvKeyMatch match;
+	double nranges = 1;
+	double tuples = Max(rel->tuples, 1);
+	double random_page_cost_here;
+	double seq_page_cost_here;
+	Selectivity selectivity;
+	Cost arguments;
+	Cost seek;
+	ListCell *lc;
+
+	nvmkv_match_quals(info->table, path->indexclauses, &match);
+	foreach(lc, match.clauses)
+	{
+		if (IsA(lfirst(lc), ScalarArrayOpExpr))
+			nranges *= Max(estimate_array_length(lsecond(((ScalarArrayOpExpr *) lfirst(lc))->args)), 1);
+	}
+
+	/* Rows between the bounds; conditions that do not bound are tests of rows that were read. */
+	if (match.nequal == info->table->nkeys)
+		selectivity = Min(nranges / tuples, 1.0);
+	else
+		selectivity = clauselist_selectivity(root, match.quals, rel->relid, JOIN_INNER, NULL);
+
+	arguments = index_other_operands_eval_cost(root, match.quals);
+	seek = seek_cost(rel, info);
+	*startup_out = arguments + seek;
+	*total_out = arguments + seek * nranges + clamp_row_est(selectivity * tuples) * read_cost(info);
+
+	/* Each further range begins on a page of its own, as long as there are so many. */
+	get_tablespace_page_costs(rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
+	if (nranges > 1)
+		*total_out += (Min(nranges, rel->pages) - 1) * Max(random_page_cost_here - seq_page_cost_here, 0) / loop_count;
+
+	*selectivity_out = selectivity;
+	*correlation_out = 1.0;
+	*pages_out = ceil(selectivity * rel->pages);
+}
+
+/* The whole table, in a form comparable with cost_index. */
+static void
+cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, const ParamPathInfo *param_info, double rows,
+				Cost *startup_out, Cost *total_out)
+{
+	List *quals = rel->baserestrictinfo;
+	double random_page_cost_here;
+	double seq_page_cost_here;
+	QualCost qual_cost;
+	Cost startup;
+	Cost run;
+
+	if (param_info != NULL)
+		quals = list_concat_copy(quals, param_info->ppi_clauses);
+	cost_qual_eval(&qual_cost, quals, root);
+	get_tablespace_page_costs(rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
+
+	startup = seek_cost(rel, info) + qual_cost.startup + rel->reltarget->cost.startup;
+	if (!enable_seqscan)
+		startup += disable_cost;
+	run = random_page_cost_here + (Max(rel->pages, 1) - 1) * seq_page_cost_here;
+	run += rel->tuples * (cpu_tuple_cost + read_cost(info) + qual_cost.per_tuple);
+	run += rows * rel->reltarget->cost.per_tuple;
+	*startup_out = startup;
+	*total_out = startup + run;
+}
+
+/* ---------------------------------------------------------------- paths */
+
+static ForeignPath *
+key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
+{
+	List *private = list_make3(ipath->indexclauses,
+							   makeBoolean(ScanDirectionIsBackward(ipath->indexscandir)),
+							   makeBoolean(true));
+
+	return create_foreignscan_path(root, rel, NULL, ipath->path.rows, ipath->path.startup_cost, ipath->path.total_cost,
+								   ipath->path.pathkeys, PATH_REQ_OUTER(&ipath->path), NULL, private);
+}
+
+static void
+add_key_paths(PlannerInfo *root, RelOptInfo *rel)
+{
+	List *other_paths = rel->pathlist;
+	List *index_paths;
+	ListCell *lc;
+
+	/* add_path frees what it drops, so core must not see foreign paths among its own, nor we the other way round. */
+	rel->pathlist = NIL;
+	create_index_paths(root, rel);
+	index_paths = rel->pathlist;
+	rel->pathlist = other_paths;
+
+	foreach(lc, index_paths)
+	{
+		if (IsA(lfirst(lc), IndexPath))
+			add_path(rel, (Path *) key_path(root, rel, lfirst(lc)));
+	}
+}
+
+void
+nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	const NvmkvRelInfo *info = nvmkv_relinfo(rel, relid);
+	Relids required_outer = rel->lateral_relids;
+	ParamPathInfo *param_info = get_baserel_parampathinfo(root, rel, required_outer);
+	double rows = param_info != NULL ? param_info->ppi_rows : rel->rows;
+	Cost startup;
+	Cost total;
+
+	cost_table_scan(root, rel, info, param_info, rows, &startup, &total);
+	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, required_outer, NULL,
+												   list_make3(NIL, makeBoolean(false), makeBoolean(false))));
+	add_key_paths(root, rel);
+}
+
+/* Joins of partitions: conditions that name the parent's columns are to name the child's. */
+List *
+nvmkvReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private, RelOptInfo *child_rel)
+{
+	List *copy = list_copy(fdw_private);
+	ListCell *cell = list_nth_cell(copy, PATH_INDEX_CLAUSES);
+
+	lfirst(cell) = adjust_appendrel_attrs_multilevel(root, lfirst(cell), child_rel->relids, child_rel->top_parent_relids);
+	return copy;
+}
+
+/* Tags, snapshots and the engine mean the same in a worker as in its leader. */
+bool
+nvmkvIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return true;
+}
+
+/* ---------------------------------------------------------------- plan */
+
+/* What the query takes from the rows: columns of its output and of conditions tested row by row. */
+static List *
+used_attributes(RelOptInfo *rel, ForeignPath *path, List *filters)
+{
+	Bitmapset *used = NULL;
+	List *attributes = NIL;
+	int member = -1;
+
+	/*
+	 * Not the plan's target list: where nobody minds it has all columns of the table, so that no projection is needed, and
+	 * what is not used may then be anything.
+	 */
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	pull_varattnos((Node *) path->path.pathtarget->exprs, rel->relid, &used);
+	pull_varattnos((Node *) filters, rel->relid, &used);
+	while ((member = bms_next_member(used, member)) >= 0)
+		attributes = lappend_int(attributes, member + FirstLowInvalidHeapAttributeNumber);
+	return attributes;
+}
+
+ForeignScan *
+nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses,
+					Plan *outer_plan)
+{
+	const NvmkvRelInfo *info = nvmkv_relinfo(rel, relid);
+	NvmkvKeyMatch match;
+	List *filters = NIL;
+	List *enforced = NIL;
+	List *private;
+	ListCell *lc;
+
+	nvmkv_match_quals(info->table, list_nth(path->fdw_private, PATH_INDEX_CLAUSES), &match);
+
+	/*
+	 * What the ranges enforce is not tested again, except on a row that replaces the scanned one (EvalPlanQual).  Constant
+	 * conditions are tested above the scan.
+	 */
+	foreach(lc, scan_clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+
+		if (rinfo->pseudoconstant)
+			continue;
+		if (is_redundant_with_indexclauses(rinfo, match.enforced))
+			enforced = lappend(enforced, rinfo->clause);
+		else
+			filters = lappend(filters, rinfo->clause);
+	}
+
+	private = list_make5(match.conditions,
+						 list_nth(path->fdw_private, PATH_BACKWARD),
+						 makeBoolean(path->path.pathkeys != NIL),
+						 list_nth(path->fdw_private, PATH_KEYED),
+						 used_attributes(rel, path, filters));
+	return make_foreignscan(tlist, filters, rel->relid, match.clauses, private, NIL, enforced, outer_plan);
+}

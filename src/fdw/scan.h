@@ -1,0 +1,29 @@
+/*
+ * scan.h
+ *	  Execution of scans.
+ */
+#ifndef NVMKV_FDW_SCAN_H
+#define NVMKV_FDW_SCAN_H
+
+#include "nodes/execnodes.h"
+
+#include "engine/nvmkv.h"
+
+extern void nvmkvBeginForeignScan(ForeignScanState *node, int eflags);
+extern TupleTableSlot *nvmkvIterateForeignScan(ForeignScanState *node);
+extern void nvmkvReScanForeignScan(ForeignScanState *node);
+extern void nvmkvEndForeignScan(ForeignScanState *node);
+
+/* For EXPLAIN ANALYZE: what the scan has done since it began. */
+typedef struct NvmkvScanReport
+{
+	uint64 ranges;	/* started, points included */
+	uint64 points;	/* looked up singly */
+	uint64 found;	/* of these, with a visible row */
+	NvmkvScanStats engine; /* of the other ranges */
+} NvmkvScanReport;
+
+/* False when the node was only explained. */
+extern bool nvmkv_scan_report(ForeignScanState *node, NvmkvScanReport *report_out);
+
+#endif

@@ -1,0 +1,536 @@
+/*-------------------------------------------------------------------------
+ *
+ * views.c
+ *	  SQL functions behind the views of schema nvmkv, and those that do work.
+ *
+ * Counters are read without locks while work goes on; figures of one row may
+ * be a moment apart.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type_d.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/pg_lsn.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "fdw/engine.h"
+#include "fdw/keycode.h"
+#include "fdw/rowcode.h"
+#include "fdw/table.h"
+#include "fdw/visibility.h"
+
+PG_FUNCTION_INFO_V1(nvmkv_sql_progress);
+PG_FUNCTION_INFO_V1(nvmkv_sql_stat_engine);
+PG_FUNCTION_INFO_V1(nvmkv_sql_stat_memtables);
+PG_FUNCTION_INFO_V1(nvmkv_sql_stat_matrix);
+PG_FUNCTION_INFO_V1(nvmkv_sql_stat_levels);
+PG_FUNCTION_INFO_V1(nvmkv_sql_storage_estimate);
+PG_FUNCTION_INFO_V1(nvmkv_sql_flush);
+PG_FUNCTION_INFO_V1(nvmkv_sql_compact);
+PG_FUNCTION_INFO_V1(nvmkv_sql_check);
+PG_FUNCTION_INFO_V1(nvmkv_sql_reset_stats);
+
+/* ---------------------------------------------------------------- rows of results */
+
+#define RESULT_COLUMNS_MAX 40
+
+typedef struct ResultRow
+{
+	int count;
+	Datum values[RESULT_COLUMNS_MAX];
+	bool nulls[RESULT_COLUMNS_MAX];
+} ResultRow;
+
+static void
+put(ResultRow *row, Datum value)
+{
+	Assert(row->count < RESULT_COLUMNS_MAX);
+	row->values[row->count] = value;
+	row->nulls[row->count++] = false;
+}
+
+static void
+put_null(ResultRow *row)
+{
+	Assert(row->count < RESULT_COLUMNS_MAX);
+	row->values[row->count] = (Datum) 0;
+	row->nulls[row->count++] = true;
+}
+
+/* Counters are unsigned, SQL's integers are not: they stop at the end. */
+static void
+put_int8(ResultRow *row, uint64 value)
+{
+	put(row, Int64GetDatum(value > (uint64) PG_INT64_MAX ? PG_INT64_MAX : (int64) value));
+}
+
+static void
+put_int4(ResultRow *row, uint64 value)
+{
+	put(row, Int32GetDatum(value > (uint64) PG_INT32_MAX ? PG_INT32_MAX : (int32) value));
+}
+
+static void
+put_text(ResultRow *row, const char *value)
+{
+	if (value != NULL && value[0] != '\0')
+		put(row, CStringGetTextDatum(value));
+	else
+		put_null(row);
+}
+
+static void
+put_lsn(ResultRow *row, uint64 sequence)
+{
+	if (sequence > 0)
+		put(row, LSNGetDatum((XLogRecPtr) sequence));
+	else
+		put_null(row);
+}
+
+/* The engine's clock counts microseconds since 1970, the server's since 2000. */
+static void
+put_time(ResultRow *row, uint64 clock_us)
+{
+	if (clock_us > 0)
+		put(row, TimestampTzGetDatum((TimestampTz) clock_us -
+									 (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY));
+	else
+		put_null(row);
+}
+
+static void
+put_bytes(ResultRow *row, const uint8 *data, size_t size)
+{
+	if (size > 0)
+	{
+		bytea *value = palloc(VARHDRSZ + size);
+
+		SET_VARSIZE(value, VARHDRSZ + size);
+		memcpy(VARDATA(value), data, size);
+		put(row, PointerGetDatum(value));
+	}
+	else
+		put_null(row);
+}
+
+static void
+emit(FunctionCallInfo fcinfo, ResultRow *row)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	Assert(row->count == rsinfo->setDesc->natts);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row->values, row->nulls);
+	row->count = 0;
+}
+
+static Datum
+return_record(FunctionCallInfo fcinfo, ResultRow *row)
+{
+	TupleDesc tupdesc;
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	Assert(row->count == tupdesc->natts);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), row->values, row->nulls));
+}
+
+/*
+ * Calls one of the engine's lists with an array that grows until everything fits.  Elements are element_size bytes; palloc'd.
+ */
+typedef unsigned (*ListFunction)(struct NvmkvDb *db, void *out, unsigned max);
+
+static void *
+fetch_list(ListFunction list, NvmkvDb *db, size_t element_size, unsigned *count_out)
+{
+	unsigned max = 64;
+
+	for (;;)
+	{
+		void *out = palloc_extended(element_size * max, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		unsigned count = list(db, out, max);
+
+		if (count < max)
+		{
+			*count_out = count;
+			return out;
+		}
+		pfree(out);
+		max *= 4;
+	}
+}
+
+/* ---------------------------------------------------------------- what goes on */
+
+static unsigned
+list_jobs(struct NvmkvDb *db, void *out, unsigned max)
+{
+	return nvmkv_job_stats(db, out, max);
+}
+
+Datum
+nvmkv_sql_progress(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+	NvmkvJobStats *jobs;
+	unsigned count;
+	ResultRow row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	jobs = fetch_list(list_jobs, db, sizeof(NvmkvJobStats), &count);
+	for (unsigned i = 0; i < count; i++)
+	{
+		const NvmkvJobStats *job = &jobs[i];
+
+		put_int8(&row, job->job_id);
+		put_text(&row, job->job);
+		if (job->pid != 0)
+			put(&row, Int32GetDatum(job->pid));
+		else
+			put_null(&row);
+		put_text(&row, job->phase);
+		put_time(&row, job->started_clock_us);
+		put_time(&row, job->finished_clock_us);
+		put_int8(&row, job->keys_done);
+		put_int8(&row, job->keys_total);
+		put_int8(&row, job->bytes_done);
+		put_int8(&row, job->bytes_total);
+		put_bytes(&row, job->first_key, job->first_key_size);
+		put_bytes(&row, job->last_key, job->last_key_size);
+		put_int4(&row, job->rows_in);
+		put_int4(&row, job->files_in);
+		put_int4(&row, job->files_out);
+		emit(fcinfo, &row);
+	}
+	return (Datum) 0;
+}
+
+/* ---------------------------------------------------------------- state and counters */
+
+static const char *
+engine_state(const NvmkvStats *stats)
+{
+	if (stats->sticky)
+		return "failed";
+	return stats->gate_open ? "open" : "read only";
+}
+
+Datum
+nvmkv_sql_stat_engine(PG_FUNCTION_ARGS)
+{
+	NvmkvStats stats;
+	ResultRow row = {0};
+
+	nvmkv_stats(nvmkv_engine(), &stats);
+	put_text(&row, engine_state(&stats));
+	put(&row, BoolGetDatum(stats.nvm_is_pmem));
+	put_lsn(&row, stats.last_sequence);
+	put_lsn(&row, stats.durable_seq);
+	put_int8(&row, stats.version_number);
+	put_int4(&row, stats.extents_total);
+	put_int4(&row, stats.extents_free);
+	put_int8(&row, stats.user_bytes);
+	put_int8(&row, stats.log_bytes);
+	put_int8(&row, stats.nvm_bytes);
+	put_int8(&row, stats.file_bytes);
+	put_int8(&row, stats.file_read_bytes);
+	put_int8(&row, stats.manifest_bytes);
+	put_int8(&row, stats.writes);
+	put_int8(&row, stats.entries_written);
+	put_int8(&row, stats.gets);
+	put_int8(&row, stats.get_hits);
+	put_int8(&row, stats.scans);
+	put_int8(&row, stats.filter_useful);
+	put_int8(&row, stats.filter_passed);
+	put_int8(&row, stats.switches);
+	put_int8(&row, stats.flushes);
+	put_int8(&row, stats.columns);
+	put_int8(&row, stats.batches);
+	put_int8(&row, stats.files_written);
+	put_int8(&row, stats.files_deleted);
+	put_int8(&row, stats.entries_frozen);
+	put_int8(&row, stats.entries_dropped_aborted);
+	put_int8(&row, stats.entries_dropped_obsolete);
+	put_int8(&row, stats.stalls[NVMKV_STALL_MEMTABLES]);
+	put(&row, Float8GetDatum((float8) stats.stall_us[NVMKV_STALL_MEMTABLES] / 1000.0));
+	put_int8(&row, stats.stalls[NVMKV_STALL_EXTENTS]);
+	put(&row, Float8GetDatum((float8) stats.stall_us[NVMKV_STALL_EXTENTS] / 1000.0));
+	put_int8(&row, stats.errors);
+	put_text(&row, stats.last_error);
+	put_time(&row, stats.last_error_clock_us);
+	return return_record(fcinfo, &row);
+}
+
+static unsigned
+list_memtables(struct NvmkvDb *db, void *out, unsigned max)
+{
+	return nvmkv_memtable_stats(db, out, max);
+}
+
+Datum
+nvmkv_sql_stat_memtables(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+	NvmkvMemtableStats *memtables;
+	unsigned count;
+	ResultRow row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	memtables = fetch_list(list_memtables, db, sizeof(NvmkvMemtableStats), &count);
+	for (unsigned i = 0; i < count; i++)
+	{
+		put_int4(&row, memtables[i].buffer);
+		put_text(&row, memtables[i].state);
+		put_int8(&row, memtables[i].bytes);
+		put_int8(&row, memtables[i].capacity);
+		put_int8(&row, memtables[i].entries);
+		put_lsn(&row, memtables[i].first_sequence);
+		put_lsn(&row, memtables[i].last_sequence);
+		emit(fcinfo, &row);
+	}
+	return (Datum) 0;
+}
+
+static unsigned
+list_rows(struct NvmkvDb *db, void *out, unsigned max)
+{
+	return nvmkv_row_stats(db, out, max);
+}
+
+Datum
+nvmkv_sql_stat_matrix(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+	NvmkvRowStats *rows;
+	unsigned count;
+	ResultRow row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	rows = fetch_list(list_rows, db, sizeof(NvmkvRowStats), &count);
+	for (unsigned i = 0; i < count; i++)
+	{
+		put_int8(&row, rows[i].row_id);
+		put_text(&row, rows[i].role);
+		put_int8(&row, rows[i].entries);
+		put_int8(&row, rows[i].live_entries);
+		put_int8(&row, rows[i].bytes);
+		put_int8(&row, rows[i].live_bytes);
+		put_int4(&row, rows[i].extents);
+		put(&row, BoolGetDatum(rows[i].has_hints));
+		emit(fcinfo, &row);
+	}
+	return (Datum) 0;
+}
+
+static unsigned
+list_levels(struct NvmkvDb *db, void *out, unsigned max)
+{
+	return nvmkv_level_stats(db, out, max);
+}
+
+Datum
+nvmkv_sql_stat_levels(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+	NvmkvLevelStats *levels;
+	unsigned count;
+	ResultRow row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	levels = fetch_list(list_levels, db, sizeof(NvmkvLevelStats), &count);
+	for (unsigned i = 0; i < count; i++)
+	{
+		put_int4(&row, levels[i].level);
+		put_int8(&row, levels[i].files);
+		put_int8(&row, levels[i].bytes);
+		if (levels[i].target_bytes > 0)
+			put_int8(&row, levels[i].target_bytes);
+		else
+			put_null(&row);
+		put(&row, Float8GetDatum(levels[i].score));
+		put_int8(&row, levels[i].bytes_read);
+		put_int8(&row, levels[i].bytes_written);
+		put(&row, Float8GetDatum(levels[i].write_amplification));
+		emit(fcinfo, &row);
+	}
+	return (Datum) 0;
+}
+
+Datum
+nvmkv_sql_storage_estimate(PG_FUNCTION_ARGS)
+{
+	uint64 lower = pg_hton64((uint64) PG_GETARG_INT64(0));
+	uint64 upper = pg_hton64((uint64) PG_GETARG_INT64(0) + 1);
+	NvmkvEstimate estimate;
+	ResultRow row = {0};
+
+	nvmkv_check_status(nvmkv_estimate(nvmkv_engine(), nvmkv_slice(&lower, sizeof(lower)), nvmkv_slice(&upper, sizeof(upper)), &estimate),
+					   "estimating the size of a storage of", "nvmkv");
+	put(&row, Float8GetDatum(estimate.entries));
+	put(&row, Float8GetDatum(estimate.bytes));
+	put(&row, Float8GetDatum(estimate.sources));
+	return return_record(fcinfo, &row);
+}
+
+Datum
+nvmkv_sql_reset_stats(PG_FUNCTION_ARGS)
+{
+	nvmkv_reset_stats(nvmkv_engine());
+	PG_RETURN_VOID();
+}
+
+/* ---------------------------------------------------------------- work */
+
+Datum
+nvmkv_sql_flush(PG_FUNCTION_ARGS)
+{
+	nvmkv_check_status(nvmkv_flush_all(nvmkv_engine()), "flushing the memtables of", "nvmkv");
+	PG_RETURN_VOID();
+}
+
+/* A foreign table of ours, locked against DROP; ERROR for any other relation. */
+static Relation
+open_table(Oid relid)
+{
+	Relation rel = table_open(relid, AccessShareLock);
+
+	if (!nvmkv_is_our_table(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a foreign table of nvmkv_fdw", RelationGetRelationName(rel))));
+	return rel;
+}
+
+Datum
+nvmkv_sql_compact(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+
+	if (!PG_ARGISNULL(0))
+		table_close(open_table(PG_GETARG_OID(0)), AccessShareLock);
+	nvmkv_check_status(nvmkv_flush_all(db), "flushing the memtables of", "nvmkv");
+	nvmkv_check_status(nvmkv_compact_all(db), "compacting", "nvmkv");
+	PG_RETURN_VOID();
+}
+
+/* ---------------------------------------------------------------- check */
+
+static void
+report_problem(void *ctx, const char *where, const char *problem)
+{
+	FunctionCallInfo fcinfo = ctx;
+	ResultRow row = {0};
+
+	put_text(&row, where);
+	put_text(&row, problem);
+	emit(fcinfo, &row);
+}
+
+/* Decodes a row, for its errors. */
+static void
+check_row(FunctionCallInfo fcinfo, const NvmkvTable *table, const NvmkvScanRow *row, Datum *values, bool *nulls)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		nvmkv_key_decode(table, row->key, values, nulls);
+		nvmkv_row_decode(table, row->value, values, nulls, table->tupdesc->natts);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		/* Only what is wrong with the bytes is a finding. */
+		if (geterrcode() != ERRCODE_DATA_CORRUPTED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		report_problem(fcinfo, get_rel_name(table->relid), error->message);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+}
+
+static void
+check_table(FunctionCallInfo fcinfo, NvmkvDb *db, Relation rel)
+{
+	NvmkvTable *table = nvmkv_table(rel);
+	const char *name = RelationGetRelationName(rel);
+	Datum *values = palloc0(sizeof(Datum) * (size_t) table->tupdesc->natts);
+	bool *nulls = palloc0(sizeof(bool) * (size_t) table->tupdesc->natts);
+	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv check", ALLOCSET_DEFAULT_SIZES);
+	NvmkvVisibility visibility;
+	StringInfoData lower;
+	StringInfoData upper;
+	NvmkvScan *volatile scan = NULL;
+
+	initStringInfo(&lower);
+	initStringInfo(&upper);
+	nvmkv_key_begin(table, &lower);
+	nvmkv_key_begin(table, &upper);
+	if (!nvmkv_key_successor(&upper))
+		resetStringInfo(&upper);
+	nvmkv_visibility_init(&visibility, GetActiveSnapshot(), NULL);
+
+	PG_TRY();
+	{
+		NvmkvScan *new_scan = NULL;
+
+		nvmkv_check_status(nvmkv_scan_create(db, &new_scan), "checking foreign table", name);
+		scan = new_scan;
+		nvmkv_check_status(nvmkv_scan_start(scan, nvmkv_slice(lower.data, (size_t) lower.len),
+											nvmkv_slice(upper.data, (size_t) upper.len), false, &visibility.engine),
+						   "checking foreign table", name);
+		for (;;)
+		{
+			const NvmkvScanRow *rows;
+			unsigned count;
+			MemoryContext oldcontext;
+
+			CHECK_FOR_INTERRUPTS();
+			nvmkv_check_status(nvmkv_scan_batch(scan, 1024, 1024 * 1024, &rows, &count), "checking foreign table", name);
+			if (count == 0)
+				break;
+			oldcontext = MemoryContextSwitchTo(batch_context);
+			for (unsigned i = 0; i < count; i++)
+				check_row(fcinfo, table, &rows[i], values, nulls);
+			MemoryContextSwitchTo(oldcontext);
+			MemoryContextReset(batch_context);
+		}
+	}
+	PG_FINALLY();
+	{
+		nvmkv_scan_destroy(scan);
+	}
+	PG_END_TRY();
+}
+
+Datum
+nvmkv_sql_check(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+
+	InitMaterializedSRF(fcinfo, 0);
+	nvmkv_check_status(nvmkv_check(db, report_problem, fcinfo), "checking", "nvmkv");
+	if (!PG_ARGISNULL(0))
+	{
+		Relation rel = open_table(PG_GETARG_OID(0));
+
+		check_table(fcinfo, db, rel);
+		table_close(rel, AccessShareLock);
+	}
+	return (Datum) 0;
+}
