@@ -124,7 +124,9 @@ save_file(const char *path, const uint8_t *data, size_t size)
 {
 	PortFile *file;
 
-	CHECK_OK(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file));
+	/* Not truncated to nothing first: ext4 would write such a file out when it is closed. */
+	CHECK_OK(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE, &file));
+	CHECK_OK(port_files->truncate(file, size));
 	CHECK_OK(port_files->write(file, 0, data, size));
 	port_files->close(file);
 }
