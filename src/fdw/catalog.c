@@ -1,0 +1,256 @@
+/*
+ * catalog.c
+ *	  nvmkv.storage: which storage the rows of a foreign table are in, and the
+ *	  key they were written with.
+ *
+ * The table is scanned with SnapshotSelf: a TRUNCATE of the same command must
+ * count at once, and so must one that committed while we waited for the lock
+ * on the foreign table, whatever the transaction's snapshot is.  That scan is
+ * safe because no row changes while somebody holds a lock on its table.  Being
+ * no MVCC snapshot, it takes no predicate locks either.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "fdw/catalog.h"
+
+#define CATALOG_SCHEMA "nvmkv"
+#define CATALOG_TABLE "storage"
+#define CATALOG_INDEX "storage_pkey"
+
+/* Columns, as the extension's script makes them. */
+enum
+{
+	COLUMN_RELID = 1,
+	COLUMN_DBOID,
+	COLUMN_STORAGE_ID,
+	COLUMN_KEY_COLUMNS,
+	COLUMN_KEY_TYPES,
+	COLUMN_KEY_COLLATIONS,
+	COLUMN_KEY_DESCENDING,
+	CATALOG_COLUMNS = COLUMN_KEY_DESCENDING
+};
+
+static Oid
+catalog_object(const char *name)
+{
+	Oid schema = get_namespace_oid(CATALOG_SCHEMA, true);
+
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+Oid
+nvmkv_catalog_relid(void)
+{
+	return catalog_object(CATALOG_TABLE);
+}
+
+static Relation
+catalog_open(LOCKMODE lockmode)
+{
+	Oid relid = nvmkv_catalog_relid();
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s.%s does not exist", CATALOG_SCHEMA, CATALOG_TABLE),
+				 errhint("Run CREATE EXTENSION nvmkv_fdw in this database.")));
+	return table_open(relid, lockmode);
+}
+
+void
+nvmkv_catalog_lock(Oid relid)
+{
+	LockDatabaseObject(ForeignTableRelationId, relid, 0, ExclusiveLock);
+}
+
+/* ---------------------------------------------------------------- rows */
+
+/* Elements of an array column; there have to be "count", unless that is -1. */
+static int
+take_array(HeapTuple tuple, TupleDesc desc, int column, Oid type, int count, Datum **elements_out)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, column, desc, &isnull);
+	int16 len;
+	bool byval;
+	char align;
+	int n = 0;
+
+	if (!isnull)
+	{
+		get_typlenbyvalalign(type, &len, &byval, &align);
+		deconstruct_array(DatumGetArrayTypeP(value), type, len, byval, align, elements_out, NULL, &n);
+	}
+	if (isnull || n > NVMKV_KEY_COLUMNS_MAX || (count >= 0 && n != count))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("malformed row in table %s.%s", CATALOG_SCHEMA, CATALOG_TABLE)));
+	return n;
+}
+
+static void
+form_row(HeapTuple tuple, TupleDesc desc, NvmkvStorageRow *row)
+{
+	bool isnull;
+	Datum *attnums;
+	Datum *types;
+	Datum *collations;
+	Datum *descending;
+
+	memset(row, 0, sizeof(*row));
+	row->relid = DatumGetObjectId(heap_getattr(tuple, COLUMN_RELID, desc, &isnull));
+	row->dboid = DatumGetObjectId(heap_getattr(tuple, COLUMN_DBOID, desc, &isnull));
+	row->storage_id = (uint64) DatumGetInt64(heap_getattr(tuple, COLUMN_STORAGE_ID, desc, &isnull));
+	row->nkeys = take_array(tuple, desc, COLUMN_KEY_COLUMNS, INT2OID, -1, &attnums);
+	take_array(tuple, desc, COLUMN_KEY_TYPES, OIDOID, row->nkeys, &types);
+	take_array(tuple, desc, COLUMN_KEY_COLLATIONS, OIDOID, row->nkeys, &collations);
+	take_array(tuple, desc, COLUMN_KEY_DESCENDING, BOOLOID, row->nkeys, &descending);
+	for (int i = 0; i < row->nkeys; i++)
+	{
+		row->keys[i].attnum = DatumGetInt16(attnums[i]);
+		row->keys[i].base_type = DatumGetObjectId(types[i]);
+		row->keys[i].collation = DatumGetObjectId(collations[i]);
+		row->keys[i].descending = DatumGetBool(descending[i]);
+	}
+}
+
+static Datum
+make_array(Datum *elements, int n, Oid type)
+{
+	int16 len;
+	bool byval;
+	char align;
+
+	get_typlenbyvalalign(type, &len, &byval, &align);
+	return PointerGetDatum(construct_array(elements, n, type, len, byval, align));
+}
+
+static void
+deform_row(const NvmkvStorageRow *row, Datum *values)
+{
+	Datum attnums[NVMKV_KEY_COLUMNS_MAX];
+	Datum types[NVMKV_KEY_COLUMNS_MAX];
+	Datum collations[NVMKV_KEY_COLUMNS_MAX];
+	Datum descending[NVMKV_KEY_COLUMNS_MAX];
+
+	for (int i = 0; i < row->nkeys; i++)
+	{
+		attnums[i] = Int16GetDatum(row->keys[i].attnum);
+		types[i] = ObjectIdGetDatum(row->keys[i].base_type);
+		collations[i] = ObjectIdGetDatum(row->keys[i].collation);
+		descending[i] = BoolGetDatum(row->keys[i].descending);
+	}
+	values[COLUMN_RELID - 1] = ObjectIdGetDatum(row->relid);
+	values[COLUMN_DBOID - 1] = ObjectIdGetDatum(row->dboid);
+	values[COLUMN_STORAGE_ID - 1] = Int64GetDatum((int64) row->storage_id);
+	values[COLUMN_KEY_COLUMNS - 1] = make_array(attnums, row->nkeys, INT2OID);
+	values[COLUMN_KEY_TYPES - 1] = make_array(types, row->nkeys, OIDOID);
+	values[COLUMN_KEY_COLLATIONS - 1] = make_array(collations, row->nkeys, OIDOID);
+	values[COLUMN_KEY_DESCENDING - 1] = make_array(descending, row->nkeys, BOOLOID);
+}
+
+/* ---------------------------------------------------------------- access */
+
+static SysScanDesc
+scan_of_table(Relation catalog, Oid relid)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, COLUMN_RELID, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	return systable_beginscan(catalog, catalog_object(CATALOG_INDEX), true, SnapshotSelf, 1, &key);
+}
+
+bool
+nvmkv_catalog_lookup(Oid relid, NvmkvStorageRow *row_out)
+{
+	Relation catalog = catalog_open(AccessShareLock);
+	SysScanDesc scan = scan_of_table(catalog, relid);
+	HeapTuple tuple = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tuple))
+		form_row(tuple, RelationGetDescr(catalog), row_out);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return HeapTupleIsValid(tuple);
+}
+
+void
+nvmkv_catalog_put(const NvmkvStorageRow *row)
+{
+	Relation catalog = catalog_open(RowExclusiveLock);
+	SysScanDesc scan = scan_of_table(catalog, row->relid);
+	HeapTuple old = systable_getnext(scan);
+	Datum values[CATALOG_COLUMNS];
+	bool nulls[CATALOG_COLUMNS] = {false};
+	HeapTuple tuple;
+
+	deform_row(row, values);
+	tuple = heap_form_tuple(RelationGetDescr(catalog), values, nulls);
+	if (HeapTupleIsValid(old))
+		CatalogTupleUpdate(catalog, &old->t_self, tuple);
+	else
+		CatalogTupleInsert(catalog, tuple);
+	heap_freetuple(tuple);
+	systable_endscan(scan);
+	table_close(catalog, RowExclusiveLock);
+
+	/* Our own cache has to know at once, too. */
+	CacheInvalidateRelcacheByRelid(row->relid);
+	CommandCounterIncrement();
+}
+
+void
+nvmkv_catalog_delete(Oid relid)
+{
+	Relation catalog = catalog_open(RowExclusiveLock);
+	SysScanDesc scan = scan_of_table(catalog, relid);
+	HeapTuple tuple = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tuple))
+		CatalogTupleDelete(catalog, &tuple->t_self);
+	systable_endscan(scan);
+	table_close(catalog, RowExclusiveLock);
+}
+
+List *
+nvmkv_catalog_storages(void)
+{
+	Relation catalog = catalog_open(AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, SnapshotSelf, 0, NULL);
+	List *ids = NIL;
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		NvmkvStorageRow row;
+
+		form_row(tuple, RelationGetDescr(catalog), &row);
+		if (row.dboid == MyDatabaseId)
+		{
+			uint64 *id = palloc(sizeof(uint64));
+
+			*id = row.storage_id;
+			ids = lappend(ids, id);
+		}
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return ids;
+}

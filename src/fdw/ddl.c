@@ -1,0 +1,272 @@
+/*
+ * ddl.c
+ *	  What DDL on our tables has to do, and to refuse, beyond what the server
+ *	  does for foreign tables.
+ *
+ * Two hooks.  Utility statements: a new table gets its storage, ALTER TABLE is
+ * looked at before and after (alter.c), a renamed key column is renamed in the
+ * option, COPY t TO becomes COPY (SELECT) TO.  Object access: a dropped table
+ * takes its storage with it, whichever command drops it.
+ *
+ * All changes are made by the current transaction, in catalogues and in
+ * tagged entries of the engine: they go with its rollback.
+ *
+ * The library may be loaded by the first statement that needs it, after that
+ * statement has begun: the storage is then given at the first write.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "commands/copy.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/predicate.h"
+#include "tcop/utility.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "fdw/alter.h"
+#include "fdw/catalog.h"
+#include "fdw/ddl.h"
+#include "fdw/engine.h"
+#include "fdw/option.h"
+#include "fdw/table.h"
+#include "fdw/write.h"
+
+static ProcessUtility_hook_type previous_process_utility = NULL;
+static object_access_hook_type previous_object_access = NULL;
+
+/* ---------------------------------------------------------------- create */
+
+/* The relation a CREATE statement makes, or would make; InvalidOid before. */
+static Oid
+created_relid(const RangeVar *relation)
+{
+	return get_relname_relid(relation->relname, RangeVarGetCreationNamespace(relation));
+}
+
+static void
+after_create(Oid relid)
+{
+	Relation rel;
+
+	if (!OidIsValid(relid) || !nvmkv_is_our_relid(relid))
+		return;
+
+	rel = table_open(relid, NoLock);
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign table \"%s\" cannot be temporary", RelationGetRelationName(rel)),
+				 errhint("Use a temporary table, or a permanent foreign table.")));
+
+	nvmkv_set_key_not_null(rel);
+
+	/* In pg_upgrade the old cluster's catalogue comes along. */
+	if (!IsBinaryUpgrade && nvmkv_engine_or_null() != NULL)
+		nvmkv_table_new_storage(rel);
+	table_close(rel, NoLock);
+}
+
+/* ---------------------------------------------------------------- rename */
+
+static void
+after_rename(const RenameStmt *stmt)
+{
+	Oid relid;
+	ListCell *lc;
+
+	if (stmt->renameType != OBJECT_COLUMN || (stmt->relationType != OBJECT_TABLE && stmt->relationType != OBJECT_FOREIGN_TABLE))
+		return;
+	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	if (!OidIsValid(relid))
+		return;
+
+	/* The server has locked and changed all of them. */
+	CommandCounterIncrement();
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (nvmkv_is_our_relid(lfirst_oid(lc)))
+			nvmkv_rename_key_column(lfirst_oid(lc), stmt->subname, stmt->newname);
+	}
+}
+
+/* ---------------------------------------------------------------- copy to */
+
+/* COPY t (a, b) TO as COPY (SELECT a, b FROM ONLY t) TO, in a copy of the statement: trees may be shared. */
+static PlannedStmt *
+rewrite_copy_to(PlannedStmt *pstmt)
+{
+	CopyStmt *stmt = castNode(CopyStmt, pstmt->utilityStmt);
+	SelectStmt *select;
+	Oid relid;
+	Relation rel;
+	ListCell *lc;
+
+	if (stmt->is_from || stmt->relation == NULL)
+		return pstmt;
+	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	if (!OidIsValid(relid) || !nvmkv_is_our_relid(relid))
+		return pstmt;
+
+	rel = table_openrv(stmt->relation, AccessShareLock);
+	select = makeNode(SelectStmt);
+	foreach (lc, CopyGetAttnums(RelationGetDescr(rel), rel, stmt->attlist))
+	{
+		ColumnRef *column = makeNode(ColumnRef);
+		ResTarget *target = makeNode(ResTarget);
+
+		column->fields = list_make1(makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), lfirst_int(lc) - 1)->attname))));
+		column->location = -1;
+		target->val = (Node *) column;
+		target->location = -1;
+		select->targetList = lappend(select->targetList, target);
+	}
+	select->fromClause = list_make1(makeRangeVar(get_namespace_name(RelationGetNamespace(rel)), pstrdup(RelationGetRelationName(rel)), -1));
+	linitial_node(RangeVar, select->fromClause)->inh = false;
+	table_close(rel, NoLock);
+
+	pstmt = copyObject(pstmt);
+	stmt = castNode(CopyStmt, pstmt->utilityStmt);
+	stmt->relation = NULL;
+	stmt->attlist = NIL;
+	stmt->query = (Node *) select;
+	return pstmt;
+}
+
+/* ---------------------------------------------------------------- utility statements */
+
+static void
+process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *completion)
+{
+	Node *stmt = pstmt->utilityStmt;
+	List *alters = NIL;
+	bool existed = false;
+
+	if (IsA(stmt, AlterTableStmt))
+		alters = nvmkv_alter_begin((AlterTableStmt *) stmt);
+	else if (IsA(stmt, CopyStmt))
+		pstmt = rewrite_copy_to(pstmt);
+	else if (IsA(stmt, CreateForeignTableStmt) && ((CreateForeignTableStmt *) stmt)->base.if_not_exists)
+		existed = OidIsValid(created_relid(((CreateForeignTableStmt *) stmt)->base.relation));
+
+	if (previous_process_utility != NULL)
+		previous_process_utility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
+	else
+		standard_ProcessUtility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
+
+	if (alters != NIL)
+		nvmkv_alter_finish(alters);
+	else if (IsA(stmt, RenameStmt))
+		after_rename((RenameStmt *) stmt);
+	else if (IsA(stmt, CreateForeignTableStmt) && !existed)
+		after_create(created_relid(((CreateForeignTableStmt *) stmt)->base.relation));
+}
+
+/* ---------------------------------------------------------------- drop */
+
+static void
+drop_storage(uint64 storage_id, const char *relname)
+{
+	if (nvmkv_engine_or_null() != NULL)
+		nvmkv_storage_drop(storage_id);
+	else
+		ereport(WARNING,
+				(errmsg("rows of dropped foreign table \"%s\" keep their space", relname),
+				 errdetail("The storage engine is not loaded."),
+				 errhint("Add nvmkv_fdw to shared_preload_libraries before tables are dropped.")));
+}
+
+static void
+before_drop_table(Oid relid)
+{
+	NvmkvStorageRow row;
+
+	/* Without a catalogue its drop has dealt with all storages. */
+	if (!OidIsValid(nvmkv_catalog_relid()) || !nvmkv_catalog_lookup(relid, &row))
+		return;
+	nvmkv_catalog_delete(relid);
+	if (row.dboid == MyDatabaseId)
+		drop_storage(row.storage_id, get_rel_name(relid));
+}
+
+/* DROP EXTENSION may take the catalogue before the tables. */
+static void
+before_drop_catalog(void)
+{
+	ListCell *lc;
+
+	foreach (lc, nvmkv_catalog_storages())
+		drop_storage(*(uint64 *) lfirst(lc), "?");
+}
+
+static void
+before_drop_column(Oid relid, AttrNumber attnum)
+{
+	const char *definition = nvmkv_option_string(GetForeignTable(relid)->options, NVMKV_OPTION_PRIMARY_KEY);
+	const char *name = get_attname(relid, attnum, false);
+	ListCell *lc;
+
+	if (definition == NULL)
+		return;
+	foreach (lc, nvmkv_parse_primary_key(definition))
+	{
+		if (strcmp(((NvmkvKeySpec *) lfirst(lc))->name, name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("cannot drop column \"%s\" because it is in the primary key of foreign table \"%s\"", name, get_rel_name(relid)),
+					 errhint("Drop the foreign table, or create a new one and copy the rows with INSERT ... SELECT.")));
+	}
+}
+
+static void
+object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	if (previous_object_access != NULL)
+		previous_object_access(access, class_id, object_id, sub_id, arg);
+
+	if (access != OAT_DROP || class_id != RelationRelationId)
+		return;
+	if (sub_id == 0 && object_id == nvmkv_catalog_relid())
+		before_drop_catalog();
+	else if (nvmkv_is_our_relid(object_id))
+	{
+		if (sub_id == 0)
+			before_drop_table(object_id);
+		else
+			before_drop_column(object_id, (AttrNumber) sub_id);
+	}
+}
+
+/* ---------------------------------------------------------------- truncate */
+
+void
+nvmkvExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs)
+{
+	ListCell *lc;
+
+	foreach (lc, rels)
+	{
+		Relation rel = lfirst(lc);
+
+		CheckTableForSerializableConflictIn(rel);
+		nvmkv_table_new_storage(rel);
+	}
+}
+
+void
+nvmkv_ddl_init(void)
+{
+	previous_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	previous_object_access = object_access_hook;
+	object_access_hook = object_access;
+}

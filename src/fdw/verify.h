@@ -1,0 +1,26 @@
+/*
+ * verify.h
+ *	  Questions that DDL asks of the rows of one of our tables.
+ */
+#ifndef NVMKV_FDW_VERIFY_H
+#define NVMKV_FDW_VERIFY_H
+
+#include "postgres.h"
+
+#include "utils/rel.h"
+
+/*
+ * Has the table a row for which the SQL condition is true (NULL: any row)?  As of now, whatever the transaction's snapshot is.
+ * The relation's name may be used unqualified in the condition.
+ */
+extern bool nvmkv_has_row(Relation rel, const char *condition);
+
+/* Raises what ALTER TABLE on a heap table would if a row had a NULL in the column. */
+extern void nvmkv_verify_not_null(Relation rel, AttrNumber attnum);
+extern void nvmkv_report_null_values(Relation rel, AttrNumber attnum) pg_attribute_noreturn();
+
+/* The same for a row that fails a check (expression: nodeToString of it), or the partition constraint. */
+extern void nvmkv_verify_check(Relation rel, const char *name, const char *expression);
+extern void nvmkv_verify_partition(Relation rel);
+
+#endif
