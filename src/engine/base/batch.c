@@ -15,6 +15,7 @@ nvmkv_batch_clear(NvmkvBatch *batch)
 	batch->bytes.size = 0;
 	batch->count = 0;
 	batch->memtable_bytes = 0;
+	batch->user_bytes = 0;
 }
 
 void
@@ -23,6 +24,7 @@ nvmkv_batch_free(NvmkvBatch *batch)
 	nvmkv_buf_free(&batch->bytes);
 	batch->count = 0;
 	batch->memtable_bytes = 0;
+	batch->user_bytes = 0;
 }
 
 NvmkvStatus
@@ -64,6 +66,7 @@ nvmkv_batch_put(NvmkvBatch *batch, unsigned type, NvmkvSlice key, NvmkvSlice pay
 	batch->count++;
 	put_u32(start + 4, batch->count);
 	batch->memtable_bytes += BATCH_ENTRY_OVERHEAD + key.size + payload_bytes;
+	batch->user_bytes += key.size + value.size;
 	return NVMKV_OK;
 }
 

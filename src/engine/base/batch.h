@@ -26,6 +26,7 @@ typedef struct NvmkvBatch
 	NvmkvBuf bytes;		/* header and records; empty until the first put */
 	uint32_t count;
 	size_t memtable_bytes; /* upper bound of what its entries take in a memtable */
+	size_t user_bytes;	   /* keys and values, without transaction tags */
 } NvmkvBatch;
 
 typedef struct NvmkvBatchRecord

@@ -24,8 +24,8 @@
 /* What the version knows of a row: pointers are into the version image (or the builder's result). */
 typedef struct NvmRowRef
 {
-	uint64_t row_id;	   /* never 0, never used twice in a pool */
-	uint64_t entries;	   /* all, drained ones included */
+	uint64_t row_id;       /* never 0, never used twice in a pool */
+	uint64_t entries;      /* all, drained ones included */
 	uint64_t first_live;   /* entries below are drained: invisible */
 	uint64_t data_bytes;   /* bytes of the data region */
 	uint64_t older_row_id; /* row its hints point into, 0 none */
@@ -42,9 +42,9 @@ typedef struct NvmRowBuilt
 	NvmRowRef ref; /* extents owned by the builder until nvm_row_builder_destroy */
 	uint64_t min_sequence, max_sequence;
 	uint64_t min_unresolved_fxid; /* smallest fxid whose outcome is not stored, 0 none */
-	uint64_t user_bytes;		  /* keys and values without tags */
-	uint64_t nvm_bytes;			  /* bytes written to the medium */
-	NvmkvBuf smallest, largest;	  /* user keys, owned by the builder */
+	uint64_t user_bytes;          /* keys and values without tags */
+	uint64_t nvm_bytes;           /* bytes written to the medium */
+	NvmkvBuf smallest, largest;   /* user keys, owned by the builder */
 } NvmRowBuilt;
 
 /*

@@ -1,0 +1,61 @@
+/*
+ * status.h
+ *	  Result codes of the engine, with a thread-local record of the detail.
+ *
+ * Every function that can fail returns a NvmkvStatus.  The failing function
+ * fills the detail record through NVMKV_FAIL; nothing is allocated on the
+ * error path.  The record stays valid until the next failure in the thread.
+ */
+#ifndef NVMKV_BASE_STATUS_H
+#define NVMKV_BASE_STATUS_H
+
+typedef enum NvmkvStatus
+{
+	NVMKV_OK = 0,
+	NVMKV_NOT_FOUND,	 /* no such key, no more entries */
+	NVMKV_INVALID,		 /* a caller broke the contract, or an option is out of range */
+	NVMKV_CORRUPTION,	 /* bytes on a medium fail their checksum or their grammar */
+	NVMKV_VERSION,		 /* a format version this code does not know */
+	NVMKV_IO,			 /* the operating system refused */
+	NVMKV_NO_SPACE,		 /* disk or pool full */
+	NVMKV_NO_MEMORY,	 /* process memory */
+	NVMKV_LIMIT,		 /* key, value or object count beyond a documented limit */
+	NVMKV_BUSY,			 /* no room right now; wait and try again */
+	NVMKV_CANCELLED,	 /* the caller asked to stop (port_interrupted) */
+	NVMKV_READ_ONLY,	 /* writes are refused: gate closed or a sticky failure */
+	NVMKV_NOT_SUPPORTED
+} NvmkvStatus;
+
+#define NVMKV_ERROR_TEXT_MAX 512
+
+typedef struct NvmkvError
+{
+	NvmkvStatus status;
+	int sys_errno;	  /* 0 when no system call is to blame */
+	const char *file; /* where it was detected */
+	int line;
+	char text[NVMKV_ERROR_TEXT_MAX];
+} NvmkvError;
+
+/* The last failure of this thread.  Never NULL. */
+extern const NvmkvError *nvmkv_error(void);
+
+/* Fixed lower-case name of a status, for logs and tests. */
+extern const char *nvmkv_status_name(NvmkvStatus status);
+
+/* Records a failure and returns "status".  Every detection passes here: one breakpoint sees all.  Preserves errno. */
+extern NvmkvStatus nvmkv_fail_at(NvmkvStatus status, int sys_errno, const char *file, int line, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6), cold));
+
+#define NVMKV_FAIL(status, ...) nvmkv_fail_at((status), 0, __FILE__, __LINE__, __VA_ARGS__)
+#define NVMKV_FAIL_ERRNO(status, ...) nvmkv_fail_at((status), errno, __FILE__, __LINE__, __VA_ARGS__)
+
+#define NVMKV_RETURN_IF(expr) \
+	do \
+	{ \
+		NvmkvStatus return_if_status_ = (expr); \
+		if (return_if_status_ != NVMKV_OK) \
+			return return_if_status_; \
+	} while (0)
+
+#endif

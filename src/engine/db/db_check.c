@@ -1,0 +1,156 @@
+/*
+ * db_check.c
+ *	  Verification of everything, object by object.
+ *
+ * Work goes on meanwhile: each object is looked up in the version of the
+ * moment, inside an epoch, and is passed over when it is gone.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/db/db_int.h"
+#include "engine/sst/sst_verify.h"
+
+typedef struct Check
+{
+	NvmkvDb *db;
+	void (*problem)(void *ctx, const char *where, const char *text);
+	void *ctx;
+	char where[128];
+} Check;
+
+static void
+report(void *ctx, const char *text)
+{
+	Check *c = ctx;
+
+	c->problem(c->ctx, c->where, text);
+}
+
+static const VersionRow *
+find_row(const VersionImage *v, uint64_t row_id)
+{
+	uint32_t i;
+
+	for (i = 0; i < v->nrows; i++)
+		if (v->rows[i].row_id == row_id)
+			return &v->rows[i];
+	return NULL;
+}
+
+/* The extents the version names are taken in the pool. */
+static void
+check_extents(Check *c, const NvmRowRef *ref)
+{
+	uint32_t e;
+
+	for (e = 0; e < ref->extent_count; e++)
+		if ((e == 0 || e >= ref->first_extent_live) && !nvm_pool_is_taken(c->db->pool, ref->extents[e]))
+		{
+			char text[128];
+
+			(void) snprintf(text, sizeof(text), "extent %u is in use but marked free", ref->extents[e]);
+			report(c, text);
+		}
+}
+
+static NvmkvStatus
+check_row(Check *c, uint64_t row_id)
+{
+	const VersionImage *v = versions_current(&c->db->versions);
+	const VersionRow *row = find_row(v, row_id);
+	const VersionRow *older_row;
+	NvmRowRef ref, older;
+
+	if (row == NULL)
+		return NVMKV_OK;
+	(void) snprintf(c->where, sizeof(c->where), "row %" PRIu64, row_id);
+	ref = version_row_ref(v, row);
+	check_extents(c, &ref);
+	older_row = find_row(v, row->older_row_id);
+	if (older_row != NULL)
+		older = version_row_ref(v, older_row);
+	return nvm_row_verify(c->db->pool, &ref, older_row != NULL ? &older : NULL, report, c);
+}
+
+static NvmkvStatus
+check_file(Check *c, uint64_t number)
+{
+	const VersionImage *v = versions_current(&c->db->versions);
+	const VersionFile *files = version_files(v);
+	uint32_t i;
+
+	for (i = 0; i < v->nfiles; i++)
+	{
+		SstTable *table;
+		const SstProps *props;
+		char path[SST_PATH_BYTES_MAX];
+		NvmkvStatus st;
+
+		if (files[i].number != number)
+			continue;
+		(void) snprintf(c->where, sizeof(c->where), "table %" PRIu64 " of level %u", number, files[i].level);
+		st = table_cache_get(c->db->tables, number, files[i].bytes, &table);
+		if (st != NVMKV_OK)
+		{
+			report(c, nvmkv_error()->text);
+			return NVMKV_OK;
+		}
+		props = sst_table_props(table);
+		if (props->entries != files[i].entries || !slice_equal(props->smallest, version_bytes(v, files[i].smallest)) ||
+			!slice_equal(props->largest, version_bytes(v, files[i].largest)))
+			report(c, "the table's properties are not what the manifest says");
+		NVMKV_RETURN_IF(sst_file_name(c->db->dir, number, path, sizeof(path)));
+		return sst_verify(path, number, files[i].bytes, report, c);
+	}
+	return NVMKV_OK;
+}
+
+/* The shape of the version itself: what draft_finish checks, on the image. */
+static void
+check_shape(Check *c, const VersionImage *v)
+{
+	const VersionFile *files = version_files(v);
+	unsigned level;
+	uint32_t i;
+
+	(void) snprintf(c->where, sizeof(c->where), "version %" PRIu64, v->number);
+	for (i = 1; i < v->nrows; i++)
+		if (v->rows[i - 1].row_id < v->rows[i].row_id || v->rows[i - 1].role > v->rows[i].role)
+			report(c, "rows are not ordered from the newest to the oldest");
+	for (level = 1; level < VERSION_LEVELS; level++)
+		for (i = v->level_start[level] + 1; i < v->level_start[level + 1]; i++)
+			if (slice_compare(version_bytes(v, files[i - 1].largest), version_bytes(v, files[i].smallest)) >= 0)
+				report(c, "tables of one level overlap");
+}
+
+NvmkvStatus
+nvmkv_check(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char *text), void *ctx)
+{
+	Check c = {db, problem, ctx, ""};
+	VersionImage *v;
+	uint32_t i;
+	NvmkvStatus st = NVMKV_OK;
+
+	NVMKV_RETURN_IF(db_copy_image(db, &v));
+	check_shape(&c, v);
+	for (i = 0; i < v->nrows && st == NVMKV_OK; i++)
+	{
+		db_enter(db);
+		st = check_row(&c, v->rows[i].row_id);
+		db_leave(db);
+		if (st == NVMKV_OK && port_interrupted())
+			st = NVMKV_FAIL(NVMKV_CANCELLED, "check interrupted");
+	}
+	for (i = 0; i < v->nfiles && st == NVMKV_OK; i++)
+	{
+		db_enter(db);
+		st = check_file(&c, version_files(v)[i].number);
+		db_leave(db);
+		if (st == NVMKV_OK && port_interrupted())
+			st = NVMKV_FAIL(NVMKV_CANCELLED, "check interrupted");
+	}
+	port_free(v);
+	return st;
+}

@@ -1,0 +1,194 @@
+/*
+ * db_int.h
+ *	  The database handle and its part of shared memory.
+ *
+ * Shared memory, one segment: DbShm, then epochs, memtables, versions, pool
+ * bitmap, list of retired things, own log; offsets are in DbShm.
+ *
+ * Who may do background work is not a lock but a claim: a word holding the
+ * claimer's process slot + 1.  A claim is held through long I/O without holding
+ * interrupts off, and a dead or aborted process's claim can be found and taken
+ * away (nvmkv_abort_cleanup).
+ */
+#ifndef NVMKV_DB_DB_INT_H
+#define NVMKV_DB_DB_INT_H
+
+#include "engine/log/log_group.h"
+#include "engine/mem/mempool.h"
+#include "engine/meta/manifest.h"
+#include "engine/nvm/pool.h"
+#include "engine/nvmkv.h"
+#include "engine/sst/sst_iter.h"
+#include "engine/sst/table_cache.h"
+
+#define DB_JOBS 32
+
+typedef enum DbClaim
+{
+	DB_CLAIM_FLUSH,	  /* the oldest immutable memtable, and the receiver's newest row */
+	DB_CLAIM_COMPACT, /* the compactor's rows and level 1 */
+	DB_CLAIMS
+} DbClaim;
+
+/* Statistics counters (port_count). */
+typedef struct DbCounters
+{
+	uint64_t user_bytes, log_bytes, nvm_bytes, file_bytes, file_read_bytes;
+	uint64_t writes, entries_written, gets, get_hits, scans;
+	uint64_t filter_useful, filter_passed;
+	uint64_t flushes, columns, batches, files_written, files_deleted;
+	uint64_t entries_frozen, entries_dropped_aborted, entries_dropped_obsolete;
+	uint64_t stalls[NVMKV_STALL_CAUSES], stall_us[NVMKV_STALL_CAUSES];
+	uint64_t errors;
+	uint64_t level_bytes_read[VERSION_LEVELS], level_bytes_written[VERSION_LEVELS], level_bytes_taken[VERSION_LEVELS];
+} DbCounters;
+
+/* A running or finished job; written by the one who does it, read by anyone: "generation" is odd while it changes. */
+typedef struct DbJob
+{
+	uint32_t generation;
+	uint32_t kind;	/* DbJobKind */
+	uint32_t phase; /* DbJobPhase */
+	int32_t pid;
+	NvmkvJobStats stats; /* without the names */
+} DbJob;
+
+typedef enum DbJobKind
+{
+	DB_JOB_NONE,
+	DB_JOB_FLUSH,
+	DB_JOB_COLUMN
+} DbJobKind;
+
+typedef enum DbJobPhase
+{
+	DB_PHASE_PICKING,
+	DB_PHASE_MERGING,
+	DB_PHASE_SYNCING,
+	DB_PHASE_INSTALLING,
+	DB_PHASE_FINISHED,
+	DB_PHASE_FAILED
+} DbJobPhase;
+
+typedef struct DbRetiredShm DbRetiredShm; /* retire.c */
+
+typedef struct DbShm
+{
+	uint64_t magic;
+	uint64_t bytes;
+	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, log_off; /* log_off 0: the host's log */
+
+	uint64_t next_file, next_row; /* taken by fetch-add, recorded with every edit */
+	uint32_t claims[DB_CLAIMS];	  /* slot + 1 */
+	uint32_t accepting;			  /* writers are welcome */
+	uint32_t no_space;			  /* the last flush or compaction found no space; cleared by the next that succeeds */
+	uint32_t pool_full;			  /* the last flush found no extent: compaction is wanted whatever the gate says */
+	uint32_t batch_wanted;		  /* compaction would start a batch but a flush runs: the flush does it when it is done */
+	uint32_t sticky;			  /* a sync failed */
+	uint32_t nvm_is_pmem;
+	uint64_t last_sequence;
+
+	uint64_t last_error_clock_us;
+	uint32_t last_error_status;
+	char last_error[256]; /* racy text, for people */
+
+	PortCond progress; /* broadcast after every finished step */
+	DbCounters counters;
+	uint64_t next_job;
+	DbJob jobs[DB_JOBS];
+} DbShm;
+
+struct NvmkvDb
+{
+	DbShm *shm;
+	NvmkvOptions options;
+	char dir[1024];
+	char nvm_path[1024];
+	EpochShm *epochs;
+	MemPool mem;
+	VersionSet versions;
+	DbRetiredShm *retired;
+	NvmPool *pool; /* NULL: no container */
+	TableCache *tables;
+	NvmkvLogOps log;
+	LogGroup *own_log; /* standalone only */
+	bool replaying;	   /* the own log is being read: nothing is appended to it */
+	uint64_t replay_position;
+	NvmkvTxnOps txn;
+	bool has_txn;
+	void (*wake)(void);
+	uint64_t tidied_version; /* version at the last nvmkv_tidy */
+	SstIter point;			 /* of the point lookup that is under way; table NULL: none is */
+};
+
+/* ---- helpers shared by the files of this folder and job/ ---- */
+
+static inline void
+db_enter(NvmkvDb *db)
+{
+	int slot = port_process_slot();
+
+	if (slot >= 0)
+		epoch_enter(db->epochs, slot);
+}
+
+static inline void
+db_leave(NvmkvDb *db)
+{
+	int slot = port_process_slot();
+
+	if (slot >= 0)
+		epoch_leave(db->epochs, slot);
+}
+
+/* Does the snapshot see this version?  Locks and range deletions are seen by nobody. */
+extern bool db_snapshot_sees(const NvmkvSnapshot *snapshot, const NvmkvVersion *version);
+
+extern bool db_claim(NvmkvDb *db, DbClaim claim);
+extern void db_unclaim(NvmkvDb *db, DbClaim claim);
+
+/* Remembers a failure of background work for the views; returns it. */
+extern NvmkvStatus db_note_failure(NvmkvDb *db, NvmkvStatus status);
+
+/* A private copy of the current version, to be freed with port_free. */
+extern NvmkvStatus db_copy_image(NvmkvDb *db, VersionImage **image_out);
+
+/* GcFilter's question: does a frozen range deletion stand at this prefix?  ctx: NvmkvDb. */
+extern NvmkvStatus db_storage_dropped(void *ctx, NvmkvSlice storage, bool *dropped_out);
+
+struct GcFilter;
+extern void db_count_gc(NvmkvDb *db, const struct GcFilter *gc);
+
+/* A sync failed: no writes until restart. */
+extern void db_set_sticky(NvmkvDb *db);
+
+/* ---- retire.c: what waits for readers before it is reused ---- */
+extern size_t retired_shm_bytes(void);
+extern void retired_init(DbRetiredShm *shm);
+
+/* One call takes the stamp, then records all of it.  Blocks (reclaiming) while the list is full. */
+extern void retired_add_extents(NvmkvDb *db, const uint32_t *extents, uint32_t count);
+extern void retired_add_file(NvmkvDb *db, uint64_t number);
+
+/* Reuses what is safe now; returns how much still waits. */
+extern uint32_t retired_reclaim(NvmkvDb *db);
+
+/* ---- jobs.c: the view of running work ---- */
+extern DbJob *job_begin(NvmkvDb *db, DbJobKind kind);
+extern void job_phase(DbJob *job, DbJobPhase phase);
+extern void job_progress(DbJob *job, uint64_t keys_done, uint64_t bytes_done);
+extern void job_totals(DbJob *job, uint64_t keys_total, uint64_t bytes_total, uint32_t rows_in, uint32_t files_in);
+extern void job_range(DbJob *job, NvmkvSlice first, NvmkvSlice last);
+extern void job_end(DbJob *job, bool ok, uint32_t files_out);
+
+/* ---- work ---- */
+extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);
+extern NvmkvStatus column_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out);
+
+/* All receiver rows become the compactor, if there is none.  REQUIRES the FLUSH claim. */
+extern NvmkvStatus column_start_batch(NvmkvDb *db);
+
+/* Should the receiver become a batch now?  Pure function of the version and the pool. */
+extern bool column_gate(NvmkvDb *db, const VersionImage *v, bool force);
+
+#endif

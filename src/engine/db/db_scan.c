@@ -1,0 +1,436 @@
+/*
+ * db_scan.c
+ *	  Range scans in batches.
+ *
+ * Within a batch the process is inside an epoch; between batches it is not,
+ * and the iterators it keeps may point to memory that is being reused.  The
+ * super version tells: as long as it has not changed since the sources were
+ * taken, nothing of them has been unlinked, and the scan goes on where it
+ * stands.  Otherwise the sources are taken anew and sought by the last key.
+ */
+#include "engine/db/db_int.h"
+#include "engine/iter/level.h"
+#include "engine/iter/merge.h"
+
+/* Entries looked at before the epoch is left for a moment even without a result. */
+#define SCAN_ENTRIES_MAX 65536
+
+#define SOURCE_MEMTABLE 0
+#define SOURCE_ROW 1
+#define SOURCE_TABLE 2
+
+struct NvmkvScan
+{
+	NvmkvDb *db;
+	NvmkvBuf lower, upper;
+	bool reverse;
+	const NvmkvSnapshot *snapshot;
+
+	bool started; /* something was examined: "resume" says where */
+	bool done;
+	NvmkvBuf resume; /* last key examined to the end */
+
+	/* The sources, valid while the super version is "super_version". */
+	bool have_sources;
+	uint64_t super_version;
+	unsigned nmemtables, nrows, nlevels, nsources;
+	MemtableIter *memtables;
+	NvmRowIter *rows;
+	LevelIter *levels;
+	NvmkvIter **sources;
+	MergeIter merge;
+
+	/* The batch handed out. */
+	NvmkvBuf bytes;
+	NvmkvScanRow *out;
+	unsigned out_capacity;
+
+	NvmkvBuf key;	/* of the versions being examined */
+	NvmkvBuf value; /* reverse: the candidate's */
+	NvmkvScanStats stats;
+};
+
+static const NvmkvSnapshot scan_everything = {NULL, NULL, NVMKV_SEQUENCE_MAX};
+
+static void
+drop_sources(NvmkvScan *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->nrows; i++)
+		s->rows[i].base.ops->destroy(&s->rows[i].base);
+	for (i = 0; i < s->nlevels; i++)
+		s->levels[i].base.ops->destroy(&s->levels[i].base);
+	merge_iter_free(&s->merge);
+	port_free(s->memtables);
+	port_free(s->rows);
+	port_free(s->levels);
+	port_free(s->sources);
+	s->memtables = NULL;
+	s->rows = NULL;
+	s->levels = NULL;
+	s->sources = NULL;
+	s->nmemtables = s->nrows = s->nlevels = s->nsources = 0;
+	s->have_sources = false;
+}
+
+static bool
+allocate_sources(NvmkvScan *s, unsigned memtables, unsigned rows, unsigned levels)
+{
+	s->memtables = port_alloc((memtables + 1) * sizeof(MemtableIter));
+	s->rows = port_alloc((rows + 1) * sizeof(NvmRowIter));
+	s->levels = port_alloc((levels + 1) * sizeof(LevelIter));
+	s->sources = port_alloc((memtables + rows + levels + 1) * sizeof(NvmkvIter *));
+	return s->memtables != NULL && s->rows != NULL && s->levels != NULL && s->sources != NULL;
+}
+
+/* Is [smallest, largest] outside the scan's range? */
+static bool
+is_outside(const NvmkvScan *s, NvmkvSlice smallest, NvmkvSlice largest)
+{
+	return (s->upper.size > 0 && slice_compare(smallest, nvmkv_buf_slice(&s->upper)) >= 0) ||
+		slice_compare(largest, nvmkv_buf_slice(&s->lower)) < 0;
+}
+
+/* The run [*first, *end) of a level's files that the scan's range touches. */
+static void
+level_run(const NvmkvScan *s, const VersionImage *v, unsigned level, uint32_t *first, uint32_t *end)
+{
+	const VersionFile *files = version_files(v);
+	uint32_t i = version_find_file(v, level, nvmkv_buf_slice(&s->lower));
+
+	*first = i;
+	*end = v->level_start[level + 1];
+	if (s->upper.size > 0)
+	{
+		*end = version_find_file(v, level, nvmkv_buf_slice(&s->upper));
+		if (*end < v->level_start[level + 1] &&
+			slice_compare(version_bytes(v, files[*end].smallest), nvmkv_buf_slice(&s->upper)) < 0)
+			(*end)++;
+	}
+	if (*end < *first)
+		*end = *first;
+}
+
+/* Takes the current sources, newest first.  REQUIRES: inside the epoch. */
+static NvmkvStatus
+take_sources(NvmkvScan *s)
+{
+	NvmkvDb *db = s->db;
+	const VersionImage *v;
+	const VersionFile *files;
+	MemList list;
+	unsigned level;
+	uint32_t i;
+
+	drop_sources(s);
+	/* The number first: if anything changes while we look, the next batch sees it. */
+	s->super_version = mempool_super_version(&db->mem);
+	mempool_list(&db->mem, &list);
+	v = versions_current(&db->versions);
+	files = version_files(v);
+	if (!allocate_sources(s, list.count, v->nrows, v->level_start[1] + VERSION_LEVELS))
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a scan of %u sources", list.count + v->nrows + VERSION_LEVELS);
+	for (i = 0; i < list.count; i++)
+	{
+		memtable_iter_init(&s->memtables[i], list.memtable[i]);
+		s->sources[s->nsources++] = &s->memtables[i].base;
+		s->nmemtables++;
+	}
+	for (i = 0; i < v->nrows; i++)
+	{
+		NvmRowRef ref;
+
+		if (is_outside(s, version_bytes(v, v->rows[i].smallest), version_bytes(v, v->rows[i].largest)))
+			continue;
+		ref = version_row_ref(v, &v->rows[i]);
+		nvm_row_iter_init(&s->rows[s->nrows], db->pool, &ref, ref.entries);
+		s->sources[s->nsources++] = &s->rows[s->nrows].base;
+		s->nrows++;
+	}
+	for (i = 0; i < v->level_start[1]; i++)
+	{
+		if (is_outside(s, version_bytes(v, files[i].smallest), version_bytes(v, files[i].largest)))
+			continue;
+		level_iter_init(&s->levels[s->nlevels], db->tables, v, i, i + 1, SST_ITER_CACHED);
+		s->sources[s->nsources++] = &s->levels[s->nlevels].base;
+		s->nlevels++;
+	}
+	for (level = 1; level < VERSION_LEVELS; level++)
+	{
+		uint32_t first, end;
+
+		level_run(s, v, level, &first, &end);
+		if (first == end)
+			continue;
+		level_iter_init(&s->levels[s->nlevels], db->tables, v, first, end, SST_ITER_CACHED);
+		s->sources[s->nsources++] = &s->levels[s->nlevels].base;
+		s->nlevels++;
+	}
+	NVMKV_RETURN_IF(merge_iter_init(&s->merge, s->sources, s->nsources));
+	s->have_sources = true;
+	return NVMKV_OK;
+}
+
+/* Stands on the first entry not yet examined. */
+static void
+seek(NvmkvScan *s)
+{
+	NvmkvIter *m = &s->merge.base;
+
+	if (s->reverse)
+	{
+		if (s->started)
+			m->ops->seek_for_prev(m, nvmkv_buf_slice(&s->resume), NVMKV_TAG_MAX);
+		else if (s->upper.size > 0)
+			m->ops->seek_for_prev(m, nvmkv_buf_slice(&s->upper), NVMKV_TAG_MAX);
+		else
+			m->ops->seek_last(m);
+	}
+	else if (s->started)
+		m->ops->seek(m, nvmkv_buf_slice(&s->resume), 0); /* behind all versions of it: tag 0 is never used */
+	else
+		m->ops->seek(m, nvmkv_buf_slice(&s->lower), NVMKV_TAG_MAX);
+}
+
+/* Is the merge on an entry of the range? */
+static bool
+in_range(const NvmkvScan *s)
+{
+	const NvmkvIter *m = &s->merge.base;
+
+	if (!m->valid)
+		return false;
+	if (s->reverse)
+		return slice_compare(m->key, nvmkv_buf_slice(&s->lower)) >= 0;
+	return s->upper.size == 0 || slice_compare(m->key, nvmkv_buf_slice(&s->upper)) < 0;
+}
+
+static void
+count_source(NvmkvScan *s, unsigned source)
+{
+	if (source < s->nmemtables)
+		s->stats.memtable_entries++;
+	else if (source < s->nmemtables + s->nrows)
+		s->stats.level0_entries++;
+	else
+		s->stats.table_entries++;
+}
+
+/* The entry the merge stands on, as a version. */
+static NvmkvStatus
+current_version(NvmkvScan *s, NvmkvVersion *version)
+{
+	NvmkvIter *m = &s->merge.base;
+	unsigned source = merge_iter_source(&s->merge);
+
+	version->sequence = ikey_sequence(m->tag);
+	version->type = ikey_type(m->tag);
+	version->memo = source < s->nmemtables ? memtable_iter_hint(s->sources[source]) : NULL;
+	return ikey_split_payload(m->tag, m->payload, &version->txn, &version->value);
+}
+
+/* Appends a row to the batch; offsets stand in for pointers until the batch is complete. */
+static NvmkvStatus
+emit(NvmkvScan *s, unsigned *count, const NvmkvVersion *version, NvmkvSlice value)
+{
+	NvmkvScanRow *row = &s->out[*count];
+
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(&s->bytes, s->key.size + value.size));
+	row->key = nvmkv_slice((const uint8_t *) (uintptr_t) s->bytes.size, s->key.size);
+	NVMKV_RETURN_IF(nvmkv_buf_append(&s->bytes, s->key.data, s->key.size));
+	row->value = nvmkv_slice((const uint8_t *) (uintptr_t) s->bytes.size, value.size);
+	NVMKV_RETURN_IF(nvmkv_buf_append(&s->bytes, value.data, value.size));
+	row->txn = version->txn;
+	row->sequence = version->sequence;
+	(*count)++;
+	s->stats.rows++;
+	return NVMKV_OK;
+}
+
+/* Examines all versions of the key the merge stands on, newest first; leaves the merge behind them. */
+static NvmkvStatus
+examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
+{
+	NvmkvIter *m = &s->merge.base;
+	bool decided = false;
+
+	NVMKV_RETURN_IF(nvmkv_buf_set(&s->key, m->key));
+	do
+	{
+		(*entries)++;
+		if (decided)
+			s->stats.versions_passed++;
+		else
+		{
+			NvmkvVersion version;
+			unsigned source = merge_iter_source(&s->merge);
+
+			NVMKV_RETURN_IF(current_version(s, &version));
+			decided = db_snapshot_sees(s->snapshot, &version);
+			if (decided && (version.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
+			{
+				count_source(s, source);
+				NVMKV_RETURN_IF(emit(s, count, &version, version.value));
+			}
+			else
+				s->stats.versions_passed++;
+		}
+		m->ops->next(m);
+	} while (m->valid && slice_equal(m->key, nvmkv_buf_slice(&s->key)));
+	return m->status;
+}
+
+/* The same backwards: versions come oldest first, so the last one seen wins. */
+static NvmkvStatus
+examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
+{
+	NvmkvIter *m = &s->merge.base;
+	NvmkvVersion winner;
+	bool have = false;
+	unsigned winner_source = 0;
+
+	memset(&winner, 0, sizeof(winner));
+	NVMKV_RETURN_IF(nvmkv_buf_set(&s->key, m->key));
+	do
+	{
+		NvmkvVersion version;
+
+		(*entries)++;
+		s->stats.versions_passed++;
+		NVMKV_RETURN_IF(current_version(s, &version));
+		if (db_snapshot_sees(s->snapshot, &version))
+		{
+			have = true;
+			winner = version;
+			winner_source = merge_iter_source(&s->merge);
+			NVMKV_RETURN_IF(nvmkv_buf_set(&s->value, version.value));
+		}
+		m->ops->prev(m);
+	} while (m->valid && slice_equal(m->key, nvmkv_buf_slice(&s->key)));
+	if (have && (winner.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
+	{
+		s->stats.versions_passed--;
+		count_source(s, winner_source);
+		NVMKV_RETURN_IF(emit(s, count, &winner, nvmkv_buf_slice(&s->value)));
+	}
+	return m->status;
+}
+
+/* One stay inside the epoch. */
+static NvmkvStatus
+fill(NvmkvScan *s, unsigned max_rows, size_t max_bytes, unsigned *count)
+{
+	unsigned entries = 0;
+
+	if (!s->have_sources || s->super_version != mempool_super_version(&s->db->mem))
+	{
+		NVMKV_RETURN_IF(take_sources(s));
+		seek(s);
+	}
+	NVMKV_RETURN_IF(s->merge.base.status);
+	while (*count < max_rows && (*count == 0 || s->bytes.size < max_bytes) && entries < SCAN_ENTRIES_MAX)
+	{
+		if (!in_range(s))
+		{
+			s->done = true;
+			return s->merge.base.status;
+		}
+		NVMKV_RETURN_IF(s->reverse ? examine_backward(s, count, &entries) : examine_forward(s, count, &entries));
+		s->started = true;
+	}
+	/* What a later batch resumes behind: the last key examined. */
+	return s->started ? nvmkv_buf_set(&s->resume, nvmkv_buf_slice(&s->key)) : NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvScanRow **rows_out, unsigned *count_out)
+{
+	unsigned count = 0;
+	unsigned i;
+
+	*rows_out = NULL;
+	*count_out = 0;
+	s->bytes.size = 0;
+	if (max_rows > s->out_capacity)
+	{
+		NvmkvScanRow *grown = port_realloc(s->out, max_rows * sizeof(NvmkvScanRow));
+
+		if (grown == NULL)
+			return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a batch of %u rows", max_rows);
+		s->out = grown;
+		s->out_capacity = max_rows;
+	}
+	while (count == 0 && !s->done)
+	{
+		NvmkvStatus st;
+
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "scan interrupted");
+		db_enter(s->db);
+		st = fill(s, max_rows, max_bytes, &count);
+		db_leave(s->db);
+		if (st != NVMKV_OK)
+		{
+			drop_sources(s);
+			return st;
+		}
+	}
+	for (i = 0; i < count; i++)
+	{
+		s->out[i].key.data = s->bytes.data + (uintptr_t) s->out[i].key.data;
+		s->out[i].value.data = s->bytes.data + (uintptr_t) s->out[i].value.data;
+	}
+	s->stats.batches++;
+	*rows_out = s->out;
+	*count_out = count;
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_scan_create(NvmkvDb *db, NvmkvScan **scan_out)
+{
+	*scan_out = port_alloc_zero(sizeof(NvmkvScan));
+	if (*scan_out == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a scan");
+	(*scan_out)->db = db;
+	(*scan_out)->done = true;
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_scan_start(NvmkvScan *s, NvmkvSlice lower, NvmkvSlice upper, bool reverse, const NvmkvSnapshot *snapshot)
+{
+	/* Sources are chosen by the range: new range, new sources. */
+	drop_sources(s);
+	NVMKV_RETURN_IF(nvmkv_buf_set(&s->lower, lower));
+	NVMKV_RETURN_IF(nvmkv_buf_set(&s->upper, upper));
+	s->reverse = reverse;
+	s->snapshot = snapshot != NULL ? snapshot : &scan_everything;
+	s->started = false;
+	s->done = false;
+	port_count(&s->db->shm->counters.scans, 1);
+	return NVMKV_OK;
+}
+
+const NvmkvScanStats *
+nvmkv_scan_stats(const NvmkvScan *scan)
+{
+	return &scan->stats;
+}
+
+void
+nvmkv_scan_destroy(NvmkvScan *s)
+{
+	if (s == NULL)
+		return;
+	drop_sources(s);
+	nvmkv_buf_free(&s->lower);
+	nvmkv_buf_free(&s->upper);
+	nvmkv_buf_free(&s->resume);
+	nvmkv_buf_free(&s->bytes);
+	nvmkv_buf_free(&s->key);
+	nvmkv_buf_free(&s->value);
+	port_free(s->out);
+	port_free(s);
+}

@@ -1,0 +1,267 @@
+/*
+ * db_stats.c
+ *	  What the views show, and what the planner asks.
+ */
+#include <stdio.h>
+
+#include "engine/db/db_int.h"
+
+void
+nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
+{
+	const DbShm *shm = db->shm;
+	const DbCounters *n = &shm->counters;
+	MemPoolStats mem;
+	unsigned i;
+
+	memset(out, 0, sizeof(*out));
+	mempool_stats(&db->mem, &mem);
+	out->gate_open = port_load_relaxed(&shm->accepting) != 0;
+	out->nvm_is_pmem = shm->nvm_is_pmem != 0;
+	out->last_sequence = port_load_relaxed(&shm->last_sequence);
+	out->durable_seq = mempool_durable_seq(&db->mem);
+	db_enter(db);
+	out->version_number = versions_current(&db->versions)->number;
+	db_leave(db);
+	if (db->pool != NULL)
+	{
+		out->extents_total = db->pool->extent_count;
+		out->extents_free = nvm_pool_free_count(db->pool);
+	}
+	out->user_bytes = port_load_relaxed(&n->user_bytes);
+	out->log_bytes = port_load_relaxed(&n->log_bytes);
+	out->nvm_bytes = port_load_relaxed(&n->nvm_bytes);
+	out->file_bytes = port_load_relaxed(&n->file_bytes);
+	out->file_read_bytes = port_load_relaxed(&n->file_read_bytes);
+	out->manifest_bytes = versions_manifest_bytes(&db->versions);
+	out->writes = port_load_relaxed(&n->writes);
+	out->entries_written = port_load_relaxed(&n->entries_written);
+	out->gets = port_load_relaxed(&n->gets);
+	out->get_hits = port_load_relaxed(&n->get_hits);
+	out->scans = port_load_relaxed(&n->scans);
+	out->filter_useful = port_load_relaxed(&n->filter_useful);
+	out->filter_passed = port_load_relaxed(&n->filter_passed);
+	out->flushes = port_load_relaxed(&n->flushes);
+	out->columns = port_load_relaxed(&n->columns);
+	out->batches = port_load_relaxed(&n->batches);
+	out->files_written = port_load_relaxed(&n->files_written);
+	out->files_deleted = port_load_relaxed(&n->files_deleted);
+	out->switches = mem.switches;
+	out->entries_frozen = port_load_relaxed(&n->entries_frozen);
+	out->entries_dropped_aborted = port_load_relaxed(&n->entries_dropped_aborted);
+	out->entries_dropped_obsolete = port_load_relaxed(&n->entries_dropped_obsolete);
+	for (i = 0; i < NVMKV_STALL_CAUSES; i++)
+	{
+		out->stalls[i] = port_load_relaxed(&n->stalls[i]);
+		out->stall_us[i] = port_load_relaxed(&n->stall_us[i]);
+	}
+	out->errors = port_load_relaxed(&n->errors);
+	out->last_error_status = (NvmkvStatus) port_load_relaxed(&shm->last_error_status);
+	out->last_error_clock_us = port_load_relaxed(&shm->last_error_clock_us);
+	(void) snprintf(out->last_error, sizeof(out->last_error), "%.*s", (int) sizeof(shm->last_error) - 1, shm->last_error);
+	out->sticky = port_load_relaxed(&shm->sticky) != 0;
+}
+
+void
+nvmkv_reset_stats(NvmkvDb *db)
+{
+	/* Counting goes on meanwhile; a count that falls in between may survive. */
+	memset(&db->shm->counters, 0, sizeof(DbCounters));
+	db->shm->last_error[0] = '\0';
+	port_store_relaxed(&db->shm->last_error_status, NVMKV_OK);
+	port_store_relaxed(&db->shm->last_error_clock_us, 0);
+}
+
+unsigned
+nvmkv_memtable_stats(NvmkvDb *db, NvmkvMemtableStats *out, unsigned max)
+{
+	MemPoolStats pool;
+	unsigned i;
+
+	mempool_stats(&db->mem, &pool);
+	for (i = 0; i < pool.buffers && i < max; i++)
+	{
+		MemBufferStats buffer;
+
+		mempool_buffer_stats(&db->mem, i, &buffer);
+		out[i].buffer = i;
+		out[i].state = mempool_state_name(buffer.state);
+		out[i].bytes = buffer.bytes;
+		out[i].capacity = buffer.capacity;
+		out[i].entries = buffer.entries;
+		out[i].first_sequence = buffer.first_sequence;
+		out[i].last_sequence = buffer.last_sequence;
+	}
+	return i;
+}
+
+unsigned
+nvmkv_row_stats(NvmkvDb *db, NvmkvRowStats *out, unsigned max)
+{
+	const VersionImage *v;
+	unsigned i;
+
+	db_enter(db);
+	v = versions_current(&db->versions);
+	for (i = 0; i < v->nrows && i < max; i++)
+	{
+		const VersionRow *row = &v->rows[i];
+		uint32_t given = row->first_extent_live > 1 ? row->first_extent_live - 1 : 0;
+
+		out[i].row_id = row->row_id;
+		out[i].role = row->role == VERSION_COMPACTOR ? "compactor" : "receiver";
+		out[i].entries = row->entries;
+		out[i].live_entries = row->entries - row->first_live;
+		out[i].bytes = row->data_bytes;
+		out[i].live_bytes = row->live_bytes;
+		out[i].extents = row->extent_count - given;
+		out[i].has_hints = row->older_row_id != 0;
+	}
+	db_leave(db);
+	return i;
+}
+
+unsigned
+nvmkv_level_stats(NvmkvDb *db, NvmkvLevelStats *out, unsigned max)
+{
+	const DbCounters *n = &db->shm->counters;
+	const VersionImage *v;
+	unsigned level;
+
+	db_enter(db);
+	v = versions_current(&db->versions);
+	for (level = 0; level < VERSION_LEVELS && level < max; level++)
+	{
+		NvmkvLevelStats *l = &out[level];
+		uint64_t taken = port_load_relaxed(&n->level_bytes_taken[level]);
+
+		memset(l, 0, sizeof(*l));
+		l->level = level;
+		l->files = v->level_start[level + 1] - v->level_start[level];
+		l->bytes = v->level_bytes[level];
+		l->bytes_read = port_load_relaxed(&n->level_bytes_read[level]);
+		l->bytes_written = port_load_relaxed(&n->level_bytes_written[level]);
+		l->write_amplification = taken > 0 ? (double) l->bytes_written / (double) taken : 0.0;
+	}
+	db_leave(db);
+	return level;
+}
+
+/* ---- estimates ---- */
+
+static NvmkvStatus
+estimate_row(NvmkvDb *db, const VersionImage *v, const VersionRow *row, NvmkvSlice lower, NvmkvSlice upper, NvmkvEstimate *e)
+{
+	NvmRowRef ref;
+	uint64_t from, to;
+
+	if ((upper.size > 0 && slice_compare(version_bytes(v, row->smallest), upper) >= 0) ||
+		slice_compare(version_bytes(v, row->largest), lower) < 0)
+		return NVMKV_OK;
+	ref = version_row_ref(v, row);
+	NVMKV_RETURN_IF(nvm_row_lower_bound(db->pool, &ref, lower, NVMKV_TAG_MAX, ref.first_live, ref.entries, &from));
+	to = ref.entries;
+	if (upper.size > 0)
+		NVMKV_RETURN_IF(nvm_row_lower_bound(db->pool, &ref, upper, NVMKV_TAG_MAX, ref.first_live, ref.entries, &to));
+	if (to <= from)
+		return NVMKV_OK;
+	e->entries += (double) (to - from);
+	e->bytes += (double) nvm_row_bytes_between(db->pool, &ref, from, to);
+	e->sources += 1.0;
+	return NVMKV_OK;
+}
+
+/* Share of a table between two keys, by the offsets of its index. */
+static NvmkvStatus
+estimate_file(NvmkvDb *db, const VersionImage *v, const VersionFile *file, NvmkvSlice lower, NvmkvSlice upper, NvmkvEstimate *e)
+{
+	uint64_t from = 0;
+	uint64_t to = file->bytes;
+	double share;
+
+	if (slice_compare(version_bytes(v, file->smallest), lower) < 0 ||
+		(upper.size > 0 && slice_compare(version_bytes(v, file->largest), upper) >= 0))
+	{
+		SstTable *table;
+
+		NVMKV_RETURN_IF(table_cache_get(db->tables, file->number, file->bytes, &table));
+		NVMKV_RETURN_IF(sst_table_offset_of(table, lower, &from));
+		if (upper.size > 0)
+			NVMKV_RETURN_IF(sst_table_offset_of(table, upper, &to));
+	}
+	if (to < from)
+		to = from;
+	share = file->bytes > 0 ? (double) (to - from) / (double) file->bytes : 0.0;
+	e->entries += share * (double) file->entries;
+	e->bytes += (double) (to - from);
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+estimate_files(NvmkvDb *db, const VersionImage *v, NvmkvSlice lower, NvmkvSlice upper, NvmkvEstimate *e)
+{
+	const VersionFile *files = version_files(v);
+	unsigned level;
+	uint32_t i;
+
+	for (level = 0; level < VERSION_LEVELS; level++)
+	{
+		bool any = false;
+
+		i = level == 0 ? v->level_start[0] : version_find_file(v, level, lower);
+		for (; i < v->level_start[level + 1]; i++)
+		{
+			if (upper.size > 0 && slice_compare(version_bytes(v, files[i].smallest), upper) >= 0)
+			{
+				if (level == 0)
+					continue;
+				break;
+			}
+			if (slice_compare(version_bytes(v, files[i].largest), lower) < 0)
+				continue;
+			NVMKV_RETURN_IF(estimate_file(db, v, &files[i], lower, upper, e));
+			any = true;
+		}
+		if (any)
+			e->sources += 1.0;
+	}
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+estimate_sources(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper, NvmkvEstimate *e)
+{
+	const VersionImage *v;
+	MemList list;
+	unsigned i;
+
+	mempool_list(&db->mem, &list);
+	v = versions_current(&db->versions);
+	for (i = 0; i < list.count; i++)
+	{
+		uint64_t all = memtable_entries(list.memtable[i]);
+		uint64_t from = memtable_rank_estimate(list.memtable[i], lower);
+		uint64_t to = upper.size > 0 ? memtable_rank_estimate(list.memtable[i], upper) : all;
+
+		if (all == 0 || to <= from)
+			continue;
+		e->entries += (double) (to - from);
+		e->bytes += (double) memtable_bytes_used(list.memtable[i]) * (double) (to - from) / (double) all;
+		e->sources += 1.0;
+	}
+	for (i = 0; i < v->nrows; i++)
+		NVMKV_RETURN_IF(estimate_row(db, v, &v->rows[i], lower, upper, e));
+	return estimate_files(db, v, lower, upper, e);
+}
+
+NvmkvStatus
+nvmkv_estimate(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper, NvmkvEstimate *estimate_out)
+{
+	NvmkvStatus st;
+
+	memset(estimate_out, 0, sizeof(*estimate_out));
+	db_enter(db);
+	st = estimate_sources(db, lower, upper, estimate_out);
+	db_leave(db);
+	return st;
+}

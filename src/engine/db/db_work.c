@@ -1,0 +1,324 @@
+/*
+ * db_work.c
+ *	  Background work in steps, claims, and what an aborted call leaves behind.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "engine/base/assert.h"
+#include "engine/db/db_int.h"
+#include "engine/job/gc.h"
+
+/* How long one looks the other way while another process does the step one waits for. */
+#define PROGRESS_WAIT_MS 20
+
+/* ---- claims ---- */
+
+static uint32_t
+claim_word(void)
+{
+	return (uint32_t) (port_process_slot() + 2); /* 1: a process without a slot, at start-up */
+}
+
+bool
+db_claim(NvmkvDb *db, DbClaim claim)
+{
+	uint32_t expected = 0;
+
+	return __atomic_compare_exchange_n(&db->shm->claims[claim], &expected, claim_word(), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+void
+db_unclaim(NvmkvDb *db, DbClaim claim)
+{
+	NVMKV_ASSERT(port_load_relaxed(&db->shm->claims[claim]) == claim_word());
+	port_store_release(&db->shm->claims[claim], 0);
+	port_cond_broadcast(&db->shm->progress);
+}
+
+void
+nvmkv_abort_cleanup(NvmkvDb *db)
+{
+	int slot = port_process_slot();
+	unsigned i;
+
+	if (slot < 0)
+		return;
+	mempool_abort_cleanup(&db->mem, slot);
+	epoch_abort_cleanup(db->epochs, slot);
+	for (i = 0; i < DB_CLAIMS; i++)
+		if (port_load_relaxed(&db->shm->claims[i]) == claim_word())
+			db_unclaim(db, (DbClaim) i);
+	if (db->point.table != NULL)
+		db->point.base.ops->destroy(&db->point.base);
+}
+
+/* ---- failures ---- */
+
+NvmkvStatus
+db_note_failure(NvmkvDb *db, NvmkvStatus status)
+{
+	DbShm *shm = db->shm;
+	const NvmkvError *error = nvmkv_error();
+
+	if (status == NVMKV_BUSY || status == NVMKV_CANCELLED)
+		return status;
+	port_count(&shm->counters.errors, 1);
+	(void) snprintf(shm->last_error, sizeof(shm->last_error), "%.*s", (int) sizeof(shm->last_error) - 1, error->text);
+	port_store_relaxed(&shm->last_error_status, (uint32_t) status);
+	port_store_relaxed(&shm->last_error_clock_us, port_clock_us());
+	port_log(PORT_LOG_WARNING, "background work failed: %s", error->text);
+	return status;
+}
+
+void
+db_set_sticky(NvmkvDb *db)
+{
+	(void) db_note_failure(db, NVMKV_IO);
+	port_store_release(&db->shm->sticky, 1);
+}
+
+/* ---- helpers of jobs ---- */
+
+NvmkvStatus
+db_copy_image(NvmkvDb *db, VersionImage **image_out)
+{
+	const VersionImage *v;
+	VersionImage *copy;
+
+	*image_out = NULL;
+	db_enter(db);
+	v = versions_current(&db->versions);
+	copy = port_alloc(v->bytes);
+	if (copy != NULL)
+		memcpy(copy, v, v->bytes);
+	db_leave(db);
+	if (copy == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a copy of the version");
+	*image_out = copy;
+	return NVMKV_OK;
+}
+
+typedef struct DroppedSearch
+{
+	NvmkvDb *db;
+	bool dropped;
+} DroppedSearch;
+
+static bool
+look_for_drop(void *ctx, const NvmkvVersion *version)
+{
+	DroppedSearch *search = ctx;
+	const NvmkvTxnOps *txn = &search->db->txn;
+
+	if ((version->type & NVMKV_TYPE_KIND_MASK) != NVMKV_KIND_RANGE_DELETION)
+		return true;
+	if ((version->type & NVMKV_TYPE_TAGGED_BIT) == 0)
+		search->dropped = true;
+	else if (search->db->has_txn && (version->type & NVMKV_TYPE_COMMITTED_BIT) != 0)
+		search->dropped = txn->horizon != NULL && version->txn.fxid < txn->horizon(txn->ctx);
+	else if (search->db->has_txn && txn->outcome != NULL)
+		search->dropped = txn->outcome(txn->ctx, version->txn.fxid) == NVMKV_OUTCOME_FROZEN;
+	return !search->dropped;
+}
+
+NvmkvStatus
+db_storage_dropped(void *ctx, NvmkvSlice storage, bool *dropped_out)
+{
+	DroppedSearch search = {ctx, false};
+	NvmkvStatus st = nvmkv_versions(ctx, storage, look_for_drop, &search);
+
+	*dropped_out = search.dropped;
+	return st;
+}
+
+void
+db_count_gc(NvmkvDb *db, const GcFilter *gc)
+{
+	port_count(&db->shm->counters.entries_frozen, gc->frozen);
+	port_count(&db->shm->counters.entries_dropped_aborted, gc->dropped_aborted);
+	port_count(&db->shm->counters.entries_dropped_obsolete, gc->dropped_obsolete);
+}
+
+/* ---- steps ---- */
+
+static NvmkvStatus
+reclaim_step(NvmkvDb *db, bool *did_out, bool *more_out)
+{
+	uint32_t waiting = retired_reclaim(db);
+
+	waiting += mempool_reclaim(&db->mem, port_process_slot());
+	*did_out = true;
+	*more_out = waiting > 0;
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
+{
+	NvmkvStatus st = NVMKV_OK;
+
+	*did_out = false;
+	*more_out = false;
+	switch (work)
+	{
+		case NVMKV_WORK_FLUSH:
+			st = flush_step(db, did_out, more_out);
+			/* A full pool is the compaction's to relieve; anything else without space is for people to relieve. */
+			if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) == 0)
+				port_store_relaxed(&db->shm->no_space, 1);
+			break;
+		case NVMKV_WORK_COMPACT:
+			st = column_step(db, false, did_out, more_out);
+			if (st == NVMKV_NO_SPACE)
+				port_store_relaxed(&db->shm->no_space, 1);
+			break;
+		case NVMKV_WORK_RECLAIM:
+			st = reclaim_step(db, did_out, more_out);
+			break;
+	}
+	return st;
+}
+
+NvmkvStatus
+nvmkv_switch_memtable(NvmkvDb *db)
+{
+	return mempool_switch(&db->mem, port_process_slot());
+}
+
+/* Waits a moment for somebody else's step; CANCELLED. */
+static NvmkvStatus
+wait_progress(NvmkvDb *db)
+{
+	NvmkvStatus st;
+
+	port_cond_prepare(&db->shm->progress);
+	st = port_cond_wait(&db->shm->progress, PROGRESS_WAIT_MS);
+	port_cond_finish(&db->shm->progress);
+	return st;
+}
+
+/* A flush step; a full pool is drained by a column first. */
+static NvmkvStatus
+flush_or_drain(NvmkvDb *db)
+{
+	bool did, more;
+	NvmkvStatus st = nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more);
+
+	if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) != 0)
+	{
+		st = nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
+		if (st == NVMKV_OK && !did)
+			return NVMKV_FAIL(NVMKV_NO_SPACE, "the pool \"%s\" is full and nothing in it can be drained", db->nvm_path);
+		if (st == NVMKV_OK)
+			st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+	}
+	if (st == NVMKV_BUSY || (st == NVMKV_OK && !did))
+		st = wait_progress(db);
+	return st;
+}
+
+/* Log position at which the active memtable took over. */
+static uint64_t
+active_start(NvmkvDb *db)
+{
+	MemList list;
+	MemBufferStats stats;
+
+	db_enter(db);
+	mempool_list(&db->mem, &list);
+	mempool_buffer_stats(&db->mem, list.buffer[0], &stats);
+	db_leave(db);
+	return stats.start_seq;
+}
+
+NvmkvStatus
+nvmkv_flush_all(NvmkvDb *db)
+{
+	NvmkvStatus st;
+	uint64_t target;
+	bool did, more;
+
+	/* Every record written before the call is in a memtable that is immutable after the switch. */
+	while ((st = nvmkv_switch_memtable(db)) == NVMKV_BUSY)
+	{
+		NVMKV_RETURN_IF(flush_or_drain(db));
+		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "flush interrupted");
+	}
+	NVMKV_RETURN_IF(st);
+	target = active_start(db);
+	while (mempool_durable_seq(&db->mem) < target)
+	{
+		NVMKV_RETURN_IF(flush_or_drain(db));
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "flush interrupted");
+	}
+	return nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+}
+
+NvmkvStatus
+nvmkv_compact_all(NvmkvDb *db)
+{
+	for (;;)
+	{
+		bool did, more;
+		NvmkvStatus st = column_step(db, true, &did, &more);
+
+		if (st == NVMKV_BUSY)
+			st = wait_progress(db);
+		else if (st == NVMKV_OK && !did)
+			return nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+		NVMKV_RETURN_IF(st);
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
+	}
+}
+
+uint64_t
+nvmkv_durable_seq(NvmkvDb *db)
+{
+	return mempool_durable_seq(&db->mem);
+}
+
+uint64_t
+nvmkv_min_unresolved_fxid(NvmkvDb *db)
+{
+	uint64_t fxid;
+
+	db_enter(db);
+	fxid = version_min_unresolved(versions_current(&db->versions));
+	db_leave(db);
+	return fxid;
+}
+
+/* ---- files of this process ---- */
+
+static bool
+in_version(void *ctx, uint64_t number)
+{
+	const VersionImage *v = ctx;
+	const VersionFile *files = version_files(v);
+	uint32_t i;
+
+	for (i = 0; i < v->nfiles; i++)
+		if (files[i].number == number)
+			return true;
+	return false;
+}
+
+void
+nvmkv_tidy(NvmkvDb *db)
+{
+	const VersionImage *v;
+
+	db_enter(db);
+	v = versions_current(&db->versions);
+	if (v->number != db->tidied_version)
+	{
+		db->tidied_version = v->number;
+		table_cache_retain(db->tables, in_version, (void *) (uintptr_t) v);
+	}
+	db_leave(db);
+}

@@ -1,0 +1,210 @@
+/*
+ * db_write.c
+ *	  The write path: room, log, memtable.
+ */
+#include <inttypes.h>
+
+#include "engine/base/assert.h"
+#include "engine/db/db_int.h"
+
+/* How long a writer waits for others to make room before it lends a hand, and looks for reasons to give up. */
+#define ROOM_WAIT_MS 50
+
+static NvmkvStatus
+refuse_if_read_only(NvmkvDb *db)
+{
+	if (port_load_relaxed(&db->shm->sticky) != 0)
+		return NVMKV_FAIL(NVMKV_READ_ONLY, "writes are refused until restart after a failed sync: %s", db->shm->last_error);
+	if (port_load_acquire(&db->shm->accepting) == 0)
+		return NVMKV_FAIL(NVMKV_READ_ONLY, "the database does not accept writes now");
+	return NVMKV_OK;
+}
+
+/* Links the entries of a batch whose first has sequence "base". */
+static NvmkvStatus
+apply(MemRoom *room, NvmkvSlice bytes, uint64_t base)
+{
+	const uint8_t *cursor;
+	const uint8_t *end = bytes.data + bytes.size;
+	uint32_t count;
+	uint32_t i;
+
+	NVMKV_RETURN_IF(nvmkv_batch_open(bytes, &count, &cursor));
+	for (i = 0; i < count; i++)
+	{
+		NvmkvBatchRecord record;
+
+		NVMKV_RETURN_IF(nvmkv_batch_next(&cursor, end, &record));
+		memtable_insert(room->memtable, &room->room, record.key, ikey_tag(base + i, record.type), record.payload);
+	}
+	return NVMKV_OK;
+}
+
+static void
+raise_last_sequence(NvmkvDb *db, uint64_t sequence)
+{
+	uint64_t seen = port_load_relaxed(&db->shm->last_sequence);
+
+	while (seen < sequence &&
+		   !__atomic_compare_exchange_n(&db->shm->last_sequence, &seen, sequence, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+NvmkvStatus
+nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
+{
+	int slot = port_process_slot();
+	NvmkvSlice bytes = nvmkv_buf_slice(&batch->bytes);
+	MemRoom room;
+	uint64_t last;
+	NvmkvStatus st;
+
+	if (batch->count == 0)
+		return NVMKV_FAIL(NVMKV_INVALID, "empty batch");
+	NVMKV_RETURN_IF(refuse_if_read_only(db));
+	NVMKV_RETURN_IF(mempool_write_begin(&db->mem, slot, batch->memtable_bytes, &room));
+	/* The host's log may raise here; the registration as a writer is then taken back by nvmkv_abort_cleanup, the room is lost. */
+	st = db->log.append(db->log.ctx, bytes, batch->count, &last);
+	if (st == NVMKV_OK)
+	{
+		st = apply(&room, bytes, last - batch->count + 1);
+		NVMKV_ASSERT(st == NVMKV_OK);
+		raise_last_sequence(db, last);
+		*last_sequence_out = last;
+		port_count(&db->shm->counters.writes, 1);
+		port_count(&db->shm->counters.entries_written, batch->count);
+		port_count(&db->shm->counters.log_bytes, bytes.size);
+		port_count(&db->shm->counters.user_bytes, batch->user_bytes);
+	}
+	mempool_write_end(&db->mem, slot, &room);
+	return st;
+}
+
+size_t
+nvmkv_batch_bytes_max(const NvmkvDb *db)
+{
+	return mempool_batch_bytes_max(&db->mem);
+}
+
+/* One step of whatever would make room, in this process: workers may be absent (recovery, single-user mode) or dead. */
+static NvmkvStatus
+lend_a_hand(NvmkvDb *db)
+{
+	bool did, more;
+	NvmkvStatus st = nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more);
+
+	if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) != 0)
+	{
+		st = nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
+		if (st == NVMKV_OK)
+			st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+	}
+	else if (st == NVMKV_OK)
+		st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+	return st == NVMKV_BUSY ? NVMKV_OK : st;
+}
+
+NvmkvStatus
+nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
+{
+	int slot = port_process_slot();
+	uint64_t started = port_now_us();
+	NvmkvStallCause cause = NVMKV_STALL_MEMTABLES;
+	bool waited = false;
+	NvmkvStatus st;
+
+	for (;;)
+	{
+		st = refuse_if_read_only(db);
+		if (st != NVMKV_OK)
+			break;
+		st = mempool_wait_room(&db->mem, slot, memtable_bytes, ROOM_WAIT_MS);
+		if (st != NVMKV_BUSY)
+			break;
+		waited = true;
+		if (port_load_relaxed(&db->shm->pool_full) != 0)
+			cause = NVMKV_STALL_EXTENTS;
+		if (port_load_relaxed(&db->shm->no_space) != 0)
+		{
+			st = NVMKV_FAIL(NVMKV_NO_SPACE, "no space to make room for writes: %s", db->shm->last_error);
+			break;
+		}
+		st = lend_a_hand(db);
+		if (st == NVMKV_CANCELLED)
+			break;
+	}
+	if (waited || port_now_us() - started > 1000)
+	{
+		port_count(&db->shm->counters.stalls[cause], 1);
+		port_count(&db->shm->counters.stall_us[cause], port_now_us() - started);
+	}
+	return st;
+}
+
+NvmkvStatus
+nvmkv_replay(NvmkvDb *db, NvmkvSlice batch, uint64_t base_sequence)
+{
+	int slot = port_process_slot();
+	const uint8_t *cursor;
+	const uint8_t *end = batch.data + batch.size;
+	size_t bytes = 0;
+	uint32_t count;
+	uint32_t i;
+	MemRoom room;
+	NvmkvStatus st;
+
+	/* The whole record is checked before any of it is applied. */
+	NVMKV_RETURN_IF(nvmkv_batch_open(batch, &count, &cursor));
+	for (i = 0; i < count; i++)
+	{
+		NvmkvBatchRecord record;
+
+		NVMKV_RETURN_IF(nvmkv_batch_next(&cursor, end, &record));
+		bytes += memtable_entry_bytes_max(record.key.size, record.payload.size);
+	}
+	if (cursor != end)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "log record at sequence %" PRIu64 " has %zu bytes behind its last entry",
+						  base_sequence, (size_t) (end - cursor));
+	while ((st = mempool_write_begin(&db->mem, slot, bytes, &room)) == NVMKV_BUSY)
+	{
+		NVMKV_RETURN_IF(lend_a_hand(db));
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "replay interrupted");
+	}
+	NVMKV_RETURN_IF(st);
+	st = apply(&room, batch, base_sequence);
+	mempool_write_end(&db->mem, slot, &room);
+	raise_last_sequence(db, base_sequence + count - 1);
+	return st;
+}
+
+NvmkvStatus
+nvmkv_sync(NvmkvDb *db, uint64_t sequence)
+{
+	NvmkvStatus st = db->log.flush(db->log.ctx, sequence);
+
+	if (st == NVMKV_IO)
+		db_set_sticky(db);
+	return st;
+}
+
+void
+nvmkv_open_gate(NvmkvDb *db)
+{
+	mempool_open_gate(&db->mem);
+	port_store_release(&db->shm->accepting, 1);
+}
+
+NvmkvStatus
+nvmkv_close_gate(NvmkvDb *db)
+{
+	port_store_release(&db->shm->accepting, 0);
+	mempool_close_gate(&db->mem);
+	while (!mempool_writers_are_quiet(&db->mem))
+	{
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "interrupted while writers finish");
+		port_sleep_us(100);
+	}
+	return NVMKV_OK;
+}

@@ -1,0 +1,262 @@
+/*
+ * flush.c
+ *	  One immutable memtable becomes one row of the matrix container, or a table
+ *	  of level 1 where there is no container.
+ *
+ * Steps, and what a crash after each leaves:
+ *	  1 entries filtered (gc.h) and copied to extents or a file		nothing: the log replays the memtable
+ *	  2 log flushed: the records of the memtable, and the outcomes of transactions that step 1 stored	the same
+ *	  3 row (table) persisted						extents and files no version names are free at the next open
+ *	  4 edit installed: the row and the new durable sequence		the row is there, replay starts behind it
+ *	  5 memtable unlinked
+ *
+ * The holder of the claim is the only one who adds rows.  The newest receiver
+ * row, which the new row's hints point into, cannot become part of a batch
+ * meanwhile: that needs the same claim (column.c).
+ */
+#include <inttypes.h>
+
+#include "engine/base/assert.h"
+#include "engine/db/db_int.h"
+#include "engine/db/table_output.h"
+#include "engine/job/gc.h"
+
+/* Entries between two looks at the clock of interruption and progress. */
+#define FLUSH_STRIDE 4096
+
+typedef struct Flush
+{
+	NvmkvDb *db;
+	DbJob *job;
+	unsigned buffer;
+	MemtableShm *memtable;
+	GcFilter gc;
+	uint64_t keys, bytes;
+} Flush;
+
+/* Feeds what survives to add(ctx, ...). */
+static NvmkvStatus
+filter_memtable(Flush *f, NvmkvStatus (*add)(void *ctx, NvmkvSlice key, uint64_t tag, NvmkvSlice payload), void *ctx, uint64_t *added_out)
+{
+	MemtableIter it;
+
+	*added_out = 0;
+	memtable_iter_init(&it, f->memtable);
+	for (it.base.ops->seek_first(&it.base); it.base.valid; it.base.ops->next(&it.base))
+	{
+		uint64_t tag = it.base.tag;
+		NvmkvSlice payload = it.base.payload;
+		bool keep;
+
+		NVMKV_RETURN_IF(gc_next(&f->gc, it.base.key, &tag, &payload, &keep));
+		if (keep)
+		{
+			NVMKV_RETURN_IF(add(ctx, it.base.key, tag, payload));
+			(*added_out)++;
+		}
+		f->bytes += it.base.key.size + it.base.payload.size;
+		if (++f->keys % FLUSH_STRIDE == 0)
+		{
+			job_progress(f->job, f->keys, f->bytes);
+			if (port_interrupted())
+				return NVMKV_FAIL(NVMKV_CANCELLED, "flush interrupted");
+		}
+	}
+	job_progress(f->job, f->keys, f->bytes);
+	return it.base.status;
+}
+
+static NvmkvStatus
+add_to_row(void *ctx, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
+{
+	return nvm_row_builder_add(ctx, key, tag, payload);
+}
+
+static NvmkvStatus
+add_to_tables(void *ctx, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
+{
+	return table_output_add(ctx, key, tag, payload);
+}
+
+/* The newest receiver row, for hints.  Points into the image, which the caller keeps alive. */
+static bool
+newest_receiver(const VersionImage *v, NvmRowRef *ref)
+{
+	if (v->nrows == 0 || v->rows[0].role != VERSION_RECEIVER)
+		return false;
+	*ref = version_row_ref(v, &v->rows[0]);
+	return true;
+}
+
+static void
+describe_row(const NvmRowBuilt *built, MetaRow *row)
+{
+	memset(row, 0, sizeof(*row));
+	row->row_id = built->ref.row_id;
+	row->entries = built->ref.entries;
+	row->data_bytes = built->ref.data_bytes;
+	row->live_bytes = built->ref.data_bytes;
+	row->older_row_id = built->ref.older_row_id;
+	row->min_sequence = built->min_sequence;
+	row->max_sequence = built->max_sequence;
+	row->min_unresolved_fxid = built->min_unresolved_fxid;
+	row->role = VERSION_RECEIVER;
+	row->extent_count = built->ref.extent_count;
+	row->extents = built->ref.extents;
+	row->smallest = nvmkv_buf_slice(&built->smallest);
+	row->largest = nvmkv_buf_slice(&built->largest);
+}
+
+/* Step 4 and 5.  The edit carries the row or tables, or neither when nothing survived. */
+static NvmkvStatus
+install(Flush *f, VersionEdit *edit)
+{
+	NvmkvDb *db = f->db;
+
+	job_phase(f->job, DB_PHASE_INSTALLING);
+	edit->has_durable = true;
+	edit->durable_seq = mempool_durable_after(&db->mem, f->buffer);
+	edit->has_next_row = true;
+	edit->next_row = port_load_seq(&db->shm->next_row);
+	edit->has_next_file = true;
+	edit->next_file = port_load_seq(&db->shm->next_file);
+	NVMKV_RETURN_IF(port_fault("flush.before_install"));
+	return versions_install(&db->versions, edit);
+}
+
+static NvmkvStatus
+flush_log(NvmkvDb *db)
+{
+	NvmkvStatus st = db->log.flush(db->log.ctx, NVMKV_SEQUENCE_MAX);
+
+	if (st == NVMKV_IO)
+		db_set_sticky(db);
+	return st;
+}
+
+static NvmkvStatus
+flush_to_row(Flush *f)
+{
+	NvmkvDb *db = f->db;
+	NvmRowBuilder *builder = NULL;
+	const NvmRowBuilt *built;
+	VersionImage *image = NULL;
+	VersionEdit edit = {0};
+	MetaRow row;
+	NvmRowRef older;
+	bool has_older;
+	uint64_t added;
+	uint64_t row_id = port_fetch_add(&db->shm->next_row, 1);
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(db_copy_image(db, &image));
+	has_older = newest_receiver(image, &older);
+	st = nvm_row_builder_create(db->pool, row_id, has_older ? &older : NULL, db->options.bloom_bits_per_key, &builder);
+	if (st == NVMKV_OK)
+		st = filter_memtable(f, add_to_row, builder, &added);
+	if (st == NVMKV_OK)
+	{
+		job_phase(f->job, DB_PHASE_SYNCING);
+		st = flush_log(db);
+	}
+	if (st == NVMKV_OK && added > 0)
+	{
+		st = nvm_row_builder_finish(builder, &built);
+		if (st == NVMKV_IO)
+			db_set_sticky(db);
+		if (st == NVMKV_OK)
+		{
+			describe_row(built, &row);
+			edit.row_adds = &row;
+			edit.nrow_adds = 1;
+			port_count(&db->shm->counters.nvm_bytes, built->nvm_bytes);
+		}
+	}
+	if (st == NVMKV_OK)
+		st = install(f, &edit);
+	if (st == NVMKV_OK && added > 0)
+		nvm_row_builder_keep(builder);
+	if (builder != NULL)
+		nvm_row_builder_destroy(builder);
+	port_free(image);
+	if (st == NVMKV_OK)
+		port_store_relaxed(&db->shm->pool_full, 0);
+	else if (st == NVMKV_NO_SPACE)
+		port_store_relaxed(&db->shm->pool_full, 1);
+	return st;
+}
+
+/*
+ * Without a container.  A new table may overlap what level 1 holds; then it goes to level 0, above it, newest first.
+ */
+static NvmkvStatus
+flush_to_tables(Flush *f)
+{
+	NvmkvDb *db = f->db;
+	VersionEdit edit = {0};
+	TableOutput output;
+	uint64_t added;
+	NvmkvStatus st;
+
+	table_output_init(&output, db, 0);
+	/* One memtable, one table: the limit of tables in level 0 is that of memtables, not of their size. */
+	output.split_bytes = UINT64_MAX;
+	st = filter_memtable(f, add_to_tables, &output, &added);
+	if (st == NVMKV_OK)
+	{
+		job_phase(f->job, DB_PHASE_SYNCING);
+		st = flush_log(db);
+	}
+	if (st == NVMKV_OK)
+		st = table_output_finish(&output);
+	if (st == NVMKV_OK)
+	{
+		edit.file_adds = output.files;
+		edit.nfile_adds = output.nfiles;
+		st = install(f, &edit);
+	}
+	table_output_free(&output, st == NVMKV_OK);
+	return st;
+}
+
+NvmkvStatus
+flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
+{
+	Flush f;
+	NvmkvStatus st;
+
+	*did_out = false;
+	*more_out = false;
+	if (!db_claim(db, DB_CLAIM_FLUSH))
+		return NVMKV_BUSY;
+	memset(&f, 0, sizeof(f));
+	f.db = db;
+	st = mempool_oldest_immutable(&db->mem, &f.buffer, &f.memtable);
+	if (st != NVMKV_OK)
+	{
+		db_unclaim(db, DB_CLAIM_FLUSH);
+		return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
+	}
+	f.job = job_begin(db, DB_JOB_FLUSH);
+	job_totals(f.job, memtable_entries(f.memtable), memtable_bytes_used(f.memtable), 0, 0);
+	job_phase(f.job, DB_PHASE_MERGING);
+	gc_init(&f.gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db);
+	st = db->pool != NULL ? flush_to_row(&f) : flush_to_tables(&f);
+	if (st == NVMKV_OK)
+	{
+		(void) mempool_flushed(&db->mem, port_process_slot(), f.buffer);
+		port_count(&db->shm->counters.flushes, 1);
+		db_count_gc(db, &f.gc);
+		port_store_relaxed(&db->shm->no_space, 0);
+		*did_out = true;
+		*more_out = true;
+	}
+	else
+		(void) db_note_failure(db, st);
+	if (st == NVMKV_OK && port_load_relaxed(&db->shm->batch_wanted) != 0 && column_start_batch(db) != NVMKV_OK)
+		(void) db_note_failure(db, nvmkv_error()->status);
+	gc_free(&f.gc);
+	job_end(f.job, st == NVMKV_OK, 0);
+	db_unclaim(db, DB_CLAIM_FLUSH);
+	return st;
+}

@@ -1,0 +1,145 @@
+/*
+ * jobs.c
+ *	  The list of running and finished jobs that the progress view shows.
+ *
+ * One writer an element (its job); readers copy and compare "generation" around the copy.
+ */
+#include "engine/db/db_int.h"
+
+#include <unistd.h>
+
+static void
+begin_change(DbJob *job)
+{
+	port_store_relaxed(&job->generation, job->generation + 1);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void
+end_change(DbJob *job)
+{
+	port_store_release(&job->generation, job->generation + 1);
+}
+
+static bool
+is_running(const DbJob *job)
+{
+	return job->kind != DB_JOB_NONE && job->phase != DB_PHASE_FINISHED && job->phase != DB_PHASE_FAILED;
+}
+
+DbJob *
+job_begin(NvmkvDb *db, DbJobKind kind)
+{
+	uint64_t id = port_fetch_add(&db->shm->next_job, 1) + 1;
+	DbJob *job = &db->shm->jobs[id % DB_JOBS];
+	unsigned i;
+
+	/* Claims allow few jobs at once, so an element without a running job is always near. */
+	for (i = 0; i < DB_JOBS && is_running(job); i++)
+		job = &db->shm->jobs[(id + i + 1) % DB_JOBS];
+	begin_change(job);
+	job->kind = (uint32_t) kind;
+	job->phase = DB_PHASE_PICKING;
+	job->pid = (int32_t) getpid();
+	memset(&job->stats, 0, sizeof(job->stats));
+	job->stats.job_id = id;
+	job->stats.started_clock_us = port_clock_us();
+	end_change(job);
+	return job;
+}
+
+void
+job_phase(DbJob *job, DbJobPhase phase)
+{
+	port_store_relaxed(&job->phase, (uint32_t) phase);
+}
+
+void
+job_progress(DbJob *job, uint64_t keys_done, uint64_t bytes_done)
+{
+	port_store_relaxed(&job->stats.keys_done, keys_done);
+	port_store_relaxed(&job->stats.bytes_done, bytes_done);
+}
+
+void
+job_totals(DbJob *job, uint64_t keys_total, uint64_t bytes_total, uint32_t rows_in, uint32_t files_in)
+{
+	begin_change(job);
+	job->stats.keys_total = keys_total;
+	job->stats.bytes_total = bytes_total;
+	job->stats.rows_in = rows_in;
+	job->stats.files_in = files_in;
+	end_change(job);
+}
+
+static uint8_t
+copy_key(uint8_t *to, NvmkvSlice key)
+{
+	size_t n = key.size < NVMKV_JOB_KEY_BYTES ? key.size : NVMKV_JOB_KEY_BYTES;
+
+	if (n > 0)
+		memcpy(to, key.data, n);
+	return (uint8_t) n;
+}
+
+void
+job_range(DbJob *job, NvmkvSlice first, NvmkvSlice last)
+{
+	begin_change(job);
+	job->stats.first_key_size = copy_key(job->stats.first_key, first);
+	job->stats.last_key_size = copy_key(job->stats.last_key, last);
+	end_change(job);
+}
+
+void
+job_end(DbJob *job, bool ok, uint32_t files_out)
+{
+	begin_change(job);
+	job->stats.files_out = files_out;
+	job->stats.finished_clock_us = port_clock_us();
+	job->phase = ok ? DB_PHASE_FINISHED : DB_PHASE_FAILED;
+	end_change(job);
+}
+
+static const char *
+phase_name(uint32_t phase)
+{
+	static const char *const names[] = {"picking", "merging", "syncing", "installing", "finished", "failed"};
+
+	return phase < sizeof(names) / sizeof(names[0]) ? names[phase] : "unknown";
+}
+
+/* A consistent copy; false when there is none to be had right now. */
+static bool
+copy_job(const DbJob *job, NvmkvJobStats *out)
+{
+	unsigned tries;
+
+	for (tries = 0; tries < 1000; tries++)
+	{
+		uint32_t generation = port_load_acquire(&job->generation);
+
+		if ((generation & 1) != 0)
+			continue;
+		*out = job->stats;
+		out->pid = job->pid;
+		out->job = job->kind == DB_JOB_FLUSH ? "flush" : "column compaction";
+		out->phase = phase_name(port_load_relaxed(&job->phase));
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (port_load_relaxed(&job->generation) == generation)
+			return job->kind != DB_JOB_NONE;
+	}
+	return false;
+}
+
+unsigned
+nvmkv_job_stats(NvmkvDb *db, NvmkvJobStats *out, unsigned max)
+{
+	unsigned n = 0;
+	unsigned i;
+
+	for (i = 0; i < DB_JOBS && n < max; i++)
+		if (copy_job(&db->shm->jobs[i], &out[n]))
+			n++;
+	return n;
+}

@@ -1,0 +1,29 @@
+/*
+ * level.h
+ *	  One iterator over the disjoint tables of a level (or a run of them).
+ *
+ * Opens one table at a time, through the process's table cache.
+ */
+#ifndef NVMKV_ITER_LEVEL_H
+#define NVMKV_ITER_LEVEL_H
+
+#include "engine/meta/version.h"
+#include "engine/sst/sst_iter.h"
+#include "engine/sst/table_cache.h"
+
+typedef struct LevelIter
+{
+	NvmkvIter base;
+	TableCache *tables;
+	const VersionImage *version;
+	uint32_t first, end; /* files [first, end) of the image, of one level >= 1 */
+	uint32_t at;		 /* the file "table" is on */
+	bool open;
+	SstIterMode mode;
+	SstIter table;
+} LevelIter;
+
+/* The image must stay as long as the iterator is used; destroy gives the open table back and needs no image. */
+extern void level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, uint32_t first, uint32_t end, SstIterMode mode);
+
+#endif

@@ -1,0 +1,400 @@
+/*
+ * draft.c
+ *	  Applying edits, and laying out a version image.
+ */
+#include "engine/meta/draft.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+void
+draft_init(VersionDraft *draft)
+{
+	memset(draft, 0, sizeof(*draft));
+	draft->next_file = 1;
+	draft->next_row = 1;
+	draft->log_number = 0;
+}
+
+void
+draft_free(VersionDraft *draft)
+{
+	port_free(draft->rows);
+	port_free(draft->files);
+	memset(draft, 0, sizeof(*draft));
+}
+
+static NvmkvStatus
+reserve(void **array, uint32_t *capacity, uint32_t want, size_t element)
+{
+	uint32_t grown = *capacity == 0 ? 16 : *capacity;
+	void *p;
+
+	if (want <= *capacity)
+		return NVMKV_OK;
+	while (grown < want)
+		grown *= 2;
+	p = port_realloc(*array, grown * element);
+	if (p == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a version of %u objects", want);
+	*array = p;
+	*capacity = grown;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+reserve_rows(VersionDraft *d, uint32_t want)
+{
+	void *p = d->rows;
+	NvmkvStatus st = reserve(&p, &d->rows_capacity, want, sizeof(MetaRow));
+
+	d->rows = p;
+	return st;
+}
+
+static NvmkvStatus
+reserve_files(VersionDraft *d, uint32_t want)
+{
+	void *p = d->files;
+	NvmkvStatus st = reserve(&p, &d->files_capacity, want, sizeof(MetaFile));
+
+	d->files = p;
+	return st;
+}
+
+NvmkvStatus
+draft_from_image(VersionDraft *d, const VersionImage *v)
+{
+	const VersionFile *files = version_files(v);
+	uint32_t i;
+
+	d->system_identifier = v->system_identifier;
+	d->durable_seq = v->durable_seq;
+	d->next_file = v->next_file;
+	d->next_row = v->next_row;
+	d->pool_id = v->pool_id;
+	d->log_number = v->log_number;
+	NVMKV_RETURN_IF(reserve_rows(d, v->nrows));
+	NVMKV_RETURN_IF(reserve_files(d, v->nfiles));
+	for (i = 0; i < v->nrows; i++)
+	{
+		const VersionRow *from = &v->rows[i];
+		MetaRow *to = &d->rows[i];
+
+		to->row_id = from->row_id;
+		to->entries = from->entries;
+		to->first_live = from->first_live;
+		to->data_bytes = from->data_bytes;
+		to->live_bytes = from->live_bytes;
+		to->older_row_id = from->older_row_id;
+		to->min_sequence = from->min_sequence;
+		to->max_sequence = from->max_sequence;
+		to->min_unresolved_fxid = from->min_unresolved_fxid;
+		to->role = from->role;
+		to->extent_count = from->extent_count;
+		to->first_extent_live = from->first_extent_live;
+		to->extents = version_row_ref(v, from).extents;
+		to->smallest = version_bytes(v, from->smallest);
+		to->largest = version_bytes(v, from->largest);
+	}
+	for (i = 0; i < v->nfiles; i++)
+	{
+		const VersionFile *from = &files[i];
+		MetaFile *to = &d->files[i];
+
+		to->number = from->number;
+		to->bytes = from->bytes;
+		to->entries = from->entries;
+		to->min_sequence = from->min_sequence;
+		to->max_sequence = from->max_sequence;
+		to->min_unresolved_fxid = from->min_unresolved_fxid;
+		to->level = from->level;
+		to->smallest = version_bytes(v, from->smallest);
+		to->largest = version_bytes(v, from->largest);
+	}
+	d->nrows = v->nrows;
+	d->nfiles = v->nfiles;
+	return NVMKV_OK;
+}
+
+static MetaRow *
+find_row(VersionDraft *d, uint64_t row_id)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nrows; i++)
+		if (d->rows[i].row_id == row_id)
+			return &d->rows[i];
+	return NULL;
+}
+
+static MetaFile *
+find_file(VersionDraft *d, uint64_t number)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nfiles; i++)
+		if (d->files[i].number == number)
+			return &d->files[i];
+	return NULL;
+}
+
+static NvmkvStatus
+apply_rows(VersionDraft *d, const VersionEdit *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->nrow_drops; i++)
+	{
+		MetaRow *row = find_row(d, e->row_drops[i]);
+
+		if (row == NULL)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit drops row %" PRIu64 ", which does not exist", e->row_drops[i]);
+		d->nrows--;
+		memmove(row, row + 1, (size_t) (d->rows + d->nrows - row) * sizeof(MetaRow));
+	}
+	for (i = 0; i < e->nrow_advances; i++)
+	{
+		const MetaRowAdvance *a = &e->row_advances[i];
+		MetaRow *row = find_row(d, a->row_id);
+
+		if (row == NULL || a->first_live < row->first_live || a->first_live >= row->entries ||
+			a->first_extent_live < row->first_extent_live || a->first_extent_live > row->extent_count)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit drains row %" PRIu64 " to %" PRIu64 ", which is not possible",
+							  a->row_id, a->first_live);
+		row->first_live = a->first_live;
+		row->live_bytes = a->live_bytes;
+		row->first_extent_live = a->first_extent_live;
+	}
+	for (i = 0; i < e->nrow_roles; i++)
+	{
+		MetaRow *row = find_row(d, e->row_roles[i].row_id);
+
+		if (row == NULL)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit gives a role to row %" PRIu64 ", which does not exist", e->row_roles[i].row_id);
+		row->role = e->row_roles[i].role;
+	}
+	NVMKV_RETURN_IF(reserve_rows(d, d->nrows + e->nrow_adds));
+	for (i = 0; i < e->nrow_adds; i++)
+	{
+		if (find_row(d, e->row_adds[i].row_id) != NULL)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit adds row %" PRIu64 " twice", e->row_adds[i].row_id);
+		memmove(d->rows + 1, d->rows, d->nrows * sizeof(MetaRow));
+		d->rows[0] = e->row_adds[i];
+		d->nrows++;
+	}
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+apply_files(VersionDraft *d, const VersionEdit *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->nfile_drops; i++)
+	{
+		MetaFile *file = find_file(d, e->file_drops[i].number);
+
+		if (file == NULL || file->level != e->file_drops[i].level)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit drops table %" PRIu64 " of level %u, which is not there",
+							  e->file_drops[i].number, e->file_drops[i].level);
+		d->nfiles--;
+		memmove(file, file + 1, (size_t) (d->files + d->nfiles - file) * sizeof(MetaFile));
+	}
+	NVMKV_RETURN_IF(reserve_files(d, d->nfiles + e->nfile_adds));
+	for (i = 0; i < e->nfile_adds; i++)
+	{
+		if (find_file(d, e->file_adds[i].number) != NULL)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit adds table %" PRIu64 " twice", e->file_adds[i].number);
+		d->files[d->nfiles++] = e->file_adds[i];
+	}
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+draft_apply(VersionDraft *d, const VersionEdit *e)
+{
+	if (e->has_system)
+		d->system_identifier = e->system_identifier;
+	if (e->has_durable)
+		d->durable_seq = e->durable_seq;
+	if (e->has_next_file)
+		d->next_file = e->next_file;
+	if (e->has_next_row)
+		d->next_row = e->next_row;
+	if (e->has_pool)
+		d->pool_id = e->pool_id;
+	if (e->has_log)
+		d->log_number = e->log_number;
+	NVMKV_RETURN_IF(apply_rows(d, e));
+	return apply_files(d, e);
+}
+
+static int
+compare_files(const void *a, const void *b)
+{
+	const MetaFile *x = a;
+	const MetaFile *y = b;
+	int c;
+
+	if (x->level != y->level)
+		return x->level < y->level ? -1 : 1;
+	/* Level 0 files overlap: newest first there. */
+	if (x->level == 0)
+		return x->number > y->number ? -1 : 1;
+	c = slice_compare(x->smallest, y->smallest);
+	return c != 0 ? c : (x->number < y->number ? -1 : 1);
+}
+
+NvmkvStatus
+draft_finish(VersionDraft *d)
+{
+	uint32_t i;
+
+	if (d->nfiles > 1)
+		qsort(d->files, d->nfiles, sizeof(MetaFile), compare_files);
+	for (i = 0; i < d->nrows; i++)
+	{
+		if (slice_compare(d->rows[i].smallest, d->rows[i].largest) > 0)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "row %" PRIu64 " has its key range inside out", d->rows[i].row_id);
+		if (i > 0 && (d->rows[i - 1].row_id < d->rows[i].row_id || d->rows[i - 1].role > d->rows[i].role))
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "rows %" PRIu64 " and %" PRIu64 " are out of order", d->rows[i - 1].row_id, d->rows[i].row_id);
+	}
+	for (i = 0; i < d->nfiles; i++)
+	{
+		if (slice_compare(d->files[i].smallest, d->files[i].largest) > 0)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "table %" PRIu64 " has its key range inside out", d->files[i].number);
+		if (i > 0 && d->files[i].level > 0 && d->files[i - 1].level == d->files[i].level &&
+			slice_compare(d->files[i - 1].largest, d->files[i].smallest) >= 0)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "tables %" PRIu64 " and %" PRIu64 " of level %u overlap",
+							  d->files[i - 1].number, d->files[i].number, d->files[i].level);
+	}
+	return NVMKV_OK;
+}
+
+static uint64_t
+align8(uint64_t n)
+{
+	return (n + 7) & ~(uint64_t) 7;
+}
+
+uint64_t
+draft_image_bytes(const VersionDraft *d)
+{
+	uint64_t bytes = sizeof(VersionImage) + d->nrows * sizeof(VersionRow) + d->nfiles * sizeof(VersionFile);
+	uint32_t i;
+
+	for (i = 0; i < d->nrows; i++)
+		bytes += d->rows[i].extent_count * sizeof(uint32_t);
+	for (i = 0; i < d->nrows; i++)
+		bytes += d->rows[i].smallest.size + d->rows[i].largest.size;
+	for (i = 0; i < d->nfiles; i++)
+		bytes += d->files[i].smallest.size + d->files[i].largest.size;
+	return align8(bytes);
+}
+
+static VersionBytes
+place(VersionImage *image, uint32_t *at, const void *data, size_t size)
+{
+	VersionBytes b = {*at, (uint32_t) size};
+
+	if (size > 0)
+		memcpy((uint8_t *) image + *at, data, size);
+	*at += (uint32_t) size;
+	return b;
+}
+
+void
+draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
+{
+	VersionFile *files;
+	uint32_t at;
+	uint32_t i;
+
+	memset(v, 0, sizeof(*v));
+	v->bytes = draft_image_bytes(d);
+	v->number = number;
+	v->system_identifier = d->system_identifier;
+	v->durable_seq = d->durable_seq;
+	v->next_file = d->next_file;
+	v->next_row = d->next_row;
+	v->pool_id = d->pool_id;
+	v->log_number = d->log_number;
+	v->nrows = d->nrows;
+	v->nfiles = d->nfiles;
+	files = (VersionFile *) (void *) (v->rows + d->nrows);
+	at = (uint32_t) (sizeof(VersionImage) + d->nrows * sizeof(VersionRow) + d->nfiles * sizeof(VersionFile));
+
+	/* Extent lists first: they need alignment, keys do not. */
+	for (i = 0; i < d->nrows; i++)
+	{
+		const MetaRow *from = &d->rows[i];
+		VersionRow *to = &v->rows[i];
+
+		memset(to, 0, sizeof(*to));
+		to->row_id = from->row_id;
+		to->entries = from->entries;
+		to->first_live = from->first_live;
+		to->data_bytes = from->data_bytes;
+		to->live_bytes = from->live_bytes;
+		to->older_row_id = from->older_row_id;
+		to->min_sequence = from->min_sequence;
+		to->max_sequence = from->max_sequence;
+		to->min_unresolved_fxid = from->min_unresolved_fxid;
+		to->role = from->role;
+		to->extent_count = from->extent_count;
+		to->first_extent_live = from->first_extent_live;
+		to->extents_off = place(v, &at, from->extents, from->extent_count * sizeof(uint32_t)).off;
+	}
+	for (i = 0; i < d->nrows; i++)
+	{
+		v->rows[i].smallest = place(v, &at, d->rows[i].smallest.data, d->rows[i].smallest.size);
+		v->rows[i].largest = place(v, &at, d->rows[i].largest.data, d->rows[i].largest.size);
+	}
+	for (i = 0; i < d->nfiles; i++)
+	{
+		const MetaFile *from = &d->files[i];
+		VersionFile *to = &files[i];
+		unsigned level;
+
+		memset(to, 0, sizeof(*to));
+		to->number = from->number;
+		to->bytes = from->bytes;
+		to->entries = from->entries;
+		to->min_sequence = from->min_sequence;
+		to->max_sequence = from->max_sequence;
+		to->min_unresolved_fxid = from->min_unresolved_fxid;
+		to->level = from->level;
+		to->smallest = place(v, &at, from->smallest.data, from->smallest.size);
+		to->largest = place(v, &at, from->largest.data, from->largest.size);
+		v->level_bytes[from->level] += from->bytes;
+		for (level = from->level + 1; level <= VERSION_LEVELS; level++)
+			v->level_start[level]++;
+	}
+}
+
+NvmkvStatus
+draft_snapshot_edit(const VersionDraft *d, MetaArena *arena, VersionEdit *e)
+{
+	MetaRow *oldest_first;
+	uint32_t i;
+
+	memset(e, 0, sizeof(*e));
+	e->has_system = e->has_durable = e->has_next_file = e->has_next_row = e->has_pool = e->has_log = true;
+	e->system_identifier = d->system_identifier;
+	e->durable_seq = d->durable_seq;
+	e->next_file = d->next_file;
+	e->next_row = d->next_row;
+	e->pool_id = d->pool_id;
+	e->log_number = d->log_number;
+	oldest_first = meta_arena_alloc(arena, (d->nrows + 1) * sizeof(MetaRow));
+	if (oldest_first == NULL)
+		return NVMKV_NO_MEMORY;
+	for (i = 0; i < d->nrows; i++)
+		oldest_first[i] = d->rows[d->nrows - 1 - i];
+	e->row_adds = oldest_first;
+	e->nrow_adds = d->nrows;
+	e->file_adds = d->files;
+	e->nfile_adds = d->nfiles;
+	return NVMKV_OK;
+}

@@ -1,0 +1,105 @@
+/*
+ * edit.h
+ *	  A version edit: one change of the version, and its bytes in the MANIFEST.
+ *
+ * An edit is one record of the MANIFEST (log_format.h frames and checksums
+ * it), applied whole or not at all.
+ *
+ *	  edit  := field*
+ *	  field := tag varint, body
+ *		1 SYSTEM		format varint, system identifier u64		first field of a MANIFEST
+ *		2 DURABLE		sequence u64
+ *		3 NEXT_FILE		varint
+ *		4 NEXT_ROW		varint
+ *		5 POOL			pool id u64
+ *		6 LOG			number varint
+ *		16 ROW_ADD		see edit.c: row in full, with its drain position and role; becomes the newest row
+ *		17 ROW_ADVANCE	row id varint, first_live varint, live_bytes varint, first_extent_live varint
+ *		18 ROW_DROP		row id varint
+ *		19 ROW_ROLE		row id varint, role varint
+ *		32 FILE_ADD		see edit.c
+ *		33 FILE_DROP	level varint, number varint
+ * An unknown tag is VERSION: an edit cannot be skipped.
+ *
+ * EDIT_FORMAT goes up with any change a reader must know of.
+ *
+ * Slices and arrays in an edit are borrowed: from the caller that fills it, or
+ * from the arena it was decoded into.
+ */
+#ifndef NVMKV_META_EDIT_H
+#define NVMKV_META_EDIT_H
+
+#include "engine/meta/version.h"
+
+#define EDIT_FORMAT 1
+
+/* Memory that is released at once. Zero-initialise. */
+typedef struct MetaArena
+{
+	struct MetaArenaBlock *blocks;
+} MetaArena;
+
+extern void *meta_arena_alloc(MetaArena *arena, size_t size); /* NULL: no memory. 8-byte aligned */
+extern void meta_arena_free(MetaArena *arena);
+
+typedef struct MetaRow
+{
+	uint64_t row_id, entries, first_live, data_bytes, live_bytes, older_row_id;
+	uint64_t min_sequence, max_sequence, min_unresolved_fxid;
+	uint32_t role, extent_count, first_extent_live;
+	const uint32_t *extents;
+	NvmkvSlice smallest, largest;
+} MetaRow;
+
+typedef struct MetaRowAdvance
+{
+	uint64_t row_id, first_live, live_bytes;
+	uint32_t first_extent_live;
+} MetaRowAdvance;
+
+typedef struct MetaRowRole
+{
+	uint64_t row_id;
+	uint32_t role;
+} MetaRowRole;
+
+typedef struct MetaFile
+{
+	uint64_t number, bytes, entries;
+	uint64_t min_sequence, max_sequence, min_unresolved_fxid;
+	uint32_t level;
+	NvmkvSlice smallest, largest;
+} MetaFile;
+
+typedef struct MetaFileDrop
+{
+	uint32_t level;
+	uint64_t number;
+} MetaFileDrop;
+
+typedef struct VersionEdit
+{
+	bool has_system, has_durable, has_next_file, has_next_row, has_pool, has_log;
+	uint64_t system_identifier, durable_seq, next_file, next_row, pool_id, log_number;
+
+	/* Lists applied in this order: drops and advances of rows, roles, row adds; file drops, file adds. */
+	const uint64_t *row_drops;
+	uint32_t nrow_drops;
+	const MetaRowAdvance *row_advances;
+	uint32_t nrow_advances;
+	const MetaRowRole *row_roles;
+	uint32_t nrow_roles;
+	const MetaRow *row_adds; /* oldest first */
+	uint32_t nrow_adds;
+	const MetaFileDrop *file_drops;
+	uint32_t nfile_drops;
+	const MetaFile *file_adds;
+	uint32_t nfile_adds;
+} VersionEdit;
+
+extern NvmkvStatus edit_encode(const VersionEdit *edit, NvmkvBuf *out);
+
+/* Everything the edit points to is in "arena" or in "bytes".  CORRUPTION, VERSION, NO_MEMORY. */
+extern NvmkvStatus edit_decode(NvmkvSlice bytes, MetaArena *arena, VersionEdit *edit_out);
+
+#endif

@@ -1,0 +1,456 @@
+/*
+ * manifest.c
+ *	  Recovery and installation of versions: see manifest.h.
+ */
+#include "engine/meta/manifest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "engine/base/assert.h"
+#include "engine/log/log_reader.h"
+#include "engine/log/log_writer.h"
+
+/* A MANIFEST is started anew when it is this much larger than what it describes. */
+#define MANIFEST_SLACK_BYTES (UINT64_C(4) << 20)
+
+struct VersionSetShm
+{
+	PortLock lock; /* protects everything but "current" */
+	uint64_t slot_bytes;
+	uint32_t current; /* slot in use + 1; 0: none yet.  Written under the lock, read by anyone */
+	uint32_t sticky;  /* a sync failed */
+	uint64_t slot_stamp[VERSION_SLOTS]; /* epoch stamp at which the slot was retired; 0: free */
+	uint64_t manifest_number;
+	uint64_t manifest_offset; /* end of its last record, all of it synced */
+	uint64_t manifest_head;	  /* offset after its first record */
+	uint64_t written;
+};
+
+size_t
+versions_shm_bytes(uint64_t slot_bytes)
+{
+	return sizeof(VersionSetShm) + VERSION_SLOTS * (size_t) slot_bytes;
+}
+
+void
+versions_shm_init(VersionSetShm *shm, uint64_t slot_bytes)
+{
+	memset(shm, 0, sizeof(*shm));
+	port_lock_init(&shm->lock, PORT_RANK_MANIFEST);
+	shm->slot_bytes = slot_bytes;
+}
+
+void
+versions_attach(VersionSet *set, VersionSetShm *shm, EpochShm *epochs, MemPool *mem, const char *dir)
+{
+	memset(set, 0, sizeof(*set));
+	set->shm = shm;
+	set->slots = (uint8_t *) (shm + 1);
+	set->slot_bytes = shm->slot_bytes;
+	set->epochs = epochs;
+	set->mem = mem;
+	(void) snprintf(set->dir, sizeof(set->dir), "%s", dir);
+}
+
+void
+manifest_path(const char *dir, uint64_t number, char *buf, size_t size)
+{
+	(void) snprintf(buf, size, "%s/MANIFEST-%06" PRIu64, dir, number);
+}
+
+static void
+current_path(const char *dir, char *buf, size_t size)
+{
+	(void) snprintf(buf, size, "%s/CURRENT", dir);
+}
+
+static VersionImage *
+slot_image(const VersionSet *set, uint32_t slot)
+{
+	return (VersionImage *) (void *) (set->slots + slot * set->slot_bytes);
+}
+
+const VersionImage *
+versions_current(const VersionSet *set)
+{
+	uint32_t current = port_load_acquire(&set->shm->current);
+
+	NVMKV_ASSERT(current != 0);
+	return slot_image(set, current - 1);
+}
+
+uint64_t
+versions_manifest_bytes(const VersionSet *set)
+{
+	return port_load_relaxed(&set->shm->written);
+}
+
+uint64_t
+versions_manifest_number(const VersionSet *set)
+{
+	return port_load_relaxed(&set->shm->manifest_number);
+}
+
+/* ---- CURRENT ---- */
+
+/* Durable: CURRENT names the manifest, or still its predecessor. */
+static NvmkvStatus
+write_current(const char *dir, uint64_t number)
+{
+	char path[MANIFEST_PATH_MAX];
+	char temp[MANIFEST_PATH_MAX];
+	char line[64];
+	PortFile *file;
+	NvmkvStatus st;
+	int n = snprintf(line, sizeof(line), "MANIFEST-%06" PRIu64 "\n", number);
+
+	current_path(dir, path, sizeof(path));
+	(void) snprintf(temp, sizeof(temp), "%s/CURRENT.tmp", dir);
+	NVMKV_RETURN_IF(port_files->open(temp, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file));
+	st = port_files->write(file, 0, line, (size_t) n);
+	if (st == NVMKV_OK)
+		st = port_files->sync(file);
+	port_files->close(file);
+	if (st == NVMKV_OK)
+		st = port_fault("current.before_rename");
+	if (st == NVMKV_OK)
+		st = port_files->rename(temp, path);
+	return st;
+}
+
+static NvmkvStatus
+read_current(const char *dir, uint64_t *number_out)
+{
+	char path[MANIFEST_PATH_MAX];
+	char line[64];
+	char rest;
+	size_t got = 0;
+	PortFile *file;
+	NvmkvStatus st;
+
+	current_path(dir, path, sizeof(path));
+	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_READ, &file));
+	st = port_files->read_some(file, 0, line, sizeof(line) - 1, &got);
+	port_files->close(file);
+	NVMKV_RETURN_IF(st);
+	line[got] = '\0';
+	if (sscanf(line, "MANIFEST-%" SCNu64 "%c", number_out, &rest) != 2 || rest != '\n')
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" does not name a manifest", path);
+	return NVMKV_OK;
+}
+
+/* ---- writing ---- */
+
+/* Starts MANIFEST-<number> with the draft's state and points CURRENT to it.  REQUIRES the lock. */
+static NvmkvStatus
+start_manifest(VersionSet *set, const VersionDraft *draft, uint64_t number)
+{
+	char path[MANIFEST_PATH_MAX];
+	LogWriter writer;
+	NvmkvBuf bytes = {0};
+	MetaArena arena = {0};
+	VersionEdit edit;
+	NvmkvStatus st;
+
+	manifest_path(set->dir, number, path, sizeof(path));
+	st = draft_snapshot_edit(draft, &arena, &edit);
+	if (st == NVMKV_OK)
+		st = edit_encode(&edit, &bytes);
+	meta_arena_free(&arena);
+	if (st == NVMKV_OK)
+		st = log_writer_create(&writer, path, LOG_KIND_MANIFEST, number);
+	if (st != NVMKV_OK)
+	{
+		nvmkv_buf_free(&bytes);
+		return st;
+	}
+	{
+		NvmkvSlice part = nvmkv_buf_slice(&bytes);
+
+		st = log_writer_append(&writer, &part, 1);
+	}
+	if (st == NVMKV_OK)
+		st = log_writer_sync(&writer);
+	if (st == NVMKV_OK)
+		st = port_files->sync_dir(set->dir);
+	if (st == NVMKV_OK)
+		st = port_fault("manifest.before_current");
+	if (st == NVMKV_OK)
+		st = write_current(set->dir, number);
+	if (st == NVMKV_OK)
+	{
+		set->shm->manifest_number = number;
+		set->shm->manifest_offset = writer.offset;
+		set->shm->manifest_head = writer.offset;
+		port_count(&set->shm->written, writer.offset);
+	}
+	log_writer_close(&writer);
+	nvmkv_buf_free(&bytes);
+	return st;
+}
+
+/* Appends and syncs one edit.  REQUIRES the lock. */
+static NvmkvStatus
+append_edit(VersionSet *set, const VersionEdit *edit)
+{
+	VersionSetShm *shm = set->shm;
+	char path[MANIFEST_PATH_MAX];
+	NvmkvBuf bytes = {0};
+	LogWriter writer;
+	NvmkvSlice part;
+	NvmkvStatus st;
+
+	memset(&writer, 0, sizeof(writer));
+	manifest_path(set->dir, shm->manifest_number, path, sizeof(path));
+	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_WRITE, &writer.file));
+	writer.number = shm->manifest_number;
+	writer.offset = shm->manifest_offset;
+	writer.synced = shm->manifest_offset;
+	st = edit_encode(edit, &bytes);
+	part = nvmkv_buf_slice(&bytes);
+	if (st == NVMKV_OK)
+		st = log_writer_append(&writer, &part, 1);
+	if (st == NVMKV_OK)
+		st = port_fault("manifest.appended");
+	if (st != NVMKV_OK)
+	{
+		/* Not a byte of it may be found later behind the next record. */
+		if (port_files->truncate(writer.file, shm->manifest_offset) != NVMKV_OK)
+			port_store_release(&shm->sticky, 1);
+	}
+	else
+	{
+		st = log_writer_sync(&writer);
+		if (st == NVMKV_OK)
+			st = port_fault("manifest.synced");
+		if (st != NVMKV_OK)
+			port_store_release(&shm->sticky, 1);
+		else
+		{
+			port_count(&shm->written, writer.offset - shm->manifest_offset);
+			shm->manifest_offset = writer.offset;
+		}
+	}
+	log_writer_close(&writer);
+	nvmkv_buf_free(&bytes);
+	return st;
+}
+
+/* A slot no reader can be in.  REQUIRES the lock.  Readers leave within one engine call, so this ends. */
+static uint32_t
+free_slot(VersionSet *set)
+{
+	VersionSetShm *shm = set->shm;
+
+	for (;;)
+	{
+		uint32_t i;
+
+		for (i = 0; i < VERSION_SLOTS; i++)
+		{
+			if (i + 1 == shm->current)
+				continue;
+			if (shm->slot_stamp[i] == 0 || epoch_is_safe(set->epochs, shm->slot_stamp[i]))
+				return i;
+		}
+		port_sleep_us(100);
+	}
+}
+
+/* Writes the draft into a free slot; the slot is not published. */
+static NvmkvStatus
+build_image(VersionSet *set, const VersionDraft *draft, uint64_t number, uint32_t *slot_out)
+{
+	uint64_t bytes = draft_image_bytes(draft);
+
+	if (bytes > set->slot_bytes)
+		return NVMKV_FAIL(NVMKV_LIMIT, "a version of %" PRIu64 " bytes (%u tables) exceeds the %" PRIu64 " bytes reserved for it",
+						  bytes, draft->nfiles, set->slot_bytes);
+	*slot_out = free_slot(set);
+	draft_write_image(draft, number, slot_image(set, *slot_out));
+	return NVMKV_OK;
+}
+
+static void
+publish(VersionSet *set, uint32_t slot)
+{
+	VersionSetShm *shm = set->shm;
+	uint32_t old = shm->current;
+
+	shm->slot_stamp[slot] = 0;
+	port_store_release(&shm->current, slot + 1);
+	mempool_bump(set->mem);
+	if (old != 0)
+		shm->slot_stamp[old - 1] = epoch_retire_stamp(set->epochs);
+}
+
+NvmkvStatus
+versions_install(VersionSet *set, const VersionEdit *edit)
+{
+	VersionSetShm *shm = set->shm;
+	const VersionImage *base;
+	VersionDraft draft;
+	uint32_t slot = 0;
+	NvmkvStatus st;
+
+	draft_init(&draft);
+	port_lock_exclusive(&shm->lock);
+	base = versions_current(set); /* stays: only a holder of the lock replaces it */
+	if (port_load_acquire(&shm->sticky) != 0)
+		st = NVMKV_FAIL(NVMKV_READ_ONLY, "the manifest could not be synced earlier: restart the server");
+	else
+		st = draft_from_image(&draft, base);
+	if (st == NVMKV_OK)
+		st = draft_apply(&draft, edit);
+	if (st == NVMKV_OK)
+		st = draft_finish(&draft);
+	if (st == NVMKV_OK)
+		st = build_image(set, &draft, base->number + 1, &slot);
+	if (st == NVMKV_OK)
+		st = append_edit(set, edit);
+	if (st == NVMKV_OK)
+		publish(set, slot);
+	/* Past its slack the MANIFEST is rewritten; if that fails, the old one goes on. */
+	if (st == NVMKV_OK && shm->manifest_offset > 2 * shm->manifest_head + MANIFEST_SLACK_BYTES)
+	{
+		uint64_t old = shm->manifest_number;
+
+		if (start_manifest(set, &draft, old + 1) == NVMKV_OK)
+		{
+			char path[MANIFEST_PATH_MAX];
+
+			manifest_path(set->dir, old, path, sizeof(path));
+			(void) port_files->unlink(path);
+		}
+		else
+			port_log(PORT_LOG_WARNING, "could not start a new manifest: %s", nvmkv_error()->text);
+	}
+	port_lock_release(&shm->lock);
+	draft_free(&draft);
+	return st;
+}
+
+/* ---- recovery ---- */
+
+static bool
+is_database_file(void *ctx, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(name, "MANIFEST-", 9) == 0 || (n > 4 && strcmp(name + n - 4, ".sst") == 0))
+	{
+		*(bool *) ctx = true;
+		return false;
+	}
+	return true;
+}
+
+/* Folds all edits of the MANIFEST into the draft; what the draft borrows is in "arena" and "bytes_kept". */
+static NvmkvStatus
+fold_manifest(const char *path, uint64_t number, VersionDraft *draft, MetaArena *arena, uint64_t system_identifier)
+{
+	LogReader reader;
+	NvmkvSlice record;
+	NvmkvStatus st;
+	bool first = true;
+
+	st = log_reader_open(&reader, path, LOG_KIND_MANIFEST, number);
+	if (st == NVMKV_NOT_FOUND)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "CURRENT names \"%s\", which does not exist", path);
+	NVMKV_RETURN_IF(st);
+	while ((st = log_reader_next(&reader, &record)) == NVMKV_OK)
+	{
+		uint8_t *copy = meta_arena_alloc(arena, record.size);
+		VersionEdit edit;
+
+		if (copy == NULL)
+		{
+			st = NVMKV_NO_MEMORY;
+			break;
+		}
+		memcpy(copy, record.data, record.size);
+		st = edit_decode(nvmkv_slice(copy, record.size), arena, &edit);
+		if (st == NVMKV_OK && first && !edit.has_system)
+			st = NVMKV_FAIL(NVMKV_CORRUPTION, "manifest \"%s\" does not start with a description of the whole", path);
+		if (st == NVMKV_OK && first && edit.system_identifier != system_identifier)
+			st = NVMKV_FAIL(NVMKV_INVALID, "manifest \"%s\" belongs to another system (identifier %" PRIu64 ", expected %" PRIu64 ")",
+							path, edit.system_identifier, system_identifier);
+		if (st == NVMKV_OK)
+			st = draft_apply(draft, &edit);
+		if (st != NVMKV_OK)
+			break;
+		first = false;
+	}
+	log_reader_close(&reader);
+	if (st == NVMKV_NOT_FOUND && first)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "manifest \"%s\" is empty", path);
+	return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
+}
+
+static NvmkvStatus
+recover_draft(VersionSet *set, uint64_t system_identifier, VersionDraft *draft, MetaArena *arena, uint64_t *number_out, bool *fresh_out)
+{
+	char path[MANIFEST_PATH_MAX];
+	NvmkvStatus st = read_current(set->dir, number_out);
+
+	*fresh_out = false;
+	if (st == NVMKV_NOT_FOUND)
+	{
+		bool others = false;
+
+		/* A crash between the first MANIFEST and the first CURRENT leaves MANIFEST-000001 alone, with nothing in it yet. */
+		NVMKV_RETURN_IF(port_files->list(set->dir, is_database_file, &others));
+		if (others)
+		{
+			manifest_path(set->dir, 1, path, sizeof(path));
+			NVMKV_RETURN_IF(port_files->unlink(path));
+			others = false;
+			NVMKV_RETURN_IF(port_files->list(set->dir, is_database_file, &others));
+		}
+		if (others)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" holds database files but no file CURRENT", set->dir);
+		*fresh_out = true;
+		*number_out = 0;
+		draft->system_identifier = system_identifier;
+		return NVMKV_OK;
+	}
+	NVMKV_RETURN_IF(st);
+	manifest_path(set->dir, *number_out, path, sizeof(path));
+	return fold_manifest(path, *number_out, draft, arena, system_identifier);
+}
+
+NvmkvStatus
+versions_recover(VersionSet *set, uint64_t system_identifier, bool *fresh_out)
+{
+	MetaArena arena = {0};
+	VersionDraft draft;
+	uint64_t old = 0;
+	uint32_t slot = 0;
+	NvmkvStatus st;
+
+	draft_init(&draft);
+	st = recover_draft(set, system_identifier, &draft, &arena, &old, fresh_out);
+	if (st == NVMKV_OK)
+		st = draft_finish(&draft);
+	if (st == NVMKV_OK)
+	{
+		port_lock_exclusive(&set->shm->lock);
+		st = build_image(set, &draft, 1, &slot);
+		if (st == NVMKV_OK)
+			st = start_manifest(set, &draft, old + 1);
+		if (st == NVMKV_OK)
+			publish(set, slot);
+		port_lock_release(&set->shm->lock);
+	}
+	if (st == NVMKV_OK && old != 0)
+	{
+		char path[MANIFEST_PATH_MAX];
+
+		manifest_path(set->dir, old, path, sizeof(path));
+		(void) port_files->unlink(path);
+	}
+	draft_free(&draft);
+	meta_arena_free(&arena);
+	return st;
+}

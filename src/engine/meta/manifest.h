@@ -1,0 +1,70 @@
+/*
+ * manifest.h
+ *	  The set of versions: current image in shared memory, MANIFEST and CURRENT
+ *	  on disk.
+ *
+ * Disk: CURRENT holds the name of the live MANIFEST and a newline.  A MANIFEST
+ * (log_format.h framing) starts with an edit that describes everything and
+ * goes on with one edit a change.
+ *
+ * Installing an edit, under the lock of rank MANIFEST (only background work
+ * and recovery take it; readers never do):
+ *	  1 build the new image in a free slot		(crash, failure: nothing happened)
+ *	  2 append the edit to MANIFEST, sync		(crash before the sync ends: either; both are whole)
+ *	  3 publish the slot, bump the super version	(from here on readers use it)
+ *	  4 retire the old slot with an epoch stamp
+ * What the edit makes unreachable may be reused only after 3 and once the
+ * epoch allows: the caller retires it.
+ *
+ * A failed write in 2 is undone by truncation; a failed sync is sticky: what
+ * is on disk is unknown, so nothing may be installed until the next open.
+ */
+#ifndef NVMKV_META_MANIFEST_H
+#define NVMKV_META_MANIFEST_H
+
+#include "engine/mem/mempool.h"
+#include "engine/meta/draft.h"
+
+#define VERSION_SLOTS 6
+#define MANIFEST_PATH_MAX 1200
+
+typedef struct VersionSetShm VersionSetShm;
+
+/* Process-local handle. */
+typedef struct VersionSet
+{
+	VersionSetShm *shm;
+	uint8_t *slots; /* VERSION_SLOTS x slot_bytes */
+	uint64_t slot_bytes;
+	EpochShm *epochs;
+	MemPool *mem; /* for the super version */
+	char dir[1024];
+} VersionSet;
+
+extern size_t versions_shm_bytes(uint64_t slot_bytes);
+extern void versions_shm_init(VersionSetShm *shm, uint64_t slot_bytes);
+extern void versions_attach(VersionSet *set, VersionSetShm *shm, EpochShm *epochs, MemPool *mem, const char *dir);
+
+/*
+ * Reads CURRENT and MANIFEST into the first image; *fresh_out: there was no database, the image is empty.
+ * Starts a new MANIFEST holding the folded state and switches CURRENT to it.
+ * CORRUPTION (also: tables without a CURRENT), VERSION, INVALID (another system's), LIMIT (image larger than a slot), IO.
+ */
+extern NvmkvStatus versions_recover(VersionSet *set, uint64_t system_identifier, bool *fresh_out);
+
+/* The current version. REQUIRES: inside an epoch, or the caller alone can install edits that matter to it. */
+extern const VersionImage *versions_current(const VersionSet *set);
+
+/*
+ * Installs an edit as told above.  READ_ONLY after a sticky failure, NO_SPACE, IO, LIMIT (image too large), CORRUPTION (edit
+ * and version disagree: a bug or bad memory), NO_MEMORY.  Blocks on the file system; hold nothing but a job claim.
+ */
+extern NvmkvStatus versions_install(VersionSet *set, const VersionEdit *edit);
+
+extern uint64_t versions_manifest_bytes(const VersionSet *set); /* written since the segment was made */
+extern uint64_t versions_manifest_number(const VersionSet *set);
+
+/* Paths: "<dir>/MANIFEST-000007", "<dir>/CURRENT". */
+extern void manifest_path(const char *dir, uint64_t number, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * version.c
+ *	  Look-ups in a version image.
+ */
+#include "engine/meta/version.h"
+
+uint32_t
+version_find_file(const VersionImage *v, unsigned level, NvmkvSlice key)
+{
+	const VersionFile *files = version_files(v);
+	uint32_t lo = v->level_start[level];
+	uint32_t hi = v->level_start[level + 1];
+
+	while (lo < hi)
+	{
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (slice_compare(version_bytes(v, files[mid].largest), key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+uint64_t
+version_role_bytes(const VersionImage *v, VersionRole role)
+{
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < v->nrows; i++)
+		if (v->rows[i].role == (uint32_t) role)
+			sum += v->rows[i].live_bytes;
+	return sum;
+}
+
+static uint64_t
+min_fxid(uint64_t a, uint64_t b)
+{
+	if (a == 0)
+		return b;
+	return (b == 0 || a < b) ? a : b;
+}
+
+uint64_t
+version_min_unresolved(const VersionImage *v)
+{
+	const VersionFile *files = version_files(v);
+	uint64_t min = 0;
+	uint32_t i;
+
+	for (i = 0; i < v->nrows; i++)
+		min = min_fxid(min, v->rows[i].min_unresolved_fxid);
+	for (i = 0; i < v->nfiles; i++)
+		min = min_fxid(min, files[i].min_unresolved_fxid);
+	return min;
+}

@@ -1,0 +1,124 @@
+/*
+ * version.h
+ *	  A version: the immutable description of what the database consists of.
+ *
+ * The image is flat (offsets from its start, no pointers), so that one copy in
+ * shared memory serves every process.  It is built whole in a free slot and
+ * published by one atomic store; readers look at it inside an epoch.
+ *
+ * Rows stand newest first: receiver rows, then those of the compactor.
+ * Everything in the compactor is older than everything in the receiver, and
+ * everything in the rows is newer than everything in the files.
+ * Files stand by level, then by smallest key; within a level >= 1 their key
+ * ranges are disjoint.
+ */
+#ifndef NVMKV_META_VERSION_H
+#define NVMKV_META_VERSION_H
+
+#include "engine/base/options.h"
+#include "engine/nvm/row.h"
+
+#define VERSION_LEVELS 7 /* 0 (files of families without a container) .. 6 */
+
+typedef enum VersionRole
+{
+	VERSION_RECEIVER = 0,
+	VERSION_COMPACTOR = 1
+} VersionRole;
+
+/* A run of bytes inside the image. */
+typedef struct VersionBytes
+{
+	uint32_t off;
+	uint32_t size;
+} VersionBytes;
+
+typedef struct VersionRow
+{
+	uint64_t row_id;
+	uint64_t entries;
+	uint64_t first_live;
+	uint64_t data_bytes;
+	uint64_t live_bytes; /* data bytes of entries [first_live, entries) */
+	uint64_t older_row_id;
+	uint64_t min_sequence, max_sequence;
+	uint64_t min_unresolved_fxid;
+	uint32_t role; /* VersionRole */
+	uint32_t extent_count;
+	uint32_t first_extent_live;
+	uint32_t extents_off; /* u32[extent_count] */
+	VersionBytes smallest, largest;
+} VersionRow;
+
+typedef struct VersionFile
+{
+	uint64_t number;
+	uint64_t bytes;
+	uint64_t entries;
+	uint64_t min_sequence, max_sequence;
+	uint64_t min_unresolved_fxid;
+	uint32_t level;
+	uint32_t zero;
+	VersionBytes smallest, largest;
+} VersionFile;
+
+typedef struct VersionImage
+{
+	uint64_t bytes;	 /* of the whole image */
+	uint64_t number; /* grows by one with every edit since the segment was made */
+	uint64_t system_identifier;
+	uint64_t durable_seq;
+	uint64_t next_file;
+	uint64_t next_row;
+	uint64_t pool_id;	 /* 0: no pool yet */
+	uint64_t log_number; /* standalone: oldest log file still needed */
+	uint32_t nrows;
+	uint32_t nfiles;
+	uint32_t level_start[VERSION_LEVELS + 1]; /* files of level l are [level_start[l], level_start[l+1]) */
+	uint32_t zero;
+	uint64_t level_bytes[VERSION_LEVELS];
+	VersionRow rows[]; /* nrows, then VersionFile[nfiles], then the bytes */
+} VersionImage;
+
+static inline const VersionFile *
+version_files(const VersionImage *v)
+{
+	return (const VersionFile *) (const void *) (v->rows + v->nrows);
+}
+
+static inline NvmkvSlice
+version_bytes(const VersionImage *v, VersionBytes b)
+{
+	return nvmkv_slice((const uint8_t *) v + b.off, b.size);
+}
+
+/* The row as nvm/row.h takes it; points into the image. */
+static inline NvmRowRef
+version_row_ref(const VersionImage *v, const VersionRow *row)
+{
+	NvmRowRef ref;
+
+	ref.row_id = row->row_id;
+	ref.entries = row->entries;
+	ref.first_live = row->first_live;
+	ref.data_bytes = row->data_bytes;
+	ref.older_row_id = row->older_row_id;
+	ref.extents = (const uint32_t *) (const void *) ((const uint8_t *) v + row->extents_off);
+	ref.extent_count = row->extent_count;
+	ref.first_extent_live = row->first_extent_live;
+	return ref;
+}
+
+/*
+ * Index (within the image) of the first file of "level" whose largest key is >= key; level_start[level + 1] if there is none.
+ * REQUIRES level >= 1 (LevelDB's FindFile).
+ */
+extern uint32_t version_find_file(const VersionImage *v, unsigned level, NvmkvSlice key);
+
+/* Bytes of receiver / compactor rows that are still live. */
+extern uint64_t version_role_bytes(const VersionImage *v, VersionRole role);
+
+/* Smallest unresolved fxid of all rows and files; 0 none. */
+extern uint64_t version_min_unresolved(const VersionImage *v);
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * nvmkv_stats.h
+ *	  What the engine counts, in shared memory, readable while work runs.
+ *
+ * Counters are 64-bit, monotonic since the segment was made (or the last
+ * nvmkv_reset_stats), updated without locks; a reader may see two related ones
+ * a moment apart.
+ */
+#ifndef NVMKV_NVMKV_STATS_H
+#define NVMKV_NVMKV_STATS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+
+struct NvmkvDb;
+
+typedef enum NvmkvStallCause
+{
+	NVMKV_STALL_MEMTABLES, /* no free write buffer: flush is behind */
+	NVMKV_STALL_EXTENTS,   /* no free extent: column compaction is behind */
+	NVMKV_STALL_CAUSES
+} NvmkvStallCause;
+
+typedef struct NvmkvStats
+{
+	/* state */
+	bool gate_open;
+	bool nvm_is_pmem;
+	uint64_t last_sequence; /* largest applied */
+	uint64_t durable_seq;
+	uint64_t version_number;
+	uint32_t extents_total, extents_free;
+	/* volume, bytes */
+	uint64_t user_bytes;   /* keys and values handed to nvmkv_write, without tags */
+	uint64_t log_bytes;	   /* batches handed to the log */
+	uint64_t nvm_bytes;	   /* written to the pool */
+	uint64_t file_bytes;   /* written to SSTables */
+	uint64_t file_read_bytes;  /* read by compaction */
+	uint64_t manifest_bytes;
+	/* events */
+	uint64_t writes, entries_written, gets, get_hits, scans;
+	uint64_t filter_useful;	  /* lookups a row's or table's filter ended */
+	uint64_t filter_passed;	  /* lookups that had to go on */
+	uint64_t flushes, columns, batches, files_written, files_deleted, switches;
+	uint64_t entries_frozen, entries_dropped_aborted, entries_dropped_obsolete;
+	uint64_t stalls[NVMKV_STALL_CAUSES];
+	uint64_t stall_us[NVMKV_STALL_CAUSES];
+	uint64_t errors;
+	NvmkvStatus last_error_status;
+	uint64_t last_error_clock_us;
+	char last_error[256]; /* empty when there was none; stays until reset */
+	bool sticky;		  /* a sync failed: writes are refused until restart */
+} NvmkvStats;
+
+extern void nvmkv_stats(struct NvmkvDb *db, NvmkvStats *out);
+extern void nvmkv_reset_stats(struct NvmkvDb *db);
+
+typedef struct NvmkvMemtableStats
+{
+	unsigned buffer;
+	const char *state; /* "free", "active", "immutable", "flushed" */
+	uint64_t bytes, capacity, entries;
+	uint64_t first_sequence, last_sequence; /* 0 when empty */
+} NvmkvMemtableStats;
+
+typedef struct NvmkvRowStats
+{
+	uint64_t row_id;
+	const char *role; /* "receiver", "compactor" */
+	uint64_t entries, live_entries, bytes, live_bytes;
+	uint32_t extents;		/* held now */
+	bool has_hints;
+} NvmkvRowStats;
+
+typedef struct NvmkvLevelStats
+{
+	unsigned level;
+	uint64_t files, bytes, target_bytes; /* target 0: none */
+	double score;
+	uint64_t bytes_read, bytes_written; /* by compaction into this level */
+	double write_amplification;			/* bytes written into the level / bytes taken from the level above; 0 before the first */
+} NvmkvLevelStats;
+
+/* Each fills up to max elements and returns how many there are. */
+extern unsigned nvmkv_memtable_stats(struct NvmkvDb *db, NvmkvMemtableStats *out, unsigned max);
+extern unsigned nvmkv_row_stats(struct NvmkvDb *db, NvmkvRowStats *out, unsigned max);
+extern unsigned nvmkv_level_stats(struct NvmkvDb *db, NvmkvLevelStats *out, unsigned max);
+
+/* Jobs: running ones and the last finished ones. */
+#define NVMKV_JOB_KEY_BYTES 32 /* shown prefix of a key */
+
+typedef struct NvmkvJobStats
+{
+	uint64_t job_id;
+	const char *job;   /* "flush", "column compaction" */
+	const char *phase; /* "merging", "syncing", "installing", "finished", "failed" */
+	int pid;
+	uint64_t started_clock_us, finished_clock_us; /* finished 0 while it runs */
+	uint64_t keys_done, keys_total, bytes_done, bytes_total;
+	uint32_t rows_in, files_in, files_out;
+	uint8_t first_key[NVMKV_JOB_KEY_BYTES], last_key[NVMKV_JOB_KEY_BYTES];
+	uint8_t first_key_size, last_key_size; /* 0: unbounded / unknown */
+} NvmkvJobStats;
+
+extern unsigned nvmkv_job_stats(struct NvmkvDb *db, NvmkvJobStats *out, unsigned max);
+
+#endif
