@@ -1,0 +1,566 @@
+/*
+ * modify.c
+ *	  INSERT, COPY FROM, UPDATE and DELETE.
+ *
+ * The executor leaves more to a wrapper than to a heap: row security,
+ * constraints and partition bounds are checked here, uniqueness of the key
+ * and conflicts with other transactions of course, and READ COMMITTED's second
+ * look at a row that has changed meanwhile.
+ *
+ * Inserted rows are collected in a batch (write.h).  A plain INSERT hands them
+ * over in batches; COPY does not, so its rows stay in the batch until it is
+ * full, until something in the statement could see the table, or until the
+ * end.  Checks are made row by row in any case; only a duplicate key shows
+ * when the batch is written, so that COPY's error context may name a later line.
+ *
+ * All memory a row needs is in row_context and in buffers that are reused.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "fdw/engine.h"
+#include "fdw/epq.h"
+#include "fdw/keycode.h"
+#include "fdw/modify.h"
+#include "fdw/rowcode.h"
+#include "fdw/rowmark.h"
+#include "fdw/target.h"
+#include "fdw/upsert.h"
+
+/* Rows the executor hands over at once. */
+#define BATCH_SIZE 128
+
+/* Junk columns; the executor looks for the first by itself. */
+#define WHOLEROW_NAME "wholerow"
+#define CTID_NAME "ctid"
+
+/* ---------------------------------------------------------------- planning */
+
+/*
+ * The plan must carry what identifies the row: all of it, from which the key is made.  The executor asks for it in the cases
+ * it needs itself.  A hidden row id travels as ctid.
+ */
+static void
+add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte, Relation target_relation)
+{
+	TriggerDesc *triggers = target_relation->trigdesc;
+
+	if (root->parse->commandType == CMD_DELETE &&
+		!(triggers != NULL && (triggers->trig_delete_before_row || triggers->trig_delete_after_row)))
+		add_row_identity_var(root, makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0), rtindex, WHOLEROW_NAME);
+	if (nvmkv_table_definition(target_relation)->nkeys == 0)
+		add_row_identity_var(root, makeVar(rtindex, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0), rtindex,
+							 CTID_NAME);
+}
+
+static int
+is_updatable(Relation rel)
+{
+	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
+}
+
+/* ---------------------------------------------------------------- batch size */
+
+/*
+ * Could this function look at the table while its rows are being inserted?  A volatile one sees what its own statement has done
+ * so far.  The server's own ones do not look at tables, except some that are marked unsafe for parallel plans, and ts_stat.
+ */
+static bool
+function_may_read_tables(Oid funcid, void *context)
+{
+	if (func_volatile(funcid) != PROVOLATILE_VOLATILE)
+		return false;
+	if (funcid >= FirstNormalObjectId)
+		return true;
+	if (funcid == F_NEXTVAL)
+		return false;
+	return func_parallel(funcid) == PROPARALLEL_UNSAFE || funcid == F_TS_STAT_TEXT || funcid == F_TS_STAT_TEXT_TEXT;
+}
+
+static bool
+expression_may_read_tables(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, function_may_read_tables, context))
+		return true;
+	return expression_tree_walker(node, expression_may_read_tables, context);
+}
+
+static bool
+plan_may_read_tables(PlanState *state, void *context)
+{
+	Plan *plan = state->plan;
+	Node *more = NULL;
+
+	switch (nodeTag(plan))
+	{
+		case T_ValuesScan:
+			more = (Node *) ((ValuesScan *) plan)->values_lists;
+			break;
+		case T_NestLoop:
+		case T_MergeJoin:
+		case T_HashJoin:
+			more = (Node *) ((Join *) plan)->joinqual;
+			break;
+		case T_Result:
+			more = ((Result *) plan)->resconstantqual;
+			break;
+		default:
+			break;
+	}
+	if (expression_may_read_tables((Node *) plan->targetlist, context) ||
+		expression_may_read_tables((Node *) plan->qual, context) ||
+		expression_may_read_tables(more, context))
+		return true;
+	return planstate_tree_walker(state, plan_may_read_tables, context);
+}
+
+/* How many rows of an INSERT the executor may collect before it hands them over. */
+static int
+choose_batch_size(ModifyTableState *mtstate, ResultRelInfo *rri)
+{
+	ModifyTable *plan = (ModifyTable *) mtstate->ps.plan;
+	PlanState *source;
+
+	if (mtstate->operation != CMD_INSERT || plan == NULL || plan->onConflictAction != ONCONFLICT_NONE)
+		return 1;
+
+	/* Whatever wants to see a row once it is in. */
+	if (rri->ri_projectReturning != NULL || rri->ri_WithCheckOptions != NIL || mtstate->mt_transition_capture != NULL)
+		return 1;
+	if (rri->ri_TrigDesc != NULL && (rri->ri_TrigDesc->trig_insert_before_row || rri->ri_TrigDesc->trig_insert_after_row))
+		return 1;
+
+	source = outerPlanState(mtstate);
+	if (IsA(source, ResultState) && outerPlanState(source) == NULL)
+		return 1; /* a single row */
+	return plan_may_read_tables(source, NULL) ? 1 : BATCH_SIZE;
+}
+
+static int
+get_batch_size(ResultRelInfo *rri)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+
+	if (modify == NULL)
+		return 1; /* EXPLAIN */
+	if (modify->batch_size == 0)
+		modify->batch_size = choose_batch_size(modify->mtstate, rri);
+	return modify->batch_size;
+}
+
+/* ---------------------------------------------------------------- begin and end */
+
+static NvmkvModify *
+create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
+{
+	EState *estate = mtstate->ps.state;
+	MemoryContext old_context = MemoryContextSwitchTo(estate->es_query_cxt);
+	NvmkvModify *modify = palloc0(sizeof(NvmkvModify));
+
+	/* This statement is about to look at the table, or at its keys. */
+	nvmkv_write_flush_deferred();
+
+	modify->db = nvmkv_engine();
+	modify->rel = rri->ri_RelationDesc;
+	modify->table = nvmkv_table(modify->rel);
+	modify->mtstate = mtstate;
+
+	/* COPY has no plan and runs without es_output_cid. */
+	modify->cid = mtstate->ps.plan == NULL ? GetCurrentCommandId(true) : estate->es_output_cid;
+	modify->row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv row", ALLOCSET_SMALL_SIZES);
+	initStringInfo(&modify->key);
+	initStringInfo(&modify->value);
+	initStringInfo(&modify->old_key);
+	initStringInfo(&modify->newest);
+	MemoryContextSwitchTo(old_context);
+	return modify;
+}
+
+static void
+begin_inserts(NvmkvModify *modify)
+{
+	MemoryContext old_context;
+
+	if (modify->batch != NULL)
+		return;
+	old_context = MemoryContextSwitchTo(modify->mtstate->ps.state->es_query_cxt);
+	modify->batch = nvmkv_write_batch_create(modify->rel, modify->table, modify->cid);
+	if (modify->mtstate->ps.plan == NULL)
+		nvmkv_write_batch_defer(modify->batch);
+	MemoryContextSwitchTo(old_context);
+}
+
+static void
+begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *fdw_private, int subplan_index, int eflags)
+{
+	NvmkvModify *modify;
+
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+
+	modify = create_state(mtstate, rri);
+	if (mtstate->operation == CMD_INSERT)
+		begin_inserts(modify);
+	else
+	{
+		List *targetlist = outerPlanState(mtstate)->plan->targetlist;
+
+		modify->wholerow_attno = ExecFindJunkAttributeInTlist(targetlist, WHOLEROW_NAME);
+		modify->ctid_attno = ExecFindJunkAttributeInTlist(targetlist, CTID_NAME);
+		if (!AttributeNumberIsValid(modify->wholerow_attno) ||
+			(modify->table->nkeys == 0 && !AttributeNumberIsValid(modify->ctid_attno)))
+			elog(ERROR, "could not find the row's identity in the plan's columns");
+		modify->old_slot = ExecInitExtraTupleSlot(mtstate->ps.state, RelationGetDescr(modify->rel), &TTSOpsHeapTuple);
+	}
+	rri->ri_FdwState = modify;
+}
+
+/* COPY, and rows routed to a partition - which may be the target of the same UPDATE and then has its state already. */
+static void
+begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri)
+{
+	if (rri->ri_FdwState == NULL)
+		rri->ri_FdwState = create_state(mtstate, rri);
+	begin_inserts(rri->ri_FdwState);
+}
+
+static void
+end_insert(EState *estate, ResultRelInfo *rri)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+
+	if (modify == NULL || modify->batch == NULL)
+		return;
+	if (nvmkv_write_batch_count(modify->batch) > 0)
+		nvmkv_write_batch_flush(modify->batch, NULL);
+	nvmkv_write_batch_undefer(modify->batch);
+}
+
+static void
+end_modify(EState *estate, ResultRelInfo *rri)
+{
+	end_insert(estate, rri);
+}
+
+/* ---------------------------------------------------------------- checks */
+
+static void
+check_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
+{
+	ModifyTableState *mtstate = modify->mtstate;
+
+	/* A row an UPDATE moves here from another partition is an update to whoever wrote the policies. */
+	if (rri->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(mtstate->operation == CMD_UPDATE ? WCO_RLS_UPDATE_CHECK : WCO_RLS_INSERT_CHECK, rri, slot, estate);
+	if (RelationGetDescr(modify->rel)->constr != NULL)
+		ExecConstraints(rri, slot, estate);
+
+	/* Routing has found the right partition, unless a trigger has changed the row since. COPY checks by itself. */
+	if (mtstate->ps.plan != NULL && modify->rel->rd_rel->relispartition &&
+		(rri->ri_RootResultRelInfo == NULL || (rri->ri_TrigDesc != NULL && rri->ri_TrigDesc->trig_insert_before_row)))
+		ExecPartitionCheck(rri, slot, estate, true);
+}
+
+static void
+check_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
+{
+	/* The executor moves no rows out of a foreign partition. */
+	if (modify->rel->rd_rel->relispartition)
+		ExecPartitionCheck(rri, slot, estate, true);
+	if (rri->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(WCO_RLS_UPDATE_CHECK, rri, slot, estate);
+	if (RelationGetDescr(modify->rel)->constr != NULL)
+		ExecConstraints(rri, slot, estate);
+}
+
+/* ---------------------------------------------------------------- rows to bytes */
+
+static inline NvmkvSlice
+buffer_slice(const StringInfoData *buffer)
+{
+	return nvmkv_slice(buffer->data, (size_t) buffer->len);
+}
+
+void
+nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
+
+	if (modify->table->nkeys > 0)
+		nvmkv_key_from_slot(modify->table, &modify->key, slot);
+	else
+		resetStringInfo(&modify->key);
+	nvmkv_row_encode(modify->table, &modify->value, slot);
+	MemoryContextSwitchTo(old_context);
+}
+
+/* The row the plan has found: old_tuple, old_slot, old_key. */
+static void
+read_old_row(NvmkvModify *modify, TupleTableSlot *plan_slot)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
+	bool isnull;
+	Datum datum = ExecGetJunkAttribute(plan_slot, modify->wholerow_attno, &isnull);
+
+	if (isnull)
+		elog(ERROR, "wholerow is NULL");
+	modify->old_tuple.t_data = DatumGetHeapTupleHeader(datum);
+	modify->old_tuple.t_len = HeapTupleHeaderGetDatumLength(modify->old_tuple.t_data);
+	ItemPointerSetInvalid(&modify->old_tuple.t_self);
+	modify->old_tuple.t_tableOid = RelationGetRelid(modify->rel);
+
+	if (modify->table->nkeys == 0)
+	{
+		datum = ExecGetJunkAttribute(plan_slot, modify->ctid_attno, &isnull);
+		if (isnull)
+			elog(ERROR, "ctid is NULL");
+		modify->old_tuple.t_self = *(ItemPointer) DatumGetPointer(datum);
+		nvmkv_key_from_rowid(modify->table, &modify->old_key, nvmkv_rowid_from_tid(&modify->old_tuple.t_self));
+	}
+	ExecStoreHeapTuple(&modify->old_tuple, modify->old_slot, false);
+	if (modify->table->nkeys > 0)
+		nvmkv_key_from_slot(modify->table, &modify->old_key, modify->old_slot);
+	MemoryContextSwitchTo(old_context);
+}
+
+/* ---------------------------------------------------------------- INSERT */
+
+static TupleTableSlot *
+exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+	ModifyTable *plan = (ModifyTable *) modify->mtstate->ps.plan;
+	bool full;
+
+	MemoryContextReset(modify->row_context);
+	check_insert(modify, estate, rri, slot);
+	nvmkv_modify_encode(modify, slot);
+
+	/* Without a primary key nothing can conflict. */
+	if (plan != NULL && plan->onConflictAction != ONCONFLICT_NONE && modify->table->nkeys > 0)
+		return nvmkv_upsert(modify, estate, rri, slot);
+
+	full = nvmkv_write_batch_add(modify->batch, buffer_slice(&modify->key), buffer_slice(&modify->value));
+	if (plan != NULL)
+		nvmkv_write_batch_flush(modify->batch, &slot->tts_tid);
+	else if (full)
+		nvmkv_write_batch_flush(modify->batch, NULL);
+	return slot;
+}
+
+static TupleTableSlot **
+exec_batch_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot **slots, TupleTableSlot **plan_slots, int *count)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+
+	for (int i = 0; i < *count; i++)
+	{
+		MemoryContextReset(modify->row_context);
+		check_insert(modify, estate, rri, slots[i]);
+		nvmkv_modify_encode(modify, slots[i]);
+		if (nvmkv_write_batch_add(modify->batch, buffer_slice(&modify->key), buffer_slice(&modify->value)))
+			nvmkv_write_batch_flush(modify->batch, NULL);
+	}
+	nvmkv_write_batch_flush(modify->batch, NULL);
+	return slots;
+}
+
+/* ---------------------------------------------------------------- UPDATE */
+
+typedef enum ReplaceResult
+{
+	REPLACE_DONE,
+	REPLACE_NO_ROOM,
+	REPLACE_WAIT,	  /* for *xid_out, who has the new key */
+	REPLACE_DUPLICATE /* the new key exists */
+} ReplaceResult;
+
+/* Writes modify->value in place of the claimed row.  REQUIRES the latches of both keys. */
+static ReplaceResult
+write_replacement(NvmkvModify *modify, bool same_key, FullTransactionId fxid, TransactionId *xid_out)
+{
+	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .copy = NVMKV_COPY_NEVER};
+	NvmkvSlice old_key = buffer_slice(&modify->old_key);
+	NvmkvSlice new_key = same_key ? old_key : buffer_slice(&modify->key);
+
+	if (!same_key)
+	{
+		NvmkvRowView view;
+
+		nvmkv_row_view(modify->db, new_key, &query, &view);
+		*xid_out = view.wait_xid;
+		if (view.state == NVMKV_ROW_LIVE)
+			return REPLACE_DUPLICATE;
+		if (view.state == NVMKV_ROW_WAIT)
+			return REPLACE_WAIT;
+	}
+
+	nvmkv_write_begin();
+	if (!same_key)
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, old_key, fxid, modify->cid, nvmkv_slice(NULL, 0));
+	nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, new_key, fxid, modify->cid, buffer_slice(&modify->value));
+	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
+}
+
+TupleTableSlot *
+nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, uint64 known_sequence)
+{
+	NvmkvTarget target = {.is_delete = false, .known_sequence = known_sequence};
+	bool keyed = modify->table->nkeys > 0;
+
+	check_update(modify, estate, rri, slot);
+	nvmkv_modify_encode(modify, slot);
+	for (;;)
+	{
+		bool same_key = !keyed || slice_equal(buffer_slice(&modify->key), buffer_slice(&modify->old_key));
+		NvmkvSlice extra_key = same_key ? nvmkv_slice(NULL, 0) : buffer_slice(&modify->key);
+		TransactionId xid = InvalidTransactionId;
+		ReplaceResult result;
+
+		switch (nvmkv_target_claim(modify, estate, &target, extra_key))
+		{
+			case NVMKV_TARGET_GONE:
+				return NULL;
+
+			case NVMKV_TARGET_CHANGED:
+				if (modify->mtstate->operation != CMD_UPDATE)
+					return NULL; /* an upsert starts over */
+				slot = nvmkv_epq_recheck(modify, rri, buffer_slice(&modify->old_key), buffer_slice(&modify->newest));
+				if (slot == NULL)
+					return NULL;
+				slot = nvmkv_epq_new_row(estate, rri, slot);
+				check_update(modify, estate, rri, slot);
+				nvmkv_modify_encode(modify, slot);
+				continue;
+
+			case NVMKV_TARGET_READY:
+				break;
+		}
+
+		result = write_replacement(modify, same_key, GetCurrentFullTransactionId(), &xid);
+		nvmkv_latch_set_release(&target.latches);
+		switch (result)
+		{
+			case REPLACE_DONE:
+				nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->old_key));
+				if (!same_key)
+					nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->key));
+				return slot;
+			case REPLACE_NO_ROOM:
+				nvmkv_write_wait_room(modify->db, modify->rel);
+				break;
+			case REPLACE_WAIT:
+				nvmkv_write_wait_xid(modify->rel, buffer_slice(&modify->key), xid, XLTW_InsertIndex);
+				break;
+			case REPLACE_DUPLICATE:
+				nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->key));
+				nvmkv_write_duplicate(modify->table, modify->rel, slot);
+				break;
+		}
+	}
+}
+
+static TupleTableSlot *
+exec_update(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+
+	MemoryContextReset(modify->row_context);
+	read_old_row(modify, plan_slot);
+	slot = nvmkv_modify_replace(modify, estate, rri, slot, 0);
+	if (slot != NULL)
+		slot->tts_tid = modify->old_tuple.t_self;
+	return slot;
+}
+
+/* ---------------------------------------------------------------- DELETE */
+
+static TupleTableSlot *
+exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+	NvmkvTarget target = {.is_delete = true};
+	FullTransactionId fxid;
+	NvmkvSlice key;
+	bool changed = false;
+
+	MemoryContextReset(modify->row_context);
+	read_old_row(modify, plan_slot);
+	fxid = GetCurrentFullTransactionId();
+	key = buffer_slice(&modify->old_key);
+
+	for (;;)
+	{
+		bool written;
+
+		switch (nvmkv_target_claim(modify, estate, &target, nvmkv_slice(NULL, 0)))
+		{
+			case NVMKV_TARGET_GONE:
+				return NULL;
+			case NVMKV_TARGET_CHANGED:
+				if (nvmkv_epq_recheck(modify, rri, key, buffer_slice(&modify->newest)) == NULL)
+					return NULL;
+				changed = true;
+				continue;
+			case NVMKV_TARGET_READY:
+				break;
+		}
+
+		nvmkv_write_begin();
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, key, fxid, modify->cid, nvmkv_slice(NULL, 0));
+		written = nvmkv_write_finish(modify->db, modify->rel);
+		nvmkv_latch_set_release(&target.latches);
+		if (written)
+			break;
+		nvmkv_write_wait_room(modify->db, modify->rel);
+	}
+	nvmkv_write_check_serializable(modify->rel, key);
+
+	if (rri->ri_projectReturning != NULL)
+	{
+		if (changed)
+		{
+			nvmkv_row_to_slot(modify->table, key, buffer_slice(&modify->newest), slot);
+			ExecMaterializeSlot(slot);
+		}
+		else
+			ExecForceStoreHeapTuple(&modify->old_tuple, slot, false);
+		slot->tts_tid = modify->old_tuple.t_self;
+	}
+	return slot;
+}
+
+/* ---------------------------------------------------------------- callbacks */
+
+void
+nvmkv_modify_callbacks(FdwRoutine *routine)
+{
+	routine->AddForeignUpdateTargets = add_update_targets;
+	routine->BeginForeignModify = begin_modify;
+	routine->ExecForeignInsert = exec_insert;
+	routine->ExecForeignBatchInsert = exec_batch_insert;
+	routine->GetForeignModifyBatchSize = get_batch_size;
+	routine->ExecForeignUpdate = exec_update;
+	routine->ExecForeignDelete = exec_delete;
+	routine->EndForeignModify = end_modify;
+	routine->BeginForeignInsert = begin_insert;
+	routine->EndForeignInsert = end_insert;
+	routine->IsForeignRelUpdatable = is_updatable;
+	routine->GetForeignRowMarkType = nvmkv_get_row_mark_type;
+	routine->RefetchForeignRow = nvmkv_refetch_row;
+}

@@ -1,0 +1,407 @@
+/*
+ * upsert.c
+ *	  INSERT ... ON CONFLICT.
+ *
+ * The planner wants an arbiter index for ON CONFLICT (columns), and a foreign
+ * table has none it knows.  But what it does with the statement otherwise, and
+ * all the executor prepares for it, works for any table.  So when the columns
+ * are the primary key, the planner is shown the statement without them:
+ * ON CONFLICT without a target means any unique constraint, and the primary
+ * key is the only one there is.  The executor then leaves the conflict to the
+ * wrapper.
+ *
+ * DO UPDATE computes the new row from the newest version without holding
+ * anything, and writes it only if that version still is the newest, else it
+ * starts over: no lock entry is needed.  Where that could be noticed - row
+ * triggers would fire twice; WHERE says no, and the row is to stay locked - the
+ * lock comes first.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "miscadmin.h"
+#include "optimizer/planner.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "fdw/modify.h"
+#include "fdw/rowcode.h"
+#include "fdw/target.h"
+#include "fdw/upsert.h"
+
+/* ---------------------------------------------------------------- planning */
+
+static planner_hook_type previous_planner;
+
+/* The number of the key column that one arbiter element names, -1 for none. */
+static int
+match_arbiter(const NvmkvTable *table, Index rtindex, const InferenceElem *element)
+{
+	const Var *var = (const Var *) element->expr;
+
+	if (!IsA(var, Var) || var->varno != (int) rtindex)
+		return -1;
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		const NvmkvKeyColumn *column = &table->keys[i];
+
+		if (column->attnum != var->varattno)
+			continue;
+		if (OidIsValid(element->infercollid) && element->infercollid != column->collation)
+			return -1;
+		if (OidIsValid(element->inferopclass) && get_opclass_family(element->inferopclass) != column->opfamily)
+			return -1;
+		return i;
+	}
+	return -1;
+}
+
+/* Do the arbiter's elements name the primary key: every column, and nothing else? */
+static bool
+arbiter_is_primary_key(const NvmkvTable *table, Index rtindex, List *elements)
+{
+	Bitmapset *named = NULL;
+	ListCell *lc;
+
+	foreach(lc, elements)
+	{
+		int column = match_arbiter(table, rtindex, lfirst_node(InferenceElem, lc));
+
+		if (column < 0)
+			return false;
+		named = bms_add_member(named, column);
+	}
+	return table->nkeys > 0 && bms_num_members(named) == table->nkeys;
+}
+
+static void
+clear_arbiter(Query *query)
+{
+	RangeTblEntry *rte;
+	Relation rel;
+
+	if (query->commandType != CMD_INSERT || query->onConflict == NULL || query->onConflict->arbiterElems == NIL)
+		return;
+	rte = rt_fetch(query->resultRelation, query->rtable);
+	if (rte->relkind != RELKIND_FOREIGN_TABLE || !nvmkv_is_our_relid(rte->relid))
+		return;
+
+	rel = table_open(rte->relid, NoLock);
+	if (arbiter_is_primary_key(nvmkv_table_definition(rel), (Index) query->resultRelation, query->onConflict->arbiterElems))
+	{
+		query->onConflict->arbiterElems = NIL;
+		query->onConflict->arbiterWhere = NULL; /* any predicate is good for a constraint that covers all rows */
+	}
+	table_close(rel, NoLock);
+}
+
+/* The planner owns the tree it is given: cached plans hand over a copy. */
+static PlannedStmt *
+plan_query(Query *parse, const char *query_string, int cursor_options, ParamListInfo bound_params)
+{
+	ListCell *lc;
+
+	clear_arbiter(parse);
+	foreach(lc, parse->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		if (IsA(cte->ctequery, Query))
+			clear_arbiter((Query *) cte->ctequery);
+	}
+
+	if (previous_planner != NULL)
+		return previous_planner(parse, query_string, cursor_options, bound_params);
+	return standard_planner(parse, query_string, cursor_options, bound_params);
+}
+
+void
+nvmkv_upsert_init(void)
+{
+	previous_planner = planner_hook;
+	planner_hook = plan_query;
+}
+
+/* ---------------------------------------------------------------- execution */
+
+static inline NvmkvSlice
+buffer_slice(const StringInfoData *buffer)
+{
+	return nvmkv_slice(buffer->data, (size_t) buffer->len);
+}
+
+static bool
+has_update_triggers(const ResultRelInfo *rri)
+{
+	const TriggerDesc *triggers = rri->ri_TrigDesc;
+
+	return triggers != NULL && (triggers->trig_update_before_row || triggers->trig_update_after_row);
+}
+
+/* The existing row stands against the insertion in a way that no action can settle. */
+static void
+check_existing_visible(const NvmkvRowView *view)
+{
+	if (IsolationUsesXactSnapshot() && !view->visible && !view->own)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+}
+
+/*
+ * The executor takes what it gets for an inserted row: it would fire AFTER ROW INSERT triggers for it.  So if there are any, the
+ * rest of an update is done here and the executor gets nothing - but then it returns nothing, either.
+ */
+static TupleTableSlot *
+finish_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *existing, TupleTableSlot *slot)
+{
+	const TriggerDesc *triggers = rri->ri_TrigDesc;
+
+	if (triggers != NULL && triggers->trig_update_after_row)
+	{
+		bool should_free;
+		HeapTuple old = ExecFetchSlotHeapTuple(existing, false, &should_free);
+
+		slot->tts_tableOid = RelationGetRelid(modify->rel);
+		ExecARUpdateTriggers(estate, rri, NULL, NULL, NULL, old, slot, NIL, NULL, false);
+		if (should_free)
+			heap_freetuple(old);
+	}
+	if (triggers == NULL || !triggers->trig_insert_after_row)
+		return slot;
+
+	if (rri->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(WCO_VIEW_CHECK, rri, slot, estate);
+	if (modify->mtstate->canSetTag)
+		estate->es_processed++;
+	return NULL;
+}
+
+/* What cannot be had at once: see finish_update. */
+static void
+check_returning(const ResultRelInfo *rri)
+{
+	if (rri->ri_projectReturning != NULL && rri->ri_TrigDesc != NULL && rri->ri_TrigDesc->trig_insert_after_row)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot use RETURNING with ON CONFLICT DO UPDATE on foreign table \"%s\" with AFTER ROW INSERT triggers",
+						RelationGetRelationName(rri->ri_RelationDesc))));
+}
+
+/* The new row, in oc_ProjSlot.  False: WHERE or a trigger says no. */
+static bool
+project_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *excluded)
+{
+	ModifyTableState *mtstate = modify->mtstate;
+	OnConflictSetState *oc = rri->ri_onConflict;
+	ExprContext *econtext = mtstate->ps.ps_ExprContext;
+	TupleConstr *constraints = RelationGetDescr(modify->rel)->constr;
+	TupleTableSlot *slot = oc->oc_ProjSlot;
+
+	econtext->ecxt_scantuple = oc->oc_Existing;
+	econtext->ecxt_innertuple = excluded;
+	econtext->ecxt_outertuple = NULL;
+	if (!ExecQual(oc->oc_WhereClause, econtext))
+	{
+		InstrCountFiltered1(&mtstate->ps, 1);
+		return false;
+	}
+	if (rri->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(WCO_RLS_CONFLICT_CHECK, rri, oc->oc_Existing, estate);
+
+	ExecProject(oc->oc_ProjInfo);
+	slot->tts_tableOid = RelationGetRelid(modify->rel);
+	if (rri->ri_TrigDesc != NULL && rri->ri_TrigDesc->trig_update_before_row)
+	{
+		bool should_free;
+		HeapTuple old = ExecFetchSlotHeapTuple(oc->oc_Existing, false, &should_free);
+		bool go_on = ExecBRUpdateTriggers(estate, &mtstate->mt_epqstate, rri, NULL, old, slot, NULL);
+
+		if (should_free)
+			heap_freetuple(old);
+		if (!go_on)
+			return false;
+	}
+	if (constraints != NULL && constraints->has_generated_stored)
+		ExecComputeStoredGenerated(rri, estate, slot, CMD_UPDATE);
+	ExecMaterializeSlot(slot);
+	return true;
+}
+
+typedef enum UpsertLook
+{
+	LOOK_AGAIN,
+	LOOK_INSERTED,
+	LOOK_NOTHING, /* DO NOTHING */
+	LOOK_UPDATE	  /* modify->newest is there to be updated */
+} UpsertLook;
+
+/* One turn under the key's latch; waits after it. */
+static UpsertLook
+look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, bool update, NvmkvRowQueue *queue,
+				NvmkvRowView *view)
+{
+	FullTransactionId fxid = GetCurrentFullTransactionId();
+	NvmkvRowQuery query = {
+		.want = update ? NVMKV_LOCK_EXCLUSIVE : NVMKV_LOCK_NONE,
+		.snapshot = estate->es_snapshot,
+		.copy = update ? NVMKV_COPY_ALWAYS : NVMKV_COPY_NEVER,
+		.value = &modify->newest,
+	};
+	NvmkvLatchSet latches;
+	bool written;
+
+	nvmkv_latch_set_init(&latches);
+	nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
+	nvmkv_latch_set_acquire(&latches);
+	nvmkv_row_view(modify->db, key, &query, view);
+
+	if (view->state == NVMKV_ROW_WAIT)
+	{
+		nvmkv_latch_set_release(&latches);
+		if (update)
+			nvmkv_row_queue_wait(queue, modify->rel, key, view, NVMKV_LOCK_EXCLUSIVE, XLTW_InsertIndex);
+		else
+			nvmkv_write_wait_xid(modify->rel, key, view->wait_xid, XLTW_InsertIndex);
+		return LOOK_AGAIN;
+	}
+	if (view->state == NVMKV_ROW_LIVE)
+	{
+		written = !(update && has_update_triggers(rri)) ||
+			nvmkv_row_lock(modify->db, modify->rel, key, view, NVMKV_LOCK_EXCLUSIVE, fxid, modify->cid);
+		nvmkv_latch_set_release(&latches);
+		if (written)
+			return update ? LOOK_UPDATE : LOOK_NOTHING;
+	}
+	else
+	{
+		nvmkv_write_begin();
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, buffer_slice(&modify->value));
+		written = nvmkv_write_finish(modify->db, modify->rel);
+		nvmkv_latch_set_release(&latches);
+		if (written)
+			return LOOK_INSERTED;
+	}
+	nvmkv_write_wait_room(modify->db, modify->rel);
+	return LOOK_AGAIN;
+}
+
+/* Leaves the row that WHERE has turned down locked.  False: it has changed meanwhile. */
+static bool
+lock_unchanged(NvmkvModify *modify, EState *estate, NvmkvSlice key, uint64 sequence)
+{
+	FullTransactionId fxid = GetCurrentFullTransactionId();
+	NvmkvRowQuery query = {.want = NVMKV_LOCK_EXCLUSIVE, .copy = NVMKV_COPY_NEVER};
+
+	for (;;)
+	{
+		NvmkvLatchSet latches;
+		NvmkvRowView view;
+		bool unchanged;
+		bool written = false;
+
+		nvmkv_latch_set_init(&latches);
+		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
+		nvmkv_latch_set_acquire(&latches);
+		nvmkv_row_view(modify->db, key, &query, &view);
+		unchanged = view.state == NVMKV_ROW_LIVE && view.sequence == sequence;
+		if (unchanged)
+			written = nvmkv_row_lock(modify->db, modify->rel, key, &view, NVMKV_LOCK_EXCLUSIVE, fxid, modify->cid);
+		nvmkv_latch_set_release(&latches);
+		if (!unchanged)
+			return false;
+		if (written)
+			return true;
+		nvmkv_write_wait_room(modify->db, modify->rel);
+	}
+}
+
+/* DO UPDATE of the row in modify->newest.  False: it has changed meanwhile, start over. */
+static bool
+update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, const NvmkvRowView *view,
+				TupleTableSlot *excluded, TupleTableSlot **result_out)
+{
+	TupleTableSlot *existing = rri->ri_onConflict->oc_Existing;
+	TupleTableSlot *slot;
+
+	*result_out = NULL;
+	if (view->own && view->cid >= modify->cid)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("%s command cannot affect row a second time", "ON CONFLICT DO UPDATE"),
+				 errhint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")));
+	check_existing_visible(view);
+	check_returning(rri);
+
+	nvmkv_row_to_slot(modify->table, key, buffer_slice(&modify->newest), existing);
+	ExecMaterializeSlot(existing);
+
+	if (!project_update(modify, estate, rri, excluded))
+	{
+		ExecClearTuple(existing);
+		return lock_unchanged(modify, estate, key, view->sequence);
+	}
+
+	resetStringInfo(&modify->old_key);
+	appendBinaryStringInfo(&modify->old_key, (const char *) key.data, (int) key.size);
+	slot = nvmkv_modify_replace(modify, estate, rri, rri->ri_onConflict->oc_ProjSlot, view->sequence);
+	if (slot != NULL)
+		*result_out = finish_update(modify, estate, rri, existing, slot);
+	ExecClearTuple(existing);
+	return slot != NULL;
+}
+
+TupleTableSlot *
+nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
+{
+	bool update = ((ModifyTable *) modify->mtstate->ps.plan)->onConflictAction == ONCONFLICT_UPDATE;
+	NvmkvRowQueue queue = {0};
+	TupleTableSlot *result = NULL;
+	StringInfoData key_buffer;
+	NvmkvSlice key;
+	bool done = false;
+
+	/* modify->key and value will be those of the updated row. */
+	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
+
+	initStringInfo(&key_buffer);
+	appendBinaryStringInfo(&key_buffer, modify->key.data, modify->key.len);
+	MemoryContextSwitchTo(old_context);
+	key = buffer_slice(&key_buffer);
+
+	while (!done)
+	{
+		NvmkvRowView view;
+
+		CHECK_FOR_INTERRUPTS();
+		switch (look_and_insert(modify, estate, rri, key, update, &queue, &view))
+		{
+			case LOOK_AGAIN:
+				break;
+			case LOOK_INSERTED:
+				nvmkv_write_check_serializable(modify->rel, key);
+				result = slot;
+				done = true;
+				break;
+			case LOOK_NOTHING:
+				check_existing_visible(&view);
+				InstrCountTuples2(&modify->mtstate->ps, 1);
+				done = true;
+				break;
+			case LOOK_UPDATE:
+				done = update_existing(modify, estate, rri, key, &view, slot, &result);
+				if (done)
+					InstrCountTuples2(&modify->mtstate->ps, 1);
+				else
+					nvmkv_modify_encode(modify, slot);
+				break;
+		}
+	}
+	nvmkv_row_queue_leave(&queue, modify->rel);
+	return result;
+}
