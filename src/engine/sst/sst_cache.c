@@ -209,7 +209,7 @@ sst_cache_alloc(SstCache *cache, uint32_t size, uint32_t extra, SstCacheBlock **
 	return NVMKV_OK;
 }
 
-/* Doubles the hash table when chains get long; keeps it as it is without memory. */
+/* Doubles the hash table, so that most chains have one block: each is a cache miss. Without memory it stays as it is. */
 static void
 grow_buckets(SstCache *cache)
 {
@@ -256,7 +256,7 @@ sst_cache_insert(SstCache *cache, SstCacheBlock *base, uint64_t number, uint64_t
 	}
 	if (block->charge > cache->limit_bytes / SHARE_MAX)
 		return base;
-	if (cache->stats.blocks >= cache->bucket_count)
+	if (cache->stats.blocks * 2 >= cache->bucket_count)
 		grow_buckets(cache);
 	block->number = number;
 	block->offset = offset;

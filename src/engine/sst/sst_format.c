@@ -217,6 +217,7 @@ sst_separator(NvmkvSlice left, NvmkvSlice right, uint8_t *buf)
 			return i + 1;
 		}
 	}
-	memcpy(buf, left.data, left.size);
+	if (left.size > 0)
+		memcpy(buf, left.data, left.size);
 	return left.size;
 }

@@ -64,7 +64,50 @@
  * Worked example (test/unit/sst_test.c builds and decodes it): one data block
  * with two versions of "ab" and one of "abc", no filter, restart interval 16:
  *
-@EXAMPLE@
+ *	    0  00 02 02 61 62 01 09 00 00 00 00 00 00 68 69
+ *	         entry: shared 0, unshared 2, payload 2; "ab", sequence 9 VALUE, "hi"
+ *	   15  02 00 00 00 04 00 00 00 00 00 00
+ *	         entry: shared 2, unshared 0, payload 0; "ab", sequence 4 DELETION
+ *	   26  02 01 01 63 01 07 00 00 00 00 00 00 21
+ *	         entry: shared 2, unshared 1, payload 1; "abc", sequence 7 VALUE, "!"
+ *	   39  00 00 00 00 01 00 00 00
+ *	         restart 0; 1 restart
+ *	   47  d5 1e cb 12 00 00 00 00
+ *	         trailer
+ *	   55  00 03 02 61 62 63 00 00 00 00 00 00 00 00 00 2f
+ *	         index entry: "abc", tag 0; data block at 0, 47 bytes
+ *	   71  00 00 00 00 01 00 00 00
+ *	         restart 0; 1 restart
+ *	   79  2e 34 d3 65 00 00 00 00
+ *	         trailer
+ *	   87  00 03 04 61 62 63 00 00 00 00 00 00 00 00 37 18
+ *	  103  00 00
+ *	         top index entry: "abc", tag 0; index block at 55, 24 bytes; no filter
+ *	  105  00 00 00 00 01 00 00 00
+ *	         restart 0; 1 restart
+ *	  113  ac 80 91 ea 00 00 00 00
+ *	         trailer
+ *	  121  03 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00
+ *	  137  01 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00
+ *	  153  03 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00
+ *	  169  04 00 00 00 00 00 00 00 09 00 00 00 00 00 00 00
+ *	  185  00 00 00 00 00 00 00 00
+ *	         properties: 3 entries, 2 keys, 1 deletion, 7 key bytes, 3 payload bytes, 1 data block, sequences 4 .. 9, nothing unresolved
+ *	  193  01 00 00 00 00 10 00 00 10 00 00 00 00 00 00 00
+ *	  209  02 00 00 00 03 00 00 00
+ *	         1 partition, blocks of 4096 bytes, restart interval 16, no filters; keys of 2 and 3 bytes
+ *	  217  61 62 61 62 63
+ *	         smallest key "ab", largest "abc"
+ *	  222  22 69 b2 b7 00 00 00 00
+ *	         trailer
+ *	  230  57 00 00 00 00 00 00 00 1a 00 00 00 00 00 00 00
+ *	         footer: top index at 87, 26 bytes
+ *	  246  79 00 00 00 00 00 00 00 65 00 00 00 00 00 00 00
+ *	         properties at 121, 101 bytes
+ *	  262  1e 01 00 00 00 00 00 00 01 00 00 00 e3 87 38 20
+ *	         286 bytes in all; version 1; checksum
+ *	  278  4e 56 4d 4b 56 53 54 31
+ *	         magic
  */
 #ifndef NVMKV_SST_FORMAT_H
 #define NVMKV_SST_FORMAT_H
