@@ -231,16 +231,19 @@ TEST(payloads)
 	CHECK_OK(ikey_split_payload(NVMKV_TYPE_VALUE, nvmkv_slice(payload, 14), &txn, &value));
 	CHECK_EQ(txn.fxid, 0);
 	CHECK_EQ(value.size, 14);
-	CHECK_STATUS(ikey_split_payload(NVMKV_TYPE_TAGGED_DELETION, nvmkv_slice(payload, 11), &txn, &value), NVMKV_CORRUPTION);
+	CHECK_STATUS(ikey_split_payload(NVMKV_TYPE_TAGGED_DELETION, nvmkv_slice(payload, 11), &txn, &value),
+				 NVMKV_CORRUPTION);
 }
 
 /* A batch of three records, with its bytes known. */
 static void
 make_batch(NvmkvBatch *batch)
 {
-	CHECK_OK(nvmkv_batch_put(batch, NVMKV_TYPE_VALUE, nvmkv_slice("k1", 2), nvmkv_slice(NULL, 0), nvmkv_slice("v", 1)));
-	CHECK_OK(nvmkv_batch_put_tagged(batch, NVMKV_TYPE_TAGGED_DELETION, nvmkv_slice("k2", 2), 9, 3, nvmkv_slice(NULL, 0)));
-	CHECK_OK(nvmkv_batch_put(batch, NVMKV_TYPE_DELETION, nvmkv_slice("", 0), nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)));
+	const NvmkvSlice none = nvmkv_slice(NULL, 0);
+
+	CHECK_OK(nvmkv_batch_put(batch, NVMKV_TYPE_VALUE, nvmkv_slice("k1", 2), none, nvmkv_slice("v", 1)));
+	CHECK_OK(nvmkv_batch_put_tagged(batch, NVMKV_TYPE_TAGGED_DELETION, nvmkv_slice("k2", 2), 9, 3, none));
+	CHECK_OK(nvmkv_batch_put(batch, NVMKV_TYPE_DELETION, nvmkv_slice("", 0), none, none));
 }
 
 static NvmkvStatus
@@ -270,6 +273,7 @@ TEST(batches)
 		0, 0x01, 2, 'k', '1', 1, 'v',
 		0, 0x10, 2, 'k', '2', 12, 9, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0,
 		0, 0x00, 0, 0};
+	const NvmkvSlice none = nvmkv_slice(NULL, 0);
 	NvmkvBatch batch = {0};
 	NvmkvSlice bytes;
 	unsigned records;
@@ -285,8 +289,8 @@ TEST(batches)
 	for (n = 0; n < bytes.size; n++)
 		CHECK(read_batch(nvmkv_slice(bytes.data, n), &records) != NVMKV_OK);
 
-	CHECK_STATUS(nvmkv_batch_put(&batch, 0x02, nvmkv_slice("k", 1), nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)), NVMKV_INVALID);
-	CHECK_STATUS(nvmkv_batch_put_tagged(&batch, NVMKV_TYPE_VALUE, nvmkv_slice("k", 1), 1, 1, nvmkv_slice(NULL, 0)), NVMKV_INVALID);
+	CHECK_STATUS(nvmkv_batch_put(&batch, 0x02, none, none, none), NVMKV_INVALID);
+	CHECK_STATUS(nvmkv_batch_put_tagged(&batch, NVMKV_TYPE_VALUE, none, 1, 1, none), NVMKV_INVALID);
 	CHECK_EQ(batch.count, 3);
 	nvmkv_batch_clear(&batch);
 	make_batch(&batch);

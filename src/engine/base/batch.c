@@ -38,7 +38,8 @@ nvmkv_batch_put(NvmkvBatch *batch, unsigned type, NvmkvSlice key, NvmkvSlice pay
 		return NVMKV_FAIL(NVMKV_INVALID, "batch: %u is no entry type", type);
 	if (batch->count == UINT32_MAX)
 		return NVMKV_FAIL(NVMKV_LIMIT, "batch: too many records");
-	NVMKV_RETURN_IF(nvmkv_buf_reserve(&batch->bytes, BATCH_HEADER_BYTES + RECORD_HEAD_BYTES_MAX + key.size + payload_bytes));
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(&batch->bytes,
+									  BATCH_HEADER_BYTES + RECORD_HEAD_BYTES_MAX + key.size + payload_bytes));
 
 	start = batch->bytes.data;
 	if (batch->bytes.size == 0)
@@ -88,7 +89,8 @@ nvmkv_batch_open(NvmkvSlice bytes, uint32_t *count_out, const uint8_t **cursor_o
 	if (bytes.size < BATCH_HEADER_BYTES)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "batch of %zu bytes has no header", bytes.size);
 	if (bytes.data[0] != BATCH_FORMAT)
-		return NVMKV_FAIL(NVMKV_VERSION, "batch has format %u, this code reads %u", (unsigned) bytes.data[0], (unsigned) BATCH_FORMAT);
+		return NVMKV_FAIL(NVMKV_VERSION, "batch has format %u, this code reads %u",
+						  (unsigned) bytes.data[0], (unsigned) BATCH_FORMAT);
 	if (bytes.data[1] != 0 || bytes.data[2] != 0 || bytes.data[3] != 0)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "batch has a damaged header");
 	*count_out = get_u32(bytes.data + 4);

@@ -23,10 +23,10 @@
 
 typedef struct NvmkvBatch
 {
-	NvmkvBuf bytes;		/* header and records; empty until the first put */
+	NvmkvBuf bytes; /* header and records; empty until the first put */
 	uint32_t count;
 	size_t memtable_bytes; /* upper bound of what its entries take in a memtable */
-	size_t user_bytes;	   /* keys and values, without transaction tags */
+	size_t user_bytes;     /* keys and values, without transaction tags */
 } NvmkvBatch;
 
 typedef struct NvmkvBatchRecord
@@ -41,16 +41,18 @@ typedef struct NvmkvBatchRecord
 extern void nvmkv_batch_clear(NvmkvBatch *batch);
 extern void nvmkv_batch_free(NvmkvBatch *batch);
 
-/* Appends one record; the payload is header (may be empty) followed by value. NO_MEMORY leaves the batch as it was. */
-extern NvmkvStatus nvmkv_batch_put(NvmkvBatch *batch, unsigned type, NvmkvSlice key, NvmkvSlice payload_head, NvmkvSlice value);
+/* Appends one record; the payload is payload_head (may be empty), then value.  At failure the batch is as it was. */
+extern NvmkvStatus nvmkv_batch_put(NvmkvBatch *batch, unsigned type, NvmkvSlice key,
+								   NvmkvSlice payload_head, NvmkvSlice value);
 
 /* A tagged record: builds the payload head from (fxid, cid).  type is one of NVMKV_TYPE_TAGGED_*. */
-extern NvmkvStatus nvmkv_batch_put_tagged(NvmkvBatch *batch, unsigned type, NvmkvSlice key, uint64_t fxid, uint32_t cid, NvmkvSlice value);
+extern NvmkvStatus nvmkv_batch_put_tagged(NvmkvBatch *batch, unsigned type, NvmkvSlice key,
+										  uint64_t fxid, uint32_t cid, NvmkvSlice value);
 
 /* Reading: validates the header. */
 extern NvmkvStatus nvmkv_batch_open(NvmkvSlice bytes, uint32_t *count_out, const uint8_t **cursor_out);
 
-/* The next record, or CORRUPTION; the caller counts.  After the last, *cursor == end or the batch is corrupt (the caller checks). */
+/* The next record, or CORRUPTION.  The caller counts, and checks that *cursor == end after the last. */
 extern NvmkvStatus nvmkv_batch_next(const uint8_t **cursor, const uint8_t *end, NvmkvBatchRecord *record_out);
 
 #endif

@@ -33,8 +33,8 @@ typedef enum NvmkvType
 	NVMKV_TYPE_COMMITTED_RANGE_DELETION = 0x33
 } NvmkvType;
 
-#define NVMKV_TYPE_KIND_MASK 0x03	/* DELETION, VALUE, LOCK, RANGE_DELETION */
-#define NVMKV_TYPE_TAGGED_BIT 0x10	/* payload starts with fxid and cid */
+#define NVMKV_TYPE_KIND_MASK 0x03  /* DELETION, VALUE, LOCK, RANGE_DELETION */
+#define NVMKV_TYPE_TAGGED_BIT 0x10 /* payload starts with fxid and cid */
 #define NVMKV_TYPE_COMMITTED_BIT 0x20
 
 #define NVMKV_KIND_DELETION 0x00

@@ -18,7 +18,7 @@ typedef struct NvmkvIter NvmkvIter;
 
 typedef struct NvmkvIterOps
 {
-	void (*seek)(NvmkvIter *it, NvmkvSlice key, uint64_t tag);			/* first entry >= (key, tag) */
+	void (*seek)(NvmkvIter *it, NvmkvSlice key, uint64_t tag);          /* first entry >= (key, tag) */
 	void (*seek_for_prev)(NvmkvIter *it, NvmkvSlice key, uint64_t tag); /* last entry <= (key, tag) */
 	void (*seek_first)(NvmkvIter *it);
 	void (*seek_last)(NvmkvIter *it);

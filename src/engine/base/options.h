@@ -10,26 +10,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NVMKV_KEY_BYTES_MAX 2048				   /* encoded key, storage id included */
+#define NVMKV_KEY_BYTES_MAX 2048                  /* encoded key, storage id included */
 #define NVMKV_VALUE_BYTES_MAX (32u * 1024 * 1024) /* payload without the transaction tag */
-#define NVMKV_MEMTABLES_MAX 15					   /* buffers: the order of live memtables is packed in nibbles of one word */
+#define NVMKV_MEMTABLES_MAX 15                    /* their order is packed in nibbles of one word */
 
 typedef struct NvmkvOptions
 {
 	uint64_t write_buffer_bytes;   /* one memtable, 1 MiB .. 1 GiB */
-	unsigned max_write_buffers;	   /* memtables, 2 .. 15 */
-	uint64_t nvm_bytes;			   /* container's pool when it is created; 0 = no container, flush to SSTables */
-	const char *nvm_path;		   /* pool file; NULL = <dir>/level0.pool */
-	uint64_t target_file_bytes;	   /* SSTable, 1 MiB .. 1 GiB */
-	uint32_t block_bytes;		   /* data block before compression, 1 KiB .. 1 MiB */
-	unsigned restart_interval;	   /* keys between restart points, 1 .. 128 */
+	unsigned max_write_buffers;    /* memtables, 2 .. 15 */
+	uint64_t nvm_bytes;            /* container's pool when it is created; 0 = no container, flush to SSTables */
+	const char *nvm_path;          /* pool file; NULL = <dir>/level0.pool */
+	uint64_t target_file_bytes;    /* SSTable, 1 MiB .. 1 GiB */
+	uint32_t block_bytes;          /* data block before compression, 1 KiB .. 1 MiB */
+	unsigned restart_interval;     /* keys between restart points, 1 .. 128 */
 	unsigned bloom_bits_per_key;   /* 0 .. 32 */
 	double l0_write_amplification; /* batch gate, 1.5 .. 20 */
 	uint64_t version_slot_bytes;   /* room for one version image */
-	unsigned process_slots;		   /* processes that may use the database at once */
-	uint64_t system_identifier;	   /* stamps manifest and pool; must match at reopen */
-	uint64_t log_buffer_bytes;	   /* standalone log only */
-	bool standalone_log;		   /* false: the host supplies the log (LogOps) */
+	unsigned process_slots;        /* processes that may use the database at once */
+	uint64_t system_identifier;    /* stamps manifest and pool; must match at reopen */
+	uint64_t log_buffer_bytes;     /* standalone log only */
+	bool standalone_log;           /* false: the host supplies the log (LogOps) */
 } NvmkvOptions;
 
 extern void nvmkv_options_default(NvmkvOptions *options);

@@ -12,17 +12,17 @@
 typedef enum NvmkvStatus
 {
 	NVMKV_OK = 0,
-	NVMKV_NOT_FOUND,	 /* no such key, no more entries */
-	NVMKV_INVALID,		 /* a caller broke the contract, or an option is out of range */
-	NVMKV_CORRUPTION,	 /* bytes on a medium fail their checksum or their grammar */
-	NVMKV_VERSION,		 /* a format version this code does not know */
-	NVMKV_IO,			 /* the operating system refused */
-	NVMKV_NO_SPACE,		 /* disk or pool full */
-	NVMKV_NO_MEMORY,	 /* process memory */
-	NVMKV_LIMIT,		 /* key, value or object count beyond a documented limit */
-	NVMKV_BUSY,			 /* no room right now; wait and try again */
-	NVMKV_CANCELLED,	 /* the caller asked to stop (port_interrupted) */
-	NVMKV_READ_ONLY,	 /* writes are refused: gate closed or a sticky failure */
+	NVMKV_NOT_FOUND,  /* no such key, no more entries */
+	NVMKV_INVALID,    /* a caller broke the contract, or an option is out of range */
+	NVMKV_CORRUPTION, /* bytes on a medium fail their checksum or their grammar */
+	NVMKV_VERSION,    /* a format version this code does not know */
+	NVMKV_IO,         /* the operating system refused */
+	NVMKV_NO_SPACE,   /* disk or pool full */
+	NVMKV_NO_MEMORY,  /* process memory */
+	NVMKV_LIMIT,      /* key, value or object count beyond a documented limit */
+	NVMKV_BUSY,       /* no room right now; wait and try again */
+	NVMKV_CANCELLED,  /* the caller asked to stop (port_interrupted) */
+	NVMKV_READ_ONLY,  /* writes are refused: gate closed or a sticky failure */
 	NVMKV_NOT_SUPPORTED
 } NvmkvStatus;
 
@@ -31,7 +31,7 @@ typedef enum NvmkvStatus
 typedef struct NvmkvError
 {
 	NvmkvStatus status;
-	int sys_errno;	  /* 0 when no system call is to blame */
+	int sys_errno;    /* 0 when no system call is to blame */
 	const char *file; /* where it was detected */
 	int line;
 	char text[NVMKV_ERROR_TEXT_MAX];

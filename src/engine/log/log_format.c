@@ -7,13 +7,12 @@
 #include "engine/base/coding.h"
 #include "engine/base/crc32c.h"
 
-#define LOG_MAGIC "NVMKVLOG"
-#define LOG_MAGIC_BYTES 8
+static const uint8_t log_magic[8] = {'N', 'V', 'M', 'K', 'V', 'L', 'O', 'G'};
 
 void
 log_file_header_encode(uint8_t *header, uint32_t kind, uint64_t number)
 {
-	memcpy(header, LOG_MAGIC, LOG_MAGIC_BYTES);
+	memcpy(header, log_magic, sizeof(log_magic));
 	put_u32(header + 8, LOG_FORMAT_VERSION);
 	put_u32(header + 12, kind);
 	put_u64(header + 16, number);
@@ -24,12 +23,13 @@ log_file_header_encode(uint8_t *header, uint32_t kind, uint64_t number)
 NvmkvStatus
 log_file_header_decode(const uint8_t *header, uint32_t kind, uint64_t *number_out)
 {
-	if (memcmp(header, LOG_MAGIC, LOG_MAGIC_BYTES) != 0)
+	if (memcmp(header, log_magic, sizeof(log_magic)) != 0)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "not a log file: the magic number is missing");
 	if (crc32c_unmask(get_u32(header + 28)) != crc32c(header, 28))
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "log file header fails its checksum");
 	if (get_u32(header + 8) != LOG_FORMAT_VERSION)
-		return NVMKV_FAIL(NVMKV_VERSION, "log file has format version %u, this code reads %u", get_u32(header + 8), (unsigned) LOG_FORMAT_VERSION);
+		return NVMKV_FAIL(NVMKV_VERSION, "log file has format version %u, this code reads %u",
+						  get_u32(header + 8), (unsigned) LOG_FORMAT_VERSION);
 	if (get_u32(header + 12) != kind)
 		return NVMKV_FAIL(NVMKV_INVALID, "log file is of kind %u, expected %u", get_u32(header + 12), kind);
 	if (get_u32(header + 24) != 0)
@@ -126,7 +126,8 @@ crc_of_fragment(const uint8_t *header, PartCursor c, size_t length)
 }
 
 NvmkvStatus
-log_record_frame(uint64_t offset, uint32_t number, uint32_t synced, const NvmkvSlice *parts, unsigned nparts, LogSink sink, void *ctx)
+log_record_frame(uint64_t offset, uint32_t number, uint32_t synced,
+				 const NvmkvSlice *parts, unsigned nparts, LogSink sink, void *ctx)
 {
 	static const uint8_t zeros[LOG_FRAGMENT_HEADER_BYTES];
 	PartCursor c = {parts, nparts, 0, 0};

@@ -67,7 +67,7 @@ _Static_assert(LOG_BLOCK_BYTES - LOG_FRAGMENT_HEADER_BYTES <= UINT16_MAX, "a fra
 /* "header" has LOG_FILE_HEADER_BYTES. */
 extern void log_file_header_encode(uint8_t *header, uint32_t kind, uint64_t number);
 
-/* CORRUPTION: no header at all, or damaged.  VERSION.  INVALID: of another kind.  The number is the caller's to judge. */
+/* CORRUPTION: no header at all, or damaged.  VERSION.  INVALID: another kind.  The number is the caller's to judge. */
 extern NvmkvStatus log_file_header_decode(const uint8_t *header, uint32_t kind, uint64_t *number_out);
 
 typedef struct LogFragment
@@ -86,7 +86,8 @@ extern uint64_t log_record_end(uint64_t offset, uint64_t bytes);
 /* Takes the framed bytes in order; a failure stops the framing. */
 typedef NvmkvStatus (*LogSink)(void *ctx, const void *data, size_t size);
 
-/* Frames the record "parts[0] .. parts[nparts - 1]" for file offset "offset": exactly log_record_end - offset bytes go to the sink. */
-extern NvmkvStatus log_record_frame(uint64_t offset, uint32_t number, uint32_t synced, const NvmkvSlice *parts, unsigned nparts, LogSink sink, void *ctx);
+/* Frames the record parts[0] .. parts[nparts - 1] for file offset "offset": log_record_end - offset bytes to the sink. */
+extern NvmkvStatus log_record_frame(uint64_t offset, uint32_t number, uint32_t synced,
+									const NvmkvSlice *parts, unsigned nparts, LogSink sink, void *ctx);
 
 #endif

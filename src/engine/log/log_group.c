@@ -42,9 +42,9 @@ struct LogGroupShm
 	uint64_t ring_bytes;
 	uint64_t segment_bytes;
 
-	uint64_t number;	 /* of the current file; 0: not started */
+	uint64_t number;     /* of the current file; 0: not started */
 	uint64_t file_start; /* position of the current file's byte 0 */
-	uint64_t allocated;	 /* the current file has blocks up to this offset */
+	uint64_t allocated;  /* the current file has blocks up to this offset */
 
 	_Alignas(64) uint64_t assigned;
 	uint64_t assigned_sequence;
@@ -151,7 +151,8 @@ set_failed(LogGroupShm *shm, NvmkvStatus status)
 	{
 		const NvmkvError *error = nvmkv_error();
 
-		(void) snprintf(shm->failed_text, sizeof(shm->failed_text), "%s", error->status == status ? error->text : nvmkv_status_name(status));
+		(void) snprintf(shm->failed_text, sizeof(shm->failed_text), "%s",
+						error->status == status ? error->text : nvmkv_status_name(status));
 		shm->failed_errno = error->sys_errno;
 		port_store_release(&shm->failed, (uint32_t) status);
 		port_log(PORT_LOG_WARNING, "the log takes no more records until the database is opened again: %s", shm->failed_text);
@@ -336,14 +337,16 @@ append_locked(LogGroup *log, NvmkvSlice batch, uint32_t count, uint64_t *last_se
 	if (count == 0 || count > NVMKV_SEQUENCE_MAX - base)
 		return NVMKV_FAIL(NVMKV_LIMIT, "%u sequences cannot follow %" PRIu64, count, base - 1);
 	if (end > LOG_FILE_BYTES_MAX)
-		return NVMKV_FAIL(NVMKV_LIMIT, "a batch of %zu bytes at %" PRIu64 " does not fit in log file %" PRIu64, batch.size, offset, shm->number);
+		return NVMKV_FAIL(NVMKV_LIMIT, "a batch of %zu bytes at %" PRIu64 " does not fit in log file %" PRIu64,
+						  batch.size, offset, shm->number);
 	NVMKV_RETURN_IF(port_fault("log.append"));
 	NVMKV_RETURN_IF(allocate_file(log, end));
 
 	put_u64(head, base);
 	parts[0] = nvmkv_slice(head, sizeof(head));
 	parts[1] = batch;
-	status = log_record_frame(offset, (uint32_t) shm->number, (uint32_t) (port_load_acquire(&shm->synced) - shm->file_start),
+	status = log_record_frame(offset, (uint32_t) shm->number,
+							  (uint32_t) (port_load_acquire(&shm->synced) - shm->file_start),
 							  parts, 2, sink_ring, &ctx);
 	if (status == NVMKV_OK)
 	{
@@ -525,7 +528,8 @@ log_group_rotate(LogGroup *log, uint64_t number, uint64_t recycle, uint64_t *las
 	port_lock_exclusive(&shm->append_lock);
 	port_lock_exclusive(&shm->write_lock);
 	if (shm->number == 0 || number <= shm->number || recycle >= shm->number)
-		status = NVMKV_FAIL(NVMKV_INVALID, "log file %" PRIu64 " cannot follow %" PRIu64 ", recycling %" PRIu64, number, shm->number, recycle);
+		status = NVMKV_FAIL(NVMKV_INVALID, "log file %" PRIu64 " cannot follow %" PRIu64 ", recycling %" PRIu64,
+							number, shm->number, recycle);
 	if (status == NVMKV_OK)
 		status = port_fault("log.rotate");
 	if (status == NVMKV_OK)

@@ -29,7 +29,7 @@ typedef struct LogGroupShm LogGroupShm;
 typedef struct LogGroup
 {
 	LogGroupShm *shm;
-	PortFile *file;		  /* of log "file_number"; NULL: none open */
+	PortFile *file; /* of log "file_number"; NULL: none open */
 	uint64_t file_number;
 	char *dir;
 } LogGroup;
@@ -37,7 +37,7 @@ typedef struct LogGroup
 typedef struct LogGroupStats
 {
 	uint64_t records; /* appended */
-	uint64_t bytes;	  /* written to files, framing included */
+	uint64_t bytes;   /* written to files, framing included */
 	uint64_t writes;
 	uint64_t syncs;
 	uint64_t waits; /* flushes that were served by another process, or had to wait for one */
@@ -46,7 +46,7 @@ typedef struct LogGroupStats
 /* Shared memory needed for a ring of buffer_bytes. */
 extern size_t log_group_shm_bytes(uint64_t buffer_bytes);
 
-/* Lays the shared part over 64-byte aligned memory.  Files grow in steps of segment_bytes, which are allocated ahead. */
+/* Lays the shared part over 64-byte aligned memory.  Files grow in steps of segment_bytes, allocated ahead. */
 extern void log_group_shm_init(LogGroupShm *shm, uint64_t buffer_bytes, uint64_t segment_bytes);
 
 /* Makes this process's handle; "dir" is copied.  NO_MEMORY. */

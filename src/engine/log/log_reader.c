@@ -73,8 +73,10 @@ judge_end(LogReader *r, uint64_t end, uint64_t from, bool torn)
 		NVMKV_RETURN_IF(load_block(r, block));
 		if (r->block_bytes == 0)
 			break;
-		if (at < r->block_bytes && !is_zero(r->block + at, r->block_bytes - at) && block_proves_loss(r, at, every_byte, end))
-			return NVMKV_FAIL(NVMKV_CORRUPTION, "log file \"%s\" is damaged at offset %" PRIu64 ": durable records behind it are good",
+		if (at < r->block_bytes && !is_zero(r->block + at, r->block_bytes - at) &&
+			block_proves_loss(r, at, every_byte, end))
+			return NVMKV_FAIL(NVMKV_CORRUPTION,
+							  "log file \"%s\" is damaged at offset %" PRIu64 ": durable records behind it are good",
 							  port_file_path(r->file), end);
 		every_byte = false;
 		at = 0;
@@ -188,7 +190,8 @@ log_reader_next(LogReader *r, NvmkvSlice *record_out)
 
 	*record_out = nvmkv_slice(NULL, 0);
 	if (r->failed != NVMKV_OK)
-		return NVMKV_FAIL(r->failed, "log file \"%s\" could not be read further than offset %" PRIu64, port_file_path(r->file), r->offset);
+		return NVMKV_FAIL(r->failed, "log file \"%s\" could not be read further than offset %" PRIu64,
+						  port_file_path(r->file), r->offset);
 	while (!done)
 	{
 		NvmkvStatus status;

@@ -19,13 +19,13 @@ typedef struct LogReader
 {
 	PortFile *file;
 	uint64_t number;
-	uint64_t offset;		/* of the next fragment */
+	uint64_t offset;        /* of the next fragment */
 	uint64_t record_offset; /* where the last returned record starts */
-	uint64_t end_offset;	/* where the log ends; meaningful with end != NOT_YET */
+	uint64_t end_offset;    /* where the log ends; meaningful with end != NOT_YET */
 	LogEnd end;
-	NvmkvStatus failed;	   /* sticky result of a failed read */
+	NvmkvStatus failed;    /* sticky result of a failed read */
 	uint64_t block_offset; /* of the block in "block"; UINT64_MAX: none */
-	size_t block_bytes;	   /* fewer than LOG_BLOCK_BYTES in the file's last block */
+	size_t block_bytes;    /* fewer than LOG_BLOCK_BYTES in the file's last block */
 	uint8_t *block;
 	NvmkvBuf record; /* a record put together from fragments */
 } LogReader;
@@ -33,7 +33,7 @@ typedef struct LogReader
 /*
  * Opens the file and checks its header.  A file that was created or recycled but never became this log (the
  * creation was not finished) opens as an empty one.
- * NOT_FOUND: no file.  CORRUPTION, VERSION, INVALID (another kind), IO, NO_MEMORY.  At failure there is nothing to close.
+ * NOT_FOUND: no file.  CORRUPTION, VERSION, INVALID (another kind), IO, NO_MEMORY: then there is nothing to close.
  */
 extern NvmkvStatus log_reader_open(LogReader *reader, const char *path, uint32_t kind, uint64_t number);
 

@@ -12,13 +12,14 @@
 NvmkvStatus
 log_writer_create(LogWriter *writer, const char *path, uint32_t kind, uint64_t number)
 {
+	const int flags = PORT_FILE_READ | PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE;
 	uint8_t header[LOG_FILE_HEADER_BYTES];
 	NvmkvStatus status;
 
 	memset(writer, 0, sizeof(*writer));
 	writer->number = number;
 	NVMKV_RETURN_IF(port_fault("log.create"));
-	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_READ | PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &writer->file));
+	NVMKV_RETURN_IF(port_files->open(path, flags, &writer->file));
 	log_file_header_encode(header, kind, number);
 	status = port_files->write(writer->file, 0, header, sizeof(header));
 	if (status != NVMKV_OK)
@@ -63,7 +64,8 @@ log_writer_append(LogWriter *writer, const NvmkvSlice *parts, unsigned nparts)
 
 	writer->frame.size = 0;
 	NVMKV_RETURN_IF(nvmkv_buf_reserve(&writer->frame, (size_t) (end - writer->offset)));
-	NVMKV_RETURN_IF(log_record_frame(writer->offset, (uint32_t) writer->number, (uint32_t) writer->synced, parts, nparts, sink_frame, &writer->frame));
+	NVMKV_RETURN_IF(log_record_frame(writer->offset, (uint32_t) writer->number, (uint32_t) writer->synced,
+									 parts, nparts, sink_frame, &writer->frame));
 	status = port_files->write(writer->file, writer->offset, writer->frame.data, writer->frame.size);
 	if (status != NVMKV_OK)
 	{

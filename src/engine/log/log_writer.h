@@ -14,8 +14,8 @@ typedef struct LogWriter
 	uint64_t number;
 	uint64_t offset; /* where the next record goes */
 	uint64_t synced; /* bytes known to be durable */
-	bool failed;	 /* a write or sync failed: what is on the medium is unknown */
-	NvmkvBuf frame;	 /* the framed bytes of one record */
+	bool failed;     /* a write or sync failed: what is on the medium is unknown */
+	NvmkvBuf frame;  /* the framed bytes of one record */
 } LogWriter;
 
 /*
@@ -26,7 +26,8 @@ extern NvmkvStatus log_writer_create(LogWriter *writer, const char *path, uint32
 
 /*
  * Appends the record parts[0] .. parts[nparts - 1] with one write; not durable before log_writer_sync.
- * NO_SPACE and NO_MEMORY leave the log as it was and may be tried again; LIMIT: the file is full; IO is sticky, then READ_ONLY.
+ * NO_SPACE and NO_MEMORY leave the log as it was and may be tried again; LIMIT: the file is full; IO is sticky:
+ * READ_ONLY from then on.
  */
 extern NvmkvStatus log_writer_append(LogWriter *writer, const NvmkvSlice *parts, unsigned nparts);
 

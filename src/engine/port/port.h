@@ -26,12 +26,12 @@ extern void port_free(void *p);
 /* Ranks, in the order of acquisition; debug builds assert it. */
 typedef enum PortLockRank
 {
-	PORT_RANK_JOB,		/* who may flush / compact */
-	PORT_RANK_MANIFEST, /* who may change the version */
-	PORT_RANK_MEMTABLES,/* who may switch memtables */
-	PORT_RANK_EXTENTS,	/* bitmap of the pool */
-	PORT_RANK_LOG,		/* standalone log: who appends */
-	PORT_RANK_LOG_WRITE /* standalone log: who writes and syncs the file */
+	PORT_RANK_JOB,       /* who may flush / compact */
+	PORT_RANK_MANIFEST,  /* who may change the version */
+	PORT_RANK_MEMTABLES, /* who may switch memtables */
+	PORT_RANK_EXTENTS,   /* bitmap of the pool */
+	PORT_RANK_LOG,       /* standalone log: who appends */
+	PORT_RANK_LOG_WRITE  /* standalone log: who writes and syncs the file */
 } PortLockRank;
 
 typedef struct PortLock
@@ -54,7 +54,11 @@ typedef struct PortCond
 extern void port_cond_init(PortCond *cond);
 
 /*
- * Pattern: port_cond_prepare(c); while (!predicate) { st = port_cond_wait(c, ms); if (st == CANCELLED) break; } port_cond_finish(c);
+ * Pattern:
+ *	  port_cond_prepare(c);
+ *	  while (!predicate)
+ *		  if ((st = port_cond_wait(c, ms)) != NVMKV_OK) break;
+ *	  port_cond_finish(c);
  * wait returns OK after a wake-up or the timeout (check the predicate), CANCELLED when port_interrupted() became true.
  * Hold no lock and be in no epoch while waiting.
  */
@@ -71,8 +75,8 @@ extern int port_process_slot(void);
 /* Did the host ask this process to stop what it is doing? Long loops ask. */
 extern bool port_interrupted(void);
 
-extern uint64_t port_now_us(void);	  /* monotonic */
-extern uint64_t port_clock_us(void);  /* wall clock, microseconds since 1970 */
+extern uint64_t port_now_us(void);      /* monotonic */
+extern uint64_t port_clock_us(void);    /* wall clock, microseconds since 1970 */
 extern void port_sleep_us(uint64_t us); /* short naps of background work only */
 
 typedef enum PortLogLevel
@@ -94,7 +98,7 @@ typedef struct PortFile PortFile; /* process-local open file */
 
 #define PORT_FILE_READ 0x1
 #define PORT_FILE_WRITE 0x2
-#define PORT_FILE_CREATE 0x4	/* may create */
+#define PORT_FILE_CREATE 0x4    /* may create */
 #define PORT_FILE_EXCLUSIVE 0x8 /* must create */
 #define PORT_FILE_TRUNCATE 0x10
 
@@ -104,18 +108,18 @@ typedef struct PortFile PortFile; /* process-local open file */
  */
 typedef struct PortFileOps
 {
-	NvmkvStatus (*open)(const char *path, int flags, PortFile **file_out); /* NOT_FOUND when absent and not to be created */
-	NvmkvStatus (*read)(PortFile *file, uint64_t offset, void *data, size_t size); /* exact; CORRUPTION at a short file */
+	NvmkvStatus (*open)(const char *path, int flags, PortFile **file_out);         /* NOT_FOUND without CREATE */
+	NvmkvStatus (*read)(PortFile *file, uint64_t offset, void *data, size_t size); /* exact, or CORRUPTION */
 	NvmkvStatus (*read_some)(PortFile *file, uint64_t offset, void *data, size_t size, size_t *got_out);
 	NvmkvStatus (*write)(PortFile *file, uint64_t offset, const void *data, size_t size);
 	NvmkvStatus (*preallocate)(PortFile *file, uint64_t size); /* grow to size with real blocks */
-	NvmkvStatus (*sync)(PortFile *file);					   /* data and what is needed to find it */
+	NvmkvStatus (*sync)(PortFile *file);                       /* data and what is needed to find it */
 	NvmkvStatus (*size)(PortFile *file, uint64_t *size_out);
 	NvmkvStatus (*truncate)(PortFile *file, uint64_t size);
 	void (*close)(PortFile *file);
-	NvmkvStatus (*unlink)(const char *path); /* absent is OK */
+	NvmkvStatus (*unlink)(const char *path);                 /* absent is OK */
 	NvmkvStatus (*rename)(const char *from, const char *to); /* durable: file, rename, directory are synced */
-	NvmkvStatus (*mkdir)(const char *path);					 /* existing is OK; parent synced */
+	NvmkvStatus (*mkdir)(const char *path);                  /* existing is OK; parent synced */
 	NvmkvStatus (*sync_dir)(const char *path);
 	NvmkvStatus (*list)(const char *dir, bool (*each)(void *ctx, const char *name), void *ctx); /* false stops */
 } PortFileOps;

@@ -169,7 +169,7 @@ static _Thread_local PosixCond *prepared_cond;
 static _Thread_local uint32_t prepared_generation;
 
 /* An interrupt is noticed after at most this long. */
-#define WAIT_SLICE_MS 50
+#define WAIT_SLICE_US UINT64_C(50000)
 
 static bool interrupted;
 
@@ -210,7 +210,7 @@ port_cond_wait(PortCond *cond, int timeout_ms)
 	for (;;)
 	{
 		uint64_t now;
-		uint64_t slice_us = WAIT_SLICE_MS * 1000;
+		uint64_t slice_us = WAIT_SLICE_US;
 		uint32_t generation;
 		struct timespec ts;
 

@@ -7,11 +7,11 @@
 
 #include "engine/port/port.h"
 
-/* This thread's slot number (port_process_slot); 0 until set.  A forked child inherits its parent's and must choose its own. */
+/* This thread's slot number (port_process_slot); 0 until set.  A forked child must choose its own. */
 extern void port_posix_set_slot(int slot);
 
 /* What port_interrupted() answers in this process; safe in a signal handler. */
-extern void port_posix_set_interrupted(bool interrupted);
+extern void port_posix_set_interrupted(bool value);
 
 /* Lines at or above this level go to stderr; none do until it is called. */
 extern void port_posix_log_from(PortLogLevel level);
