@@ -328,6 +328,7 @@ mempool_write_begin(MemPool *pool, int slot, size_t bytes, MemRoom *out)
 	{
 		unsigned active = list_newest(port_load_acquire(&shm->list));
 
+		NVMKV_RETURN_IF(port_fault("mempool.register"));
 		epoch_writing_begin(pool->epochs, slot, active);
 		if (port_load_seq(&shm->gate_open) == 0)
 		{
