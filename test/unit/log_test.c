@@ -688,7 +688,7 @@ replay(Replay *r, uint64_t first_sequence, uint64_t first_number, uint64_t last_
 			uint64_t counter;
 			static uint8_t expected[9 << 20];
 
-			CHECK_OK(log_group_split_record(record, &base, &batch));
+			REQUIRE_OK(log_group_split_record(record, &base, &batch));
 			CHECK_EQ(base, r->last_sequence + 1);
 			REQUIRE(batch.size >= 12);
 			writer = get_u32(batch.data);
