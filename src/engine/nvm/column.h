@@ -12,10 +12,10 @@
 
 typedef struct NvmColumn
 {
-	bool last;			 /* everything that is left; cut is empty then */
-	NvmkvBuf cut;		 /* inclusive user key */
+	bool last;           /* everything that is left; cut is empty then */
+	NvmkvBuf cut;        /* inclusive user key */
 	uint64_t *end_index; /* per row: the column is entries [first_live, end_index) */
-	uint64_t bytes;		 /* data bytes of the column, of all rows */
+	uint64_t bytes;      /* data bytes of the column, of all rows */
 } NvmColumn;
 
 /*

@@ -29,8 +29,8 @@ typedef struct MappedDevice
 	NvmDevice dev; /* first: the operations cast back */
 	PortFile *file;
 	void *map;
-	bool dirty;				  /* copied since the last sync (files) */
-	bool sync_failed;		  /* sticky */
+	bool dirty;               /* copied since the last sync (files) */
+	bool sync_failed;         /* sticky */
 	NvmkvStatus copy_failure; /* of a copy not yet reported (files) */
 } MappedDevice;
 

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/coding.h"
@@ -26,10 +25,10 @@
 
 struct NvmPoolShm
 {
-	PortLock lock;		   /* protects all below */
-	uint32_t capacity;	   /* extents there are bits for; fixed */
+	PortLock lock;         /* protects all below */
+	uint32_t capacity;     /* extents there are bits for; fixed */
 	uint32_t extent_count; /* of the open pool */
-	uint32_t cursor;	   /* where the next take starts to look */
+	uint32_t cursor;       /* where the next take starts to look */
 	uint32_t free_count;
 	uint32_t free_min;
 	uint64_t taken;

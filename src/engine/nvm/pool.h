@@ -34,7 +34,7 @@ typedef struct NvmPoolStats
 	uint32_t extents;
 	uint32_t free;
 	uint32_t free_min; /* lowest since open */
-	uint64_t taken;	   /* extents ever taken and given since open */
+	uint64_t taken;    /* extents ever taken and given since open */
 	uint64_t given;
 	uint64_t refused; /* takes that ended with NO_SPACE */
 } NvmPoolStats;

@@ -72,9 +72,9 @@ struct NvmRowBuilder
 
 	/* Index. */
 	Array elements;
-	Array blocks;	  /* BlockPlan */
-	Array fence_keys; /* bytes, back to back */
-	Array hashes;	  /* uint64_t, one a user key */
+	Array blocks;        /* BlockPlan */
+	Array fence_keys;    /* bytes, back to back */
+	Array hashes;        /* uint64_t, one a user key */
 	NvmkvBuf block_keys; /* keys of the block that is being filled */
 	uint32_t block_key_ends[NVM_ROW_BLOCK_ENTRIES];
 	uint64_t block_first_tag;

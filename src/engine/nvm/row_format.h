@@ -26,7 +26,7 @@
  * fill what it leaves of the one before (at most 1.6 % of the extent).  A larger
  * one goes on in the next extent of the list.
  * Example, row 5, offset 256, key "key", tag of sequence 7 and VALUE, "value":
- *	  ea f1 49 6e  03  05  01 07 00 00 00 00 00 00  6b 65 79  76 61 6c 75 65
+ *	  69 b6 bd 65  03  05  01 07 00 00 00 00 00 00  6b 65 79  76 61 6c 75 65
  *
  * Index element i:
  *	   0  8		key bytes [skip, skip + 8), first byte most significant, zeros past the key's end; skip is the block's

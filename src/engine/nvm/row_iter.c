@@ -149,8 +149,7 @@ static const NvmkvIterOps row_iter_ops = {
 	row_seek_last,
 	row_next,
 	row_prev,
-	row_destroy
-};
+	row_destroy};
 
 void
 nvm_row_iter_init(NvmRowIter *it, const NvmPool *pool, const NvmRowRef *row, uint64_t end)
