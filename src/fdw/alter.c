@@ -14,7 +14,9 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/heap.h"
@@ -178,6 +180,81 @@ check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 	}
 }
 
+/* Are values of the row type within those of the type? */
+static bool
+type_embeds(Oid type, Oid row_type)
+{
+	Oid inner;
+
+	check_stack_depth();
+	if (type == row_type)
+		return true;
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_DOMAIN:
+			return type_embeds(getBaseType(type), row_type);
+		case TYPTYPE_RANGE:
+			return type_embeds(get_range_subtype(type), row_type);
+		case TYPTYPE_MULTIRANGE:
+			return type_embeds(get_multirange_range(type), row_type);
+		case TYPTYPE_COMPOSITE:
+		{
+			TupleDesc desc = lookup_rowtype_tupdesc_copy(type, -1);
+
+			for (int i = 0; i < desc->natts; i++)
+			{
+				if (!TupleDescAttr(desc, i)->attisdropped && type_embeds(TupleDescAttr(desc, i)->atttypid, row_type))
+					return true;
+			}
+			return false;
+		}
+		default:
+			inner = get_element_type(type);
+			return OidIsValid(inner) && type_embeds(inner, row_type);
+	}
+}
+
+/*
+ * A row type must not change under columns that store it.  For tables with
+ * storage the server sees to that; ours have none in its eyes.
+ */
+static void
+check_row_type(Oid row_type)
+{
+	Relation foreign_tables = table_open(ForeignTableRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(foreign_tables, InvalidOid, false, NULL, 0, NULL);
+	List *relids = NIL;
+	HeapTuple tuple;
+	ListCell *lc;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		relids = lappend_oid(relids, ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftrelid);
+	systable_endscan(scan);
+	table_close(foreign_tables, AccessShareLock);
+
+	foreach (lc, relids)
+	{
+		Relation rel;
+
+		if (!nvmkv_is_our_relid(lfirst_oid(lc)))
+			continue;
+		rel = try_relation_open(lfirst_oid(lc), AccessShareLock);
+		if (rel == NULL)
+			continue;
+		for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+		{
+			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+
+			if (!att->attisdropped && type_embeds(att->atttypid, row_type) && has_rows(rel))
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot alter type \"%s\" because column \"%s.%s\" uses it",
+								format_type_be(row_type), RelationGetRelationName(rel), NameStr(att->attname))));
+		}
+		relation_close(rel, NoLock);
+	}
+}
+
 static void
 check_command(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 {
@@ -257,9 +334,10 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 {
 	List *befores = NIL;
 	bool concerned = false;
+	bool retyped = false;
 	ListCell *lc;
 
-	if (stmt->objtype != OBJECT_TABLE && stmt->objtype != OBJECT_FOREIGN_TABLE)
+	if (stmt->objtype != OBJECT_TABLE && stmt->objtype != OBJECT_FOREIGN_TABLE && stmt->objtype != OBJECT_TYPE)
 		return NIL;
 
 	foreach (lc, stmt->cmds)
@@ -282,6 +360,8 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 		}
 		else if (concerns_rows(cmd))
 			concerned = true;
+		if (cmd->subtype == AT_AlterColumnType)
+			retyped = true;
 	}
 
 	if (concerned)
@@ -294,6 +374,8 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 			relids = stmt->relation->inh ? find_all_inheritors(relid, lockmode, NULL) : list_make1_oid(relid);
 		foreach (lc, relids)
 		{
+			if (retyped)
+				check_row_type(get_rel_type_id(lfirst_oid(lc)));
 			if (nvmkv_is_our_relid(lfirst_oid(lc)))
 				befores = lappend(befores, look_before(lfirst_oid(lc), stmt->cmds));
 		}
