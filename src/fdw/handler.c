@@ -14,6 +14,7 @@
 #include "fdw/ddl.h"
 #include "fdw/explain.h"
 #include "fdw/modify.h"
+#include "fdw/parallel.h"
 #include "fdw/plan.h"
 #include "fdw/scan.h"
 
@@ -35,6 +36,11 @@ nvmkv_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ReScanForeignScan = nvmkvReScanForeignScan;
 	routine->EndForeignScan = nvmkvEndForeignScan;
 	routine->ExplainForeignScan = nvmkvExplainForeignScan;
+
+	routine->EstimateDSMForeignScan = nvmkvEstimateDSMForeignScan;
+	routine->InitializeDSMForeignScan = nvmkvInitializeDSMForeignScan;
+	routine->ReInitializeDSMForeignScan = nvmkvReInitializeDSMForeignScan;
+	routine->InitializeWorkerForeignScan = nvmkvInitializeWorkerForeignScan;
 
 	routine->AnalyzeForeignTable = nvmkvAnalyzeForeignTable;
 	routine->ExecForeignTruncate = nvmkvExecForeignTruncate;

@@ -121,17 +121,17 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	*pages_out = ceil(selectivity * rel->pages);
 }
 
-/* The whole table, in a form comparable with cost_index. */
+/* The whole table, in a form comparable with cost_index; *cpu_out is the part several processes can share. */
 static void
 cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, const ParamPathInfo *param_info, double rows,
-				Cost *startup_out, Cost *total_out)
+				Cost *startup_out, Cost *total_out, Cost *cpu_out)
 {
 	List *quals = rel->baserestrictinfo;
 	double random_page_cost_here;
 	double seq_page_cost_here;
 	QualCost qual_cost;
 	Cost startup;
-	Cost run;
+	Cost pages;
 
 	if (param_info != NULL)
 		quals = list_concat_copy(quals, param_info->ppi_clauses);
@@ -141,11 +141,10 @@ cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, co
 	startup = seek_cost(rel, info) + qual_cost.startup + rel->reltarget->cost.startup;
 	if (!enable_seqscan)
 		startup += disable_cost;
-	run = random_page_cost_here + (Max(rel->pages, 1) - 1) * seq_page_cost_here;
-	run += rel->tuples * (cpu_tuple_cost + read_cost(info) + qual_cost.per_tuple);
-	run += rows * rel->reltarget->cost.per_tuple;
+	pages = random_page_cost_here + (Max(rel->pages, 1) - 1) * seq_page_cost_here;
+	*cpu_out = rel->tuples * (cpu_tuple_cost + read_cost(info) + qual_cost.per_tuple) + rows * rel->reltarget->cost.per_tuple;
 	*startup_out = startup;
-	*total_out = startup + run;
+	*total_out = startup + pages + *cpu_out;
 }
 
 /* ---------------------------------------------------------------- paths */
@@ -157,28 +156,72 @@ key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 							   makeBoolean(ScanDirectionIsBackward(ipath->indexscandir)),
 							   makeBoolean(true));
 
-	return create_foreignscan_path(root, rel, NULL, ipath->path.rows, ipath->path.startup_cost, ipath->path.total_cost,
+	ForeignPath *path;
+
+	path = create_foreignscan_path(root, rel, NULL, ipath->path.rows, ipath->path.startup_cost, ipath->path.total_cost,
 								   ipath->path.pathkeys, PATH_REQ_OUTER(&ipath->path), NULL, private);
+	path->path.parallel_aware = ipath->path.parallel_aware;
+	path->path.parallel_workers = ipath->path.parallel_workers;
+	return path;
 }
 
 static void
 add_key_paths(PlannerInfo *root, RelOptInfo *rel)
 {
 	List *other_paths = rel->pathlist;
+	List *other_partial_paths = rel->partial_pathlist;
 	List *index_paths;
+	List *partial_index_paths;
 	ListCell *lc;
 
 	/* add_path frees what it drops, so core must not see foreign paths among its own, nor we the other way round. */
 	rel->pathlist = NIL;
+	rel->partial_pathlist = NIL;
 	create_index_paths(root, rel);
 	index_paths = rel->pathlist;
+	partial_index_paths = rel->partial_pathlist;
 	rel->pathlist = other_paths;
+	rel->partial_pathlist = other_partial_paths;
 
 	foreach(lc, index_paths)
 	{
 		if (IsA(lfirst(lc), IndexPath))
 			add_path(rel, (Path *) key_path(root, rel, lfirst(lc)));
 	}
+	foreach(lc, partial_index_paths)
+	{
+		if (IsA(lfirst(lc), IndexPath))
+			add_partial_path(rel, (Path *) key_path(root, rel, lfirst(lc)));
+	}
+}
+
+/* The leader takes part, less the more workers it has to serve: the server's own rule. */
+static double
+parallel_divisor(int workers)
+{
+	double divisor = workers;
+
+	if (parallel_leader_participation)
+		divisor += Max(1.0 - 0.3 * workers, 0);
+	return divisor;
+}
+
+/* The whole table by several processes. */
+static void
+add_partial_table_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost total, Cost cpu)
+{
+	int workers = compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather);
+	double divisor;
+	ForeignPath *path;
+
+	if (workers <= 0)
+		return;
+	divisor = parallel_divisor(workers);
+	path = create_foreignscan_path(root, rel, NULL, clamp_row_est(rel->rows / divisor), startup, total - cpu + cpu / divisor, NIL,
+								   NULL, NULL, list_make3(NIL, makeBoolean(false), makeBoolean(false)));
+	path->path.parallel_aware = true;
+	path->path.parallel_workers = workers;
+	add_partial_path(rel, (Path *) path);
 }
 
 void
@@ -190,10 +233,13 @@ nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	double rows = param_info != NULL ? param_info->ppi_rows : rel->rows;
 	Cost startup;
 	Cost total;
+	Cost cpu;
 
-	cost_table_scan(root, rel, info, param_info, rows, &startup, &total);
+	cost_table_scan(root, rel, info, param_info, rows, &startup, &total, &cpu);
 	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, required_outer, NULL,
 												   list_make3(NIL, makeBoolean(false), makeBoolean(false))));
+	if (rel->consider_parallel && required_outer == NULL)
+		add_partial_table_path(root, rel, startup, total, cpu);
 	add_key_paths(root, rel);
 }
 

@@ -642,6 +642,17 @@ nvmkv_keyscan_rewind(NvmkvKeyScan *ks)
 	ks->finished = false;
 }
 
+bool
+nvmkv_keyscan_has_arrays(const NvmkvKeyScan *ks)
+{
+	for (int i = 0; i < ks->nconditions; i++)
+	{
+		if (ks->conditions[i].kind == CONDITION_ANY)
+			return true;
+	}
+	return false;
+}
+
 /* The next combination of elements; false when all have been seen. */
 static bool
 advance(NvmkvKeyScan *ks)

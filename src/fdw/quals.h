@@ -44,6 +44,9 @@ extern void nvmkv_keyscan_evaluate(NvmkvKeyScan *ks, const NvmkvTable *table, Ex
 /* Back to the first range, with the values as they are. */
 extern void nvmkv_keyscan_rewind(NvmkvKeyScan *ks);
 
+/* Can there be more than one range, whatever the values are? */
+extern bool nvmkv_keyscan_has_arrays(const NvmkvKeyScan *ks);
+
 /* The next range, false after the last one.  Its bytes are valid until the next call. */
 extern bool nvmkv_keyscan_next(NvmkvKeyScan *ks, NvmkvKeyRange *range_out);
 

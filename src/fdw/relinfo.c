@@ -198,6 +198,7 @@ make_key_index(RelOptInfo *rel, Oid relid, const NvmkvTable *table)
 	index->amoptionalkey = true;
 	index->amsearcharray = true;
 	index->amhasgettuple = true;
+	index->amcanparallel = true;
 	index->amcostestimate = nvmkv_cost_key_path;
 	return index;
 }

@@ -32,53 +32,23 @@
 
 #include "fdw/engine.h"
 #include "fdw/keycode.h"
+#include "fdw/parallel.h"
 #include "fdw/plan.h"
-#include "fdw/quals.h"
 #include "fdw/rowcode.h"
-#include "fdw/rowmark.h"
 #include "fdw/scan.h"
-#include "fdw/visibility.h"
+#include "fdw/scanstate.h"
 #include "fdw/write.h"
 
 #define BATCH_ROWS_MIN 8
 #define BATCH_ROWS_MAX 1024
 #define BATCH_BYTES_MAX (256 * 1024)
 
-typedef struct TableScan
-{
-	MemoryContext context; /* the state and what it points to; its reset frees the engine's part */
-	MemoryContextCallback release;
-	NvmkvKeyScan *keys;
-	bool backward;
-
-	/* Made when the first row is asked for. */
-	bool open;
-	NvmkvDb *db;
-	NvmkvTable *table;
-	NvmkvVisibility visibility;
-	NvmkvRowMarks *marks;
-	bool need_key;	 /* some used attribute is in the key bytes */
-	int need_values; /* number of the last used attribute that is in the value bytes, 0 for none */
-
-	/* Position. */
-	bool evaluated; /* the key ranges are those of the current parameters */
-	bool in_range;	/* the engine scan stands in a range */
-	NvmkvScan *scan;
-	NvmkvBuf value; /* of a looked-up row */
-	const NvmkvScanRow *rows;
-	unsigned nrows;
-	unsigned next;
-	unsigned batch_rows;
-
-	NvmkvScanReport report;
-} TableScan;
-
 /* ---------------------------------------------------------------- begin and end */
 
 static void
 release_engine_memory(void *arg)
 {
-	TableScan *state = arg;
+	NvmkvTableScan *state = arg;
 
 	nvmkv_scan_destroy(state->scan);
 	state->scan = NULL;
@@ -111,7 +81,7 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	MemoryContext context;
 	MemoryContext oldcontext;
-	TableScan *state;
+	NvmkvTableScan *state;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
@@ -120,7 +90,7 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 
 	context = AllocSetContextCreate(node->ss.ps.state->es_query_cxt, "nvmkv scan", ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
-	state = palloc0(sizeof(TableScan));
+	state = palloc0(sizeof(NvmkvTableScan));
 	state->context = context;
 	state->release.func = release_engine_memory;
 	state->release.arg = state;
@@ -135,7 +105,7 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 void
 nvmkvEndForeignScan(ForeignScanState *node)
 {
-	TableScan *state = node->fdw_state;
+	NvmkvTableScan *state = node->fdw_state;
 
 	/* The context stays until the query ends: EXPLAIN reads the report before End, but a slot may still point into a batch. */
 	if (state == NULL)
@@ -145,7 +115,7 @@ nvmkvEndForeignScan(ForeignScanState *node)
 }
 
 static void
-find_needed(TableScan *state, List *attributes)
+find_needed(NvmkvTableScan *state, List *attributes)
 {
 	TupleDesc tupdesc = state->table->tupdesc;
 	ListCell *lc;
@@ -174,15 +144,19 @@ find_needed(TableScan *state, List *attributes)
 	}
 }
 
-static void
-open_scan(ForeignScanState *node, TableScan *state)
+void
+nvmkv_scan_open(ForeignScanState *node)
 {
+	NvmkvTableScan *state = node->fdw_state;
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState *estate = node->ss.ps.state;
 	Relation rel = node->ss.ss_currentRelation;
 	List *attributes = list_nth(plan->fdw_private, NVMKV_SCAN_ATTRIBUTES);
-	MemoryContext oldcontext = MemoryContextSwitchTo(state->context);
+	MemoryContext oldcontext;
 
+	if (state->open)
+		return;
+	oldcontext = MemoryContextSwitchTo(state->context);
 	state->db = nvmkv_engine();
 	state->table = nvmkv_table(rel);
 	nvmkv_visibility_init(&state->visibility, estate->es_snapshot, rel);
@@ -204,7 +178,7 @@ open_scan(ForeignScanState *node, TableScan *state)
 
 /* What another serializable transaction would have to know of this read. */
 static void
-predicate_lock(const TableScan *state, const NvmkvKeyRange *range)
+predicate_lock(const NvmkvTableScan *state, const NvmkvKeyRange *range)
 {
 	if (range->point)
 		nvmkv_predicate_lock_key(&state->visibility, range->lower);
@@ -214,7 +188,7 @@ predicate_lock(const TableScan *state, const NvmkvKeyRange *range)
 
 /* The row with this very key; false when there is none to be seen. */
 static bool
-look_up(ForeignScanState *node, TableScan *state, NvmkvSlice key, NvmkvSlice *value_out)
+look_up(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice key, NvmkvSlice *value_out)
 {
 	NvmkvStatus status;
 
@@ -231,7 +205,7 @@ look_up(ForeignScanState *node, TableScan *state, NvmkvSlice key, NvmkvSlice *va
 }
 
 static void
-start_range(ForeignScanState *node, TableScan *state, const NvmkvKeyRange *range)
+start_range(ForeignScanState *node, NvmkvTableScan *state, const NvmkvKeyRange *range)
 {
 	const char *name = RelationGetRelationName(node->ss.ss_currentRelation);
 
@@ -247,7 +221,7 @@ start_range(ForeignScanState *node, TableScan *state, const NvmkvKeyRange *range
 
 /* The next batch of the range; false at its end. */
 static bool
-fetch_batch(ForeignScanState *node, TableScan *state)
+fetch_batch(ForeignScanState *node, NvmkvTableScan *state)
 {
 	nvmkv_check_status(nvmkv_scan_batch(state->scan, state->batch_rows, BATCH_BYTES_MAX, &state->rows, &state->nrows),
 					   "reading foreign table", RelationGetRelationName(node->ss.ss_currentRelation));
@@ -260,7 +234,7 @@ fetch_batch(ForeignScanState *node, TableScan *state)
 
 /* The next row of all ranges; false after the last one. */
 static bool
-next_row(ForeignScanState *node, TableScan *state, NvmkvSlice *key_out, NvmkvSlice *value_out)
+next_row(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice *key_out, NvmkvSlice *value_out)
 {
 	NvmkvKeyRange range;
 
@@ -277,7 +251,7 @@ next_row(ForeignScanState *node, TableScan *state, NvmkvSlice *key_out, NvmkvSli
 			return true;
 		}
 
-		if (!nvmkv_keyscan_next(state->keys, &range))
+		if (!(state->shared != NULL ? nvmkv_parallel_next(state, &range) : nvmkv_keyscan_next(state->keys, &range)))
 			return false;
 		state->report.ranges++;
 		predicate_lock(state, &range);
@@ -294,7 +268,7 @@ next_row(ForeignScanState *node, TableScan *state, NvmkvSlice *key_out, NvmkvSli
 /* ---------------------------------------------------------------- rows */
 
 static TupleTableSlot *
-store_row(TableScan *state, NvmkvSlice key, NvmkvSlice value, TupleTableSlot *slot)
+store_row(NvmkvTableScan *state, NvmkvSlice key, NvmkvSlice value, TupleTableSlot *slot)
 {
 	memset(slot->tts_isnull, true, sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
 	if (state->need_key)
@@ -313,7 +287,7 @@ store_row(TableScan *state, NvmkvSlice key, NvmkvSlice value, TupleTableSlot *sl
 TupleTableSlot *
 nvmkvIterateForeignScan(ForeignScanState *node)
 {
-	TableScan *state = node->fdw_state;
+	NvmkvTableScan *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	NvmkvSlice key;
 	NvmkvSlice value;
@@ -321,13 +295,13 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	/* Before the batch it may point into is replaced. */
 	ExecClearTuple(slot);
 
-	if (!state->open)
-		open_scan(node, state);
+	nvmkv_scan_open(node);
 	if (!state->evaluated)
 	{
 		/* Rows that COPY holds back are this command's own; only functions it calls can be here, and they are to see them. */
 		nvmkv_write_flush_deferred();
 		nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
+		state->ranges_passed = 0;
 		state->batch_rows = BATCH_ROWS_MIN;
 		state->evaluated = true;
 	}
@@ -340,7 +314,7 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 void
 nvmkvReScanForeignScan(ForeignScanState *node)
 {
-	TableScan *state = node->fdw_state;
+	NvmkvTableScan *state = node->fdw_state;
 
 	if (state == NULL)
 		return;
@@ -354,12 +328,13 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 		state->evaluated = false;
 	else
 		nvmkv_keyscan_rewind(state->keys);
+	state->ranges_passed = 0;
 }
 
 bool
 nvmkv_scan_report(ForeignScanState *node, NvmkvScanReport *report_out)
 {
-	TableScan *state = node->fdw_state;
+	NvmkvTableScan *state = node->fdw_state;
 
 	if (state == NULL)
 		return false;

@@ -1,0 +1,56 @@
+/*
+ * scanstate.h
+ *	  The state of one scan, for scan.c and parallel.c.
+ */
+#ifndef NVMKV_FDW_SCANSTATE_H
+#define NVMKV_FDW_SCANSTATE_H
+
+#include "nodes/execnodes.h"
+
+#include "fdw/quals.h"
+#include "fdw/rowmark.h"
+#include "fdw/scan.h"
+#include "fdw/visibility.h"
+
+struct NvmkvParallelScan;
+
+typedef struct NvmkvTableScan
+{
+	MemoryContext context; /* the state and what it points to; its reset frees the engine's part */
+	MemoryContextCallback release;
+	NvmkvKeyScan *keys;
+	bool backward;
+
+	/* Made when the first row is asked for. */
+	bool open;
+	NvmkvDb *db;
+	NvmkvTable *table;
+	NvmkvVisibility visibility;
+	NvmkvRowMarks *marks;
+	bool need_key;	 /* some used attribute is in the key bytes */
+	int need_values; /* number of the last used attribute that is in the value bytes, 0 for none */
+
+	/* In a parallel plan. */
+	struct NvmkvParallelScan *shared; /* in dynamic shared memory; NULL otherwise */
+	NvmkvSlice *cuts;				  /* between planning the parts and writing them there */
+	int ncuts;
+	bool one_range;
+
+	/* Position. */
+	bool evaluated;		  /* the key ranges are those of the current parameters */
+	uint32 ranges_passed; /* parallel: taken from keys */
+	bool in_range;		  /* the engine scan stands in a range */
+	NvmkvScan *scan;
+	NvmkvBuf value; /* of a looked-up row */
+	const NvmkvScanRow *rows;
+	unsigned nrows;
+	unsigned next;
+	unsigned batch_rows;
+
+	NvmkvScanReport report;
+} NvmkvTableScan;
+
+/* Opens the table and takes the snapshot, once. */
+extern void nvmkv_scan_open(ForeignScanState *node);
+
+#endif
