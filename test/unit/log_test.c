@@ -94,6 +94,8 @@ read_records(const char *path, uint64_t number, size_t max, unsigned *n_out, Log
 	NvmkvStatus status;
 
 	*n_out = 0;
+	*end_out = LOG_END_NOT_YET;
+	*end_offset_out = UINT64_MAX;
 	NVMKV_RETURN_IF(log_reader_open(&reader, path, LOG_KIND_WAL, number));
 	while ((status = log_reader_next(&reader, &record)) == NVMKV_OK)
 	{

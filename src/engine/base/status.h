@@ -47,8 +47,11 @@ extern const char *nvmkv_status_name(NvmkvStatus status);
 extern NvmkvStatus nvmkv_fail_at(NvmkvStatus status, int sys_errno, const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6), cold));
 
-#define NVMKV_FAIL(status, ...) nvmkv_fail_at((status), 0, __FILE__, __LINE__, __VA_ARGS__)
-#define NVMKV_FAIL_ERRNO(status, ...) nvmkv_fail_at((status), errno, __FILE__, __LINE__, __VA_ARGS__)
+/* The value is "status" itself, evaluated twice, so that compilers see that it is not NVMKV_OK. */
+#define NVMKV_FAIL(status, ...) \
+	((void) nvmkv_fail_at((status), 0, __FILE__, __LINE__, __VA_ARGS__), (status))
+#define NVMKV_FAIL_ERRNO(status, ...) \
+	((void) nvmkv_fail_at((status), errno, __FILE__, __LINE__, __VA_ARGS__), (status))
 
 #define NVMKV_RETURN_IF(expr) \
 	do \
