@@ -330,6 +330,88 @@ TEST(reuse_without_epochs_is_noticed)
 	free_epochs(shm);
 }
 
+/*
+ * The moment of entering.  Two threads start together: one publishes its slot and then reads a link, the other changes the link and then
+ * looks at the slots.  Never may the first have read the old link while the second found nobody.
+ */
+#define MEETINGS 30000
+
+typedef struct Meeting
+{
+	EpochShm *shm;
+	_Alignas(64) uint64_t arrived; /* at the start and at the end of each round, by both */
+	_Alignas(64) uint64_t link;
+	uint64_t read;
+} Meeting;
+
+static void
+meet(Meeting *m, uint64_t *goal)
+{
+	unsigned spins = 0;
+
+	*goal += 2;
+	(void) port_fetch_add(&m->arrived, 1);
+	while (port_load_seq(&m->arrived) < *goal)
+	{
+		if (++spins % 4096 == 0)
+			sched_yield();
+	}
+}
+
+static void *
+entering_thread(void *p)
+{
+	Meeting *m = p;
+	uint64_t goal = 0;
+	uint64_t i;
+
+	for (i = 1; i <= MEETINGS; i++)
+	{
+		bool reader = i % 2 == 0;
+
+		meet(m, &goal);
+		if (reader)
+			epoch_enter(m->shm, 0);
+		else
+			epoch_writing_begin(m->shm, 0, 7);
+		port_store_relaxed(&m->read, port_load_seq(&m->link));
+		meet(m, &goal);
+		if (reader)
+			epoch_leave(m->shm, 0);
+		else
+			epoch_writing_end(m->shm, 0);
+	}
+	return NULL;
+}
+
+TEST(entering_is_seen_or_sees)
+{
+	Meeting *m = port_posix_shared_alloc(sizeof(Meeting));
+	uint64_t goal = 0;
+	uint64_t missed = 0;
+	uint64_t i;
+	pthread_t thread;
+
+	REQUIRE(m != NULL);
+	m->shm = make_epochs();
+	REQUIRE(pthread_create(&thread, NULL, entering_thread, m) == 0);
+	for (i = 1; i <= MEETINGS; i++)
+	{
+		bool nobody;
+
+		meet(m, &goal);
+		port_store_seq(&m->link, i);
+		nobody = i % 2 == 0 ? epoch_is_safe(m->shm, epoch_retire_stamp(m->shm)) : epoch_buffer_is_quiet(m->shm, 7);
+		meet(m, &goal);
+		if (nobody && port_load_relaxed(&m->read) < i)
+			missed++;
+	}
+	pthread_join(thread, NULL);
+	CHECK_EQ(missed, 0);
+	free_epochs(m->shm);
+	port_posix_shared_free(m, sizeof(Meeting));
+}
+
 /* ---- the pool ---- */
 
 /* A log that is a counter: a record's place is also the sequence of its only entry. */
