@@ -320,6 +320,14 @@ job_outcome(void *ctx, uint64_t fxid)
 	return state->last_outcome;
 }
 
+static uint64_t
+job_horizon(void *ctx)
+{
+	JobState *state = ctx;
+
+	return state->horizon;
+}
+
 const NvmkvTxnOps *
 nvmkv_txn_ops(void)
 {
@@ -327,6 +335,7 @@ nvmkv_txn_ops(void)
 		.ctx = &job,
 		.begin_job = job_begin,
 		.outcome = job_outcome,
+		.horizon = job_horizon,
 	};
 
 	return &ops;

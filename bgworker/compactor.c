@@ -1,0 +1,50 @@
+/*
+ * compactor.c
+ *	  The compaction worker: drains the compactor into level 1, a column a step.
+ */
+#include "postgres.h"
+
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+
+#include "bgworker/worker.h"
+#include "fdw/engine.h"
+
+#define IDLE_MS 10000
+#define RETRY_MS 20
+#define FAILURE_RETRY_MS 1000
+
+void
+nvmkv_compactor_main(Datum arg)
+{
+	NvmkvWorkerStat *me = nvmkv_worker_begin(DatumGetInt32(arg), NVMKV_WORKER_COMPACT);
+	NvmkvDb *db = nvmkv_engine_or_null();
+
+	if (db == NULL)
+		proc_exit(0);
+	while (!ShutdownRequestPending)
+	{
+		bool did, more, reclaimed, waiting;
+		NvmkvStatus status;
+		int sleep_ms = IDLE_MS;
+
+		me->state = "compacting";
+		status = nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
+		if (did)
+		{
+			me->steps++;
+			(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &reclaimed, &waiting);
+			nvmkv_tidy(db);
+			nvmkv_worker_wake(); /* flush may have waited for extents */
+		}
+		if (status == NVMKV_BUSY)
+			sleep_ms = RETRY_MS;
+		else if (status != NVMKV_OK && status != NVMKV_CANCELLED)
+		{
+			nvmkv_worker_note(me, status);
+			sleep_ms = FAILURE_RETRY_MS;
+		}
+		nvmkv_worker_sleep(me, more && status == NVMKV_OK ? 0 : sleep_ms);
+	}
+	proc_exit(1);
+}

@@ -1,0 +1,195 @@
+/*
+ * worker.c
+ *	  Registration of the background workers, and what they share.
+ *
+ * A worker is connected to no database, so that it never stands in the way of
+ * DROP or CREATE DATABASE, but to the server: it answers interrupts and can ask
+ * for the outcome of transactions.  An ERROR ends it; the postmaster starts it
+ * again.  Whatever it held in the engine is given back by at_exit.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "bgworker/worker.h"
+#include "engine/port/port_pg.h"
+#include "fdw/engine.h"
+#include "fdw/guc.h"
+
+#define WORKER_RESTART_SECONDS 1
+
+typedef struct WorkerShared
+{
+	int count;
+	NvmkvWorkerStat workers[NVMKV_WORKERS_MAX];
+} WorkerShared;
+
+static WorkerShared *shared;
+
+void
+nvmkv_worker_shmem_request(void)
+{
+	RequestAddinShmemSpace(MAXALIGN(sizeof(WorkerShared)));
+}
+
+void
+nvmkv_worker_shmem_init(void)
+{
+	bool found;
+	int i;
+
+	shared = ShmemInitStruct("nvmkv workers", sizeof(WorkerShared), &found);
+	if (found)
+		return;
+	memset(shared, 0, sizeof(*shared));
+	shared->count = NVMKV_WORKERS_FIXED + nvmkv_compaction_workers;
+	for (i = 0; i < shared->count; i++)
+	{
+		shared->workers[i].role = i < NVMKV_WORKERS_FIXED ? (NvmkvWorkerRole) i : NVMKV_WORKER_COMPACT;
+		shared->workers[i].state = "not running";
+		shared->workers[i].pgprocno = -1;
+	}
+}
+
+const char *
+nvmkv_worker_role_name(NvmkvWorkerRole role)
+{
+	switch (role)
+	{
+		case NVMKV_WORKER_BARRIER:
+			return "barrier";
+		case NVMKV_WORKER_FLUSH:
+			return "flush";
+		case NVMKV_WORKER_COMPACT:
+			return "compact";
+	}
+	return "unknown";
+}
+
+static void
+register_worker(int index, NvmkvWorkerRole role, const char *function, BgWorkerStartTime start)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = start;
+	worker.bgw_restart_time = WORKER_RESTART_SECONDS;
+	worker.bgw_main_arg = Int32GetDatum(index);
+	strlcpy(worker.bgw_library_name, "nvmkv_fdw", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "nvmkv_fdw %s", nvmkv_worker_role_name(role));
+	snprintf(worker.bgw_type, BGW_MAXLEN, "nvmkv_fdw %s", nvmkv_worker_role_name(role));
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+nvmkv_worker_register(void)
+{
+	int i;
+
+	/* Checkpoints need holding back, and writers letting in, once the server is no longer in recovery. */
+	register_worker(NVMKV_WORKER_BARRIER, NVMKV_WORKER_BARRIER, "nvmkv_barrier_main", BgWorkerStart_RecoveryFinished);
+	/* A standby's container is drained too. */
+	register_worker(NVMKV_WORKER_FLUSH, NVMKV_WORKER_FLUSH, "nvmkv_flusher_main", BgWorkerStart_ConsistentState);
+	for (i = 0; i < nvmkv_compaction_workers; i++)
+		register_worker(NVMKV_WORKERS_FIXED + i, NVMKV_WORKER_COMPACT, "nvmkv_compactor_main", BgWorkerStart_ConsistentState);
+}
+
+/*
+ * A pgprocno read here may be of a worker that has just ended: then another
+ * process finds its latch set for nothing, which latches allow.
+ */
+void
+nvmkv_worker_wake(void)
+{
+	int i;
+
+	if (shared == NULL)
+		return;
+	for (i = 0; i < shared->count; i++)
+	{
+		int pgprocno = ((volatile NvmkvWorkerStat *) &shared->workers[i])->pgprocno;
+
+		if (shared->workers[i].role != NVMKV_WORKER_BARRIER && pgprocno >= 0)
+			SetLatch(&ProcGlobal->allProcs[pgprocno].procLatch);
+	}
+}
+
+int
+nvmkv_worker_stats(NvmkvWorkerStat *out)
+{
+	if (shared == NULL)
+		return 0;
+	memcpy(out, shared->workers, (size_t) shared->count * sizeof(NvmkvWorkerStat));
+	return shared->count;
+}
+
+/* ---------------------------------------------------------------- for the workers */
+
+static void
+at_exit(int code, Datum arg)
+{
+	NvmkvWorkerStat *me = (NvmkvWorkerStat *) DatumGetPointer(arg);
+	NvmkvDb *db = nvmkv_engine_or_null();
+
+	if (db != NULL)
+		nvmkv_abort_cleanup(db);
+	me->pgprocno = -1;
+	me->state = "not running";
+	me->pid = 0;
+}
+
+NvmkvWorkerStat *
+nvmkv_worker_begin(int index, NvmkvWorkerRole role)
+{
+	NvmkvWorkerStat *me = &shared->workers[index];
+
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	before_shmem_exit(at_exit, PointerGetDatum(me));
+	me->role = role;
+	me->pid = MyProcPid;
+	me->state = "idle";
+	me->pgprocno = MyProc->pgprocno;
+	port_pg_stop_flag = &ShutdownRequestPending;
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return me;
+}
+
+void
+nvmkv_worker_sleep(NvmkvWorkerStat *me, int timeout_ms)
+{
+	me->state = "idle";
+	if (!ShutdownRequestPending)
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout_ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+void
+nvmkv_worker_note(NvmkvWorkerStat *me, NvmkvStatus status)
+{
+	const NvmkvError *error = nvmkv_error();
+
+	me->failures++;
+	strlcpy(me->last_error, error->text, sizeof(me->last_error));
+	me->last_error_clock_us = (int64) port_clock_us();
+}

@@ -1,0 +1,73 @@
+/*
+ * worker.h
+ *	  What the background workers have in common: registration, shared state,
+ *	  the main loop's parts.
+ *
+ * Roles:
+ *	  barrier	holds checkpoints back until what they cut off is flushed, and lets writers in (barrier.c)
+ *	  flush		immutable memtables to rows (flusher.c)
+ *	  compact	columns of the compactor to level 1 (compactor.c)
+ * Workers only drive the engine's steps: any process could, so one that dies
+ * delays and does not block.
+ */
+#ifndef NVMKV_BGWORKER_WORKER_H
+#define NVMKV_BGWORKER_WORKER_H
+
+#include "postgres.h"
+
+#include "engine/nvmkv.h"
+
+/* The barrier and the flusher; compaction workers come on top. */
+#define NVMKV_WORKERS_FIXED 2
+#define NVMKV_WORKERS_MAX (NVMKV_WORKERS_FIXED + 8)
+
+typedef enum NvmkvWorkerRole
+{
+	NVMKV_WORKER_BARRIER,
+	NVMKV_WORKER_FLUSH,
+	NVMKV_WORKER_COMPACT
+} NvmkvWorkerRole;
+
+/* One worker, as the view shows it; written by the worker alone, read racily. */
+typedef struct NvmkvWorkerStat
+{
+	int pid;		   /* 0: not running */
+	NvmkvWorkerRole role;
+	const char *state; /* a constant of the library, the same address in every process */
+	uint64 steps;	   /* since the server's start, restarts of the worker included */
+	uint64 failures;
+	char last_error[256]; /* empty: none */
+	int64 last_error_clock_us;
+	int pgprocno;
+} NvmkvWorkerStat;
+
+extern void nvmkv_worker_shmem_request(void);
+extern void nvmkv_worker_shmem_init(void);
+
+/* Registers the workers; from _PG_init while the server preloads libraries. */
+extern void nvmkv_worker_register(void);
+
+/* Wakes flush and compaction workers.  Safe anywhere, also under a lock. */
+extern void nvmkv_worker_wake(void);
+
+/* Copies the states of all workers (NVMKV_WORKERS_MAX elements); returns how many there are. */
+extern int nvmkv_worker_stats(NvmkvWorkerStat *out);
+
+/* "barrier", "flush", "compact" */
+extern const char *nvmkv_worker_role_name(NvmkvWorkerRole role);
+
+/* ---- for the workers ---- */
+
+/* Signals, connection without a database, clean-up, state; returns the worker's element. */
+extern NvmkvWorkerStat *nvmkv_worker_begin(int index, NvmkvWorkerRole role);
+
+/* Sleeps until woken, told to stop, or timeout_ms; runs interrupts and reloads settings. */
+extern void nvmkv_worker_sleep(NvmkvWorkerStat *me, int timeout_ms);
+extern void nvmkv_worker_note(NvmkvWorkerStat *me, NvmkvStatus status);
+
+/* Entry points (bgw_function_name). */
+extern PGDLLEXPORT void nvmkv_barrier_main(Datum arg);
+extern PGDLLEXPORT void nvmkv_flusher_main(Datum arg);
+extern PGDLLEXPORT void nvmkv_compactor_main(Datum arg);
+
+#endif

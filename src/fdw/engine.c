@@ -1,0 +1,351 @@
+/*
+ * engine.c
+ *	  The engine's shared memory, and its handle in every process.
+ *
+ * The postmaster opens the engine in shmem_startup_hook, with plain system
+ * calls, before it has any child; children inherit handle and mapping.  The
+ * hook runs again in the same postmaster after a crash: the old handle is
+ * closed then, and everything is read anew from files.
+ *
+ * If opening fails the server starts all the same, because everything else in
+ * it is sound: the reason is kept in shared memory and told to whoever uses a
+ * foreign table.  Only redo cannot do without the engine.
+ *
+ * Writers are let in by the checkpoint barrier and kept out without it, since
+ * a checkpoint that nobody holds back would cut off WAL whose entries are in
+ * no file yet.  A server in single-user mode has no workers; there the one
+ * process lets itself in and flushes before it ends.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "bgworker/worker.h"
+#include "engine/port/port_pg.h"
+#include "fdw/engine.h"
+#include "fdw/guc.h"
+#include "fdw/latch.h"
+#include "fdw/rowid.h"
+#include "fdw/visibility.h"
+#include "fdw/wal.h"
+
+/* How long a session waits for the workers after a start before it complains. */
+#define ENGINE_START_TIMEOUT_MS 30000
+
+typedef enum EngineState
+{
+	ENGINE_STARTING, /* no barrier: writers wait */
+	ENGINE_READY,
+	ENGINE_STOPPING /* no barrier any more */
+} EngineState;
+
+typedef struct EngineShared
+{
+	int tranche;
+	bool opened;
+	NvmkvStatus open_status; /* when not opened */
+	char open_error[NVMKV_ERROR_TEXT_MAX];
+	pg_atomic_uint32 state; /* EngineState */
+	ConditionVariable state_changed;
+} EngineShared;
+
+static EngineShared *shared;
+static NvmkvDb *engine;
+static shmem_request_hook_type previous_shmem_request;
+static shmem_startup_hook_type previous_shmem_startup;
+
+/* ---------------------------------------------------------------- shared memory */
+
+static void
+fill_options(NvmkvOptions *options)
+{
+	nvmkv_options_default(options);
+	options->write_buffer_bytes = (uint64) nvmkv_write_buffer_size_kb * 1024;
+	options->max_write_buffers = (unsigned) nvmkv_max_write_buffers;
+	options->nvm_bytes = (uint64) nvmkv_nvm_size_mb * 1024 * 1024;
+	options->nvm_path = nvmkv_nvm_path != NULL && nvmkv_nvm_path[0] != '\0' ? nvmkv_nvm_path : NULL;
+	options->target_file_bytes = (uint64) nvmkv_target_file_size_kb * 1024;
+	options->bloom_bits_per_key = (unsigned) nvmkv_bloom_bits_per_key;
+	options->l0_write_amplification = nvmkv_l0_write_amplification;
+	options->process_slots = (unsigned) (MaxBackends + NUM_AUXILIARY_PROCS);
+	options->standalone_log = false;
+}
+
+static Size
+engine_bytes(void)
+{
+	NvmkvOptions options;
+	size_t bytes;
+
+	fill_options(&options);
+	bytes = nvmkv_shm_bytes(&options);
+	if (bytes == 0)
+		ereport(FATAL,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("settings of nvmkv_fdw do not fit together"),
+				 errdetail("%s", nvmkv_error()->text)));
+	return add_size(bytes, PG_CACHE_LINE_SIZE);
+}
+
+static void
+request_shared_memory(void)
+{
+	if (previous_shmem_request)
+		previous_shmem_request();
+	RequestAddinShmemSpace(engine_bytes());
+	RequestAddinShmemSpace(MAXALIGN(sizeof(EngineShared)));
+	nvmkv_worker_shmem_request();
+	nvmkv_latch_shmem_request();
+	nvmkv_rowid_shmem_request();
+}
+
+static void
+open_engine(void *memory)
+{
+	NvmkvOptions options;
+	char dir[MAXPGPATH];
+	NvmkvStatus status;
+
+	fill_options(&options);
+	options.system_identifier = GetSystemIdentifier();
+	snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
+	if (engine != NULL)
+		nvmkv_close(engine);
+	engine = NULL;
+	status = nvmkv_open(memory, dir, &options, nvmkv_wal_ops(), &engine);
+	shared->opened = status == NVMKV_OK;
+	shared->open_status = status;
+	if (status == NVMKV_OK)
+	{
+		nvmkv_set_txn_ops(engine, nvmkv_txn_ops());
+		nvmkv_set_wake(engine, nvmkv_worker_wake);
+		return;
+	}
+	strlcpy(shared->open_error, nvmkv_error()->text, sizeof(shared->open_error));
+	ereport(LOG,
+			(errmsg("nvmkv_fdw: foreign tables are not available: %s", shared->open_error)));
+}
+
+static void
+start_shared_memory(void)
+{
+	bool found;
+	void *memory;
+
+	if (previous_shmem_startup)
+		previous_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("nvmkv engine state", sizeof(EngineShared), &found);
+	memory = (void *) CACHELINEALIGN(ShmemInitStruct("nvmkv engine", engine_bytes(), &found));
+	nvmkv_latch_shmem_init();
+	nvmkv_rowid_shmem_init();
+	nvmkv_worker_shmem_init();
+	if (!found)
+	{
+		memset(shared, 0, sizeof(*shared));
+		shared->tranche = LWLockNewTrancheId();
+		pg_atomic_init_u32(&shared->state, ENGINE_STARTING);
+		ConditionVariableInit(&shared->state_changed);
+	}
+	port_pg_tranche = shared->tranche;
+	LWLockRegisterTranche(port_pg_tranche, PORT_PG_TRANCHE_NAME);
+	LWLockRelease(AddinShmemInitLock);
+	if (!found)
+		open_engine(memory);
+}
+
+void
+nvmkv_engine_init(void)
+{
+	previous_shmem_request = shmem_request_hook;
+	shmem_request_hook = request_shared_memory;
+	previous_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = start_shared_memory;
+}
+
+/* ---------------------------------------------------------------- writers */
+
+static void
+set_state(EngineState state)
+{
+	pg_atomic_write_u32(&shared->state, state);
+	ConditionVariableBroadcast(&shared->state_changed);
+}
+
+void
+nvmkv_engine_open_writes(void)
+{
+	nvmkv_open_gate(engine);
+	set_state(ENGINE_READY);
+}
+
+NvmkvStatus
+nvmkv_engine_close_writes(bool final)
+{
+	set_state(final ? ENGINE_STOPPING : ENGINE_STARTING);
+	return nvmkv_close_gate(engine);
+}
+
+/* Before the shutdown checkpoint of a server without workers. */
+static void
+flush_at_exit(int code, Datum arg)
+{
+	if (nvmkv_engine_close_writes(true) != NVMKV_OK || nvmkv_flush_all(engine) != NVMKV_OK)
+		ereport(PANIC,
+				(errcode(ERRCODE_IO_ERROR),
+				 errmsg("could not flush foreign tables before the shutdown checkpoint"),
+				 errdetail("%s", nvmkv_error()->text)));
+}
+
+/* Returns when the barrier is up, or when it is of no concern (recovery, shutdown). */
+static void
+wait_until_ready(void)
+{
+	TimestampTz give_up;
+
+	if (!IsUnderPostmaster)
+	{
+		static bool let_in = false;
+
+		if (!let_in)
+		{
+			before_shmem_exit(flush_at_exit, (Datum) 0);
+			nvmkv_engine_open_writes();
+			let_in = true;
+		}
+		return;
+	}
+	if (pg_atomic_read_u32(&shared->state) != ENGINE_STARTING || RecoveryInProgress())
+		return;
+	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ENGINE_START_TIMEOUT_MS);
+	ConditionVariablePrepareToSleep(&shared->state_changed);
+	while (pg_atomic_read_u32(&shared->state) == ENGINE_STARTING)
+	{
+		if (ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) && GetCurrentTimestamp() > give_up)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the background workers of nvmkv_fdw are not running"),
+					 errhint("Look for their messages in the server's log, and leave room for %d of them in max_worker_processes.",
+							 NVMKV_WORKERS_FIXED + nvmkv_compaction_workers)));
+	}
+	ConditionVariableCancelSleep();
+}
+
+/* ---------------------------------------------------------------- the handle */
+
+NvmkvDb *
+nvmkv_engine_or_null(void)
+{
+	return shared != NULL && shared->opened ? engine : NULL;
+}
+
+static void
+report_absence(int elevel)
+{
+	if (shared == NULL)
+		ereport(elevel,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nvmkv_fdw is not loaded at server start"),
+				 errhint("Add nvmkv_fdw to shared_preload_libraries and restart the server.")));
+	ereport(elevel,
+			(errcode(shared->open_status == NVMKV_CORRUPTION ? ERRCODE_DATA_CORRUPTED : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("foreign tables of nvmkv_fdw are not available"),
+			 errdetail("%s", shared->open_error),
+			 errhint("Put right what the message says and restart the server.")));
+}
+
+NvmkvDb *
+nvmkv_engine(void)
+{
+	if (unlikely(nvmkv_engine_or_null() == NULL))
+		report_absence(ERROR);
+	wait_until_ready();
+	return engine;
+}
+
+NvmkvDb *
+nvmkv_engine_for_redo(void)
+{
+	if (nvmkv_engine_or_null() == NULL)
+		report_absence(FATAL);
+	return engine;
+}
+
+/* ---------------------------------------------------------------- errors */
+
+static int
+sqlstate_of(NvmkvStatus status, int sys_errno)
+{
+	switch (status)
+	{
+		case NVMKV_CORRUPTION:
+			return ERRCODE_DATA_CORRUPTED;
+		case NVMKV_NO_SPACE:
+			return ERRCODE_DISK_FULL;
+		case NVMKV_NO_MEMORY:
+			return ERRCODE_OUT_OF_MEMORY;
+		case NVMKV_LIMIT:
+			return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		case NVMKV_READ_ONLY:
+			return pg_atomic_read_u32(&shared->state) == ENGINE_STOPPING ? ERRCODE_ADMIN_SHUTDOWN
+																		  : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+		case NVMKV_NOT_SUPPORTED:
+			return ERRCODE_FEATURE_NOT_SUPPORTED;
+		case NVMKV_IO:
+			return ERRCODE_IO_ERROR;
+		case NVMKV_CANCELLED:
+			return ERRCODE_QUERY_CANCELED;
+		case NVMKV_OK:
+		case NVMKV_NOT_FOUND:
+		case NVMKV_INVALID:
+		case NVMKV_VERSION:
+		case NVMKV_BUSY:
+			break;
+	}
+	return ERRCODE_INTERNAL_ERROR;
+}
+
+static const char *
+hint_of(NvmkvStatus status)
+{
+	switch (status)
+	{
+		case NVMKV_CORRUPTION:
+			return "Run nvmkv.check() to see what else is damaged, and restore from a backup.";
+		case NVMKV_NO_SPACE:
+			return "Make space on the file system of the data directory or the container; writes go on by themselves then.";
+		default:
+			return NULL;
+	}
+}
+
+void
+nvmkv_check_status(NvmkvStatus status, const char *doing, const char *object)
+{
+	const NvmkvError *error = nvmkv_error();
+	const char *hint = hint_of(status);
+
+	if (likely(status == NVMKV_OK))
+		return;
+	if (status == NVMKV_CANCELLED)
+		CHECK_FOR_INTERRUPTS();
+	if (status == NVMKV_READ_ONLY && pg_atomic_read_u32(&shared->state) == ENGINE_STOPPING)
+		ereport(ERROR,
+				(errcode(ERRCODE_ADMIN_SHUTDOWN),
+				 errmsg("the database system is shutting down")));
+	ereport(ERROR,
+			(errcode(sqlstate_of(status, error->sys_errno)),
+			 object != NULL ? errmsg("%s \"%s\" failed", doing, object) : errmsg("%s failed", doing),
+			 errdetail("%s", error->text),
+			 hint != NULL ? errhint("%s", hint) : 0));
+}

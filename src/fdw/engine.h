@@ -1,0 +1,44 @@
+/*
+ * engine.h
+ *	  The engine inside the server: shared memory, opening, errors.
+ */
+#ifndef NVMKV_FDW_ENGINE_H
+#define NVMKV_FDW_ENGINE_H
+
+#include "postgres.h"
+
+#include "engine/nvmkv.h"
+
+/*
+ * The database of this cluster, open for reading and writing as far as the server is.
+ * ERROR 55000 with a hint when the library is not in shared_preload_libraries, with the remembered reason when the engine did
+ * not open, or when its workers do not come up.  May wait a moment for them after a start.
+ */
+extern NvmkvDb *nvmkv_engine(void);
+
+/* The same, or NULL; never waits. */
+extern NvmkvDb *nvmkv_engine_or_null(void);
+
+/* For redo: FATAL instead of ERROR, and no waiting. */
+extern NvmkvDb *nvmkv_engine_for_redo(void);
+
+/*
+ * Raises what an engine status means in SQL terms; returns on NVMKV_OK.  "doing" says what failed, e.g. "reading foreign table";
+ * object: the table's name, or NULL.
+ * CORRUPTION XX001, VERSION XX000, IO 58030 (or by errno), NO_SPACE 53100, NO_MEMORY 53200, LIMIT 54000, READ_ONLY 57P01 while shutting down
+ * else 55000, NOT_SUPPORTED 0A000, CANCELLED runs CHECK_FOR_INTERRUPTS, others XX000.
+ */
+extern void nvmkv_check_status(NvmkvStatus status, const char *doing, const char *object);
+
+/* From _PG_init, while the server preloads libraries: hooks for shared memory. */
+extern void nvmkv_engine_init(void);
+
+/* ---- who lets writers in: the checkpoint barrier (bgworker/barrier.c) ---- */
+
+/* Writers are welcome from now on. */
+extern void nvmkv_engine_open_writes(void);
+
+/* They are not; waits for those inside.  final: for good, the server stops. */
+extern NvmkvStatus nvmkv_engine_close_writes(bool final);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * guc.c
+ *	  Settings nvmkv.*: all of them shape shared memory or files, so all need a
+ *	  restart.
+ */
+#include "postgres.h"
+
+#include "utils/guc.h"
+
+#include "fdw/guc.h"
+
+int nvmkv_write_buffer_size_kb = 65536;
+int nvmkv_max_write_buffers = 4;
+int nvmkv_nvm_size_mb = 512;
+char *nvmkv_nvm_path = NULL;
+int nvmkv_target_file_size_kb = 32768;
+int nvmkv_bloom_bits_per_key = 10;
+double nvmkv_l0_write_amplification = 3.0;
+int nvmkv_compaction_workers = 1;
+
+void
+nvmkv_guc_init(void)
+{
+	DefineCustomIntVariable("nvmkv.write_buffer_size",
+							"Size of one memtable.",
+							"A full memtable becomes one row of the container in persistent memory.",
+							&nvmkv_write_buffer_size_kb, 65536, 1024, 1048576,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.max_write_buffers",
+							"Number of memtables in shared memory.",
+							NULL,
+							&nvmkv_max_write_buffers, 4, 2, 15,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.nvm_size",
+							"Size of the level-0 container when it is created; 0 runs without one.",
+							"An existing container keeps its size.",
+							&nvmkv_nvm_size_mb, 512, 0, 1048576,
+							PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomStringVariable("nvmkv.nvm_path",
+							   "File or DAX device of the level-0 container; empty means nvmkv/level0.pool in the data directory.",
+							   NULL,
+							   &nvmkv_nvm_path, "",
+							   PGC_POSTMASTER, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.target_file_size",
+							"Size at which a table file of level 1 is ended.",
+							NULL,
+							&nvmkv_target_file_size_kb, 32768, 1024, 1048576,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.bloom_bits_per_key",
+							"Bits of the bloom filters for each key; 0 turns filters off.",
+							NULL,
+							&nvmkv_bloom_bits_per_key, 10, 0, 32,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("nvmkv.l0_write_amplification",
+							 "Bytes that draining level 0 may write for each byte taken from it.",
+							 "A batch is drained once it is large enough for this, or when the container fills up.",
+							 &nvmkv_l0_write_amplification, 3.0, 1.5, 20.0,
+							 PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.compaction_workers",
+							"Number of compaction workers.",
+							NULL,
+							&nvmkv_compaction_workers, 1, 1, 8,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("nvmkv");
+}

@@ -1,0 +1,22 @@
+/*
+ * guc.h
+ *	  Settings nvmkv.*
+ */
+#ifndef NVMKV_FDW_GUC_H
+#define NVMKV_FDW_GUC_H
+
+#include "postgres.h"
+
+extern int nvmkv_write_buffer_size_kb;
+extern int nvmkv_max_write_buffers;
+extern int nvmkv_nvm_size_mb;
+extern char *nvmkv_nvm_path;
+extern int nvmkv_target_file_size_kb;
+extern int nvmkv_bloom_bits_per_key;
+extern double nvmkv_l0_write_amplification;
+extern int nvmkv_compaction_workers;
+
+/* From _PG_init, while the server preloads libraries. */
+extern void nvmkv_guc_init(void);
+
+#endif

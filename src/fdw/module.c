@@ -1,0 +1,43 @@
+/*
+ * module.c
+ *	  What happens when the library is loaded.
+ *
+ * Preloaded, it brings shared memory, the engine, the WAL resource manager and
+ * the workers.  Loaded later (CREATE EXTENSION, the validator, DDL) it brings
+ * what needs none of that, so that tables can be defined, looked at and
+ * dropped, and their use gets a clear error.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "bgworker/worker.h"
+#include "fdw/ddl.h"
+#include "fdw/engine.h"
+#include "fdw/guc.h"
+#include "fdw/relinfo.h"
+#include "fdw/upsert.h"
+#include "fdw/wal.h"
+#include "fdw/xact.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	/* pg_upgrade starts servers to look at catalogues only: nothing may be written. */
+	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+	{
+		nvmkv_guc_init();
+		nvmkv_engine_init();
+		nvmkv_wal_init();
+		nvmkv_worker_register();
+	}
+	nvmkv_ddl_init();
+	nvmkv_relinfo_init();
+	nvmkv_upsert_init();
+	nvmkv_xact_init();
+}

@@ -1,0 +1,43 @@
+/*
+ * wal.h
+ *	  PostgreSQL's WAL as the engine's log, and the resource manager that
+ *	  replays it.
+ *
+ * Records (resource manager NVMKV_RMGR_ID):
+ *	  WRITE			one write batch (engine/base/batch.h), as it is.  Its entries have the sequences
+ *					EndRecPtr - count + 1 .. EndRecPtr: unique, because a record is longer than its entry count.
+ *	  FENCE			nothing.  A position to flush to, and a new storage id: its end LSN, unique for ever because the
+ *					catalogue row that names it follows it in the WAL.
+ *	  CHECKPOINT	durable sequence u64.  A standby flushes when it replays it, so that its restartpoints are covered.
+ *
+ * Redo skips what starts below the durable sequence; the rest may be applied
+ * again after a crash: an entry that is there already is the same entry.
+ */
+#ifndef NVMKV_FDW_WAL_H
+#define NVMKV_FDW_WAL_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+
+#include "engine/nvmkv.h"
+
+#define NVMKV_RMGR_ID 173
+
+#define XLOG_NVMKV_WRITE 0x00
+#define XLOG_NVMKV_FENCE 0x10
+#define XLOG_NVMKV_CHECKPOINT 0x20
+
+/* Registers the resource manager; from _PG_init while the server preloads libraries. */
+extern void nvmkv_wal_init(void);
+
+/* The engine's log.  append may raise, as XLogInsert may. */
+extern const NvmkvLogOps *nvmkv_wal_ops(void);
+
+/* An id no storage of this cluster has had or will have. */
+extern uint64 nvmkv_wal_new_storage_id(void);
+
+/* Everything that starts below durable_seq is flushed.  For the checkpoint barrier. */
+extern void nvmkv_wal_checkpoint(uint64 durable_seq);
+
+#endif
