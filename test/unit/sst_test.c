@@ -149,8 +149,8 @@ make_payload(uint8_t *buf, unsigned type, size_t size)
 }
 
 static const unsigned types[] = {
-	NVMKV_TYPE_DELETION, NVMKV_TYPE_VALUE, NVMKV_TYPE_RANGE_DELETION, NVMKV_TYPE_TAGGED_DELETION, NVMKV_TYPE_TAGGED_VALUE,
-	NVMKV_TYPE_TAGGED_LOCK, NVMKV_TYPE_COMMITTED_DELETION, NVMKV_TYPE_COMMITTED_VALUE};
+	NVMKV_TYPE_DELETION, NVMKV_TYPE_VALUE, NVMKV_TYPE_RANGE_DELETION, NVMKV_TYPE_TAGGED_DELETION,
+	NVMKV_TYPE_TAGGED_VALUE, NVMKV_TYPE_TAGGED_LOCK, NVMKV_TYPE_COMMITTED_DELETION, NVMKV_TYPE_COMMITTED_VALUE};
 
 static unsigned
 random_type(void)
@@ -184,7 +184,8 @@ model_random(Model *m, size_t keys, unsigned versions_max, size_t prefix_bytes, 
 			size_t size = ikey_kind(type) == NVMKV_KIND_VALUE ? check_random_below(value_max + 1) : 0;
 
 			size = make_payload(payload, type, size);
-			model_add(m, nvmkv_slice(key, prefix_bytes + tail), ikey_tag(check_random_below(UINT64_C(1) << 40), type), nvmkv_slice(payload, size));
+			model_add(m, nvmkv_slice(key, prefix_bytes + tail), ikey_tag(check_random_below(UINT64_C(1) << 40), type),
+					  nvmkv_slice(payload, size));
 		}
 	}
 	free(key);
@@ -193,6 +194,22 @@ model_random(Model *m, size_t keys, unsigned versions_max, size_t prefix_bytes, 
 }
 
 static const SstBuildOptions default_options = {4096, 16, 10};
+
+/* An empty file; NULL at failure. */
+static PortFile *
+create_file(const char *path)
+{
+	PortFile *file = NULL;
+
+	CHECK_OK(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file));
+	return file;
+}
+
+static NvmkvStatus
+add(SstBuilder *b, const Entry *e)
+{
+	return sst_builder_add(b, e->key, e->tag, e->payload);
+}
 
 /* Builds the table; returns its size, 0 at failure. */
 static uint64_t
@@ -204,13 +221,14 @@ build(const Model *m, const SstBuildOptions *options, const char *path)
 	SstBuilt built;
 	size_t i;
 
-	if (!check_status(__FILE__, __LINE__, "open", port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file), NVMKV_OK))
+	file = create_file(path);
+	if (file == NULL)
 		return 0;
 	if (check_status(__FILE__, __LINE__, "create", sst_builder_create(options, file, &b), NVMKV_OK))
 	{
 		for (i = 0; i < m->count; i++)
 		{
-			if (!check_status(__FILE__, __LINE__, "add", sst_builder_add(b, m->entries[i].key, m->entries[i].tag, m->entries[i].payload), NVMKV_OK))
+			if (!check_status(__FILE__, __LINE__, "add", add(b, &m->entries[i]), NVMKV_OK))
 				break;
 		}
 		if (i == m->count && check_status(__FILE__, __LINE__, "finish", sst_builder_finish(b, &built), NVMKV_OK))
@@ -374,7 +392,8 @@ check_point_lookups(SstIter *it, SstTable *table, const Model *m, size_t step)
 		at = model_lower_bound(m, nvmkv_slice(other, e->key.size + 1), NVMKV_TAG_MAX);
 		if (at < m->count && !slice_equal(m->entries[at].key, nvmkv_slice(other, e->key.size + 1)))
 			at = m->count;
-		sst_iter_seek_key(it, nvmkv_slice(other, e->key.size + 1), NVMKV_TAG_MAX, filter_hash(nvmkv_slice(other, e->key.size + 1)));
+		hash = filter_hash(nvmkv_slice(other, e->key.size + 1));
+		sst_iter_seek_key(it, nvmkv_slice(other, e->key.size + 1), NVMKV_TAG_MAX, hash);
 		CHECK(is_at(&it->base, m, at));
 	}
 }
@@ -561,7 +580,8 @@ TEST(one_entry)
 
 TEST(random_tables_under_many_options)
 {
-	static const SstBuildOptions options[] = {{1024, 1, 10}, {1024, 2, 0}, {4096, 16, 10}, {1024, 128, 32}, {65536, 7, 1}};
+	static const SstBuildOptions options[] = {
+		{1024, 1, 10}, {1024, 2, 0}, {4096, 16, 10}, {1024, 128, 32}, {65536, 7, 1}};
 	size_t i;
 
 	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
@@ -714,7 +734,8 @@ TEST(offset_of_grows_with_the_key)
 
 TEST(builder_refuses_what_is_wrong)
 {
-	static const SstBuildOptions bad[] = {{1023, 16, 10}, {(1 << 20) + 1, 16, 10}, {4096, 0, 10}, {4096, 129, 10}, {4096, 16, 33}};
+	static const SstBuildOptions bad[] = {
+		{1023, 16, 10}, {(1 << 20) + 1, 16, 10}, {4096, 0, 10}, {4096, 129, 10}, {4096, 16, 33}};
 	uint8_t *big = calloc(1, SST_PAYLOAD_BYTES_MAX + 1);
 	uint64_t tag = ikey_tag(10, NVMKV_TYPE_VALUE);
 	PortFile *file;
@@ -776,7 +797,7 @@ TEST(builder_bytes_never_fall_short)
 	REQUIRE_OK(sst_builder_create(&default_options, file, &b));
 	for (i = 0; i < m.count; i++)
 	{
-		CHECK_OK(sst_builder_add(b, m.entries[i].key, m.entries[i].tag, m.entries[i].payload));
+		CHECK_OK(add(b, &m.entries[i]));
 		CHECK_OK(port_files->size(file, &size));
 		CHECK(sst_builder_bytes(b) >= size);
 		estimate = sst_builder_bytes(b);
@@ -792,7 +813,7 @@ TEST(builder_bytes_never_fall_short)
 /* ---- damage ---- */
 
 /*
- * Reads a damaged table every way.  Whatever is returned without a failure must be true; says whether a failure was met.
+ * Reads a damaged table every way.  Whatever is returned without a failure must be true; says whether one was met.
  * "sealed": the damage has a right checksum, so that wrong entries may be returned, but nothing may crash.
  */
 static bool
@@ -944,7 +965,7 @@ TEST(sealed_damage_never_crashes)
 		while (changes-- > 0)
 		{
 			/* Often at the end, where restarts are. */
-			uint64_t at = check_random_below(3) == 0 ? size - 1 - check_random_below(size < 40 ? size : 40) : check_random_below(size);
+			uint64_t at = size - 1 - check_random_below(size < 40 || check_random_below(3) > 0 ? size : 40);
 			uint8_t value = (uint8_t) check_random();
 
 			if (check_random_below(2) == 0)
@@ -958,7 +979,7 @@ TEST(sealed_damage_never_crashes)
 			undetected += memcmp(data, good, bytes) != 0;
 	}
 
-	/* What verification cannot know: a payload that is another payload, a filter bit too many, a sequence between its neighbours. */
+	/* What verification cannot know: another payload, a filter bit too many, a sequence between its neighbours. */
 	CHECK(undetected < 4000 * 3 / 4);
 	free(good);
 	free(data);
@@ -983,7 +1004,7 @@ TEST(truncated_files)
 	{
 		SstTable *table;
 
-		/* Cut off, and believed to be as long as it was; believed to be as short as it is; other sizes of a whole file. */
+		/* Cut off, and believed to be long; cut off, and known to be short; whole, but believed to be otherwise. */
 		write_file(s.path, good, size);
 		CHECK(read_damaged(s.path, bytes, &m, false));
 		CHECK(read_damaged(s.path, size, &m, false));
@@ -1032,6 +1053,226 @@ TEST(codecs_and_versions_of_the_future)
 	write_file(s.path, data, bytes);
 	CHECK_STATUS(sst_table_open(s.path, 1, bytes, NULL, &table), NVMKV_VERSION);
 	free(data);
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+/* ---- failures of the host ---- */
+
+static unsigned fail_countdown; /* 0: nothing fails */
+static const char *fail_point;
+static PortFileOps faulty_files;
+
+static NvmkvStatus
+fail_at_point(const char *point)
+{
+	if (fail_countdown == 0 || strcmp(point, fail_point) != 0 || --fail_countdown > 0)
+		return NVMKV_OK;
+	return NVMKV_FAIL(NVMKV_NO_SPACE, "injected failure");
+}
+
+static NvmkvStatus
+faulty_read(PortFile *file, uint64_t offset, void *data, size_t size)
+{
+	if (fail_countdown > 0 && --fail_countdown == 0)
+		return NVMKV_FAIL(NVMKV_IO, "injected failure");
+	return port_posix_files.read(file, offset, data, size);
+}
+
+static NvmkvStatus
+faulty_open(const char *path, int flags, PortFile **file_out)
+{
+	if (fail_countdown > 0)
+	{
+		fail_countdown--;
+		return NVMKV_FAIL(NVMKV_IO, "no descriptor");
+	}
+	return port_posix_files.open(path, flags, file_out);
+}
+
+/* Builds, then reads a little; the first failure. */
+static NvmkvStatus
+build_once(const Model *m, const char *path)
+{
+	SstBuilder *b = NULL;
+	PortFile *file;
+	SstBuilt built;
+	NvmkvStatus status;
+	size_t i;
+
+	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file));
+	status = sst_builder_create(&default_options, file, &b);
+	for (i = 0; status == NVMKV_OK && i < m->count; i++)
+		status = add(b, &m->entries[i]);
+	if (status == NVMKV_OK)
+		status = sst_builder_finish(b, &built);
+	sst_builder_destroy(b);
+	port_files->close(file);
+	return status;
+}
+
+TEST(builder_passes_failures_on)
+{
+	static const char *const points[] = {"sst.write", "sst.finish", "port.alloc"};
+	Model m = {0};
+	Scratch s;
+	unsigned i;
+
+	model_random(&m, 15000, 1, 4, 8, 100);
+	scratch_make(&s);
+	port_fault_hook = fail_at_point;
+	for (i = 0; i < sizeof(points) / sizeof(points[0]); i++)
+	{
+		unsigned nth;
+
+		fail_point = points[i];
+		for (nth = 1; nth < 100; nth++)
+		{
+			NvmkvStatus status;
+
+			fail_countdown = nth;
+			status = build_once(&m, s.path);
+			if (fail_countdown > 0)
+				break;
+			CHECK(status == NVMKV_NO_SPACE || status == NVMKV_NO_MEMORY);
+		}
+		CHECK(nth > 1 && nth < 100);
+	}
+	fail_countdown = 0;
+	port_fault_hook = NULL;
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+/* A scan both ways, point lookups, a verification: the first failure, or OK with right answers. */
+static NvmkvStatus
+read_once(const Model *m, const char *path, uint64_t bytes)
+{
+	unsigned problems = 0;
+	SstCache *cache = NULL;
+	SstTable *table = NULL;
+	NvmkvStatus status;
+	SstIter it;
+	unsigned mode;
+	size_t i;
+
+	NVMKV_RETURN_IF(sst_cache_create(1 << 20, &cache));
+	status = sst_table_open(path, 1, bytes, cache, &table);
+	for (mode = 0; mode < 2 && status == NVMKV_OK; mode++)
+	{
+		sst_iter_init(&it, table, mode == 0 ? SST_ITER_CACHED : SST_ITER_BULK);
+		it.base.ops->seek_first(&it.base);
+		for (i = 0; it.base.valid; i++)
+		{
+			CHECK(is_at(&it.base, m, i));
+			it.base.ops->next(&it.base);
+		}
+		status = it.base.status;
+		if (status == NVMKV_OK)
+		{
+			sst_iter_seek_key(&it, m->entries[5].key, m->entries[5].tag, filter_hash(m->entries[5].key));
+			status = it.base.status;
+			CHECK(status != NVMKV_OK || is_at(&it.base, m, 5));
+		}
+
+		/* After a failure the next seek starts afresh. */
+		if (status != NVMKV_OK)
+		{
+			it.base.ops->seek(&it.base, m->entries[7].key, m->entries[7].tag);
+			CHECK(is_at(&it.base, m, 7));
+		}
+		it.base.ops->destroy(&it.base);
+	}
+	sst_table_unref(table);
+	sst_cache_destroy(cache);
+	if (status == NVMKV_OK)
+	{
+		status = sst_verify(path, 1, bytes, print_problem, &problems);
+		CHECK_EQ(problems, 0);
+	}
+	return status;
+}
+
+TEST(reader_passes_failures_on)
+{
+	Model m = {0};
+	Scratch s;
+	uint64_t bytes;
+	unsigned nth;
+
+	model_random(&m, 1000, 1, 4, 8, 100);
+	scratch_make(&s);
+	bytes = build(&m, &default_options, s.path);
+	faulty_files = port_posix_files;
+	faulty_files.read = faulty_read;
+	port_files = &faulty_files;
+	for (nth = 1; nth < 10000; nth++)
+	{
+		NvmkvStatus status;
+
+		fail_countdown = nth;
+		status = read_once(&m, s.path, bytes);
+		if (fail_countdown > 0)
+			break;
+		CHECK_STATUS(status, NVMKV_IO);
+	}
+	CHECK(nth > 10 && nth < 10000);
+	port_files = &port_posix_files;
+	port_fault_hook = fail_at_point;
+	fail_point = "port.alloc";
+	for (nth = 1; nth < 10000; nth++)
+	{
+		NvmkvStatus status;
+
+		fail_countdown = nth;
+		status = read_once(&m, s.path, bytes);
+		if (fail_countdown > 0)
+			break;
+		CHECK_STATUS(status, NVMKV_NO_MEMORY);
+	}
+	CHECK(nth > 10 && nth < 10000);
+	fail_countdown = 0;
+	port_fault_hook = NULL;
+	model_free(&m);
+	check_remove_dir(s.dir);
+}
+
+TEST(table_cache_gives_up_tables_for_descriptors)
+{
+	TableCacheStats stats;
+	char name[SST_PATH_BYTES_MAX];
+	uint64_t bytes[6];
+	Model m = {0};
+	Scratch s;
+	TableCache *cache;
+	SstTable *table;
+	uint64_t i;
+
+	model_random(&m, 10, 1, 4, 8, 10);
+	scratch_make(&s);
+	for (i = 0; i < 6; i++)
+	{
+		CHECK_OK(sst_file_name(s.dir, i, name, sizeof(name)));
+		bytes[i] = build(&m, &default_options, name);
+	}
+	REQUIRE_OK(table_cache_create(s.dir, 100, 1 << 20, &cache));
+	for (i = 0; i < 5; i++)
+		CHECK_OK(table_cache_get(cache, i, bytes[i], &table));
+	faulty_files = port_posix_files;
+	faulty_files.open = faulty_open;
+	port_files = &faulty_files;
+	fail_countdown = 3;
+	CHECK_OK(table_cache_get(cache, 5, bytes[5], &table));
+	table_cache_stats(cache, &stats);
+	CHECK_EQ(stats.open, 3);
+	fail_countdown = 100;
+	CHECK_STATUS(table_cache_get(cache, 0, bytes[0], &table), NVMKV_IO);
+	table_cache_stats(cache, &stats);
+	CHECK_EQ(stats.open, 0);
+	fail_countdown = 0;
+	port_files = &port_posix_files;
+	CHECK_OK(table_cache_get(cache, 0, bytes[0], &table));
+	table_cache_destroy(cache);
 	model_free(&m);
 	check_remove_dir(s.dir);
 }

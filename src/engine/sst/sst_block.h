@@ -26,8 +26,9 @@ typedef struct SstBlockBuilder
 extern void sst_block_builder_init(SstBlockBuilder *b, unsigned restart_interval);
 extern void sst_block_builder_free(SstBlockBuilder *b);
 
-/* Adds one entry; "shared" is the length of the longest common prefix with the key added before it (0 for the first). */
-extern NvmkvStatus sst_block_builder_add(SstBlockBuilder *b, NvmkvSlice key, size_t shared, uint64_t tag, NvmkvSlice payload);
+/* Adds one entry; "shared" is the length of the longest common prefix with the key added before (0 for the first). */
+extern NvmkvStatus sst_block_builder_add(SstBlockBuilder *b, NvmkvSlice key, size_t shared, uint64_t tag,
+											 NvmkvSlice payload);
 
 /* The size the finished block would have. */
 extern size_t sst_block_builder_bytes(const SstBlockBuilder *b);
@@ -62,7 +63,7 @@ typedef struct SstBlockCursor
 	NvmkvSlice payload;
 } SstBlockCursor;
 
-/* Attaches the cursor to a block whose checksum is known to be right; it stands nowhere yet.  false: malformed. */
+/* Attaches the cursor to a block whose checksum is right; it stands nowhere yet.  false: malformed. */
 extern bool sst_block_cursor_open(SstBlockCursor *c, const uint8_t *data, uint32_t size, uint8_t *buffer);
 
 /* Detaches: the cursor stands nowhere. */
@@ -80,7 +81,8 @@ extern bool sst_block_cursor_prev(SstBlockCursor *c);
 
 /* An entry's three lengths; the returned pointer is the first byte behind them, NULL when malformed. */
 static inline const uint8_t *
-sst_entry_header(const uint8_t *p, const uint8_t *end, uint32_t *shared_out, uint32_t *unshared_out, uint32_t *payload_out)
+sst_entry_header(const uint8_t *p, const uint8_t *end, uint32_t *shared_out, uint32_t *unshared_out,
+				 uint32_t *payload_out)
 {
 	uint32_t shared;
 	uint32_t unshared;

@@ -44,7 +44,8 @@ check_options(const SstBuildOptions *options)
 	if (options->block_bytes < 1024 || options->block_bytes > 1024 * 1024)
 		return NVMKV_FAIL(NVMKV_INVALID, "block size %u is not in 1024 .. 1048576", (unsigned) options->block_bytes);
 	if (options->restart_interval < 1 || options->restart_interval > SST_RESTART_INTERVAL_MAX)
-		return NVMKV_FAIL(NVMKV_INVALID, "restart interval %u is not in 1 .. %d", options->restart_interval, SST_RESTART_INTERVAL_MAX);
+		return NVMKV_FAIL(NVMKV_INVALID, "restart interval %u is not in 1 .. %d",
+						  options->restart_interval, SST_RESTART_INTERVAL_MAX);
 	if (options->bloom_bits_per_key > 32)
 		return NVMKV_FAIL(NVMKV_INVALID, "%u bits a key are not in 0 .. 32", options->bloom_bits_per_key);
 	return NVMKV_OK;
@@ -103,7 +104,7 @@ flush_out(SstBuilder *b)
 {
 	if (b->out.size == 0)
 		return NVMKV_OK;
-	NVMKV_RETURN_IF(port_fault("sst_write"));
+	NVMKV_RETURN_IF(port_fault("sst.write"));
 	NVMKV_RETURN_IF(port_files->write(b->file, b->file_offset, b->out.data, b->out.size));
 	b->file_offset += b->out.size;
 	b->out.size = 0;
@@ -118,7 +119,7 @@ write_out(SstBuilder *b, const uint8_t *data, size_t size)
 		NVMKV_RETURN_IF(flush_out(b));
 	if (size > WRITE_BUFFER_BYTES)
 	{
-		NVMKV_RETURN_IF(port_fault("sst_write"));
+		NVMKV_RETURN_IF(port_fault("sst.write"));
 		NVMKV_RETURN_IF(port_files->write(b->file, b->file_offset, data, size));
 		b->file_offset += size;
 		return NVMKV_OK;
@@ -168,9 +169,9 @@ write_filter(SstBuilder *b, SstHandle *handle_out)
 
 /* An index entry: every key is stored whole. */
 static NvmkvStatus
-add_to_index(SstBlockBuilder *index, NvmkvSlice separator, uint64_t tag, const uint8_t *payload, size_t payload_bytes)
+add_to_index(SstBlockBuilder *index, NvmkvSlice separator, uint64_t tag, const uint8_t *payload, const uint8_t *end)
 {
-	return sst_block_builder_add(index, separator, 0, tag, nvmkv_slice(payload, payload_bytes));
+	return sst_block_builder_add(index, separator, 0, tag, nvmkv_slice(payload, (size_t) (end - payload)));
 }
 
 /* Ends the partition, whose last data block has this separator. */
@@ -190,7 +191,7 @@ close_partition(SstBuilder *b, NvmkvSlice separator, uint64_t tag)
 	end = sst_handle_encode(payload, index);
 	end = sst_handle_encode(end, filter);
 	b->props.partitions++;
-	return add_to_index(&b->top, separator, tag, payload, (size_t) (end - payload));
+	return add_to_index(&b->top, separator, tag, payload, end);
 }
 
 static bool
@@ -198,7 +199,8 @@ partition_is_full(const SstBuilder *b)
 {
 	if (b->hashes.size / sizeof(uint64_t) >= b->hashes_max)
 		return true;
-	return b->index.entries >= SST_INDEX_BLOCK_ENTRIES_MIN && sst_block_builder_bytes(&b->index) >= SST_INDEX_BLOCK_BYTES;
+	return b->index.entries >= SST_INDEX_BLOCK_ENTRIES_MIN &&
+		sst_block_builder_bytes(&b->index) >= SST_INDEX_BLOCK_BYTES;
 }
 
 /* Writes the data block; the next entry's key is *next, or NULL at the end. */
@@ -226,7 +228,7 @@ close_data_block(SstBuilder *b, const NvmkvSlice *next)
 	sst_block_builder_reset(&b->data);
 	b->props.data_blocks++;
 	end = sst_handle_encode(payload, handle);
-	NVMKV_RETURN_IF(add_to_index(&b->index, separator, tag, payload, (size_t) (end - payload)));
+	NVMKV_RETURN_IF(add_to_index(&b->index, separator, tag, payload, end));
 	if (next == NULL || partition_is_full(b))
 		return close_partition(b, separator, tag);
 	return NVMKV_OK;
@@ -367,7 +369,7 @@ finish(SstBuilder *b)
 
 	if (b->props.entries == 0)
 		return NVMKV_FAIL(NVMKV_INVALID, "an SSTable needs an entry");
-	NVMKV_RETURN_IF(port_fault("sst_finish"));
+	NVMKV_RETURN_IF(port_fault("sst.finish"));
 	NVMKV_RETURN_IF(close_data_block(b, NULL));
 	NVMKV_RETURN_IF(sst_block_builder_finish(&b->top, &block));
 	NVMKV_RETURN_IF(write_block(b, block, &footer.top));

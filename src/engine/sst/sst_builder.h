@@ -13,7 +13,7 @@
 
 typedef struct SstBuildOptions
 {
-	uint32_t block_bytes;		 /* 1 KiB .. 1 MiB: a data block gets no entry that would make it larger, but its first */
+	uint32_t block_bytes;		 /* 1 KiB .. 1 MiB; only a single entry may make a data block larger */
 	unsigned restart_interval;	 /* 1 .. SST_RESTART_INTERVAL_MAX */
 	unsigned bloom_bits_per_key; /* 0 .. 32; 0 = no filters */
 } SstBuildOptions;
@@ -38,9 +38,11 @@ typedef struct SstBuilt
 extern NvmkvStatus sst_builder_create(const SstBuildOptions *options, PortFile *file, SstBuilder **builder_out);
 
 /*
- * Adds an entry, larger than the one before.  All versions of a user key must go to one table: the caller cuts between keys.
- * Returns OK, INVALID (order, type), LIMIT (key or payload too long), NO_MEMORY, or what writing failed with; after a failure
- * only destroy is allowed.
+ * Adds an entry, larger than the one before.  All versions of a user key must
+ * go to one table: the caller cuts between keys.
+ * Returns OK, INVALID (order, type), CORRUPTION (tagged payload too short),
+ * LIMIT (key or payload too long), NO_MEMORY, or what writing failed with;
+ * after a failure only destroy is allowed.
  */
 extern NvmkvStatus sst_builder_add(SstBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
 

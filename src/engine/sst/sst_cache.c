@@ -209,7 +209,7 @@ sst_cache_alloc(SstCache *cache, uint32_t size, uint32_t extra, SstCacheBlock **
 	return NVMKV_OK;
 }
 
-/* Doubles the hash table, so that most chains have one block: each is a cache miss. Without memory it stays as it is. */
+/* Doubles the hash table, so that most chains have one block: each costs a cache miss.  Without memory it stays. */
 static void
 grow_buckets(SstCache *cache)
 {

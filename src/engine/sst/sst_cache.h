@@ -55,16 +55,20 @@ extern void sst_cache_set_limit(SstCache *cache, uint64_t limit_bytes);
 extern SstCacheBlock *sst_cache_get(SstCache *cache, uint64_t number, uint64_t offset);
 
 /*
- * Memory for a block of "size" bytes with "extra" bytes of room behind it, pinned, known to the caller only; *room_out is
- * where to read to.  Evicts others.  Unpinning it without inserting it frees it.
+ * Memory for a block of "size" bytes with "extra" bytes of room behind it,
+ * pinned, known to the caller only; *room_out is where to read to.  Evicts
+ * others.  Unpinning it without inserting it frees it.
  */
-extern NvmkvStatus sst_cache_alloc(SstCache *cache, uint32_t size, uint32_t extra, SstCacheBlock **block_out, uint8_t **room_out);
+extern NvmkvStatus sst_cache_alloc(SstCache *cache, uint32_t size, uint32_t extra,
+								   SstCacheBlock **block_out, uint8_t **room_out);
 
 /*
- * Makes an allocated block known; it stays pinned.  Returns the block to use: another one, pinned, if that was here first
- * (then "block" is freed).  A block too big to be kept is returned as it is and freed when unpinned.
+ * Makes an allocated block known; it stays pinned.  Returns the block to use:
+ * another one, pinned, if that was here first (then "block" is freed).  A block
+ * too big to be kept is returned as it is and freed when unpinned.
  */
-extern SstCacheBlock *sst_cache_insert(SstCache *cache, SstCacheBlock *block, uint64_t number, uint64_t offset, SstCachePriority priority);
+extern SstCacheBlock *sst_cache_insert(SstCache *cache, SstCacheBlock *block, uint64_t number, uint64_t offset,
+									   SstCachePriority priority);
 
 extern void sst_cache_pin(SstCache *cache, SstCacheBlock *block);
 extern void sst_cache_unpin(SstCache *cache, SstCacheBlock *block);

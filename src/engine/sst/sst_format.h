@@ -92,7 +92,8 @@
  *	  153  03 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00
  *	  169  04 00 00 00 00 00 00 00 09 00 00 00 00 00 00 00
  *	  185  00 00 00 00 00 00 00 00
- *	         properties: 3 entries, 2 keys, 1 deletion, 7 key bytes, 3 payload bytes, 1 data block, sequences 4 .. 9, nothing unresolved
+ *	         properties: 3 entries, 2 keys, 1 deletion, 7 key bytes, 3 payload bytes,
+ *	         1 data block, sequences 4 .. 9, nothing unresolved
  *	  193  01 00 00 00 00 10 00 00 10 00 00 00 00 00 00 00
  *	  209  02 00 00 00 03 00 00 00
  *	         1 partition, blocks of 4096 bytes, restart interval 16, no filters; keys of 2 and 3 bytes
@@ -243,15 +244,17 @@ extern uint8_t *sst_handle_encode(uint8_t *p, SstHandle handle);
 extern const uint8_t *sst_handle_decode(const uint8_t *p, const uint8_t *end, uint64_t limit, SstHandle *handle_out);
 
 extern void sst_footer_encode(const SstFooter *footer, uint8_t bytes[SST_FOOTER_BYTES]);
-extern NvmkvStatus sst_footer_decode(const uint8_t bytes[SST_FOOTER_BYTES], uint64_t file_bytes, const char *path, SstFooter *footer_out);
+extern NvmkvStatus sst_footer_decode(const uint8_t bytes[SST_FOOTER_BYTES], uint64_t file_bytes, const char *path,
+									 SstFooter *footer_out);
 
 /* Appends the properties block's bytes. */
 extern NvmkvStatus sst_props_encode(const SstProps *props, NvmkvBuf *buf);
 extern NvmkvStatus sst_props_decode(NvmkvSlice bytes, const char *path, SstProps *props_out);
 
 /*
- * A short user key s with left <= s < right, written to "buf" (room for left.size bytes); REQUIRES left < right.
- * Returns its size; at worst it is left itself.
+ * A short user key s with left <= s < right, written to "buf" (room for
+ * left.size bytes); REQUIRES left < right.  Returns its size; at worst it is
+ * left itself.
  */
 extern size_t sst_separator(NvmkvSlice left, NvmkvSlice right, uint8_t *buf);
 

@@ -20,9 +20,11 @@ typedef struct SstTable SstTable;
  * number:     names its blocks in the cache; unique among the files the cache serves.
  * file_bytes: size of the finished file, as recorded when it was built.
  * cache:      NULL to read every block from the file; must outlive the table.
- * Returns OK, CORRUPTION (also: the file is missing or cut off), VERSION, NOT_SUPPORTED, IO, NO_MEMORY, LIMIT (descriptors).
+ * Returns OK, CORRUPTION (also: the file is missing or cut off), VERSION,
+ * NOT_SUPPORTED, IO (also: no descriptor left), NO_MEMORY.
  */
-extern NvmkvStatus sst_table_open(const char *path, uint64_t number, uint64_t file_bytes, SstCache *cache, SstTable **table_out);
+extern NvmkvStatus sst_table_open(const char *path, uint64_t number, uint64_t file_bytes, SstCache *cache,
+								  SstTable **table_out);
 
 extern void sst_table_ref(SstTable *table);
 
@@ -51,14 +53,14 @@ extern SstCache *sst_table_cache(const SstTable *table);
 /* File offset behind the last partition: handles in the index must lie below. */
 extern uint64_t sst_table_limit(const SstTable *table);
 
-/*
- * The block, checked and pinned; from the cache, or the file.  Release with sst_table_release_block.
- */
-extern NvmkvStatus sst_table_block(SstTable *table, SstHandle handle, SstCachePriority priority, SstCacheBlock **block_out);
+/* The block, checked and pinned; from the cache, or the file.  Release with sst_table_release_block. */
+extern NvmkvStatus sst_table_block(SstTable *table, SstHandle handle, SstCachePriority priority,
+								   SstCacheBlock **block_out);
 extern void sst_table_release_block(SstTable *table, SstCacheBlock *block);
 
 /* The handles in a top index entry's payload, and the handle in an index entry's. */
-extern NvmkvStatus sst_table_top_handles(const SstTable *table, NvmkvSlice payload, SstHandle *index_out, SstHandle *filter_out);
+extern NvmkvStatus sst_table_top_handles(const SstTable *table, NvmkvSlice payload, SstHandle *index_out,
+										 SstHandle *filter_out);
 extern NvmkvStatus sst_table_data_handle(const SstTable *table, NvmkvSlice payload, SstHandle *data_out);
 
 /* Probes a filter partition; true when there is none (size 0). */

@@ -105,7 +105,7 @@ count(Walk *w, const SstBlockCursor *c, bool new_key)
 	w->sums.payload_bytes += c->payload.size;
 }
 
-/* The length stored as shared must be the longest, or 0 at a restart; "restart" is where the next one must be. */
+/* The length stored as shared must be the longest, or 0 at a restart; restarts are where the interval says. */
 static void
 check_shared(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal)
 {
@@ -124,15 +124,18 @@ check_shared(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal
 		while (n < last.size && n < c->key.size && last.data[n] == c->key.data[n])
 			n++;
 	}
-	else if (ordinal / interval >= c->restart_count || get_u32(c->data + c->limit + (size_t) (ordinal / interval) * 4) != c->at)
+	else if (ordinal / interval >= c->restart_count ||
+			 get_u32(c->data + c->limit + (size_t) (ordinal / interval) * 4) != c->at)
 		finding(w, "data block at %" PRIu64 ": entry %u should be a restart", offset, (unsigned) ordinal);
 	if (shared != n)
-		finding(w, "data block at %" PRIu64 ": entry %u shares %u bytes, expected %zu", offset, (unsigned) ordinal, (unsigned) shared, n);
+		finding(w, "data block at %" PRIu64 ": entry %u shares %u bytes, expected %zu",
+				offset, (unsigned) ordinal, (unsigned) shared, n);
 }
 
 /* One entry of the data block at "offset"; "upper" is the block's separator in the index. */
 static NvmkvStatus
-check_entry(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal, const SstBlockCursor *upper, const SstCacheBlock *filter)
+check_entry(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal,
+			const SstBlockCursor *upper, const SstCacheBlock *filter)
 {
 	NvmkvSlice last = nvmkv_buf_slice(&w->last_key);
 	bool new_key = !w->have_last || !slice_equal(last, c->key);
@@ -200,7 +203,8 @@ pass_separator(Walk *w, const SstBlockCursor *index)
 
 /* The data blocks of an open index block, whose entry in the top index is "upper". */
 static NvmkvStatus
-walk_index(Walk *w, SstHandle handle, const SstCacheBlock *block, const SstBlockCursor *upper, const SstCacheBlock *filter)
+walk_index(Walk *w, SstHandle handle, const SstCacheBlock *block,
+		   const SstBlockCursor *upper, const SstCacheBlock *filter)
 {
 	SstBlockCursor c;
 	bool on = false;
@@ -264,9 +268,10 @@ walk_partition(Walk *w, const SstBlockCursor *top)
 	/* After an unread index block nobody knows where its data blocks ended. */
 	if (index_block == NULL)
 		w->expected_offset = filter.size != 0 ? filter.offset : index.offset;
-	if (filter.size != 0)
+	if (status == NVMKV_OK && filter.size != 0)
 		check_offset(w, filter, "filter");
-	check_offset(w, index, "index");
+	if (status == NVMKV_OK)
+		check_offset(w, index, "index");
 	if (index_block != NULL)
 		sst_table_release_block(w->table, index_block);
 	if (filter_block != NULL)
@@ -325,7 +330,8 @@ walk_table(Walk *w)
 }
 
 NvmkvStatus
-sst_verify(const char *path, uint64_t number, uint64_t file_bytes, void (*problem)(void *ctx, const char *text), void *ctx)
+sst_verify(const char *path, uint64_t number, uint64_t file_bytes,
+		   void (*problem)(void *ctx, const char *text), void *ctx)
 {
 	NvmkvStatus status;
 	Walk *w = port_alloc_zero(sizeof(*w));

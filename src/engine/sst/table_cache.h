@@ -24,14 +24,16 @@ typedef struct TableCacheStats
 } TableCacheStats;
 
 /* dir: where the files are, at most 1024 bytes.  tables_max: how many stay open, at least 1. */
-extern NvmkvStatus table_cache_create(const char *dir, unsigned tables_max, uint64_t block_bytes, TableCache **cache_out);
+extern NvmkvStatus table_cache_create(const char *dir, unsigned tables_max, uint64_t block_bytes,
+									  TableCache **cache_out);
 
 /* REQUIRES that no iterator is left. */
 extern void table_cache_destroy(TableCache *cache);
 
 /*
- * The open table of file "number", which is "file_bytes" long.  It is the cache's: valid until the next call for this cache,
- * unless an iterator was made for it or sst_table_ref was called.
+ * The open table of file "number", which is "file_bytes" long.  It is the
+ * cache's: valid until the next call for this cache, unless an iterator was made
+ * for it or sst_table_ref was called.
  * Returns OK or what sst_table_open says.
  */
 extern NvmkvStatus table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out);
