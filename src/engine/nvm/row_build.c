@@ -30,7 +30,8 @@
 #include "engine/base/options.h"
 
 #define WINDOW_BYTES (256 * 1024)
-#define HINT_STEPS 8 /* elements looked at one by one before a search */
+#define BLOCK_KEY_BYTES 8192 /* room for a block's keys to begin with */
+#define HINT_STEPS 8         /* elements looked at one by one before a search */
 
 _Static_assert(NVM_EXTENT_BYTES % WINDOW_BYTES == 0, "a window is within one extent");
 
@@ -464,7 +465,7 @@ build_directory(NvmRowBuilder *b, uint64_t directory_offset, size_t row_skip, Ar
 	for (i = 0; i < blocks; i++)
 	{
 		const BlockPlan *plan = block_plan(b, i);
-		const uint8_t *key = b->fence_keys.data + plan->fence_at;
+		const uint8_t *key = plan->fence_bytes > 0 ? b->fence_keys.data + plan->fence_at : NULL;
 		uint64_t room = NVM_EXTENT_BYTES - ((directory_offset + out->bytes) & (NVM_EXTENT_BYTES - 1));
 		uint8_t *record;
 
@@ -647,13 +648,13 @@ nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older, u
 	b = port_alloc_zero(sizeof(*b));
 	if (b == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to build row %" PRIu64, row_id);
+	b->pool = pool;
 	b->window = port_alloc(WINDOW_BYTES);
-	if (b->window == NULL)
+	if (b->window == NULL || nvmkv_buf_reserve(&b->block_keys, BLOCK_KEY_BYTES) != NVMKV_OK)
 	{
-		port_free(b);
+		nvm_row_builder_destroy(b);
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to build row %" PRIu64, row_id);
 	}
-	b->pool = pool;
 	b->bloom_bits_per_key = bloom_bits_per_key;
 	b->position = NVM_ROW_HEADER_BYTES;
 	b->flushed = NVM_ROW_HEADER_BYTES;
