@@ -96,7 +96,8 @@ sample_row(Sample *sample, const NvmkvScanRow *row)
 
 /* Reads up to max_rows rows of a range; 0 for all. */
 static void
-read_range(Sample *sample, NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, double max_rows, const NvmkvSnapshot *snapshot)
+read_range(Sample *sample, NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, double max_rows,
+		   const NvmkvSnapshot *snapshot)
 {
 	const char *name = RelationGetRelationName(sample->rel);
 	double left = max_rows;

@@ -51,8 +51,8 @@ find_in_list(List *plans, const Plan *wanted, List *ancestors)
 }
 
 /*
- * The nodes above a node, the nearest first, and the node itself before them: NIL when it is not below "plan".  The callback
- * is not told them, and without them a join's parameter has no name.
+ * The nodes above a node, the nearest first, and the node itself before them: NIL when it is not below "plan".
+ * The callback is not told them, and without them a join's parameter has no name.
  */
 static List *
 find_ancestors(Plan *plan, const Plan *wanted, List *ancestors)

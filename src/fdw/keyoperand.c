@@ -121,7 +121,10 @@ convert_float(Oid coltype, Datum value)
 	if (coltype == FLOAT8OID)
 		return operand(NVMKV_OPERAND_EXACT, coltype, Float8GetDatum((float8) DatumGetFloat4(value)));
 
-	/* A conversion rounds to nearest; out of range values become an infinity, NaN stays NaN (the greatest value in both types). */
+	/*
+	 * A conversion rounds to nearest; out of range values become an infinity, NaN stays NaN (the greatest value in
+	 * both types).
+	 */
 	v = DatumGetFloat8(value);
 	f = (float4) v;
 	if (isnan(v) || (float8) f == v)

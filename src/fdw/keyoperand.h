@@ -2,8 +2,9 @@
  * keyoperand.h
  *	  A value a key column is compared with, in the column's own domain.
  *
- * Operator families compare across types (int8 = int4, date < timestamp, real = double precision).  Key bytes exist only for
- * values of the column's type, so the other type's value is first brought there, and what could not be kept exactly is said.
+ * Operator families compare across types (int8 = int4, date < timestamp, real = double precision).  Key bytes
+ * exist only for values of the column's type, so the other type's value is first brought there, and what could not
+ * be kept exactly is said.
  */
 #ifndef NVMKV_FDW_KEYOPERAND_H
 #define NVMKV_FDW_KEYOPERAND_H

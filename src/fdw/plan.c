@@ -57,7 +57,10 @@ nvmkvGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 
 /* ---------------------------------------------------------------- cost */
 
-/* CPU, in operators: positioning in one source (its share of the comparisons comes on top); passing a row through the merge. */
+/*
+ * CPU, in operators: positioning in one source (its share of the comparisons comes on top); passing a row through
+ * the merge.
+ */
 #define SEEK_OPERATORS 20.0
 #define READ_OPERATORS 2.0
 
@@ -123,8 +126,8 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 
 /* The whole table, in a form comparable with cost_index; *cpu_out is the part several processes can share. */
 static void
-cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, const ParamPathInfo *param_info, double rows,
-				Cost *startup_out, Cost *total_out, Cost *cpu_out)
+cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, const ParamPathInfo *param_info,
+				double rows, Cost *startup_out, Cost *total_out, Cost *cpu_out)
 {
 	List *quals = rel->baserestrictinfo;
 	double random_page_cost_here;
@@ -142,7 +145,8 @@ cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, co
 	if (!enable_seqscan)
 		startup += disable_cost;
 	pages = random_page_cost_here + (Max(rel->pages, 1) - 1) * seq_page_cost_here;
-	*cpu_out = rel->tuples * (cpu_tuple_cost + read_cost(info) + qual_cost.per_tuple) + rows * rel->reltarget->cost.per_tuple;
+	*cpu_out = rel->tuples * (cpu_tuple_cost + read_cost(info) + qual_cost.per_tuple);
+	*cpu_out += rows * rel->reltarget->cost.per_tuple;
 	*startup_out = startup;
 	*total_out = startup + pages + *cpu_out;
 }
@@ -217,8 +221,9 @@ add_partial_table_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost to
 	if (workers <= 0)
 		return;
 	divisor = parallel_divisor(workers);
-	path = create_foreignscan_path(root, rel, NULL, clamp_row_est(rel->rows / divisor), startup, total - cpu + cpu / divisor, NIL,
-								   NULL, NULL, list_make3(NIL, makeBoolean(false), makeBoolean(false)));
+	path = create_foreignscan_path(root, rel, NULL, clamp_row_est(rel->rows / divisor), startup,
+								   total - cpu + cpu / divisor, NIL, NULL, NULL,
+								   list_make3(NIL, makeBoolean(false), makeBoolean(false)));
 	path->path.parallel_aware = true;
 	path->path.parallel_workers = workers;
 	add_partial_path(rel, (Path *) path);
@@ -250,7 +255,8 @@ nvmkvReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private, RelO
 	List *copy = list_copy(fdw_private);
 	ListCell *cell = list_nth_cell(copy, PATH_INDEX_CLAUSES);
 
-	lfirst(cell) = adjust_appendrel_attrs_multilevel(root, lfirst(cell), child_rel->relids, child_rel->top_parent_relids);
+	lfirst(cell) = adjust_appendrel_attrs_multilevel(root, lfirst(cell), child_rel->relids,
+													 child_rel->top_parent_relids);
 	return copy;
 }
 
@@ -272,8 +278,8 @@ used_attributes(RelOptInfo *rel, ForeignPath *path, List *filters)
 	int member = -1;
 
 	/*
-	 * Not the plan's target list: where nobody minds it has all columns of the table, so that no projection is needed, and
-	 * what is not used may then be anything.
+	 * Not the plan's target list: where nobody minds it has all columns of the table, so that no projection is
+	 * needed, and what is not used may then be anything.
 	 */
 	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
 	pull_varattnos((Node *) path->path.pathtarget->exprs, rel->relid, &used);
@@ -297,8 +303,8 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	nvmkv_match_quals(info->table, list_nth(path->fdw_private, PATH_INDEX_CLAUSES), &match);
 
 	/*
-	 * What the ranges enforce is not tested again, except on a row that replaces the scanned one (EvalPlanQual).  Constant
-	 * conditions are tested above the scan.
+	 * What the ranges enforce is not tested again, except on a row that replaces the scanned one (EvalPlanQual).
+	 * Constant conditions are tested above the scan.
 	 */
 	foreach(lc, scan_clauses)
 	{

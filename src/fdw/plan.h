@@ -15,18 +15,18 @@ enum NvmkvScanPrivateIndex
 	NVMKV_SCAN_BACKWARD,   /* Boolean: scan from the greatest key down */
 	NVMKV_SCAN_ORDERED,	   /* Boolean: the plan relies on the key's order */
 	NVMKV_SCAN_KEYED,	   /* Boolean: a scan by key, not of the table as a whole */
-	NVMKV_SCAN_ATTRIBUTES  /* integer list: attribute numbers the query uses; 0 for whole rows, negative for system columns */
+	NVMKV_SCAN_ATTRIBUTES  /* integer list: attributes the query uses; 0 whole rows, negative system columns */
 };
 
 extern void nvmkvGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern void nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
-extern ForeignScan *nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist,
-										List *scan_clauses, Plan *outer_plan);
+extern ForeignScan *nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
+										List *tlist, List *scan_clauses, Plan *outer_plan);
 extern List *nvmkvReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private, RelOptInfo *child_rel);
 extern bool nvmkvIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
 
 /* amcostestimate of the index relinfo.c makes. */
-extern void nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out, Cost *total_out,
-								Selectivity *selectivity_out, double *correlation_out, double *pages_out);
+extern void nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out,
+								Cost *total_out, Selectivity *selectivity_out, double *correlation_out, double *pages_out);
 
 #endif

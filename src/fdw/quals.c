@@ -102,29 +102,28 @@ match_equality(const NvmkvTable *table, int column, IndexClause *iclause, NvmkvK
 	foreach(lc, iclause->indexquals)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
-		bool is_any = IsA(rinfo->clause, ScalarArrayOpExpr);
+		ConditionKind kind;
+		Oid opno;
 		int strategy;
 		Oid type;
 
-		if (is_any)
+		if (IsA(rinfo->clause, ScalarArrayOpExpr))
 		{
-			if (operator_support(col, ((ScalarArrayOpExpr *) rinfo->clause)->opno, &strategy, &type) != NVMKV_OPERAND_FULL)
-				continue;
+			kind = CONDITION_ANY;
+			opno = ((ScalarArrayOpExpr *) rinfo->clause)->opno;
 		}
 		else if (IsA(rinfo->clause, OpExpr))
 		{
-			if (operator_support(col, ((OpExpr *) rinfo->clause)->opno, &strategy, &type) != NVMKV_OPERAND_FULL)
-				continue;
+			kind = CONDITION_EQUAL;
+			opno = ((OpExpr *) rinfo->clause)->opno;
 		}
 		else
 			continue;
-		if (strategy != BTEqualStrategyNumber)
+		if (operator_support(col, opno, &strategy, &type) != NVMKV_OPERAND_FULL || strategy != BTEqualStrategyNumber)
 			continue;
 
-		accept(match, rinfo, make_condition(is_any ? CONDITION_ANY : CONDITION_EQUAL, column, strategy, list_make1_oid(type)));
+		accept(match, rinfo, make_condition(kind, column, strategy, list_make1_oid(type)));
 		match->nequal++;
-		if (is_any)
-			match->narrays++;
 		if (!iclause->lossy && list_length(iclause->indexquals) == 1)
 			match->enforced = lappend(match->enforced, iclause);
 		return true;
@@ -137,7 +136,8 @@ match_equality(const NvmkvTable *table, int column, IndexClause *iclause, NvmkvK
  * of it was taken.
  */
 static bool
-match_row_comparison(const NvmkvTable *table, int column, IndexClause *iclause, RestrictInfo *rinfo, NvmkvKeyMatch *match)
+match_row_comparison(const NvmkvTable *table, int column, IndexClause *iclause, RestrictInfo *rinfo,
+					 NvmkvKeyMatch *match)
 {
 	RowCompareExpr *rc = (RowCompareExpr *) rinfo->clause;
 	int ncolumns = list_length(rc->opnos);
@@ -355,7 +355,10 @@ add_bound(NvmkvKeyScan *ks, bool greater, bool inclusive, StringInfo buf)
 	if (ks->table->keys[ks->nequal].descending)
 		greater = !greater;
 
-	/* The bytes themselves bound from below, inclusively, and from above, exclusively; their successor does the opposite. */
+	/*
+	 * The bytes themselves bound from below, inclusively, and from above, exclusively; their successor does the
+	 * opposite.
+	 */
 	if (greater == inclusive)
 	{
 		if (greater)
@@ -396,7 +399,8 @@ strategy_is_inclusive(int strategy)
 }
 
 static void
-add_value_bound(NvmkvKeyScan *ks, const NvmkvKeyColumn *col, const NvmkvOperand *op, Datum value, bool greater, bool inclusive)
+add_value_bound(NvmkvKeyScan *ks, const NvmkvKeyColumn *col, const NvmkvOperand *op, Datum value, bool greater,
+				bool inclusive)
 {
 	StringInfoData buf;
 
@@ -525,9 +529,9 @@ set_elements(NvmkvKeyScan *ks, const KeyCondition *c, Datum value)
 }
 
 /*
- * (a, b, ...) < (x, y, ...): the first column that differs decides; NULL there decides for nothing.  So the values that can be
- * equalled form a prefix, and the first one that cannot (or the end) says whether rows that start with the prefix
- * belong to the range.
+ * (a, b, ...) < (x, y, ...): the first column that differs decides; NULL there decides for nothing.  So the values
+ * that can be equalled form a prefix, and the first one that cannot (or the end) says whether rows that start with
+ * the prefix belong to the range.
  */
 static void
 add_row_comparison(NvmkvKeyScan *ks, const KeyCondition *c, ExprContext *econtext)

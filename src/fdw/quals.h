@@ -15,7 +15,8 @@
 #include "fdw/table.h"
 
 /*
- * The conditions that bound a scan of the key: leading columns with "=" or "= ANY", then comparisons of the next column.
+ * The conditions that bound a scan of the key: leading columns with "=" or "= ANY", then comparisons of the next
+ * column.
  */
 typedef struct NvmkvKeyMatch
 {
@@ -24,13 +25,15 @@ typedef struct NvmkvKeyMatch
 	List *conditions; /* an integer list each: what the plan carries in fdw_private (see quals.c) */
 	List *enforced;	  /* IndexClauses that need no other test: the ranges hold exactly their rows */
 	int nequal;		  /* columns that are equal to something */
-	int narrays;	  /* of these, by = ANY */
 } NvmkvKeyMatch;
 
 /* indexclauses: List of IndexClause of an index made by relinfo.c. */
 extern void nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, NvmkvKeyMatch *match);
 
-/* The btree family whose operators can be used with a key column: its own, or the type's default when only equality is supported. */
+/*
+ * The btree family whose operators can be used with a key column: its own, or the type's default when only
+ * equality is supported.
+ */
 extern Oid nvmkv_key_operator_family(const NvmkvKeyColumn *col);
 
 typedef struct NvmkvKeyScan NvmkvKeyScan;

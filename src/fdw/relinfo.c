@@ -37,8 +37,8 @@ static get_relation_info_hook_type previous_relation_info_hook;
 /* ---------------------------------------------------------------- size */
 
 /*
- * An estimate asks every sorted source, so a burst of short queries shares one.  It is kept for a microsecond per entry:
- * a table must have grown little before it is asked again, and a small one is always asked.
+ * An estimate asks every sorted source, so a burst of short queries shares one.  It is kept for a microsecond per
+ * entry: a table must have grown little before it is asked again, and a small one is always asked.
  */
 #define ESTIMATE_AGE_MAX_US 1000000.0
 #define ESTIMATES_MAX 1024
@@ -113,8 +113,8 @@ nvmkv_table_estimate(const NvmkvTable *table, NvmkvEstimate *estimate_out)
 }
 
 /*
- * Sets rel->pages and rel->tuples.  As for a heap table, one that was never analyzed is taken for ten pages at least: plans
- * made while it is nearly empty must still be good when it has grown.
+ * Sets rel->pages and rel->tuples.  As for a heap table, one that was never analyzed is taken for ten pages at
+ * least: plans made while it is nearly empty must still be good when it has grown.
  */
 #define NEVER_ANALYZED_PAGES 10
 
@@ -131,7 +131,8 @@ set_size(RelOptInfo *rel, Relation relation, NvmkvRelInfo *info)
 	if (estimate.entries >= 1)
 		entry_bytes = Max(estimate.bytes / estimate.entries, 1);
 	else
-		entry_bytes = get_relation_data_width(RelationGetRelid(relation), rel->attr_widths - rel->min_attr) + NVMKV_STORAGE_ID_BYTES;
+		entry_bytes = NVMKV_STORAGE_ID_BYTES +
+			get_relation_data_width(RelationGetRelid(relation), rel->attr_widths - rel->min_attr);
 	rel->pages = (BlockNumber) Min(ceil(estimate.bytes / BLCKSZ), (double) MaxBlockNumber);
 	rel->tuples = rint(estimate.entries);
 	rel->allvisfrac = 0;
@@ -172,6 +173,7 @@ make_key_index(RelOptInfo *rel, Oid relid, const NvmkvTable *table)
 	for (int i = 0; i < table->nkeys; i++)
 	{
 		const NvmkvKeyColumn *col = &table->keys[i];
+		Var *var = makeVar(rel->relid, col->attnum, col->type, col->typmod, col->collation, 0);
 
 		index->indexkeys[i] = col->attnum;
 		index->indexcollations[i] = col->collation;
@@ -185,9 +187,7 @@ make_key_index(RelOptInfo *rel, Oid relid, const NvmkvTable *table)
 		index->nulls_first[i] = col->descending;
 		ordered = ordered && col->ordered;
 
-		index->indextlist = lappend(index->indextlist,
-									makeTargetEntry((Expr *) makeVar(rel->relid, col->attnum, col->type, col->typmod, col->collation, 0),
-													i + 1, NULL, false));
+		index->indextlist = lappend(index->indextlist, makeTargetEntry((Expr *) var, i + 1, NULL, false));
 	}
 	index->sortopfamily = ordered ? index->opfamily : NULL;
 

@@ -96,8 +96,8 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	state->release.arg = state;
 	MemoryContextRegisterResetCallback(context, &state->release);
 	state->backward = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_BACKWARD));
-	state->keys = nvmkv_keyscan_create(plan->fdw_exprs, list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS), state->backward,
-									   &node->ss.ps);
+	state->keys = nvmkv_keyscan_create(plan->fdw_exprs, list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS),
+									   state->backward, &node->ss.ps);
 	MemoryContextSwitchTo(oldcontext);
 	node->fdw_state = state;
 }
@@ -107,7 +107,10 @@ nvmkvEndForeignScan(ForeignScanState *node)
 {
 	NvmkvTableScan *state = node->fdw_state;
 
-	/* The context stays until the query ends: EXPLAIN reads the report before End, but a slot may still point into a batch. */
+	/*
+	 * The context stays until the query ends: EXPLAIN reads the report before End, but a slot may still point into
+	 * a batch.
+	 */
 	if (state == NULL)
 		return;
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
@@ -211,7 +214,8 @@ start_range(ForeignScanState *node, NvmkvTableScan *state, const NvmkvKeyRange *
 
 	if (state->scan == NULL)
 		nvmkv_check_status(nvmkv_scan_create(state->db, &state->scan), "reading foreign table", name);
-	nvmkv_check_status(nvmkv_scan_start(state->scan, range->lower, range->upper, state->backward, &state->visibility.engine),
+	nvmkv_check_status(nvmkv_scan_start(state->scan, range->lower, range->upper, state->backward,
+										&state->visibility.engine),
 					   "reading foreign table", name);
 	state->in_range = true;
 	state->rows = NULL;
@@ -298,7 +302,10 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	nvmkv_scan_open(node);
 	if (!state->evaluated)
 	{
-		/* Rows that COPY holds back are this command's own; only functions it calls can be here, and they are to see them. */
+		/*
+		 * Rows that COPY holds back are this command's own; only functions it calls can be here, and they are to
+		 * see them.
+		 */
 		nvmkv_write_flush_deferred();
 		nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
 		state->ranges_passed = 0;

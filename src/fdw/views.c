@@ -26,6 +26,7 @@
 
 #include "fdw/engine.h"
 #include "fdw/keycode.h"
+#include "fdw/resultrow.h"
 #include "fdw/rowcode.h"
 #include "fdw/table.h"
 #include "fdw/visibility.h"
@@ -41,113 +42,11 @@ PG_FUNCTION_INFO_V1(nvmkv_sql_compact);
 PG_FUNCTION_INFO_V1(nvmkv_sql_check);
 PG_FUNCTION_INFO_V1(nvmkv_sql_reset_stats);
 
-/* ---------------------------------------------------------------- rows of results */
-
-#define RESULT_COLUMNS_MAX 40
-
-typedef struct ResultRow
-{
-	int count;
-	Datum values[RESULT_COLUMNS_MAX];
-	bool nulls[RESULT_COLUMNS_MAX];
-} ResultRow;
-
-static void
-put(ResultRow *row, Datum value)
-{
-	Assert(row->count < RESULT_COLUMNS_MAX);
-	row->values[row->count] = value;
-	row->nulls[row->count++] = false;
-}
-
-static void
-put_null(ResultRow *row)
-{
-	Assert(row->count < RESULT_COLUMNS_MAX);
-	row->values[row->count] = (Datum) 0;
-	row->nulls[row->count++] = true;
-}
-
-/* Counters are unsigned, SQL's integers are not: they stop at the end. */
-static void
-put_int8(ResultRow *row, uint64 value)
-{
-	put(row, Int64GetDatum(value > (uint64) PG_INT64_MAX ? PG_INT64_MAX : (int64) value));
-}
-
-static void
-put_int4(ResultRow *row, uint64 value)
-{
-	put(row, Int32GetDatum(value > (uint64) PG_INT32_MAX ? PG_INT32_MAX : (int32) value));
-}
-
-static void
-put_text(ResultRow *row, const char *value)
-{
-	if (value != NULL && value[0] != '\0')
-		put(row, CStringGetTextDatum(value));
-	else
-		put_null(row);
-}
-
-static void
-put_lsn(ResultRow *row, uint64 sequence)
-{
-	if (sequence > 0)
-		put(row, LSNGetDatum((XLogRecPtr) sequence));
-	else
-		put_null(row);
-}
-
-/* The engine's clock counts microseconds since 1970, the server's since 2000. */
-static void
-put_time(ResultRow *row, uint64 clock_us)
-{
-	if (clock_us > 0)
-		put(row, TimestampTzGetDatum((TimestampTz) clock_us -
-									 (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY));
-	else
-		put_null(row);
-}
-
-static void
-put_bytes(ResultRow *row, const uint8 *data, size_t size)
-{
-	if (size > 0)
-	{
-		bytea *value = palloc(VARHDRSZ + size);
-
-		SET_VARSIZE(value, VARHDRSZ + size);
-		memcpy(VARDATA(value), data, size);
-		put(row, PointerGetDatum(value));
-	}
-	else
-		put_null(row);
-}
-
-static void
-emit(FunctionCallInfo fcinfo, ResultRow *row)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	Assert(row->count == rsinfo->setDesc->natts);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row->values, row->nulls);
-	row->count = 0;
-}
-
-static Datum
-return_record(FunctionCallInfo fcinfo, ResultRow *row)
-{
-	TupleDesc tupdesc;
-
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	Assert(row->count == tupdesc->natts);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), row->values, row->nulls));
-}
+/* ---------------------------------------------------------------- lists */
 
 /*
- * Calls one of the engine's lists with an array that grows until everything fits.  Elements are element_size bytes; palloc'd.
+ * Calls one of the engine's lists with an array that grows until everything fits.  Elements are element_size
+ * bytes; palloc'd.
  */
 typedef unsigned (*ListFunction)(struct NvmkvDb *db, void *out, unsigned max);
 
@@ -185,7 +84,7 @@ nvmkv_sql_progress(PG_FUNCTION_ARGS)
 	NvmkvDb *db = nvmkv_engine();
 	NvmkvJobStats *jobs;
 	unsigned count;
-	ResultRow row = {0};
+	NvmkvResultRow row = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
 	jobs = fetch_list(list_jobs, db, sizeof(NvmkvJobStats), &count);
@@ -193,25 +92,25 @@ nvmkv_sql_progress(PG_FUNCTION_ARGS)
 	{
 		const NvmkvJobStats *job = &jobs[i];
 
-		put_int8(&row, job->job_id);
-		put_text(&row, job->job);
+		nvmkv_result_put_int8(&row, job->job_id);
+		nvmkv_result_put_text(&row, job->job);
 		if (job->pid != 0)
-			put(&row, Int32GetDatum(job->pid));
+			nvmkv_result_put(&row, Int32GetDatum(job->pid));
 		else
-			put_null(&row);
-		put_text(&row, job->phase);
-		put_time(&row, job->started_clock_us);
-		put_time(&row, job->finished_clock_us);
-		put_int8(&row, job->keys_done);
-		put_int8(&row, job->keys_total);
-		put_int8(&row, job->bytes_done);
-		put_int8(&row, job->bytes_total);
-		put_bytes(&row, job->first_key, job->first_key_size);
-		put_bytes(&row, job->last_key, job->last_key_size);
-		put_int4(&row, job->rows_in);
-		put_int4(&row, job->files_in);
-		put_int4(&row, job->files_out);
-		emit(fcinfo, &row);
+			nvmkv_result_put_null(&row);
+		nvmkv_result_put_text(&row, job->phase);
+		nvmkv_result_put_time(&row, job->started_clock_us);
+		nvmkv_result_put_time(&row, job->finished_clock_us);
+		nvmkv_result_put_int8(&row, job->keys_done);
+		nvmkv_result_put_int8(&row, job->keys_total);
+		nvmkv_result_put_int8(&row, job->bytes_done);
+		nvmkv_result_put_int8(&row, job->bytes_total);
+		nvmkv_result_put_bytes(&row, job->first_key, job->first_key_size);
+		nvmkv_result_put_bytes(&row, job->last_key, job->last_key_size);
+		nvmkv_result_put_int4(&row, job->rows_in);
+		nvmkv_result_put_int4(&row, job->files_in);
+		nvmkv_result_put_int4(&row, job->files_out);
+		nvmkv_result_emit(fcinfo, &row);
 	}
 	return (Datum) 0;
 }
@@ -230,46 +129,46 @@ Datum
 nvmkv_sql_stat_engine(PG_FUNCTION_ARGS)
 {
 	NvmkvStats stats;
-	ResultRow row = {0};
+	NvmkvResultRow row = {0};
 
 	nvmkv_stats(nvmkv_engine(), &stats);
-	put_text(&row, engine_state(&stats));
-	put(&row, BoolGetDatum(stats.nvm_is_pmem));
-	put_lsn(&row, stats.last_sequence);
-	put_lsn(&row, stats.durable_seq);
-	put_int8(&row, stats.version_number);
-	put_int4(&row, stats.extents_total);
-	put_int4(&row, stats.extents_free);
-	put_int8(&row, stats.user_bytes);
-	put_int8(&row, stats.log_bytes);
-	put_int8(&row, stats.nvm_bytes);
-	put_int8(&row, stats.file_bytes);
-	put_int8(&row, stats.file_read_bytes);
-	put_int8(&row, stats.manifest_bytes);
-	put_int8(&row, stats.writes);
-	put_int8(&row, stats.entries_written);
-	put_int8(&row, stats.gets);
-	put_int8(&row, stats.get_hits);
-	put_int8(&row, stats.scans);
-	put_int8(&row, stats.filter_useful);
-	put_int8(&row, stats.filter_passed);
-	put_int8(&row, stats.switches);
-	put_int8(&row, stats.flushes);
-	put_int8(&row, stats.columns);
-	put_int8(&row, stats.batches);
-	put_int8(&row, stats.files_written);
-	put_int8(&row, stats.files_deleted);
-	put_int8(&row, stats.entries_frozen);
-	put_int8(&row, stats.entries_dropped_aborted);
-	put_int8(&row, stats.entries_dropped_obsolete);
-	put_int8(&row, stats.stalls[NVMKV_STALL_MEMTABLES]);
-	put(&row, Float8GetDatum((float8) stats.stall_us[NVMKV_STALL_MEMTABLES] / 1000.0));
-	put_int8(&row, stats.stalls[NVMKV_STALL_EXTENTS]);
-	put(&row, Float8GetDatum((float8) stats.stall_us[NVMKV_STALL_EXTENTS] / 1000.0));
-	put_int8(&row, stats.errors);
-	put_text(&row, stats.last_error);
-	put_time(&row, stats.last_error_clock_us);
-	return return_record(fcinfo, &row);
+	nvmkv_result_put_text(&row, engine_state(&stats));
+	nvmkv_result_put(&row, BoolGetDatum(stats.nvm_is_pmem));
+	nvmkv_result_put_lsn(&row, stats.last_sequence);
+	nvmkv_result_put_lsn(&row, stats.durable_seq);
+	nvmkv_result_put_int8(&row, stats.version_number);
+	nvmkv_result_put_int4(&row, stats.extents_total);
+	nvmkv_result_put_int4(&row, stats.extents_free);
+	nvmkv_result_put_int8(&row, stats.user_bytes);
+	nvmkv_result_put_int8(&row, stats.log_bytes);
+	nvmkv_result_put_int8(&row, stats.nvm_bytes);
+	nvmkv_result_put_int8(&row, stats.file_bytes);
+	nvmkv_result_put_int8(&row, stats.file_read_bytes);
+	nvmkv_result_put_int8(&row, stats.manifest_bytes);
+	nvmkv_result_put_int8(&row, stats.writes);
+	nvmkv_result_put_int8(&row, stats.entries_written);
+	nvmkv_result_put_int8(&row, stats.gets);
+	nvmkv_result_put_int8(&row, stats.get_hits);
+	nvmkv_result_put_int8(&row, stats.scans);
+	nvmkv_result_put_int8(&row, stats.filter_useful);
+	nvmkv_result_put_int8(&row, stats.filter_passed);
+	nvmkv_result_put_int8(&row, stats.switches);
+	nvmkv_result_put_int8(&row, stats.flushes);
+	nvmkv_result_put_int8(&row, stats.columns);
+	nvmkv_result_put_int8(&row, stats.batches);
+	nvmkv_result_put_int8(&row, stats.files_written);
+	nvmkv_result_put_int8(&row, stats.files_deleted);
+	nvmkv_result_put_int8(&row, stats.entries_frozen);
+	nvmkv_result_put_int8(&row, stats.entries_dropped_aborted);
+	nvmkv_result_put_int8(&row, stats.entries_dropped_obsolete);
+	nvmkv_result_put_int8(&row, stats.stalls[NVMKV_STALL_MEMTABLES]);
+	nvmkv_result_put(&row, Float8GetDatum((float8) stats.stall_us[NVMKV_STALL_MEMTABLES] / 1000.0));
+	nvmkv_result_put_int8(&row, stats.stalls[NVMKV_STALL_EXTENTS]);
+	nvmkv_result_put(&row, Float8GetDatum((float8) stats.stall_us[NVMKV_STALL_EXTENTS] / 1000.0));
+	nvmkv_result_put_int8(&row, stats.errors);
+	nvmkv_result_put_text(&row, stats.last_error);
+	nvmkv_result_put_time(&row, stats.last_error_clock_us);
+	return nvmkv_result_record(fcinfo, &row);
 }
 
 static unsigned
@@ -284,20 +183,20 @@ nvmkv_sql_stat_memtables(PG_FUNCTION_ARGS)
 	NvmkvDb *db = nvmkv_engine();
 	NvmkvMemtableStats *memtables;
 	unsigned count;
-	ResultRow row = {0};
+	NvmkvResultRow row = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
 	memtables = fetch_list(list_memtables, db, sizeof(NvmkvMemtableStats), &count);
 	for (unsigned i = 0; i < count; i++)
 	{
-		put_int4(&row, memtables[i].buffer);
-		put_text(&row, memtables[i].state);
-		put_int8(&row, memtables[i].bytes);
-		put_int8(&row, memtables[i].capacity);
-		put_int8(&row, memtables[i].entries);
-		put_lsn(&row, memtables[i].first_sequence);
-		put_lsn(&row, memtables[i].last_sequence);
-		emit(fcinfo, &row);
+		nvmkv_result_put_int4(&row, memtables[i].buffer);
+		nvmkv_result_put_text(&row, memtables[i].state);
+		nvmkv_result_put_int8(&row, memtables[i].bytes);
+		nvmkv_result_put_int8(&row, memtables[i].capacity);
+		nvmkv_result_put_int8(&row, memtables[i].entries);
+		nvmkv_result_put_lsn(&row, memtables[i].first_sequence);
+		nvmkv_result_put_lsn(&row, memtables[i].last_sequence);
+		nvmkv_result_emit(fcinfo, &row);
 	}
 	return (Datum) 0;
 }
@@ -314,21 +213,21 @@ nvmkv_sql_stat_matrix(PG_FUNCTION_ARGS)
 	NvmkvDb *db = nvmkv_engine();
 	NvmkvRowStats *rows;
 	unsigned count;
-	ResultRow row = {0};
+	NvmkvResultRow row = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
 	rows = fetch_list(list_rows, db, sizeof(NvmkvRowStats), &count);
 	for (unsigned i = 0; i < count; i++)
 	{
-		put_int8(&row, rows[i].row_id);
-		put_text(&row, rows[i].role);
-		put_int8(&row, rows[i].entries);
-		put_int8(&row, rows[i].live_entries);
-		put_int8(&row, rows[i].bytes);
-		put_int8(&row, rows[i].live_bytes);
-		put_int4(&row, rows[i].extents);
-		put(&row, BoolGetDatum(rows[i].has_hints));
-		emit(fcinfo, &row);
+		nvmkv_result_put_int8(&row, rows[i].row_id);
+		nvmkv_result_put_text(&row, rows[i].role);
+		nvmkv_result_put_int8(&row, rows[i].entries);
+		nvmkv_result_put_int8(&row, rows[i].live_entries);
+		nvmkv_result_put_int8(&row, rows[i].bytes);
+		nvmkv_result_put_int8(&row, rows[i].live_bytes);
+		nvmkv_result_put_int4(&row, rows[i].extents);
+		nvmkv_result_put(&row, BoolGetDatum(rows[i].has_hints));
+		nvmkv_result_emit(fcinfo, &row);
 	}
 	return (Datum) 0;
 }
@@ -345,24 +244,24 @@ nvmkv_sql_stat_levels(PG_FUNCTION_ARGS)
 	NvmkvDb *db = nvmkv_engine();
 	NvmkvLevelStats *levels;
 	unsigned count;
-	ResultRow row = {0};
+	NvmkvResultRow row = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
 	levels = fetch_list(list_levels, db, sizeof(NvmkvLevelStats), &count);
 	for (unsigned i = 0; i < count; i++)
 	{
-		put_int4(&row, levels[i].level);
-		put_int8(&row, levels[i].files);
-		put_int8(&row, levels[i].bytes);
+		nvmkv_result_put_int4(&row, levels[i].level);
+		nvmkv_result_put_int8(&row, levels[i].files);
+		nvmkv_result_put_int8(&row, levels[i].bytes);
 		if (levels[i].target_bytes > 0)
-			put_int8(&row, levels[i].target_bytes);
+			nvmkv_result_put_int8(&row, levels[i].target_bytes);
 		else
-			put_null(&row);
-		put(&row, Float8GetDatum(levels[i].score));
-		put_int8(&row, levels[i].bytes_read);
-		put_int8(&row, levels[i].bytes_written);
-		put(&row, Float8GetDatum(levels[i].write_amplification));
-		emit(fcinfo, &row);
+			nvmkv_result_put_null(&row);
+		nvmkv_result_put(&row, Float8GetDatum(levels[i].score));
+		nvmkv_result_put_int8(&row, levels[i].bytes_read);
+		nvmkv_result_put_int8(&row, levels[i].bytes_written);
+		nvmkv_result_put(&row, Float8GetDatum(levels[i].write_amplification));
+		nvmkv_result_emit(fcinfo, &row);
 	}
 	return (Datum) 0;
 }
@@ -373,14 +272,15 @@ nvmkv_sql_storage_estimate(PG_FUNCTION_ARGS)
 	uint64 lower = pg_hton64((uint64) PG_GETARG_INT64(0));
 	uint64 upper = pg_hton64((uint64) PG_GETARG_INT64(0) + 1);
 	NvmkvEstimate estimate;
-	ResultRow row = {0};
+	NvmkvResultRow row = {0};
 
-	nvmkv_check_status(nvmkv_estimate(nvmkv_engine(), nvmkv_slice(&lower, sizeof(lower)), nvmkv_slice(&upper, sizeof(upper)), &estimate),
+	nvmkv_check_status(nvmkv_estimate(nvmkv_engine(), nvmkv_slice(&lower, sizeof(lower)),
+									  nvmkv_slice(&upper, sizeof(upper)), &estimate),
 					   "estimating the size of a storage of", "nvmkv");
-	put(&row, Float8GetDatum(estimate.entries));
-	put(&row, Float8GetDatum(estimate.bytes));
-	put(&row, Float8GetDatum(estimate.sources));
-	return return_record(fcinfo, &row);
+	nvmkv_result_put(&row, Float8GetDatum(estimate.entries));
+	nvmkv_result_put(&row, Float8GetDatum(estimate.bytes));
+	nvmkv_result_put(&row, Float8GetDatum(estimate.sources));
+	return nvmkv_result_record(fcinfo, &row);
 }
 
 Datum
@@ -430,11 +330,11 @@ static void
 report_problem(void *ctx, const char *where, const char *problem)
 {
 	FunctionCallInfo fcinfo = ctx;
-	ResultRow row = {0};
+	NvmkvResultRow row = {0};
 
-	put_text(&row, where);
-	put_text(&row, problem);
-	emit(fcinfo, &row);
+	nvmkv_result_put_text(&row, where);
+	nvmkv_result_put_text(&row, problem);
+	nvmkv_result_emit(fcinfo, &row);
 }
 
 /* Decodes a row, for its errors. */
