@@ -35,20 +35,31 @@ typedef struct WorkerShared
 } WorkerShared;
 
 static WorkerShared *shared;
+static shmem_request_hook_type previous_shmem_request;
+static shmem_startup_hook_type previous_shmem_startup;
 
-void
-nvmkv_worker_shmem_request(void)
+static void
+request_shared_memory(void)
 {
+	if (previous_shmem_request)
+		previous_shmem_request();
 	RequestAddinShmemSpace(MAXALIGN(sizeof(WorkerShared)));
 }
 
-void
-nvmkv_worker_shmem_init(void)
+/* The engine's hook has run before: it was installed before. */
+static void
+start_shared_memory(void)
 {
 	bool found;
 	int i;
 
+	if (previous_shmem_startup)
+		previous_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	shared = ShmemInitStruct("nvmkv workers", sizeof(WorkerShared), &found);
+	LWLockRelease(AddinShmemInitLock);
+	if (nvmkv_engine_or_null() != NULL)
+		nvmkv_set_wake(nvmkv_engine_or_null(), nvmkv_worker_wake);
 	if (found)
 		return;
 	memset(shared, 0, sizeof(*shared));
@@ -94,9 +105,14 @@ register_worker(int index, NvmkvWorkerRole role, const char *function, BgWorkerS
 }
 
 void
-nvmkv_worker_register(void)
+nvmkv_worker_init(void)
 {
 	int i;
+
+	previous_shmem_request = shmem_request_hook;
+	shmem_request_hook = request_shared_memory;
+	previous_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = start_shared_memory;
 
 	/* Checkpoints need holding back, and writers letting in, once the server is no longer in recovery. */
 	register_worker(NVMKV_WORKER_BARRIER, NVMKV_WORKER_BARRIER, "nvmkv_barrier_main", BgWorkerStart_RecoveryFinished);
@@ -187,9 +203,5 @@ nvmkv_worker_sleep(NvmkvWorkerStat *me, int timeout_ms)
 void
 nvmkv_worker_note(NvmkvWorkerStat *me, NvmkvStatus status)
 {
-	const NvmkvError *error = nvmkv_error();
-
-	me->failures++;
-	strlcpy(me->last_error, error->text, sizeof(me->last_error));
-	me->last_error_clock_us = (int64) port_clock_us();
+	snprintf(me->last_error, sizeof(me->last_error), "%s: %s", nvmkv_status_name(status), nvmkv_error()->text);
 }

@@ -35,17 +35,12 @@ typedef struct NvmkvWorkerStat
 	NvmkvWorkerRole role;
 	const char *state; /* a constant of the library, the same address in every process */
 	uint64 steps;	   /* since the server's start, restarts of the worker included */
-	uint64 failures;
 	char last_error[256]; /* empty: none */
-	int64 last_error_clock_us;
 	int pgprocno;
 } NvmkvWorkerStat;
 
-extern void nvmkv_worker_shmem_request(void);
-extern void nvmkv_worker_shmem_init(void);
-
-/* Registers the workers; from _PG_init while the server preloads libraries. */
-extern void nvmkv_worker_register(void);
+/* Registers the workers; from _PG_init while the server preloads libraries, after nvmkv_engine_init. */
+extern void nvmkv_worker_init(void);
 
 /* Wakes flush and compaction workers.  Safe anywhere, also under a lock. */
 extern void nvmkv_worker_wake(void);

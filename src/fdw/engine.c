@@ -30,7 +30,6 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
 #include "fdw/engine.h"
 #include "fdw/guc.h"
@@ -104,7 +103,6 @@ request_shared_memory(void)
 		previous_shmem_request();
 	RequestAddinShmemSpace(engine_bytes());
 	RequestAddinShmemSpace(MAXALIGN(sizeof(EngineShared)));
-	nvmkv_worker_shmem_request();
 	nvmkv_latch_shmem_request();
 	nvmkv_rowid_shmem_request();
 }
@@ -128,7 +126,6 @@ open_engine(void *memory)
 	if (status == NVMKV_OK)
 	{
 		nvmkv_set_txn_ops(engine, nvmkv_txn_ops());
-		nvmkv_set_wake(engine, nvmkv_worker_wake);
 		return;
 	}
 	strlcpy(shared->open_error, nvmkv_error()->text, sizeof(shared->open_error));
@@ -147,9 +144,6 @@ start_shared_memory(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	shared = ShmemInitStruct("nvmkv engine state", sizeof(EngineShared), &found);
 	memory = (void *) CACHELINEALIGN(ShmemInitStruct("nvmkv engine", engine_bytes(), &found));
-	nvmkv_latch_shmem_init();
-	nvmkv_rowid_shmem_init();
-	nvmkv_worker_shmem_init();
 	if (!found)
 	{
 		memset(shared, 0, sizeof(*shared));
@@ -160,6 +154,8 @@ start_shared_memory(void)
 	port_pg_tranche = shared->tranche;
 	LWLockRegisterTranche(port_pg_tranche, PORT_PG_TRANCHE_NAME);
 	LWLockRelease(AddinShmemInitLock);
+	nvmkv_latch_shmem_init();
+	nvmkv_rowid_shmem_init();
 	if (!found)
 		open_engine(memory);
 }
@@ -235,8 +231,7 @@ wait_until_ready(void)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the background workers of nvmkv_fdw are not running"),
-					 errhint("Look for their messages in the server's log, and leave room for %d of them in max_worker_processes.",
-							 NVMKV_WORKERS_FIXED + nvmkv_compaction_workers)));
+					 errhint("Look for their messages in the server's log, and leave room for them in max_worker_processes.")));
 	}
 	ConditionVariableCancelSleep();
 }

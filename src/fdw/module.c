@@ -34,7 +34,7 @@ _PG_init(void)
 		nvmkv_guc_init();
 		nvmkv_engine_init();
 		nvmkv_wal_init();
-		nvmkv_worker_register();
+		nvmkv_worker_init();
 	}
 	nvmkv_ddl_init();
 	nvmkv_relinfo_init();
