@@ -35,7 +35,7 @@ rm -rf "$work"
 mkdir -p "$work" || exit 1
 
 settings=(shared_buffers=256MB max_wal_size=8GB checkpoint_timeout=1h jit=off autovacuum=off
-	nvmkv.block_cache_size=256MB)
+	nvmkv.write_buffer_size=64MB nvmkv.nvm_size=1GB)
 arguments=()
 for setting in "${settings[@]}"; do
 	arguments+=(-c "$setting")
