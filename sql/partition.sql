@@ -1,0 +1,102 @@
+-- Foreign tables as partitions and inheritance children.  Heap tables in their place say the same (scripts/heap_twin.sh).
+CREATE TABLE event (k int NOT NULL, kind text, v int, CHECK (v < 1000)) PARTITION BY RANGE (k);
+CREATE FOREIGN TABLE event_low PARTITION OF event FOR VALUES FROM (0) TO (100) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE event_mid PARTITION OF event FOR VALUES FROM (100) TO (200) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE TABLE event_high PARTITION OF event FOR VALUES FROM (200) TO (300);
+
+-- routing
+INSERT INTO event SELECT g, 'k' || g % 3, g FROM generate_series(0, 290, 10) g;
+INSERT INTO event VALUES (5, 'x', 1), (105, 'y', 2), (205, 'z', 3) RETURNING tableoid::regclass, *;
+COPY event FROM stdin;
+6	a	1
+206	b	2
+106	c	3
+\.
+SELECT tableoid::regclass, count(*), min(k), max(k) FROM event GROUP BY 1 ORDER BY 2, 3;
+SELECT * FROM event WHERE k BETWEEN 90 AND 110 ORDER BY k;
+
+-- what must not come in
+INSERT INTO event VALUES (300, 'none', 1);
+INSERT INTO event VALUES (105, 'dup', 2);
+INSERT INTO event VALUES (7, 'check', 1000);
+INSERT INTO event_low VALUES (150, 'wrong', 1);
+\set VERBOSITY terse
+COPY event_low FROM stdin;
+8	ok	1
+150	wrong	1
+\.
+\set VERBOSITY default
+
+-- changes through the parent, in place and out of a heap into foreign tables
+UPDATE event SET v = v + 1 WHERE k IN (5, 105, 205) RETURNING tableoid::regclass, *;
+UPDATE event SET k = k + 1 WHERE k IN (5, 105, 205) RETURNING tableoid::regclass, k;
+\set VERBOSITY terse
+UPDATE event SET k = k + 1 WHERE kind = 'x';
+\set VERBOSITY default
+UPDATE event SET k = 107 WHERE k = 206 AND kind = 'b' RETURNING tableoid::regclass, k;
+UPDATE event SET k = 50 WHERE k = 206 AND kind = 'z';
+DELETE FROM event WHERE kind IN ('a', 'b', 'c') RETURNING tableoid::regclass, k;
+DELETE FROM event USING generate_series(0, 290, 20) g WHERE event.k = g;
+SELECT tableoid::regclass, count(*), sum(v) FROM event GROUP BY 1 ORDER BY 1::text;
+
+-- row triggers of parent and partition
+CREATE TABLE trail (n int GENERATED ALWAYS AS IDENTITY, what text);
+CREATE FUNCTION trail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO trail (what) VALUES (TG_TABLE_NAME || ' ' || TG_WHEN || ' ' || TG_OP || ' ' || coalesce(NEW.k, OLD.k));
+  RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON event_low FOR EACH ROW EXECUTE FUNCTION trail();
+CREATE TRIGGER u AFTER INSERT OR UPDATE OR DELETE ON event FOR EACH ROW EXECUTE FUNCTION trail();
+INSERT INTO event VALUES (60, 't', 1), (160, 't', 1), (260, 't', 1);
+UPDATE event SET v = 2 WHERE kind = 't';
+DELETE FROM event WHERE kind = 't';
+SELECT what FROM trail ORDER BY n;
+DROP TRIGGER u ON event;
+DROP TRIGGER t ON event_low;
+
+-- row security of the parent
+CREATE ROLE nvmkv_clerk;
+GRANT ALL ON event, event_low TO nvmkv_clerk;
+CREATE POLICY small ON event USING (v < 500) WITH CHECK (v < 100);
+ALTER TABLE event ENABLE ROW LEVEL SECURITY;
+SET ROLE nvmkv_clerk;
+INSERT INTO event VALUES (61, 'p', 50), (261, 'p', 50);
+INSERT INTO event VALUES (62, 'p', 200);
+INSERT INTO event VALUES (262, 'p', 200);
+UPDATE event SET v = 99 WHERE k = 61;
+UPDATE event SET v = 100 WHERE k = 61;
+SELECT count(*) FROM event WHERE v >= 500;
+RESET ROLE;
+DROP POLICY small ON event;
+ALTER TABLE event DISABLE ROW LEVEL SECURITY;
+
+-- columns in another order
+CREATE FOREIGN TABLE event_odd (v int, gone int, kind text, k int NOT NULL, CONSTRAINT event_v_check CHECK (v < 1000)) SERVER nvmkv OPTIONS (primary_key 'k');
+ALTER FOREIGN TABLE event_odd DROP COLUMN gone;
+ALTER TABLE event ATTACH PARTITION event_odd FOR VALUES FROM (300) TO (400);
+INSERT INTO event VALUES (300, 'odd', 1), (301, 'odd', 2), (60, 'even', 3);
+UPDATE event SET v = v * 10, kind = kind || '!' WHERE k >= 300 RETURNING *;
+UPDATE event SET k = 350 WHERE k = 301 RETURNING tableoid::regclass, *;
+UPDATE event SET k = 351 WHERE k = 205 OR kind = 'z' RETURNING tableoid::regclass, *;
+DELETE FROM event WHERE k = 300 RETURNING *;
+SELECT * FROM event_odd ORDER BY k;
+ALTER TABLE event DETACH PARTITION event_odd;
+
+-- inheritance
+CREATE TABLE base (k int NOT NULL, v text);
+CREATE FOREIGN TABLE derived (k int NOT NULL, v text, extra int) SERVER nvmkv OPTIONS (primary_key 'k');
+ALTER FOREIGN TABLE derived INHERIT base;
+INSERT INTO base VALUES (1, 'base');
+INSERT INTO derived VALUES (1, 'derived', 10), (2, 'derived', 20);
+UPDATE base SET v = v || '+' RETURNING tableoid::regclass, *;
+DELETE FROM base WHERE k = 1 RETURNING tableoid::regclass, *;
+SELECT * FROM ONLY base;
+SELECT * FROM derived;
+
+DROP TABLE event;
+DROP FOREIGN TABLE event_odd;
+DROP FOREIGN TABLE derived;
+DROP TABLE base, trail;
+DROP FUNCTION trail();
+DROP ROLE nvmkv_clerk;
