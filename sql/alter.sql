@@ -13,7 +13,7 @@ INSERT INTO h SELECT i, 'v' || i FROM generate_series(1, 5) AS i;
 INSERT INTO n SELECT * FROM h;
 
 -- Runs a command on both (the command says @), and tells whether they agree.
-CREATE FUNCTION both(command text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION on_both(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	said text[] := '{}';
 	name text;
@@ -35,73 +35,68 @@ BEGIN
 END $$;
 
 -- ADD COLUMN: old rows show the default they were born with.
-SELECT both('ALTER TABLE @ ADD COLUMN plain int');
-SELECT both('ALTER TABLE @ ADD COLUMN five int DEFAULT 5');
-SELECT both('ALTER TABLE @ ADD COLUMN txt text NOT NULL DEFAULT repeat(''long '', 100)');
-SELECT both('ALTER TABLE @ ADD COLUMN today timestamptz DEFAULT ''2000-01-01''');
-SELECT both('ALTER TABLE @ ADD COLUMN arr int[] DEFAULT ''{1,2}'', ADD COLUMN j jsonb DEFAULT ''{"a": 1}''');
-SELECT both('ALTER TABLE @ ALTER COLUMN five SET DEFAULT 6');
-SELECT both('INSERT INTO @ (k, v) VALUES (6, ''six'')');
-SELECT both('UPDATE @ SET v = ''changed'' WHERE k = 2');
-SELECT both('ALTER TABLE @ ALTER COLUMN five DROP DEFAULT');
-SELECT both('INSERT INTO @ (k, v) VALUES (7, ''seven'')');
-SELECT both('DELETE FROM @ WHERE five = 6');
+SELECT on_both('ALTER TABLE @ ADD COLUMN plain int');
+SELECT on_both('ALTER TABLE @ ADD COLUMN five int DEFAULT 5');
+SELECT on_both('ALTER TABLE @ ADD COLUMN txt text NOT NULL DEFAULT repeat(''ab'', 5)');
+SELECT on_both('ALTER TABLE @ ADD COLUMN today timestamptz DEFAULT ''2000-01-01''');
+SELECT on_both('ALTER TABLE @ ADD COLUMN arr int[] DEFAULT ''{1,2}'', ADD COLUMN j jsonb DEFAULT ''{"a": 1}''');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN five SET DEFAULT 6');
+SELECT on_both('INSERT INTO @ (k, v) VALUES (6, ''six'')');
+SELECT on_both('UPDATE @ SET v = ''changed'' WHERE k = 2');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN five DROP DEFAULT');
+SELECT on_both('INSERT INTO @ (k, v) VALUES (7, ''seven'')');
+SELECT on_both('DELETE FROM @ WHERE five = 6');
 SELECT * FROM n WHERE five = 5 AND k = 1;
-SELECT both('ALTER TABLE @ ADD COLUMN must int NOT NULL');
-SELECT both('ALTER TABLE @ ADD COLUMN five int DEFAULT 1');
-SELECT both('ALTER TABLE @ ADD COLUMN IF NOT EXISTS five int DEFAULT 1');
-SELECT both('ALTER TABLE @ ADD COLUMN wrong int DEFAULT ''x''::text::int');
-SELECT both('ALTER TABLE @ ADD COLUMN checked int DEFAULT 1 CHECK (checked > 1)');
-SELECT both('ALTER TABLE @ ADD COLUMN checked int DEFAULT 2 CHECK (checked > 1)');
-SELECT both('INSERT INTO @ (k, checked) VALUES (100, 0)');
+SELECT on_both('ALTER TABLE @ ADD COLUMN must int NOT NULL');
+SELECT on_both('ALTER TABLE @ ADD COLUMN five int DEFAULT 1');
+SELECT on_both('ALTER TABLE @ ADD COLUMN IF NOT EXISTS five int DEFAULT 1');
+SELECT on_both('ALTER TABLE @ ADD COLUMN wrong int DEFAULT ''x''::text::int');
+SELECT on_both('ALTER TABLE @ ADD COLUMN checked int DEFAULT 1 CHECK (checked > 1)');
+SELECT on_both('ALTER TABLE @ ADD COLUMN checked int DEFAULT 2 CHECK (checked > 1)');
+SELECT on_both('INSERT INTO @ (k, checked) VALUES (100, 0)');
 CREATE DOMAIN dom AS int DEFAULT 7 CHECK (value > 0);
 CREATE DOMAIN dom_not_null AS int NOT NULL;
-SELECT both('ALTER TABLE @ ADD COLUMN dom dom');
-SELECT both('ALTER TABLE @ ADD COLUMN dom2 dom DEFAULT -1');
-SELECT both('ALTER TABLE @ ADD COLUMN dom3 dom_not_null');
+SELECT on_both('ALTER TABLE @ ADD COLUMN dom dom');
+SELECT on_both('ALTER TABLE @ ADD COLUMN dom2 dom DEFAULT -1');
+SELECT on_both('ALTER TABLE @ ADD COLUMN dom3 dom_not_null');
 -- Values that differ from row to row would need a rewrite.
-SELECT both('ALTER TABLE @ ADD COLUMN rnd float8 DEFAULT random()');
-ALTER TABLE h DROP COLUMN rnd;
-SELECT both('ALTER TABLE @ ADD COLUMN ser serial');
-ALTER TABLE h DROP COLUMN ser;
-SELECT both('ALTER TABLE @ ADD COLUMN idt int GENERATED ALWAYS AS IDENTITY');
-ALTER TABLE h DROP COLUMN idt;
-SELECT both('ALTER TABLE @ ADD COLUMN gen int GENERATED ALWAYS AS (k * 2) STORED');
-ALTER TABLE h DROP COLUMN gen;
 ALTER FOREIGN TABLE n ADD COLUMN rnd float8 DEFAULT random();
+ALTER FOREIGN TABLE n ADD COLUMN ser serial;
+ALTER FOREIGN TABLE n ADD COLUMN idt int GENERATED ALWAYS AS IDENTITY;
+ALTER FOREIGN TABLE n ADD COLUMN gen int GENERATED ALWAYS AS (k * 2) STORED;
 -- Rolled back with its transaction.
 BEGIN;
-SELECT both('ALTER TABLE @ ADD COLUMN passing int DEFAULT 9');
-SELECT both('INSERT INTO @ (k, passing) VALUES (8, 10)');
+SELECT on_both('ALTER TABLE @ ADD COLUMN passing int DEFAULT 9');
+SELECT on_both('INSERT INTO @ (k, passing) VALUES (8, 10)');
 ROLLBACK;
-SELECT both('INSERT INTO @ (k) VALUES (8)');
+SELECT on_both('INSERT INTO @ (k) VALUES (8)');
 
 -- DROP COLUMN: the others stay where they are.
-SELECT both('ALTER TABLE @ DROP COLUMN txt');
-SELECT both('ALTER TABLE @ DROP COLUMN plain, ADD COLUMN plain text DEFAULT ''new''');
-SELECT both('INSERT INTO @ (k, v) VALUES (9, ''nine'')');
-SELECT both('UPDATE @ SET plain = plain || k WHERE k > 4');
-SELECT both('ALTER TABLE @ DROP COLUMN nothing');
+SELECT on_both('ALTER TABLE @ DROP COLUMN txt');
+SELECT on_both('ALTER TABLE @ DROP COLUMN plain, ADD COLUMN plain text DEFAULT ''new''');
+SELECT on_both('INSERT INTO @ (k, v) VALUES (9, ''nine'')');
+SELECT on_both('UPDATE @ SET plain = plain || k WHERE k > 4');
+SELECT on_both('ALTER TABLE @ DROP COLUMN nothing');
 ALTER FOREIGN TABLE n DROP COLUMN k;
 ALTER FOREIGN TABLE n DROP COLUMN k CASCADE;
 
 -- ALTER COLUMN TYPE: only what leaves the bytes as they are.
-SELECT both('ALTER TABLE @ ADD COLUMN vc varchar(10) DEFAULT ''abc'', ADD COLUMN nu numeric(10, 2) DEFAULT 1.5');
-SELECT both('ALTER TABLE @ ALTER COLUMN vc TYPE varchar(20)');
-SELECT both('ALTER TABLE @ ALTER COLUMN vc TYPE text');
-SELECT both('ALTER TABLE @ ALTER COLUMN nu TYPE numeric(12, 2)');
-SELECT both('ALTER TABLE @ ALTER COLUMN nu TYPE numeric');
-SELECT both('ALTER TABLE @ ALTER COLUMN today TYPE timestamp');
-SELECT both('ALTER TABLE @ ALTER COLUMN v TYPE text COLLATE "C"');
-SELECT both('ALTER TABLE @ ALTER COLUMN nothing TYPE text');
-SELECT both('ALTER TABLE @ ALTER COLUMN five TYPE no_such_type');
+SELECT on_both('ALTER TABLE @ ADD COLUMN vc varchar(10) DEFAULT ''abc'', ADD COLUMN nu numeric(10, 2) DEFAULT 1.5');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN vc TYPE varchar(20)');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN vc TYPE text');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN nu TYPE numeric(12, 2)');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN nu TYPE numeric');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN today TYPE timestamp');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN v TYPE text COLLATE "C"');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN nothing TYPE text');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN five TYPE no_such_type');
 ALTER FOREIGN TABLE n ALTER COLUMN five TYPE bigint;
 ALTER FOREIGN TABLE n ALTER COLUMN vc TYPE varchar(2);
 ALTER FOREIGN TABLE n ALTER COLUMN nu TYPE int;
 ALTER FOREIGN TABLE n ALTER COLUMN j TYPE int;
 ALTER FOREIGN TABLE n ALTER COLUMN five TYPE bigint USING five + 1;
 ALTER FOREIGN TABLE n ALTER COLUMN k TYPE bigint;
-SELECT both('SELECT 1 FROM @');
+SELECT on_both('SELECT 1 FROM @');
 -- Free while there are no rows; rows that old snapshots could find are not read with the new type.
 CREATE FOREIGN TABLE e (k int, a int, b text) SERVER nvmkv OPTIONS (primary_key 'k');
 ALTER FOREIGN TABLE e ALTER COLUMN a TYPE text;
@@ -120,30 +115,30 @@ ALTER FOREIGN TABLE vk ALTER COLUMN k TYPE text;
 SELECT * FROM vk WHERE k = 'abc';
 
 -- NOT NULL and CHECK are verified, as on the heap.
-SELECT both('ALTER TABLE @ ALTER COLUMN plain SET NOT NULL');
-SELECT both('ALTER TABLE @ ALTER COLUMN v SET NOT NULL');
-SELECT both('INSERT INTO @ (k, plain) VALUES (20, NULL)');
-SELECT both('ALTER TABLE @ ALTER COLUMN plain DROP NOT NULL');
-SELECT both('ALTER TABLE @ ALTER COLUMN k DROP NOT NULL');
-SELECT both('ALTER TABLE @ ADD CONSTRAINT high CHECK (k > 1)');
-SELECT both('ALTER TABLE @ ADD CONSTRAINT low CHECK (k < 1000)');
-SELECT both('ALTER TABLE @ ADD CONSTRAINT later CHECK (k > 3) NOT VALID');
-SELECT both('INSERT INTO @ (k) VALUES (-1)');
-SELECT both('ALTER TABLE @ VALIDATE CONSTRAINT later');
-SELECT both('DELETE FROM @ WHERE k <= 3');
-SELECT both('ALTER TABLE @ VALIDATE CONSTRAINT later');
-SELECT both('ALTER TABLE @ DROP CONSTRAINT later, ADD CONSTRAINT later CHECK (k > 4)');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN plain SET NOT NULL');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN v SET NOT NULL');
+SELECT on_both('INSERT INTO @ (k, plain) VALUES (20, NULL)');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN plain DROP NOT NULL');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN k DROP NOT NULL');
+SELECT on_both('ALTER TABLE @ ADD CONSTRAINT high CHECK (k > 1)');
+SELECT on_both('ALTER TABLE @ ADD CONSTRAINT low CHECK (k < 1000)');
+SELECT on_both('ALTER TABLE @ ADD CONSTRAINT later CHECK (k > 3) NOT VALID');
+SELECT on_both('INSERT INTO @ (k) VALUES (-1)');
+SELECT on_both('ALTER TABLE @ VALIDATE CONSTRAINT later');
+SELECT on_both('DELETE FROM @ WHERE k <= 3');
+SELECT on_both('ALTER TABLE @ VALIDATE CONSTRAINT later');
+SELECT on_both('ALTER TABLE @ DROP CONSTRAINT later, ADD CONSTRAINT later CHECK (k > 4)');
 SET constraint_exclusion = on;
-SELECT both('ALTER TABLE @ ADD CONSTRAINT never CHECK (k < 0)');
+SELECT on_both('ALTER TABLE @ ADD CONSTRAINT never CHECK (k < 0)');
 RESET constraint_exclusion;
-SELECT both('ALTER TABLE @ ADD COLUMN a_check int, ADD CHECK (a_check IS NOT NULL)');
+SELECT on_both('ALTER TABLE @ ADD COLUMN a_check int, ADD CHECK (a_check IS NOT NULL)');
 
 -- The key is for life, unless there are no rows.
 ALTER FOREIGN TABLE n OPTIONS (SET primary_key 'v');
 ALTER FOREIGN TABLE n OPTIONS (SET primary_key 'k DESC');
 ALTER FOREIGN TABLE n OPTIONS (DROP primary_key);
 ALTER FOREIGN TABLE n OPTIONS (SET primary_key ' K  asc ');
-SELECT both('INSERT INTO @ (k) VALUES (50)');
+SELECT on_both('INSERT INTO @ (k) VALUES (50)');
 DELETE FROM e;
 ALTER FOREIGN TABLE e OPTIONS (SET primary_key 'nothing');
 ALTER FOREIGN TABLE e OPTIONS (SET primary_key 'a, k DESC');
@@ -176,7 +171,7 @@ ALTER TABLE hp ADD CHECK (v < 25);
 ALTER TABLE hp ALTER COLUMN v TYPE bigint;
 ALTER TABLE hp ALTER COLUMN v SET NOT NULL;
 ALTER TABLE hp DROP COLUMN k;
-CREATE FOREIGN TABLE np_2 (k int NOT NULL, v int NOT NULL, d int NOT NULL DEFAULT 42, CHECK (v < 15), CHECK (v < 25)) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE np_2 (k int NOT NULL, v int NOT NULL, d int NOT NULL DEFAULT 42, CONSTRAINT hp_v_check CHECK (v < 25)) SERVER nvmkv OPTIONS (primary_key 'k');
 INSERT INTO np_2 VALUES (25, 1), (30, 2);
 ALTER TABLE hp ATTACH PARTITION np_2 FOR VALUES FROM (20) TO (30);
 DELETE FROM np_2 WHERE k = 30;
@@ -188,7 +183,6 @@ SELECT count(*) FROM np_2;
 -- A row type does not change under stored rows.
 CREATE TYPE rt AS (a int, b text);
 CREATE FOREIGN TABLE c (k int, r rt[]) SERVER nvmkv OPTIONS (primary_key 'k');
-ALTER TYPE rt ALTER ATTRIBUTE b TYPE varchar;
 INSERT INTO c VALUES (1, ARRAY[(1, 'x')::rt]);
 ALTER TYPE rt ALTER ATTRIBUTE a TYPE bigint;
 ALTER TYPE rt ADD ATTRIBUTE c int;
@@ -209,5 +203,6 @@ SET ROLE pg_monitor;
 ALTER FOREIGN TABLE own ADD CHECK (k > 0);
 RESET ROLE;
 
+SET client_min_messages = warning;
 DROP SCHEMA alter_test CASCADE;
 DROP ROLE nvmkv_owner;

@@ -115,7 +115,6 @@ INSERT INTO computed VALUES (1), (2);
 COPY computed TO STDOUT;
 COPY computed (b) TO STDOUT;
 COPY (SELECT * FROM computed) TO STDOUT;
-PREPARE nothing AS SELECT 1;
 DO $$ BEGIN COPY computed TO '/dev/null'; END $$;
 CREATE ROLE nvmkv_nobody;
 GRANT USAGE ON SCHEMA ddl_test TO nvmkv_nobody;
@@ -149,16 +148,52 @@ RESET ROLE;
 -- Views and statistics work on the tables.
 SELECT relname FROM nvmkv.stat_tables WHERE schemaname = 'ddl_test' ORDER BY relname;
 
+SET client_min_messages = warning;
 DROP SCHEMA ddl_test CASCADE;
+RESET client_min_messages;
 DROP ROLE nvmkv_nobody;
 
+-- A copied database has the tables without the rows, and leaves the original alone.
+SELECT current_database() AS original \gset
+CREATE DATABASE nvmkv_ddl_a TEMPLATE template0;
+\c nvmkv_ddl_a
+CREATE EXTENSION nvmkv_fdw;
+CREATE FOREIGN TABLE t (k int, v text) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE u (k int) SERVER nvmkv;
+INSERT INTO t VALUES (1, 'original'), (2, 'original');
+\c template1
+CREATE DATABASE nvmkv_ddl_b TEMPLATE nvmkv_ddl_a;
+\c nvmkv_ddl_b
+SELECT * FROM t;
+SELECT * FROM t WHERE k = 1;
+BEGIN READ ONLY;
+SELECT count(*) FROM t;
+COMMIT;
+BEGIN;
+INSERT INTO t VALUES (1, 'rolled back');
+SELECT * FROM t;
+ROLLBACK;
+SELECT * FROM t;
+INSERT INTO t VALUES (1, 'copy');
+INSERT INTO t VALUES (3, 'copy');
+SELECT * FROM t ORDER BY k;
+TRUNCATE t;
+DROP FOREIGN TABLE u;
+\c nvmkv_ddl_a
+SELECT * FROM t ORDER BY k;
+INSERT INTO t VALUES (1, 'again');
+
 -- The extension takes everything with it, and comes back.
-CREATE FOREIGN TABLE last_one (a int) SERVER nvmkv;
-INSERT INTO last_one VALUES (1);
 DROP EXTENSION nvmkv_fdw;
 BEGIN;
 DROP EXTENSION nvmkv_fdw CASCADE;
 SELECT to_regnamespace('nvmkv');
 ROLLBACK;
-SELECT * FROM last_one;
-DROP FOREIGN TABLE last_one;
+SELECT * FROM t ORDER BY k;
+DROP EXTENSION nvmkv_fdw CASCADE;
+CREATE EXTENSION nvmkv_fdw;
+CREATE FOREIGN TABLE t (k int, v text) SERVER nvmkv OPTIONS (primary_key 'k');
+SELECT * FROM t;
+\c :original
+DROP DATABASE nvmkv_ddl_a;
+DROP DATABASE nvmkv_ddl_b;

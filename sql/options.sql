@@ -69,4 +69,6 @@ CREATE FOREIGN TABLE long_name (aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeee
 	SERVER nvmkv OPTIONS (primary_key 'aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggghhhh');
 
 DROP SERVER another CASCADE;
+SET client_min_messages = warning;
 DROP SCHEMA options_test CASCADE;
+RESET client_min_messages;

@@ -183,4 +183,6 @@ SELECT c1, c3, c7, c998, c999, c1000 FROM nv_1000;
 -- A row that is too long.
 INSERT INTO nv_d (t) SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1100000) AS i;
 
+SET client_min_messages = warning;
 DROP SCHEMA types_test CASCADE;
+RESET client_min_messages;
