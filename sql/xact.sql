@@ -99,7 +99,8 @@ CLOSE stays;
 -- a function's snapshot: a volatile one sees what its statement has done so far, a stable one does not
 CREATE FUNCTION volatile_sum() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$ BEGIN RETURN (SELECT sum(v) FROM acct WHERE k <= 3); END $$;
 CREATE FUNCTION stable_sum() RETURNS bigint LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN (SELECT sum(v) FROM acct WHERE k <= 3); END $$;
-UPDATE acct SET v = 1000 WHERE k <= 3 RETURNING k, volatile_sum(), stable_sum();
+WITH w AS (UPDATE acct SET v = 1000 WHERE k <= 3 RETURNING v, volatile_sum() AS volatile, stable_sum() AS stable)
+SELECT count(*), sum(v), max(volatile), max(stable), min(stable) FROM w;
 
 -- two writes, one read: a data-modifying WITH
 WITH w AS (UPDATE acct SET v = v + 1 WHERE k = 3 RETURNING *) SELECT w.v AS after, acct.v AS before FROM w JOIN acct USING (k);
