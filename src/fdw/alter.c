@@ -215,8 +215,9 @@ type_embeds(Oid type, Oid row_type)
 }
 
 /*
- * A row type must not change under columns that store it.  For tables with
- * storage the server sees to that; ours have none in its eyes.
+ * A row type must not change under columns that store it.  The server sees to
+ * that for tables with storage, and only in its later minor versions for
+ * foreign ones.
  */
 static void
 check_row_type(Oid row_type)

@@ -6,7 +6,8 @@
  * Two hooks.  Utility statements: a new table gets its storage, ALTER TABLE is
  * looked at before and after (alter.c), a renamed key column is renamed in the
  * option, COPY t TO becomes COPY (SELECT) TO.  Object access: a dropped table
- * takes its storage with it, whichever command drops it.
+ * takes its storage with it, whichever command drops it; a database, those of
+ * all its tables.
  *
  * All changes are made by the current transaction, in catalogues and in
  * tagged entries of the engine: they go with its rollback.
@@ -22,6 +23,7 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_inherits.h"
 #include "commands/copy.h"
 #include "foreign/foreign.h"
@@ -37,8 +39,8 @@
 #include "fdw/ddl.h"
 #include "fdw/engine.h"
 #include "fdw/option.h"
+#include "fdw/registry.h"
 #include "fdw/table.h"
-#include "fdw/write.h"
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 static object_access_hook_type previous_object_access = NULL;
@@ -177,7 +179,7 @@ static void
 drop_storage(uint64 storage_id, const char *relname)
 {
 	if (nvmkv_engine_or_null() != NULL)
-		nvmkv_storage_drop(storage_id);
+		nvmkv_registry_end_storage(storage_id);
 	else
 		ereport(WARNING,
 				(errmsg("rows of dropped foreign table \"%s\" keep their space", relname),
@@ -233,7 +235,11 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 	if (previous_object_access != NULL)
 		previous_object_access(access, class_id, object_id, sub_id, arg);
 
-	if (access != OAT_DROP || class_id != RelationRelationId)
+	if (access != OAT_DROP)
+		return;
+	if (class_id == DatabaseRelationId && nvmkv_engine_or_null() != NULL)
+		nvmkv_registry_drop_database(object_id);
+	if (class_id != RelationRelationId)
 		return;
 	if (sub_id == 0 && object_id == nvmkv_catalog_relid())
 		before_drop_catalog();

@@ -34,9 +34,9 @@
 #include "fdw/engine.h"
 #include "fdw/keycode.h"
 #include "fdw/option.h"
+#include "fdw/registry.h"
 #include "fdw/table.h"
 #include "fdw/wal.h"
-#include "fdw/write.h"
 
 #define HANDLER_SYMBOL "nvmkv_fdw_handler"
 
@@ -403,9 +403,10 @@ nvmkv_table_new_storage(Relation rel)
 	row.nkeys = nvmkv_key_resolve(rel, GetForeignTable(row.relid)->options, row.keys);
 	row.storage_id = nvmkv_wal_new_storage_id();
 	nvmkv_catalog_put(&row);
+	nvmkv_registry_begin_storage(row.storage_id);
 
 	if (had_row && old.dboid == MyDatabaseId)
-		nvmkv_storage_drop(old.storage_id);
+		nvmkv_registry_end_storage(old.storage_id);
 }
 
 /* The first storage of a table, unless another transaction was faster. */

@@ -1,0 +1,18 @@
+/*
+ * registry.h
+ *	  Which storages belong to a database: kept in the engine, because DROP
+ *	  DATABASE is run from another database and cannot read its catalogues.
+ */
+#ifndef NVMKV_FDW_REGISTRY_H
+#define NVMKV_FDW_REGISTRY_H
+
+#include "postgres.h"
+
+/* A storage of this database begins or ends with the current transaction; ending drops its rows. */
+extern void nvmkv_registry_begin_storage(uint64 storage_id);
+extern void nvmkv_registry_end_storage(uint64 storage_id);
+
+/* Ends all storages of a database that the current transaction drops. */
+extern void nvmkv_registry_drop_database(Oid dboid);
+
+#endif
