@@ -1,0 +1,117 @@
+--
+-- Statistics: ANALYZE, and the views of schema nvmkv.
+--
+CREATE SCHEMA stats_test;
+SET search_path = stats_test, public;
+
+CREATE FOREIGN TABLE t (k int NOT NULL, grp int, v text, n numeric) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE TABLE t_heap (k int PRIMARY KEY, grp int, v text, n numeric);
+INSERT INTO t_heap SELECT i, i % 10, CASE WHEN i % 4 > 0 THEN 'value ' || i % 100 END, i / 7.0 FROM generate_series(1, 20000) AS i;
+INSERT INTO t SELECT * FROM t_heap;
+
+-- Size is known without ANALYZE.
+CREATE FUNCTION plan_rows(query text) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+	RETURN plan->0->'Plan'->>'Plan Rows';
+END $$;
+SELECT plan_rows('SELECT * FROM t') BETWEEN 15000 AND 25000 AS about_right;
+
+ANALYZE t;
+ANALYZE t_heap;
+SELECT reltuples, relpages > 0 AS has_pages FROM pg_class WHERE oid = 't'::regclass;
+SELECT a.attname, a.null_frac = b.null_frac AS nulls, a.n_distinct = b.n_distinct AS n_distinct,
+	a.avg_width = b.avg_width AS width, a.correlation = b.correlation AS correlation
+FROM pg_stats AS a JOIN pg_stats AS b USING (schemaname, attname)
+WHERE a.tablename = 't' AND b.tablename = 't_heap' ORDER BY 1;
+SELECT query, plan_rows(format(query, 't')) BETWEEN plan_rows(format(query, 't_heap')) * 0.8 AND plan_rows(format(query, 't_heap')) * 1.25 AS about_right
+FROM (VALUES
+	('SELECT * FROM %s WHERE grp = 3'),
+	('SELECT * FROM %s WHERE v IS NULL'),
+	('SELECT * FROM %s WHERE k < 5000'),
+	('SELECT * FROM %s WHERE k = 5000'),
+	('SELECT DISTINCT grp FROM %s')
+) AS q(query);
+
+-- Only what is committed, or one's own, counts.
+BEGIN;
+DELETE FROM t WHERE k > 10000;
+ANALYZE t;
+SELECT reltuples FROM pg_class WHERE oid = 't'::regclass;
+ROLLBACK;
+SELECT reltuples FROM pg_class WHERE oid = 't'::regclass;
+
+-- An empty table; one without a key; dropped and added columns; some columns only.
+CREATE FOREIGN TABLE nothing (k int NOT NULL) SERVER nvmkv OPTIONS (primary_key 'k');
+ANALYZE nothing;
+SELECT reltuples FROM pg_class WHERE oid = 'nothing'::regclass;
+CREATE FOREIGN TABLE plain (a int, b int) SERVER nvmkv;
+INSERT INTO plain SELECT 1, i FROM generate_series(1, 100) AS i;
+ALTER FOREIGN TABLE plain DROP COLUMN b;
+ALTER FOREIGN TABLE plain ADD COLUMN c text;
+ANALYZE plain (c, a);
+SELECT attname, null_frac, n_distinct FROM pg_stats WHERE tablename = 'plain' ORDER BY 1;
+CREATE STATISTICS t_stat (dependencies) ON grp, v FROM t;
+ANALYZE t;
+SELECT count(*) FROM pg_stats_ext WHERE statistics_name = 't_stat' AND dependencies IS NOT NULL;
+
+--
+-- Views: figures change with every run, their relations do not.
+--
+SELECT state, last_sequence >= coalesce(durable_lsn, '0/0') AS ordered, user_bytes > 0 AS user_bytes, entries_written >= 20000 AS entries,
+	stalls_memtables >= 0 AS stalls, errors, last_error
+FROM nvmkv.stat_engine;
+SELECT count(*) FILTER (WHERE state = 'active') AS active, count(*) > 1 AS some, bool_and(bytes <= capacity) AS fits FROM nvmkv.stat_memtables;
+SELECT count(*) > 0 AS some, bool_and(files >= 0 AND bytes >= 0) AS sane FROM nvmkv.stat_levels;
+SELECT schemaname, relname, estimated_entries >= 20000 AS entries, estimated_bytes > 20000 AS bytes, sources >= 1 AS sources
+FROM nvmkv.stat_tables WHERE relid = 't'::regclass;
+
+-- Flushed: the rows stand in the container, or in tables below it, and the memtables hold nothing of them.
+SELECT nvmkv.flush();
+SELECT count(*), sum(k) FROM t;
+SELECT sum(entries) AS entries_in_memtables FROM nvmkv.stat_memtables WHERE state IN ('active', 'immutable');
+SELECT sum(keys) > 0 AS keys, bool_and(live_keys <= keys AND live_bytes <= bytes) AS sane FROM nvmkv.stat_matrix;
+SELECT count(*) > 0 AS seen FROM nvmkv.progress WHERE job = 'flush' AND phase = 'finished' AND finished >= started AND keys_done > 0;
+
+-- Compacted: below level 0.
+SELECT nvmkv.compact('t');
+SELECT count(*), sum(k) FROM t;
+SELECT coalesce(sum(live_keys), 0) AS keys_in_container FROM nvmkv.stat_matrix;
+SELECT sum(files) > 0 AS files, sum(bytes) > 0 AS bytes FROM nvmkv.stat_levels WHERE level > 0;
+SELECT count(*) > 0 AS seen FROM nvmkv.progress WHERE job = 'column compaction' AND phase = 'finished' AND files_out > 0;
+
+-- And sound.
+SELECT * FROM nvmkv.check();
+SELECT * FROM nvmkv.check('t');
+SELECT * FROM nvmkv.check('plain');
+SELECT * FROM nvmkv.check('t_heap');
+SELECT nvmkv.compact('t_heap');
+
+SELECT nvmkv.reset_stats();
+SELECT flushes, columns_compacted FROM nvmkv.stat_engine;
+
+-- Who may.
+CREATE ROLE stats_test_nobody;
+CREATE ROLE stats_test_monitor;
+GRANT pg_monitor TO stats_test_monitor;
+SET ROLE stats_test_nobody;
+SELECT count(*) FROM nvmkv.stat_engine;
+SELECT count(*) FROM nvmkv.progress;
+SELECT nvmkv.flush();
+SELECT nvmkv.compact();
+SELECT * FROM nvmkv.check();
+SELECT nvmkv.reset_stats();
+SET ROLE stats_test_monitor;
+SELECT count(*) FROM nvmkv.stat_engine;
+SELECT count(*) > 0 AS some FROM nvmkv.stat_tables;
+SELECT count(*) >= 0 AS readable FROM nvmkv.stat_workers;
+SELECT count(*) >= 0 AS readable FROM nvmkv.stat_matrix;
+SELECT nvmkv.flush();
+RESET ROLE;
+DROP ROLE stats_test_nobody, stats_test_monitor;
+
+RESET search_path;
+SET client_min_messages = warning;
+DROP SCHEMA stats_test CASCADE;
