@@ -87,8 +87,6 @@ explain_conditions(ForeignScanState *node, ExplainState *es)
 	List *context;
 	char *conditions;
 
-	if (plan->fdw_exprs == NIL)
-		return;
 	if (ancestors != NIL)
 		ancestors = list_delete_first(ancestors);
 	context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
@@ -150,16 +148,16 @@ void
 nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	bool keyed = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_KEYED));
 	bool ordered = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_ORDERED));
 	bool backward = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_BACKWARD));
 
-	if (keyed)
+	if (plan->fdw_exprs != NIL || ordered)
 	{
 		NvmkvTable *table = nvmkv_table_definition(node->ss.ss_currentRelation);
 
 		ExplainPropertyText("Key", table->key_name, es);
-		explain_conditions(node, es);
+		if (plan->fdw_exprs != NIL)
+			explain_conditions(node, es);
 		if (ordered)
 			explain_order(table, backward, es);
 		if (backward)

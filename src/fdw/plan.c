@@ -41,8 +41,7 @@
 enum PathPrivateIndex
 {
 	PATH_INDEX_CLAUSES, /* List of IndexClause */
-	PATH_BACKWARD,		/* Boolean */
-	PATH_KEYED			/* Boolean: made from an index path */
+	PATH_BACKWARD		/* Boolean */
 };
 
 /* ---------------------------------------------------------------- size */
@@ -156,9 +155,7 @@ cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, co
 static ForeignPath *
 key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 {
-	List *private = list_make3(ipath->indexclauses,
-							   makeBoolean(ScanDirectionIsBackward(ipath->indexscandir)),
-							   makeBoolean(true));
+	List *private = list_make2(ipath->indexclauses, makeBoolean(ScanDirectionIsBackward(ipath->indexscandir)));
 
 	ForeignPath *path;
 
@@ -223,7 +220,7 @@ add_partial_table_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost to
 	divisor = parallel_divisor(workers);
 	path = create_foreignscan_path(root, rel, NULL, clamp_row_est(rel->rows / divisor), startup,
 								   total - cpu + cpu / divisor, NIL, NULL, NULL,
-								   list_make3(NIL, makeBoolean(false), makeBoolean(false)));
+								   list_make2(NIL, makeBoolean(false)));
 	path->path.parallel_aware = true;
 	path->path.parallel_workers = workers;
 	add_partial_path(rel, (Path *) path);
@@ -242,7 +239,7 @@ nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 
 	cost_table_scan(root, rel, info, param_info, rows, &startup, &total, &cpu);
 	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, required_outer, NULL,
-												   list_make3(NIL, makeBoolean(false), makeBoolean(false))));
+												   list_make2(NIL, makeBoolean(false))));
 	if (rel->consider_parallel && required_outer == NULL)
 		add_partial_table_path(root, rel, startup, total, cpu);
 	add_key_paths(root, rel);
@@ -289,6 +286,24 @@ used_attributes(RelOptInfo *rel, ForeignPath *path, List *filters)
 	return attributes;
 }
 
+/* "key column IS NOT NULL", which min() and max() ask for, goes without saying. */
+static bool
+is_key_not_null(const NvmkvTable *table, Index varno, const Expr *clause)
+{
+	const NullTest *test = (const NullTest *) clause;
+	const Var *var;
+
+	if (!IsA(clause, NullTest) || test->nulltesttype != IS_NOT_NULL || !IsA(test->arg, Var))
+		return false;
+	var = (const Var *) test->arg;
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		if (var->varno == varno && var->varattno == table->keys[i].attnum)
+			return true;
+	}
+	return false;
+}
+
 ForeignScan *
 nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses,
 					Plan *outer_plan)
@@ -312,16 +327,16 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 
 		if (rinfo->pseudoconstant)
 			continue;
-		if (is_redundant_with_indexclauses(rinfo, match.enforced))
+		if (is_redundant_with_indexclauses(rinfo, match.enforced) ||
+			is_key_not_null(info->table, rel->relid, rinfo->clause))
 			enforced = lappend(enforced, rinfo->clause);
 		else
 			filters = lappend(filters, rinfo->clause);
 	}
 
-	private = list_make5(match.conditions,
+	private = list_make4(match.conditions,
 						 list_nth(path->fdw_private, PATH_BACKWARD),
 						 makeBoolean(path->path.pathkeys != NIL),
-						 list_nth(path->fdw_private, PATH_KEYED),
 						 used_attributes(rel, path, filters));
 	return make_foreignscan(tlist, filters, rel->relid, match.clauses, private, NIL, enforced, outer_plan);
 }

@@ -14,7 +14,6 @@ enum NvmkvScanPrivateIndex
 	NVMKV_SCAN_CONDITIONS, /* List of integer lists: the clauses' place and meaning, see quals.c */
 	NVMKV_SCAN_BACKWARD,   /* Boolean: scan from the greatest key down */
 	NVMKV_SCAN_ORDERED,	   /* Boolean: the plan relies on the key's order */
-	NVMKV_SCAN_KEYED,	   /* Boolean: a scan by key, not of the table as a whole */
 	NVMKV_SCAN_ATTRIBUTES  /* integer list: attributes the query uses; 0 whole rows, negative system columns */
 };
 

@@ -164,6 +164,12 @@ match_row_comparison(const NvmkvTable *table, int column, IndexClause *iclause, 
 	if (types == NIL)
 		return false;
 
+	/* Rows that are equal as far as it was taken may or may not satisfy the rest. */
+	if (i < ncolumns && row_strategy == BTLessStrategyNumber)
+		row_strategy = BTLessEqualStrategyNumber;
+	else if (i < ncolumns && row_strategy == BTGreaterStrategyNumber)
+		row_strategy = BTGreaterEqualStrategyNumber;
+
 	accept(match, rinfo, make_condition(CONDITION_ROW, column, row_strategy, types));
 	return i == ncolumns;
 }

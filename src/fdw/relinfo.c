@@ -214,7 +214,9 @@ nvmkv_relinfo(RelOptInfo *rel, Oid relid)
 
 	info = palloc0(sizeof(NvmkvRelInfo));
 	relation = table_open(relid, NoLock);
-	info->table = nvmkv_table_definition(relation);
+
+	/* EXPLAIN works without the engine; with it, the table's storage is looked up for its size. */
+	info->table = nvmkv_engine_or_null() != NULL ? nvmkv_table(relation) : nvmkv_table_definition(relation);
 	set_size(rel, relation, info);
 	table_close(relation, NoLock);
 	rel->fdw_private = info;
