@@ -451,18 +451,21 @@ nvm_row_builder_add(NvmRowBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice p
 
 /* ---- finishing ---- */
 
-/* Directory and fences, ready to be copied to directory_offset. */
+/* Directory and fences, ready to be copied to their place, which starts at directory_offset. */
 static NvmkvStatus
-build_directory(NvmRowBuilder *b, uint64_t directory_offset, size_t row_skip, Array *out)
+build_directory(NvmRowBuilder *b, uint64_t data_bytes, size_t row_skip, Array *out)
 {
-	uint64_t blocks = b->blocks.bytes / sizeof(BlockPlan);
-	uint64_t fences = blocks * NVM_ROW_RECORD_BYTES;
+	uint64_t entries = b->built.ref.entries;
+	uint64_t directory_offset = nvm_row_directory_offset(data_bytes, entries);
+	uint64_t records = nvm_row_records_offset(data_bytes, entries) - directory_offset;
+	uint64_t crcs = nvm_row_crcs_offset(data_bytes, entries) - directory_offset;
+	uint64_t fences = nvm_row_fence_offset(data_bytes, entries) - directory_offset;
 	uint64_t i;
 
 	NVMKV_RETURN_IF(array_grow(out, fences));
 	memset(out->data, 0, (size_t) fences);
 	out->bytes = fences;
-	for (i = 0; i < blocks; i++)
+	for (i = 0; i < nvm_row_blocks(entries); i++)
 	{
 		const BlockPlan *plan = block_plan(b, i);
 		const uint8_t *key = plan->fence_bytes > 0 ? b->fence_keys.data + plan->fence_at : NULL;
@@ -475,13 +478,13 @@ build_directory(NvmRowBuilder *b, uint64_t directory_offset, size_t row_skip, Ar
 			memset(out->data + out->bytes, 0, (size_t) room);
 			out->bytes += room;
 		}
-		record = out->data + i * NVM_ROW_RECORD_BYTES;
+		put_u64(out->data + i * 8, nvm_row_prefix(key, plan->fence_bytes, row_skip));
+		put_u32(out->data + crcs + i * 4, plan->crc);
+		record = out->data + records + i * NVM_ROW_RECORD_BYTES;
 		put_u64(record + NVM_ROW_RECORD_TAG, plan->tag);
-		put_u64(record + NVM_ROW_RECORD_PREFIX, nvm_row_prefix(key, plan->fence_bytes, row_skip));
 		put_u32(record + NVM_ROW_RECORD_FENCE, (uint32_t) (out->bytes - fences));
 		put_u16(record + NVM_ROW_RECORD_FENCE_BYTES, plan->fence_bytes);
 		put_u16(record + NVM_ROW_RECORD_SKIP, plan->skip);
-		put_u32(record + NVM_ROW_RECORD_CRC, plan->crc);
 		NVMKV_RETURN_IF(array_append(out, key, plan->fence_bytes));
 	}
 	return NVMKV_OK;
@@ -533,7 +536,7 @@ write_regions(NvmRowBuilder *b, Array *directory, Array *filter, Array *list, ui
 
 	NVMKV_RETURN_IF(put(b, NULL, index_offset - b->position));
 	NVMKV_RETURN_IF(flush_window(b));
-	NVMKV_RETURN_IF(build_directory(b, directory_offset, row_skip, directory));
+	NVMKV_RETURN_IF(build_directory(b, data_bytes, row_skip, directory));
 	NVMKV_RETURN_IF(build_filter(b, filter));
 	filter_offset = nvm_row_align(directory_offset + directory->bytes, NVM_ROW_LINE_BYTES);
 	list_offset = filter_offset + filter->bytes;
@@ -566,7 +569,7 @@ write_regions(NvmRowBuilder *b, Array *directory, Array *filter, Array *list, ui
 	put_u16(header + NVM_ROW_OFFSET_SKIP, (uint16_t) row_skip);
 	put_u64(header + NVM_ROW_OFFSET_FILTER, filter_offset);
 	put_u64(header + NVM_ROW_OFFSET_FILTER_BYTES, filter->bytes);
-	put_u64(header + NVM_ROW_OFFSET_FENCE_BYTES, directory->bytes - nvm_row_blocks(built->ref.entries) * NVM_ROW_RECORD_BYTES);
+	put_u64(header + NVM_ROW_OFFSET_FENCE_BYTES, directory->bytes - (nvm_row_fence_offset(data_bytes, built->ref.entries) - directory_offset));
 	put_u64(header + NVM_ROW_OFFSET_ROW_ID, built->ref.row_id);
 	put_u64(header + NVM_ROW_OFFSET_POOL_ID, b->pool->pool_id);
 	put_u64(header + NVM_ROW_OFFSET_ENTRIES, built->ref.entries);

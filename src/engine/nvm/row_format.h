@@ -8,7 +8,7 @@
  *	  0				header, 256 bytes
  *	  256			data region: entries in internal-key order
  *	  align 4096	index region: elements of 16 bytes, in blocks of 256
- *	  align 64		directory: one record of 32 bytes a block
+ *	  align 64		directory, by block: prefixes of 8 bytes; align 64, records of 16; crcs of 4
  *	  				fences: key bytes the directory points at
  *	  align 64		filter: lines of 64 bytes
  *	  				extent list: u32 an extent
@@ -35,14 +35,14 @@
  * Within a block all keys share their first "skip" bytes, so elements order
  * like keys as far as 8 bytes can tell; ties are decided by the entries.
  *
- * Directory record b:
+ * Directory, block b: a prefix, a record and a crc, in arrays of their own so
+ * that a search keeps no more than the prefixes in cache.
+ * Prefix: fence key bytes [row skip, row skip + 8), as above; row skip is the
+ * header's.  Crc: masked crc32c of the block's elements.  Record:
  *	   0  8		fence tag
- *	   8  8		fence key bytes [row skip, row skip + 8), as above; row skip is the header's
- *	  16  4		offset of the fence key in the fences
- *	  20  2		bytes of the fence key
- *	  22  2		skip of the block: its keys share the first skip bytes of the fence key
- *	  24  4		masked crc32c of the block's elements
- *	  28  4		zero
+ *	   8  4		offset of the fence key in the fences
+ *	  12  2		bytes of the fence key
+ *	  14  2		skip of the block: its keys share the first skip bytes of the fence key
  * The fence (key, tag) is greater than every entry before the block and not
  * greater than its first: a shortened first key with tag 2^64-1, or, when the
  * last entry before has the same user key, that key with the first entry's
@@ -122,13 +122,10 @@
 #define NVM_ROW_BLOCK_BYTES (NVM_ROW_BLOCK_ENTRIES * NVM_ROW_ELEMENT_BYTES)
 
 #define NVM_ROW_RECORD_TAG 0
-#define NVM_ROW_RECORD_PREFIX 8
-#define NVM_ROW_RECORD_FENCE 16
-#define NVM_ROW_RECORD_FENCE_BYTES 20
-#define NVM_ROW_RECORD_SKIP 22
-#define NVM_ROW_RECORD_CRC 24
-#define NVM_ROW_RECORD_ZERO 28
-#define NVM_ROW_RECORD_BYTES 32
+#define NVM_ROW_RECORD_FENCE 8
+#define NVM_ROW_RECORD_FENCE_BYTES 12
+#define NVM_ROW_RECORD_SKIP 14
+#define NVM_ROW_RECORD_BYTES 16
 
 #define NVM_ROW_ENTRY_HEAD_MIN (4 + 1 + 1 + 8)
 #define NVM_ROW_ENTRY_HEAD_MAX (4 + VARINT32_BYTES_MAX + VARINT32_BYTES_MAX + 8)
@@ -139,7 +136,7 @@ _Static_assert(NVM_ROW_OFFSET_CRC + 4 == NVM_ROW_HEADER_BYTES, "the crc ends the
 _Static_assert(NVM_ROW_OFFSET_FENCE_BYTES + 8 <= 64, "what every search reads is in the header's first cache line");
 _Static_assert(NVM_EXTENT_BYTES % NVM_ROW_BLOCK_BYTES == 0, "a block of the index never crosses an extent");
 _Static_assert(NVM_ROW_BLOCK_BYTES == 4096, "a block is a page");
-_Static_assert(NVM_ROW_RECORD_ZERO + 4 == NVM_ROW_RECORD_BYTES && NVM_EXTENT_BYTES % NVM_ROW_RECORD_BYTES == 0, "records never cross an extent");
+_Static_assert(NVM_ROW_RECORD_SKIP + 2 == NVM_ROW_RECORD_BYTES && NVM_EXTENT_BYTES % NVM_ROW_RECORD_BYTES == 0, "records never cross an extent");
 _Static_assert(NVM_EXTENT_BYTES % NVM_ROW_LINE_BYTES == 0, "filter lines never cross an extent");
 
 /* Where the crc of the entry at "offset" starts. */
@@ -193,9 +190,21 @@ nvm_row_directory_offset(uint64_t data_bytes, uint64_t entries)
 }
 
 static inline uint64_t
+nvm_row_records_offset(uint64_t data_bytes, uint64_t entries)
+{
+	return nvm_row_align(nvm_row_directory_offset(data_bytes, entries) + nvm_row_blocks(entries) * 8, NVM_ROW_LINE_BYTES);
+}
+
+static inline uint64_t
+nvm_row_crcs_offset(uint64_t data_bytes, uint64_t entries)
+{
+	return nvm_row_records_offset(data_bytes, entries) + nvm_row_blocks(entries) * NVM_ROW_RECORD_BYTES;
+}
+
+static inline uint64_t
 nvm_row_fence_offset(uint64_t data_bytes, uint64_t entries)
 {
-	return nvm_row_directory_offset(data_bytes, entries) + nvm_row_blocks(entries) * NVM_ROW_RECORD_BYTES;
+	return nvm_row_crcs_offset(data_bytes, entries) + nvm_row_blocks(entries) * 4;
 }
 
 #endif

@@ -4,8 +4,9 @@
  *
  * Called by every reader in every process; takes no lock, writes nothing,
  * allocates nothing but the caller's scratch.  A search reads the header's
- * first line, some fences (32 bytes a block of 256 entries: cache resident),
- * one page of elements and, where eight key bytes do not decide, entries.
+ * first line, prefixes of fences (8 bytes a block of 256 entries: they stay in
+ * cache), one fence, one page of elements and, where eight key bytes do not
+ * decide, entries.
  *
  * Checksums: an entry is checked whenever it is returned, and whenever a
  * search passes over it.  "Entry >= target" needs no check during the search:
@@ -22,6 +23,9 @@
 #include "engine/base/crc32c.h"
 #include "engine/base/filter.h"
 #include "engine/base/options.h"
+
+#define LINE_ELEMENTS (NVM_ROW_LINE_BYTES / NVM_ROW_ELEMENT_BYTES)
+#define COARSE_STRIDE 32
 
 /* What a search looks for: the first entry >= (key, tag), or with "past" the first after all versions of key. */
 typedef struct SearchTarget
@@ -237,7 +241,7 @@ NvmkvStatus
 nvm_row_fence(const NvmPool *pool, const NvmRowRef *row, uint64_t block, NvmRowFence *fence_out)
 {
 	const uint8_t *header = nvm_row_at(pool, row, 0);
-	uint64_t record_offset = nvm_row_directory_offset(row->data_bytes, row->entries) + block * NVM_ROW_RECORD_BYTES;
+	uint64_t record_offset = nvm_row_records_offset(row->data_bytes, row->entries) + block * NVM_ROW_RECORD_BYTES;
 	const uint8_t *record = nvm_row_at(pool, row, record_offset);
 	uint64_t fences = nvm_row_fence_offset(row->data_bytes, row->entries);
 	uint64_t at;
@@ -292,20 +296,20 @@ find_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target
 	while (first < last)
 	{
 		uint64_t middle = first + (last - first + 1) / 2;
-		const uint8_t *record = nvm_row_at(pool, row, directory + middle * NVM_ROW_RECORD_BYTES);
+		const uint8_t *at = nvm_row_at(pool, row, directory + middle * 8);
 		uint64_t fence_prefix;
 		bool not_greater;
 
-		if (NVM_ROW_UNLIKELY(record == NULL))
+		if (NVM_ROW_UNLIKELY(at == NULL))
 			return damaged(pool, row, "no extent for block", middle);
-		fence_prefix = get_u64(record + NVM_ROW_RECORD_PREFIX);
+		fence_prefix = get_u64(at);
 		if (fence_prefix != prefix)
 			not_greater = fence_prefix < prefix;
 		else
 		{
 			NVMKV_RETURN_IF(nvm_row_fence(pool, row, middle, &fence));
 			c = slice_compare(nvmkv_slice(fence.key, fence.key_bytes), target->key);
-			not_greater = c < 0 || (c == 0 && (target->past || get_u64(record + NVM_ROW_RECORD_TAG) >= target->tag));
+			not_greater = c < 0 || (c == 0 && (target->past || get_u64(fence.record + NVM_ROW_RECORD_TAG) >= target->tag));
 		}
 		if (not_greater)
 			first = middle;
@@ -320,6 +324,14 @@ static inline uint64_t
 element_prefix(const uint8_t *elements, uint64_t i)
 {
 	return get_u64(elements + i * NVM_ROW_ELEMENT_BYTES + NVM_ROW_ELEMENT_PREFIX);
+}
+
+/* Asks for every stride-th element of [from, to) at once: a search then waits once and not at every step. */
+static inline void
+prefetch_elements(const uint8_t *elements, uint64_t from, uint64_t to, uint64_t stride)
+{
+	for (; from < to; from += stride)
+		__builtin_prefetch(elements + from * NVM_ROW_ELEMENT_BYTES);
 }
 
 /* First of elements [from, to) whose prefix is >= "prefix". */
@@ -337,6 +349,18 @@ find_prefix(const uint8_t *elements, uint64_t from, uint64_t to, uint64_t prefix
 		count = less ? count - half - 1 : half;
 	}
 	return from;
+}
+
+/* The same of a whole block, which is not in cache: coarse steps over lines already asked for, then the lines between two of them. */
+static inline uint64_t
+find_prefix_cold(const uint8_t *elements, uint64_t from, uint64_t to, uint64_t prefix)
+{
+	while (to - from > COARSE_STRIDE && element_prefix(elements, from + COARSE_STRIDE) < prefix)
+		from += COARSE_STRIDE;
+	if (to - from > COARSE_STRIDE)
+		to = from + COARSE_STRIDE;
+	prefetch_elements(elements, from, to, LINE_ELEMENTS);
+	return find_prefix(elements, from, to, prefix);
 }
 
 /* Is the entry before the target?  A "yes" is given for sound entries only. */
@@ -375,6 +399,10 @@ search_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *targ
 	uint64_t prefix;
 	int c;
 
+	elements = nvm_row_element(pool, row, block_start);
+	if (NVM_ROW_UNLIKELY(elements == NULL))
+		return damaged(pool, row, "no extent for block", block);
+	prefetch_elements(elements, from + COARSE_STRIDE, to, COARSE_STRIDE);
 	NVMKV_RETURN_IF(nvm_row_fence(pool, row, block, &fence));
 	c = compare_shared(target->key, fence.key, fence.skip);
 	if (c != 0)
@@ -382,11 +410,8 @@ search_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *targ
 		*index_out = c < 0 ? left : right;
 		return NVMKV_OK;
 	}
-	elements = nvm_row_element(pool, row, block_start);
-	if (NVM_ROW_UNLIKELY(elements == NULL))
-		return damaged(pool, row, "no extent for block", block);
 	prefix = nvm_row_prefix(target->key.data, target->key.size, fence.skip);
-	from = find_prefix(elements, from, to, prefix);
+	from = find_prefix_cold(elements, from, to, prefix);
 
 	/* Only entries with the same eight bytes are left to doubt; most often there is one. */
 	if (from < to && element_prefix(elements, from) == prefix)
@@ -565,7 +590,7 @@ nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row)
 		return damaged(pool, row, "header offsets are out of range; row bytes:", row_end);
 	NVMKV_RETURN_IF(check_range_crc(pool, row, "directory has a wrong crc, row",
 									nvm_row_directory_offset(row->data_bytes, row->entries),
-									nvm_row_blocks(row->entries) * NVM_ROW_RECORD_BYTES + get_u64(h + NVM_ROW_OFFSET_FENCE_BYTES),
+									fences - nvm_row_directory_offset(row->data_bytes, row->entries) + get_u64(h + NVM_ROW_OFFSET_FENCE_BYTES),
 									get_u32(h + NVM_ROW_OFFSET_DIRECTORY_CRC)));
 	NVMKV_RETURN_IF(check_range_crc(pool, row, "extent list has a wrong crc, row",
 									list, (uint64_t) row->extent_count * 4, get_u32(h + NVM_ROW_OFFSET_LIST_CRC)));
