@@ -30,9 +30,13 @@
 #define CHUNK_ROWS NVMKV_LATCH_SET_MAX
 #define CHUNK_BYTES (128 * 1024)
 
-/* A batch wants to be flushed at this many rows or bytes. */
-#define BATCH_ROWS 512
-#define BATCH_BYTES (256 * 1024)
+/*
+ * A batch wants to be flushed at this many rows or bytes.  The more rows are sorted together, the nearer are the places in the
+ * memtable that the rows of a chunk go to.
+ */
+#define BATCH_ROWS 4096
+#define BATCH_ROWS_FIRST 128
+#define BATCH_BYTES (1024 * 1024)
 
 /* Memory of the record buffer that is kept between writes. */
 #define KEPT_RECORD_BYTES (1024 * 1024)
@@ -140,7 +144,8 @@ struct NvmkvWriteBatch
 	StringInfoData rowid_key;
 	int count;
 	int written; /* rows of a flush that was interrupted and may be taken up again */
-	BatchRow rows[BATCH_ROWS];
+	int capacity; /* of rows */
+	BatchRow *rows;
 	MemoryContext context;
 	bool deferred;
 	SubTransactionId subid; /* that it was deferred in */
@@ -196,6 +201,8 @@ nvmkv_write_batch_create(Relation rel, const NvmkvTable *table, CommandId cid)
 	initStringInfo(&batch->rowid_key);
 	batch->count = 0;
 	batch->written = 0;
+	batch->capacity = BATCH_ROWS_FIRST;
+	batch->rows = palloc(BATCH_ROWS_FIRST * sizeof(BatchRow));
 	batch->context = CurrentMemoryContext;
 	batch->deferred = false;
 	return batch;
@@ -217,12 +224,17 @@ key_prefix(NvmkvSlice key)
 bool
 nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value)
 {
-	BatchRow *row = &batch->rows[batch->count];
+	BatchRow *row;
 
 	Assert(batch->count < BATCH_ROWS);
 	if (batch->count == 0)
 		batch->fxid = GetCurrentFullTransactionId();
-
+	if (batch->count == batch->capacity)
+	{
+		batch->capacity *= 2;
+		batch->rows = repalloc(batch->rows, (Size) batch->capacity * sizeof(BatchRow));
+	}
+	row = &batch->rows[batch->count];
 	row->ordinal = batch->count;
 	row->offset = (uint32) batch->bytes.len;
 	row->key_size = batch->table->nkeys > 0 ? (uint32) key.size : 0;
