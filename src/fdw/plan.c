@@ -152,17 +152,32 @@ cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, co
 
 /* ---------------------------------------------------------------- paths */
 
+/* The leader takes part, less the more workers it has to serve: the server's own rule. */
+static double
+parallel_divisor(int workers)
+{
+	double divisor = workers;
+
+	if (parallel_leader_participation)
+		divisor += Max(1.0 - 0.3 * workers, 0);
+	return divisor;
+}
+
 static ForeignPath *
 key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 {
 	List *private = list_make2(ipath->indexclauses, makeBoolean(ScanDirectionIsBackward(ipath->indexscandir)));
-
+	int workers = ipath->path.parallel_workers;
+	Cost total = ipath->path.total_cost;
 	ForeignPath *path;
 
-	path = create_foreignscan_path(root, rel, NULL, ipath->path.rows, ipath->path.startup_cost, ipath->path.total_cost,
+	/* Core has shared out what the executor does with a row; reading it is shared, too. */
+	if (workers > 0)
+		total -= ipath->indextotalcost * (1 - 1 / parallel_divisor(workers));
+	path = create_foreignscan_path(root, rel, NULL, ipath->path.rows, ipath->path.startup_cost, total,
 								   ipath->path.pathkeys, PATH_REQ_OUTER(&ipath->path), NULL, private);
 	path->path.parallel_aware = ipath->path.parallel_aware;
-	path->path.parallel_workers = ipath->path.parallel_workers;
+	path->path.parallel_workers = workers;
 	return path;
 }
 
@@ -194,17 +209,6 @@ add_key_paths(PlannerInfo *root, RelOptInfo *rel)
 		if (IsA(lfirst(lc), IndexPath))
 			add_partial_path(rel, (Path *) key_path(root, rel, lfirst(lc)));
 	}
-}
-
-/* The leader takes part, less the more workers it has to serve: the server's own rule. */
-static double
-parallel_divisor(int workers)
-{
-	double divisor = workers;
-
-	if (parallel_leader_participation)
-		divisor += Max(1.0 - 0.3 * workers, 0);
-	return divisor;
 }
 
 /* The whole table by several processes. */

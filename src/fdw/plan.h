@@ -26,6 +26,7 @@ extern bool nvmkvIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, R
 
 /* amcostestimate of the index relinfo.c makes. */
 extern void nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out,
-								Cost *total_out, Selectivity *selectivity_out, double *correlation_out, double *pages_out);
+								Cost *total_out, Selectivity *selectivity_out, double *correlation_out,
+								double *pages_out);
 
 #endif
