@@ -170,3 +170,10 @@ filter_may_contain(const uint8_t *filter, size_t bytes, uint64_t hash)
 	}
 	return true;
 }
+
+void
+filter_prefetch(const uint8_t *filter, size_t bytes, uint64_t hash)
+{
+	if (bytes > 0)
+		__builtin_prefetch(filter + line_offset(bytes, hash));
+}

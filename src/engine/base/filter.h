@@ -28,4 +28,7 @@ extern void filter_add_atomic(uint8_t *filter, size_t bytes, uint64_t hash);
 /* false: the key was never added.  An empty filter (bytes 0) says true. */
 extern bool filter_may_contain(const uint8_t *filter, size_t bytes, uint64_t hash);
 
+/* Fetches the key's line into the processor's cache for a filter_add or filter_may_contain that comes soon. */
+extern void filter_prefetch(const uint8_t *filter, size_t bytes, uint64_t hash);
+
 #endif

@@ -74,7 +74,7 @@ struct MemtableShm
 	uint64_t nodes_start; /* byte offset, multiple of UNIT */
 	uint64_t capacity;	  /* bytes between nodes_start and the end */
 
-	uint32_t height; /* levels in use; changes log4(entries) times */
+	uint32_t height; /* levels in use; changes log2(entries) times */
 
 	_Alignas(64) uint64_t used; /* bytes reserved or placed */
 	uint64_t places;
@@ -343,7 +343,7 @@ memtable_finish(MemtableShm *mt, MemtableRoom *room)
 		;
 }
 
-/* xorshift64*; each level is kept by one node in four of the level below. */
+/* xorshift64*; each level keeps every second node of the level below: measured faster than one in four, for 3 bytes more a node. */
 static unsigned
 random_height(uint64_t *state)
 {
@@ -355,7 +355,7 @@ random_height(uint64_t *state)
 	x ^= x >> 27;
 	*state = x;
 	x *= UINT64_C(0x2545F4914F6CDD1D);
-	height = 1 + (unsigned) __builtin_clzll(x | 1) / 2;
+	height = 1 + (unsigned) __builtin_clzll(x | 1);
 	return height < MEMTABLE_HEIGHT_MAX ? height : MEMTABLE_HEIGHT_MAX;
 }
 
@@ -449,6 +449,7 @@ void
 memtable_insert(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
 	uint64_t sequence = ikey_sequence(tag);
+	uint64_t hash = filter_hash(key);
 	unsigned height = random_height(&room->random);
 	uint32_t shown;
 	uint32_t node;
@@ -458,13 +459,14 @@ memtable_insert(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t ta
 
 	NVMKV_ASSERT(key.size <= NVMKV_KEY_BYTES_MAX);
 
+	filter_prefetch(mt->filter, mt->filter_bytes, hash);
 	target_set(&t, key, tag);
 	next = place_finger(mt, room, &t);
 	if (next != 0 && node_is_at(node_at_const(mt, next), &t))
 		return;
 
 	/* The filter first: whoever sees the entry must not be told by the filter that it is not there. */
-	filter_add_atomic(mt->filter, mt->filter_bytes, filter_hash(key));
+	filter_add_atomic(mt->filter, mt->filter_bytes, hash);
 
 	node = make_node(mt, room, key, tag, payload, height);
 	for (; room->finger_levels < height; room->finger_levels++)
@@ -519,7 +521,7 @@ memtable_last_sequence(const MemtableShm *mt)
 }
 
 /*
- * A link of level l skips 4^l nodes in the mean.  The walk starts at a level with about RANK_STEPS nodes, so that the error of the mean is
+ * A link of level l skips 2^l nodes in the mean.  The walk starts at a level with about RANK_STEPS nodes, so that the error of the mean is
  * a few percent, and refines the place with each level below.
  */
 uint64_t
@@ -532,7 +534,7 @@ memtable_rank_estimate(const MemtableShm *mt, NvmkvSlice key)
 	uint32_t at = HEAD;
 	Target t;
 
-	while (level + 1 < height && entries >> (2 * level) > RANK_STEPS)
+	while (level + 1 < height && entries >> level > RANK_STEPS)
 		level++;
 	target_set(&t, key, NVMKV_TAG_MAX);
 	for (;;)
@@ -542,7 +544,7 @@ memtable_rank_estimate(const MemtableShm *mt, NvmkvSlice key)
 		if (next != 0 && node_is_before(node_at_const(mt, next), &t))
 		{
 			at = next;
-			rank += UINT64_C(1) << (2 * level);
+			rank += UINT64_C(1) << level;
 			continue;
 		}
 		if (level == 0)
