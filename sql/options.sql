@@ -56,8 +56,8 @@ CREATE FOREIGN TABLE names (
 	"a, b" int,
 	"with ""quote""" int,
 	"desc" int,
-	größe int
-) SERVER nvmkv OPTIONS (primary_key 'PLAIN asc,"Mixed" DeSc ,  "a, b","with ""quote""" desc, desc desc, größe');
+	U&"gr\00f6\00dfe" int
+) SERVER nvmkv OPTIONS (primary_key U&'PLAIN asc,"Mixed" DeSc ,  "a, b","with ""quote""" desc, desc desc, gr\00f6\00dfe');
 INSERT INTO names VALUES (1, 2, 3, 4, 5, 6), (1, 3, 3, 4, 5, 6), (1, 3, 3, 4, 6, 6);
 SELECT * FROM names ORDER BY plain, "Mixed" DESC, "a, b", "with ""quote""" DESC, "desc" DESC;
 INSERT INTO names VALUES (1, 2, 3, 4, 5, 6);

@@ -70,8 +70,8 @@ typedef struct TableBefore
 	List *checks; /* CheckBefore, of the valid ones */
 	bool had_storage;
 	NvmkvStorageRow storage; /* with its key columns, if had_storage */
-	bool had_rows;			 /* if that was asked */
-	bool new_storage;		 /* to be started */
+	bool had_rows;           /* if that was asked */
+	bool new_storage;        /* to be started */
 } TableBefore;
 
 /* ---------------------------------------------------------------- rows or none */
@@ -115,7 +115,9 @@ needs_rewrite(Node *expr)
 		{
 			FuncExpr *f = (FuncExpr *) expr;
 
-			if ((f->funcid != F_TIMESTAMPTZ_TIMESTAMP && f->funcid != F_TIMESTAMP_TIMESTAMPTZ) || TimestampTimestampTzRequiresRewrite())
+			if (f->funcid != F_TIMESTAMPTZ_TIMESTAMP && f->funcid != F_TIMESTAMP_TIMESTAMPTZ)
+				return true;
+			if (TimestampTimestampTzRequiresRewrite())
 				return true;
 			expr = linitial(f->args);
 		}
@@ -153,7 +155,8 @@ check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 	att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 	typenameTypeIdAndMod(NULL, def->typeName, &type, &typmod);
 	change = (Node *) makeVar(1, attnum, att->atttypid, att->atttypmod, att->attcollation, 0);
-	change = coerce_to_target_type(NULL, change, att->atttypid, type, typmod, COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
+	change = coerce_to_target_type(NULL, change, att->atttypid, type, typmod,
+								   COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
 	if (change == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -161,7 +164,8 @@ check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 				 errhint(COPY_ROWS_HINT)));
 
 	key = find_key(before, attnum);
-	if (key != NULL && (getBaseType(type) != key->base_type || GetColumnDefCollation(NULL, def, type) != key->collation))
+	if (key != NULL &&
+		(getBaseType(type) != key->base_type || GetColumnDefCollation(NULL, def, type) != key->collation))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot alter type of column \"%s\" because it is in the primary key of foreign table \"%s\"",
@@ -233,7 +237,7 @@ check_row_type(Oid row_type)
 	systable_endscan(scan);
 	table_close(foreign_tables, AccessShareLock);
 
-	foreach (lc, relids)
+	foreach(lc, relids)
 	{
 		Relation rel;
 
@@ -305,7 +309,7 @@ look_before(Oid relid, List *cmds)
 	}
 	before->had_storage = find_storage(relid, &before->storage);
 
-	foreach (lc, cmds)
+	foreach(lc, cmds)
 		check_command(before, rel, lfirst_node(AlterTableCmd, lc));
 	table_close(rel, NoLock);
 	return before;
@@ -341,7 +345,7 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 	if (stmt->objtype != OBJECT_TABLE && stmt->objtype != OBJECT_FOREIGN_TABLE && stmt->objtype != OBJECT_TYPE)
 		return NIL;
 
-	foreach (lc, stmt->cmds)
+	foreach(lc, stmt->cmds)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
 
@@ -373,7 +377,7 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 
 		if (OidIsValid(relid))
 			relids = stmt->relation->inh ? find_all_inheritors(relid, lockmode, NULL) : list_make1_oid(relid);
-		foreach (lc, relids)
+		foreach(lc, relids)
 		{
 			if (retyped)
 				check_row_type(get_rel_type_id(lfirst_oid(lc)));
@@ -523,7 +527,7 @@ was_checked(const TableBefore *before, const CheckBefore *check)
 {
 	ListCell *lc;
 
-	foreach (lc, before->checks)
+	foreach(lc, before->checks)
 	{
 		const CheckBefore *old = lfirst(lc);
 
@@ -552,7 +556,7 @@ verify_checks(const TableBefore *before, Relation rel)
 			checks = lappend(checks, check);
 		}
 	}
-	foreach (lc, checks)
+	foreach(lc, checks)
 	{
 		CheckBefore *check = lfirst(lc);
 
@@ -597,7 +601,7 @@ nvmkv_alter_finish(List *alters)
 
 	/* The server's changes have to be seen. */
 	CommandCounterIncrement();
-	foreach (lc, alters)
+	foreach(lc, alters)
 		finish_table(lfirst(lc));
 }
 
@@ -611,7 +615,7 @@ nvmkv_rename_key_column(Oid relid, const char *old_name, const char *new_name)
 	bool renamed = false;
 	ListCell *lc;
 
-	foreach (lc, specs)
+	foreach(lc, specs)
 	{
 		NvmkvKeySpec *spec = lfirst(lc);
 
@@ -629,7 +633,8 @@ nvmkv_rename_key_column(Oid relid, const char *old_name, const char *new_name)
 		Datum values[Natts_pg_foreign_table] = {0};
 		bool nulls[Natts_pg_foreign_table] = {false};
 		bool replaces[Natts_pg_foreign_table] = {false};
-		DefElem *option = makeDefElemExtended(NULL, NVMKV_OPTION_PRIMARY_KEY, (Node *) makeString(nvmkv_format_primary_key(specs)), DEFELEM_SET, -1);
+		Node *value = (Node *) makeString(nvmkv_format_primary_key(specs));
+		DefElem *option = makeDefElemExtended(NULL, NVMKV_OPTION_PRIMARY_KEY, value, DEFELEM_SET, -1);
 		Datum options;
 		bool isnull;
 		HeapTuple tuple;
@@ -637,7 +642,8 @@ nvmkv_rename_key_column(Oid relid, const char *old_name, const char *new_name)
 		if (!HeapTupleIsValid(old))
 			elog(ERROR, "cache lookup failed for foreign table %u", relid);
 		options = SysCacheGetAttr(FOREIGNTABLEREL, old, Anum_pg_foreign_table_ftoptions, &isnull);
-		values[Anum_pg_foreign_table_ftoptions - 1] = transformGenericOptions(ForeignTableRelationId, options, list_make1(option), InvalidOid);
+		options = transformGenericOptions(ForeignTableRelationId, options, list_make1(option), InvalidOid);
+		values[Anum_pg_foreign_table_ftoptions - 1] = options;
 		replaces[Anum_pg_foreign_table_ftoptions - 1] = true;
 		tuple = heap_modify_tuple(old, RelationGetDescr(foreign_tables), values, nulls, replaces);
 		CatalogTupleUpdate(foreign_tables, &old->t_self, tuple);

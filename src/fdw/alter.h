@@ -11,12 +11,16 @@
 #include "utils/rel.h"
 
 /*
- * Locks what the statement will change as the server would, refuses what would misread stored rows, and remembers how each of our
- * tables looks that the statement reaches (itself, children, a partition to attach).  NIL: none of ours is concerned.
+ * Locks what the statement will change as the server would, refuses what would misread stored rows, and remembers
+ * how each of our tables looks that the statement reaches (itself, children, a partition to attach).  NIL: none of
+ * ours is concerned.
  */
 extern List *nvmkv_alter_begin(AlterTableStmt *stmt);
 
-/* After the server's part: new columns get their value in old rows, new constraints are verified, a new key starts a new storage. */
+/*
+ * After the server's part: new columns get their value in old rows, new constraints are verified, a new key starts a
+ * new storage.
+ */
 extern void nvmkv_alter_finish(List *alters);
 
 /* Marks the key columns NOT NULL, as a primary key does. The caller verifies that no row has a NULL. */

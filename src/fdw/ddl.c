@@ -85,7 +85,8 @@ after_rename(const RenameStmt *stmt)
 	Oid relid;
 	ListCell *lc;
 
-	if (stmt->renameType != OBJECT_COLUMN || (stmt->relationType != OBJECT_TABLE && stmt->relationType != OBJECT_FOREIGN_TABLE))
+	if (stmt->renameType != OBJECT_COLUMN ||
+		(stmt->relationType != OBJECT_TABLE && stmt->relationType != OBJECT_FOREIGN_TABLE))
 		return;
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (!OidIsValid(relid))
@@ -93,7 +94,7 @@ after_rename(const RenameStmt *stmt)
 
 	/* The server has locked and changed all of them. */
 	CommandCounterIncrement();
-	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{
 		if (nvmkv_is_our_relid(lfirst_oid(lc)))
 			nvmkv_rename_key_column(lfirst_oid(lc), stmt->subname, stmt->newname);
@@ -108,31 +109,33 @@ rewrite_copy_to(PlannedStmt *pstmt)
 {
 	CopyStmt *stmt = castNode(CopyStmt, pstmt->utilityStmt);
 	SelectStmt *select;
+	RangeVar *from;
 	Oid relid;
 	Relation rel;
 	ListCell *lc;
 
 	if (stmt->is_from || stmt->relation == NULL)
 		return pstmt;
-	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	relid = RangeVarGetRelid(stmt->relation, AccessShareLock, true);
 	if (!OidIsValid(relid) || !nvmkv_is_our_relid(relid))
 		return pstmt;
 
-	rel = table_openrv(stmt->relation, AccessShareLock);
+	rel = table_open(relid, NoLock);
 	select = makeNode(SelectStmt);
-	foreach (lc, CopyGetAttnums(RelationGetDescr(rel), rel, stmt->attlist))
+	foreach(lc, CopyGetAttnums(RelationGetDescr(rel), rel, stmt->attlist))
 	{
 		ColumnRef *column = makeNode(ColumnRef);
 		ResTarget *target = makeNode(ResTarget);
 
-		column->fields = list_make1(makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), lfirst_int(lc) - 1)->attname))));
+		column->fields = list_make1(makeString(get_attname(relid, (AttrNumber) lfirst_int(lc), false)));
 		column->location = -1;
 		target->val = (Node *) column;
 		target->location = -1;
 		select->targetList = lappend(select->targetList, target);
 	}
-	select->fromClause = list_make1(makeRangeVar(get_namespace_name(RelationGetNamespace(rel)), pstrdup(RelationGetRelationName(rel)), -1));
-	linitial_node(RangeVar, select->fromClause)->inh = false;
+	from = makeRangeVar(get_namespace_name(RelationGetNamespace(rel)), pstrdup(RelationGetRelationName(rel)), -1);
+	from->inh = false;
+	select->fromClause = list_make1(from);
 	table_close(rel, NoLock);
 
 	pstmt = copyObject(pstmt);
@@ -206,7 +209,7 @@ before_drop_catalog(void)
 {
 	ListCell *lc;
 
-	foreach (lc, nvmkv_catalog_storages())
+	foreach(lc, nvmkv_catalog_storages())
 		drop_storage(*(uint64 *) lfirst(lc), "?");
 }
 
@@ -219,7 +222,7 @@ before_drop_column(Oid relid, AttrNumber attnum)
 
 	if (definition == NULL)
 		return;
-	foreach (lc, nvmkv_parse_primary_key(definition))
+	foreach(lc, nvmkv_parse_primary_key(definition))
 	{
 		if (strcmp(((NvmkvKeySpec *) lfirst(lc))->name, name) == 0)
 			ereport(ERROR,
@@ -259,7 +262,7 @@ nvmkvExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs)
 {
 	ListCell *lc;
 
-	foreach (lc, rels)
+	foreach(lc, rels)
 	{
 		Relation rel = lfirst(lc);
 

@@ -47,7 +47,7 @@ StaticAssertDecl(sizeof(NameData) == NAMEDATALEN, "a name is its bytes");
 
 /* Escapes of BYTES. */
 #define BYTES_ZERO 0xff /* after 00: a zero byte */
-#define BYTES_END 0x01	/* after 00: the end */
+#define BYTES_END 0x01  /* after 00: the end */
 
 /* Classes of NUMERIC, in order. */
 #define NUMERIC_NEGATIVE_INFINITY 0x10
@@ -166,7 +166,8 @@ nvmkv_key_column_setup(NvmkvKeyColumn *col, const char **reason_out)
 		*reason_out = _(KEY_TYPE_CHOICES);
 		return false;
 	}
-	col->image_equal = !(col->key_class == NVMKV_KEY_FLOAT || col->key_class == NVMKV_KEY_NUMERIC || col->base_type == BPCHAROID);
+	col->image_equal = col->key_class != NVMKV_KEY_FLOAT && col->key_class != NVMKV_KEY_NUMERIC &&
+					   col->base_type != BPCHAROID;
 
 	if (OidIsValid(col->collation))
 	{
@@ -506,7 +507,9 @@ nvmkv_rowid_to_tid(uint64 rowid, ItemPointer tid)
 uint64
 nvmkv_rowid_from_tid(ItemPointer tid)
 {
-	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) * ROWIDS_PER_BLOCK + ItemPointerGetOffsetNumberNoCheck(tid) - 1;
+	uint64 block = ItemPointerGetBlockNumberNoCheck(tid);
+
+	return block * ROWIDS_PER_BLOCK + ItemPointerGetOffsetNumberNoCheck(tid) - 1;
 }
 
 /* ---------------------------------------------------------------- decoding */
@@ -520,7 +523,9 @@ typedef struct KeyReader
 	uint8 flip; /* 0 or 0xff */
 } KeyReader;
 
-static pg_attribute_noreturn() void
+static void report_malformed_key(const NvmkvTable *table) pg_attribute_noreturn();
+
+static void
 report_malformed_key(const NvmkvTable *table)
 {
 	char *relname = get_rel_name(table->relid);
@@ -803,7 +808,7 @@ nvmkv_key_description(const NvmkvTable *table, Relation rel, TupleTableSlot *slo
 	initStringInfo(&description);
 	for (int i = 0; i < table->nkeys; i++)
 		appendStringInfo(&description, "%s%s", i > 0 ? ", " : "(",
-						 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(rel), table->keys[i].attnum - 1)->attname)));
+						 quote_identifier(get_attname(relid, table->keys[i].attnum, false)));
 	appendStringInfoString(&description, ")=(");
 	for (int i = 0; i < table->nkeys; i++)
 	{

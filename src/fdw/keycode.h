@@ -3,8 +3,8 @@
  *	  Order-preserving key bytes: memcmp order is the key's order.
  *
  * key := storage id (8 bytes big-endian), column*      (or: storage id, row id 8 bytes big-endian)
- * A DESC column's bytes are complemented.  No column encoding is a prefix of another value's encoding of the same column, so
- * prefixes of composite keys order right.
+ * A DESC column's bytes are complemented.  No column encoding is a prefix of another value's encoding of the same
+ * column, so prefixes of composite keys order right.
  */
 #ifndef NVMKV_FDW_KEYCODE_H
 #define NVMKV_FDW_KEYCODE_H
@@ -14,7 +14,10 @@
 
 #include "fdw/table.h"
 
-/* Fills class, ordered, image_equal, opfamily, opcintype for a type and collation; false when the type cannot be a key (reason_out: a phrase). */
+/*
+ * Fills class, ordered, image_equal, opfamily, opcintype for a type and collation; false when the type cannot be a
+ * key (reason_out: sentences for a hint).
+ */
 extern bool nvmkv_key_column_setup(NvmkvKeyColumn *col, const char **reason_out);
 
 /* Starts a key: clears buf, appends the storage id. */
@@ -32,14 +35,22 @@ extern uint64 nvmkv_key_rowid(NvmkvSlice key);
 extern void nvmkv_rowid_to_tid(uint64 rowid, ItemPointer tid);
 extern uint64 nvmkv_rowid_from_tid(ItemPointer tid);
 
-/* Decodes key columns whose attr_in_key is true into values[attnum-1]/nulls; by-reference results are palloc'd in the current context
- * (or point into key when possible and "key" outlives them).  ERROR XX001 on malformed bytes. */
+/*
+ * Decodes key columns whose attr_in_key is true into values[attnum-1]/nulls; by-reference results are palloc'd in the
+ * current context, or point into key: keep it alive.  ERROR XX001 on malformed bytes.
+ */
 extern void nvmkv_key_decode(const NvmkvTable *table, NvmkvSlice key, Datum *values, bool *nulls);
 
-/* Smallest byte string greater than every key that starts with buf's bytes: in place; false when there is none (all 0xff). */
+/*
+ * Smallest byte string greater than every key that starts with buf's bytes: in place; false when there is none (all
+ * 0xff).
+ */
 extern bool nvmkv_key_successor(StringInfo buf);
 
-/* "(a, b)=(1, x)" as in the heap's duplicate-key DETAIL; honours column privileges as BuildIndexValueDescription does. NULL if not permitted. */
+/*
+ * "(a, b)=(1, x)" as in the heap's duplicate-key DETAIL; honours column privileges as BuildIndexValueDescription does:
+ * NULL if not permitted.
+ */
 extern char *nvmkv_key_description(const NvmkvTable *table, Relation rel, TupleTableSlot *slot);
 
 #endif

@@ -61,9 +61,8 @@ report_unknown_option(const char *name, Oid context)
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("invalid option \"%s\"", name),
-			 names.len > 0
-				 ? errhint("Valid options in this context are: %s", names.data)
-				 : errhint("There are no valid options in this context.")));
+			 names.len > 0 ? errhint("Valid options in this context are: %s", names.data) :
+							 errhint("There are no valid options in this context.")));
 }
 
 /*
@@ -77,7 +76,7 @@ nvmkv_fdw_validator(PG_FUNCTION_ARGS)
 	Oid context = PG_GETARG_OID(1);
 	ListCell *lc;
 
-	foreach (lc, options)
+	foreach(lc, options)
 	{
 		DefElem *def = (DefElem *) lfirst(lc);
 
@@ -100,7 +99,7 @@ nvmkv_option_string(List *options, const char *name)
 {
 	ListCell *lc;
 
-	foreach (lc, options)
+	foreach(lc, options)
 	{
 		DefElem *def = (DefElem *) lfirst(lc);
 
@@ -208,7 +207,7 @@ nvmkv_parse_primary_key(const char *definition)
 			p = skip_spaces(p);
 		}
 
-		foreach (lc, specs)
+		foreach(lc, specs)
 		{
 			if (strcmp(((NvmkvKeySpec *) lfirst(lc))->name, spec->name) == 0)
 				ereport(ERROR,
@@ -238,11 +237,12 @@ nvmkv_format_primary_key(List *specs)
 	ListCell *lc;
 
 	initStringInfo(&definition);
-	foreach (lc, specs)
+	foreach(lc, specs)
 	{
 		NvmkvKeySpec *spec = (NvmkvKeySpec *) lfirst(lc);
 
-		appendStringInfo(&definition, "%s%s%s", definition.len > 0 ? ", " : "", quote_identifier(spec->name), spec->descending ? " DESC" : "");
+		appendStringInfo(&definition, "%s%s%s", definition.len > 0 ? ", " : "", quote_identifier(spec->name),
+						 spec->descending ? " DESC" : "");
 	}
 	return definition.data;
 }

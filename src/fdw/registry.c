@@ -57,7 +57,8 @@ write_entry(unsigned type, Oid dboid, uint64 storage_id)
 	RegistryKey key = make_key(dboid, storage_id);
 
 	nvmkv_write_begin();
-	nvmkv_write_put(type, nvmkv_slice(&key, sizeof(key)), GetCurrentFullTransactionId(), GetCurrentCommandId(true), nvmkv_slice(NULL, 0));
+	nvmkv_write_put(type, nvmkv_slice(&key, sizeof(key)), GetCurrentFullTransactionId(), GetCurrentCommandId(true),
+					nvmkv_slice(NULL, 0));
 	while (!nvmkv_write_finish(db, NULL))
 		nvmkv_write_wait_room(db, NULL);
 }
@@ -89,7 +90,8 @@ storages_of(NvmkvScan *scan, Oid dboid, const NvmkvVisibility *visibility)
 	RegistryKey upper = make_key(dboid, PG_UINT64_MAX);
 	List *ids = NIL;
 
-	nvmkv_check_status(nvmkv_scan_start(scan, nvmkv_slice(&lower, sizeof(lower)), nvmkv_slice(&upper, sizeof(upper)), false, &visibility->engine),
+	nvmkv_check_status(nvmkv_scan_start(scan, nvmkv_slice(&lower, sizeof(lower)), nvmkv_slice(&upper, sizeof(upper)),
+										false, &visibility->engine),
 					   "reading the list of storages", NULL);
 	for (;;)
 	{
@@ -97,7 +99,8 @@ storages_of(NvmkvScan *scan, Oid dboid, const NvmkvVisibility *visibility)
 		unsigned count;
 
 		CHECK_FOR_INTERRUPTS();
-		nvmkv_check_status(nvmkv_scan_batch(scan, SCAN_BATCH_ROWS, SCAN_BATCH_BYTES, &rows, &count), "reading the list of storages", NULL);
+		nvmkv_check_status(nvmkv_scan_batch(scan, SCAN_BATCH_ROWS, SCAN_BATCH_BYTES, &rows, &count),
+						   "reading the list of storages", NULL);
 		if (count == 0)
 			return ids;
 		for (unsigned i = 0; i < count; i++)
@@ -140,6 +143,6 @@ nvmkv_registry_drop_database(Oid dboid)
 	PG_END_TRY();
 	UnregisterSnapshot(snapshot);
 
-	foreach (lc, ids)
+	foreach(lc, ids)
 		end_storage(dboid, *(uint64 *) lfirst(lc));
 }

@@ -8,7 +8,7 @@
  *	  nulls: one bit an attribute, from the lowest bit of the first byte up; 1 is NULL; (natts + 7) / 8 bytes
  *	  value: of each attribute that is neither NULL nor rebuilt from the key, in order:
  *		  fixed width	attlen bytes, as in memory
- *		  varlena		with its header, a one-byte header where the heap would use one; may be compressed, never external
+ *		  varlena		with its header, of one byte where the heap would use that; may be compressed, never external
  *		  cstring		with its terminator
  *
  * Nothing is padded: what must be aligned is copied when it is read, unless it
@@ -130,13 +130,13 @@ append_varlena(const NvmkvTable *table, StringInfo buf, Form_pg_attribute att, D
 	if (!VARATT_IS_COMPRESSED(v) && VARSIZE_ANY(v) > ROW_COMPRESS_ABOVE &&
 		(att->attstorage == TYPSTORAGE_EXTENDED || att->attstorage == TYPSTORAGE_MAIN))
 	{
-		struct varlena *compressed = (struct varlena *) DatumGetPointer(toast_compress_datum(PointerGetDatum(v), att->attcompression));
+		Datum compressed = toast_compress_datum(PointerGetDatum(v), att->attcompression);
 
-		if (compressed != NULL)
+		if (DatumGetPointer(compressed) != NULL)
 		{
 			if (v != original)
 				pfree(v);
-			v = compressed;
+			v = (struct varlena *) DatumGetPointer(compressed);
 		}
 	}
 
@@ -210,7 +210,9 @@ nvmkv_row_encode(const NvmkvTable *table, StringInfo buf, TupleTableSlot *slot)
 
 /* ---------------------------------------------------------------- decoding */
 
-static pg_attribute_noreturn() void
+static void report_malformed_row(const NvmkvTable *table) pg_attribute_noreturn();
+
+static void
 report_malformed_row(const NvmkvTable *table)
 {
 	char *relname = get_rel_name(table->relid);
@@ -317,7 +319,7 @@ nvmkv_row_decode(const NvmkvTable *table, NvmkvSlice value, Datum *values, bool 
 	const NvmkvRowAttr *attr = table->row_attrs;
 	size_t head_bytes = 2;
 	int stored; /* attributes the row was written with */
-	int natts;	/* and those of them to be read */
+	int natts;  /* and those of them to be read */
 	int i;
 
 	if (unlikely(value.size < 2 || (p[0] & ~ROW_HAS_NULLS) != ROW_FORMAT))

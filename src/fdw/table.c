@@ -45,7 +45,7 @@ typedef struct CachedTable
 	NvmkvTable table; /* first: what users have is a pointer to it */
 	MemoryContext context;
 	int pins;
-	bool current;		/* the hash table points here */
+	bool current;       /* the hash table points here */
 	bool storage_known; /* table.storage_id is that of the catalogue, and the key agrees with it */
 } CachedTable;
 
@@ -122,7 +122,7 @@ nvmkv_key_resolve(Relation rel, List *options, NvmkvKeyColumn *keys)
 	if (definition == NULL)
 		return 0;
 
-	foreach (lc, nvmkv_parse_primary_key(definition))
+	foreach(lc, nvmkv_parse_primary_key(definition))
 	{
 		NvmkvKeySpec *spec = (NvmkvKeySpec *) lfirst(lc);
 		NvmkvKeyColumn *col = &keys[nkeys++];
@@ -370,9 +370,7 @@ find_storage(CachedTable *cached, Relation rel)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("definition of foreign table \"%s\" does not fit its stored rows", RelationGetRelationName(rel)),
-				 row.nkeys > 0
-					 ? errdetail("The rows were stored with the primary key '%s'.", key_names(table->tupdesc, row.keys, row.nkeys))
-					 : errdetail("The rows were stored without a primary key."),
+				 row.nkeys > 0 ? errdetail("The rows were stored with the primary key '%s'.", key_names(table->tupdesc, row.keys, row.nkeys)) : errdetail("The rows were stored without a primary key."),
 				 errhint("Undo the change of the option \"%s\" or of the types of its columns, or TRUNCATE the table.", NVMKV_OPTION_PRIMARY_KEY)));
 	table->storage_id = row.storage_id;
 	cached->storage_known = true;
@@ -384,7 +382,7 @@ static bool
 may_write(Relation rel)
 {
 	return !XactReadOnly && !IsInParallelMode() && !RecoveryInProgress() &&
-		CheckRelationLockedByMe(rel, RowExclusiveLock, true);
+		   CheckRelationLockedByMe(rel, RowExclusiveLock, true);
 }
 
 void

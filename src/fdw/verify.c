@@ -40,7 +40,7 @@ plan_question(const char *sql)
 	PlannedStmt *plan;
 	ListCell *lc;
 
-	foreach (lc, query->rtable)
+	foreach(lc, query->rtable)
 		lfirst_node(RangeTblEntry, lc)->requiredPerms = 0;
 
 	(void) set_config_option("constraint_exclusion", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -58,12 +58,14 @@ nvmkv_has_row(Relation rel, const char *condition)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT FROM ONLY %s",
-					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)));
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												RelationGetRelationName(rel)));
 	if (condition != NULL)
 		appendStringInfo(&sql, " WHERE %s", condition);
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	query = CreateQueryDesc(plan_question(sql.data), sql.data, GetActiveSnapshot(), InvalidSnapshot, None_Receiver, NULL, NULL, 0);
+	query = CreateQueryDesc(plan_question(sql.data), sql.data, GetActiveSnapshot(), InvalidSnapshot, None_Receiver,
+							NULL, NULL, 0);
 	ExecutorStart(query, 0);
 	ExecutorRun(query, ForwardScanDirection, 1, true);
 	found = query->estate->es_processed > 0;

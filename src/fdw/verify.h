@@ -10,8 +10,8 @@
 #include "utils/rel.h"
 
 /*
- * Has the table a row for which the SQL condition is true (NULL: any row)?  As of now, whatever the transaction's snapshot is.
- * The relation's name may be used unqualified in the condition.
+ * Has the table a row for which the SQL condition is true (NULL: any row)?  As of now, whatever the transaction's
+ * snapshot is.
  */
 extern bool nvmkv_has_row(Relation rel, const char *condition);
 
