@@ -40,17 +40,29 @@ sub new_server
 	return $node;
 }
 
-# Starts a server whose postmaster was killed, as soon as the processes it left have gone.
+# Is this process gone, or dead and only not waited for?
+sub is_dead
+{
+	my ($pid) = @_;
+	open(my $status, '<', "/proc/$pid/status") or return 1;
+
+	return scalar grep { /^State:\s*Z/ } <$status>;
+}
+
+# Starts a server whose postmaster was killed, as soon as the processes it left have gone.  Lock files that name a
+# process nobody has waited for are removed: where there is no init process it stays in the process table.
 sub start_after_kill
 {
 	my ($node) = @_;
 	my $data = $node->data_dir;
+	my ($pid) = slurp_file("$data/postmaster.pid") =~ /^(\d+)/;
 
 	for (1 .. 600)
 	{
-		last unless grep { (readlink($_) // '') eq $data } glob('/proc/[0-9]*/cwd');
+		last if is_dead($pid) && !grep { (readlink($_) // '') eq $data } glob('/proc/[0-9]*/cwd');
 		select(undef, undef, undef, 0.1);
 	}
+	unlink "$data/postmaster.pid", $node->host . '/.s.PGSQL.' . $node->port . '.lock' if is_dead($pid);
 	$node->start;
 	return;
 }
