@@ -173,6 +173,7 @@ nvmkv_scan_open(ForeignScanState *node)
 					 errdetail("The rows of a table with a primary key are identified by the key.")));
 	}
 	find_needed(state, attributes);
+	state->early_lock = nvmkv_early_lock_begin(node, state->db, state->table);
 	MemoryContextSwitchTo(oldcontext);
 	state->open = true;
 }
@@ -313,9 +314,15 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 		state->evaluated = true;
 	}
 
-	if (!next_row(node, state, &key, &value))
-		return slot;
-	return store_row(state, key, value, slot);
+	while (next_row(node, state, &key, &value))
+	{
+		store_row(state, key, value, slot);
+		if (state->early_lock == NULL || nvmkv_early_lock_row(state->early_lock, node, key, slot))
+			return slot;
+		ExecClearTuple(slot);
+		ResetExprContext(node->ss.ps.ps_ExprContext);
+	}
+	return slot;
 }
 
 void

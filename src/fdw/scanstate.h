@@ -7,6 +7,7 @@
 
 #include "nodes/execnodes.h"
 
+#include "fdw/earlylock.h"
 #include "fdw/quals.h"
 #include "fdw/rowmark.h"
 #include "fdw/scan.h"
@@ -27,6 +28,7 @@ typedef struct NvmkvTableScan
 	NvmkvTable *table;
 	NvmkvVisibility visibility;
 	NvmkvRowMarks *marks;
+	NvmkvEarlyLock *early_lock; /* NULL unless rows are locked when they are scanned */
 	bool need_key;	 /* some used attribute is in the key bytes */
 	int need_values; /* number of the last used attribute that is in the value bytes, 0 for none */
 
