@@ -186,6 +186,7 @@ typedef enum NvmkvWork
 {
 	NVMKV_WORK_FLUSH,	/* oldest immutable memtable -> a row (or an SSTable) */
 	NVMKV_WORK_COMPACT, /* one column of the compactor -> level 1; picks a batch if none runs and the gate says so */
+	NVMKV_WORK_RESOLVE, /* outcomes of transactions that were running when entries of them left the memtables */
 	NVMKV_WORK_RECLAIM	/* extents, files, buffers that no reader can see any more */
 } NvmkvWork;
 
@@ -207,6 +208,9 @@ extern NvmkvStatus nvmkv_compact_all(NvmkvDb *db);
 
 /* Every log record that starts below this is in rows or SSTables. */
 extern uint64_t nvmkv_durable_seq(NvmkvDb *db);
+
+/* COMMITTED or ABORTED when that is recorded of a transaction (NVMKV_WORK_RESOLVE), else RUNNING: for a host that forgets outcomes. */
+extern NvmkvOutcome nvmkv_recorded_outcome(NvmkvDb *db, uint64_t fxid);
 
 /* Smallest fxid whose outcome is not stored in rows or files; 0 none. The host must be able to answer for it. */
 extern uint64_t nvmkv_min_unresolved_fxid(NvmkvDb *db);

@@ -29,6 +29,7 @@
 #include "storage/procarray.h"
 #include "utils/snapmgr.h"
 
+#include "fdw/engine.h"
 #include "fdw/latch.h"
 #include "fdw/visibility.h"
 
@@ -106,11 +107,23 @@ outcome_is_committed(uint64 fxid)
 	LWLockRelease(XactTruncationLock);
 
 	if (unlikely(fxid < oldest))
+	{
+		switch (nvmkv_recorded_outcome(nvmkv_engine(), fxid))
+		{
+			case NVMKV_OUTCOME_COMMITTED:
+			case NVMKV_OUTCOME_FROZEN:
+				return true;
+			case NVMKV_OUTCOME_ABORTED:
+				return false;
+			case NVMKV_OUTCOME_RUNNING:
+				break;
+		}
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("the outcome of transaction %llu is no longer known", (unsigned long long) fxid),
 				 errdetail("A row version in a foreign table was written by it; the server has kept outcomes from transaction %llu on.",
 						   (unsigned long long) oldest)));
+	}
 	return committed;
 }
 

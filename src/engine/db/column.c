@@ -408,7 +408,7 @@ install_column(ColumnJob *c)
 		st = port_fault("column.before_install");
 	}
 	if (st == NVMKV_OK)
-		st = versions_install(&db->versions, &edit);
+		st = db_install_with_running(db, &edit, &c->gc);
 	if (st == NVMKV_OK)
 	{
 		uint32_t advance = 0;
@@ -534,7 +534,7 @@ column_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 	c.job = job_begin(db, DB_JOB_COLUMN);
 	table_output_init(&c.output, db, 1);
 	/* Nothing older lies below level 1 as long as it is the last. */
-	gc_init(&c.gc, db->has_txn ? &db->txn : NULL, c.v->level_start[2] == c.v->nfiles, db_storage_dropped, db);
+	gc_init(&c.gc, db->has_txn ? &db->txn : NULL, c.v->level_start[2] == c.v->nfiles, db_storage_dropped, db_recorded_outcome, db);
 	/* A container's batch is newer than level-0 tables: those of a database that once ran without one go first. */
 	st = level0 ? pick_level0(&c) : pick_column(&c);
 	if (st == NVMKV_OK)

@@ -156,8 +156,14 @@ extern NvmkvStatus db_copy_image(NvmkvDb *db, VersionImage **image_out);
 /* GcFilter's question: does a frozen range deletion stand at this prefix?  ctx: NvmkvDb. */
 extern NvmkvStatus db_storage_dropped(void *ctx, NvmkvSlice storage, bool *dropped_out);
 
+/* GcFilter's other question.  ctx: NvmkvDb. */
+extern NvmkvOutcome db_recorded_outcome(void *ctx, uint64_t fxid);
+
 struct GcFilter;
 extern void db_count_gc(NvmkvDb *db, const struct GcFilter *gc);
+
+/* Installs a job's edit; the transactions whose entries it kept as running are recorded with it, for resolve_step. */
+extern NvmkvStatus db_install_with_running(NvmkvDb *db, VersionEdit *edit, const struct GcFilter *gc);
 
 /* A sync failed: no writes until restart. */
 extern void db_set_sticky(NvmkvDb *db);
@@ -187,6 +193,9 @@ extern NvmkvStatus column_step(NvmkvDb *db, bool force, bool *did_out, bool *mor
 
 /* All receiver rows become the compactor, if there is none.  REQUIRES the FLUSH claim. */
 extern NvmkvStatus column_start_batch(NvmkvDb *db);
+
+/* Records the outcomes of transactions that have ended since entries of them left the memtables. */
+extern NvmkvStatus resolve_step(NvmkvDb *db, bool *did_out, bool *more_out);
 
 /* Should the receiver become a batch now?  Pure function of the version and the pool. */
 extern bool column_gate(NvmkvDb *db, const VersionImage *v, bool force);

@@ -173,6 +173,9 @@ nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 			if (st == NVMKV_NO_SPACE)
 				port_store_relaxed(&db->shm->no_space, 1);
 			break;
+		case NVMKV_WORK_RESOLVE:
+			st = resolve_step(db, did_out, more_out);
+			break;
 		case NVMKV_WORK_RECLAIM:
 			st = reclaim_step(db, did_out, more_out);
 			break;

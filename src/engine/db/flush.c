@@ -121,7 +121,7 @@ install(Flush *f, VersionEdit *edit)
 	edit->has_next_file = true;
 	edit->next_file = port_load_seq(&db->shm->next_file);
 	NVMKV_RETURN_IF(port_fault("flush.before_install"));
-	return versions_install(&db->versions, edit);
+	return db_install_with_running(db, edit, &f->gc);
 }
 
 static NvmkvStatus
@@ -240,7 +240,7 @@ flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 	f.job = job_begin(db, DB_JOB_FLUSH);
 	job_totals(f.job, memtable_entries(f.memtable), memtable_bytes_used(f.memtable), 0, 0);
 	job_phase(f.job, DB_PHASE_MERGING);
-	gc_init(&f.gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db);
+	gc_init(&f.gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db_recorded_outcome, db);
 	st = db->pool != NULL ? flush_to_row(&f) : flush_to_tables(&f);
 	if (st == NVMKV_OK)
 	{

@@ -21,6 +21,7 @@ draft_free(VersionDraft *draft)
 {
 	port_free(draft->rows);
 	port_free(draft->files);
+	port_free(draft->outcomes);
 	memset(draft, 0, sizeof(*draft));
 }
 
@@ -60,6 +61,21 @@ reserve_files(VersionDraft *d, uint32_t want)
 
 	d->files = p;
 	return st;
+}
+
+static NvmkvStatus
+add_outcome(VersionDraft *d, uint64_t fxid, uint32_t state)
+{
+	void *p = d->outcomes;
+	NvmkvStatus st = reserve(&p, &d->outcomes_capacity, d->noutcomes + 1, sizeof(MetaOutcome));
+
+	d->outcomes = p;
+	NVMKV_RETURN_IF(st);
+	memset(&d->outcomes[d->noutcomes], 0, sizeof(MetaOutcome));
+	d->outcomes[d->noutcomes].fxid = fxid;
+	d->outcomes[d->noutcomes].state = state;
+	d->noutcomes++;
+	return NVMKV_OK;
 }
 
 NvmkvStatus
@@ -114,6 +130,8 @@ draft_from_image(VersionDraft *d, const VersionImage *v)
 	}
 	d->nrows = v->nrows;
 	d->nfiles = v->nfiles;
+	for (i = 0; i < v->noutcomes; i++)
+		NVMKV_RETURN_IF(add_outcome(d, version_outcomes(v)[i].fxid, (uint32_t) version_outcomes(v)[i].state));
 	return NVMKV_OK;
 }
 
@@ -226,8 +244,44 @@ draft_apply(VersionDraft *d, const VersionEdit *e)
 		d->pool_id = e->pool_id;
 	if (e->has_log)
 		d->log_number = e->log_number;
+	for (uint32_t i = 0; i < e->noutcomes; i++)
+		NVMKV_RETURN_IF(add_outcome(d, e->outcomes[i].fxid, e->outcomes[i].state));
 	NVMKV_RETURN_IF(apply_rows(d, e));
 	return apply_files(d, e);
+}
+
+/* By fxid; of one transaction the known outcome first. */
+static int
+compare_outcomes(const void *a, const void *b)
+{
+	const MetaOutcome *x = a;
+	const MetaOutcome *y = b;
+
+	if (x->fxid != y->fxid)
+		return x->fxid < y->fxid ? -1 : 1;
+	return x->state > y->state ? -1 : x->state < y->state;
+}
+
+/* One element a transaction, and none below what rows and files may still carry. */
+static void
+finish_outcomes(VersionDraft *d)
+{
+	uint64_t min = UINT64_MAX;
+	uint32_t kept = 0;
+	uint32_t i;
+
+	for (i = 0; i < d->nrows; i++)
+		if (d->rows[i].min_unresolved_fxid != 0 && d->rows[i].min_unresolved_fxid < min)
+			min = d->rows[i].min_unresolved_fxid;
+	for (i = 0; i < d->nfiles; i++)
+		if (d->files[i].min_unresolved_fxid != 0 && d->files[i].min_unresolved_fxid < min)
+			min = d->files[i].min_unresolved_fxid;
+	if (d->noutcomes > 1)
+		qsort(d->outcomes, d->noutcomes, sizeof(MetaOutcome), compare_outcomes);
+	for (i = 0; i < d->noutcomes; i++)
+		if (d->outcomes[i].fxid >= min && (kept == 0 || d->outcomes[kept - 1].fxid != d->outcomes[i].fxid))
+			d->outcomes[kept++] = d->outcomes[i];
+	d->noutcomes = kept;
 }
 
 static int
@@ -251,6 +305,7 @@ draft_finish(VersionDraft *d)
 {
 	uint32_t i;
 
+	finish_outcomes(d);
 	if (d->nfiles > 1)
 		qsort(d->files, d->nfiles, sizeof(MetaFile), compare_files);
 	for (i = 0; i < d->nrows; i++)
@@ -281,7 +336,8 @@ align8(uint64_t n)
 uint64_t
 draft_image_bytes(const VersionDraft *d)
 {
-	uint64_t bytes = sizeof(VersionImage) + d->nrows * sizeof(VersionRow) + d->nfiles * sizeof(VersionFile);
+	uint64_t bytes = sizeof(VersionImage) + d->nrows * sizeof(VersionRow) + d->nfiles * sizeof(VersionFile) +
+		d->noutcomes * sizeof(VersionOutcome);
 	uint32_t i;
 
 	for (i = 0; i < d->nrows; i++)
@@ -308,6 +364,7 @@ void
 draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 {
 	VersionFile *files;
+	VersionOutcome *outcomes;
 	uint32_t at;
 	uint32_t i;
 
@@ -322,8 +379,15 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 	v->log_number = d->log_number;
 	v->nrows = d->nrows;
 	v->nfiles = d->nfiles;
+	v->noutcomes = d->noutcomes;
 	files = (VersionFile *) (void *) (v->rows + d->nrows);
-	at = (uint32_t) (sizeof(VersionImage) + d->nrows * sizeof(VersionRow) + d->nfiles * sizeof(VersionFile));
+	outcomes = (VersionOutcome *) (void *) (files + d->nfiles);
+	at = (uint32_t) ((uint8_t *) (outcomes + d->noutcomes) - (uint8_t *) v);
+	for (i = 0; i < d->noutcomes; i++)
+	{
+		outcomes[i].fxid = d->outcomes[i].fxid;
+		outcomes[i].state = d->outcomes[i].state;
+	}
 
 	/* Extent lists first: they need alignment, keys do not. */
 	for (i = 0; i < d->nrows; i++)
@@ -396,5 +460,7 @@ draft_snapshot_edit(const VersionDraft *d, MetaArena *arena, VersionEdit *e)
 	e->nrow_adds = d->nrows;
 	e->file_adds = d->files;
 	e->nfile_adds = d->nfiles;
+	e->outcomes = d->outcomes;
+	e->noutcomes = d->noutcomes;
 	return NVMKV_OK;
 }

@@ -17,6 +17,8 @@ typedef struct VersionDraft
 	uint32_t nrows, rows_capacity;
 	MetaFile *files; /* by level, then smallest key, once draft_finish was called */
 	uint32_t nfiles, files_capacity;
+	MetaOutcome *outcomes; /* by fxid, once draft_finish was called */
+	uint32_t noutcomes, outcomes_capacity;
 } VersionDraft;
 
 extern void draft_init(VersionDraft *draft);
@@ -29,7 +31,7 @@ extern NvmkvStatus draft_from_image(VersionDraft *draft, const VersionImage *ima
 extern NvmkvStatus draft_apply(VersionDraft *draft, const VersionEdit *edit);
 
 /*
- * Sorts, and checks the invariants of version.h.  CORRUPTION says which is broken.
+ * Sorts, forgets outcomes no entry can need, and checks the invariants of version.h.  CORRUPTION says which is broken.
  * REQUIRED before draft_image_bytes and draft_write_image.
  */
 extern NvmkvStatus draft_finish(VersionDraft *draft);

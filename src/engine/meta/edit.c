@@ -19,7 +19,8 @@ typedef enum EditTag
 	TAG_ROW_DROP = 18,
 	TAG_ROW_ROLE = 19,
 	TAG_FILE_ADD = 32,
-	TAG_FILE_DROP = 33
+	TAG_FILE_DROP = 33,
+	TAG_OUTCOME = 48
 } EditTag;
 
 /* ---- arena ---- */
@@ -221,6 +222,12 @@ edit_encode(const VersionEdit *edit, NvmkvBuf *out)
 	}
 	for (i = 0; i < edit->nfile_adds; i++)
 		write_file(&w, &edit->file_adds[i]);
+	for (i = 0; i < edit->noutcomes; i++)
+	{
+		write_varint(&w, TAG_OUTCOME);
+		write_varint(&w, edit->outcomes[i].fxid);
+		write_varint(&w, edit->outcomes[i].state);
+	}
 	return w.status;
 }
 
@@ -486,6 +493,16 @@ read_field(Reader *r, VersionEdit *e)
 				drop.level = read_varint32(r, VERSION_LEVELS - 1);
 				drop.number = read_varint(r);
 				LIST_APPEND(r, e->file_drops, e->nfile_drops, drop);
+				break;
+			}
+		case TAG_OUTCOME:
+			{
+				MetaOutcome outcome;
+
+				memset(&outcome, 0, sizeof(outcome));
+				outcome.fxid = read_varint(r);
+				outcome.state = read_varint32(r, VERSION_OUTCOME_ABORTED);
+				LIST_APPEND(r, e->outcomes, e->noutcomes, outcome);
 				break;
 			}
 		default:

@@ -19,6 +19,7 @@
  *		19 ROW_ROLE		row id varint, role varint
  *		32 FILE_ADD		see edit.c
  *		33 FILE_DROP	level varint, number varint
+ *		48 OUTCOME		fxid varint, state varint: a transaction whose tagged entries rows or tables hold
  * An unknown tag is VERSION: an edit cannot be skipped.
  *
  * EDIT_FORMAT goes up with any change a reader must know of.
@@ -77,6 +78,13 @@ typedef struct MetaFileDrop
 	uint64_t number;
 } MetaFileDrop;
 
+/* See VersionOutcome. */
+typedef struct MetaOutcome
+{
+	uint64_t fxid;
+	uint32_t state; /* VersionOutcomeState */
+} MetaOutcome;
+
 typedef struct VersionEdit
 {
 	bool has_system, has_durable, has_next_file, has_next_row, has_pool, has_log;
@@ -95,6 +103,8 @@ typedef struct VersionEdit
 	uint32_t nfile_drops;
 	const MetaFile *file_adds;
 	uint32_t nfile_adds;
+	const MetaOutcome *outcomes; /* a state other than RUNNING overrides RUNNING, never the other way */
+	uint32_t noutcomes;
 } VersionEdit;
 
 extern NvmkvStatus edit_encode(const VersionEdit *edit, NvmkvBuf *out);

@@ -43,6 +43,27 @@ min_fxid(uint64_t a, uint64_t b)
 	return (b == 0 || a < b) ? a : b;
 }
 
+VersionOutcomeState
+version_outcome(const VersionImage *v, uint64_t fxid)
+{
+	const VersionOutcome *outcomes = version_outcomes(v);
+	uint32_t lo = 0;
+	uint32_t hi = v->noutcomes;
+
+	while (lo < hi)
+	{
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (outcomes[mid].fxid < fxid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo < v->noutcomes && outcomes[lo].fxid == fxid)
+		return (VersionOutcomeState) outcomes[lo].state;
+	return VERSION_OUTCOME_RUNNING;
+}
+
 uint64_t
 version_min_unresolved(const VersionImage *v)
 {

@@ -62,6 +62,23 @@ typedef struct VersionFile
 	VersionBytes smallest, largest;
 } VersionFile;
 
+typedef enum VersionOutcomeState
+{
+	VERSION_OUTCOME_RUNNING = 0, /* not known yet */
+	VERSION_OUTCOME_COMMITTED = 1,
+	VERSION_OUTCOME_ABORTED = 2
+} VersionOutcomeState;
+
+/*
+ * A transaction that was running when entries of it went to rows or tables.  Its outcome is kept here once it is known, so
+ * that the host may forget it (PostgreSQL truncates its commit log) while entries still carry the tag.
+ */
+typedef struct VersionOutcome
+{
+	uint64_t fxid;
+	uint64_t state; /* VersionOutcomeState */
+} VersionOutcome;
+
 typedef struct VersionImage
 {
 	uint64_t bytes;	 /* of the whole image */
@@ -75,9 +92,9 @@ typedef struct VersionImage
 	uint32_t nrows;
 	uint32_t nfiles;
 	uint32_t level_start[VERSION_LEVELS + 1]; /* files of level l are [level_start[l], level_start[l+1]) */
-	uint32_t zero;
+	uint32_t noutcomes;
 	uint64_t level_bytes[VERSION_LEVELS];
-	VersionRow rows[]; /* nrows, then VersionFile[nfiles], then the bytes */
+	VersionRow rows[]; /* nrows, then VersionFile[nfiles], VersionOutcome[noutcomes] by fxid, then the bytes */
 } VersionImage;
 
 static inline const VersionFile *
@@ -85,6 +102,15 @@ version_files(const VersionImage *v)
 {
 	return (const VersionFile *) (const void *) (v->rows + v->nrows);
 }
+
+static inline const VersionOutcome *
+version_outcomes(const VersionImage *v)
+{
+	return (const VersionOutcome *) (const void *) (version_files(v) + v->nfiles);
+}
+
+/* What is recorded of a transaction; RUNNING when nothing is. */
+extern VersionOutcomeState version_outcome(const VersionImage *v, uint64_t fxid);
 
 static inline NvmkvSlice
 version_bytes(const VersionImage *v, VersionBytes b)
