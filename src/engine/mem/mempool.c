@@ -39,6 +39,8 @@
 
 #define NO_SLOT (-1)
 
+#define UNSETTLED_BIT (UINT64_C(1) << 63)
+
 /* Ceiling of one nap: readers leave their epochs without waking anybody. */
 #define WAIT_FOR_READERS_MS 1
 #define WAIT_MS_MAX 1000
@@ -64,7 +66,8 @@ struct MemPoolShm
 	uint32_t gate_open; /* rarely changes */
 
 	_Alignas(64) uint64_t list; /* newest first in the low bits */
-	uint64_t super_version;
+	uint64_t super_version; /* odd while the list is being changed by a switch */
+	uint64_t unsettled;		/* numbers given out meanwhile */
 
 	PortLock lock; /* rank MEMTABLES: list, buffer[], generation */
 	PortCond room; /* a buffer became free, or the gate moved */
@@ -160,7 +163,7 @@ mempool_init(MemPoolShm *shm, unsigned buffers, uint64_t buffer_bytes, uint64_t 
 	shm->buffer[0].generation = 1;
 	shm->buffer[0].start_seq = start_seq;
 	set_state(shm, 0, MEM_BUFFER_ACTIVE);
-	shm->super_version = 1;
+	shm->super_version = 2;
 	port_store_seq(&shm->list, 1);
 }
 
@@ -198,13 +201,18 @@ mempool_list(const MemPool *pool, MemList *out)
 uint64_t
 mempool_super_version(const MemPool *pool)
 {
-	return port_load_seq(&pool->shm->super_version);
+	uint64_t version = port_load_seq(&pool->shm->super_version);
+
+	/* A switch is under way: a number that equals none before and none after. */
+	if (version % 2 != 0)
+		return UNSETTLED_BIT | port_fetch_add(&pool->shm->unsettled, 1);
+	return version;
 }
 
 void
 mempool_bump(MemPool *pool)
 {
-	(void) port_fetch_add(&pool->shm->super_version, 1);
+	(void) port_fetch_add(&pool->shm->super_version, 2);
 }
 
 /* ---- switching ---- */
@@ -231,21 +239,25 @@ free_buffer(const MemPoolShm *shm)
 	return -1;
 }
 
-/* REQUIRES the lock.  The position is step 1 of the protocol above. */
+/*
+ * REQUIRES the lock.  Steps 1 and 2 of the protocol above.  The super version is odd around them: once a writer can find the new buffer, a
+ * reader must not take its cached list for good, and there is no moment at which both could change at once.
+ */
 static void
-activate(MemPool *pool, unsigned buffer, uint64_t position)
+activate(MemPool *pool, unsigned buffer)
 {
 	MemPoolShm *shm = pool->shm;
 	uint64_t list = port_load_relaxed(&shm->list);
 
 	NVMKV_ASSERT(list_count(list) < shm->buffers);
 	NVMKV_ASSERT(memtable_is_empty(memtable_of(pool, buffer)));
+	(void) port_fetch_add(&shm->super_version, 1);
+	port_store_relaxed(&shm->buffer[buffer].start_seq, pool->log->position(pool->log->ctx));
 	port_store_relaxed(&shm->buffer[buffer].generation, ++shm->generation);
-	port_store_relaxed(&shm->buffer[buffer].start_seq, position);
 	set_state(shm, buffer, MEM_BUFFER_ACTIVE);
 	set_state(shm, list_newest(list), MEM_BUFFER_IMMUTABLE);
 	port_store_seq(&shm->list, list << LIST_BITS | (buffer + 1));
-	mempool_bump(pool);
+	(void) port_fetch_add(&shm->super_version, 1);
 	port_count(&shm->switches, 1);
 }
 
@@ -272,7 +284,7 @@ switch_from(MemPool *pool, int slot, unsigned full)
 			status = NVMKV_BUSY;
 		else
 		{
-			activate(pool, (unsigned) next, pool->log->position(pool->log->ctx));
+			activate(pool, (unsigned) next);
 			switched = true;
 		}
 	}
@@ -516,6 +528,7 @@ mempool_flushed(MemPool *pool, int slot, unsigned buffer)
 	NVMKV_ASSERT(buffer_state(shm, buffer) == MEM_BUFFER_IMMUTABLE);
 	durable = start_after_oldest(shm, list);
 	port_store_seq(&shm->list, list & ~(LIST_MASK << (LIST_BITS * (list_count(list) - 1))));
+	/* The stamp last: a reader that found its cached list still good before the bump is then covered by it. */
 	mempool_bump(pool);
 	port_store_relaxed(&shm->buffer[buffer].retire_stamp, epoch_retire_stamp(pool->epochs));
 	set_state(shm, buffer, MEM_BUFFER_FLUSHED);

@@ -57,8 +57,9 @@ typedef struct MemList
 extern void mempool_list(const MemPool *pool, MemList *out);
 
 /*
- * A number that changes whenever the set of sources a reader must ask has changed: a cached (list, version) pair is good while it stays.
- * Whoever installs a version calls mempool_bump after publishing it.
+ * A number that changes whenever the set of sources a reader must ask has changed.  A reader that takes the number first and (list, version)
+ * then may keep them, and use them again in a later epoch if the number, taken inside that epoch, is still the same.
+ * Whoever installs a version calls mempool_bump after publishing it and before taking the old one's stamp.
  */
 extern uint64_t mempool_super_version(const MemPool *pool);
 extern void mempool_bump(MemPool *pool);
@@ -112,7 +113,7 @@ extern uint64_t mempool_durable_after(MemPool *pool, unsigned buffer);
 /* Its row is published: unlinks it and starts its reclamation.  Returns the new durable_seq. */
 extern uint64_t mempool_flushed(MemPool *pool, int slot, unsigned buffer);
 
-/* Every log record that starts below this is in no live memtable, or in none at all. */
+/* Every log record that starts below this has been flushed. */
 extern uint64_t mempool_durable_seq(MemPool *pool);
 
 /* Makes flushed buffers free that no reader is inside of.  Returns how many are still waiting for readers. */
