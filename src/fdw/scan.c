@@ -289,6 +289,20 @@ store_row(NvmkvTableScan *state, NvmkvSlice key, NvmkvSlice value, TupleTableSlo
 	return slot;
 }
 
+/* Before the first row, and after a rescan with other parameters. */
+static void
+evaluate(ForeignScanState *node, NvmkvTableScan *state)
+{
+	nvmkv_scan_open(node);
+
+	/* Rows that COPY holds back: functions it calls are to see those of earlier commands. */
+	nvmkv_write_flush_deferred();
+	nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
+	state->ranges_passed = 0;
+	state->batch_rows = BATCH_ROWS_MIN;
+	state->evaluated = true;
+}
+
 TupleTableSlot *
 nvmkvIterateForeignScan(ForeignScanState *node)
 {
@@ -300,19 +314,8 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	/* Before the batch it may point into is replaced. */
 	ExecClearTuple(slot);
 
-	nvmkv_scan_open(node);
-	if (!state->evaluated)
-	{
-		/*
-		 * Rows that COPY holds back are this command's own; only functions it calls can be here, and they are to
-		 * see them.
-		 */
-		nvmkv_write_flush_deferred();
-		nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
-		state->ranges_passed = 0;
-		state->batch_rows = BATCH_ROWS_MIN;
-		state->evaluated = true;
-	}
+	if (unlikely(!state->evaluated))
+		evaluate(node, state);
 
 	while (next_row(node, state, &key, &value))
 	{
