@@ -14,7 +14,6 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
@@ -226,24 +225,12 @@ type_embeds(Oid type, Oid row_type)
 static void
 check_row_type(Oid row_type)
 {
-	Relation foreign_tables = table_open(ForeignTableRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(foreign_tables, InvalidOid, false, NULL, 0, NULL);
-	List *relids = NIL;
-	HeapTuple tuple;
 	ListCell *lc;
 
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		relids = lappend_oid(relids, ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftrelid);
-	systable_endscan(scan);
-	table_close(foreign_tables, AccessShareLock);
-
-	foreach(lc, relids)
+	foreach(lc, nvmkv_our_relids())
 	{
-		Relation rel;
+		Relation rel = try_relation_open(lfirst_oid(lc), AccessShareLock);
 
-		if (!nvmkv_is_our_relid(lfirst_oid(lc)))
-			continue;
-		rel = try_relation_open(lfirst_oid(lc), AccessShareLock);
 		if (rel == NULL)
 			continue;
 		for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)

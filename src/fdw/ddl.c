@@ -4,8 +4,8 @@
  *	  does for foreign tables.
  *
  * Two hooks.  Utility statements: a new table gets its storage, ALTER TABLE is
- * looked at before and after (alter.c), a renamed key column is renamed in the
- * option, COPY t TO becomes COPY (SELECT) TO.  Object access: a dropped table
+ * looked at before and after (alter.c), ALTER DOMAIN after, a renamed key column
+ * is renamed in the option, COPY t TO becomes COPY (SELECT) TO.  Object access: a dropped table
  * takes its storage with it, whichever command drops it; a database, those of
  * all its tables.
  *
@@ -29,6 +29,7 @@
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
 #include "storage/predicate.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
@@ -41,6 +42,7 @@
 #include "fdw/option.h"
 #include "fdw/registry.h"
 #include "fdw/table.h"
+#include "fdw/verify.h"
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 static object_access_hook_type previous_object_access = NULL;
@@ -98,6 +100,32 @@ after_rename(const RenameStmt *stmt)
 	{
 		if (nvmkv_is_our_relid(lfirst_oid(lc)))
 			nvmkv_rename_key_column(lfirst_oid(lc), stmt->subname, stmt->newname);
+	}
+}
+
+/* ---------------------------------------------------------------- domains */
+
+static void
+after_alter_domain(const AlterDomainStmt *stmt)
+{
+	Oid domain = typenameTypeId(NULL, makeTypeNameFromNameList(stmt->typeName));
+
+	switch (stmt->subtype)
+	{
+		case 'O':
+			CommandCounterIncrement();
+			nvmkv_verify_domain_not_null(domain);
+			break;
+		case 'C':
+			if (castNode(Constraint, stmt->def)->skip_validation)
+				break;
+			/* FALLTHROUGH */
+		case 'V':
+			CommandCounterIncrement();
+			nvmkv_verify_domain_checks(domain);
+			break;
+		default:
+			break;
 	}
 }
 
@@ -170,6 +198,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 
 	if (alters != NIL)
 		nvmkv_alter_finish(alters);
+	else if (IsA(stmt, AlterDomainStmt))
+		after_alter_domain((AlterDomainStmt *) stmt);
 	else if (IsA(stmt, RenameStmt))
 		after_rename((RenameStmt *) stmt);
 	else if (IsA(stmt, CreateForeignTableStmt) && !existed)

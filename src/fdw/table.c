@@ -9,7 +9,9 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_foreign_table.h"
@@ -107,6 +109,26 @@ nvmkv_is_our_table(Relation rel)
 	if (rel->rd_fdwroutine != NULL)
 		return rel->rd_fdwroutine->ExecForeignTruncate == nvmkvExecForeignTruncate;
 	return nvmkv_is_our_relid(RelationGetRelid(rel));
+}
+
+List *
+nvmkv_our_relids(void)
+{
+	Relation foreign_tables = table_open(ForeignTableRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(foreign_tables, InvalidOid, false, NULL, 0, NULL);
+	List *relids = NIL;
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Oid relid = ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftrelid;
+
+		if (nvmkv_is_our_relid(relid))
+			relids = lappend_oid(relids, relid);
+	}
+	systable_endscan(scan);
+	table_close(foreign_tables, AccessShareLock);
+	return relids;
 }
 
 /* ---------------------------------------------------------------- keys */

@@ -87,6 +87,9 @@ extern NvmkvTable *nvmkv_table_definition(Relation rel);
 extern bool nvmkv_is_our_table(Relation rel);
 extern bool nvmkv_is_our_relid(Oid relid);
 
+/* OIDs of all our tables in the database. */
+extern List *nvmkv_our_relids(void);
+
 /*
  * The key columns a primary_key option names, set up, into keys (NVMKV_KEY_COLUMNS_MAX); returns how many.  Errors name
  * the column: 42703 unknown, 42701 twice, 0A000 a type or collation that cannot be a key.

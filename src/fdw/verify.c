@@ -9,21 +9,31 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
 #include "catalog/partition.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 #include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
+#include "fdw/table.h"
 #include "fdw/verify.h"
 
 /*
@@ -125,4 +135,117 @@ nvmkv_verify_partition(Relation rel)
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("partition constraint of relation \"%s\" is violated by some row", RelationGetRelationName(rel)),
 				 errtable(rel)));
+}
+
+/* ---------------------------------------------------------------- domains */
+
+/* Is the type the domain, or a domain over it? */
+static bool
+is_of_domain(Oid type, Oid domain)
+{
+	while (type != domain)
+	{
+		HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		Form_pg_type form;
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for type %u", type);
+		form = (Form_pg_type) GETSTRUCT(tuple);
+		type = form->typtype == TYPTYPE_DOMAIN ? form->typbasetype : InvalidOid;
+		ReleaseSysCache(tuple);
+		if (!OidIsValid(type))
+			return false;
+	}
+	return true;
+}
+
+/* Calls verify for each column of our tables that is of the domain.  Writers are kept out until the transaction ends. */
+static void
+for_domain_columns(Oid domain, void (*verify)(Relation rel, Form_pg_attribute att, void *arg), void *arg)
+{
+	ListCell *lc;
+
+	foreach(lc, nvmkv_our_relids())
+	{
+		Relation rel = try_relation_open(lfirst_oid(lc), ShareLock);
+
+		if (rel == NULL)
+			continue;
+		for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+		{
+			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+
+			if (!att->attisdropped && is_of_domain(att->atttypid, domain))
+				verify(rel, att, arg);
+		}
+		relation_close(rel, NoLock);
+	}
+}
+
+static void
+verify_domain_column_not_null(Relation rel, Form_pg_attribute att, void *arg)
+{
+	if (nvmkv_has_row(rel, psprintf("%s IS NULL", quote_identifier(NameStr(att->attname)))))
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("column \"%s\" of table \"%s\" contains null values",
+						NameStr(att->attname), RelationGetRelationName(rel)),
+				 errtablecol(rel, att->attnum)));
+}
+
+void
+nvmkv_verify_domain_not_null(Oid domain)
+{
+	for_domain_columns(domain, verify_domain_column_not_null, NULL);
+}
+
+/* Puts a column in the place of VALUE. */
+static Node *
+replace_value(Node *node, void *arg)
+{
+	Form_pg_attribute att = arg;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, CoerceToDomainValue))
+		return (Node *) makeVar(1, att->attnum, att->atttypid, att->atttypmod, att->attcollation, 0);
+	return expression_tree_mutator(node, replace_value, arg);
+}
+
+static void
+verify_domain_column_check(Relation rel, Form_pg_attribute att, void *arg)
+{
+	if (nvmkv_has_row(rel, negate(rel, replace_value((Node *) arg, att))))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("column \"%s\" of table \"%s\" contains values that violate the new constraint",
+						NameStr(att->attname), RelationGetRelationName(rel)),
+				 errtablecol(rel, att->attnum)));
+}
+
+void
+nvmkv_verify_domain_checks(Oid domain)
+{
+	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
+	List *checks = NIL;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple tuple;
+	ListCell *lc;
+
+	ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(domain));
+	scan = systable_beginscan(constraints, ConstraintTypidIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool isnull;
+		Datum expression = heap_getattr(tuple, Anum_pg_constraint_conbin, RelationGetDescr(constraints), &isnull);
+
+		if (((Form_pg_constraint) GETSTRUCT(tuple))->convalidated && !isnull)
+			checks = lappend(checks, stringToNode(TextDatumGetCString(expression)));
+	}
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+
+	foreach(lc, checks)
+		for_domain_columns(domain, verify_domain_column_check, lfirst(lc));
 }

@@ -23,4 +23,11 @@ extern void nvmkv_report_null_values(Relation rel, AttrNumber attnum) pg_attribu
 extern void nvmkv_verify_check(Relation rel, const char *name, const char *expression);
 extern void nvmkv_verify_partition(Relation rel);
 
+/*
+ * What ALTER DOMAIN verifies in columns of heap tables, after its change: that no value is NULL, or that all meet the
+ * valid CHECK constraints of the domain itself.
+ */
+extern void nvmkv_verify_domain_not_null(Oid domain);
+extern void nvmkv_verify_domain_checks(Oid domain);
+
 #endif
