@@ -159,7 +159,7 @@ is_of_domain(Oid type, Oid domain)
 	return true;
 }
 
-/* Calls verify for each column of our tables that is of the domain.  Writers are kept out until the transaction ends. */
+/* Calls verify for each column of our tables that is of the domain.  Keeps writers out until the transaction ends. */
 static void
 for_domain_columns(Oid domain, void (*verify)(Relation rel, Form_pg_attribute att, void *arg), void *arg)
 {
