@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_server settings sound start_after_kill);
+our @EXPORT = qw(fails new_server settings sound start_after_kill);
 
 # Lines of postgresql.conf; a little memory and a small container, so that little data flushes and compacts.
 # Named settings replace these: settings('nvmkv.nvm_size' => '8MB').
@@ -64,6 +64,19 @@ sub start_after_kill
 	}
 	unlink "$data/postmaster.pid", $node->host . '/.s.PGSQL.' . $node->port . '.lock' if is_dead($pid);
 	$node->start;
+	return;
+}
+
+# A statement that must fail: what the server says, with the SQLSTATE before the message, matches.
+sub fails
+{
+	my ($node, $sql, $expected, $name) = @_;
+	my ($out, $err) = ('', '');
+	my $rc = $node->psql('postgres', $sql, stdout => \$out, stderr => \$err,
+		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+
+	isnt($rc, 0, "$name: refused");
+	like($err, $expected, $name);
 	return;
 }
 
