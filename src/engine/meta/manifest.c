@@ -4,6 +4,7 @@
  */
 #include "engine/meta/manifest.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -80,6 +81,12 @@ versions_current(const VersionSet *set)
 	return slot_image(set, current - 1);
 }
 
+bool
+versions_are_sticky(const VersionSet *set)
+{
+	return port_load_acquire(&set->shm->sticky) != 0;
+}
+
 uint64_t
 versions_manifest_bytes(const VersionSet *set)
 {
@@ -94,9 +101,9 @@ versions_manifest_number(const VersionSet *set)
 
 /* ---- CURRENT ---- */
 
-/* Durable: CURRENT names the manifest, or still its predecessor. */
+/* Durable on OK.  *uncertain_out: after this failure CURRENT may name the manifest or its predecessor. */
 static NvmkvStatus
-write_current(const char *dir, uint64_t number)
+write_current(const char *dir, uint64_t number, bool *uncertain_out)
 {
 	char path[MANIFEST_PATH_MAX];
 	char temp[MANIFEST_PATH_MAX];
@@ -114,8 +121,13 @@ write_current(const char *dir, uint64_t number)
 	port_files->close(file);
 	if (st == NVMKV_OK)
 		st = port_fault("current.before_rename");
-	if (st == NVMKV_OK)
-		st = port_files->rename(temp, path);
+	if (st != NVMKV_OK)
+	{
+		(void) port_files->unlink(temp);
+		return st;
+	}
+	st = port_files->rename(temp, path);
+	*uncertain_out = st != NVMKV_OK;
 	return st;
 }
 
@@ -142,7 +154,10 @@ read_current(const char *dir, uint64_t *number_out)
 
 /* ---- writing ---- */
 
-/* Starts MANIFEST-<number> with the draft's state and points CURRENT to it.  REQUIRES the lock. */
+/*
+ * Starts MANIFEST-<number> with the draft's state and points CURRENT to it.  REQUIRES the lock.
+ * A failure leaves things as they were, or is sticky: with CURRENT uncertain, neither manifest may grow.
+ */
 static NvmkvStatus
 start_manifest(VersionSet *set, const VersionDraft *draft, uint64_t number)
 {
@@ -151,6 +166,7 @@ start_manifest(VersionSet *set, const VersionDraft *draft, uint64_t number)
 	NvmkvBuf bytes = {0};
 	MetaArena arena = {0};
 	VersionEdit edit;
+	bool uncertain = false;
 	NvmkvStatus st;
 
 	manifest_path(set->dir, number, path, sizeof(path));
@@ -177,7 +193,7 @@ start_manifest(VersionSet *set, const VersionDraft *draft, uint64_t number)
 	if (st == NVMKV_OK)
 		st = port_fault("manifest.before_current");
 	if (st == NVMKV_OK)
-		st = write_current(set->dir, number);
+		st = write_current(set->dir, number, &uncertain);
 	if (st == NVMKV_OK)
 	{
 		set->shm->manifest_number = number;
@@ -187,6 +203,10 @@ start_manifest(VersionSet *set, const VersionDraft *draft, uint64_t number)
 	}
 	log_writer_close(&writer);
 	nvmkv_buf_free(&bytes);
+	if (uncertain)
+		port_store_release(&set->shm->sticky, 1);
+	else if (st != NVMKV_OK)
+		(void) port_files->unlink(path);
 	return st;
 }
 
@@ -215,9 +235,13 @@ append_edit(VersionSet *set, const VersionEdit *edit)
 		st = port_fault("manifest.appended");
 	if (st != NVMKV_OK)
 	{
-		/* Not a byte of it may be found later behind the next record. */
-		if (port_files->truncate(writer.file, shm->manifest_offset) != NVMKV_OK)
+		/* Not a byte of it may be found later, neither behind the next record nor after a crash before there is one. */
+		const NvmkvError cause = *nvmkv_error();
+
+		if (port_files->truncate(writer.file, shm->manifest_offset) != NVMKV_OK || port_files->sync(writer.file) != NVMKV_OK)
 			port_store_release(&shm->sticky, 1);
+		errno = cause.sys_errno;
+		(void) nvmkv_fail_at(cause.status, cause.sys_errno, cause.file, cause.line, "%s", cause.text);
 	}
 	else
 	{
@@ -388,32 +412,56 @@ fold_manifest(const char *path, uint64_t number, VersionDraft *draft, MetaArena 
 	return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
 }
 
+/*
+ * There is no CURRENT.  Fine in a new directory, and when the very first open died between MANIFEST-000001 and CURRENT: that
+ * manifest, torn or whole, describes nothing yet.  Anything else has lost its CURRENT.
+ */
+static NvmkvStatus
+start_fresh(VersionSet *set, uint64_t system_identifier)
+{
+	char path[MANIFEST_PATH_MAX];
+	VersionDraft draft;
+	MetaArena arena = {0};
+	PortFile *file;
+	bool others = false;
+	NvmkvStatus st;
+
+	manifest_path(set->dir, 1, path, sizeof(path));
+	st = port_files->open(path, PORT_FILE_READ, &file);
+	if (st == NVMKV_OK)
+	{
+		port_files->close(file);
+		draft_init(&draft);
+		st = fold_manifest(path, 1, &draft, &arena, system_identifier);
+		others = st == NVMKV_INVALID || draft.nrows > 0 || draft.nfiles > 0 || draft.pool_id != 0 || draft.durable_seq != 0;
+		draft_free(&draft);
+		meta_arena_free(&arena);
+		if (st == NVMKV_IO || st == NVMKV_NO_MEMORY || st == NVMKV_VERSION)
+			return st;
+		if (!others)
+			NVMKV_RETURN_IF(port_files->unlink(path));
+	}
+	else if (st != NVMKV_NOT_FOUND)
+		return st;
+	if (!others)
+		NVMKV_RETURN_IF(port_files->list(set->dir, is_database_file, &others));
+	if (others)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" holds database files but no file CURRENT; restore it from a backup", set->dir);
+	return NVMKV_OK;
+}
+
 static NvmkvStatus
 recover_draft(VersionSet *set, uint64_t system_identifier, VersionDraft *draft, MetaArena *arena, uint64_t *number_out, bool *fresh_out)
 {
 	char path[MANIFEST_PATH_MAX];
 	NvmkvStatus st = read_current(set->dir, number_out);
 
-	*fresh_out = false;
+	*fresh_out = st == NVMKV_NOT_FOUND;
 	if (st == NVMKV_NOT_FOUND)
 	{
-		bool others = false;
-
-		/* A crash between the first MANIFEST and the first CURRENT leaves MANIFEST-000001 alone, with nothing in it yet. */
-		NVMKV_RETURN_IF(port_files->list(set->dir, is_database_file, &others));
-		if (others)
-		{
-			manifest_path(set->dir, 1, path, sizeof(path));
-			NVMKV_RETURN_IF(port_files->unlink(path));
-			others = false;
-			NVMKV_RETURN_IF(port_files->list(set->dir, is_database_file, &others));
-		}
-		if (others)
-			return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" holds database files but no file CURRENT", set->dir);
-		*fresh_out = true;
 		*number_out = 0;
 		draft->system_identifier = system_identifier;
-		return NVMKV_OK;
+		return start_fresh(set, system_identifier);
 	}
 	NVMKV_RETURN_IF(st);
 	manifest_path(set->dir, *number_out, path, sizeof(path));
