@@ -98,7 +98,7 @@ column_start_batch(NvmkvDb *db)
 	}
 	edit.row_roles = roles;
 	edit.nrow_roles = v->nrows;
-	st = versions_install(&db->versions, &edit);
+	st = db_install(db, &edit);
 	if (st == NVMKV_OK)
 	{
 		port_count(&db->shm->counters.batches, 1);
@@ -454,9 +454,7 @@ run_column(ColumnJob *c)
 	if (st == NVMKV_OK)
 	{
 		job_phase(c->job, DB_PHASE_SYNCING);
-		st = db->log.flush(db->log.ctx, NVMKV_SEQUENCE_MAX);
-		if (st == NVMKV_IO)
-			db_set_sticky(db);
+		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
 	}
 	if (st == NVMKV_OK)
 		st = table_output_finish(&c->output);
@@ -515,7 +513,8 @@ column_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 	memset(&c, 0, sizeof(c));
 	c.db = db;
 	NVMKV_RETURN_IF(db_copy_image(db, &c.v));
-	level0 = c.v->level_start[1] >= (force ? 1 : LEVEL0_TABLES_TRIGGER);
+	/* With a container, level 0 holds what a life without one left.  It is older than the rows: no column may pass it. */
+	level0 = c.v->level_start[1] >= (force || db->pool != NULL ? 1 : LEVEL0_TABLES_TRIGGER);
 	if (!has_compactor(c.v) && !level0)
 	{
 		bool started;
@@ -535,7 +534,6 @@ column_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 	table_output_init(&c.output, db, 1);
 	/* Nothing older lies below level 1 as long as it is the last. */
 	gc_init(&c.gc, db->has_txn ? &db->txn : NULL, c.v->level_start[2] == c.v->nfiles, db_storage_dropped, db_recorded_outcome, db);
-	/* A container's batch is newer than level-0 tables: those of a database that once ran without one go first. */
 	st = level0 ? pick_level0(&c) : pick_column(&c);
 	if (st == NVMKV_OK)
 		st = run_column(&c);
@@ -544,7 +542,8 @@ column_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 	if (st != NVMKV_OK)
 		(void) db_note_failure(db, st);
 	job_end(c.job, st == NVMKV_OK, c.output.nfiles);
-	table_output_free(&c.output, st == NVMKV_OK);
+	/* After a failed sync the manifest may name the tables or not. */
+	table_output_free(&c.output, st == NVMKV_OK || db_is_sticky(db));
 	gc_free(&c.gc);
 	nvm_column_free(&c.column);
 	nvmkv_buf_free(&c.low);
@@ -560,6 +559,7 @@ column_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 
 	*did_out = false;
 	*more_out = false;
+	NVMKV_RETURN_IF(db_refuse_if_sticky(db));
 	if (!db_claim(db, DB_CLAIM_COMPACT))
 		return NVMKV_BUSY;
 	st = column_step_claimed(db, force, did_out, more_out);

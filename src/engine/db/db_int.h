@@ -70,6 +70,13 @@ typedef enum DbJobPhase
 	DB_PHASE_FAILED
 } DbJobPhase;
 
+typedef enum DbSticky
+{
+	DB_STICKY_NO,
+	DB_STICKY_BEING_SET,
+	DB_STICKY_SET
+} DbSticky;
+
 typedef struct DbRetiredShm DbRetiredShm; /* retire.c */
 
 typedef struct DbShm
@@ -84,7 +91,8 @@ typedef struct DbShm
 	uint32_t no_space;			  /* the last flush or compaction found no space; cleared by the next that succeeds */
 	uint32_t pool_full;			  /* the last flush found no extent: compaction is wanted whatever the gate says */
 	uint32_t batch_wanted;		  /* compaction would start a batch but a flush runs: the flush does it when it is done */
-	uint32_t sticky;			  /* a sync failed */
+	uint32_t sticky;			  /* DbSticky */
+	char sticky_cause[256];		  /* written once */
 	uint32_t nvm_is_pmem;
 	uint64_t last_sequence;
 
@@ -165,8 +173,30 @@ extern void db_count_gc(NvmkvDb *db, const struct GcFilter *gc);
 /* Installs a job's edit; the transactions whose entries it kept as running are recorded with it, for resolve_step. */
 extern NvmkvStatus db_install_with_running(NvmkvDb *db, VersionEdit *edit, const struct GcFilter *gc);
 
-/* A sync failed: no writes until restart. */
+/*
+ * A sync failed (the thread's last error says how): what the medium holds is unknown, so no writes and no background work
+ * until the next open.  The first cause is kept.
+ */
 extern void db_set_sticky(NvmkvDb *db);
+
+static inline bool
+db_is_sticky(const NvmkvDb *db)
+{
+	return port_load_acquire(&db->shm->sticky) != DB_STICKY_NO;
+}
+
+/* READ_ONLY with the first cause once something is sticky. */
+extern NvmkvStatus db_refuse_if_sticky(NvmkvDb *db);
+
+/* log->flush; versions_install.  A failure that leaves the medium's state unknown becomes sticky. */
+extern NvmkvStatus db_flush_log(NvmkvDb *db, uint64_t sequence);
+extern NvmkvStatus db_install(NvmkvDb *db, const VersionEdit *edit);
+
+/*
+ * One step of whatever makes room for writes: a flush, or a column where the pool is full.  *did_out: it helped.
+ * BUSY: others are at it.  NO_SPACE and all other failures: waiting would not help.
+ */
+extern NvmkvStatus db_make_room(NvmkvDb *db, bool *did_out);
 
 /* ---- retire.c: what waits for readers before it is reused ---- */
 extern size_t retired_shm_bytes(void);
@@ -186,6 +216,9 @@ extern void job_progress(DbJob *job, uint64_t keys_done, uint64_t bytes_done);
 extern void job_totals(DbJob *job, uint64_t keys_total, uint64_t bytes_total, uint32_t rows_in, uint32_t files_in);
 extern void job_range(DbJob *job, NvmkvSlice first, NvmkvSlice last);
 extern void job_end(DbJob *job, bool ok, uint32_t files_out);
+
+/* Jobs of this process that an abort cut short have failed. */
+extern void jobs_abort(NvmkvDb *db);
 
 /* ---- work ---- */
 extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);

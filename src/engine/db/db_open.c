@@ -185,7 +185,7 @@ open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 /* ---- the standalone log ---- */
 
 static NvmkvStatus
-replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_sequence)
+replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, bool *first, uint64_t *last_sequence)
 {
 	char path[LOG_GROUP_PATH_BYTES_MAX];
 	LogReader reader;
@@ -204,12 +204,19 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_s
 		st = log_group_split_record(record, &base, &batch);
 		if (st == NVMKV_OK)
 			st = nvmkv_batch_open(batch, &count, &cursor);
-		if (st == NVMKV_OK && *last_sequence != 0 && base != *last_sequence + 1)
-			st = NVMKV_FAIL(NVMKV_CORRUPTION, "log \"%s\" goes on with sequence %" PRIu64 " after %" PRIu64, path, base, *last_sequence);
+		/* Without a gap from one record to the next, and from what is in rows and tables to the first. */
+		if (st == NVMKV_OK && (*first ? base > durable + 1 : base != *last_sequence + 1))
+			st = NVMKV_FAIL(NVMKV_CORRUPTION, "log \"%s\" goes on with sequence %" PRIu64 " after %" PRIu64 ": a log file is missing or cut short",
+							path, base, *first ? durable : *last_sequence);
 		if (st == NVMKV_OK && base + count - 1 > durable)
+		{
+			/* What a memtable that becomes active during this call starts behind. */
+			db->replay_position = base - 1;
 			st = nvmkv_replay(db, batch, base);
+		}
 		if (st != NVMKV_OK)
 			break;
+		*first = false;
 		*last_sequence = base + count - 1;
 	}
 	log_reader_close(&reader);
@@ -269,6 +276,7 @@ recover_log(NvmkvDb *db)
 	uint64_t durable = versions_current(&db->versions)->durable_seq;
 	uint64_t last = 0;
 	uint64_t next;
+	bool first = true;
 	unsigned i;
 	NvmkvStatus st = port_files->list(db->dir, collect_log, &list);
 
@@ -277,8 +285,9 @@ recover_log(NvmkvDb *db)
 	if (st == NVMKV_OK && list.count > 1)
 		qsort(list.numbers, list.count, sizeof(uint64_t), compare_numbers);
 	db->replaying = true;
+	db->replay_position = durable;
 	for (i = 0; st == NVMKV_OK && i < list.count; i++)
-		st = replay_log_file(db, list.numbers[i], durable, &last);
+		st = replay_log_file(db, list.numbers[i], durable, &first, &last);
 	if (last < durable)
 		last = durable;
 	db->replay_position = last;

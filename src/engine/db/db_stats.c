@@ -59,7 +59,7 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	out->last_error_status = (NvmkvStatus) port_load_relaxed(&shm->last_error_status);
 	out->last_error_clock_us = port_load_relaxed(&shm->last_error_clock_us);
 	(void) snprintf(out->last_error, sizeof(out->last_error), "%.*s", (int) sizeof(shm->last_error) - 1, shm->last_error);
-	out->sticky = port_load_relaxed(&shm->sticky) != 0;
+	out->sticky = db_is_sticky(db);
 }
 
 void

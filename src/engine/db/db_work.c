@@ -48,7 +48,10 @@ nvmkv_abort_cleanup(NvmkvDb *db)
 	epoch_abort_cleanup(db->epochs, slot);
 	for (i = 0; i < DB_CLAIMS; i++)
 		if (port_load_relaxed(&db->shm->claims[i]) == claim_word())
+		{
+			jobs_abort(db);
 			db_unclaim(db, (DbClaim) i);
+		}
 	if (db->point.table != NULL)
 		db->point.base.ops->destroy(&db->point.base);
 }
@@ -74,8 +77,46 @@ db_note_failure(NvmkvDb *db, NvmkvStatus status)
 void
 db_set_sticky(NvmkvDb *db)
 {
-	(void) db_note_failure(db, NVMKV_IO);
-	port_store_release(&db->shm->sticky, 1);
+	DbShm *shm = db->shm;
+	uint32_t expected = DB_STICKY_NO;
+
+	if (!__atomic_compare_exchange_n(&shm->sticky, &expected, DB_STICKY_BEING_SET, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		return;
+	(void) snprintf(shm->sticky_cause, sizeof(shm->sticky_cause), "%.*s", (int) sizeof(shm->sticky_cause) - 1, nvmkv_error()->text);
+	port_store_release(&shm->sticky, DB_STICKY_SET);
+	port_log(PORT_LOG_WARNING, "writes are refused until restart: %s", shm->sticky_cause);
+}
+
+NvmkvStatus
+db_refuse_if_sticky(NvmkvDb *db)
+{
+	uint32_t sticky = port_load_acquire(&db->shm->sticky);
+
+	if (sticky == DB_STICKY_NO)
+		return NVMKV_OK;
+	return NVMKV_FAIL(NVMKV_READ_ONLY, "writes are refused until restart after a failed sync: %s",
+					  sticky == DB_STICKY_SET ? db->shm->sticky_cause : "");
+}
+
+NvmkvStatus
+db_flush_log(NvmkvDb *db, uint64_t sequence)
+{
+	NvmkvStatus st = db->log.flush(db->log.ctx, sequence);
+
+	/* READ_ONLY: the log failed in another process, which may not have lived to say so. */
+	if (st == NVMKV_IO || st == NVMKV_READ_ONLY)
+		db_set_sticky(db);
+	return st;
+}
+
+NvmkvStatus
+db_install(NvmkvDb *db, const VersionEdit *edit)
+{
+	NvmkvStatus st = versions_install(&db->versions, edit);
+
+	if (st != NVMKV_OK && versions_are_sticky(&db->versions))
+		db_set_sticky(db);
+	return st;
 }
 
 /* ---- helpers of jobs ---- */
@@ -201,21 +242,35 @@ wait_progress(NvmkvDb *db)
 	return st;
 }
 
-/* A flush step; a full pool is drained by a column first. */
-static NvmkvStatus
-flush_or_drain(NvmkvDb *db)
+NvmkvStatus
+db_make_room(NvmkvDb *db, bool *did_out)
 {
-	bool did, more;
-	NvmkvStatus st = nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more);
+	bool did, waiting;
+	NvmkvStatus st = nvmkv_work(db, NVMKV_WORK_FLUSH, did_out, &waiting);
 
 	if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) != 0)
 	{
-		st = nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
-		if (st == NVMKV_OK && !did)
-			return NVMKV_FAIL(NVMKV_NO_SPACE, "the pool \"%s\" is full and nothing in it can be drained", db->nvm_path);
-		if (st == NVMKV_OK)
-			st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+		st = nvmkv_work(db, NVMKV_WORK_COMPACT, did_out, &waiting);
+		if (st != NVMKV_OK)
+			return st;
+		NVMKV_RETURN_IF(nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &waiting));
+		/* Nothing was left to drain: somebody else did it, and either readers keep the extents or a flush succeeds now. */
+		if (!*did_out && !waiting)
+			st = nvmkv_work(db, NVMKV_WORK_FLUSH, did_out, &waiting);
+		return st;
 	}
+	if (st == NVMKV_OK)
+		st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &waiting);
+	return st;
+}
+
+/* The same; while others are at it, waits a moment for them. */
+static NvmkvStatus
+make_room_or_wait(NvmkvDb *db)
+{
+	bool did;
+	NvmkvStatus st = db_make_room(db, &did);
+
 	if (st == NVMKV_BUSY || (st == NVMKV_OK && !did))
 		st = wait_progress(db);
 	return st;
@@ -245,7 +300,7 @@ nvmkv_flush_all(NvmkvDb *db)
 	/* Every record written before the call is in a memtable that is immutable after the switch. */
 	while ((st = nvmkv_switch_memtable(db)) == NVMKV_BUSY)
 	{
-		NVMKV_RETURN_IF(flush_or_drain(db));
+		NVMKV_RETURN_IF(make_room_or_wait(db));
 		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "flush interrupted");
@@ -254,7 +309,7 @@ nvmkv_flush_all(NvmkvDb *db)
 	target = active_start(db);
 	while (mempool_durable_seq(&db->mem) < target)
 	{
-		NVMKV_RETURN_IF(flush_or_drain(db));
+		NVMKV_RETURN_IF(make_room_or_wait(db));
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "flush interrupted");
 	}

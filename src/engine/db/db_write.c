@@ -10,11 +10,13 @@
 /* How long a writer waits for others to make room before it lends a hand, and looks for reasons to give up. */
 #define ROOM_WAIT_MS 50
 
+/* Recovery has work of its own to do: it looks more often. */
+#define REPLAY_WAIT_MS 5
+
 static NvmkvStatus
 refuse_if_read_only(NvmkvDb *db)
 {
-	if (port_load_relaxed(&db->shm->sticky) != 0)
-		return NVMKV_FAIL(NVMKV_READ_ONLY, "writes are refused until restart after a failed sync: %s", db->shm->last_error);
+	NVMKV_RETURN_IF(db_refuse_if_sticky(db));
 	if (port_load_acquire(&db->shm->accepting) == 0)
 		return NVMKV_FAIL(NVMKV_READ_ONLY, "the database does not accept writes now");
 	return NVMKV_OK;
@@ -76,6 +78,8 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 		port_count(&db->shm->counters.log_bytes, bytes.size);
 		port_count(&db->shm->counters.user_bytes, batch->user_bytes);
 	}
+	else if (st == NVMKV_READ_ONLY)
+		db_set_sticky(db);
 	mempool_write_end(&db->mem, slot, &room);
 	return st;
 }
@@ -86,24 +90,6 @@ nvmkv_batch_bytes_max(const NvmkvDb *db)
 	return mempool_batch_bytes_max(&db->mem);
 }
 
-/* One step of whatever would make room, in this process: workers may be absent (recovery, single-user mode) or dead. */
-static NvmkvStatus
-lend_a_hand(NvmkvDb *db)
-{
-	bool did, more;
-	NvmkvStatus st = nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more);
-
-	if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) != 0)
-	{
-		st = nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
-		if (st == NVMKV_OK)
-			st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
-	}
-	else if (st == NVMKV_OK)
-		st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
-	return st == NVMKV_BUSY ? NVMKV_OK : st;
-}
-
 NvmkvStatus
 nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
 {
@@ -111,6 +97,7 @@ nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
 	uint64_t started = port_now_us();
 	NvmkvStallCause cause = NVMKV_STALL_MEMTABLES;
 	bool waited = false;
+	bool did;
 	NvmkvStatus st;
 
 	for (;;)
@@ -124,13 +111,11 @@ nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
 		waited = true;
 		if (port_load_relaxed(&db->shm->pool_full) != 0)
 			cause = NVMKV_STALL_EXTENTS;
-		if (port_load_relaxed(&db->shm->no_space) != 0)
-		{
+		/* Workers may be absent (recovery, single-user mode) or dead: so lend a hand.  What stops this process stops them too. */
+		st = db_make_room(db, &did);
+		if (st == NVMKV_BUSY && port_load_relaxed(&db->shm->no_space) != 0)
 			st = NVMKV_FAIL(NVMKV_NO_SPACE, "no space to make room for writes: %s", db->shm->last_error);
-			break;
-		}
-		st = lend_a_hand(db);
-		if (st == NVMKV_CANCELLED)
+		if (st != NVMKV_OK && st != NVMKV_BUSY)
 			break;
 	}
 	if (waited || port_now_us() - started > 1000)
@@ -167,7 +152,13 @@ nvmkv_replay(NvmkvDb *db, NvmkvSlice batch, uint64_t base_sequence)
 						  base_sequence, (size_t) (end - cursor));
 	while ((st = mempool_write_begin(&db->mem, slot, bytes, &room)) == NVMKV_BUSY)
 	{
-		NVMKV_RETURN_IF(lend_a_hand(db));
+		bool did;
+
+		st = db_make_room(db, &did);
+		if (st == NVMKV_BUSY || (st == NVMKV_OK && !did))
+			st = mempool_wait_room(&db->mem, slot, bytes, REPLAY_WAIT_MS);
+		if (st != NVMKV_OK && st != NVMKV_BUSY)
+			return st;
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "replay interrupted");
 	}
@@ -181,11 +172,7 @@ nvmkv_replay(NvmkvDb *db, NvmkvSlice batch, uint64_t base_sequence)
 NvmkvStatus
 nvmkv_sync(NvmkvDb *db, uint64_t sequence)
 {
-	NvmkvStatus st = db->log.flush(db->log.ctx, sequence);
-
-	if (st == NVMKV_IO)
-		db_set_sticky(db);
-	return st;
+	return db_flush_log(db, sequence);
 }
 
 void

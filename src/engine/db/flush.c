@@ -32,6 +32,7 @@ typedef struct Flush
 	MemtableShm *memtable;
 	GcFilter gc;
 	uint64_t keys, bytes;
+	bool pool_full; /* no extent was left */
 } Flush;
 
 /* Feeds what survives to add(ctx, ...). */
@@ -125,16 +126,6 @@ install(Flush *f, VersionEdit *edit)
 }
 
 static NvmkvStatus
-flush_log(NvmkvDb *db)
-{
-	NvmkvStatus st = db->log.flush(db->log.ctx, NVMKV_SEQUENCE_MAX);
-
-	if (st == NVMKV_IO)
-		db_set_sticky(db);
-	return st;
-}
-
-static NvmkvStatus
 flush_to_row(Flush *f)
 {
 	NvmkvDb *db = f->db;
@@ -154,14 +145,16 @@ flush_to_row(Flush *f)
 	st = nvm_row_builder_create(db->pool, row_id, has_older ? &older : NULL, db->options.bloom_bits_per_key, &builder);
 	if (st == NVMKV_OK)
 		st = filter_memtable(f, add_to_row, builder, &added);
+	f->pool_full = st == NVMKV_NO_SPACE;
 	if (st == NVMKV_OK)
 	{
 		job_phase(f->job, DB_PHASE_SYNCING);
-		st = flush_log(db);
+		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
 	}
 	if (st == NVMKV_OK && added > 0)
 	{
 		st = nvm_row_builder_finish(builder, &built);
+		f->pool_full = st == NVMKV_NO_SPACE;
 		if (st == NVMKV_IO)
 			db_set_sticky(db);
 		if (st == NVMKV_OK)
@@ -174,14 +167,16 @@ flush_to_row(Flush *f)
 	}
 	if (st == NVMKV_OK)
 		st = install(f, &edit);
-	if (st == NVMKV_OK && added > 0)
-		nvm_row_builder_keep(builder);
+	/* After a failed sync the manifest may name the row or not: nobody may write to its extents before the next open. */
+	if (st == NVMKV_OK || db_is_sticky(db))
+		if (builder != NULL)
+			nvm_row_builder_keep(builder);
 	if (builder != NULL)
 		nvm_row_builder_destroy(builder);
 	port_free(image);
 	if (st == NVMKV_OK)
 		port_store_relaxed(&db->shm->pool_full, 0);
-	else if (st == NVMKV_NO_SPACE)
+	else if (f->pool_full)
 		port_store_relaxed(&db->shm->pool_full, 1);
 	return st;
 }
@@ -205,7 +200,7 @@ flush_to_tables(Flush *f)
 	if (st == NVMKV_OK)
 	{
 		job_phase(f->job, DB_PHASE_SYNCING);
-		st = flush_log(db);
+		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
 	}
 	if (st == NVMKV_OK)
 		st = table_output_finish(&output);
@@ -215,7 +210,7 @@ flush_to_tables(Flush *f)
 		edit.nfile_adds = output.nfiles;
 		st = install(f, &edit);
 	}
-	table_output_free(&output, st == NVMKV_OK);
+	table_output_free(&output, st == NVMKV_OK || db_is_sticky(db));
 	return st;
 }
 
@@ -227,6 +222,7 @@ flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 
 	*did_out = false;
 	*more_out = false;
+	NVMKV_RETURN_IF(db_refuse_if_sticky(db));
 	if (!db_claim(db, DB_CLAIM_FLUSH))
 		return NVMKV_BUSY;
 	memset(&f, 0, sizeof(f));
@@ -251,7 +247,7 @@ flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 		*did_out = true;
 		*more_out = true;
 	}
-	else
+	else if (!f.pool_full) /* a full pool is how compaction knows that it must hurry */
 		(void) db_note_failure(db, st);
 	if (st == NVMKV_OK && port_load_relaxed(&db->shm->batch_wanted) != 0 && column_start_batch(db) != NVMKV_OK)
 		(void) db_note_failure(db, nvmkv_error()->status);

@@ -101,6 +101,20 @@ job_end(DbJob *job, bool ok, uint32_t files_out)
 	end_change(job);
 }
 
+void
+jobs_abort(NvmkvDb *db)
+{
+	unsigned i;
+
+	for (i = 0; i < DB_JOBS; i++)
+	{
+		DbJob *job = &db->shm->jobs[i];
+
+		if (job->pid == (int32_t) getpid() && is_running(job))
+			job_end(job, false, job->stats.files_out);
+	}
+}
+
 static const char *
 phase_name(uint32_t phase)
 {

@@ -54,7 +54,7 @@ db_install_with_running(NvmkvDb *db, VersionEdit *edit, const GcFilter *gc)
 	}
 	edit->outcomes = outcomes;
 	edit->noutcomes = gc->nrunning;
-	st = versions_install(&db->versions, edit);
+	st = db_install(db, edit);
 	port_free(outcomes);
 	edit->outcomes = NULL;
 	edit->noutcomes = 0;
@@ -123,9 +123,9 @@ resolve_step(NvmkvDb *db, bool *did_out, bool *more_out)
 	{
 		edit.outcomes = ended;
 		/* An outcome may be recorded only when the host cannot lose it any more. */
-		st = db->log.flush(db->log.ctx, NVMKV_SEQUENCE_MAX);
+		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
 		if (st == NVMKV_OK)
-			st = versions_install(&db->versions, &edit);
+			st = db_install(db, &edit);
 		*did_out = st == NVMKV_OK;
 	}
 	port_free(ended);

@@ -148,7 +148,15 @@ table_output_finish(TableOutput *out)
 {
 	if (out->builder != NULL)
 		NVMKV_RETURN_IF(end_table(out));
-	return out->nfiles > 0 ? port_files->sync_dir(out->db->dir) : NVMKV_OK;
+	if (out->nfiles > 0)
+	{
+		NvmkvStatus st = port_files->sync_dir(out->db->dir);
+
+		if (st == NVMKV_IO)
+			db_set_sticky(out->db);
+		return st;
+	}
+	return NVMKV_OK;
 }
 
 static void

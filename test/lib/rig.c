@@ -1,0 +1,320 @@
+/*
+ * rig.c
+ *	  See rig.h.
+ */
+#include "lib/rig.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/check.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+void
+rig_options(NvmkvOptions *options)
+{
+	nvmkv_options_default(options);
+	options->write_buffer_bytes = 1 * MIB;
+	options->max_write_buffers = 3;
+	options->nvm_bytes = 16 * MIB;
+	options->target_file_bytes = 1 * MIB;
+	options->block_bytes = 2048;
+	options->version_slot_bytes = 1 * MIB;
+	options->process_slots = 16;
+	options->system_identifier = 4711;
+	options->log_buffer_bytes = 64 * 1024;
+	options->standalone_log = true;
+}
+
+void
+rig_init(Rig *rig)
+{
+	memset(rig, 0, sizeof(*rig));
+	check_make_dir(rig->dir, sizeof(rig->dir));
+	(void) snprintf(rig->path, sizeof(rig->path), "%s/db", rig->dir);
+	rig_options(&rig->options);
+}
+
+void
+rig_remove(Rig *rig)
+{
+	rig_close(rig);
+	check_remove_dir(rig->dir);
+}
+
+NvmkvStatus
+rig_open(Rig *rig)
+{
+	NvmkvStatus st;
+
+	rig->memory_bytes = nvmkv_shm_bytes(&rig->options);
+	if (rig->memory_bytes == 0)
+		return nvmkv_error()->status;
+	rig->memory = port_posix_shared_alloc(rig->memory_bytes);
+	if (rig->memory == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no shared memory");
+	st = nvmkv_open(rig->memory, rig->path, &rig->options, NULL, &rig->db);
+	if (st != NVMKV_OK)
+	{
+		rig_close(rig);
+		return st;
+	}
+	nvmkv_open_gate(rig->db);
+	return NVMKV_OK;
+}
+
+void
+rig_close(Rig *rig)
+{
+	nvmkv_close(rig->db);
+	rig->db = NULL;
+	port_posix_shared_free(rig->memory, rig->memory_bytes);
+	rig->memory = NULL;
+}
+
+NvmkvStatus
+rig_reopen(Rig *rig)
+{
+	rig_close(rig);
+	return rig_open(rig);
+}
+
+void
+rig_path(const Rig *rig, const char *name, char *path, size_t size)
+{
+	(void) snprintf(path, size, "%s/%s", rig->path, name);
+}
+
+NvmkvStatus
+rig_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
+{
+	uint64_t last;
+	NvmkvStatus st;
+
+	if (last_sequence_out == NULL)
+		last_sequence_out = &last;
+	while ((st = nvmkv_write(db, batch, last_sequence_out)) == NVMKV_BUSY)
+	{
+		bool did, more;
+
+		/* Nobody else works here: without this the wait would first give others a chance. */
+		if (nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more) != NVMKV_OK || !did)
+			(void) nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
+		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+		NVMKV_RETURN_IF(nvmkv_wait_room(db, batch->memtable_bytes));
+	}
+	return st;
+}
+
+NvmkvStatus
+rig_entry(NvmkvDb *db, unsigned kind, NvmkvSlice key, uint64_t fxid, uint32_t cid, NvmkvSlice value)
+{
+	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvStatus st;
+
+	if (fxid == 0)
+		st = nvmkv_batch_put(&batch, kind, key, nvmkv_slice(NULL, 0), value);
+	else
+		st = nvmkv_batch_put_tagged(&batch, kind | NVMKV_TYPE_TAGGED_BIT, key, fxid, cid, value);
+	if (st == NVMKV_OK)
+		st = rig_write(db, &batch, NULL);
+	nvmkv_batch_free(&batch);
+	return st;
+}
+
+NvmkvStatus
+rig_put(NvmkvDb *db, const char *key, const char *value)
+{
+	return rig_entry(db, NVMKV_KIND_VALUE, rig_slice(key), 0, 0, rig_slice(value));
+}
+
+NvmkvStatus
+rig_delete(NvmkvDb *db, const char *key)
+{
+	return rig_entry(db, NVMKV_KIND_DELETION, rig_slice(key), 0, 0, nvmkv_slice(NULL, 0));
+}
+
+NvmkvStatus
+rig_work(NvmkvDb *db, NvmkvWork work)
+{
+	bool did = true;
+	bool more = true;
+
+	while (did && more)
+		NVMKV_RETURN_IF(nvmkv_work(db, work, &did, &more));
+	return NVMKV_OK;
+}
+
+NvmkvSlice
+rig_key(uint64_t number)
+{
+	static char ring[8][24];
+	static unsigned at;
+	char *text = ring[at++ % 8];
+
+	return nvmkv_slice(text, (size_t) snprintf(text, sizeof(ring[0]), "%08" PRIu64, number));
+}
+
+/* ---- fake transactions ---- */
+
+RigTxns *
+rig_txns_create(void)
+{
+	RigTxns *txns = calloc(1, sizeof(RigTxns));
+
+	if (txns == NULL)
+		exit(2);
+	txns->next_fxid = 1;
+	return txns;
+}
+
+void
+rig_txns_destroy(RigTxns *txns)
+{
+	free(txns);
+}
+
+uint64_t
+rig_begin(RigTxns *txns)
+{
+	if (txns->next_fxid >= RIG_TXNS)
+	{
+		fprintf(stderr, "out of fake transactions\n");
+		exit(2);
+	}
+	return txns->next_fxid++;
+}
+
+void
+rig_commit(RigTxns *txns, uint64_t fxid)
+{
+	txns->txn[fxid].state = RIG_TXN_COMMITTED;
+	txns->txn[fxid].committed_at = ++txns->clock;
+}
+
+void
+rig_abort(RigTxns *txns, uint64_t fxid)
+{
+	txns->txn[fxid].state = RIG_TXN_ABORTED;
+}
+
+void
+rig_abort_running(RigTxns *txns)
+{
+	uint64_t fxid;
+
+	for (fxid = 1; fxid < txns->next_fxid; fxid++)
+		if (txns->txn[fxid].state == RIG_TXN_RUNNING)
+			txns->txn[fxid].state = RIG_TXN_ABORTED;
+}
+
+bool
+rig_sees(const RigSnapshot *snapshot, uint64_t fxid, uint32_t cid)
+{
+	const RigTxns *txns = snapshot->txns;
+
+	if (fxid == 0)
+		return true;
+	if (fxid == snapshot->own_fxid)
+		return cid < snapshot->own_cid;
+	return txns->txn[fxid].state == RIG_TXN_COMMITTED && txns->txn[fxid].committed_at <= snapshot->time;
+}
+
+static bool
+snapshot_visible(void *ctx, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
+{
+	const RigSnapshot *snapshot = ctx;
+
+	(void) memo;
+	if (committed_hint && snapshot->txns->txn[fxid].state != RIG_TXN_COMMITTED)
+	{
+		fprintf(stderr, "transaction %" PRIu64 " is marked as committed and is not\n", fxid);
+		abort();
+	}
+	return rig_sees(snapshot, fxid, cid);
+}
+
+RigSnapshot *
+rig_snapshot(RigTxns *txns, uint64_t own_fxid, uint32_t own_cid)
+{
+	unsigned i;
+
+	for (i = 0; i < RIG_SNAPSHOTS; i++)
+	{
+		RigSnapshot *snapshot = &txns->snapshots[i];
+
+		if (snapshot->held)
+			continue;
+		snapshot->txns = txns;
+		snapshot->time = txns->clock;
+		snapshot->own_fxid = own_fxid;
+		snapshot->own_cid = own_cid;
+		snapshot->held = true;
+		snapshot->base.ctx = snapshot;
+		snapshot->base.visible = snapshot_visible;
+		snapshot->base.sequence = NVMKV_SEQUENCE_MAX;
+		return snapshot;
+	}
+	return NULL;
+}
+
+void
+rig_release(RigSnapshot *snapshot)
+{
+	if (snapshot != NULL)
+		snapshot->held = false;
+}
+
+/* Time up to which every snapshot, held or to come, sees everything. */
+static uint64_t
+oldest_time(const RigTxns *txns)
+{
+	uint64_t oldest = txns->clock;
+	unsigned i;
+
+	for (i = 0; i < RIG_SNAPSHOTS; i++)
+		if (txns->snapshots[i].held && txns->snapshots[i].time < oldest)
+			oldest = txns->snapshots[i].time;
+	return oldest;
+}
+
+static NvmkvOutcome
+outcome(void *ctx, uint64_t fxid)
+{
+	const RigTxns *txns = ctx;
+
+	switch ((RigTxnState) txns->txn[fxid].state)
+	{
+		case RIG_TXN_RUNNING:
+			return NVMKV_OUTCOME_RUNNING;
+		case RIG_TXN_ABORTED:
+			return NVMKV_OUTCOME_ABORTED;
+		case RIG_TXN_COMMITTED:
+			break;
+	}
+	return txns->txn[fxid].committed_at <= oldest_time(txns) ? NVMKV_OUTCOME_FROZEN : NVMKV_OUTCOME_COMMITTED;
+}
+
+static uint64_t
+horizon(void *ctx)
+{
+	const RigTxns *txns = ctx;
+	uint64_t oldest = oldest_time(txns);
+	uint64_t fxid;
+
+	for (fxid = 1; fxid < txns->next_fxid; fxid++)
+		if (txns->txn[fxid].state == RIG_TXN_RUNNING ||
+			(txns->txn[fxid].state == RIG_TXN_COMMITTED && txns->txn[fxid].committed_at > oldest))
+			break;
+	return fxid;
+}
+
+void
+rig_txns_use(RigTxns *txns, NvmkvDb *db)
+{
+	NvmkvTxnOps ops = {txns, NULL, outcome, horizon};
+
+	nvmkv_set_txn_ops(db, &ops);
+}
