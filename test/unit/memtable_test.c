@@ -335,7 +335,7 @@ TEST(empty_memtable)
 	CHECK_EQ(memtable_bytes_used(mt), 0);
 	CHECK_EQ(memtable_first_sequence(mt), UINT64_MAX);
 	CHECK_EQ(memtable_last_sequence(mt), 0);
-	CHECK_EQ(memtable_rank_estimate(mt, text("z")), 0);
+	CHECK_EQ(memtable_range_estimate(mt, text("a"), text("z")), 0);
 	free(mt);
 }
 
@@ -412,7 +412,8 @@ TEST(room_is_counted)
 		if (!memtable_reserve(mt, memtable_entry_bytes_max(key_bytes, payload_bytes), &room))
 			break;
 		memset(payload, (int) (n & 0xff), payload_bytes);
-		memtable_insert(mt, &room, nvmkv_slice(key, key_bytes), ikey_tag(n + 1, NVMKV_TYPE_VALUE), nvmkv_slice(payload, payload_bytes));
+		memtable_insert(mt, &room, nvmkv_slice(key, key_bytes), ikey_tag(n + 1, NVMKV_TYPE_VALUE),
+						nvmkv_slice(payload, payload_bytes));
 		memtable_finish(mt, &room);
 		n++;
 	}
@@ -478,7 +479,7 @@ TEST(long_keys_and_large_payloads)
 	free(mt);
 }
 
-TEST(filter_and_rank)
+TEST(filter_and_range)
 {
 	const uint64_t n = 20000;
 	MemtableShm *mt = make_memtable(8 << 20);
@@ -503,14 +504,21 @@ TEST(filter_and_rank)
 	CHECK(wrong < n / 100);
 	for (i = 0; i <= n; i += n / 20)
 	{
-		uint64_t rank;
+		uint8_t end[16];
+		uint64_t entries;
 
-		put_be64(key + 8, i * 2);
-		rank = memtable_rank_estimate(mt, nvmkv_slice(key, 16));
-		CHECK(rank <= i + n / 5 && rank + n / 5 >= i);
+		memcpy(end, key, sizeof(end));
+		put_be64(end + 8, i * 2);
+		entries = memtable_range_estimate(mt, nvmkv_slice(key, 8), nvmkv_slice(end, 16));
+		CHECK(entries <= i + i / 4 && entries + i / 4 >= i);
+		if (i >= 100)
+		{
+			put_be64(key + 8, (i - 100) * 2);
+			CHECK_EQ(memtable_range_estimate(mt, nvmkv_slice(key, 16), nvmkv_slice(end, 16)), 100);
+		}
 	}
 	put_be64(key, 76);
-	CHECK_EQ(memtable_rank_estimate(mt, nvmkv_slice(key, 16)), 0);
+	CHECK_EQ(memtable_range_estimate(mt, nvmkv_slice(key, 16), nvmkv_slice(key, 16)), 0);
 	free(mt);
 }
 
@@ -580,7 +588,8 @@ write_entries(MemtableShm *mt, unsigned w, uint64_t from, uint64_t to)
 			size_t key_bytes = writer_key(w, i, key);
 
 			memset(payload, (int) ((i + w) & 0xff), sizeof(payload));
-			memtable_insert(mt, &room, nvmkv_slice(key, key_bytes), writer_tag(w, i), nvmkv_slice(payload, sizeof(payload)));
+			memtable_insert(mt, &room, nvmkv_slice(key, key_bytes), writer_tag(w, i),
+							nvmkv_slice(payload, sizeof(payload)));
 		}
 		memtable_finish(mt, &room);
 	}

@@ -240,13 +240,14 @@ estimate_sources(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper, NvmkvEstimate 
 	for (i = 0; i < list.count; i++)
 	{
 		uint64_t all = memtable_entries(list.memtable[i]);
-		uint64_t from = memtable_rank_estimate(list.memtable[i], lower);
-		uint64_t to = upper.size > 0 ? memtable_rank_estimate(list.memtable[i], upper) : all;
+		uint64_t in_range = memtable_range_estimate(list.memtable[i], lower, upper);
 
-		if (all == 0 || to <= from)
+		if (all == 0 || in_range == 0)
 			continue;
-		e->entries += (double) (to - from);
-		e->bytes += (double) memtable_bytes_used(list.memtable[i]) * (double) (to - from) / (double) all;
+		if (in_range > all)
+			in_range = all;
+		e->entries += (double) in_range;
+		e->bytes += (double) memtable_bytes_used(list.memtable[i]) * (double) in_range / (double) all;
 		e->sources += 1.0;
 	}
 	for (i = 0; i < v->nrows; i++)

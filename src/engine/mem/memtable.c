@@ -43,7 +43,7 @@
 #define UNIT 8			  /* offsets of nodes count units */
 #define PREFIX_BYTES 16	  /* of a key, compared as two words */
 #define FILTER_SHARE 64	  /* the filter takes one part in so many */
-#define RANK_STEPS 512	  /* expected nodes on the level that memtable_rank_estimate walks */
+#define RANGE_STEPS 256	  /* nodes of the range on the level that memtable_range_estimate goes by */
 #define PLACE_PAYLOAD 32  /* "places": units of nodes in the low half, bytes of payload in the high half */
 
 typedef struct Node
@@ -93,7 +93,8 @@ struct MemtableShm
 #define HEAD ((uint32_t) (offsetof(MemtableShm, head_link) / UNIT))
 
 _Static_assert(offsetof(MemtableShm, head_link) % UNIT == 0, "the head is addressed like a node");
-_Static_assert(offsetof(MemtableShm, head_link) == offsetof(MemtableShm, head_tower) + sizeof(uint32_t) * MEMTABLE_HEIGHT_MAX, "the head's tower precedes it");
+_Static_assert(offsetof(MemtableShm, head_link) == offsetof(MemtableShm, head_tower) + 4 * MEMTABLE_HEIGHT_MAX,
+			   "the head's tower precedes it");
 
 /* A search target with its first bytes as words. */
 typedef struct Target
@@ -204,13 +205,16 @@ node_is_at(const Node *node, const Target *t)
 static inline bool
 node_has_key(const Node *node, const Target *t)
 {
-	return node->key_bytes == t->key_bytes && get_be64(node->key) == t->word[0] && get_be64(node->key + 8) == t->word[1] &&
-		   (t->key_bytes <= PREFIX_BYTES || memcmp(node->key + PREFIX_BYTES, t->key + PREFIX_BYTES, t->key_bytes - PREFIX_BYTES) == 0);
+	if (node->key_bytes != t->key_bytes || get_be64(node->key) != t->word[0] || get_be64(node->key + 8) != t->word[1])
+		return false;
+	return t->key_bytes <= PREFIX_BYTES ||
+		   memcmp(node->key + PREFIX_BYTES, t->key + PREFIX_BYTES, t->key_bytes - PREFIX_BYTES) == 0;
 }
 
 /*
- * From node "at", which is before the target and has a link at "level", down to the bottom.  Returns the first node not before the target
- * (0: none); finger[l], if wanted, becomes the last node before it for all levels up to "level".
+ * From node "at", which is before the target and has a link at "level", down to the bottom.  Returns the first node
+ * not before the target (0: none); finger[l], if wanted, becomes the last node before it for all levels up to
+ * "level".
  */
 static inline __attribute__((always_inline)) uint32_t
 descend(const MemtableShm *mt, const Target *t, uint32_t at, unsigned level, uint32_t *finger)
@@ -284,7 +288,8 @@ node_bytes(size_t key_bytes, unsigned height)
 	return tower_bytes(height) + sizeof(Node) + padded_key_bytes(key_bytes) + sizeof(NodeTail);
 }
 
-_Static_assert(MEMTABLE_HEIGHT_MAX / 2 * UNIT + sizeof(Node) + PREFIX_BYTES + sizeof(NodeTail) <= BATCH_ENTRY_OVERHEAD, "a batch's own estimate is an upper bound");
+_Static_assert(MEMTABLE_HEIGHT_MAX / 2 * UNIT + sizeof(Node) + PREFIX_BYTES + sizeof(NodeTail) <= BATCH_ENTRY_OVERHEAD,
+			   "a batch's own estimate is an upper bound");
 
 size_t
 memtable_entry_bytes_max(size_t key_bytes, size_t payload_bytes)
@@ -300,6 +305,13 @@ memtable_has_room(const MemtableShm *mt, size_t bytes)
 	return bytes <= mt->capacity && used <= mt->capacity - bytes;
 }
 
+/* A counter's compare-and-swap; what it guards is published elsewhere. */
+static inline bool
+replace_u64(uint64_t *p, uint64_t *seen, uint64_t v)
+{
+	return __atomic_compare_exchange_n(p, seen, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 bool
 memtable_reserve(MemtableShm *mt, size_t bytes, MemtableRoom *room_out)
 {
@@ -309,10 +321,13 @@ memtable_reserve(MemtableShm *mt, size_t bytes, MemtableRoom *room_out)
 	{
 		if (bytes > mt->capacity || used > mt->capacity - bytes)
 			return false;
-	} while (!__atomic_compare_exchange_n(&mt->used, &used, used + bytes, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	} while (!replace_u64(&mt->used, &used, used + bytes));
 
 	room_out->left = bytes;
-	/* Heights differ from batch to batch because "used" does; nothing global, and the same every time for the same history. */
+	/*
+	 * Heights differ from batch to batch because "used" does; nothing global, and the same every time for the same
+	 * history.
+	 */
 	room_out->random = (used + 1) * UINT64_C(0x9E3779B97F4A7C15);
 	room_out->entries = 0;
 	room_out->first_sequence = UINT64_MAX;
@@ -334,16 +349,17 @@ memtable_finish(MemtableShm *mt, MemtableRoom *room)
 	port_count(&mt->entries, room->entries);
 	room->entries = 0;
 	seen = port_load_relaxed(&mt->first_sequence);
-	while (room->first_sequence < seen &&
-		   !__atomic_compare_exchange_n(&mt->first_sequence, &seen, room->first_sequence, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	while (room->first_sequence < seen && !replace_u64(&mt->first_sequence, &seen, room->first_sequence))
 		;
 	seen = port_load_relaxed(&mt->last_sequence);
-	while (room->last_sequence > seen &&
-		   !__atomic_compare_exchange_n(&mt->last_sequence, &seen, room->last_sequence, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	while (room->last_sequence > seen && !replace_u64(&mt->last_sequence, &seen, room->last_sequence))
 		;
 }
 
-/* xorshift64*; each level keeps every second node of the level below: measured faster than one in four, for 3 bytes more a node. */
+/*
+ * xorshift64*; each level keeps every second node of the level below: measured faster than one in four, for 3 bytes
+ * more a node.
+ */
 static unsigned
 random_height(uint64_t *state)
 {
@@ -385,7 +401,7 @@ make_node(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t tag, Nvm
 	node->height = (uint8_t) height;
 	node->hint = 0;
 	if (key.size < padded)
-		memset(node->key + padded - UNIT * (key.size < PREFIX_BYTES ? 2 : 1), 0, UNIT * (key.size < PREFIX_BYTES ? 2 : 1));
+		memset(node->key + padded - PREFIX_BYTES, 0, PREFIX_BYTES); /* no key takes fewer; written over below */
 	if (key.size > 0)
 		memcpy(node->key, key.data, key.size);
 	tail = (NodeTail *) (void *) (node->key + padded);
@@ -396,8 +412,8 @@ make_node(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t tag, Nvm
 }
 
 /*
- * Links "node" at one level, after "prev" or later.  Returns the predecessor.  At the bottom an equal entry that came first wins: 0 is
- * returned and the node stays out.
+ * Links "node" at one level, after "prev" or later.  Returns the predecessor.  At the bottom an equal entry that
+ * came first wins: 0 is returned and the node stays out.
  */
 static uint32_t
 link_node(MemtableShm *mt, const Target *t, uint32_t prev, uint32_t node, unsigned level)
@@ -414,14 +430,15 @@ link_node(MemtableShm *mt, const Target *t, uint32_t prev, uint32_t node, unsign
 		if (level == 0 && next != 0 && node_is_at(node_at_const(mt, next), t))
 			return 0;
 		port_store_relaxed(link_at(mt, node, level), next);
-		if (__atomic_compare_exchange_n(link_at(mt, prev, level), &next, node, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
+		if (__atomic_compare_exchange_n(link_at(mt, prev, level), &next, node, false,
+										__ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
 			return prev;
 	}
 }
 
 /*
- * Sets the room's finger to where the target belongs, starting from the finger of the previous insert if that was before the target:
- * up until the next node is not before it, then down.
+ * Sets the room's finger to where the target belongs, starting from the finger of the previous insert if that was
+ * before the target: up until the next node is not before it, then down.
  */
 static uint32_t
 place_finger(MemtableShm *mt, MemtableRoom *room, const Target *t)
@@ -480,7 +497,8 @@ memtable_insert(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t ta
 
 	/* After linking: a search that starts too low is only slower. */
 	shown = port_load_relaxed(&mt->height);
-	while (shown < height && !__atomic_compare_exchange_n(&mt->height, &shown, height, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	while (shown < height &&
+		   !__atomic_compare_exchange_n(&mt->height, &shown, height, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 
 	room->entries++;
@@ -521,37 +539,36 @@ memtable_last_sequence(const MemtableShm *mt)
 }
 
 /*
- * A link of level l skips 2^l nodes in the mean.  The walk starts at a level with about RANK_STEPS nodes, so that the error of the mean is
- * a few percent, and refines the place with each level below.
+ * A link of level l skips 2^l nodes in the mean.  On a level where the range has RANGE_STEPS nodes the error of
+ * nodes * 2^level is some percent of the range, however full the memtable is; a range that has fewer on the bottom
+ * level is counted.
  */
 uint64_t
-memtable_rank_estimate(const MemtableShm *mt, NvmkvSlice key)
+memtable_range_estimate(const MemtableShm *mt, NvmkvSlice lower, NvmkvSlice upper)
 {
-	uint64_t entries = memtable_entries(mt);
-	unsigned height = port_load_relaxed(&mt->height);
-	unsigned level = 0;
-	uint64_t rank = 0;
+	unsigned level = port_load_relaxed(&mt->height);
 	uint32_t at = HEAD;
-	Target t;
+	Target from;
+	Target to;
 
-	while (level + 1 < height && entries >> level > RANK_STEPS)
-		level++;
-	target_set(&t, key, NVMKV_TAG_MAX);
+	target_set(&from, lower, NVMKV_TAG_MAX);
+	target_set(&to, upper, NVMKV_TAG_MAX);
 	for (;;)
 	{
-		uint32_t next = next_of(mt, at, level);
+		uint64_t nodes = 0;
+		uint32_t next;
 
-		if (next != 0 && node_is_before(node_at_const(mt, next), &t))
-		{
-			at = next;
-			rank += UINT64_C(1) << level;
-			continue;
-		}
-		if (level == 0)
-			break;
 		level--;
+		while ((next = next_of(mt, at, level)) != 0 && node_is_before(node_at_const(mt, next), &from))
+			at = next;
+		while (next != 0 && (upper.size == 0 || node_is_before(node_at_const(mt, next), &to)))
+		{
+			nodes++;
+			next = next_of(mt, next, level);
+		}
+		if (nodes >= RANGE_STEPS || level == 0)
+			return nodes << level;
 	}
-	return rank < entries ? rank : entries;
 }
 
 bool
@@ -670,9 +687,9 @@ iter_next(NvmkvIter *base)
 }
 
 /*
- * The last node before the current one.  With a valid finger only the levels the current node is in have to be walked: on the others the
- * finger already stands before it.  The invariant holds again for the node that is found, because the finger stands on it exactly on the
- * levels it is in.
+ * The last node before the current one.  With a valid finger only the levels the current node is in have to be
+ * walked: on the others the finger already stands before it.  The invariant holds again for the node that is found,
+ * because the finger stands on it exactly on the levels it is in.
  */
 static void
 iter_prev(NvmkvIter *base)

@@ -37,8 +37,8 @@ extern size_t memtable_entry_bytes_max(size_t key_bytes, size_t payload_bytes);
 extern size_t memtable_capacity(uint64_t bytes);
 
 /*
- * A batch's claim on a memtable, in the inserter's own memory.  It also keeps the path to the entry inserted last ("finger"): the next one
- * is searched from there, so entries that come in key order cost a few comparisons each.
+ * A batch's claim on a memtable, in the inserter's own memory.  It also keeps the path to the entry inserted last
+ * ("finger"): the next one is searched from there, so entries that come in key order cost a few comparisons each.
  */
 typedef struct MemtableRoom
 {
@@ -76,8 +76,8 @@ extern uint64_t memtable_entries(const MemtableShm *mt);
 extern uint64_t memtable_first_sequence(const MemtableShm *mt); /* smallest sequence inserted, UINT64_MAX when empty */
 extern uint64_t memtable_last_sequence(const MemtableShm *mt);	/* largest, 0 when empty */
 
-/* Estimated entries below key (for range estimates): exact order statistics are not kept, sparse levels are walked. */
-extern uint64_t memtable_rank_estimate(const MemtableShm *mt, NvmkvSlice key);
+/* Estimated entries in [lower, upper); an empty upper is none.  Small ranges are counted. */
+extern uint64_t memtable_range_estimate(const MemtableShm *mt, NvmkvSlice lower, NvmkvSlice upper);
 
 /* false: no version of this user key is here (hash = filter_hash(key)). */
 extern bool memtable_may_contain(const MemtableShm *mt, uint64_t hash);
@@ -88,7 +88,10 @@ extern bool memtable_may_contain(const MemtableShm *mt, uint64_t hash);
  */
 extern uint8_t *memtable_iter_hint(NvmkvIter *it);
 
-/* Iterator over the memtable in the caller's memory, no allocation, destroy is a no-op.  Backward steps cost what forward steps cost. */
+/*
+ * Iterator over the memtable in the caller's memory, no allocation, destroy is a no-op. Backward steps cost what
+ * forward steps cost.
+ */
 typedef struct MemtableIter
 {
 	NvmkvIter base;
@@ -101,8 +104,9 @@ typedef struct MemtableIter
 extern void memtable_iter_init(MemtableIter *it, MemtableShm *mt);
 
 /*
- * Point lookup: initialises "it" on the newest version of "key" that is not newer than "tag" (NVMKV_TAG_MAX: the newest).
- * false, and "it" not valid: there is none.  Does not ask the filter.  next() then walks older versions, and on into greater keys.
+ * Point lookup: initialises "it" on the newest version of "key" that is not newer than "tag" (NVMKV_TAG_MAX: the
+ * newest). false, and "it" not valid: there is none.  Does not ask the filter.  next() then walks older versions,
+ * and on into greater keys.
  */
 extern bool memtable_find(MemtableShm *mt, NvmkvSlice key, uint64_t tag, MemtableIter *it);
 
