@@ -142,9 +142,10 @@ TEST(writers_are_known_by_buffer)
 }
 
 /*
- * Memory is not reused under a reader.  "current" names the cell that is linked; the reclaimer links another one and scribbles over the
- * old one in the very moment its stamp is safe.  A reader must find its cell unchanged for as long as it stays inside.  There are many
- * cells, so that a reader that loses the processor inside holds the reclaimer back no longer than it must.
+ * Memory is not reused under a reader.  "current" names the cell that is linked; the reclaimer links another one
+ * and scribbles over the old one in the very moment its stamp is safe.  A reader must find its cell unchanged for
+ * as long as it stays inside.  There are many cells, so that a reader that loses the processor inside holds the
+ * reclaimer back no longer than it must.
  */
 #define CELLS 64
 #define CELL_WORDS 16
@@ -331,8 +332,9 @@ TEST(reuse_without_epochs_is_noticed)
 }
 
 /*
- * The moment of entering.  Two threads start together: one publishes its slot and then reads a link, the other changes the link and then
- * looks at the slots.  Never may the first have read the old link while the second found nobody.
+ * The moment of entering.  Two threads start together: one publishes its slot and then reads a link, the other
+ * changes the link and then looks at the slots.  Never may the first have read the old link while the second found
+ * nobody.
  */
 #define MEETINGS 30000
 
@@ -476,7 +478,8 @@ append_and_insert(Bench *b, MemRoom *room, uint64_t id)
 	put_be64(key, 9);
 	put_be64(key + 8, id);
 	memset(value, (int) (id & 0xff), sizeof(value));
-	memtable_insert(room->memtable, &room->room, nvmkv_slice(key, 16), ikey_tag(sequence, NVMKV_TYPE_VALUE), nvmkv_slice(value, sizeof(value)));
+	memtable_insert(room->memtable, &room->room, nvmkv_slice(key, 16), ikey_tag(sequence, NVMKV_TYPE_VALUE),
+					nvmkv_slice(value, sizeof(value)));
 	return sequence;
 }
 
@@ -842,8 +845,9 @@ TEST(dead_writer_is_cleaned_up)
 /*
  * Everything at once: writers that wait for room, a flusher, readers.
  *
- * The flusher marks what it flushed in "rows" before it unlinks a memtable, and then checks the promise of durable_seq: every record
- * below it is marked.  A reader picks an entry some writer has acknowledged and must find it in a memtable or marked.
+ * The flusher marks what it flushed in "rows" before it unlinks a memtable, and then checks the promise of
+ * durable_seq: every record below it is marked.  A reader picks an entry some writer has acknowledged and must find
+ * it in a memtable or marked.
  */
 #define LOAD_WRITERS 3
 #define LOAD_READERS 2

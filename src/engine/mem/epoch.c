@@ -131,7 +131,8 @@ epoch_is_safe(EpochShm *shm, uint64_t stamp)
 		if (epoch != 0 && epoch < low)
 			low = epoch;
 	}
-	while (seen < low && !__atomic_compare_exchange_n(&shm->safe_below, &seen, low, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+	while (seen < low &&
+		   !__atomic_compare_exchange_n(&shm->safe_below, &seen, low, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		;
 	return stamp < low;
 }

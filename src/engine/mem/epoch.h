@@ -37,12 +37,16 @@ extern bool epoch_is_inside(const EpochShm *shm, int slot);
 /* Call after unlinking; the result belongs to everything unlinked before the call.  Never 0. */
 extern uint64_t epoch_retire_stamp(EpochShm *shm);
 
-/* May what carries this stamp be reused?  Once true, true for ever.  Costs a scan of the slots unless a later stamp was safe before. */
+/*
+ * May what carries this stamp be reused? Once true, true for ever. Costs a scan of the slots unless a later stamp
+ * was safe before.
+ */
 extern bool epoch_is_safe(EpochShm *shm, uint64_t stamp);
 
 /*
- * "Process slot is writing into buffer" (0 ..).  Not nested.  After begin the caller must check that the buffer still takes writers and
- * withdraw (end) if not: either it then sees the buffer closed, or whoever closed it sees the writer.
+ * "Process slot is writing into buffer" (0 ..).  Not nested.  After begin the caller must check that the buffer
+ * still takes writers and withdraw (end) if not: either it then sees the buffer closed, or whoever closed it sees
+ * the writer.
  */
 extern void epoch_writing_begin(EpochShm *shm, int slot, unsigned buffer);
 extern void epoch_writing_end(EpochShm *shm, int slot);

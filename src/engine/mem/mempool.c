@@ -8,8 +8,14 @@
  * CLEANING meanwhile and belongs to the process that cleans.
  *
  * Why a flushed buffer holds everything logged before the next one's start.
- *	  A switch does, in this order:	 1 start = log position	 2 publish the new list	 3 (flusher) wait until no slot writes into the old one
- *	  A writer does:				 a publish its slot		 b check that the buffer is active	 c append to the log	d insert	e clear its slot
+ *	  A switch does:  1 start = log position
+ *					  2 publish the new list
+ *	  The flusher:	  3 wait until no slot writes into the old buffer
+ *	  A writer does:  a publish its slot
+ *					  b check that the buffer is active
+ *					  c append to the log
+ *					  d insert
+ *					  e clear its slot
  * A writer of the new buffer passed b after 2, so it appended after 1: no
  * record of the new or any later buffer starts below "start".	Hence a record
  * that starts below "start" went to an older buffer; its writer had appended
@@ -92,7 +98,8 @@ static inline MemtableShm *
 memtable_of(const MemPool *pool, unsigned buffer)
 {
 	NVMKV_ASSERT(buffer < pool->shm->buffers);
-	return (MemtableShm *) (void *) ((uint8_t *) pool->shm + pool->shm->buffers_start + buffer * align_up(pool->shm->buffer_bytes));
+	return (MemtableShm *) (void *) ((uint8_t *) pool->shm + pool->shm->buffers_start +
+									 buffer * align_up(pool->shm->buffer_bytes));
 }
 
 static inline unsigned
@@ -240,8 +247,9 @@ free_buffer(const MemPoolShm *shm)
 }
 
 /*
- * REQUIRES the lock.  Steps 1 and 2 of the protocol above.  The super version is odd around them: once a writer can find the new buffer, a
- * reader must not take its cached list for good, and there is no moment at which both could change at once.
+ * REQUIRES the lock.  Steps 1 and 2 of the protocol above.  The super version is odd around them: once a writer can
+ * find the new buffer, a reader must not take its cached list for good, and there is no moment at which both could
+ * change at once.
  */
 static void
 activate(MemPool *pool, unsigned buffer)
@@ -560,7 +568,8 @@ take_for_cleaning(MemPool *pool, int slot, unsigned buffer)
 	bool taken = false;
 
 	port_lock_exclusive(&shm->lock);
-	if (buffer_state(shm, buffer) == MEM_BUFFER_FLUSHED && epoch_is_safe(pool->epochs, port_load_relaxed(&shm->buffer[buffer].retire_stamp)))
+	if (buffer_state(shm, buffer) == MEM_BUFFER_FLUSHED &&
+		epoch_is_safe(pool->epochs, port_load_relaxed(&shm->buffer[buffer].retire_stamp)))
 	{
 		port_store_relaxed(&shm->buffer[buffer].cleaner, slot);
 		set_state(shm, buffer, MEM_BUFFER_CLEANING);
@@ -582,7 +591,8 @@ mempool_reclaim(MemPool *pool, int slot)
 	{
 		if (buffer_state(shm, i) != MEM_BUFFER_FLUSHED)
 			continue;
-		if (!epoch_is_safe(pool->epochs, port_load_relaxed(&shm->buffer[i].retire_stamp)) || !take_for_cleaning(pool, slot, i))
+		if (!epoch_is_safe(pool->epochs, port_load_relaxed(&shm->buffer[i].retire_stamp)) ||
+			!take_for_cleaning(pool, slot, i))
 		{
 			waiting++;
 			continue;

@@ -4,15 +4,18 @@
  *	  which wait to be flushed, which may be reused.
  *
  * Life of a buffer:
- *	  FREE -> ACTIVE (takes writes; exactly one) -> IMMUTABLE (waits for its flush) -> FLUSHED (unlinked, a reader may still be inside)
- *	  -> CLEANING (being laid out anew) -> FREE
+ *	  FREE		 empty
+ *	  ACTIVE	 takes writes; exactly one does
+ *	  IMMUTABLE	 waits for its flush
+ *	  FLUSHED	 unlinked; a reader may still be inside
+ *	  CLEANING	 being laid out anew; then FREE
  *
  * The live ones (ACTIVE and IMMUTABLE), newest first, are packed in one word,
  * so that a reader takes them all in one load.  Changes happen under the lock
  * of rank MEMTABLES, which is held for a few stores only.
  *
- * Readers: enter an epoch, take the list, then the version (in this order: a flush publishes its row before it unlinks the memtable, so
- * an entry may be seen twice but is never missed), leave.
+ * Readers: enter an epoch, take the list, then the version (in this order: a flush publishes its row before it
+ * unlinks the memtable, so an entry may be seen twice but is never missed), leave.
  * Writers: mempool_write_begin, log record, memtable_insert for each entry, mempool_write_end.
  * Flusher: mempool_oldest_immutable, build and publish the row with mempool_durable_after(), mempool_flushed.
  */
@@ -37,7 +40,10 @@ typedef struct MemPool
 
 extern size_t mempool_shm_bytes(unsigned buffers, uint64_t buffer_bytes);
 
-/* Lays out the pool with one empty ACTIVE buffer whose start is start_seq.  memory: 64-byte aligned.  The gate is closed. */
+/*
+ * Lays out the pool with one empty ACTIVE buffer whose start is start_seq. memory: 64-byte aligned. The gate is
+ * closed.
+ */
 extern void mempool_init(MemPoolShm *shm, unsigned buffers, uint64_t buffer_bytes, uint64_t start_seq);
 extern void mempool_attach(MemPool *pool, MemPoolShm *shm, EpochShm *epochs, const NvmkvLogOps *log);
 
@@ -57,9 +63,10 @@ typedef struct MemList
 extern void mempool_list(const MemPool *pool, MemList *out);
 
 /*
- * A number that changes whenever the set of sources a reader must ask has changed.  A reader that takes the number first and (list, version)
- * then may keep them, and use them again in a later epoch if the number, taken inside that epoch, is still the same.
- * Whoever installs a version calls mempool_bump after publishing it and before taking the old one's stamp.
+ * A number that changes whenever the set of sources a reader must ask has changed.  A reader that takes the number
+ * first and (list, version) then may keep them, and use them again in a later epoch if the number, taken inside
+ * that epoch, is still the same. Whoever installs a version calls mempool_bump after publishing it and before
+ * taking the old one's stamp.
  */
 extern uint64_t mempool_super_version(const MemPool *pool);
 extern void mempool_bump(MemPool *pool);
@@ -74,16 +81,17 @@ typedef struct MemRoom
 } MemRoom;
 
 /*
- * Registers the process as writer of the active buffer and takes room for a batch, switching buffers when the active one is full.
- * Never waits.  OK: mempool_write_end is owed.  Otherwise nothing happened: BUSY no room now (let go of locks, mempool_wait_room, try
- * again), LIMIT the batch can never fit, READ_ONLY the gate is closed.  Takes MEMTABLES briefly, and lays out a buffer when it must.
+ * Registers the process as writer of the active buffer and takes room for a batch, switching buffers when the
+ * active one is full. Never waits.  OK: mempool_write_end is owed.  Otherwise nothing happened: BUSY no room now
+ * (let go of locks, mempool_wait_room, try again), LIMIT the batch can never fit, READ_ONLY the gate is closed.
+ * Takes MEMTABLES briefly, and lays out a buffer when it must.
  */
 extern NvmkvStatus mempool_write_begin(MemPool *pool, int slot, size_t bytes, MemRoom *out);
 extern void mempool_write_end(MemPool *pool, int slot, MemRoom *room);
 
 /*
- * Waits until a write of this size has a chance.  OK: try again.  BUSY: the time is over.  LIMIT, READ_ONLY as above, CANCELLED.
- * timeout_ms < 0: for ever.  Hold nothing, be in no epoch.
+ * Waits until a write of this size has a chance.  OK: try again.  BUSY: the time is over.  LIMIT, READ_ONLY as
+ * above, CANCELLED. timeout_ms < 0: for ever.  Hold nothing, be in no epoch.
  */
 extern NvmkvStatus mempool_wait_room(MemPool *pool, int slot, size_t bytes, int timeout_ms);
 
@@ -99,8 +107,8 @@ extern void mempool_abort_cleanup(MemPool *pool, int slot);
 /* ---- flush ---- */
 
 /*
- * Everything logged before the call is in immutable buffers on OK.  An empty active buffer stays, its start moves up to the log's
- * position.  BUSY: no free buffer.
+ * Everything logged before the call is in immutable buffers on OK.  An empty active buffer stays, its start moves
+ * up to the log's position.  BUSY: no free buffer.
  */
 extern NvmkvStatus mempool_switch(MemPool *pool, int slot);
 
