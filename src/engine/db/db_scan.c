@@ -172,6 +172,32 @@ take_sources(NvmkvScan *s)
 	return NVMKV_OK;
 }
 
+/*
+ * All sources to the first entry >= (key, tag).  A row's hints tell where to look in the next older row; where they are for
+ * another row, or that row is not among the sources, its whole live range is searched.
+ */
+static void
+seek_forward(NvmkvScan *s, NvmkvSlice key, uint64_t tag)
+{
+	unsigned i;
+
+	for (i = 0; i < s->nmemtables; i++)
+		s->memtables[i].base.ops->seek(&s->memtables[i].base, key, tag);
+	for (i = 0; i < s->nrows; i++)
+	{
+		NvmRowIter *row = &s->rows[i];
+		uint64_t left = row->row.first_live;
+		uint64_t right = row->row.entries;
+
+		if (i > 0)
+			nvm_row_hint_window(s->db->pool, &s->rows[i - 1].row, s->rows[i - 1].index, &row->row, &left, &right);
+		nvm_row_iter_seek_window(row, key, tag, left, right);
+	}
+	for (i = 0; i < s->nlevels; i++)
+		s->levels[i].base.ops->seek(&s->levels[i].base, key, tag);
+	merge_iter_take(&s->merge, false);
+}
+
 /* Stands on the first entry not yet examined. */
 static void
 seek(NvmkvScan *s)
@@ -188,9 +214,9 @@ seek(NvmkvScan *s)
 			m->ops->seek_last(m);
 	}
 	else if (s->started)
-		m->ops->seek(m, nvmkv_buf_slice(&s->resume), 0); /* behind all versions of it: tag 0 is never used */
+		seek_forward(s, nvmkv_buf_slice(&s->resume), 0); /* behind all versions of it: tag 0 is never used */
 	else
-		m->ops->seek(m, nvmkv_buf_slice(&s->lower), NVMKV_TAG_MAX);
+		seek_forward(s, nvmkv_buf_slice(&s->lower), NVMKV_TAG_MAX);
 }
 
 /* Is the merge on an entry of the range? */

@@ -79,6 +79,12 @@ rebuild(MergeIter *m, bool reverse)
 	publish(m);
 }
 
+void
+merge_iter_take(MergeIter *m, bool reverse)
+{
+	rebuild(m, reverse);
+}
+
 static void
 merge_seek(NvmkvIter *it, NvmkvSlice key, uint64_t tag)
 {

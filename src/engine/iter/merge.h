@@ -24,6 +24,9 @@ typedef struct MergeIter
 /* children: stays valid as long as the merge.  NO_MEMORY. */
 extern NvmkvStatus merge_iter_init(MergeIter *it, NvmkvIter **children, unsigned nchildren);
 
+/* For a caller that has positioned the children itself, all in one direction: takes their positions. */
+extern void merge_iter_take(MergeIter *it, bool reverse);
+
 /* The child the current entry comes from. REQUIRES valid. */
 extern unsigned merge_iter_source(const MergeIter *it);
 
