@@ -22,29 +22,11 @@
 #include "engine/base/batch.h"
 #include "engine/base/logops.h"
 #include "engine/base/options.h"
+#include "engine/base/txnops.h"
 
 typedef struct NvmkvDb NvmkvDb; /* process-local handle */
 
 /* ---------------------------------------------------------------- host's transactions */
-
-typedef enum NvmkvOutcome
-{
-	NVMKV_OUTCOME_RUNNING,	 /* or unknown: keep the tag, ask again later */
-	NVMKV_OUTCOME_ABORTED,	 /* never happened */
-	NVMKV_OUTCOME_COMMITTED, /* but some snapshot may still not see it */
-	NVMKV_OUTCOME_FROZEN	 /* committed, and every snapshot anyone holds or will take sees it */
-} NvmkvOutcome;
-
-/* Process-local.  Used by flush and compaction in this process; NULL outcome: every tag is RUNNING. */
-typedef struct NvmkvTxnOps
-{
-	void *ctx;
-	/* A new job begins: fetch the horizon. May be NULL. */
-	void (*begin_job)(void *ctx);
-	NvmkvOutcome (*outcome)(void *ctx, uint64_t fxid);
-	/* Every committed fxid below it is FROZEN (for versions whose outcome is stored already).  NULL: 0, none is. */
-	uint64_t (*horizon)(void *ctx);
-} NvmkvTxnOps;
 
 /*
  * What a reader may see.  visible == NULL: untagged entries only (all entries of the standalone engine).

@@ -4,6 +4,7 @@
  */
 #include "engine/job/gc.h"
 
+#include "engine/base/ikey.h"
 #include "engine/port/port.h"
 
 #define STORAGE_BYTES 8

@@ -15,7 +15,8 @@
 #ifndef NVMKV_JOB_GC_H
 #define NVMKV_JOB_GC_H
 
-#include "engine/nvmkv.h"
+#include "engine/base/slice.h"
+#include "engine/base/txnops.h"
 
 /* More running transactions than this are not recorded: their outcomes then live as long as the host keeps them. */
 #define GC_RUNNING_MAX 65536
