@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/bgworker_internals.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -104,6 +105,22 @@ register_worker(int index, NvmkvWorkerRole role, const char *function, BgWorkerS
 	RegisterBackgroundWorker(&worker);
 }
 
+/* The server says in its log which workers it has no room for, and goes on without them. */
+static bool
+is_registered(const char *function)
+{
+	slist_iter iter;
+
+	slist_foreach(iter, &BackgroundWorkerList)
+	{
+		const RegisteredBgWorker *registered = slist_container(RegisteredBgWorker, rw_lnode, iter.cur);
+
+		if (strcmp(registered->rw_worker.bgw_function_name, function) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 nvmkv_worker_init(void)
 {
@@ -120,6 +137,10 @@ nvmkv_worker_init(void)
 	register_worker(NVMKV_WORKER_FLUSH, NVMKV_WORKER_FLUSH, "nvmkv_flusher_main", BgWorkerStart_ConsistentState);
 	for (i = 0; i < nvmkv_compaction_workers; i++)
 		register_worker(NVMKV_WORKERS_FIXED + i, NVMKV_WORKER_COMPACT, "nvmkv_compactor_main", BgWorkerStart_ConsistentState);
+
+	/* The others delay nobody for good: whoever waits lends a hand. */
+	if (!is_registered("nvmkv_barrier_main"))
+		nvmkv_engine_without_barrier(NVMKV_WORKERS_FIXED + nvmkv_compaction_workers);
 }
 
 /*

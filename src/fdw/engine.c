@@ -60,6 +60,7 @@ typedef struct EngineShared
 
 static EngineShared *shared;
 static NvmkvDb *engine;
+static int workers_needed; /* not 0: the server had no room for the barrier; set before there is any child */
 static shmem_request_hook_type previous_shmem_request;
 static shmem_startup_hook_type previous_shmem_startup;
 
@@ -92,7 +93,8 @@ engine_bytes(void)
 		ereport(FATAL,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("settings of nvmkv_fdw do not fit together"),
-				 errdetail("%s", nvmkv_error()->text)));
+				 errdetail("%s", nvmkv_error()->text),
+				 errhint("Increase nvmkv.nvm_size, decrease nvmkv.write_buffer_size, or set nvmkv.nvm_size to 0.")));
 	return add_size(bytes, PG_CACHE_LINE_SIZE);
 }
 
@@ -171,6 +173,12 @@ nvmkv_engine_init(void)
 
 /* ---------------------------------------------------------------- writers */
 
+void
+nvmkv_engine_without_barrier(int needed)
+{
+	workers_needed = needed;
+}
+
 static void
 set_state(EngineState state)
 {
@@ -223,6 +231,12 @@ wait_until_ready(void)
 	}
 	if (pg_atomic_read_u32(&shared->state) != ENGINE_STARTING || RecoveryInProgress())
 		return;
+	if (workers_needed != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("nvmkv_fdw cannot run its background workers"),
+				 errdetail("It needs %d, and max_worker_processes leaves no room for them.", workers_needed),
+				 errhint("Increase max_worker_processes and restart the server.")));
 	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ENGINE_START_TIMEOUT_MS);
 	ConditionVariablePrepareToSleep(&shared->state_changed);
 	while (pg_atomic_read_u32(&shared->state) == ENGINE_STARTING)

@@ -35,6 +35,9 @@ extern void nvmkv_engine_init(void);
 
 /* ---- who lets writers in: the checkpoint barrier (bgworker/barrier.c) ---- */
 
+/* From _PG_init: there is no worker process for the barrier, so using foreign tables fails at once.  needed: workers of this library. */
+extern void nvmkv_engine_without_barrier(int needed);
+
 /* Writers are welcome from now on. */
 extern void nvmkv_engine_open_writes(void);
 

@@ -18,6 +18,18 @@ int nvmkv_bloom_bits_per_key = 10;
 double nvmkv_l0_write_amplification = 3.0;
 int nvmkv_compaction_workers = 1;
 
+/* Smaller ones hold next to nothing beside their header. */
+#define NVM_SIZE_MB_MIN 16
+
+static bool
+check_nvm_size(int *newval, void **extra, GucSource source)
+{
+	if (*newval == 0 || *newval >= NVM_SIZE_MB_MIN)
+		return true;
+	GUC_check_errdetail("\"nvmkv.nvm_size\" must be 0 or at least %dMB.", NVM_SIZE_MB_MIN);
+	return false;
+}
+
 void
 nvmkv_guc_init(void)
 {
@@ -35,7 +47,7 @@ nvmkv_guc_init(void)
 							"Size of the level-0 container when it is created; 0 runs without one.",
 							"An existing container keeps its size.",
 							&nvmkv_nvm_size_mb, 512, 0, 1048576,
-							PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
+							PGC_POSTMASTER, GUC_UNIT_MB, check_nvm_size, NULL, NULL);
 	DefineCustomStringVariable("nvmkv.nvm_path",
 							   "File or DAX device of the level-0 container; empty means nvmkv/level0.pool in the data directory.",
 							   NULL,

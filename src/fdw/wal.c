@@ -86,6 +86,12 @@ nvmkv_wal_checkpoint(uint64 durable_seq)
 static void
 redo_failed(NvmkvStatus status, const char *what, XLogRecPtr lsn)
 {
+	if (status == NVMKV_LIMIT)
+		ereport(FATAL,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("could not %s foreign-table WAL at %X/%X", what, LSN_FORMAT_ARGS(lsn)),
+				 errdetail("%s", nvmkv_error()->text),
+				 errhint("It was written with a larger nvmkv.write_buffer_size: restore that setting and start again.")));
 	if (status != NVMKV_OK)
 		ereport(FATAL,
 				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_DATA_CORRUPTED),

@@ -67,6 +67,18 @@ nvmkv_write_put(unsigned type, NvmkvSlice key, FullTransactionId fxid, CommandId
 					   "collecting rows to write", NULL);
 }
 
+/* A record is in one memtable, whole.  Only a row that makes a record by itself can be too large. */
+static void
+record_too_large(NvmkvDb *db, Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 rel != NULL ? errmsg("row of foreign table \"%s\" does not fit into a memtable", RelationGetRelationName(rel))
+						 : errmsg("record does not fit into a memtable"),
+			 errdetail("It takes %zu bytes, a memtable holds %zu.", record.memtable_bytes, nvmkv_batch_bytes_max(db)),
+			 errhint("Increase nvmkv.write_buffer_size.")));
+}
+
 bool
 nvmkv_write_finish(NvmkvDb *db, Relation rel)
 {
@@ -75,6 +87,8 @@ nvmkv_write_finish(NvmkvDb *db, Relation rel)
 
 	if (status == NVMKV_BUSY)
 		return false;
+	if (status == NVMKV_LIMIT && record.memtable_bytes > nvmkv_batch_bytes_max(db))
+		record_too_large(db, rel);
 	nvmkv_check_status(status, "writing foreign table", object_name(rel));
 	return true;
 }

@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 #define NVMKV_KEY_BYTES_MAX 2048                  /* encoded key, storage id included */
-#define NVMKV_VALUE_BYTES_MAX (32u * 1024 * 1024) /* payload without the transaction tag */
+/* Payload without the transaction tag: a column of 32 MiB, and the rest of its row. */
+#define NVMKV_VALUE_BYTES_MAX (32u * 1024 * 1024 + 64 * 1024)
 #define NVMKV_MEMTABLES_MAX 15                    /* their order is packed in nibbles of one word */
 
 typedef struct NvmkvOptions

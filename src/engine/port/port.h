@@ -104,7 +104,7 @@ typedef struct PortFile PortFile; /* process-local open file */
 
 /*
  * A table of functions, so that tests can wrap it (faults, power loss).
- * All names are paths.  IO errors carry the errno and the name; ENOSPC/EDQUOT become NVMKV_NO_SPACE.
+ * All names are paths.  IO errors carry the errno and the name; ENOSPC/EDQUOT/EFBIG become NVMKV_NO_SPACE.
  */
 typedef struct PortFileOps
 {

@@ -36,7 +36,8 @@ fail_errno(const char *what, const char *path)
 {
 	NvmkvStatus status = NVMKV_IO;
 
-	if (errno == ENOSPC || errno == EDQUOT)
+	/* EFBIG: a limit on the size of files, which is lifted like a full disk is. */
+	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
 		status = NVMKV_NO_SPACE;
 	else if (errno == ENOENT)
 		status = NVMKV_NOT_FOUND;
