@@ -168,9 +168,8 @@ flush_to_row(Flush *f)
 	if (st == NVMKV_OK)
 		st = install(f, &edit);
 	/* After a failed sync the manifest may name the row or not: nobody may write to its extents before the next open. */
-	if (st == NVMKV_OK || db_is_sticky(db))
-		if (builder != NULL)
-			nvm_row_builder_keep(builder);
+	if (edit.nrow_adds > 0 && (st == NVMKV_OK || db_is_sticky(db)))
+		nvm_row_builder_keep(builder);
 	if (builder != NULL)
 		nvm_row_builder_destroy(builder);
 	port_free(image);
