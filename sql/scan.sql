@@ -262,6 +262,26 @@ INSERT INTO unkeyed VALUES ('one'), ('two'), ('two');
 SELECT count(*), count(DISTINCT ctid) FROM unkeyed;
 SELECT v FROM unkeyed ORDER BY ctid;
 SELECT count(*) FROM unkeyed AS a JOIN unkeyed AS b ON a.ctid = b.ctid;
+INSERT INTO unkeyed SELECT i::text FROM generate_series(1, 1000) AS i;
+ANALYZE unkeyed;
+CREATE FUNCTION ctid_of(text) RETURNS tid LANGUAGE sql STABLE AS 'SELECT ctid FROM unkeyed WHERE v = $1';
+EXPLAIN (COSTS OFF) SELECT v FROM unkeyed WHERE ctid = ctid_of('5');
+SELECT v FROM unkeyed WHERE ctid = ctid_of('5');
+SELECT v FROM unkeyed WHERE ctid = ANY (ARRAY[ctid_of('7'), '(0,0)', ctid_of('5'), NULL]) ORDER BY ctid DESC;
+EXPLAIN (COSTS OFF) SELECT v FROM unkeyed WHERE ctid > ctid_of('995') ORDER BY ctid DESC;
+SELECT v FROM unkeyed WHERE ctid > ctid_of('995') ORDER BY ctid DESC;
+SELECT count(*) FROM unkeyed WHERE ctid < ctid_of('11') AND ctid >= ctid_of('1');
+-- the offset of a ctid starts with 1
+SELECT count(*) FILTER (WHERE ctid = before) AS equal, count(*) FILTER (WHERE ctid > before) AS greater
+FROM unkeyed, LATERAL (SELECT format('(%s,0)', split_part(trim(ctid::text, '()'), ',', 1)::int8 + 1)::tid AS before) AS b;
+SELECT count(*) FROM unkeyed WHERE ctid >= '(0,0)';
+SELECT count(*) FROM unkeyed WHERE ctid < '(0,0)' OR ctid = '(0,0)';
+SELECT sum((SELECT count(*) FROM unkeyed AS u WHERE u.ctid = b.before)) AS equal,
+	sum((SELECT count(*) FROM unkeyed AS u WHERE u.ctid < b.before) + (SELECT count(*) FROM unkeyed AS u WHERE u.ctid >= b.before))::int8 / 1003 AS all
+FROM (SELECT format('(%s,0)', split_part(trim(ctid::text, '()'), ',', 1))::tid AS before FROM unkeyed) AS b;
+-- the first of equal rows stays
+DELETE FROM unkeyed AS a USING unkeyed AS b WHERE a.ctid > b.ctid AND a.v = b.v;
+SELECT v, count(*) FROM unkeyed WHERE v IN ('one', 'two') GROUP BY 1 ORDER BY 1;
 DROP FOREIGN TABLE keyed, unkeyed;
 
 RESET search_path;

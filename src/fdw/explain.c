@@ -25,11 +25,13 @@
 #include "nodes/plannodes.h"
 #include "nodes/value.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
 #include "fdw/explain.h"
 #include "fdw/plan.h"
+#include "fdw/quals.h"
 #include "fdw/scan.h"
 #include "fdw/table.h"
 
@@ -98,16 +100,14 @@ static void
 explain_order(const NvmkvTable *table, bool backward, ExplainState *es)
 {
 	StringInfoData order;
+	int ncols;
+	const NvmkvKeyColumn *cols = nvmkv_key_columns(table, &ncols);
 
 	initStringInfo(&order);
-	for (int i = 0; i < table->nkeys; i++)
-	{
-		const NvmkvKeyColumn *col = &table->keys[i];
-
+	for (int i = 0; i < ncols; i++)
 		appendStringInfo(&order, "%s%s%s", i > 0 ? ", " : "",
-						 quote_identifier(NameStr(TupleDescAttr(table->tupdesc, col->attnum - 1)->attname)),
-						 col->descending != backward ? " DESC" : "");
-	}
+						 quote_identifier(get_attname(table->relid, cols[i].attnum, false)),
+						 cols[i].descending != backward ? " DESC" : "");
 	ExplainPropertyText("Key Order", order.data, es);
 }
 
@@ -155,7 +155,7 @@ nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	{
 		NvmkvTable *table = nvmkv_table_definition(node->ss.ss_currentRelation);
 
-		ExplainPropertyText("Key", table->key_name, es);
+		ExplainPropertyText("Key", table->nkeys > 0 ? table->key_name : "ctid", es);
 		if (plan->fdw_exprs != NIL)
 			explain_conditions(node, es);
 		if (ordered)

@@ -473,6 +473,12 @@ void
 nvmkv_key_from_rowid(const NvmkvTable *table, StringInfo buf, uint64 rowid)
 {
 	nvmkv_key_begin(table, buf);
+	nvmkv_key_append_rowid(buf, rowid);
+}
+
+void
+nvmkv_key_append_rowid(StringInfo buf, uint64 rowid)
+{
 	append_uint(buf, rowid, 8);
 }
 

@@ -29,6 +29,7 @@ extern void nvmkv_key_append(const NvmkvKeyColumn *col, StringInfo buf, Datum va
 /* The whole key of a row; raises 23502 for NULL in a key column (heap's message), 54000 when longer than the limit. */
 extern void nvmkv_key_from_slot(const NvmkvTable *table, StringInfo buf, TupleTableSlot *slot);
 extern void nvmkv_key_from_rowid(const NvmkvTable *table, StringInfo buf, uint64 rowid);
+extern void nvmkv_key_append_rowid(StringInfo buf, uint64 rowid); /* behind the storage id */
 extern uint64 nvmkv_key_rowid(NvmkvSlice key);
 
 /* ctid of a hidden row id and back (48 bits). */

@@ -211,11 +211,30 @@ convert_datetime(Oid coltype, Oid type, Datum value)
 	return widened_timestamp(coltype, t, overflow);
 }
 
+/* No row has offset 0, but a ctid to compare with may. */
+static NvmkvOperand
+convert_ctid(Datum value)
+{
+	ItemPointer tid = (ItemPointer) DatumGetPointer(value);
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
+	ItemPointer below;
+
+	if (ItemPointerGetOffsetNumberNoCheck(tid) > 0)
+		return operand(NVMKV_OPERAND_EXACT, TIDOID, value);
+	if (block == 0)
+		return operand(NVMKV_OPERAND_BELOW_ALL, TIDOID, (Datum) 0);
+	below = palloc(sizeof(ItemPointerData));
+	ItemPointerSet(below, block - 1, PG_UINT16_MAX);
+	return operand(NVMKV_OPERAND_ROUNDED, TIDOID, PointerGetDatum(below));
+}
+
 NvmkvOperand
 nvmkv_operand_convert(const NvmkvKeyColumn *col, Oid type, Datum value)
 {
 	Oid coltype = col->base_type;
 
+	if (coltype == TIDOID)
+		return convert_ctid(value);
 	if (is_own_type(col, type))
 		return operand(NVMKV_OPERAND_EXACT, coltype, value);
 	if (is_text(coltype))
@@ -233,6 +252,11 @@ nvmkv_operand_append(const NvmkvKeyColumn *col, Oid type, Datum value, StringInf
 {
 	NvmkvKeyColumn same = *col;
 
+	if (type == TIDOID)
+	{
+		nvmkv_key_append_rowid(buf, nvmkv_rowid_from_tid((ItemPointer) DatumGetPointer(value)));
+		return;
+	}
 	same.base_type = type;
 	nvmkv_key_append(&same, buf, value);
 }

@@ -86,6 +86,7 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	RelOptInfo *rel = path->indexinfo->rel;
 	const NvmkvRelInfo *info = rel->fdw_private;
 	NvmkvKeyMatch match;
+	int ncols;
 	double nranges = 1;
 	double tuples = Max(rel->tuples, 1);
 	double random_page_cost_here;
@@ -95,6 +96,7 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	Cost seek;
 	ListCell *lc;
 
+	(void) nvmkv_key_columns(info->table, &ncols);
 	nvmkv_match_quals(info->table, path->indexclauses, &match);
 	foreach(lc, match.clauses)
 	{
@@ -103,7 +105,7 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	}
 
 	/* Rows between the bounds; conditions that do not bound are tests of rows that were read. */
-	if (match.nequal == info->table->nkeys)
+	if (match.nequal == ncols)
 		selectivity = Min(nranges / tuples, 1.0);
 	else
 		selectivity = clauselist_selectivity(root, match.quals, rel->relid, JOIN_INNER, NULL);

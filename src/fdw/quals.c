@@ -24,6 +24,8 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
+#include "access/sysattr.h"
+#include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
@@ -63,6 +65,30 @@ nvmkv_key_operator_family(const NvmkvKeyColumn *col)
 	return lookup_type_cache(col->base_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
 }
 
+const NvmkvKeyColumn *
+nvmkv_key_columns(const NvmkvTable *table, int *count_out)
+{
+	static NvmkvKeyColumn row_id = {
+		.attnum = SelfItemPointerAttributeNumber,
+		.type = TIDOID,
+		.typmod = -1,
+		.opcintype = TIDOID,
+		.ordered = true,
+		.image_equal = true,
+		.base_type = TIDOID,
+	};
+
+	if (table->nkeys > 0)
+	{
+		*count_out = table->nkeys;
+		return table->keys;
+	}
+	if (!OidIsValid(row_id.opfamily))
+		row_id.opfamily = lookup_type_cache(TIDOID, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+	*count_out = 1;
+	return &row_id;
+}
+
 static List *
 make_condition(ConditionKind kind, int column, int strategy, List *types)
 {
@@ -94,9 +120,9 @@ operator_support(const NvmkvKeyColumn *col, Oid opno, int *strategy_out, Oid *ty
 
 /* Takes the index clause if it makes the column equal to something. */
 static bool
-match_equality(const NvmkvTable *table, int column, IndexClause *iclause, NvmkvKeyMatch *match)
+match_equality(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, NvmkvKeyMatch *match)
 {
-	const NvmkvKeyColumn *col = &table->keys[column];
+	const NvmkvKeyColumn *col = &cols[column];
 	ListCell *lc;
 
 	foreach(lc, iclause->indexquals)
@@ -136,7 +162,7 @@ match_equality(const NvmkvTable *table, int column, IndexClause *iclause, NvmkvK
  * of it was taken.
  */
 static bool
-match_row_comparison(const NvmkvTable *table, int column, IndexClause *iclause, RestrictInfo *rinfo,
+match_row_comparison(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, RestrictInfo *rinfo,
 					 NvmkvKeyMatch *match)
 {
 	RowCompareExpr *rc = (RowCompareExpr *) rinfo->clause;
@@ -147,13 +173,13 @@ match_row_comparison(const NvmkvTable *table, int column, IndexClause *iclause, 
 
 	for (i = 0; i < ncolumns; i++)
 	{
-		const NvmkvKeyColumn *col = &table->keys[column + i];
+		const NvmkvKeyColumn *col = &cols[column + i];
 		int strategy;
 		Oid type;
 
 		if (list_nth_int(iclause->indexcols, i) != column + i)
 			break;
-		if (!col->ordered || col->descending != table->keys[column].descending)
+		if (!col->ordered || col->descending != cols[column].descending)
 			break;
 		if (operator_support(col, list_nth_oid(rc->opnos, i), &strategy, &type) != NVMKV_OPERAND_FULL)
 			break;
@@ -176,9 +202,9 @@ match_row_comparison(const NvmkvTable *table, int column, IndexClause *iclause, 
 
 /* Takes what an index clause says about the bounds of the column. */
 static void
-match_bounds(const NvmkvTable *table, int column, IndexClause *iclause, NvmkvKeyMatch *match)
+match_bounds(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, NvmkvKeyMatch *match)
 {
-	const NvmkvKeyColumn *col = &table->keys[column];
+	const NvmkvKeyColumn *col = &cols[column];
 	bool all = !iclause->lossy;
 	ListCell *lc;
 
@@ -190,7 +216,7 @@ match_bounds(const NvmkvTable *table, int column, IndexClause *iclause, NvmkvKey
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 
 		if (IsA(rinfo->clause, RowCompareExpr))
-			all = match_row_comparison(table, column, iclause, rinfo, match) && all;
+			all = match_row_comparison(cols, column, iclause, rinfo, match) && all;
 		else if (IsA(rinfo->clause, OpExpr))
 		{
 			NvmkvOperandSupport support;
@@ -213,9 +239,11 @@ match_bounds(const NvmkvTable *table, int column, IndexClause *iclause, NvmkvKey
 void
 nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, NvmkvKeyMatch *match)
 {
-	memset(match, 0, sizeof(*match));
+	int ncols;
+	const NvmkvKeyColumn *cols = nvmkv_key_columns(table, &ncols);
 
-	for (int column = 0; column < table->nkeys; column++)
+	memset(match, 0, sizeof(*match));
+	for (int column = 0; column < ncols; column++)
 	{
 		bool equal = false;
 		ListCell *lc;
@@ -224,7 +252,7 @@ nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, NvmkvKeyMatch *ma
 		{
 			IndexClause *iclause = lfirst_node(IndexClause, lc);
 
-			if (iclause->indexcol == column && match_equality(table, column, iclause, match))
+			if (iclause->indexcol == column && match_equality(cols, column, iclause, match))
 			{
 				equal = true;
 				break;
@@ -238,7 +266,7 @@ nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, NvmkvKeyMatch *ma
 			IndexClause *iclause = lfirst_node(IndexClause, lc);
 
 			if (iclause->indexcol == column)
-				match_bounds(table, column, iclause, match);
+				match_bounds(cols, column, iclause, match);
 		}
 		break;
 	}
@@ -273,6 +301,8 @@ struct NvmkvKeyScan
 	/* What the last evaluation found; all bytes in "context". */
 	MemoryContext context;
 	const NvmkvTable *table;
+	const NvmkvKeyColumn *cols;
+	int ncols;
 	bool empty; /* no row can match */
 	int nequal;
 	KeyElements equal[NVMKV_KEY_COLUMNS_MAX];
@@ -358,7 +388,7 @@ add_upper(NvmkvKeyScan *ks, NvmkvSlice bytes)
 static void
 add_bound(NvmkvKeyScan *ks, bool greater, bool inclusive, StringInfo buf)
 {
-	if (ks->table->keys[ks->nequal].descending)
+	if (ks->cols[ks->nequal].descending)
 		greater = !greater;
 
 	/*
@@ -453,7 +483,7 @@ add_comparison(NvmkvKeyScan *ks, const NvmkvKeyColumn *col, int strategy, const 
 static void
 set_equal(NvmkvKeyScan *ks, const KeyCondition *c, Datum value)
 {
-	const NvmkvKeyColumn *col = &ks->table->keys[c->column];
+	const NvmkvKeyColumn *col = &ks->cols[c->column];
 	NvmkvOperand op = nvmkv_operand_convert(col, c->types[0], value);
 	KeyElements *equal = &ks->equal[c->column];
 	StringInfoData buf;
@@ -480,7 +510,7 @@ compare_elements(const void *a, const void *b)
 static void
 set_elements(NvmkvKeyScan *ks, const KeyCondition *c, Datum value)
 {
-	const NvmkvKeyColumn *col = &ks->table->keys[c->column];
+	const NvmkvKeyColumn *col = &ks->cols[c->column];
 	ArrayType *array = DatumGetArrayTypeP(value);
 	KeyElements *equal = &ks->equal[c->column];
 	int16 typlen;
@@ -549,7 +579,7 @@ add_row_comparison(NvmkvKeyScan *ks, const KeyCondition *c, ExprContext *econtex
 	init_bytes(ks, &buf);
 	for (int i = 0; i < c->nvalues; i++)
 	{
-		const NvmkvKeyColumn *col = &ks->table->keys[c->column + i];
+		const NvmkvKeyColumn *col = &ks->cols[c->column + i];
 		bool isnull;
 		Datum value = ExecEvalExprSwitchContext(c->values[i], econtext, &isnull);
 		NvmkvOperand op;
@@ -585,7 +615,7 @@ add_row_comparison(NvmkvKeyScan *ks, const KeyCondition *c, ExprContext *econtex
 static void
 evaluate_condition(NvmkvKeyScan *ks, const KeyCondition *c, ExprContext *econtext)
 {
-	const NvmkvKeyColumn *col = &ks->table->keys[c->column];
+	const NvmkvKeyColumn *col = &ks->cols[c->column];
 	bool isnull;
 	Datum value;
 	NvmkvOperand op;
@@ -629,6 +659,7 @@ nvmkv_keyscan_evaluate(NvmkvKeyScan *ks, const NvmkvTable *table, ExprContext *e
 
 	MemoryContextReset(ks->context);
 	ks->table = table;
+	ks->cols = nvmkv_key_columns(table, &ks->ncols);
 	ks->empty = false;
 	ks->nequal = 0;
 	ks->has_lower = false;
@@ -704,7 +735,7 @@ nvmkv_keyscan_next(NvmkvKeyScan *ks, NvmkvKeyRange *range_out)
 		appendBinaryStringInfo(lower, (const char *) bytes.data, (int) bytes.size);
 	}
 
-	range_out->point = ks->nequal > 0 && ks->nequal == ks->table->nkeys;
+	range_out->point = ks->nequal == ks->ncols;
 	if (range_out->point)
 	{
 		range_out->lower = slice_of(lower);

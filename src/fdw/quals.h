@@ -27,6 +27,9 @@ typedef struct NvmkvKeyMatch
 	int nequal;		  /* columns that are equal to something */
 } NvmkvKeyMatch;
 
+/* The columns of a table's key; for a table without a primary key the ctid that stands for the hidden row id. */
+extern const NvmkvKeyColumn *nvmkv_key_columns(const NvmkvTable *table, int *count_out);
+
 /* indexclauses: List of IndexClause of an index made by relinfo.c. */
 extern void nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, NvmkvKeyMatch *match);
 

@@ -146,11 +146,13 @@ set_size(RelOptInfo *rel, Relation relation, NvmkvRelInfo *info)
 
 /* ---------------------------------------------------------------- key */
 
-/* The key as an index; NULL when a column has no operators the planner could match. */
+/* The key, or the hidden row id, as an index; NULL when a column has no operators the planner could match. */
 static IndexOptInfo *
 make_key_index(RelOptInfo *rel, Oid relid, const NvmkvTable *table)
 {
 	IndexOptInfo *index = makeNode(IndexOptInfo);
+	int ncols;
+	const NvmkvKeyColumn *cols = nvmkv_key_columns(table, &ncols);
 	bool ordered = true;
 
 	index->indexoid = relid; /* none of its own; nothing looks a hypothetical index up */
@@ -160,19 +162,19 @@ make_key_index(RelOptInfo *rel, Oid relid, const NvmkvTable *table)
 	index->tuples = rel->tuples;
 	index->tree_height = 0;
 
-	index->ncolumns = index->nkeycolumns = table->nkeys;
-	index->indexkeys = palloc(sizeof(int) * table->nkeys);
-	index->indexcollations = palloc(sizeof(Oid) * table->nkeys);
-	index->opfamily = palloc(sizeof(Oid) * table->nkeys);
-	index->opcintype = palloc(sizeof(Oid) * table->nkeys);
-	index->reverse_sort = palloc(sizeof(bool) * table->nkeys);
-	index->nulls_first = palloc(sizeof(bool) * table->nkeys);
-	index->opclassoptions = palloc0(sizeof(bytea *) * table->nkeys);
-	index->canreturn = palloc0(sizeof(bool) * table->nkeys); /* an index-only scan would be the same scan */
+	index->ncolumns = index->nkeycolumns = ncols;
+	index->indexkeys = palloc(sizeof(int) * ncols);
+	index->indexcollations = palloc(sizeof(Oid) * ncols);
+	index->opfamily = palloc(sizeof(Oid) * ncols);
+	index->opcintype = palloc(sizeof(Oid) * ncols);
+	index->reverse_sort = palloc(sizeof(bool) * ncols);
+	index->nulls_first = palloc(sizeof(bool) * ncols);
+	index->opclassoptions = palloc0(sizeof(bytea *) * ncols);
+	index->canreturn = palloc0(sizeof(bool) * ncols); /* an index-only scan would be the same scan */
 
-	for (int i = 0; i < table->nkeys; i++)
+	for (int i = 0; i < ncols; i++)
 	{
-		const NvmkvKeyColumn *col = &table->keys[i];
+		const NvmkvKeyColumn *col = &cols[i];
 		Var *var = makeVar(rel->relid, col->attnum, col->type, col->typmod, col->collation, 0);
 
 		index->indexkeys[i] = col->attnum;
@@ -226,7 +228,6 @@ nvmkv_relinfo(RelOptInfo *rel, Oid relid)
 static void
 relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 {
-	NvmkvRelInfo *info;
 	IndexOptInfo *index;
 
 	if (previous_relation_info_hook)
@@ -236,10 +237,7 @@ relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 	if (inhparent || rel->fdwroutine == NULL || !nvmkv_is_our_relid(relid))
 		return;
 
-	info = nvmkv_relinfo(rel, relid);
-	if (info->table->nkeys == 0)
-		return;
-	index = make_key_index(rel, relid, info->table);
+	index = make_key_index(rel, relid, nvmkv_relinfo(rel, relid)->table);
 	if (index != NULL)
 		rel->indexlist = lappend(rel->indexlist, index);
 }
