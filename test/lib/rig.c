@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/check.h"
-
 #define MIB (UINT64_C(1) << 20)
 
 void
@@ -31,8 +29,15 @@ rig_options(NvmkvOptions *options)
 void
 rig_init(Rig *rig)
 {
+	const char *base = getenv("TMPDIR");
+
 	memset(rig, 0, sizeof(*rig));
-	check_make_dir(rig->dir, sizeof(rig->dir));
+	(void) snprintf(rig->dir, sizeof(rig->dir), "%s/nvmkv-rig-XXXXXX", base != NULL ? base : "/tmp");
+	if (mkdtemp(rig->dir) == NULL)
+	{
+		perror(rig->dir);
+		exit(2);
+	}
 	(void) snprintf(rig->path, sizeof(rig->path), "%s/db", rig->dir);
 	rig_options(&rig->options);
 }
@@ -40,8 +45,12 @@ rig_init(Rig *rig)
 void
 rig_remove(Rig *rig)
 {
+	char command[600];
+
 	rig_close(rig);
-	check_remove_dir(rig->dir);
+	(void) snprintf(command, sizeof(command), "rm -rf '%s'", rig->dir);
+	if (system(command) != 0)
+		fprintf(stderr, "cannot remove %s\n", rig->dir);
 }
 
 NvmkvStatus
