@@ -213,6 +213,15 @@ flush_to_tables(Flush *f)
 	return st;
 }
 
+/* A row is hardly larger than its memtable: without so much room the work would only be thrown away. */
+static bool
+pool_has_room(NvmkvDb *db, const MemtableShm *memtable)
+{
+	uint64_t extents = memtable_bytes_used(memtable) / NVM_EXTENT_BYTES + 1;
+
+	return db->pool == NULL || nvm_pool_free_count(db->pool) >= extents;
+}
+
 NvmkvStatus
 flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 {
@@ -231,6 +240,12 @@ flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 	{
 		db_unclaim(db, DB_CLAIM_FLUSH);
 		return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
+	}
+	if (!pool_has_room(db, f.memtable))
+	{
+		port_store_relaxed(&db->shm->pool_full, 1);
+		db_unclaim(db, DB_CLAIM_FLUSH);
+		return NVMKV_FAIL(NVMKV_NO_SPACE, "the pool \"%s\" is full until compaction has drained some of it", db->nvm_path);
 	}
 	f.job = job_begin(db, DB_JOB_FLUSH);
 	job_totals(f.job, memtable_entries(f.memtable), memtable_bytes_used(f.memtable), 0, 0);
