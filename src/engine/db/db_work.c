@@ -248,7 +248,7 @@ db_make_room(NvmkvDb *db, bool *did_out)
 	bool did, waiting;
 	NvmkvStatus st = nvmkv_work(db, NVMKV_WORK_FLUSH, did_out, &waiting);
 
-	if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) != 0)
+	if ((st == NVMKV_NO_SPACE || st == NVMKV_BUSY) && port_load_relaxed(&db->shm->pool_full) != 0)
 	{
 		st = nvmkv_work(db, NVMKV_WORK_COMPACT, did_out, &waiting);
 		if (st != NVMKV_OK)

@@ -243,9 +243,13 @@ flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 	}
 	if (!pool_has_room(db, f.memtable))
 	{
+		bool news = port_load_relaxed(&db->shm->pool_full) == 0;
+
 		port_store_relaxed(&db->shm->pool_full, 1);
 		db_unclaim(db, DB_CLAIM_FLUSH);
-		return NVMKV_FAIL(NVMKV_NO_SPACE, "the pool \"%s\" is full until compaction has drained some of it", db->nvm_path);
+		if (news && db->wake != NULL)
+			db->wake(); /* compaction */
+		return NVMKV_BUSY;
 	}
 	f.job = job_begin(db, DB_JOB_FLUSH);
 	job_totals(f.job, memtable_entries(f.memtable), memtable_bytes_used(f.memtable), 0, 0);
