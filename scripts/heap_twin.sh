@@ -45,6 +45,7 @@ for test in "$@"; do
 	esac
 	: >"$work/expected/$name.out"
 done
+echo 'max_prepared_transactions = 10' >"$work/server.conf"
 chmod -R a+rX "$work"
 [ "$(id -u)" -ne 0 ] || chown -R "$run_user" "$work"
 
@@ -53,7 +54,7 @@ run() {
 	local runner=$1
 	shift
 	as_server env "$runner" --bindir="$system_bin" --inputdir="$work" --outputdir="$work" \
-		--temp-instance="$work/instance" --no-locale --encoding=UTF8 --port=$((54400 + $$ % 8000)) "$@" >"$work/run.log" 2>&1
+		--temp-instance="$work/instance" --temp-config="$work/server.conf" --no-locale --encoding=UTF8 --port=$((54400 + $$ % 8000)) "$@" >"$work/run.log" 2>&1
 }
 [ ${#sql_tests[@]} -eq 0 ] || run "$pgxs/regress/pg_regress" "${sql_tests[@]}"
 [ ${#spec_tests[@]} -eq 0 ] || run "$pgxs/isolation/pg_isolation_regress" "${spec_tests[@]}"

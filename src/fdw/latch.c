@@ -38,12 +38,10 @@ void
 nvmkv_key_hash_to_tid(uint64 hash, ItemPointer tid)
 {
 	BlockNumber block = (BlockNumber) (hash >> 32);
-	OffsetNumber offset = (OffsetNumber) ((hash >> 16) & MaxOffsetNumber);
+	OffsetNumber offset = (OffsetNumber) (FirstOffsetNumber + ((hash >> 16) & PG_UINT16_MAX) % MaxOffsetNumber);
 
 	if (block == InvalidBlockNumber)
 		block = 0;
-	if (offset == InvalidOffsetNumber)
-		offset = FirstOffsetNumber;
 	ItemPointerSet(tid, block, offset);
 }
 
