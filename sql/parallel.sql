@@ -53,6 +53,7 @@ SELECT count(*), sum(v), count(DISTINCT v) FROM plain;
 SET enable_seqscan = off;
 SELECT same('SELECT count(*), sum(v) FROM @ WHERE a = ANY ((SELECT array_agg(i * 3) FROM generate_series(1, 900) AS i)::int[]) AND v % 2 = 0');
 SELECT same('SELECT * FROM @ WHERE a = ANY ((SELECT array_agg(i * 3) FROM generate_series(1, 900) AS i)::int[]) AND v % 2 = 0 ORDER BY a, b');
+SELECT same('SELECT count(*), sum(v) FROM @ WHERE (a < 500 OR a BETWEEN 400 AND 2000 OR a = 3000 OR a IN (3001, 3003)) AND v % 2 = 0');
 RESET enable_seqscan;
 
 -- Started again, with other parameters.

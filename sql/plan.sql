@@ -30,6 +30,12 @@ EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE 7 = customer AND item LIKE 'item%
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 AND placed IN ('2020-01-01 05:00', '2020-01-01 06:00');
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer > 995 AND placed = '2020-01-01 05:00';
 
+-- Joined by OR: the ranges of all arms, and the condition tested again.
+EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 OR customer = 9;
+EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE (customer = 7 AND placed < '2020-01-01 05:00') OR (customer > 990 AND amount < 5);
+EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 OR amount = 9;
+EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE (customer = 7 OR customer = 9) AND customer > 8;
+
 -- Types across: exactly, or as bounds with the condition tested again.
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7::int2 AND placed < date '2020-01-02';
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 AND placed < timestamptz '2020-01-02 00:00+00';

@@ -87,13 +87,27 @@ explain_conditions(ForeignScanState *node, ExplainState *es)
 	List *ancestors = find_ancestors(es->pstmt->planTree, &plan->scan.plan, NIL);
 	bool useprefix = list_length(es->rtable) > 1 || es->verbose;
 	List *context;
-	char *conditions;
+	List *arms = NIL;
+	List *arm = NIL;
+	Expr *expr;
+	ListCell *lc1;
+	ListCell *lc2;
 
 	if (ancestors != NIL)
 		ancestors = list_delete_first(ancestors);
 	context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
-	conditions = deparse_expression((Node *) make_ands_explicit(plan->fdw_exprs), context, useprefix, false);
-	ExplainPropertyText("Key Conditions", conditions, es);
+	forboth(lc1, plan->fdw_exprs, lc2, list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS))
+	{
+		if (list_nth_int(lfirst(lc2), NVMKV_CONDITION_FIELD_ARM) > list_length(arms))
+		{
+			arms = lappend(arms, make_ands_explicit(arm));
+			arm = NIL;
+		}
+		arm = lappend(arm, lfirst(lc1));
+	}
+	arms = lappend(arms, make_ands_explicit(arm));
+	expr = list_length(arms) > 1 ? make_orclause(arms) : linitial(arms);
+	ExplainPropertyText("Key Conditions", deparse_expression((Node *) expr, context, useprefix, false), es);
 }
 
 static void

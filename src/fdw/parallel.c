@@ -56,7 +56,7 @@ plan_parts(ForeignScanState *node, NvmkvTableScan *state, int nworkers)
 	nvmkv_scan_open(node);
 	nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
 	state->ncuts = 0;
-	state->one_range = !nvmkv_keyscan_has_arrays(state->keys);
+	state->one_range = nvmkv_keyscan_is_one_range(state->keys);
 	if (state->one_range && nvmkv_keyscan_next(state->keys, &range) && !range.point)
 	{
 		oldcontext = MemoryContextSwitchTo(state->context);

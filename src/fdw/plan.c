@@ -40,8 +40,8 @@
 /* ForeignPath.fdw_private, a list in this order. */
 enum PathPrivateIndex
 {
-	PATH_INDEX_CLAUSES, /* List of IndexClause */
-	PATH_BACKWARD		/* Boolean */
+	PATH_ARMS,	  /* List of lists of IndexClause: a list for each arm of an OR; usually one, none for the table */
+	PATH_BACKWARD /* Boolean */
 };
 
 /* ---------------------------------------------------------------- size */
@@ -97,7 +97,7 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	ListCell *lc;
 
 	(void) nvmkv_key_columns(info->table, &ncols);
-	nvmkv_match_quals(info->table, path->indexclauses, &match);
+	nvmkv_match_quals(info->table, path->indexclauses, 0, &match);
 	foreach(lc, match.clauses)
 	{
 		if (IsA(lfirst(lc), ScalarArrayOpExpr))
@@ -168,7 +168,8 @@ parallel_divisor(int workers)
 static ForeignPath *
 key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 {
-	List *private = list_make2(ipath->indexclauses, makeBoolean(ScanDirectionIsBackward(ipath->indexscandir)));
+	List *private = list_make2(list_make1(ipath->indexclauses),
+							   makeBoolean(ScanDirectionIsBackward(ipath->indexscandir)));
 	int workers = ipath->path.parallel_workers;
 	Cost total = ipath->path.total_cost;
 	ForeignPath *path;
@@ -183,8 +184,118 @@ key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 	return path;
 }
 
+/*
+ * The index paths whose rows together hold what a bitmap path means.  Of paths joined by AND one is enough: its rows
+ * are tested for the rest.
+ */
+static List *
+bitmap_arms(Path *bitmap)
+{
+	List *arms = NIL;
+	ListCell *lc;
+
+	if (IsA(bitmap, IndexPath))
+		return list_make1(bitmap);
+	if (IsA(bitmap, BitmapOrPath))
+	{
+		foreach(lc, ((BitmapOrPath *) bitmap)->bitmapquals)
+			arms = list_concat(arms, bitmap_arms(lfirst(lc)));
+		return arms;
+	}
+	if (IsA(bitmap, BitmapAndPath))
+	{
+		Path *best = NULL;
+		Selectivity best_selectivity = 0;
+
+		foreach(lc, ((BitmapAndPath *) bitmap)->bitmapquals)
+		{
+			Cost cost;
+			Selectivity selectivity;
+
+			cost_bitmap_tree_node(lfirst(lc), &cost, &selectivity);
+			if (best == NULL || selectivity < best_selectivity)
+			{
+				best = lfirst(lc);
+				best_selectivity = selectivity;
+			}
+		}
+		return bitmap_arms(best);
+	}
+	elog(ERROR, "unrecognized node type: %d", (int) nodeTag(bitmap));
+	return NIL;
+}
+
+/* A path for conditions joined by OR, from core's idea of it; NULL when an arm has no bounds. */
+static ForeignPath *
+or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeapPath *bitmap)
+{
+	List *arms = bitmap_arms(bitmap->bitmapqual);
+	ParamPathInfo *param_info = bitmap->path.param_info;
+	List *quals = rel->baserestrictinfo;
+	List *arm_clauses = NIL;
+	Selectivity selectivity = 0;
+	double random_page_cost_here;
+	double seq_page_cost_here;
+	double pages;
+	QualCost qual_cost;
+	Cost startup;
+	Cost total = 0;
+	ListCell *lc;
+
+	if (list_length(arms) < 2)
+		return NULL;
+	foreach(lc, arms)
+	{
+		IndexPath *ipath = lfirst_node(IndexPath, lc);
+		NvmkvKeyMatch match;
+
+		nvmkv_match_quals(info->table, ipath->indexclauses, 0, &match);
+		if (match.clauses == NIL)
+			return NULL;
+		arm_clauses = lappend(arm_clauses, ipath->indexclauses);
+		selectivity += ipath->indexselectivity;
+		total += ipath->indextotalcost;
+	}
+	selectivity = Min(selectivity, 1);
+
+	if (param_info != NULL)
+		quals = list_concat_copy(quals, param_info->ppi_clauses);
+	cost_qual_eval(&qual_cost, quals, root);
+	get_tablespace_page_costs(rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
+	pages = Max(ceil(selectivity * rel->pages), 1);
+	startup = seek_cost(rel, info) + qual_cost.startup + rel->reltarget->cost.startup;
+	if (!enable_indexscan)
+		startup += disable_cost;
+	total += startup + random_page_cost_here * Min(pages, list_length(arms));
+	total += seq_page_cost_here * Max(pages - list_length(arms), 0);
+	total += clamp_row_est(selectivity * rel->tuples) * (cpu_tuple_cost + qual_cost.per_tuple);
+	total += bitmap->path.rows * rel->reltarget->cost.per_tuple;
+
+	return create_foreignscan_path(root, rel, NULL, bitmap->path.rows, startup, total, NIL, PATH_REQ_OUTER(&bitmap->path),
+								   NULL, list_make2(arm_clauses, makeBoolean(false)));
+}
+
+/* Does a condition of the query, alone or as part of a join, have an OR at its top? */
+static bool
+has_or_clause(const RelOptInfo *rel)
+{
+	ListCell *lc;
+
+	foreach(lc, rel->baserestrictinfo)
+	{
+		if (restriction_is_or_clause(lfirst_node(RestrictInfo, lc)))
+			return true;
+	}
+	foreach(lc, rel->joininfo)
+	{
+		if (restriction_is_or_clause(lfirst_node(RestrictInfo, lc)))
+			return true;
+	}
+	return false;
+}
+
 static void
-add_key_paths(PlannerInfo *root, RelOptInfo *rel)
+add_key_paths(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info)
 {
 	List *other_paths = rel->pathlist;
 	List *other_partial_paths = rel->partial_pathlist;
@@ -195,6 +306,8 @@ add_key_paths(PlannerInfo *root, RelOptInfo *rel)
 	/* add_path frees what it drops, so core must not see foreign paths among its own, nor we the other way round. */
 	rel->pathlist = NIL;
 	rel->partial_pathlist = NIL;
+	if (has_or_clause(rel))
+		nvmkv_relinfo_allow_or(rel);
 	create_index_paths(root, rel);
 	index_paths = rel->pathlist;
 	partial_index_paths = rel->partial_pathlist;
@@ -205,6 +318,13 @@ add_key_paths(PlannerInfo *root, RelOptInfo *rel)
 	{
 		if (IsA(lfirst(lc), IndexPath))
 			add_path(rel, (Path *) key_path(root, rel, lfirst(lc)));
+		else if (IsA(lfirst(lc), BitmapHeapPath))
+		{
+			ForeignPath *path = or_path(root, rel, info, lfirst(lc));
+
+			if (path != NULL)
+				add_path(rel, (Path *) path);
+		}
 	}
 	foreach(lc, partial_index_paths)
 	{
@@ -248,7 +368,7 @@ nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 												   list_make2(NIL, makeBoolean(false))));
 	if (rel->consider_parallel && required_outer == NULL)
 		add_partial_table_path(root, rel, startup, total, cpu);
-	add_key_paths(root, rel);
+	add_key_paths(root, rel, info);
 }
 
 /* Joins of partitions: conditions that name the parent's columns are to name the child's. */
@@ -256,7 +376,7 @@ List *
 nvmkvReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private, RelOptInfo *child_rel)
 {
 	List *copy = list_copy(fdw_private);
-	ListCell *cell = list_nth_cell(copy, PATH_INDEX_CLAUSES);
+	ListCell *cell = list_nth_cell(copy, PATH_ARMS);
 
 	lfirst(cell) = adjust_appendrel_attrs_multilevel(root, lfirst(cell), child_rel->relids,
 													 child_rel->top_parent_relids);
@@ -315,13 +435,26 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 					Plan *outer_plan)
 {
 	const NvmkvRelInfo *info = nvmkv_relinfo(rel, relid);
-	NvmkvKeyMatch match;
+	List *arms = list_nth(path->fdw_private, PATH_ARMS);
+	List *exact = NIL;
+	List *clauses = NIL;
+	List *conditions = NIL;
 	List *filters = NIL;
 	List *enforced = NIL;
 	List *private;
 	ListCell *lc;
 
-	nvmkv_match_quals(info->table, list_nth(path->fdw_private, PATH_INDEX_CLAUSES), &match);
+	/* With several arms nothing is enforced: the OR is tested row by row. */
+	foreach(lc, arms)
+	{
+		NvmkvKeyMatch match;
+
+		nvmkv_match_quals(info->table, lfirst(lc), foreach_current_index(lc), &match);
+		clauses = list_concat(clauses, match.clauses);
+		conditions = list_concat(conditions, match.conditions);
+		if (list_length(arms) == 1)
+			exact = match.enforced;
+	}
 
 	/*
 	 * What the ranges enforce is not tested again, except on a row that replaces the scanned one (EvalPlanQual).
@@ -333,16 +466,16 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 
 		if (rinfo->pseudoconstant)
 			continue;
-		if (is_redundant_with_indexclauses(rinfo, match.enforced) ||
+		if (is_redundant_with_indexclauses(rinfo, exact) ||
 			is_key_not_null(info->table, rel->relid, rinfo->clause))
 			enforced = lappend(enforced, rinfo->clause);
 		else
 			filters = lappend(filters, rinfo->clause);
 	}
 
-	private = list_make4(match.conditions,
+	private = list_make4(conditions,
 						 list_nth(path->fdw_private, PATH_BACKWARD),
 						 makeBoolean(path->path.pathkeys != NIL),
 						 used_attributes(rel, path, filters));
-	return make_foreignscan(tlist, filters, rel->relid, match.clauses, private, NIL, enforced, outer_plan);
+	return make_foreignscan(tlist, filters, rel->relid, clauses, private, NIL, enforced, outer_plan);
 }

@@ -225,6 +225,20 @@ nvmkv_relinfo(RelOptInfo *rel, Oid relid)
 	return info;
 }
 
+void
+nvmkv_relinfo_allow_or(RelOptInfo *rel)
+{
+	ListCell *lc;
+
+	foreach(lc, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst_node(IndexOptInfo, lc);
+
+		if (index->amcostestimate == nvmkv_cost_key_path)
+			index->amhasgetbitmap = true;
+	}
+}
+
 static void
 relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 {

@@ -23,6 +23,9 @@ extern void nvmkv_relinfo_init(void);
 /* The rel's information; makes it if the hook could not. */
 extern NvmkvRelInfo *nvmkv_relinfo(RelOptInfo *rel, Oid relid);
 
+/* Makes core look for index paths that an OR joins: bitmap paths, which it would otherwise spend time on in vain. */
+extern void nvmkv_relinfo_allow_or(RelOptInfo *rel);
+
 /* Estimate for all of a table's keys, remembered for a moment: zeroes when there is no engine or no storage yet. */
 extern void nvmkv_table_estimate(const NvmkvTable *table, NvmkvEstimate *estimate_out);
 

@@ -8,7 +8,7 @@
 #include "nodes/execnodes.h"
 
 #include "fdw/earlylock.h"
-#include "fdw/quals.h"
+#include "fdw/keyscan.h"
 #include "fdw/rowmark.h"
 #include "fdw/scan.h"
 #include "fdw/visibility.h"
