@@ -271,8 +271,9 @@ or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeap
 	total += clamp_row_est(selectivity * rel->tuples) * (cpu_tuple_cost + qual_cost.per_tuple);
 	total += bitmap->path.rows * rel->reltarget->cost.per_tuple;
 
-	return create_foreignscan_path(root, rel, NULL, bitmap->path.rows, startup, total, NIL, PATH_REQ_OUTER(&bitmap->path),
-								   NULL, list_make2(arm_clauses, makeBoolean(false)));
+	return create_foreignscan_path(root, rel, NULL, bitmap->path.rows, startup, total, NIL,
+								   PATH_REQ_OUTER(&bitmap->path), NULL,
+								   list_make2(arm_clauses, makeBoolean(false)));
 }
 
 /* Does a condition of the query, alone or as part of a join, have an OR at its top? */

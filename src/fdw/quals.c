@@ -191,7 +191,8 @@ match_bounds(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, Nvmkv
 
 			support = operator_support(col, ((OpExpr *) rinfo->clause)->opno, &strategy, &type);
 			if (support != NVMKV_OPERAND_NONE)
-				accept(match, rinfo, make_condition(match->arm, NVMKV_CONDITION_COMPARE, column, strategy, list_make1_oid(type)));
+				accept(match, rinfo,
+					   make_condition(match->arm, NVMKV_CONDITION_COMPARE, column, strategy, list_make1_oid(type)));
 			if (support != NVMKV_OPERAND_FULL)
 				all = false;
 		}
