@@ -267,7 +267,9 @@ report_absence(int elevel)
 				 errmsg("nvmkv_fdw is not loaded at server start"),
 				 errhint("Add nvmkv_fdw to shared_preload_libraries and restart the server.")));
 	ereport(elevel,
-			(errcode(shared->open_status == NVMKV_CORRUPTION ? ERRCODE_DATA_CORRUPTED : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			(errcode(shared->open_status == NVMKV_CORRUPTION ? ERRCODE_DATA_CORRUPTED
+					 : shared->open_status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL
+															 : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("foreign tables of nvmkv_fdw are not available"),
 			 errdetail("%s", shared->open_error),
 			 errhint("Put right what the message says and restart the server.")));
