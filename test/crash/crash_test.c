@@ -1,0 +1,809 @@
+/*
+ * crash_test.c
+ *	  Failures and crashes at every point, then recovery.
+ *
+ * A child process plays a script of writes, syncs, flushes, compactions and
+ * reopens; somewhere in it a fault point, a file operation or an allocation
+ * fails, the process is killed, or the power goes.  The script is recorded in
+ * shared memory as it goes.  Afterwards the database must open, hold exactly
+ * the writes up to some moment, and this moment must not lie before the last
+ * write that was acknowledged as durable.
+ *
+ * NVMKV_CRASH_SECONDS makes the random part longer.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "engine/db/db_int.h"
+
+#include "lib/lossy.h"
+#include "lib/rig.h"
+
+#include "lib/check.h"
+
+#define KEYS 150
+#define WRITES_MAX 8192
+#define POINTS_MAX 64
+#define STEPS 260
+#define DEFAULT_SECONDS 3.0
+
+#define EXIT_KILLED 77 /* by the fault */
+#define EXIT_WRONG 1   /* the child found something wrong */
+
+typedef struct Write
+{
+	uint64_t seq;
+	uint64_t seed;
+	uint32_t size;
+	uint16_t key;
+	bool deletes;
+} Write;
+
+typedef struct Point
+{
+	char name[32];
+	uint32_t hits;
+} Point;
+
+/* What the child did, for the parent. */
+typedef struct Record
+{
+	uint32_t nwrites;	/* some of them perhaps attempted only */
+	uint64_t attempted; /* last sequence that may be in the log */
+	uint64_t assigned;	/* last sequence of a write that was acknowledged */
+	uint64_t synced;	/* last sequence of a sync that was acknowledged */
+	uint64_t operations;
+	uint32_t npoints;
+	Point points[POINTS_MAX];
+	Write writes[WRITES_MAX];
+} Record;
+
+typedef enum FaultKind
+{
+	FAULT_NONE,
+	FAULT_ERROR, /* of the point */
+	FAULT_SPACE, /* NO_SPACE at the point */
+	FAULT_KILL,	 /* at the point */
+	FAULT_FILE,	 /* the n-th file operation fails */
+	FAULT_FILES, /* it and all after it */
+	FAULT_SPACES,		/* the same, NO_SPACE, until the next reopen */
+	FAULT_POWER, /* the power goes at the n-th file operation */
+	FAULT_POWER_LINES	/* the power goes at the n-th copy to or persist of the pool */
+} FaultKind;
+
+typedef struct Fault
+{
+	FaultKind kind;
+	const char *point;
+	uint64_t at; /* hit or operation, from 1 */
+	uint64_t seed;
+} Fault;
+
+static Record *record;
+static Fault fault;
+static uint64_t fault_hits;
+static bool fault_over; /* a passing failure has passed */
+static bool pool_without_container;
+
+static uint64_t script_state;
+
+static uint64_t
+script_random(uint64_t bound)
+{
+	script_state = script_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (script_state >> 33) % bound;
+}
+
+/* ---- the pool as persistent memory: lines of 64 bytes ---- */
+
+#define LINE 64
+
+typedef struct OldLine
+{
+	uint64_t number;
+	uint8_t bytes[LINE];
+	struct OldLine *next;
+} OldLine;
+
+static const NvmDeviceOps *line_inner;
+static NvmDeviceOps line_ops;
+static NvmDevice *line_device;
+static OldLine *old_lines;
+static uint64_t line_operations;
+
+static void
+lose_lines(void)
+{
+	OldLine *old;
+
+	for (old = old_lines; old != NULL; old = old->next)
+	{
+		unsigned choice = (unsigned) (check_random() % 3);
+		uint64_t words[LINE / 8];
+		unsigned i;
+
+		memcpy(words, line_device->base + old->number * LINE, LINE);
+		for (i = 0; i < LINE / 8; i++)
+		{
+			/* Eight bytes are old or new; the medium never makes up others. */
+			if (choice == 1 || (choice == 2 && check_random() % 2 == 0))
+				memcpy(&words[i], old->bytes + i * 8, 8);
+		}
+		line_inner->copy(line_device, old->number * LINE, words, LINE);
+	}
+}
+
+static void
+line_before(void)
+{
+	record->operations = ++line_operations;
+	if (fault.kind == FAULT_POWER_LINES && line_operations == fault.at)
+	{
+		lose_lines();
+		lossy_crash();
+		_exit(EXIT_KILLED);
+	}
+}
+
+static void
+line_copy(NvmDevice *dev, uint64_t offset, const void *data, size_t size)
+{
+	uint64_t line;
+
+	line_before();
+	for (line = offset / LINE; size > 0 && line <= (offset + size - 1) / LINE; line++)
+	{
+		OldLine *old = old_lines;
+
+		while (old != NULL && old->number != line)
+			old = old->next;
+		if (old != NULL)
+			continue;
+		old = malloc(sizeof(OldLine));
+		if (old == NULL)
+			_exit(3);
+		old->number = line;
+		memcpy(old->bytes, dev->base + line * LINE, LINE);
+		old->next = old_lines;
+		old_lines = old;
+		/* The search above is linear: whoever copies much persists soon. */
+	}
+	line_inner->copy(dev, offset, data, size);
+}
+
+static NvmkvStatus
+line_persist(NvmDevice *dev, uint64_t offset, uint64_t size)
+{
+	OldLine **link = &old_lines;
+
+	line_before();
+	NVMKV_RETURN_IF(line_inner->persist(dev, offset, size));
+	while (*link != NULL)
+	{
+		OldLine *old = *link;
+
+		if (old->number * LINE < offset || old->number * LINE >= offset + size)
+			link = &old->next;
+		else
+		{
+			*link = old->next;
+			free(old);
+		}
+	}
+	return NVMKV_OK;
+}
+
+/* All that was not persisted when the device is closed might get lost later; nothing may rely on it. */
+static void
+line_close(NvmDevice *dev)
+{
+	while (old_lines != NULL)
+	{
+		OldLine *next = old_lines->next;
+
+		free(old_lines);
+		old_lines = next;
+	}
+	line_device = NULL;
+	line_inner->close(dev);
+}
+
+static void
+watch_lines(NvmkvDb *db)
+{
+	if (db->pool == NULL)
+		return;
+	line_device = db->pool->dev;
+	line_inner = line_device->ops;
+	line_ops.copy = line_copy;
+	line_ops.persist = line_persist;
+	line_ops.close = line_close;
+	line_device->ops = &line_ops;
+}
+
+/* ---- faults ---- */
+
+static NvmkvStatus
+at_point(const char *point)
+{
+	uint32_t i;
+
+	if (fault.kind == FAULT_NONE)
+	{
+		for (i = 0; i < record->npoints && strcmp(record->points[i].name, point) != 0; i++)
+			;
+		if (i == record->npoints && i < POINTS_MAX)
+			snprintf(record->points[record->npoints++].name, sizeof(record->points[0].name), "%s", point);
+		record->points[i].hits++;
+		return NVMKV_OK;
+	}
+	if (fault.point == NULL || strcmp(point, fault.point) != 0 || ++fault_hits != fault.at)
+		return NVMKV_OK;
+	if (fault.kind == FAULT_KILL)
+		_exit(EXIT_KILLED);
+	if (fault.kind == FAULT_SPACE)
+		return NVMKV_FAIL(NVMKV_NO_SPACE, "no space at %s", point);
+	return NVMKV_FAIL(strcmp(point, "port.alloc") == 0 ? NVMKV_NO_MEMORY : NVMKV_IO, "fault at %s", point);
+}
+
+static void
+at_operation(uint64_t operation)
+{
+	record->operations = operation;
+	if (fault.kind == FAULT_POWER && operation == fault.at)
+	{
+		lossy_crash();
+		_exit(EXIT_KILLED);
+	}
+}
+
+static NvmkvStatus
+fail_operation(uint64_t operation, const char *what, const char *path)
+{
+	bool allocates = strcmp(what, "write") == 0 || strcmp(what, "preallocate") == 0 || strcmp(what, "create") == 0;
+
+	if (fault_over || operation < fault.at || (fault.kind == FAULT_FILE && operation > fault.at))
+		return NVMKV_OK;
+	if (fault.kind == FAULT_SPACES)
+		return allocates ? NVMKV_FAIL(NVMKV_NO_SPACE, "no space for %s of \"%s\"", what, path) : NVMKV_OK;
+	return NVMKV_FAIL(NVMKV_IO, "%s of \"%s\" fails", what, path);
+}
+
+/* ---- script ---- */
+
+static NvmkvSlice
+value_of(const Write *w, uint8_t *buffer)
+{
+	uint64_t state = w->seed;
+	uint32_t i;
+
+	for (i = 0; i < w->size; i += 8)
+	{
+		state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		memcpy(buffer + i, &state, w->size - i < 8 ? w->size - i : 8);
+	}
+	return nvmkv_slice(buffer, w->size);
+}
+
+#define VALUE_MAX 40000
+
+/* The newest write of the key with a sequence up to "last"; NULL: none, or a deletion. */
+static const Write *
+newest(unsigned key, uint64_t last)
+{
+	uint32_t i;
+
+	for (i = record->nwrites; i-- > 0;)
+		if (record->writes[i].key == key && record->writes[i].seq <= last)
+			return record->writes[i].deletes ? NULL : &record->writes[i];
+	return NULL;
+}
+
+/* Does the database hold what the writes up to "last" left?  Prints the first difference. */
+static bool
+holds(NvmkvDb *db, uint64_t last, bool reverse)
+{
+	static uint8_t buffer[VALUE_MAX + 8];
+	NvmkvScan *scan;
+	const NvmkvScanRow *rows;
+	unsigned n, i;
+	unsigned key = reverse ? KEYS : 0;
+	bool good = true;
+	NvmkvStatus st = nvmkv_scan_create(db, &scan);
+
+	if (st == NVMKV_OK)
+		st = nvmkv_scan_start(scan, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0), reverse, NULL);
+	do
+	{
+		n = 0;
+		if (st == NVMKV_OK)
+			st = nvmkv_scan_batch(scan, 16, 65536, &rows, &n);
+		if (st != NVMKV_OK)
+		{
+			fprintf(stderr, "    scan: %s\n", nvmkv_error()->text);
+			good = false;
+		}
+		for (i = 0; i <= n && good; i++)
+		{
+			const Write *w = NULL;
+
+			/* The next key that has a value. */
+			if (reverse)
+				while (key > 0 && (w = newest(--key, last)) == NULL)
+					;
+			else
+				while (key < KEYS && (w = newest(key++, last)) == NULL)
+					;
+			if (i == n && n > 0)
+			{
+				/* It belongs to the next batch. */
+				if (w != NULL)
+					key = reverse ? key + 1 : key - 1;
+				break;
+			}
+			if ((w == NULL) != (n == 0) || (w != NULL && (!slice_equal(rows[i].key, rig_key(w->key)) || rows[i].sequence != w->seq ||
+														   !slice_equal(rows[i].value, value_of(w, buffer)))))
+			{
+				if (w == NULL)
+					fprintf(stderr, "    a key that should not be there: %.*s, sequence %" PRIu64 "\n", (int) rows[i].key.size,
+							(const char *) rows[i].key.data, rows[i].sequence);
+				else
+					fprintf(stderr, "    key %u should have sequence %" PRIu64 " and has not\n", w->key, w->seq);
+				good = false;
+			}
+		}
+	} while (good && n > 0);
+	nvmkv_scan_destroy(scan);
+	return good;
+}
+
+static void
+script_write(NvmkvDb *db)
+{
+	static uint8_t buffer[VALUE_MAX + 8];
+	NvmkvBatch batch = {{0}, 0, 0, 0};
+	unsigned count = (unsigned) (1 + script_random(6));
+	uint64_t last = 0;
+	unsigned i;
+	NvmkvStatus st = NVMKV_OK;
+
+	/* At an error the batch was not written: its record makes room for the next. */
+	if (record->nwrites + count > WRITES_MAX)
+		return;
+	for (i = 0; i < count; i++)
+	{
+		Write *w = &record->writes[record->nwrites + i];
+
+		w->seq = record->assigned + 1 + i;
+		w->key = (uint16_t) script_random(KEYS);
+		w->seed = script_random(1u << 30);
+		w->deletes = script_random(5) == 0;
+		w->size = w->deletes ? 0 : (uint32_t) (script_random(5) == 0 ? script_random(VALUE_MAX) : script_random(1500));
+		if (st == NVMKV_OK)
+			st = nvmkv_batch_put(&batch, w->deletes ? NVMKV_TYPE_DELETION : NVMKV_TYPE_VALUE, rig_key(w->key),
+								 nvmkv_slice(NULL, 0), value_of(w, buffer));
+	}
+	if (st == NVMKV_OK)
+	{
+		/* Death in the middle of it: all or nothing. */
+		record->nwrites += count;
+		record->attempted = record->assigned + count;
+		st = rig_write(db, &batch, &last);
+		if (st == NVMKV_OK)
+			record->assigned = last;
+		else
+		{
+			record->nwrites -= count;
+			record->attempted = record->assigned;
+		}
+		if (st == NVMKV_OK && last != record->writes[record->nwrites - 1].seq)
+		{
+			fprintf(stderr, "    sequence %" PRIu64 ", expected %" PRIu64 "\n", last, record->writes[record->nwrites - 1].seq);
+			_exit(EXIT_WRONG);
+		}
+	}
+	nvmkv_batch_free(&batch);
+}
+
+/* A reopen that a passing failure spoilt works the next time, or the time after. */
+static void
+script_reopen(Rig *rig)
+{
+	NvmkvStats stats;
+	unsigned tries;
+	uint64_t durable = rig->db != NULL ? nvmkv_durable_seq(rig->db) : 0;
+
+	if (durable > record->synced)
+		record->synced = durable;
+	for (tries = 0; tries < 3; tries++)
+	{
+		NvmkvStatus st = rig_reopen(rig);
+
+		if (st == NVMKV_OK)
+			break;
+		/* A disk that does not answer any more, or is full, is repaired before the next try. */
+		if (tries == 1)
+			fault_over = true;
+		if (tries == 2)
+		{
+			fprintf(stderr, "    does not open: %s\n", nvmkv_error()->text);
+			_exit(EXIT_WRONG);
+		}
+	}
+	if (fault.kind == FAULT_SPACES)
+		fault_over = lossy_operations() >= fault.at;
+	nvmkv_stats(rig->db, &stats);
+	if (stats.last_sequence < record->synced || stats.last_sequence > record->assigned)
+	{
+		fprintf(stderr, "    reopened at sequence %" PRIu64 ", not within %" PRIu64 " .. %" PRIu64 "\n", stats.last_sequence,
+				record->synced, record->assigned);
+		_exit(EXIT_WRONG);
+	}
+	while (record->nwrites > 0 && record->writes[record->nwrites - 1].seq > stats.last_sequence)
+		record->nwrites--;
+	record->assigned = record->attempted = record->synced = stats.last_sequence;
+	if (fault.kind == FAULT_POWER_LINES)
+		watch_lines(rig->db);
+}
+
+/* Exit code of the child. */
+static int
+play_script(Rig *rig, uint64_t seed)
+{
+	unsigned step;
+	bool did, more;
+	unsigned tries;
+
+	script_state = seed;
+	if (pool_without_container)
+		rig->options.nvm_bytes = 0;
+	script_reopen(rig);
+	for (step = 0; step < STEPS; step++)
+	{
+		NvmkvDb *db = rig->db;
+		uint64_t dice = script_random(100);
+
+		if (dice < 58)
+			script_write(db);
+		else if (dice < 68)
+		{
+			uint64_t upto = record->assigned;
+
+			if (nvmkv_sync(db, upto) == NVMKV_OK)
+				record->synced = upto;
+		}
+		else if (dice < 78)
+			(void) nvmkv_switch_memtable(db);
+		else if (dice < 88)
+			(void) nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more);
+		else if (dice < 92)
+			(void) nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
+		else if (dice < 94)
+			(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+		else if (dice < 97)
+		{
+			uint64_t upto = record->assigned;
+
+			if (nvmkv_flush_all(db) == NVMKV_OK && upto > record->synced)
+				record->synced = upto;
+		}
+		else if (dice < 98)
+			(void) nvmkv_compact_all(db);
+		else if (dice < 99)
+		{
+			/* Once more after a passing failure; a disk that is gone for good is not asked. */
+			if (fault.kind != FAULT_FILES && !holds(db, record->assigned, false) && !holds(db, record->assigned, false))
+				return EXIT_WRONG;
+		}
+		else
+			script_reopen(rig);
+	}
+	for (tries = 0; tries < 2; tries++)
+		if (fault.kind == FAULT_FILES || holds(rig->db, record->assigned, true))
+			break;
+	if (tries == 2)
+		return EXIT_WRONG;
+	rig_close(rig);
+	return 0;
+}
+
+/* Leaks count as failures where the build can find them. */
+extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+/* Plays the script in a child.  true: it ended as it should; *killed_out: by the fault. */
+static bool
+run_child(Rig *rig, uint64_t seed, bool *killed_out)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+	{
+		int code;
+
+		fault_hits = 0;
+		fault_over = false;
+		lossy_reset(fault.seed + 1);
+		lossy_hook = at_operation;
+		if (fault.kind == FAULT_FILE || fault.kind == FAULT_FILES || fault.kind == FAULT_SPACES)
+			lossy_fail = fail_operation;
+		if (fault.kind == FAULT_POWER_LINES)
+		{
+			lossy_hook = NULL;
+			lossy_ignore_content("level0.pool");
+			check_random_state = fault.seed;
+		}
+		lossy_overwritten("level0.pool");
+		port_files = &lossy_files;
+		port_fault_hook = at_point;
+		code = play_script(rig, seed);
+		port_fault_hook = NULL;
+		if (code == 0 && __lsan_do_recoverable_leak_check != NULL)
+		{
+			lossy_reset(0);
+			if (__lsan_do_recoverable_leak_check() != 0)
+				code = EXIT_WRONG;
+		}
+		fflush(NULL);
+		_exit(code);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return false;
+	*killed_out = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_KILLED;
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "    the child died of signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || *killed_out);
+}
+
+static void
+print_problem(void *ctx, const char *where, const char *text)
+{
+	++*(unsigned *) ctx;
+	fprintf(stderr, "    check: %s: %s\n", where, text);
+}
+
+/* Opens what the child left, compares, goes on with it, opens again. */
+static bool
+recovers(Rig *rig)
+{
+	NvmkvStats stats;
+	unsigned problems = 0;
+	uint64_t last;
+	uint32_t i;
+
+	if (rig_open(rig) != NVMKV_OK)
+	{
+		fprintf(stderr, "    does not open: %s\n", nvmkv_error()->text);
+		return false;
+	}
+	nvmkv_stats(rig->db, &stats);
+	last = stats.last_sequence;
+	if (last < record->synced || last > record->attempted)
+	{
+		fprintf(stderr, "    recovered up to %" PRIu64 ", not within %" PRIu64 " .. %" PRIu64 "\n", last, record->synced, record->attempted);
+		return false;
+	}
+	if (!holds(rig->db, last, false) || !holds(rig->db, last, true))
+		return false;
+	if (nvmkv_check(rig->db, print_problem, &problems) != NVMKV_OK || problems > 0)
+		return false;
+	while (record->nwrites > 0 && record->writes[record->nwrites - 1].seq > last)
+		record->nwrites--;
+	record->assigned = record->attempted = last;
+	for (i = 0; i < 5; i++)
+		script_write(rig->db);
+	if (nvmkv_flush_all(rig->db) != NVMKV_OK || nvmkv_compact_all(rig->db) != NVMKV_OK || rig_reopen(rig) != NVMKV_OK)
+	{
+		fprintf(stderr, "    after recovery: %s\n", nvmkv_error()->text);
+		return false;
+	}
+	return holds(rig->db, record->assigned, false);
+}
+
+/* One life, one fault, one recovery. */
+static bool
+try_fault(const Fault *f, uint64_t seed)
+{
+	Rig rig;
+	bool killed = false;
+	bool good;
+
+	fault = *f;
+	memset(record, 0, offsetof(Record, writes));
+	rig_init(&rig);
+	rig.options.max_write_buffers = 4;
+	if (pool_without_container)
+		rig.options.nvm_bytes = 0;
+	good = run_child(&rig, seed, &killed);
+	fault.kind = FAULT_NONE;
+	if (good)
+	{
+		PortFileOps quick = lossy_files;
+
+		/* Recovery is watched by nobody: nothing needs to be really synced. */
+		lossy_reset(0);
+		lossy_hook = NULL;
+		lossy_fail = NULL;
+		port_files = &quick;
+		good = recovers(&rig);
+		rig_close(&rig);
+		port_files = &port_posix_files;
+		lossy_reset(0);
+	}
+	if (!good)
+		fprintf(stderr, "    fault: kind %d, point %s, at %" PRIu64 ", seed %" PRIu64 ", script seed %" PRIu64 "\n", (int) f->kind,
+				f->point != NULL ? f->point : "-", f->at, f->seed, seed);
+	rig_remove(&rig);
+	return good;
+}
+
+static bool
+make_record(void)
+{
+	if (record == NULL)
+		record = port_posix_shared_alloc(sizeof(Record));
+	return record != NULL;
+}
+
+/* Plays the script without a fault, to learn what there is to spoil. */
+static void
+survey(uint64_t seed, Record *out)
+{
+	static const Fault none = {FAULT_NONE, NULL, 0, 1};
+
+	CHECK(try_fault(&none, seed));
+	*out = *record;
+}
+
+/* ---- every point ---- */
+
+static void
+every_point(FaultKind kind, unsigned hits_max)
+{
+	static Record plan;
+	uint64_t seed = check_random();
+	uint32_t i;
+
+	REQUIRE(make_record());
+	survey(seed, &plan);
+	for (i = 0; i < plan.npoints; i++)
+	{
+		const Point *point = &plan.points[i];
+		uint32_t tries = point->hits < hits_max ? point->hits : hits_max;
+		uint32_t t;
+
+		if (kind != FAULT_ERROR && strcmp(point->name, "port.alloc") == 0)
+			continue;
+		for (t = 0; t < tries; t++)
+		{
+			Fault f = {kind, point->name, t + 1, check_random()};
+
+			if (point->hits > hits_max)
+				f.at = 1 + check_random_below(point->hits);
+			CHECK(try_fault(&f, seed));
+		}
+	}
+}
+
+TEST(error_at_every_point)
+{
+	every_point(FAULT_ERROR, 5);
+}
+
+TEST(no_space_at_every_point)
+{
+	every_point(FAULT_SPACE, 3);
+}
+
+TEST(kill_at_every_point)
+{
+	every_point(FAULT_KILL, 5);
+}
+
+TEST(kill_at_every_point_without_container)
+{
+	pool_without_container = true;
+	every_point(FAULT_KILL, 3);
+	pool_without_container = false;
+}
+
+/* ---- the n-th ---- */
+
+static void
+sample(FaultKind kind, const char *point, unsigned tries)
+{
+	static Record plan;
+	uint64_t seed = check_random();
+	uint64_t range = 0;
+	unsigned i;
+
+	REQUIRE(make_record());
+	survey(seed, &plan);
+	range = plan.operations;
+	for (i = 0; point != NULL && i < plan.npoints; i++)
+		if (strcmp(plan.points[i].name, point) == 0)
+			range = plan.points[i].hits;
+	for (i = 0; i < tries; i++)
+	{
+		Fault f = {kind, point, 1 + check_random_below(range), check_random()};
+
+		CHECK(try_fault(&f, seed));
+	}
+}
+
+TEST(nth_allocation_fails)
+{
+	sample(FAULT_ERROR, "port.alloc", 60);
+}
+
+TEST(nth_file_operation_fails)
+{
+	sample(FAULT_FILE, NULL, 40);
+}
+
+TEST(disk_dies)
+{
+	sample(FAULT_FILES, NULL, 15);
+}
+
+TEST(disk_is_full_for_a_while)
+{
+	sample(FAULT_SPACES, NULL, 20);
+}
+
+TEST(power_goes)
+{
+	sample(FAULT_POWER, NULL, 60);
+}
+
+TEST(power_goes_without_container)
+{
+	pool_without_container = true;
+	sample(FAULT_POWER, NULL, 25);
+	pool_without_container = false;
+}
+
+TEST(power_goes_with_lines_in_flight)
+{
+	uint64_t seed = check_random();
+	unsigned i;
+
+	REQUIRE(make_record());
+	for (i = 0; i < 25; i++)
+	{
+		Fault f = {FAULT_POWER_LINES, NULL, 1 + check_random_below(250), check_random()};
+
+		CHECK(try_fault(&f, seed + i / 5));
+	}
+}
+
+/* Any script, any fault, as long as time is given. */
+TEST(random_faults)
+{
+	const char *text = getenv("NVMKV_CRASH_SECONDS");
+	double seconds = text != NULL ? atof(text) : DEFAULT_SECONDS;
+	uint64_t start = port_now_us();
+	unsigned lives = 0;
+
+	REQUIRE(make_record());
+	while ((double) (port_now_us() - start) < seconds * 1e6 && check_failures == 0)
+	{
+		static const FaultKind kinds[] = {FAULT_ERROR, FAULT_FILE, FAULT_FILES, FAULT_SPACES, FAULT_POWER, FAULT_POWER, FAULT_POWER_LINES};
+		Fault f = {kinds[check_random_below(7)], NULL, 1 + check_random_below(900), check_random()};
+
+		if (f.kind == FAULT_ERROR)
+		{
+			f.point = "port.alloc";
+			f.at *= 3;
+		}
+		pool_without_container = check_random_below(4) == 0;
+		CHECK(try_fault(&f, check_random()));
+		lives++;
+	}
+	pool_without_container = false;
+	printf("%u lives\n", lives);
+}
+
+TEST_MAIN()
