@@ -185,7 +185,7 @@ open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 /* ---- the standalone log ---- */
 
 static NvmkvStatus
-replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, bool *first, uint64_t *last_sequence)
+replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_sequence)
 {
 	char path[LOG_GROUP_PATH_BYTES_MAX];
 	LogReader reader;
@@ -204,10 +204,13 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, bool *first, uin
 		st = log_group_split_record(record, &base, &batch);
 		if (st == NVMKV_OK)
 			st = nvmkv_batch_open(batch, &count, &cursor);
-		/* Without a gap from one record to the next, and from what is in rows and tables to the first. */
-		if (st == NVMKV_OK && (*first ? base > durable + 1 : base != *last_sequence + 1))
+		/*
+		 * No gap but among what is in rows and tables: of log files that nobody needs, a crash may bring back some whose
+		 * removal was not durable yet.
+		 */
+		if (st == NVMKV_OK && (base <= *last_sequence || (base > *last_sequence + 1 && base > durable + 1)))
 			st = NVMKV_FAIL(NVMKV_CORRUPTION, "log \"%s\" goes on with sequence %" PRIu64 " after %" PRIu64 ": a log file is missing or cut short",
-							path, base, *first ? durable : *last_sequence);
+							path, base, *last_sequence > durable ? *last_sequence : durable);
 		if (st == NVMKV_OK && base + count - 1 > durable)
 		{
 			/* What a memtable that becomes active during this call starts behind. */
@@ -216,7 +219,6 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, bool *first, uin
 		}
 		if (st != NVMKV_OK)
 			break;
-		*first = false;
 		*last_sequence = base + count - 1;
 	}
 	log_reader_close(&reader);
@@ -276,7 +278,6 @@ recover_log(NvmkvDb *db)
 	uint64_t durable = versions_current(&db->versions)->durable_seq;
 	uint64_t last = 0;
 	uint64_t next;
-	bool first = true;
 	unsigned i;
 	NvmkvStatus st = port_files->list(db->dir, collect_log, &list);
 
@@ -287,7 +288,7 @@ recover_log(NvmkvDb *db)
 	db->replaying = true;
 	db->replay_position = durable;
 	for (i = 0; st == NVMKV_OK && i < list.count; i++)
-		st = replay_log_file(db, list.numbers[i], durable, &first, &last);
+		st = replay_log_file(db, list.numbers[i], durable, &last);
 	if (last < durable)
 		last = durable;
 	db->replay_position = last;
