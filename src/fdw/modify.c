@@ -19,6 +19,7 @@
 
 #include "access/sysattr.h"
 #include "access/xact.h"
+#include "catalog/heap.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -26,6 +27,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/appendinfo.h"
+#include "optimizer/optimizer.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -165,6 +167,26 @@ get_batch_size(ResultRelInfo *rri)
 
 /* ---------------------------------------------------------------- begin and end */
 
+/* System columns the rows do not have must not be returned as nonsense; a scan refuses them, too. */
+static void
+check_returning(NvmkvModify *modify, ResultRelInfo *rri, List *returning)
+{
+	ListCell *lc;
+
+	foreach(lc, pull_var_clause((Node *) returning, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS))
+	{
+		const Var *var = lfirst_node(Var, lc);
+
+		if (var->varattno >= 0 || var->varno != (int) rri->ri_RangeTableIndex || var->varattno == TableOidAttributeNumber ||
+			(var->varattno == SelfItemPointerAttributeNumber && modify->table->nkeys == 0))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot retrieve system column \"%s\" of foreign table \"%s\"",
+						NameStr(SystemAttributeDefinition(var->varattno)->attname), RelationGetRelationName(modify->rel))));
+	}
+}
+
 static NvmkvModify *
 create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 {
@@ -208,12 +230,15 @@ begin_inserts(NvmkvModify *modify)
 static void
 begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *fdw_private, int subplan_index, int eflags)
 {
+	ModifyTable *plan = (ModifyTable *) mtstate->ps.plan;
 	NvmkvModify *modify;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
 	modify = create_state(mtstate, rri);
+	if (plan->returningLists != NIL)
+		check_returning(modify, rri, list_nth(plan->returningLists, subplan_index));
 	if (mtstate->operation == CMD_INSERT)
 		begin_inserts(modify);
 	else
