@@ -8,8 +8,7 @@
  *	  Key Order			columns, when the plan relies on their order
  *	  Scan Direction	when backward
  *
- * and with ANALYZE, for this process (workers of a parallel plan do not
- * report):
+ * and with ANALYZE, if it was run by this process or by several together:
  *
  *	  Key Ranges		ranges of keys visited; whole keys that were looked up, and how many had a row
  *	  Rows Read			rows found in ranges, before filters
@@ -131,7 +130,7 @@ explain_run(ForeignScanState *node, ExplainState *es)
 	NvmkvScanReport report;
 	const NvmkvScanStats *engine = &report.engine;
 
-	if (!nvmkv_scan_report(node, &report))
+	if (!nvmkv_scan_report(node, &report) || report.ranges == 0)
 		return;
 	ExplainPropertyUInteger("Key Ranges", NULL, report.ranges, es);
 	if (report.points > 0)

@@ -41,6 +41,7 @@ nvmkv_fdw_handler(PG_FUNCTION_ARGS)
 	routine->InitializeDSMForeignScan = nvmkvInitializeDSMForeignScan;
 	routine->ReInitializeDSMForeignScan = nvmkvReInitializeDSMForeignScan;
 	routine->InitializeWorkerForeignScan = nvmkvInitializeWorkerForeignScan;
+	routine->ShutdownForeignScan = nvmkvShutdownForeignScan;
 
 	routine->AnalyzeForeignTable = nvmkvAnalyzeForeignTable;
 	routine->ExecForeignTruncate = nvmkvExecForeignTruncate;

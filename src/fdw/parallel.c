@@ -20,6 +20,7 @@
 
 #include "executor/executor.h"
 #include "port/atomics.h"
+#include "storage/spin.h"
 
 #include "fdw/keysplit.h"
 #include "fdw/parallel.h"
@@ -31,6 +32,8 @@
 typedef struct NvmkvParallelScan
 {
 	pg_atomic_uint32 next; /* part */
+	slock_t mutex;		   /* protects total */
+	NvmkvScanReport total; /* of all processes, for EXPLAIN */
 	bool one_range;		   /* parts are cut out of one range */
 	uint32 ncuts;
 	uint32 ends[FLEXIBLE_ARRAY_MEMBER];
@@ -89,6 +92,8 @@ nvmkvInitializeDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt, voi
 	uint32 end = 0;
 
 	pg_atomic_init_u32(&shared->next, 0);
+	SpinLockInit(&shared->mutex);
+	memset(&shared->total, 0, sizeof(shared->total));
 	shared->one_range = state->one_range;
 	shared->ncuts = (uint32) state->ncuts;
 	bytes = (char *) &shared->ends[shared->ncuts];
@@ -116,6 +121,47 @@ nvmkvInitializeWorkerForeignScan(ForeignScanState *node, shm_toc *toc, void *coo
 	NvmkvTableScan *state = node->fdw_state;
 
 	state->shared = coordinate;
+}
+
+void
+nvmkv_parallel_publish(NvmkvTableScan *state)
+{
+	NvmkvScanReport now;
+	NvmkvScanReport *total = &state->shared->total;
+	const NvmkvScanReport *before = &state->published;
+
+	nvmkv_scan_own_report(state, &now);
+	SpinLockAcquire(&state->shared->mutex);
+	total->ranges += now.ranges - before->ranges;
+	total->points += now.points - before->points;
+	total->found += now.found - before->found;
+	total->engine.rows += now.engine.rows - before->engine.rows;
+	total->engine.versions_passed += now.engine.versions_passed - before->engine.versions_passed;
+	total->engine.batches += now.engine.batches - before->engine.batches;
+	total->engine.memtable_entries += now.engine.memtable_entries - before->engine.memtable_entries;
+	total->engine.level0_entries += now.engine.level0_entries - before->engine.level0_entries;
+	total->engine.table_entries += now.engine.table_entries - before->engine.table_entries;
+	SpinLockRelease(&state->shared->mutex);
+	state->published = now;
+}
+
+/* The last moment the shared memory is there.  Workers have published when they came to the end of their parts. */
+void
+nvmkvShutdownForeignScan(ForeignScanState *node)
+{
+	NvmkvTableScan *state = node->fdw_state;
+
+	if (state == NULL || state->shared == NULL)
+		return;
+	nvmkv_parallel_publish(state);
+	if (!IsParallelWorker())
+	{
+		SpinLockAcquire(&state->shared->mutex);
+		state->total = state->shared->total;
+		SpinLockRelease(&state->shared->mutex);
+		state->has_total = true;
+	}
+	state->shared = NULL;
 }
 
 /* Part "part" of the range; false when there is nothing in it. */

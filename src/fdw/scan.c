@@ -88,6 +88,9 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 
 	check_system_columns(node, list_nth(plan->fdw_private, NVMKV_SCAN_ATTRIBUTES));
 
+	/* Here, too: once the query runs in parallel nothing can be written, and the workers look for themselves. */
+	nvmkv_write_flush_deferred();
+
 	context = AllocSetContextCreate(node->ss.ps.state->es_query_cxt, "nvmkv scan", ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
 	state = palloc0(sizeof(NvmkvTableScan));
@@ -325,6 +328,8 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 		ExecClearTuple(slot);
 		ResetExprContext(node->ss.ps.ps_ExprContext);
 	}
+	if (state->shared != NULL)
+		nvmkv_parallel_publish(state);
 	return slot;
 }
 
@@ -348,6 +353,14 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 	state->ranges_passed = 0;
 }
 
+void
+nvmkv_scan_own_report(NvmkvTableScan *state, NvmkvScanReport *report_out)
+{
+	*report_out = state->report;
+	if (state->scan != NULL)
+		report_out->engine = *nvmkv_scan_stats(state->scan);
+}
+
 bool
 nvmkv_scan_report(ForeignScanState *node, NvmkvScanReport *report_out)
 {
@@ -355,8 +368,9 @@ nvmkv_scan_report(ForeignScanState *node, NvmkvScanReport *report_out)
 
 	if (state == NULL)
 		return false;
-	*report_out = state->report;
-	if (state->scan != NULL)
-		report_out->engine = *nvmkv_scan_stats(state->scan);
+	if (state->has_total)
+		*report_out = state->total;
+	else
+		nvmkv_scan_own_report(state, report_out);
 	return true;
 }

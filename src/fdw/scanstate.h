@@ -49,8 +49,14 @@ typedef struct NvmkvTableScan
 	unsigned next;
 	unsigned batch_rows;
 
-	NvmkvScanReport report;
+	NvmkvScanReport report;	   /* of this process; its engine part is filled when it is asked for */
+	NvmkvScanReport published; /* parallel: what of it the others have been told */
+	NvmkvScanReport total;	   /* parallel: of all processes, as far as it was known at the end */
+	bool has_total;
 } NvmkvTableScan;
+
+/* What this process has done so far. */
+extern void nvmkv_scan_own_report(NvmkvTableScan *state, NvmkvScanReport *report_out);
 
 /* Opens the table and takes the snapshot, once. */
 extern void nvmkv_scan_open(ForeignScanState *node);
