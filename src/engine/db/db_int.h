@@ -22,6 +22,7 @@
 #include "engine/sst/table_cache.h"
 
 #define DB_JOBS 32
+#define DB_ENDED_LOGS_MAX 64
 
 typedef enum DbClaim
 {
@@ -104,6 +105,14 @@ typedef struct DbShm
 	DbCounters counters;
 	uint64_t next_job;
 	DbJob jobs[DB_JOBS];
+
+	/* Of the standalone log; only the holder of the FLUSH claim looks at them. */
+	uint64_t log_bytes_ended; /* written when the current file began */
+	uint32_t nended_logs;
+	struct
+	{
+		uint64_t number, last_sequence;
+	} ended_logs[DB_ENDED_LOGS_MAX]; /* full files, oldest first */
 } DbShm;
 
 struct NvmkvDb
@@ -197,6 +206,19 @@ extern NvmkvStatus db_install(NvmkvDb *db, const VersionEdit *edit);
  * BUSY: others are at it.  NO_SPACE and all other failures: waiting would not help.
  */
 extern NvmkvStatus db_make_room(NvmkvDb *db, bool *did_out);
+
+/* ---- own_log.c: the standalone log ---- */
+extern NvmkvStatus own_log_open(NvmkvDb *db);
+extern void own_log_close(NvmkvDb *db);
+
+/*
+ * Replays every log file, flushes what was replayed, starts a new file and removes the old ones: afterwards nothing but
+ * rows and tables holds the past.
+ */
+extern NvmkvStatus own_log_recover(NvmkvDb *db);
+
+/* Ends the current file when it is full enough, and removes those nobody needs.  REQUIRES the FLUSH claim. */
+extern void own_log_tidy(NvmkvDb *db);
 
 /* ---- retire.c: what waits for readers before it is reused ---- */
 extern size_t retired_shm_bytes(void);

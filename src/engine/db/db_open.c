@@ -8,7 +8,6 @@
 
 #include "engine/base/assert.h"
 #include "engine/db/db_int.h"
-#include "engine/log/log_reader.h"
 
 #define DB_MAGIC UINT64_C(0x3142444b564d564e) /* "NVMKVDB1" */
 
@@ -182,174 +181,6 @@ open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 	return recover_rows(db);
 }
 
-/* ---- the standalone log ---- */
-
-static NvmkvStatus
-replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_sequence)
-{
-	char path[LOG_GROUP_PATH_BYTES_MAX];
-	LogReader reader;
-	NvmkvSlice record;
-	NvmkvStatus st;
-
-	log_group_path(path, sizeof(path), db->dir, number);
-	NVMKV_RETURN_IF(log_reader_open(&reader, path, LOG_KIND_WAL, number));
-	while ((st = log_reader_next(&reader, &record)) == NVMKV_OK)
-	{
-		NvmkvSlice batch;
-		uint64_t base = 0;
-		uint32_t count = 0;
-		const uint8_t *cursor;
-
-		st = log_group_split_record(record, &base, &batch);
-		if (st == NVMKV_OK)
-			st = nvmkv_batch_open(batch, &count, &cursor);
-		/*
-		 * No gap but among what is in rows and tables: of log files that nobody needs, a crash may bring back some whose
-		 * removal was not durable yet.
-		 */
-		if (st == NVMKV_OK && (base <= *last_sequence || (base > *last_sequence + 1 && base > durable + 1)))
-			st = NVMKV_FAIL(NVMKV_CORRUPTION, "log \"%s\" goes on with sequence %" PRIu64 " after %" PRIu64 ": a log file is missing or cut short",
-							path, base, *last_sequence > durable ? *last_sequence : durable);
-		if (st == NVMKV_OK && base + count - 1 > durable)
-		{
-			/* What a memtable that becomes active during this call starts behind. */
-			db->replay_position = base - 1;
-			st = nvmkv_replay(db, batch, base);
-		}
-		if (st != NVMKV_OK)
-			break;
-		*last_sequence = base + count - 1;
-	}
-	log_reader_close(&reader);
-	return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
-}
-
-typedef struct LogList
-{
-	uint64_t *numbers;
-	unsigned count, capacity;
-	bool failed;
-} LogList;
-
-static bool
-collect_log(void *ctx, const char *name)
-{
-	LogList *list = ctx;
-	char *end;
-	uint64_t number = strtoull(name, &end, 10);
-
-	if (end == name || strcmp(end, ".log") != 0)
-		return true;
-	if (list->count == list->capacity)
-	{
-		unsigned grown = list->capacity == 0 ? 16 : 2 * list->capacity;
-		uint64_t *numbers = port_realloc(list->numbers, grown * sizeof(uint64_t));
-
-		if (numbers == NULL)
-		{
-			list->failed = true;
-			return false;
-		}
-		list->numbers = numbers;
-		list->capacity = grown;
-	}
-	list->numbers[list->count++] = number;
-	return true;
-}
-
-static int
-compare_numbers(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *) a;
-	uint64_t y = *(const uint64_t *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/*
- * Replays every log file, flushes what was replayed, starts a new file and removes the old ones: afterwards nothing but
- * rows and tables holds the past.
- */
-static NvmkvStatus
-recover_log(NvmkvDb *db)
-{
-	LogList list = {0};
-	uint64_t durable = versions_current(&db->versions)->durable_seq;
-	uint64_t last = 0;
-	uint64_t next;
-	unsigned i;
-	NvmkvStatus st = port_files->list(db->dir, collect_log, &list);
-
-	if (st == NVMKV_OK && list.failed)
-		st = NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	if (st == NVMKV_OK && list.count > 1)
-		qsort(list.numbers, list.count, sizeof(uint64_t), compare_numbers);
-	db->replaying = true;
-	db->replay_position = durable;
-	for (i = 0; st == NVMKV_OK && i < list.count; i++)
-		st = replay_log_file(db, list.numbers[i], durable, &last);
-	if (last < durable)
-		last = durable;
-	db->replay_position = last;
-	if (st == NVMKV_OK)
-		st = nvmkv_flush_all(db);
-	db->replaying = false;
-	next = list.count > 0 ? list.numbers[list.count - 1] + 1 : 1;
-	if (st == NVMKV_OK)
-		st = log_group_start(db->own_log, next, last);
-	for (i = 0; st == NVMKV_OK && i < list.count; i++)
-	{
-		char path[LOG_GROUP_PATH_BYTES_MAX];
-
-		log_group_path(path, sizeof(path), db->dir, list.numbers[i]);
-		st = port_files->unlink(path);
-	}
-	port_free(list.numbers);
-	return st;
-}
-
-/* The log's operations while it is being replayed: nothing is appended, all of it is durable. */
-static NvmkvStatus
-own_append(void *ctx, NvmkvSlice batch, uint32_t count, uint64_t *last_sequence_out)
-{
-	NvmkvDb *db = ctx;
-
-	return log_group_append(db->own_log, batch, count, last_sequence_out);
-}
-
-static NvmkvStatus
-own_flush(void *ctx, uint64_t sequence)
-{
-	NvmkvDb *db = ctx;
-
-	return db->replaying ? NVMKV_OK : log_group_flush(db->own_log, sequence, true);
-}
-
-static uint64_t
-own_position(void *ctx)
-{
-	NvmkvDb *db = ctx;
-
-	return db->replaying ? db->replay_position : log_group_position(db->own_log);
-}
-
-static NvmkvStatus
-open_own_log(NvmkvDb *db)
-{
-	db->own_log = port_alloc_zero(sizeof(LogGroup));
-	if (db->own_log == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	log_group_shm_init((LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off), db->options.log_buffer_bytes,
-					   db->options.write_buffer_bytes);
-	NVMKV_RETURN_IF(log_group_attach(db->own_log, (LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off), db->dir));
-	db->log.ctx = db;
-	db->log.append = own_append;
-	db->log.flush = own_flush;
-	db->log.position = own_position;
-	return NVMKV_OK;
-}
-
 /* ---- open ---- */
 
 static NvmkvStatus
@@ -377,7 +208,7 @@ init_memory(NvmkvDb *db, uint8_t *memory)
 	db->retired = (DbRetiredShm *) (void *) (memory + l.retired);
 	retired_init(db->retired);
 	if (o->standalone_log)
-		NVMKV_RETURN_IF(open_own_log(db));
+		NVMKV_RETURN_IF(own_log_open(db));
 	mempool_attach(&db->mem, (MemPoolShm *) (void *) (memory + l.memtables), db->epochs, &db->log);
 	versions_attach(&db->versions, (VersionSetShm *) (void *) (memory + l.versions), db->epochs, &db->mem, db->dir);
 	return table_cache_create(db->dir, TABLE_CACHE_TABLES_DEFAULT, DB_BLOCK_CACHE_BYTES, &db->tables);
@@ -402,7 +233,7 @@ recover(NvmkvDb *db, uint8_t *memory)
 	NVMKV_RETURN_IF(port_files->list(db->dir, remove_if_orphan, db));
 	mempool_open_gate(&db->mem); /* for replay; nvmkv_write asks "accepting" */
 	if (db->own_log != NULL)
-		NVMKV_RETURN_IF(recover_log(db));
+		NVMKV_RETURN_IF(own_log_recover(db));
 	return NVMKV_OK;
 }
 
@@ -455,11 +286,7 @@ nvmkv_close(NvmkvDb *db)
 		table_cache_destroy(db->tables);
 	if (db->pool != NULL)
 		nvm_pool_close(db->pool);
-	if (db->own_log != NULL)
-	{
-		log_group_detach(db->own_log);
-		port_free(db->own_log);
-	}
+	own_log_close(db);
 	port_free(db);
 }
 

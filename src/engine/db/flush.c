@@ -262,6 +262,7 @@ flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 		port_count(&db->shm->counters.flushes, 1);
 		db_count_gc(db, &f.gc);
 		port_store_relaxed(&db->shm->no_space, 0);
+		own_log_tidy(db);
 		*did_out = true;
 		*more_out = true;
 	}

@@ -1,0 +1,258 @@
+/*
+ * own_log.c
+ *	  The standalone database's log: replay, rotation, removal.
+ *
+ * Files are numbered; their records follow on without a gap.  A file is not
+ * needed any more when everything in it is in rows and tables.  Files are ended
+ * by the flush, once they hold about as much as a memtable, so that no more than
+ * the memtables' worth of log is kept.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/db/db_int.h"
+#include "engine/log/log_reader.h"
+
+static NvmkvStatus
+replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_sequence)
+{
+	char path[LOG_GROUP_PATH_BYTES_MAX];
+	LogReader reader;
+	NvmkvSlice record;
+	NvmkvStatus st;
+
+	log_group_path(path, sizeof(path), db->dir, number);
+	NVMKV_RETURN_IF(log_reader_open(&reader, path, LOG_KIND_WAL, number));
+	while ((st = log_reader_next(&reader, &record)) == NVMKV_OK)
+	{
+		NvmkvSlice batch;
+		uint64_t base = 0;
+		uint32_t count = 0;
+		const uint8_t *cursor;
+
+		st = log_group_split_record(record, &base, &batch);
+		if (st == NVMKV_OK)
+			st = nvmkv_batch_open(batch, &count, &cursor);
+		/*
+		 * No gap but among what is in rows and tables: of log files that nobody needs, a crash may bring back some whose
+		 * removal was not durable yet.
+		 */
+		if (st == NVMKV_OK && (base <= *last_sequence || (base > *last_sequence + 1 && base > durable + 1)))
+			st = NVMKV_FAIL(NVMKV_CORRUPTION, "log \"%s\" goes on with sequence %" PRIu64 " after %" PRIu64 ": a log file is missing or cut short",
+							path, base, *last_sequence > durable ? *last_sequence : durable);
+		if (st == NVMKV_OK && base + count - 1 > durable)
+		{
+			/* What a memtable that becomes active during this call starts behind. */
+			db->replay_position = base - 1;
+			st = nvmkv_replay(db, batch, base);
+		}
+		if (st != NVMKV_OK)
+			break;
+		*last_sequence = base + count - 1;
+	}
+	log_reader_close(&reader);
+	return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
+}
+
+typedef struct LogList
+{
+	uint64_t *numbers;
+	unsigned count, capacity;
+	bool failed;
+} LogList;
+
+static bool
+collect_log(void *ctx, const char *name)
+{
+	LogList *list = ctx;
+	char *end;
+	uint64_t number = strtoull(name, &end, 10);
+
+	if (end == name || strcmp(end, ".log") != 0)
+		return true;
+	if (list->count == list->capacity)
+	{
+		unsigned grown = list->capacity == 0 ? 16 : 2 * list->capacity;
+		uint64_t *numbers = port_realloc(list->numbers, grown * sizeof(uint64_t));
+
+		if (numbers == NULL)
+		{
+			list->failed = true;
+			return false;
+		}
+		list->numbers = numbers;
+		list->capacity = grown;
+	}
+	list->numbers[list->count++] = number;
+	return true;
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *) a;
+	uint64_t y = *(const uint64_t *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+NvmkvStatus
+own_log_recover(NvmkvDb *db)
+{
+	LogList list = {0};
+	uint64_t durable = versions_current(&db->versions)->durable_seq;
+	uint64_t last = 0;
+	uint64_t next;
+	unsigned i;
+	NvmkvStatus st = port_files->list(db->dir, collect_log, &list);
+
+	if (st == NVMKV_OK && list.failed)
+		st = NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+	if (st == NVMKV_OK && list.count > 1)
+		qsort(list.numbers, list.count, sizeof(uint64_t), compare_numbers);
+	db->replaying = true;
+	db->replay_position = durable;
+	for (i = 0; st == NVMKV_OK && i < list.count; i++)
+		st = replay_log_file(db, list.numbers[i], durable, &last);
+	if (last < durable)
+		last = durable;
+	db->replay_position = last;
+	if (st == NVMKV_OK)
+		st = nvmkv_flush_all(db);
+	db->replaying = false;
+	next = list.count > 0 ? list.numbers[list.count - 1] + 1 : 1;
+	if (st == NVMKV_OK)
+		st = log_group_start(db->own_log, next, last);
+	for (i = 0; st == NVMKV_OK && i < list.count; i++)
+	{
+		char path[LOG_GROUP_PATH_BYTES_MAX];
+
+		log_group_path(path, sizeof(path), db->dir, list.numbers[i]);
+		st = port_files->unlink(path);
+	}
+	port_free(list.numbers);
+	return st;
+}
+
+/* The log's operations while it is being replayed: nothing is appended, all of it is durable. */
+static NvmkvStatus
+own_append(void *ctx, NvmkvSlice batch, uint32_t count, uint64_t *last_sequence_out)
+{
+	NvmkvDb *db = ctx;
+
+	return log_group_append(db->own_log, batch, count, last_sequence_out);
+}
+
+static NvmkvStatus
+own_flush(void *ctx, uint64_t sequence)
+{
+	NvmkvDb *db = ctx;
+
+	return db->replaying ? NVMKV_OK : log_group_flush(db->own_log, sequence, true);
+}
+
+static uint64_t
+own_position(void *ctx)
+{
+	NvmkvDb *db = ctx;
+
+	return db->replaying ? db->replay_position : log_group_position(db->own_log);
+}
+
+NvmkvStatus
+own_log_open(NvmkvDb *db)
+{
+	db->own_log = port_alloc_zero(sizeof(LogGroup));
+	if (db->own_log == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+	log_group_shm_init((LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off), db->options.log_buffer_bytes,
+					   db->options.write_buffer_bytes);
+	NVMKV_RETURN_IF(log_group_attach(db->own_log, (LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off), db->dir));
+	db->log.ctx = db;
+	db->log.append = own_append;
+	db->log.flush = own_flush;
+	db->log.position = own_position;
+	return NVMKV_OK;
+}
+
+void
+own_log_close(NvmkvDb *db)
+{
+	if (db->own_log == NULL)
+		return;
+	log_group_detach(db->own_log);
+	port_free(db->own_log);
+	db->own_log = NULL;
+}
+
+/* ---- rotation ---- */
+
+/* Forgets ended file 0 of the list. */
+static void
+drop_oldest(DbShm *shm)
+{
+	shm->nended_logs--;
+	memmove(&shm->ended_logs[0], &shm->ended_logs[1], shm->nended_logs * sizeof(shm->ended_logs[0]));
+}
+
+static void
+remove_unneeded(NvmkvDb *db, uint64_t durable)
+{
+	DbShm *shm = db->shm;
+
+	while (shm->nended_logs > 0 && shm->ended_logs[0].last_sequence <= durable)
+	{
+		char path[LOG_GROUP_PATH_BYTES_MAX];
+
+		log_group_path(path, sizeof(path), db->dir, shm->ended_logs[0].number);
+		if (port_files->unlink(path) != NVMKV_OK)
+			port_log(PORT_LOG_WARNING, "could not remove old log \"%s\": %s", path, nvmkv_error()->text);
+		drop_oldest(shm);
+	}
+}
+
+/* The new file takes over the blocks of one that is not needed, where there is one. */
+static NvmkvStatus
+end_file(NvmkvDb *db, uint64_t durable)
+{
+	DbShm *shm = db->shm;
+	uint64_t number = log_group_number(db->own_log);
+	uint64_t recycle = 0;
+	uint64_t last;
+
+	if (shm->nended_logs > 0 && shm->ended_logs[0].last_sequence <= durable)
+	{
+		/* After a failure its name may be the old or the new one: it is left to the next recovery then. */
+		recycle = shm->ended_logs[0].number;
+		drop_oldest(shm);
+	}
+	NVMKV_RETURN_IF(log_group_rotate(db->own_log, number + 1, recycle, &last));
+	shm->ended_logs[shm->nended_logs].number = number;
+	shm->ended_logs[shm->nended_logs].last_sequence = last;
+	shm->nended_logs++;
+	return NVMKV_OK;
+}
+
+void
+own_log_tidy(NvmkvDb *db)
+{
+	DbShm *shm = db->shm;
+	uint64_t durable;
+	LogGroupStats stats;
+
+	if (db->own_log == NULL || db->replaying)
+		return;
+	db_enter(db);
+	durable = versions_current(&db->versions)->durable_seq;
+	db_leave(db);
+	log_group_stats(db->own_log, &stats);
+	if (stats.bytes - shm->log_bytes_ended >= db->options.write_buffer_bytes && shm->nended_logs < DB_ENDED_LOGS_MAX)
+	{
+		/* Not the flush's failure: the file in use goes on. */
+		if (end_file(db, durable) == NVMKV_OK)
+			shm->log_bytes_ended = stats.bytes;
+		else
+			(void) db_note_failure(db, nvmkv_error()->status);
+	}
+	remove_unneeded(db, durable);
+}
