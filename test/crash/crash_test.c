@@ -21,10 +21,10 @@
 
 #include "lib/check.h"
 
-#define KEYS 150
+#define KEYS 400
 #define WRITES_MAX 8192
 #define POINTS_MAX 64
-#define STEPS 260
+#define STEPS 300
 #define DEFAULT_SECONDS 3.0
 
 #define EXIT_KILLED 77 /* by the fault */
@@ -478,9 +478,9 @@ play_script(Rig *rig, uint64_t seed)
 			(void) nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more);
 		else if (dice < 92)
 			(void) nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
-		else if (dice < 94)
+		else if (dice < 93)
 			(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
-		else if (dice < 97)
+		else if (dice < 95)
 		{
 			uint64_t upto = record->assigned;
 
