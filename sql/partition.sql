@@ -39,6 +39,27 @@ DELETE FROM event WHERE kind IN ('a', 'b', 'c') RETURNING tableoid::regclass, k;
 DELETE FROM event USING generate_series(0, 290, 20) g WHERE event.k = g;
 SELECT tableoid::regclass, count(*), sum(v) FROM event GROUP BY 1 ORDER BY 3;
 
+-- a foreign partition lets rows go: to another one, to a heap, not when it is named itself
+INSERT INTO event VALUES (11, 'go', 1), (12, 'go', 2), (13, 'go', 3), (111, 'go', 4), (211, 'go', 5) ON CONFLICT DO NOTHING;
+UPDATE event SET k = k + 100 WHERE k = 11 RETURNING k, kind, v;
+UPDATE event SET k = k + 100, v = v * 10 WHERE kind = 'go' AND k IN (12, 13) RETURNING k, kind, v;
+UPDATE event SET k = k + 100 WHERE kind = 'go' AND k BETWEEN 111 AND 112;
+SELECT tableoid::regclass, * FROM event WHERE kind = 'go' ORDER BY k, v;
+UPDATE event SET k = k + 1000 WHERE k = 111;
+UPDATE event SET k = 113 WHERE k = 111;
+UPDATE event SET v = 5000, k = 250 WHERE k = 113;
+\set VERBOSITY terse
+UPDATE event_mid SET k = 250 WHERE k = 113;
+\set VERBOSITY default
+BEGIN;
+UPDATE event SET k = 14 WHERE k = 113 RETURNING k;
+SAVEPOINT a;
+UPDATE event SET k = 240 WHERE k = 14 RETURNING k;
+ROLLBACK TO a;
+SELECT tableoid::regclass, k FROM event WHERE kind = 'go' AND k < 200 ORDER BY k;
+ROLLBACK;
+DELETE FROM event WHERE kind = 'go' RETURNING k;
+
 -- row triggers of parent and partition
 CREATE TABLE trail (n int GENERATED ALWAYS AS IDENTITY, what text);
 CREATE FUNCTION trail() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -50,8 +71,11 @@ CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON event_low FOR EACH ROW EXE
 CREATE TRIGGER u AFTER INSERT OR UPDATE OR DELETE ON event FOR EACH ROW EXECUTE FUNCTION trail();
 INSERT INTO event VALUES (60, 't', 1), (160, 't', 1), (260, 't', 1);
 UPDATE event SET v = 2 WHERE kind = 't';
+UPDATE event SET k = 165 WHERE kind = 't' AND k = 60;
+UPDATE event SET k = 61 WHERE kind = 't' AND k = 160;
 DELETE FROM event WHERE kind = 't';
 SELECT what FROM trail ORDER BY n;
+TRUNCATE trail;
 DROP TRIGGER u ON event;
 DROP TRIGGER t ON event_low;
 

@@ -39,6 +39,7 @@
 #include "fdw/modify.h"
 #include "fdw/rowcode.h"
 #include "fdw/rowmark.h"
+#include "fdw/rowmove.h"
 #include "fdw/target.h"
 #include "fdw/upsert.h"
 
@@ -304,9 +305,6 @@ check_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 static void
 check_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
 {
-	/* The executor moves no rows out of a foreign partition. */
-	if (modify->rel->rd_rel->relispartition)
-		ExecPartitionCheck(rri, slot, estate, true);
 	if (rri->ri_WithCheckOptions != NIL)
 		ExecWithCheckOptions(WCO_RLS_UPDATE_CHECK, rri, slot, estate);
 	if (RelationGetDescr(modify->rel)->constr != NULL)
@@ -442,22 +440,44 @@ write_replacement(NvmkvModify *modify, bool same_key, FullTransactionId fxid, Tr
 	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
 }
 
+/* The same for a row that goes to another partition: only its end here. */
+static ReplaceResult
+write_removal(NvmkvModify *modify, FullTransactionId fxid)
+{
+	nvmkv_write_begin();
+	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, buffer_slice(&modify->old_key), fxid, modify->cid, nvmkv_slice(NULL, 0));
+	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
+}
+
 TupleTableSlot *
 nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, uint64 known_sequence)
 {
 	NvmkvTarget target = {.is_delete = false, .known_sequence = known_sequence};
-	bool keyed = modify->table->nkeys > 0;
+	bool moving = false; /* a move has been announced to triggers */
 
-	check_update(modify, estate, rri, slot);
-	nvmkv_modify_encode(modify, slot);
 	for (;;)
 	{
-		bool same_key = !keyed || slice_equal(buffer_slice(&modify->key), buffer_slice(&modify->old_key));
-		NvmkvSlice extra_key = same_key ? nvmkv_slice(NULL, 0) : buffer_slice(&modify->key);
+		bool moves = nvmkv_row_must_move(modify->mtstate, estate, rri, slot);
+		bool same_key = true;
 		TransactionId xid = InvalidTransactionId;
+		FullTransactionId fxid = GetCurrentFullTransactionId();
 		ReplaceResult result;
 
-		switch (nvmkv_target_claim(modify, estate, &target, extra_key))
+		if (!moves)
+		{
+			check_update(modify, estate, rri, slot);
+			nvmkv_modify_encode(modify, slot);
+			same_key = modify->table->nkeys == 0 ||
+				slice_equal(buffer_slice(&modify->key), buffer_slice(&modify->old_key));
+		}
+		else if (!moving)
+		{
+			moving = true;
+			if (!nvmkv_row_move_begin(modify->mtstate, estate, rri, &modify->old_tuple))
+				return NULL;
+		}
+
+		switch (nvmkv_target_claim(modify, estate, &target, same_key ? nvmkv_slice(NULL, 0) : buffer_slice(&modify->key)))
 		{
 			case NVMKV_TARGET_GONE:
 				return NULL;
@@ -469,15 +489,13 @@ nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 				if (slot == NULL)
 					return NULL;
 				slot = nvmkv_epq_new_row(estate, rri, slot);
-				check_update(modify, estate, rri, slot);
-				nvmkv_modify_encode(modify, slot);
 				continue;
 
 			case NVMKV_TARGET_READY:
 				break;
 		}
 
-		result = write_replacement(modify, same_key, GetCurrentFullTransactionId(), &xid);
+		result = moves ? write_removal(modify, fxid) : write_replacement(modify, same_key, fxid, &xid);
 		nvmkv_latch_set_release(&target.latches);
 		switch (result)
 		{
@@ -485,7 +503,7 @@ nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 				nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->old_key));
 				if (!same_key)
 					nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->key));
-				return slot;
+				return moves ? nvmkv_row_move_end(modify->mtstate, estate, rri, &modify->old_tuple, slot) : slot;
 			case REPLACE_NO_ROOM:
 				nvmkv_write_wait_room(modify->db, modify->rel);
 				break;
