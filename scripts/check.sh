@@ -92,7 +92,7 @@ regress() {
 	for test in "$@"; do
 		[ -e "$dir/expected/$test.out" ] || : >"$dir/expected/$test.out"
 	done
-	as_server timeout -k 30 1200 "$program" --bindir="$check_bin" --inputdir="$dir" --outputdir="$dir" \
+	as_server env PGISOLATIONTIMEOUT=60 timeout -k 30 900 "$program" --bindir="$check_bin" --inputdir="$dir" --outputdir="$dir" \
 		--temp-instance="$dir/instance" --temp-config="$dir/server.conf" --load-extension=nvmkv_fdw \
 		--dbname="nvmkv_$name" --encoding=UTF8 --no-locale "$@" >"$out" 2>&1 </dev/null
 	passed=$(grep -cE '^(test |     ).* \.\.\. +ok( |$)' "$out")
