@@ -31,8 +31,10 @@ typedef struct NvmkvDb NvmkvDb; /* process-local handle */
 /*
  * What a reader may see.  visible == NULL: untagged entries only (all entries of the standalone engine).
  * "sequence": entries above it are invisible (NVMKV_SEQUENCE_MAX for none: the server's snapshots go by fxid).
- * visible() is asked for tagged entries other than locks, newest first; committed_hint: the outcome is known to be committed.
- * *memo (NULL where there is none) is a byte kept beside a memtable entry, 0 at first, for the host's own hint about the outcome of fxid.
+ * visible() is asked for tagged entries other than locks, newest first; committed_hint: the outcome is known to be
+ * committed.
+ * *memo (NULL where there is none) is a byte kept beside a memtable entry, 0 at first, for the host's own hint about
+ * the outcome of fxid.
  * The callback may raise (see nvmkv_abort_cleanup).
  */
 typedef struct NvmkvSnapshot
@@ -44,14 +46,17 @@ typedef struct NvmkvSnapshot
 
 /* ---------------------------------------------------------------- open and close */
 
-/* Bytes of shared memory a database with these options needs.  0 when the options are out of range (see nvmkv_error). */
+/*
+ * Bytes of shared memory a database with these options needs.  0 when the options are out of range (see nvmkv_error).
+ */
 extern size_t nvmkv_shm_bytes(const NvmkvOptions *options);
 
 /*
  * Opens (creates if the directory is empty or absent) the database; the only process that does so.
- * memory: nvmkv_shm_bytes(options) zeroed bytes, 64-byte aligned, that outlive the handle.  dir, options->nvm_path: copied.
- * log: NULL only with options->standalone_log.  In that case the own log is replayed before the call returns.
- * Errors: IO, NO_SPACE, CORRUPTION, VERSION, NOT_FOUND (pool is gone), INVALID (other system's files, options): the text names file and remedy.
+ * memory: nvmkv_shm_bytes(options) zeroed bytes, 64-byte aligned, that outlive the handle.  dir, options->nvm_path:
+ * copied. log: NULL only with options->standalone_log.  In that case the own log is replayed before the call returns.
+ * Errors: IO, NO_SPACE, CORRUPTION, VERSION, NOT_FOUND (pool is gone), INVALID (other system's files, options): the
+ * text names file and remedy.
  * Leaves the gate closed for writes until nvmkv_open_gate.
  */
 extern NvmkvStatus nvmkv_open(void *memory, const char *dir, const NvmkvOptions *options, const NvmkvLogOps *log, NvmkvDb **db_out);
@@ -60,18 +65,25 @@ extern NvmkvStatus nvmkv_open(void *memory, const char *dir, const NvmkvOptions 
 extern void nvmkv_close(NvmkvDb *db);
 
 extern void nvmkv_set_txn_ops(NvmkvDb *db, const NvmkvTxnOps *ops); /* copied; this process only */
-extern void nvmkv_set_wake(NvmkvDb *db, void (*wake)(void));		/* called when background work appears; this process only */
+/* called when background work appears; this process only */
+extern void nvmkv_set_wake(NvmkvDb *db, void (*wake)(void));
 
 /* ---------------------------------------------------------------- write */
 
-/* Writers are let in / kept out (shutdown; recovery).  close waits for writers inside (short) and is final for those who come later. */
+/*
+ * Writers are let in / kept out (shutdown; recovery).  close waits for writers inside (short) and is final for those
+ * who come later.
+ */
 extern void nvmkv_open_gate(NvmkvDb *db);
 extern NvmkvStatus nvmkv_close_gate(NvmkvDb *db);
 
 /*
- * Logs and applies a batch.  REQUIRES: writers of one key are serialised by the caller from the moment it decides what to write.
- * Never waits.  OK: in the log (not flushed) and visible to readers according to its tags; *last_sequence_out its last sequence.
- * BUSY: nothing happened; let go of locks, nvmkv_wait_room, try again.  LIMIT: key/value/batch too big.  READ_ONLY: gate closed or sticky failure.
+ * Logs and applies a batch.  REQUIRES: writers of one key are serialised by the caller from the moment it decides
+ * what to write.
+ * Never waits.  OK: in the log (not flushed) and visible to readers according to its tags; *last_sequence_out its
+ * last sequence.
+ * BUSY: nothing happened; let go of locks, nvmkv_wait_room, try again.  LIMIT: key/value/batch too big.  READ_ONLY:
+ * gate closed or sticky failure.
  * NO_SPACE: the background work has no space to make room; nothing happened.
  * If log->append raises, nothing was applied and nvmkv_abort_cleanup puts the rest right.
  */
@@ -80,10 +92,16 @@ extern NvmkvStatus nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *l
 /* The largest batch.memtable_bytes that nvmkv_write can ever take. */
 extern size_t nvmkv_batch_bytes_max(const NvmkvDb *db);
 
-/* Waits for room for a batch of this size.  OK: try again.  CANCELLED, NO_SPACE, READ_ONLY as said.  Counts the stall. Hold nothing. */
+/*
+ * Waits for room for a batch of this size.  OK: try again.  CANCELLED, NO_SPACE, READ_ONLY as said.  Counts the
+ * stall. Hold nothing.
+ */
 extern NvmkvStatus nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes);
 
-/* Applies a record found in the log at recovery: base_sequence is that of its first entry.  Flushes in this process when buffers fill up. */
+/*
+ * Applies a record found in the log at recovery: base_sequence is that of its first entry.  Flushes in this process
+ * when buffers fill up.
+ */
 extern NvmkvStatus nvmkv_replay(NvmkvDb *db, NvmkvSlice batch, uint64_t base_sequence);
 
 /* Makes the log durable up to a sequence (standalone hosts; the server flushes at commit). */
@@ -112,8 +130,8 @@ extern NvmkvStatus nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *s
 extern NvmkvStatus nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const NvmkvVersion *version), void *ctx);
 
 /*
- * Scan of [lower, upper) forwards or backwards, in batches: between two batches the process is in no epoch, so an open scan
- * holds nothing back, however long.  The snapshot's callback decides what is shown.
+ * Scan of [lower, upper) forwards or backwards, in batches: between two batches the process is in no epoch, so an
+ * open scan holds nothing back, however long.  The snapshot's callback decides what is shown.
  */
 typedef struct NvmkvScan NvmkvScan;
 
@@ -139,7 +157,8 @@ extern NvmkvStatus nvmkv_scan_create(NvmkvDb *db, NvmkvScan **scan_out);
 extern NvmkvStatus nvmkv_scan_start(NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, bool reverse, const NvmkvSnapshot *snapshot);
 
 /*
- * Fetches up to max_rows rows or about max_bytes bytes (at least one row).  *rows_out stays valid until the next call on the scan.
+ * Fetches up to max_rows rows or about max_bytes bytes (at least one row).  *rows_out stays valid until the next call
+ * on the scan.
  * *count_out 0: the end.
  */
 extern NvmkvStatus nvmkv_scan_batch(NvmkvScan *scan, unsigned max_rows, size_t max_bytes, const NvmkvScanRow **rows_out, unsigned *count_out);
@@ -156,7 +175,10 @@ typedef struct NvmkvEstimate
 
 extern NvmkvStatus nvmkv_estimate(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper, NvmkvEstimate *estimate_out);
 
-/* Whatever the calling process left inside the engine when its host raised: epoch, writer registration. Cheap; call at every abort and at exit. */
+/*
+ * Whatever the calling process left inside the engine when its host raised: epoch, writer registration. Cheap; call
+ * at every abort and at exit.
+ */
 extern void nvmkv_abort_cleanup(NvmkvDb *db);
 
 /* Reclamation in this process: closes cached files that are gone from the current version. */
@@ -174,15 +196,18 @@ typedef enum NvmkvWork
 
 /*
  * One bounded step.  *more_out: call again soon.  OK also when there was nothing to do (*did_out false).
- * BUSY: another process does it, or a writer has not finished; come again.  Failures are also remembered (nvmkv_stats) and
- * retried by calling again; sync failures are sticky.
+ * BUSY: another process does it, or a writer has not finished; come again.  Failures are also remembered
+ * (nvmkv_stats) and retried by calling again; sync failures are sticky.
  */
 extern NvmkvStatus nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out);
 
 /* Makes the active memtable immutable (unless it is empty).  BUSY: no free buffer yet. */
 extern NvmkvStatus nvmkv_switch_memtable(NvmkvDb *db);
 
-/* Everything written before the call is in rows or SSTables on OK; does the work in this process or waits for others' steps. */
+/*
+ * Everything written before the call is in rows or SSTables on OK; does the work in this process or waits for others'
+ * steps.
+ */
 extern NvmkvStatus nvmkv_flush_all(NvmkvDb *db);
 
 /* Drains the container wholly into level 1, gate or not. In this process. */
@@ -191,13 +216,19 @@ extern NvmkvStatus nvmkv_compact_all(NvmkvDb *db);
 /* Every log record that starts below this is in rows or SSTables. */
 extern uint64_t nvmkv_durable_seq(NvmkvDb *db);
 
-/* COMMITTED or ABORTED when that is recorded of a transaction (NVMKV_WORK_RESOLVE), else RUNNING: for a host that forgets outcomes. */
+/*
+ * COMMITTED or ABORTED when that is recorded of a transaction (NVMKV_WORK_RESOLVE), else RUNNING: for a host that
+ * forgets outcomes.
+ */
 extern NvmkvOutcome nvmkv_recorded_outcome(NvmkvDb *db, uint64_t fxid);
 
 /* Smallest fxid whose outcome is not stored in rows or files; 0 none. The host must be able to answer for it. */
 extern uint64_t nvmkv_min_unresolved_fxid(NvmkvDb *db);
 
-/* Walks everything; problem() gets each finding in a sentence.  OK even with findings; failures only when the walk itself could not go on. */
+/*
+ * Walks everything; problem() gets each finding in a sentence.  OK even with findings; failures only when the walk
+ * itself could not go on.
+ */
 extern NvmkvStatus nvmkv_check(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char *text), void *ctx);
 
 #include "engine/nvmkv_stats.h"

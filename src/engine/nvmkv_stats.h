@@ -80,7 +80,8 @@ typedef struct NvmkvLevelStats
 	uint64_t files, bytes, target_bytes; /* target 0: none */
 	double score;
 	uint64_t bytes_read, bytes_written; /* by compaction into this level */
-	double write_amplification;			/* bytes written into the level / bytes taken from the level above; 0 before the first */
+	/* bytes written into the level / bytes taken from the level above; 0 before the first */
+	double write_amplification;
 } NvmkvLevelStats;
 
 /* Each fills up to max elements and returns how many there are. */

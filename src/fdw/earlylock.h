@@ -19,8 +19,8 @@ typedef struct NvmkvEarlyLock NvmkvEarlyLock;
 extern NvmkvEarlyLock *nvmkv_early_lock_begin(ForeignScanState *node, NvmkvDb *db, const NvmkvTable *table);
 
 /*
- * Locks the scanned row in slot, if it is one the statement means, and brings its newest version into slot (valid until the next
- * call).  False: the row is gone.
+ * Locks the scanned row in slot, if it is one the statement means, and brings its newest version into slot (valid
+ * until the next call).  False: the row is gone.
  */
 extern bool nvmkv_early_lock_row(NvmkvEarlyLock *lock, ForeignScanState *node, NvmkvSlice key, TupleTableSlot *slot);
 

@@ -19,7 +19,10 @@
 
 typedef struct NvmkvRowMarks NvmkvRowMarks;
 
-/* For a scan of a table with a primary key: NULL unless this query may lock rows the scan returns.  Lives as long as the query. */
+/*
+ * For a scan of a table with a primary key: NULL unless this query may lock rows the scan returns.  Lives as long as
+ * the query.
+ */
 extern NvmkvRowMarks *nvmkv_rowmark_begin(EState *estate, Index scanrelid);
 
 /* Remembers a key; *tid is what the row's slot must carry as tts_tid. */

@@ -11,8 +11,8 @@
 #include "nodes/execnodes.h"
 
 /*
- * Does the updated row belong to another partition than rri's?  Raises if it cannot be moved: the partition was named in the
- * statement, or the row comes from ON CONFLICT DO UPDATE.
+ * Does the updated row belong to another partition than rri's?  Raises if it cannot be moved: the partition was named
+ * in the statement, or the row comes from ON CONFLICT DO UPDATE.
  */
 extern bool nvmkv_row_must_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
 

@@ -154,8 +154,8 @@ check_existing_visible(const NvmkvRowView *view)
 }
 
 /*
- * The executor takes what it gets for an inserted row: it would fire AFTER ROW INSERT triggers for it.  So if there are any, the
- * rest of an update is done here and the executor gets nothing - but then it returns nothing, either.
+ * The executor takes what it gets for an inserted row: it would fire AFTER ROW INSERT triggers for it.  So if there
+ * are any, the rest of an update is done here and the executor gets nothing - but then it returns nothing, either.
  */
 static TupleTableSlot *
 finish_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *existing, TupleTableSlot *slot)

@@ -16,8 +16,8 @@ struct NvmkvModify;
 extern void nvmkv_upsert_init(void);
 
 /*
- * One row of INSERT ... ON CONFLICT, checked and encoded (modify->key, modify->value).  The slot of the row that was inserted
- * or updated, NULL when nothing is left to do for the executor.
+ * One row of INSERT ... ON CONFLICT, checked and encoded (modify->key, modify->value).  The slot of the row that was
+ * inserted or updated, NULL when nothing is left to do for the executor.
  */
 extern TupleTableSlot *nvmkv_upsert(struct NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
 

@@ -13,7 +13,10 @@
 
 #include "engine/nvmkv.h"
 
-/* A PostgreSQL snapshot as the engine's reads take it.  Lives as long as the scan; rel is for serializable conflict checks. */
+/*
+ * A PostgreSQL snapshot as the engine's reads take it.  Lives as long as the scan; rel is for serializable conflict
+ * checks.
+ */
 typedef struct NvmkvVisibility
 {
 	NvmkvSnapshot engine; /* pass &v->engine */

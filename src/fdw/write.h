@@ -51,12 +51,15 @@ extern NvmkvWriteBatch *nvmkv_write_batch_create(Relation rel, const NvmkvTable 
 extern bool nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value);
 extern int nvmkv_write_batch_count(const NvmkvWriteBatch *batch);
 
-/* Writes the rows and empties the batch; 23505 for a key that exists. tids: NULL, or room for the row id of each row, in order of addition. */
+/*
+ * Writes the rows and empties the batch; 23505 for a key that exists. tids: NULL, or room for the row id of each row,
+ * in order of addition.
+ */
 extern void nvmkv_write_batch_flush(NvmkvWriteBatch *batch, ItemPointerData *tids);
 
 /*
- * A deferred batch (COPY) is flushed when a scan of any of our tables begins in this process, so that functions called by the
- * statement see its rows; and forgotten when its transaction fails.
+ * A deferred batch (COPY) is flushed when a scan of any of our tables begins in this process, so that functions
+ * called by the statement see its rows; and forgotten when its transaction fails.
  */
 extern void nvmkv_write_batch_defer(NvmkvWriteBatch *batch);
 extern void nvmkv_write_batch_undefer(NvmkvWriteBatch *batch);

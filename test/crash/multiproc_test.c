@@ -250,7 +250,10 @@ read_shared(NvmkvDb *db, uint64_t *seen)
 		seen[key] = now;
 }
 
-/* A scan of a writer's first or second halves, either way: in order, nothing missing, nothing older than what was there. */
+/*
+ * A scan of a writer's first or second halves, either way: in order, nothing missing, nothing older than what was
+ * there.
+ */
 static void
 scan_own(NvmkvScan *scan)
 {

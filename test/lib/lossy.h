@@ -8,7 +8,8 @@
  * bytes be new, old or garbage, each file that grew end anywhere between, each
  * file whose name was not synced be there or not, each removed one come back
  * or not.  Garbage only where nothing was durable before: a disk writes a
- * sector whole or not at all, or else no log could grow in place.  Nothing is really synced: only the order of things is tested.
+ * sector whole or not at all, or else no log could grow in place.  Nothing is really synced: only the order of things
+ * is tested.
  *
  * Files are known by path; what is open must not be renamed.
  */
@@ -25,7 +26,9 @@ extern void lossy_reset(uint64_t seed);
 /* Contents of files with this name at the end of their path are not looked after (their names are).  NULL: none. */
 extern void lossy_ignore_content(const char *suffix);
 
-/* Files with this name at the end of their path write over things nobody needs: there garbage is possible everywhere. */
+/*
+ * Files with this name at the end of their path write over things nobody needs: there garbage is possible everywhere.
+ */
 extern void lossy_overwritten(const char *suffix);
 
 /* Called before each operation that changes something or syncs; counts from 1. */

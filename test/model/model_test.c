@@ -618,8 +618,8 @@ see_version(void *ctx, const NvmkvVersion *version)
 }
 
 /*
- * What a conflict check walks: nothing is invented, the newest come first, and all that runs is there down to the newest data
- * that is not of an aborted transaction.
+ * What a conflict check walks: nothing is invented, the newest come first, and all that runs is there down to the
+ * newest data that is not of an aborted transaction.
  */
 static void
 op_versions(Model *m)

@@ -513,7 +513,10 @@ column_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 	memset(&c, 0, sizeof(c));
 	c.db = db;
 	NVMKV_RETURN_IF(db_copy_image(db, &c.v));
-	/* With a container, level 0 holds what a life without one left.  It is older than the rows: no column may pass it. */
+	/*
+	 * With a container, level 0 holds what a life without one left.  It is older than the rows: no column may pass
+	 * it.
+	 */
 	level0 = c.v->level_start[1] >= (force || db->pool != NULL ? 1 : LEVEL0_TABLES_TRIGGER);
 	if (!has_compactor(c.v) && !level0)
 	{

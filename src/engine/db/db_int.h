@@ -58,7 +58,8 @@ typedef enum DbJobKind
 {
 	DB_JOB_NONE,
 	DB_JOB_FLUSH,
-	DB_JOB_COLUMN
+	DB_JOB_COLUMN,
+	DB_JOB_LEVEL
 } DbJobKind;
 
 typedef enum DbJobPhase
@@ -78,6 +79,13 @@ typedef enum DbSticky
 	DB_STICKY_SET
 } DbSticky;
 
+/* Where level compaction goes on: behind this key.  Changed under the COMPACT claim. */
+typedef struct DbCompactPointer
+{
+	uint32_t size;
+	uint8_t key[NVMKV_KEY_BYTES_MAX];
+} DbCompactPointer;
+
 typedef struct DbRetiredShm DbRetiredShm; /* retire.c */
 
 typedef struct DbShm
@@ -91,7 +99,8 @@ typedef struct DbShm
 	uint32_t accepting;			  /* writers are welcome */
 	uint32_t no_space;			  /* the last flush or compaction found no space; cleared by the next that succeeds */
 	uint32_t pool_full;			  /* the last flush found no extent: compaction is wanted whatever the gate says */
-	uint32_t batch_wanted;		  /* compaction would start a batch but a flush runs: the flush does it when it is done */
+	/* compaction would start a batch but a flush runs: the flush does it when it is done */
+	uint32_t batch_wanted;
 	uint32_t sticky;			  /* DbSticky */
 	char sticky_cause[256];		  /* written once */
 	uint32_t nvm_is_pmem;
@@ -103,6 +112,7 @@ typedef struct DbShm
 
 	PortCond progress; /* broadcast after every finished step */
 	DbCounters counters;
+	DbCompactPointer compact_pointers[VERSION_LEVELS];
 	uint64_t next_job;
 	DbJob jobs[DB_JOBS];
 
@@ -183,8 +193,8 @@ extern void db_count_gc(NvmkvDb *db, const struct GcFilter *gc);
 extern NvmkvStatus db_install_with_running(NvmkvDb *db, VersionEdit *edit, const struct GcFilter *gc);
 
 /*
- * A sync failed (the thread's last error says how): what the medium holds is unknown, so no writes and no background work
- * until the next open.  The first cause is kept.
+ * A sync failed (the thread's last error says how): what the medium holds is unknown, so no writes and no background
+ * work until the next open.  The first cause is kept.
  */
 extern void db_set_sticky(NvmkvDb *db);
 
@@ -245,6 +255,18 @@ extern void jobs_abort(NvmkvDb *db);
 /* ---- work ---- */
 extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);
 extern NvmkvStatus column_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out);
+
+/* ---- level.c ---- */
+
+/* Target size of a level; 0: none. */
+extern uint64_t level_target(const NvmkvDb *db, unsigned level);
+extern double level_score(const NvmkvDb *db, const VersionImage *v, unsigned level);
+
+/* The level that is most over its target; *level_out 0: all are empty. */
+extern double level_highest_score(const NvmkvDb *db, const VersionImage *v, unsigned *level_out);
+
+/* Moves one table down if a level has at least this score.  REQUIRES the COMPACT claim. */
+extern NvmkvStatus level_step(NvmkvDb *db, double from_score, bool *did_out);
 
 /* All receiver rows become the compactor, if there is none.  REQUIRES the FLUSH claim. */
 extern NvmkvStatus column_start_batch(NvmkvDb *db);

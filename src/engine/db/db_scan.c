@@ -173,8 +173,8 @@ take_sources(NvmkvScan *s)
 }
 
 /*
- * All sources to the first entry >= (key, tag).  A row's hints tell where to look in the next older row; where they are for
- * another row, or that row is not among the sources, its whole live range is searched.
+ * All sources to the first entry >= (key, tag).  A row's hints tell where to look in the next older row; where they
+ * are for another row, or that row is not among the sources, its whole live range is searched.
  */
 static void
 seek_forward(NvmkvScan *s, NvmkvSlice key, uint64_t tag)

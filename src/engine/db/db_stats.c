@@ -139,6 +139,8 @@ nvmkv_level_stats(NvmkvDb *db, NvmkvLevelStats *out, unsigned max)
 		l->level = level;
 		l->files = v->level_start[level + 1] - v->level_start[level];
 		l->bytes = v->level_bytes[level];
+		l->target_bytes = level_target(db, level);
+		l->score = level_score(db, v, level);
 		l->bytes_read = port_load_relaxed(&n->level_bytes_read[level]);
 		l->bytes_written = port_load_relaxed(&n->level_bytes_written[level]);
 		l->write_amplification = taken > 0 ? (double) l->bytes_written / (double) taken : 0.0;

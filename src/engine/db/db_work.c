@@ -254,7 +254,10 @@ db_make_room(NvmkvDb *db, bool *did_out)
 		if (st != NVMKV_OK)
 			return st;
 		NVMKV_RETURN_IF(nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &waiting));
-		/* Nothing was left to drain: somebody else did it, and either readers keep the extents or a flush succeeds now. */
+		/*
+		 * Nothing was left to drain: somebody else did it, and either readers keep the extents or a flush succeeds
+		 * now.
+		 */
 		if (!*did_out && !waiting)
 			st = nvmkv_work(db, NVMKV_WORK_FLUSH, did_out, &waiting);
 		return st;

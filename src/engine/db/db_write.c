@@ -65,7 +65,10 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 		return NVMKV_FAIL(NVMKV_INVALID, "empty batch");
 	NVMKV_RETURN_IF(refuse_if_read_only(db));
 	NVMKV_RETURN_IF(mempool_write_begin(&db->mem, slot, batch->memtable_bytes, &room));
-	/* The host's log may raise here; the registration as a writer is then taken back by nvmkv_abort_cleanup, the room is lost. */
+	/*
+	 * The host's log may raise here; the registration as a writer is then taken back by nvmkv_abort_cleanup, the room
+	 * is lost.
+	 */
 	st = db->log.append(db->log.ctx, bytes, batch->count, &last);
 	if (st == NVMKV_OK)
 	{
@@ -111,7 +114,10 @@ nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
 		waited = true;
 		if (port_load_relaxed(&db->shm->pool_full) != 0)
 			cause = NVMKV_STALL_EXTENTS;
-		/* Workers may be absent (recovery, single-user mode) or dead: so lend a hand.  What stops this process stops them too. */
+		/*
+		 * Workers may be absent (recovery, single-user mode) or dead: so lend a hand.  What stops this process stops
+		 * them too.
+		 */
 		st = db_make_room(db, &did);
 		if (st == NVMKV_BUSY && port_load_relaxed(&db->shm->no_space) != 0)
 			st = NVMKV_FAIL(NVMKV_NO_SPACE, "no space to make room for writes: %s", db->shm->last_error);

@@ -167,7 +167,9 @@ flush_to_row(Flush *f)
 	}
 	if (st == NVMKV_OK)
 		st = install(f, &edit);
-	/* After a failed sync the manifest may name the row or not: nobody may write to its extents before the next open. */
+	/*
+	 * After a failed sync the manifest may name the row or not: nobody may write to its extents before the next open.
+	 */
 	if (edit.nrow_adds > 0 && (st == NVMKV_OK || db_is_sticky(db)))
 		nvm_row_builder_keep(builder);
 	if (builder != NULL)

@@ -34,7 +34,8 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_s
 		if (st == NVMKV_OK)
 			st = nvmkv_batch_open(batch, &count, &cursor);
 		/*
-		 * No gap but among what is in rows and tables: of log files that nobody needs, a crash may bring back some whose
+		 * No gap but among what is in rows and tables: of log files that nobody needs, a crash may bring back some
+		 * whose
 		 * removal was not durable yet.
 		 */
 		if (st == NVMKV_OK && (base <= *last_sequence || (base > *last_sequence + 1 && base > durable + 1)))

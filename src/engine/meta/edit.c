@@ -112,7 +112,8 @@ write_slice(Writer *w, NvmkvSlice s)
 
 /*
  * ROW_ADD body: row_id, entries, first_live, data_bytes, live_bytes, older_row_id, min_sequence, max_sequence,
- * min_unresolved_fxid, role, first_extent_live, extent_count, extents[] (all varints), smallest, largest (varint size, bytes)
+ * min_unresolved_fxid, role, first_extent_live, extent_count, extents[] (all varints), smallest, largest (varint
+ * size, bytes)
  */
 static void
 write_row(Writer *w, const MetaRow *row)
@@ -139,7 +140,8 @@ write_row(Writer *w, const MetaRow *row)
 }
 
 /*
- * FILE_ADD body: level, number, bytes, entries, min_sequence, max_sequence, min_unresolved_fxid (varints), smallest, largest
+ * FILE_ADD body: level, number, bytes, entries, min_sequence, max_sequence, min_unresolved_fxid (varints), smallest,
+ * largest
  */
 static void
 write_file(Writer *w, const MetaFile *file)

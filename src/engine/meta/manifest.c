@@ -413,8 +413,8 @@ fold_manifest(const char *path, uint64_t number, VersionDraft *draft, MetaArena 
 }
 
 /*
- * There is no CURRENT.  Fine in a new directory, and when the very first open died between MANIFEST-000001 and CURRENT: that
- * manifest, torn or whole, describes nothing yet.  Anything else has lost its CURRENT.
+ * There is no CURRENT.  Fine in a new directory, and when the very first open died between MANIFEST-000001 and
+ * CURRENT: that manifest, torn or whole, describes nothing yet.  Anything else has lost its CURRENT.
  */
 static NvmkvStatus
 start_fresh(VersionSet *set, uint64_t system_identifier)

@@ -48,7 +48,8 @@ extern void versions_attach(VersionSet *set, VersionSetShm *shm, EpochShm *epoch
 /*
  * Reads CURRENT and MANIFEST into the first image; *fresh_out: there was no database, the image is empty.
  * Starts a new MANIFEST holding the folded state and switches CURRENT to it.
- * CORRUPTION (also: tables without a CURRENT), VERSION, INVALID (another system's), LIMIT (image larger than a slot), IO.
+ * CORRUPTION (also: tables without a CURRENT), VERSION, INVALID (another system's), LIMIT (image larger than a slot),
+ * IO.
  */
 extern NvmkvStatus versions_recover(VersionSet *set, uint64_t system_identifier, bool *fresh_out);
 
@@ -56,8 +57,9 @@ extern NvmkvStatus versions_recover(VersionSet *set, uint64_t system_identifier,
 extern const VersionImage *versions_current(const VersionSet *set);
 
 /*
- * Installs an edit as told above.  READ_ONLY after a sticky failure, NO_SPACE, IO, LIMIT (image too large), CORRUPTION (edit
- * and version disagree: a bug or bad memory), NO_MEMORY.  Blocks on the file system; hold nothing but a job claim.
+ * Installs an edit as told above.  READ_ONLY after a sticky failure, NO_SPACE, IO, LIMIT (image too large),
+ * CORRUPTION (edit and version disagree: a bug or bad memory), NO_MEMORY.  Blocks on the file system; hold nothing
+ * but a job claim.
  */
 extern NvmkvStatus versions_install(VersionSet *set, const VersionEdit *edit);
 

@@ -70,8 +70,8 @@ typedef enum VersionOutcomeState
 } VersionOutcomeState;
 
 /*
- * A transaction that was running when entries of it went to rows or tables.  Its outcome is kept here once it is known, so
- * that the host may forget it (PostgreSQL truncates its commit log) while entries still carry the tag.
+ * A transaction that was running when entries of it went to rows or tables.  Its outcome is kept here once it is
+ * known, so that the host may forget it (PostgreSQL truncates its commit log) while entries still carry the tag.
  */
 typedef struct VersionOutcome
 {
@@ -136,7 +136,8 @@ version_row_ref(const VersionImage *v, const VersionRow *row)
 }
 
 /*
- * Index (within the image) of the first file of "level" whose largest key is >= key; level_start[level + 1] if there is none.
+ * Index (within the image) of the first file of "level" whose largest key is >= key; level_start[level + 1] if there
+ * is none.
  * REQUIRES level >= 1 (LevelDB's FindFile).
  */
 extern uint32_t version_find_file(const VersionImage *v, unsigned level, NvmkvSlice key);

@@ -23,7 +23,10 @@ typedef struct NvmDevice NvmDevice;
 
 typedef struct NvmDeviceOps
 {
-	/* Copies into the range without waiting for durability; readers of the map see the bytes.  A failure is reported by the next persist. */
+	/*
+	 * Copies into the range without waiting for durability; readers of the map see the bytes.  A failure is reported
+	 * by the next persist.
+	 */
 	void (*copy)(NvmDevice *dev, uint64_t offset, const void *data, size_t size);
 
 	/*

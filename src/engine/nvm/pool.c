@@ -127,7 +127,10 @@ nvm_pool_probe(const char *path, uint64_t *bytes_out)
 	return NVMKV_OK;
 }
 
-/* Writes the header of a pool that holds nothing.  A crash before the persist leaves a zero page or a sound header: both open as empty. */
+/*
+ * Writes the header of a pool that holds nothing.  A crash before the persist leaves a zero page or a sound header:
+ * both open as empty.
+ */
 static NvmkvStatus
 format_pool(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier, NvmPoolHeader *header_out)
 {

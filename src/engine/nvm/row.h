@@ -31,7 +31,8 @@ typedef struct NvmRowRef
 	uint64_t older_row_id; /* row its hints point into, 0 none */
 	const uint32_t *extents;
 	uint32_t extent_count;
-	uint32_t first_extent_live; /* extents [1, first_extent_live) were given back (extent 0 keeps the header); at least 1 */
+	/* extents [1, first_extent_live) were given back (extent 0 keeps the header); at least 1 */
+	uint32_t first_extent_live;
 } NvmRowRef;
 
 /* ---- building ---- */
@@ -55,8 +56,8 @@ typedef struct NvmRowBuilt
 extern NvmkvStatus nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older, unsigned bloom_bits_per_key, NvmRowBuilder **builder_out);
 
 /*
- * Entries in internal-key order (INVALID otherwise).  NO_SPACE when the pool is full, LIMIT when the row would pass 4 GiB or the
- * entry is beyond the limits of options.h; after a failure only destroy.
+ * Entries in internal-key order (INVALID otherwise).  NO_SPACE when the pool is full, LIMIT when the row would pass 4
+ * GiB or the entry is beyond the limits of options.h; after a failure only destroy.
  */
 extern NvmkvStatus nvm_row_builder_add(NvmRowBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
 
@@ -69,12 +70,16 @@ extern void nvm_row_builder_destroy(NvmRowBuilder *b);
 
 /* ---- reading (in place, all processes) ---- */
 
-/* Are header, directory and extent list sound and the ref's?  CORRUPTION names pool and row; VERSION.  At open: costs some 40 KB of reading for a 64 MiB row. */
+/*
+ * Are header, directory and extent list sound and the ref's?  CORRUPTION names pool and row; VERSION.  At open: costs
+ * some 40 KB of reading for a 64 MiB row.
+ */
 extern NvmkvStatus nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row);
 
 /*
- * Walks everything live: data checksums, order, index, hints, filter.  "problem" gets each finding; OK also when there were findings.
- * older: the row its hints point into, or NULL to check hints for plausibility only.  CANCELLED when the host asks.
+ * Walks everything live: data checksums, order, index, hints, filter.  "problem" gets each finding; OK also when
+ * there were findings. older: the row its hints point into, or NULL to check hints for plausibility only.  CANCELLED
+ * when the host asks.
  */
 extern NvmkvStatus nvm_row_verify(const NvmPool *pool, const NvmRowRef *row, const NvmRowRef *older,
 								  void (*problem)(void *ctx, const char *text), void *ctx);
@@ -83,8 +88,8 @@ extern NvmkvStatus nvm_row_verify(const NvmPool *pool, const NvmRowRef *row, con
 extern bool nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash);
 
 /*
- * First index >= (key, tag) in [first_live, entries], looked for in the window [left, right] (pass 0, entries, or a hint window);
- * entries when there is none.  CORRUPTION.
+ * First index >= (key, tag) in [first_live, entries], looked for in the window [left, right] (pass 0, entries, or a
+ * hint window); entries when there is none.  CORRUPTION.
  */
 extern NvmkvStatus nvm_row_lower_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t tag, uint64_t left, uint64_t right, uint64_t *index_out);
 
@@ -98,7 +103,8 @@ extern NvmkvStatus nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row
 extern void nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowRef *older, uint64_t *left_out, uint64_t *right_out);
 
 /*
- * Live entry at index, its checksum checked; key and payload point into the map or, where the entry is not contiguous, into *scratch.
+ * Live entry at index, its checksum checked; key and payload point into the map or, where the entry is not
+ * contiguous, into *scratch.
  * CORRUPTION, NO_MEMORY.
  */
 extern NvmkvStatus nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch, NvmkvSlice *key_out, uint64_t *tag_out, NvmkvSlice *payload_out);
@@ -106,7 +112,10 @@ extern NvmkvStatus nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint
 /* Data bytes of entries [from, to). Two loads. */
 extern uint64_t nvm_row_bytes_between(const NvmPool *pool, const NvmRowRef *row, uint64_t from, uint64_t to);
 
-/* The value for NvmRowRef.first_extent_live once "first_live" is the row's: extents [1, it) lie wholly below that entry. At least 1. */
+/*
+ * The value for NvmRowRef.first_extent_live once "first_live" is the row's: extents [1, it) lie wholly below that
+ * entry. At least 1.
+ */
 extern uint32_t nvm_row_extents_below(const NvmPool *pool, const NvmRowRef *row, uint64_t first_live);
 
 typedef struct NvmRowIter
@@ -122,7 +131,10 @@ typedef struct NvmRowIter
 /* No allocation until an entry is not contiguous; destroy frees scratch. */
 extern void nvm_row_iter_init(NvmRowIter *it, const NvmPool *pool, const NvmRowRef *row, uint64_t end);
 
-/* Like seek, within a window of nvm_row_hint_window; it->index is the lower bound also when the iterator is not valid. */
+/*
+ * Like seek, within a window of nvm_row_hint_window; it->index is the lower bound also when the iterator is not
+ * valid.
+ */
 extern void nvm_row_iter_seek_window(NvmRowIter *it, NvmkvSlice key, uint64_t tag, uint64_t left, uint64_t right);
 
 #endif

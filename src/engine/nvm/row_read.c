@@ -351,7 +351,10 @@ find_prefix(const uint8_t *elements, uint64_t from, uint64_t to, uint64_t prefix
 	return from;
 }
 
-/* The same of a whole block, which is not in cache: coarse steps over lines already asked for, then the lines between two of them. */
+/*
+ * The same of a whole block, which is not in cache: coarse steps over lines already asked for, then the lines between
+ * two of them.
+ */
 static inline uint64_t
 find_prefix_cold(const uint8_t *elements, uint64_t from, uint64_t to, uint64_t prefix)
 {
@@ -484,8 +487,9 @@ nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, u
 }
 
 /*
- * Let t be the target and i its lower bound in the row: entry i - 1 < t <= entry i.  So lower_bound(older, entry i - 1) <=
- * lower_bound(older, t) <= lower_bound(older, entry i), and those are the hints.  At first_live nothing is known of the entry before.
+ * Let t be the target and i its lower bound in the row: entry i - 1 < t <= entry i.  So lower_bound(older, entry i -
+ * 1) <= lower_bound(older, t) <= lower_bound(older, entry i), and those are the hints.  At first_live nothing is
+ * known of the entry before.
  */
 void
 nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowRef *older, uint64_t *left_out, uint64_t *right_out)
