@@ -84,6 +84,17 @@ see_lock(Walk *walk, const NvmkvVersion *version)
 	return true;
 }
 
+/* A tombstone stands where the row was: is it somewhere else now? */
+static void
+note_move(const Walk *walk, const NvmkvVersion *version)
+{
+	if (walk->query->moved == NULL || version->value.size == 0)
+		return;
+	walk->view->moved_sequence = version->sequence;
+	resetStringInfo(walk->query->moved);
+	appendBinaryStringInfo(walk->query->moved, (const char *) version->value.data, (int) version->value.size);
+}
+
 static bool
 see_newest(Walk *walk, const NvmkvVersion *version)
 {
@@ -109,6 +120,9 @@ see_newest(Walk *walk, const NvmkvVersion *version)
 		appendBinaryStringInfo(query->value, (const char *) version->value.data, (int) version->value.size);
 	}
 
+	if (view->state == NVMKV_ROW_DELETED && !view->own)
+		note_move(walk, version);
+
 	walk->settled = true;
 	return query->snapshot != NULL && view->state == NVMKV_ROW_LIVE && !view->visible && !view->own;
 }
@@ -119,11 +133,12 @@ see_older(Walk *walk, const NvmkvVersion *version)
 {
 	if (version->sequence == walk->view->sequence)
 		return true; /* shown twice */
-	if (is_visible(version, walk->query->snapshot))
+	if (version->sequence <= walk->query->origin || is_visible(version, walk->query->snapshot))
 		return false;
 	if ((version->type & NVMKV_TYPE_KIND_MASK) != NVMKV_KIND_DELETION || tag_state(version) == NVMKV_TAG_ABORTED)
 		return true;
 	walk->view->replaced = true;
+	note_move(walk, version);
 	return false;
 }
 

@@ -20,6 +20,12 @@ typedef enum NvmkvLockMode
 	NVMKV_LOCK_EXCLUSIVE = 2 /* FOR NO KEY UPDATE, FOR UPDATE, and what UPDATE and DELETE need */
 } NvmkvLockMode;
 
+/*
+ * The value of a tombstone that an UPDATE of the key leaves: the key the row has now, or this one byte when it has gone to another
+ * partition.  A deleted row's tombstone has no value.  ON DISK AND IN THE LOG, like the lock modes.
+ */
+#define NVMKV_MOVED_TO_PARTITION 0
+
 typedef enum NvmkvRowState
 {
 	NVMKV_ROW_ABSENT, /* no version but aborted ones */
@@ -41,6 +47,8 @@ typedef struct NvmkvRowQuery
 	Snapshot snapshot;	/* NULL: "visible", "replaced" are not asked for */
 	NvmkvRowCopy copy;
 	StringInfo value;	/* a live row's value bytes go here (replaced), according to copy */
+	uint64 origin;		/* not 0: a row that was followed to this key; older versions than this are another's */
+	StringInfo moved;	/* may be NULL: a tombstone's value goes here */
 } NvmkvRowQuery;
 
 typedef struct NvmkvRowView
@@ -52,6 +60,7 @@ typedef struct NvmkvRowView
 	CommandId cid;
 	bool visible;			/* the snapshot sees this very version */
 	bool replaced;			/* it does not; and the row it sees was deleted before this one came: another row */
+	uint64 moved_sequence;	/* not 0: the row it sees was not deleted but moved, by this tombstone; see query.moved */
 	NvmkvLockMode own_lock; /* strongest one this transaction holds by LOCK entries */
 } NvmkvRowView;
 

@@ -9,8 +9,8 @@
  * So with such triggers, in READ COMMITTED, the scan of the target finds no
  * stale rows in the first place: what satisfies the scan's conditions is
  * locked right there, and the newest version goes up the plan.  (The scan's
- * conditions on it are evaluated by the executor as for any row; those
- * that became key ranges hold, because a row keeps its key.)
+ * conditions on it are evaluated by the executor as for any row, those that
+ * became key ranges here if it has got another key.)
  *
  * Compared with a heap, rows that a join would drop later are locked too.
  */
@@ -29,6 +29,8 @@ struct NvmkvEarlyLock
 	NvmkvDb *db;
 	const NvmkvTable *table;
 	StringInfoData newest;
+	StringInfoData key; /* of the row, where it is now */
+	StringInfoData moved;
 };
 
 static bool
@@ -54,6 +56,8 @@ nvmkv_early_lock_begin(ForeignScanState *node, NvmkvDb *db, const NvmkvTable *ta
 	lock->db = db;
 	lock->table = table;
 	initStringInfo(&lock->newest);
+	initStringInfo(&lock->key);
+	initStringInfo(&lock->moved);
 	return lock;
 }
 
@@ -79,6 +83,7 @@ nvmkv_early_lock_row(NvmkvEarlyLock *lock, ForeignScanState *node, NvmkvSlice ke
 		.snapshot = estate->es_snapshot,
 		.copy = NVMKV_COPY_CHANGED,
 		.value = &lock->newest,
+		.moved = &lock->moved,
 	};
 	NvmkvRowQueue queue = {0};
 	FullTransactionId fxid;
@@ -87,11 +92,15 @@ nvmkv_early_lock_row(NvmkvEarlyLock *lock, ForeignScanState *node, NvmkvSlice ke
 	if (!is_meant(node, slot))
 		return true; /* the executor will see that, too */
 
+	resetStringInfo(&lock->key);
+	appendBinaryStringInfo(&lock->key, (const char *) key.data, (int) key.size);
 	fxid = GetCurrentFullTransactionId();
 	for (;;)
 	{
 		NvmkvLatchSet latches;
 		bool locked = true;
+
+		key = nvmkv_slice(lock->key.data, (size_t) lock->key.len);
 
 		nvmkv_latch_set_init(&latches);
 		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
@@ -105,7 +114,7 @@ nvmkv_early_lock_row(NvmkvEarlyLock *lock, ForeignScanState *node, NvmkvSlice ke
 			nvmkv_row_queue_wait(&queue, rel, key, &view, NVMKV_LOCK_EXCLUSIVE, XLTW_Update);
 		else if (!locked)
 			nvmkv_write_wait_room(lock->db, rel);
-		else
+		else if (view.own || !nvmkv_row_follow(&lock->key, &lock->moved, &view, &query.origin))
 			break;
 	}
 	nvmkv_row_queue_leave(&queue, rel);
@@ -115,6 +124,9 @@ nvmkv_early_lock_row(NvmkvEarlyLock *lock, ForeignScanState *node, NvmkvSlice ke
 		return true;
 	if (view.state != NVMKV_ROW_LIVE || view.replaced)
 		return false;
-	nvmkv_row_to_slot(lock->table, key, nvmkv_slice(lock->newest.data, (size_t) lock->newest.len), slot);
-	return true;
+	nvmkv_row_to_slot(lock->table, nvmkv_slice(lock->key.data, (size_t) lock->key.len), nvmkv_slice(lock->newest.data, (size_t) lock->newest.len), slot);
+	if (query.origin == 0)
+		return true;
+	node->ss.ps.ps_ExprContext->ecxt_scantuple = slot;
+	return ExecQual(node->fdw_recheck_quals, node->ss.ps.ps_ExprContext);
 }

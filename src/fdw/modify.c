@@ -210,6 +210,7 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	initStringInfo(&modify->value);
 	initStringInfo(&modify->old_key);
 	initStringInfo(&modify->newest);
+	initStringInfo(&modify->moved);
 	MemoryContextSwitchTo(old_context);
 	return modify;
 }
@@ -435,7 +436,7 @@ write_replacement(NvmkvModify *modify, bool same_key, FullTransactionId fxid, Tr
 
 	nvmkv_write_begin();
 	if (!same_key)
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, old_key, fxid, modify->cid, nvmkv_slice(NULL, 0));
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, old_key, fxid, modify->cid, new_key);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, new_key, fxid, modify->cid, buffer_slice(&modify->value));
 	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
 }
@@ -444,8 +445,10 @@ write_replacement(NvmkvModify *modify, bool same_key, FullTransactionId fxid, Tr
 static ReplaceResult
 write_removal(NvmkvModify *modify, FullTransactionId fxid)
 {
+	static const uint8 elsewhere = NVMKV_MOVED_TO_PARTITION;
+
 	nvmkv_write_begin();
-	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, buffer_slice(&modify->old_key), fxid, modify->cid, nvmkv_slice(NULL, 0));
+	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, buffer_slice(&modify->old_key), fxid, modify->cid, nvmkv_slice(&elsewhere, 1));
 	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
 }
 
@@ -539,13 +542,11 @@ exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 	NvmkvModify *modify = rri->ri_FdwState;
 	NvmkvTarget target = {.is_delete = true};
 	FullTransactionId fxid;
-	NvmkvSlice key;
 	bool changed = false;
 
 	MemoryContextReset(modify->row_context);
 	read_old_row(modify, plan_slot);
 	fxid = GetCurrentFullTransactionId();
-	key = buffer_slice(&modify->old_key);
 
 	for (;;)
 	{
@@ -556,7 +557,7 @@ exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 			case NVMKV_TARGET_GONE:
 				return NULL;
 			case NVMKV_TARGET_CHANGED:
-				if (nvmkv_epq_recheck(modify, rri, key, buffer_slice(&modify->newest)) == NULL)
+				if (nvmkv_epq_recheck(modify, rri, buffer_slice(&modify->old_key), buffer_slice(&modify->newest)) == NULL)
 					return NULL;
 				changed = true;
 				continue;
@@ -565,20 +566,20 @@ exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 		}
 
 		nvmkv_write_begin();
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, key, fxid, modify->cid, nvmkv_slice(NULL, 0));
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, buffer_slice(&modify->old_key), fxid, modify->cid, nvmkv_slice(NULL, 0));
 		written = nvmkv_write_finish(modify->db, modify->rel);
 		nvmkv_latch_set_release(&target.latches);
 		if (written)
 			break;
 		nvmkv_write_wait_room(modify->db, modify->rel);
 	}
-	nvmkv_write_check_serializable(modify->rel, key);
+	nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->old_key));
 
 	if (rri->ri_projectReturning != NULL)
 	{
 		if (changed)
 		{
-			nvmkv_row_to_slot(modify->table, key, buffer_slice(&modify->newest), slot);
+			nvmkv_row_to_slot(modify->table, buffer_slice(&modify->old_key), buffer_slice(&modify->newest), slot);
 			ExecMaterializeSlot(slot);
 		}
 		else

@@ -27,6 +27,7 @@ typedef struct NvmkvModify
 	StringInfoData value;
 	StringInfoData old_key; /* of the row to replace or delete */
 	StringInfoData newest;	/* value bytes of a version that the statement's snapshot does not see */
+	StringInfoData moved;	/* where a tombstone says the row is now */
 	AttrNumber wholerow_attno; /* in the plan's slot */
 	AttrNumber ctid_attno;
 	HeapTupleData old_tuple; /* the row as the plan found it */

@@ -26,8 +26,9 @@ struct NvmkvRowMarks
 	MemoryContext context;
 	NvmkvDb *db;
 	NvmkvTable *table;
-	StringInfoData key; /* made from a hidden row id */
+	StringInfoData key; /* of the row at hand */
 	StringInfoData value;
+	StringInfoData moved;
 
 	/* Keys by number, for tables with a primary key. */
 	NvmkvSlice *keys;
@@ -78,6 +79,7 @@ get_marks(ExecRowMark *erm, Relation rel)
 	marks->table = nvmkv_table(rel);
 	initStringInfo(&marks->key);
 	initStringInfo(&marks->value);
+	initStringInfo(&marks->moved);
 	MemoryContextSwitchTo(old_context);
 	erm->ermExtra = marks;
 	return marks;
@@ -128,7 +130,8 @@ nvmkv_rowmark_assign(NvmkvRowMarks *marks, NvmkvSlice key, ItemPointer tid)
 	marks->count++;
 }
 
-static NvmkvSlice
+/* marks->key := the key of a row the scan has returned. */
+static void
 find_key(NvmkvRowMarks *marks, ItemPointer tid)
 {
 	uint64 number = nvmkv_rowid_from_tid(tid);
@@ -136,11 +139,12 @@ find_key(NvmkvRowMarks *marks, ItemPointer tid)
 	if (marks->table->nkeys == 0)
 	{
 		nvmkv_key_from_rowid(marks->table, &marks->key, number);
-		return nvmkv_slice(marks->key.data, (size_t) marks->key.len);
+		return;
 	}
 	if (number >= marks->count)
 		elog(ERROR, "row %llu to be locked was not returned by this query", (unsigned long long) number);
-	return marks->keys[number];
+	resetStringInfo(&marks->key);
+	appendBinaryStringInfo(&marks->key, (const char *) marks->keys[number].data, (int) marks->keys[number].size);
 }
 
 /* ---------------------------------------------------------------- locking */
@@ -198,7 +202,6 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 {
 	Relation rel = erm->relation;
 	NvmkvRowMarks *marks = get_marks(erm, rel);
-	NvmkvSlice key = find_key(marks, (ItemPointer) DatumGetPointer(rowid));
 	NvmkvLockMode mode = lock_mode(erm->markType);
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	NvmkvRowQuery query = {
@@ -206,12 +209,15 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		.snapshot = estate->es_snapshot,
 		.copy = NVMKV_COPY_ALWAYS,
 		.value = &marks->value,
+		.moved = &marks->moved,
 	};
 	NvmkvRowQueue queue = {0};
 	LockResult result;
 
+	find_key(marks, (ItemPointer) DatumGetPointer(rowid));
 	for (;;)
 	{
+		NvmkvSlice key = nvmkv_slice(marks->key.data, (size_t) marks->key.len);
 		NvmkvLatchSet latches;
 		NvmkvRowView view;
 
@@ -241,9 +247,10 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 
 		result = lock_newest(marks, estate, rel, key, &view, mode, fxid);
 		nvmkv_latch_set_release(&latches);
-		if (result != LOCK_AGAIN)
+		if (result == LOCK_AGAIN)
+			nvmkv_write_wait_room(marks->db, rel);
+		else if (result != LOCK_GONE || !nvmkv_row_follow(&marks->key, &marks->moved, &view, &query.origin))
 			break;
-		nvmkv_write_wait_room(marks->db, rel);
 	}
 	nvmkv_row_queue_leave(&queue, rel);
 
@@ -252,7 +259,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		ExecClearTuple(slot);
 		return;
 	}
-	nvmkv_row_to_slot(marks->table, key, nvmkv_slice(marks->value.data, (size_t) marks->value.len), slot);
+	nvmkv_row_to_slot(marks->table, nvmkv_slice(marks->key.data, (size_t) marks->key.len), nvmkv_slice(marks->value.data, (size_t) marks->value.len), slot);
 	ExecMaterializeSlot(slot);
 	if (result == LOCK_CHANGED)
 		*updated = true;

@@ -8,7 +8,8 @@
  * another transaction has written a newer one and committed, READ COMMITTED
  * locks the row and has the caller evaluate the statement for it; the higher
  * levels give up.  A row that was deleted and made anew under its key is a
- * different row: the one the plan saw is gone.
+ * different row: the one the plan saw is gone.  A row whose key was updated is
+ * still the same: its tombstone says where it is.
  */
 #include "postgres.h"
 
@@ -45,6 +46,21 @@ nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel)
 }
 
 bool
+nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view, uint64 *origin)
+{
+	if (view->moved_sequence == 0)
+		return false;
+	if (moved->len == 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("tuple to be locked was already moved to another partition due to concurrent update")));
+	resetStringInfo(key);
+	appendBinaryStringInfo(key, moved->data, moved->len);
+	*origin = view->moved_sequence;
+	return true;
+}
+
+bool
 nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode, FullTransactionId fxid,
 			   CommandId cid)
 {
@@ -76,13 +92,14 @@ raise_modified_by_trigger(bool is_delete)
  * triggers that have fired for it need not, and must not, be passed over.
  */
 static bool
-same_as_plan_found(NvmkvModify *modify)
+same_as_plan_found(NvmkvModify *modify, const NvmkvTarget *target)
 {
 	StringInfoData found;
 	MemoryContext old_context;
 	bool same;
 
-	if (!AttributeNumberIsValid(modify->wholerow_attno))
+	/* A row that has moved here has had another key. */
+	if (!AttributeNumberIsValid(modify->wholerow_attno) || target->origin != 0)
 		return false;
 	old_context = MemoryContextSwitchTo(modify->row_context);
 	initStringInfo(&found);
@@ -113,7 +130,7 @@ judge(NvmkvModify *modify, NvmkvTarget *target, const NvmkvRowView *view)
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 gone ? errmsg("could not serialize access due to concurrent delete") :
+				 gone && view->moved_sequence == 0 ? errmsg("could not serialize access due to concurrent delete") :
 				 errmsg("could not serialize access due to concurrent update")));
 	return gone ? NVMKV_TARGET_GONE : NVMKV_TARGET_CHANGED;
 }
@@ -121,19 +138,20 @@ judge(NvmkvModify *modify, NvmkvTarget *target, const NvmkvRowView *view)
 NvmkvTargetState
 nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, NvmkvSlice extra_key)
 {
-	NvmkvSlice key = nvmkv_slice(modify->old_key.data, (size_t) modify->old_key.len);
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	NvmkvRowQuery query = {
 		.want = NVMKV_LOCK_EXCLUSIVE,
 		.snapshot = estate->es_snapshot,
 		.copy = NVMKV_COPY_CHANGED,
 		.value = &modify->newest,
+		.moved = &modify->moved,
 	};
 	NvmkvRowQueue queue = {0};
 	NvmkvTargetState state;
 
 	for (;;)
 	{
+		NvmkvSlice key = nvmkv_slice(modify->old_key.data, (size_t) modify->old_key.len);
 		NvmkvRowView view;
 		bool locked;
 
@@ -143,6 +161,7 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 			nvmkv_latch_set_add(&target->latches, nvmkv_key_hash(extra_key));
 		nvmkv_latch_set_acquire(&target->latches);
 
+		query.origin = target->origin;
 		nvmkv_row_view(modify->db, key, &query, &view);
 		if (view.state == NVMKV_ROW_WAIT)
 		{
@@ -158,6 +177,9 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 		if (state == NVMKV_TARGET_GONE)
 		{
 			nvmkv_latch_set_release(&target->latches);
+			if (modify->mtstate->operation != CMD_INSERT && /* an upsert is for the key, not for the row */
+				nvmkv_row_follow(&modify->old_key, &modify->moved, &view, &target->origin))
+				continue;
 			break;
 		}
 
@@ -171,7 +193,7 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 		target->known_sequence = view.sequence;
 
 		/* Now that it cannot change any more: does the plan have to be asked again? */
-		if (!same_as_plan_found(modify))
+		if (!same_as_plan_found(modify, target))
 			break;
 	}
 	nvmkv_row_queue_leave(&queue, modify->rel);

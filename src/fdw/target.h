@@ -23,11 +23,13 @@ typedef struct NvmkvTarget
 {
 	bool is_delete;			/* for messages and error contexts */
 	uint64 known_sequence;	/* in: this version may be changed though the snapshot does not see it; out: CHANGED's version */
+	uint64 origin;			/* 0 at first; see NvmkvRowQuery */
 	NvmkvLatchSet latches;
 } NvmkvTarget;
 
 /*
- * Decides about the row at modify->old_key under the rules of heap_update and heap_delete, waiting as long as it takes.
+ * Decides about the row at modify->old_key under the rules of heap_update and heap_delete, waiting as long as it takes.  A row that
+ * has got another key meanwhile is followed: old_key changes, and the result is CHANGED or GONE.
  * extra_key: another key whose latch the caller needs (size 0: none).
  * Raises 40001, 27000 as the executor does for a heap table.
  */
@@ -47,6 +49,12 @@ typedef struct NvmkvRowQueue
 extern void nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const NvmkvRowView *view,
 								 NvmkvLockMode want, XLTW_Oper oper);
 extern void nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel);
+
+/*
+ * READ COMMITTED: follows a row to where the view says it has moved.  key and *origin become those to look at next.  False: it has
+ * not moved, it is gone.  Raises 40001 when it has left the partition.
+ */
+extern bool nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view, uint64 *origin);
 
 /*
  * Writes a LOCK entry unless the transaction holds as much already.  REQUIRES the key's latch.  False: no room; release

@@ -6,7 +6,7 @@
  * So the versions of one key stand together, newest first.
  *
  * Payload of the tagged types: fxid u64 LE, cid u32 LE, then the user value
- * (empty for deletions; one lock-mode byte for LOCK).  Untagged types carry
+ * (for deletions empty, or what the host wants to know of them; one lock-mode byte for LOCK).  Untagged types carry
  * the user value only.
  *
  * THE VALUES ARE ON DISK: never renumber.
