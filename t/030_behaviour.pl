@@ -83,7 +83,7 @@ cmp_ok($node->poll_query_until('postgres', "SELECT wal_sync - $before >= 10 FROM
 # ---- large values, cancelled statements
 
 my $large = q{(SELECT string_agg(md5(g::text), '') FROM generate_series(1, 2048) g)};
-my is($node->safe_psql('postgres', "SET statement_timeout = '20s'; INSERT INTO t VALUES (4000, 0, $large); SELECT length(v) FROM t WHERE k = 4000"),
+is($node->safe_psql('postgres', "SET statement_timeout = '20s'; INSERT INTO t VALUES (4000, 0, $large); SELECT length(v) FROM t WHERE k = 4000"),
 	'65536', 'a value of 64 kB');
 fails($node, "SET statement_timeout = '300ms'; INSERT INTO t SELECT g, 0, $large FROM generate_series(5000, 500000) g", qr/57014/,
 	'a load that times out');
