@@ -158,7 +158,8 @@ nvmkv_worker_wake(void)
 	{
 		int pgprocno = ((volatile NvmkvWorkerStat *) &shared->workers[i])->pgprocno;
 
-		if (shared->workers[i].role != NVMKV_WORKER_BARRIER && pgprocno >= 0 && (MyProc == NULL || pgprocno != MyProc->pgprocno))
+		if (shared->workers[i].role != NVMKV_WORKER_BARRIER && pgprocno >= 0 &&
+			(MyProc == NULL || pgprocno != MyProc->pgprocno))
 			SetLatch(&ProcGlobal->allProcs[pgprocno].procLatch);
 	}
 }

@@ -59,7 +59,8 @@ extern size_t nvmkv_shm_bytes(const NvmkvOptions *options);
  * text names file and remedy.
  * Leaves the gate closed for writes until nvmkv_open_gate.
  */
-extern NvmkvStatus nvmkv_open(void *memory, const char *dir, const NvmkvOptions *options, const NvmkvLogOps *log, NvmkvDb **db_out);
+extern NvmkvStatus nvmkv_open(void *memory, const char *dir, const NvmkvOptions *options, const NvmkvLogOps *log,
+							  NvmkvDb **db_out);
 
 /* Frees the handle (maps, descriptors, caches).  Flushes nothing. */
 extern void nvmkv_close(NvmkvDb *db);
@@ -124,10 +125,12 @@ typedef struct NvmkvVersion
  * *version_out (may be NULL): its sequence, type, txn.  NOT_FOUND: none, or a tombstone.
  * CORRUPTION, IO, NO_MEMORY.  Lock-free; may read files.
  */
-extern NvmkvStatus nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *value_out, NvmkvVersion *version_out);
+extern NvmkvStatus nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *value_out,
+							 NvmkvVersion *version_out);
 
 /* All versions of "key", newest first (an exact repetition may be shown twice); visit returns false to stop. */
-extern NvmkvStatus nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const NvmkvVersion *version), void *ctx);
+extern NvmkvStatus nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const NvmkvVersion *version),
+								  void *ctx);
 
 /*
  * Scan of [lower, upper) forwards or backwards, in batches: between two batches the process is in no epoch, so an
@@ -154,14 +157,16 @@ typedef struct NvmkvScanStats
 extern NvmkvStatus nvmkv_scan_create(NvmkvDb *db, NvmkvScan **scan_out);
 
 /* (Re)starts.  Slices are copied.  upper.size 0: no upper bound.  snapshot: pointer kept. */
-extern NvmkvStatus nvmkv_scan_start(NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, bool reverse, const NvmkvSnapshot *snapshot);
+extern NvmkvStatus nvmkv_scan_start(NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, bool reverse,
+									const NvmkvSnapshot *snapshot);
 
 /*
  * Fetches up to max_rows rows or about max_bytes bytes (at least one row).  *rows_out stays valid until the next call
  * on the scan.
  * *count_out 0: the end.
  */
-extern NvmkvStatus nvmkv_scan_batch(NvmkvScan *scan, unsigned max_rows, size_t max_bytes, const NvmkvScanRow **rows_out, unsigned *count_out);
+extern NvmkvStatus nvmkv_scan_batch(NvmkvScan *scan, unsigned max_rows, size_t max_bytes, const NvmkvScanRow **rows_out,
+									unsigned *count_out);
 extern const NvmkvScanStats *nvmkv_scan_stats(const NvmkvScan *scan);
 extern void nvmkv_scan_destroy(NvmkvScan *scan); /* NULL is fine */
 

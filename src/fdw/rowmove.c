@@ -138,7 +138,8 @@ insert_row(ModifyTableState *mtstate, EState *estate, ResultRelInfo *target, Tup
 }
 
 TupleTableSlot *
-nvmkv_row_move_end(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, HeapTuple old_row, TupleTableSlot *slot)
+nvmkv_row_move_end(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, HeapTuple old_row,
+				   TupleTableSlot *slot)
 {
 	TupleTableSlot *routed = slot;
 	ResultRelInfo *target;

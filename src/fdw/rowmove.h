@@ -20,7 +20,7 @@ extern bool nvmkv_row_must_move(ModifyTableState *mtstate, EState *estate, Resul
 extern bool nvmkv_row_move_begin(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, HeapTuple old_row);
 
 /* After: puts the row where it belongs.  What ExecForeignUpdate has to return. */
-extern TupleTableSlot *nvmkv_row_move_end(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, HeapTuple old_row,
-										  TupleTableSlot *slot);
+extern TupleTableSlot *nvmkv_row_move_end(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri,
+										  HeapTuple old_row, TupleTableSlot *slot);
 
 #endif

@@ -92,7 +92,8 @@ clear_arbiter(Query *query)
 		return;
 
 	rel = table_open(rte->relid, NoLock);
-	if (arbiter_is_primary_key(nvmkv_table_definition(rel), (Index) query->resultRelation, query->onConflict->arbiterElems))
+	if (arbiter_is_primary_key(nvmkv_table_definition(rel), (Index) query->resultRelation,
+							   query->onConflict->arbiterElems))
 	{
 		query->onConflict->arbiterElems = NIL;
 		query->onConflict->arbiterWhere = NULL; /* any predicate is good for a constraint that covers all rows */
@@ -243,8 +244,8 @@ typedef enum UpsertLook
 
 /* One turn under the key's latch; waits after it. */
 static UpsertLook
-look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, bool update, NvmkvRowQueue *queue,
-				NvmkvRowView *view)
+look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, bool update,
+				NvmkvRowQueue *queue, NvmkvRowView *view)
 {
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	NvmkvRowQuery query = {

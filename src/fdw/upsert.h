@@ -19,6 +19,7 @@ extern void nvmkv_upsert_init(void);
  * One row of INSERT ... ON CONFLICT, checked and encoded (modify->key, modify->value).  The slot of the row that was
  * inserted or updated, NULL when nothing is left to do for the executor.
  */
-extern TupleTableSlot *nvmkv_upsert(struct NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
+extern TupleTableSlot *nvmkv_upsert(struct NvmkvModify *modify, EState *estate, ResultRelInfo *rri,
+									TupleTableSlot *slot);
 
 #endif

@@ -341,8 +341,9 @@ holds(NvmkvDb *db, uint64_t last, bool reverse)
 					key = reverse ? key + 1 : key - 1;
 				break;
 			}
-			if ((w == NULL) != (n == 0) || (w != NULL && (!slice_equal(rows[i].key, rig_key(w->key)) || rows[i].sequence != w->seq ||
-														   !slice_equal(rows[i].value, value_of(w, buffer)))))
+			if ((w == NULL) != (n == 0) ||
+				(w != NULL && (!slice_equal(rows[i].key, rig_key(w->key)) || rows[i].sequence != w->seq ||
+							   !slice_equal(rows[i].value, value_of(w, buffer)))))
 			{
 				if (w == NULL)
 					fprintf(stderr, "    a key that should not be there: %.*s, sequence %" PRIu64 "\n", (int) rows[i].key.size,
@@ -790,7 +791,8 @@ TEST(random_faults)
 	REQUIRE(make_record());
 	while ((double) (port_now_us() - start) < seconds * 1e6 && check_failures == 0)
 	{
-		static const FaultKind kinds[] = {FAULT_ERROR, FAULT_FILE, FAULT_FILES, FAULT_SPACES, FAULT_POWER, FAULT_POWER, FAULT_POWER_LINES};
+		static const FaultKind kinds[] = {FAULT_ERROR, FAULT_FILE,  FAULT_FILES,      FAULT_SPACES,
+										  FAULT_POWER, FAULT_POWER, FAULT_POWER_LINES};
 		Fault f = {kinds[check_random_below(7)], NULL, 1 + check_random_below(900), check_random()};
 
 		if (f.kind == FAULT_ERROR)

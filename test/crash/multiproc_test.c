@@ -133,11 +133,11 @@ write_pair(NvmkvDb *db, unsigned writer, unsigned key, uint64_t *last_out)
 	NvmkvStatus st;
 
 	counter->attempted = counter->applied + 1;
-	st = nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, own_key(text[0], sizeof(text[0]), writer, key, 'a'), nvmkv_slice(NULL, 0),
-						 make_value(buffer, value_size(), counter->attempted));
+	st = nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, own_key(text[0], sizeof(text[0]), writer, key, 'a'),
+						 nvmkv_slice(NULL, 0), make_value(buffer, value_size(), counter->attempted));
 	if (st == NVMKV_OK)
-		st = nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, own_key(text[1], sizeof(text[1]), writer, key, 'z'), nvmkv_slice(NULL, 0),
-							 make_value(buffer, value_size(), counter->attempted));
+		st = nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, own_key(text[1], sizeof(text[1]), writer, key, 'z'),
+							 nvmkv_slice(NULL, 0), make_value(buffer, value_size(), counter->attempted));
 	if (st == NVMKV_OK)
 	{
 		while ((st = nvmkv_write(db, &batch, last_out)) == NVMKV_BUSY)
@@ -174,7 +174,8 @@ count_up(NvmkvDb *db, unsigned key, uint64_t *counter_out, uint64_t *last_out)
 		if (!get_counter(db, slice, &now) || now != counter->applied)
 			wrong("read before write", text, now, counter->applied);
 		*counter_out = counter->applied + 1;
-		st = nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, slice, nvmkv_slice(NULL, 0), make_value(buffer, value_size(), *counter_out));
+		st = nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, slice, nvmkv_slice(NULL, 0),
+							 make_value(buffer, value_size(), *counter_out));
 		if (st == NVMKV_OK)
 		{
 			counter->attempted = *counter_out;

@@ -443,7 +443,8 @@ op_write(Model *m)
 			st = nvmkv_batch_put_tagged(&batch, v->kind | NVMKV_TYPE_TAGGED_BIT, key_slice(key), fxid, v->cid,
 										nvmkv_slice(m->scratch, v->size));
 		else
-			st = nvmkv_batch_put(&batch, v->kind, key_slice(key), nvmkv_slice(NULL, 0), nvmkv_slice(m->scratch, v->size));
+			st = nvmkv_batch_put(&batch, v->kind, key_slice(key), nvmkv_slice(NULL, 0),
+								 nvmkv_slice(m->scratch, v->size));
 		CHECK_OK(st);
 		keys[n++] = key;
 		if (batch.memtable_bytes > 512 * 1024)
@@ -678,7 +679,8 @@ random_range(Model *m, NvmkvSlice *lower, NvmkvSlice *upper, unsigned *first, un
 
 /* Starts a scan in the slot, whose snapshot it takes over. */
 static void
-start_scan(Model *m, OpenScan *s, RigSnapshot *snapshot, NvmkvSlice lower, NvmkvSlice upper, unsigned first, unsigned end)
+start_scan(Model *m, OpenScan *s, RigSnapshot *snapshot, NvmkvSlice lower, NvmkvSlice upper, unsigned first,
+		   unsigned end)
 {
 	unsigned i;
 
@@ -721,7 +723,9 @@ continue_scan(Model *m, OpenScan *s)
 	const NvmkvScanRow *rows;
 	unsigned n, i;
 
-	if (s->scan == NULL || !CHECK_STATUS(nvmkv_scan_batch(s->scan, (unsigned) (1 + below(40)), (size_t) (1 + below(100000)), &rows, &n), NVMKV_OK))
+	if (s->scan == NULL ||
+		!CHECK_STATUS(nvmkv_scan_batch(s->scan, (unsigned) (1 + below(40)), (size_t) (1 + below(100000)), &rows, &n),
+					  NVMKV_OK))
 		return false;
 	for (i = 0; i < n && !failed(m); i++)
 	{

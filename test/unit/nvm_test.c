@@ -405,7 +405,8 @@ random_target(const Entries *list, unsigned kind, uint64_t range, uint8_t *key, 
 }
 
 static void
-check_searches(const Fixture *f, const NvmRowRef *row, const Entries *list, unsigned kind, uint64_t range, unsigned count)
+check_searches(const Fixture *f, const NvmRowRef *row, const Entries *list, unsigned kind, uint64_t range,
+			   unsigned count)
 {
 	uint8_t key[256];
 
@@ -443,7 +444,8 @@ check_position(const NvmkvIter *it, const Entries *list, uint64_t expected, uint
 
 /* Both directions whole, then seeks with a walk either way. */
 static void
-check_iterator(const Fixture *f, const NvmRowRef *row, const Entries *list, unsigned kind, uint64_t range, uint64_t end, unsigned seeks)
+check_iterator(const Fixture *f, const NvmRowRef *row, const Entries *list, unsigned kind, uint64_t range, uint64_t end,
+			   unsigned seeks)
 {
 	NvmRowIter it;
 	NvmkvIter *base = &it.base;
@@ -527,9 +529,10 @@ check_filter(const Fixture *f, const NvmRowRef *row, const Entries *list, unsign
 TEST(pool_header_example)
 {
 	static const uint8_t expected[NVM_POOL_HEADER_BYTES] = {
-		0x4e, 0x56, 0x4d, 0x4b, 0x56, 0x50, 0x4f, 0x4c, 0x01, 0, 0, 0, 0x00, 0x00, 0x10, 0x00, 0x07, 0, 0, 0, 0, 0, 0, 0,
-		0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01, 0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11,
-		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xcc, 0x86, 0xf5, 0x36};
+		0x4e, 0x56, 0x4d, 0x4b, 0x56, 0x50, 0x4f, 0x4c, 0x01, 0,    0,    0,    0x00, 0x00, 0x10, 0x00,
+		0x07, 0,    0,    0,    0,    0,    0,    0,    0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01,
+		0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, 0,    0,    0,    0,    0,    0,    0,    0,
+		0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0xcc, 0x86, 0xf5, 0x36};
 	NvmPoolHeader header = {7, UINT64_C(0x0102030405060708), UINT64_C(0x1112131415161718)};
 	uint8_t bytes[NVM_POOL_HEADER_BYTES];
 	unsigned i;
@@ -978,7 +981,8 @@ check_built(const NvmRowBuilt *built, const Entries *list)
 			min_sequence = ikey_sequence(list->e[i].tag);
 		if (ikey_sequence(list->e[i].tag) > max_sequence)
 			max_sequence = ikey_sequence(list->e[i].tag);
-		if (ikey_is_tagged(list->e[i].tag) && (list->e[i].tag & NVMKV_TYPE_COMMITTED_BIT) == 0 && (min_fxid == 0 || txn.fxid < min_fxid))
+		if (ikey_is_tagged(list->e[i].tag) && (list->e[i].tag & NVMKV_TYPE_COMMITTED_BIT) == 0 &&
+			(min_fxid == 0 || txn.fxid < min_fxid))
 			min_fxid = txn.fxid;
 		user_bytes += list->e[i].key.size + value.size;
 	}
@@ -1021,7 +1025,9 @@ TEST(row_random)
 			check_iterator(&f, &row, &list, kind, range, check_random_below(count + 2), 100);
 			row.first_live = pass == 2 ? count : check_random_below(count + 1);
 			row.first_extent_live = nvm_row_extents_below(f.pool, &row, row.first_live);
-			CHECK_EQ(nvm_row_bytes_between(f.pool, &row, 0, row.first_live) + nvm_row_bytes_between(f.pool, &row, row.first_live, count), row.data_bytes);
+			CHECK_EQ(nvm_row_bytes_between(f.pool, &row, 0, row.first_live) +
+						 nvm_row_bytes_between(f.pool, &row, row.first_live, count),
+					 row.data_bytes);
 			CHECK_OK(nvm_row_check_header(f.pool, &row));
 			CHECK_EQ(verify_row(&f, &row, NULL, true), 0);
 		}
@@ -1065,7 +1071,8 @@ TEST(row_first_live_everywhere)
 			}
 			it.base.ops->destroy(&it.base);
 			if (row.first_live > 0)
-				CHECK_STATUS(nvm_row_entry(f.pool, &row, row.first_live - 1, &scratch, &slice, &tag, &slice), NVMKV_INVALID);
+				CHECK_STATUS(nvm_row_entry(f.pool, &row, row.first_live - 1, &scratch, &slice, &tag, &slice),
+							 NVMKV_INVALID);
 			CHECK_STATUS(nvm_row_entry(f.pool, &row, row.entries, &scratch, &slice, &tag, &slice), NVMKV_INVALID);
 		}
 		nvm_row_builder_destroy(b);
@@ -1177,7 +1184,8 @@ TEST(row_large_values)
 			char key[32];
 			size_t size = i < 11 ? sizes[(i * 7) % 11] : check_random_below(65536);
 
-			entries_add(&list, key, (size_t) snprintf(key, sizeof(key), "key%03zu", i), ikey_tag(i + 1, NVMKV_TYPE_VALUE), big + i % 2, size);
+			entries_add(&list, key, (size_t) snprintf(key, sizeof(key), "key%03zu", i),
+						ikey_tag(i + 1, NVMKV_TYPE_VALUE), big + i % 2, size);
 		}
 		b = build_row(&f, &list, NULL, 10, &built);
 		CHECK_EQ(verify_row(&f, &built->ref, NULL, true), 0);
@@ -1217,10 +1225,14 @@ TEST(row_limits)
 	nvm_row_builder_destroy(b);
 
 	CHECK_OK(nvm_row_builder_create(f.pool, 902, NULL, 10, &b));
-	CHECK_STATUS(nvm_row_builder_add(b, nvmkv_slice(big, NVMKV_KEY_BYTES_MAX + 1), ikey_tag(5, NVMKV_TYPE_VALUE), value), NVMKV_LIMIT);
+	CHECK_STATUS(
+		nvm_row_builder_add(b, nvmkv_slice(big, NVMKV_KEY_BYTES_MAX + 1), ikey_tag(5, NVMKV_TYPE_VALUE), value),
+		NVMKV_LIMIT);
 	nvm_row_builder_destroy(b);
 	CHECK_OK(nvm_row_builder_create(f.pool, 903, NULL, 10, &b));
-	CHECK_STATUS(nvm_row_builder_add(b, key, ikey_tag(5, NVMKV_TYPE_VALUE), nvmkv_slice(big, NVMKV_VALUE_BYTES_MAX + NVMKV_TXN_TAG_BYTES + 1)), NVMKV_LIMIT);
+	CHECK_STATUS(nvm_row_builder_add(b, key, ikey_tag(5, NVMKV_TYPE_VALUE),
+									 nvmkv_slice(big, NVMKV_VALUE_BYTES_MAX + NVMKV_TXN_TAG_BYTES + 1)),
+				 NVMKV_LIMIT);
 	nvm_row_builder_destroy(b);
 	CHECK_OK(nvm_row_builder_create(f.pool, 904, NULL, 10, &b));
 	CHECK_STATUS(nvm_row_builder_add(b, key, ikey_tag(5, NVMKV_TYPE_TAGGED_VALUE), value), NVMKV_CORRUPTION);
@@ -1231,7 +1243,8 @@ TEST(row_limits)
 
 	/* The largest there may be. */
 	CHECK_OK(nvm_row_builder_create(f.pool, 906, NULL, 10, &b));
-	CHECK_OK(nvm_row_builder_add(b, nvmkv_slice(big, NVMKV_KEY_BYTES_MAX), ikey_tag(5, NVMKV_TYPE_TAGGED_VALUE), nvmkv_slice(big, NVMKV_VALUE_BYTES_MAX + NVMKV_TXN_TAG_BYTES)));
+	CHECK_OK(nvm_row_builder_add(b, nvmkv_slice(big, NVMKV_KEY_BYTES_MAX), ikey_tag(5, NVMKV_TYPE_TAGGED_VALUE),
+								 nvmkv_slice(big, NVMKV_VALUE_BYTES_MAX + NVMKV_TXN_TAG_BYTES)));
 	CHECK_OK(nvm_row_builder_finish(b, &built));
 	CHECK_EQ(verify_row(&f, &built->ref, NULL, true), 0);
 	nvm_row_builder_destroy(b);
@@ -1704,8 +1717,11 @@ TEST(row_every_byte_is_checked)
 	{
 		uint64_t data_end = nvm_row_data_end(row.data_bytes);
 		bool region_gap = (offset >= data_end && offset < nvm_row_index_offset(row.data_bytes)) ||
-						  (offset >= nvm_row_index_offset(row.data_bytes) + row.entries * NVM_ROW_ELEMENT_BYTES && offset < nvm_row_directory_offset(row.data_bytes, row.entries)) ||
-						  (offset >= nvm_row_fence_offset(row.data_bytes, row.entries) + get_u64(header + NVM_ROW_OFFSET_FENCE_BYTES) && offset < get_u64(header + NVM_ROW_OFFSET_FILTER));
+						  (offset >= nvm_row_index_offset(row.data_bytes) + row.entries * NVM_ROW_ELEMENT_BYTES &&
+						   offset < nvm_row_directory_offset(row.data_bytes, row.entries)) ||
+						  (offset >= nvm_row_fence_offset(row.data_bytes, row.entries) +
+										 get_u64(header + NVM_ROW_OFFSET_FENCE_BYTES) &&
+						   offset < get_u64(header + NVM_ROW_OFFSET_FILTER));
 		uint8_t bits = (uint8_t) (1u << check_random_below(8));
 
 		if (region_gap)
@@ -1780,14 +1796,16 @@ TEST(row_random_damage)
 			{
 				uint64_t real = oracle_lower_bound(&list, k, tag, 0);
 
-				CHECK(real < list.count && list.e[real].tag == tag && slice_equal(list.e[real].key, k) && slice_equal(list.e[real].payload, p));
+				CHECK(real < list.count && list.e[real].tag == tag && slice_equal(list.e[real].key, k) &&
+					  slice_equal(list.e[real].payload, p));
 			}
 			if (status != NVMKV_OK)
 			{
 				CHECK_STATUS(status, NVMKV_CORRUPTION);
 				corruptions++;
 			}
-			(void) nvm_row_bytes_between(f.pool, &row, check_random_below(row.entries + 1), check_random_below(row.entries + 1));
+			(void) nvm_row_bytes_between(f.pool, &row, check_random_below(row.entries + 1),
+										 check_random_below(row.entries + 1));
 			CHECK(nvm_row_extents_below(f.pool, &row, check_random_below(row.entries + 1)) <= row.extent_count);
 		}
 		nvm_row_iter_init(&it, f.pool, &row, row.entries);
@@ -1930,7 +1948,8 @@ weight_up_to(const Fixture *f, const NvmRowRef *rows, const Entries *lists, uint
 	uint32_t r;
 
 	for (r = 0; r < nrows; r++)
-		bytes += nvm_row_bytes_between(f->pool, &rows[r], rows[r].first_live, oracle_upper_bound(&lists[r], key, rows[r].first_live));
+		bytes += nvm_row_bytes_between(f->pool, &rows[r], rows[r].first_live,
+									   oracle_upper_bound(&lists[r], key, rows[r].first_live));
 	return bytes;
 }
 
@@ -1942,7 +1961,8 @@ weight_of_key(const Fixture *f, const NvmRowRef *rows, const Entries *lists, uin
 	uint32_t r;
 
 	for (r = 0; r < nrows; r++)
-		bytes += nvm_row_bytes_between(f->pool, &rows[r], oracle_lower_bound(&lists[r], key, NVMKV_TAG_MAX, rows[r].first_live),
+		bytes += nvm_row_bytes_between(f->pool, &rows[r],
+									   oracle_lower_bound(&lists[r], key, NVMKV_TAG_MAX, rows[r].first_live),
 									   oracle_upper_bound(&lists[r], key, rows[r].first_live));
 	return bytes;
 }
@@ -1979,7 +1999,8 @@ TEST(column_invariants)
 		{
 			const NvmRowBuilt *built;
 
-			lists[r] = random_entries(kind, 1 + check_random_below(800), 1 + check_random_below(1000), round % 4 == 0 ? 3000 : 50);
+			lists[r] = random_entries(kind, 1 + check_random_below(800), 1 + check_random_below(1000),
+									  round % 4 == 0 ? 3000 : 50);
 			builders[r] = build_row(&f, &lists[r], NULL, 10, &built);
 			rows[r] = built->ref;
 			if (check_random_below(4) == 0)
@@ -1993,7 +2014,8 @@ TEST(column_invariants)
 		{
 			uint64_t tag;
 
-			cuts[i] = nvmkv_slice(cut_bytes[i], random_target(&lists[check_random_below(nrows)], kind, 1000, cut_bytes[i], &tag));
+			cuts[i] = nvmkv_slice(cut_bytes[i],
+								  random_target(&lists[check_random_below(nrows)], kind, 1000, cut_bytes[i], &tag));
 		}
 		qsort(cuts, ncuts, sizeof(cuts[0]), slice_compare_void);
 		low = 1 + check_random_below(round % 3 == 0 ? 2 * total + 2 : total / 5 + 2);
@@ -2095,7 +2117,8 @@ overhead(const Fixture *f, size_t key_size, size_t value_size, uint64_t count)
 	for (i = 0; i < count; i++)
 	{
 		put_be64(key + 8, i * 7);
-		CHECK_OK(nvm_row_builder_add(b, nvmkv_slice(key, key_size), ikey_tag(i + 1, NVMKV_TYPE_VALUE), nvmkv_slice(value, value_size)));
+		CHECK_OK(nvm_row_builder_add(b, nvmkv_slice(key, key_size), ikey_tag(i + 1, NVMKV_TYPE_VALUE),
+									 nvmkv_slice(value, value_size)));
 	}
 	CHECK_OK(nvm_row_builder_finish(b, &built));
 	CHECK_EQ(built->user_bytes, count * (key_size + value_size));

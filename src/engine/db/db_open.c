@@ -164,8 +164,8 @@ open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 	if (db->options.nvm_bytes == 0 && v->nrows == 0)
 		return NVMKV_OK;
 	/* Without rows any sound pool will do, a new one too. */
-	NVMKV_RETURN_IF(nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier, v->nrows > 0 ? v->pool_id : 0,
-								  pool_shm, &db->pool, &created));
+	NVMKV_RETURN_IF(nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier,
+								  v->nrows > 0 ? v->pool_id : 0, pool_shm, &db->pool, &created));
 	db->shm->nvm_is_pmem = db->pool->dev->is_pmem ? 1 : 0;
 	if ((uint64_t) db->pool->extent_count * NVM_EXTENT_BYTES < DB_POOL_MEMTABLES_MIN * db->options.write_buffer_bytes)
 		return NVMKV_FAIL(NVMKV_INVALID, "the pool \"%s\" of %u MiB is too small for write buffers of %" PRIu64 " bytes: it must hold at least %d of them",

@@ -66,7 +66,8 @@ walk_row(Walk *w, const VersionImage *v, const VersionRow *row)
 	uint64_t index;
 	NvmkvStatus st;
 
-	if (slice_compare(w->key, version_bytes(v, row->smallest)) < 0 || slice_compare(w->key, version_bytes(v, row->largest)) > 0)
+	if (slice_compare(w->key, version_bytes(v, row->smallest)) < 0 ||
+		slice_compare(w->key, version_bytes(v, row->largest)) > 0)
 		return NVMKV_OK;
 	ref = version_row_ref(v, row);
 	if (!nvm_row_may_contain(pool, &ref, w->hash))
@@ -124,7 +125,8 @@ walk_levels(Walk *w, const VersionImage *v)
 	uint32_t i;
 
 	for (i = v->level_start[0]; i < v->level_start[1] && !w->stopped; i++)
-		if (slice_compare(w->key, version_bytes(v, files[i].smallest)) >= 0 && slice_compare(w->key, version_bytes(v, files[i].largest)) <= 0)
+		if (slice_compare(w->key, version_bytes(v, files[i].smallest)) >= 0 &&
+			slice_compare(w->key, version_bytes(v, files[i].largest)) <= 0)
 			NVMKV_RETURN_IF(walk_file(w, &files[i]));
 	for (level = 1; level < VERSION_LEVELS && !w->stopped; level++)
 	{
@@ -188,8 +190,8 @@ db_snapshot_sees(const NvmkvSnapshot *snapshot, const NvmkvVersion *version)
 	if ((version->type & NVMKV_TYPE_TAGGED_BIT) == 0)
 		return true;
 	return snapshot->visible != NULL &&
-		snapshot->visible(snapshot->ctx, version->txn.fxid, version->txn.cid, (version->type & NVMKV_TYPE_COMMITTED_BIT) != 0,
-						  version->memo);
+		   snapshot->visible(snapshot->ctx, version->txn.fxid, version->txn.cid,
+							 (version->type & NVMKV_TYPE_COMMITTED_BIT) != 0, version->memo);
 }
 
 static bool

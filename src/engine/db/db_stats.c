@@ -152,7 +152,8 @@ nvmkv_level_stats(NvmkvDb *db, NvmkvLevelStats *out, unsigned max)
 /* ---- estimates ---- */
 
 static NvmkvStatus
-estimate_row(NvmkvDb *db, const VersionImage *v, const VersionRow *row, NvmkvSlice lower, NvmkvSlice upper, NvmkvEstimate *e)
+estimate_row(NvmkvDb *db, const VersionImage *v, const VersionRow *row, NvmkvSlice lower, NvmkvSlice upper,
+			 NvmkvEstimate *e)
 {
 	NvmRowRef ref;
 	uint64_t from, to;
@@ -175,7 +176,8 @@ estimate_row(NvmkvDb *db, const VersionImage *v, const VersionRow *row, NvmkvSli
 
 /* Share of a table between two keys, by the offsets of its index. */
 static NvmkvStatus
-estimate_file(NvmkvDb *db, const VersionImage *v, const VersionFile *file, NvmkvSlice lower, NvmkvSlice upper, NvmkvEstimate *e)
+estimate_file(NvmkvDb *db, const VersionImage *v, const VersionFile *file, NvmkvSlice lower, NvmkvSlice upper,
+			  NvmkvEstimate *e)
 {
 	uint64_t from = 0;
 	uint64_t to = file->bytes;

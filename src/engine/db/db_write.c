@@ -47,8 +47,8 @@ raise_last_sequence(NvmkvDb *db, uint64_t sequence)
 {
 	uint64_t seen = port_load_relaxed(&db->shm->last_sequence);
 
-	while (seen < sequence &&
-		   !__atomic_compare_exchange_n(&db->shm->last_sequence, &seen, sequence, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	while (seen < sequence && !__atomic_compare_exchange_n(&db->shm->last_sequence, &seen, sequence, true,
+														   __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }
 

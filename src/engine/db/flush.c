@@ -37,7 +37,8 @@ typedef struct Flush
 
 /* Feeds what survives to add(ctx, ...). */
 static NvmkvStatus
-filter_memtable(Flush *f, NvmkvStatus (*add)(void *ctx, NvmkvSlice key, uint64_t tag, NvmkvSlice payload), void *ctx, uint64_t *added_out)
+filter_memtable(Flush *f, NvmkvStatus (*add)(void *ctx, NvmkvSlice key, uint64_t tag, NvmkvSlice payload), void *ctx,
+				uint64_t *added_out)
 {
 	MemtableIter it;
 

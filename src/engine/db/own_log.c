@@ -168,7 +168,8 @@ own_log_open(NvmkvDb *db)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
 	log_group_shm_init((LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off), db->options.log_buffer_bytes,
 					   db->options.write_buffer_bytes);
-	NVMKV_RETURN_IF(log_group_attach(db->own_log, (LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off), db->dir));
+	NVMKV_RETURN_IF(
+		log_group_attach(db->own_log, (LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off), db->dir));
 	db->log.ctx = db;
 	db->log.append = own_append;
 	db->log.flush = own_flush;

@@ -203,7 +203,8 @@ static const NvmkvIterOps level_ops = {
 };
 
 void
-level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, uint32_t first, uint32_t end, SstIterMode mode)
+level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, uint32_t first, uint32_t end,
+				SstIterMode mode)
 {
 	memset(&it->base, 0, sizeof(it->base));
 	it->base.ops = &level_ops;

@@ -24,6 +24,7 @@ typedef struct LevelIter
 } LevelIter;
 
 /* The image must stay as long as the iterator is used; destroy gives the open table back and needs no image. */
-extern void level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, uint32_t first, uint32_t end, SstIterMode mode);
+extern void level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, uint32_t first,
+							uint32_t end, SstIterMode mode);
 
 #endif

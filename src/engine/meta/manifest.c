@@ -238,7 +238,8 @@ append_edit(VersionSet *set, const VersionEdit *edit)
 		/* Not a byte of it may be found later, neither behind the next record nor after a crash before there is one. */
 		const NvmkvError cause = *nvmkv_error();
 
-		if (port_files->truncate(writer.file, shm->manifest_offset) != NVMKV_OK || port_files->sync(writer.file) != NVMKV_OK)
+		if (port_files->truncate(writer.file, shm->manifest_offset) != NVMKV_OK ||
+			port_files->sync(writer.file) != NVMKV_OK)
 			port_store_release(&shm->sticky, 1);
 		errno = cause.sys_errno;
 		(void) nvmkv_fail_at(cause.status, cause.sys_errno, cause.file, cause.line, "%s", cause.text);
@@ -433,7 +434,8 @@ start_fresh(VersionSet *set, uint64_t system_identifier)
 		port_files->close(file);
 		draft_init(&draft);
 		st = fold_manifest(path, 1, &draft, &arena, system_identifier);
-		others = st == NVMKV_INVALID || draft.nrows > 0 || draft.nfiles > 0 || draft.pool_id != 0 || draft.durable_seq != 0;
+		others =
+			st == NVMKV_INVALID || draft.nrows > 0 || draft.nfiles > 0 || draft.pool_id != 0 || draft.durable_seq != 0;
 		draft_free(&draft);
 		meta_arena_free(&arena);
 		if (st == NVMKV_IO || st == NVMKV_NO_MEMORY || st == NVMKV_VERSION)
@@ -451,7 +453,8 @@ start_fresh(VersionSet *set, uint64_t system_identifier)
 }
 
 static NvmkvStatus
-recover_draft(VersionSet *set, uint64_t system_identifier, VersionDraft *draft, MetaArena *arena, uint64_t *number_out, bool *fresh_out)
+recover_draft(VersionSet *set, uint64_t system_identifier, VersionDraft *draft, MetaArena *arena, uint64_t *number_out,
+			  bool *fresh_out)
 {
 	char path[MANIFEST_PATH_MAX];
 	NvmkvStatus st = read_current(set->dir, number_out);

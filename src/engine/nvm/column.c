@@ -143,7 +143,8 @@ find_below(Pick *p)
 		if (p->high.unbounded)
 			p->below[r] = p->rows[r].entries;
 		else
-			NVMKV_RETURN_IF(nvm_row_lower_bound(p->pool, &p->rows[r], p->high.key, NVMKV_TAG_MAX, p->low.ends[r], p->high.ends[r], &p->below[r]));
+			NVMKV_RETURN_IF(nvm_row_lower_bound(p->pool, &p->rows[r], p->high.key, NVMKV_TAG_MAX, p->low.ends[r],
+												p->high.ends[r], &p->below[r]));
 	}
 	return NVMKV_OK;
 }
@@ -162,8 +163,9 @@ narrow_by_keys(Pick *p, uint64_t low_bytes, uint64_t high_bytes, NvmkvBuf *scrat
 
 		if (r == p->nrows)
 			break;
-		NVMKV_RETURN_IF(nvm_row_entry(p->pool, &p->rows[r], middle_entry(p->pool, &p->rows[r], p->low.ends[r], p->below[r]),
-									  scratch, &key, &tag, &payload));
+		NVMKV_RETURN_IF(nvm_row_entry(p->pool, &p->rows[r],
+									  middle_entry(p->pool, &p->rows[r], p->low.ends[r], p->below[r]), scratch, &key,
+									  &tag, &payload));
 		NVMKV_RETURN_IF(nvmkv_buf_set(&p->try.own, key));
 		NVMKV_RETURN_IF(weigh(p, nvmkv_buf_slice(&p->try.own), p->below));
 		if (p->try.bytes < low_bytes)

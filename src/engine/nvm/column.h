@@ -34,8 +34,8 @@ typedef struct NvmColumn
  * CORRUPTION, NO_MEMORY; INVALID when the rows have no live entry.
  * out: nvm_column_free, also after a failure.
  */
-extern NvmkvStatus nvm_column_pick(const NvmPool *pool, const NvmRowRef *rows, uint32_t nrows, const NvmkvSlice *cuts, uint32_t ncuts,
-								   uint64_t low_bytes, NvmColumn *out);
+extern NvmkvStatus nvm_column_pick(const NvmPool *pool, const NvmRowRef *rows, uint32_t nrows, const NvmkvSlice *cuts,
+								   uint32_t ncuts, uint64_t low_bytes, NvmColumn *out);
 extern void nvm_column_free(NvmColumn *column);
 
 #endif

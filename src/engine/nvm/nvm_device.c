@@ -134,7 +134,8 @@ create_file(const char *path, uint64_t bytes)
 	NvmkvStatus status;
 
 	(void) snprintf(temp, sizeof(temp), "%s.new", path);
-	NVMKV_RETURN_IF(port_files->open(temp, PORT_FILE_READ | PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file));
+	NVMKV_RETURN_IF(
+		port_files->open(temp, PORT_FILE_READ | PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file));
 	status = port_files->preallocate(file, bytes);
 	if (status == NVMKV_OK)
 		status = port_files->sync(file);

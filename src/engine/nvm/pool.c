@@ -233,7 +233,8 @@ nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifie
 	if (create_bytes != 0 && create_bytes < NVM_POOL_BYTES_MIN)
 		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" would have %" PRIu64 " bytes, at least %" PRIu64 " are needed",
 						  path, create_bytes, NVM_POOL_BYTES_MIN);
-	status = nvm_device_open(path, expected_pool_id != 0 ? 0 : create_bytes >> NVM_EXTENT_SHIFT << NVM_EXTENT_SHIFT, &dev, &file_created);
+	status = nvm_device_open(path, expected_pool_id != 0 ? 0 : create_bytes >> NVM_EXTENT_SHIFT << NVM_EXTENT_SHIFT,
+							 &dev, &file_created);
 	if (status == NVMKV_NOT_FOUND && expected_pool_id != 0)
 		return NVMKV_FAIL(NVMKV_NOT_FOUND, "pool \"%s\" is missing, but rows in it are expected; mount or restore it", path);
 	NVMKV_RETURN_IF(status);
@@ -383,7 +384,8 @@ nvm_pool_give(NvmPool *pool, const uint32_t *extents, uint32_t count)
 		NVMKV_ASSERT(bit_is_set(shm, extent));
 		if (extent >= shm->extent_count || !bit_is_set(shm, extent))
 			continue;
-		port_store_relaxed(&shm->words[extent / WORD_BITS], shm->words[extent / WORD_BITS] & ~(UINT64_C(1) << (extent % WORD_BITS)));
+		port_store_relaxed(&shm->words[extent / WORD_BITS],
+						   shm->words[extent / WORD_BITS] & ~(UINT64_C(1) << (extent % WORD_BITS)));
 		given++;
 	}
 	port_store_relaxed(&shm->free_count, shm->free_count + given);

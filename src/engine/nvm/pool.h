@@ -62,8 +62,8 @@ extern void nvm_pool_shm_init(NvmPoolShm *shm, uint64_t pool_bytes_max);
  * system or with another id or larger than shm was sized for or in use, IO,
  * NO_SPACE, NO_MEMORY.
  */
-extern NvmkvStatus nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifier, uint64_t expected_pool_id,
-								 NvmPoolShm *shm, NvmPool **pool_out, bool *created_out);
+extern NvmkvStatus nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifier,
+								 uint64_t expected_pool_id, NvmPoolShm *shm, NvmPool **pool_out, bool *created_out);
 extern void nvm_pool_close(NvmPool *pool);
 
 /* Recovery: marks an extent of a known row.  CORRUPTION when out of range or taken already. */

@@ -53,7 +53,8 @@ typedef struct NvmRowBuilt
  * Takes extents from the pool as it grows; data goes to the medium as it comes.
  * Process memory: 16 bytes an entry, 8 a key for the filter, and half a MiB.
  */
-extern NvmkvStatus nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older, unsigned bloom_bits_per_key, NvmRowBuilder **builder_out);
+extern NvmkvStatus nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older,
+										  unsigned bloom_bits_per_key, NvmRowBuilder **builder_out);
 
 /*
  * Entries in internal-key order (INVALID otherwise).  NO_SPACE when the pool is full, LIMIT when the row would pass 4
@@ -91,23 +92,27 @@ extern bool nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint6
  * First index >= (key, tag) in [first_live, entries], looked for in the window [left, right] (pass 0, entries, or a
  * hint window); entries when there is none.  CORRUPTION.
  */
-extern NvmkvStatus nvm_row_lower_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t tag, uint64_t left, uint64_t right, uint64_t *index_out);
+extern NvmkvStatus nvm_row_lower_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t tag,
+									   uint64_t left, uint64_t right, uint64_t *index_out);
 
 /* The same for the first index whose user key is greater than "key": past all its versions. */
-extern NvmkvStatus nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t left, uint64_t right, uint64_t *index_out);
+extern NvmkvStatus nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t left,
+									   uint64_t right, uint64_t *index_out);
 
 /*
  * "index" is a lower bound found in "row"; the lower bound of the same target in "older" is within [*left_out, *right_out].
  * The whole of older's live range when the hints are not for it.
  */
-extern void nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowRef *older, uint64_t *left_out, uint64_t *right_out);
+extern void nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowRef *older,
+								uint64_t *left_out, uint64_t *right_out);
 
 /*
  * Live entry at index, its checksum checked; key and payload point into the map or, where the entry is not
  * contiguous, into *scratch.
  * CORRUPTION, NO_MEMORY.
  */
-extern NvmkvStatus nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch, NvmkvSlice *key_out, uint64_t *tag_out, NvmkvSlice *payload_out);
+extern NvmkvStatus nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch,
+								 NvmkvSlice *key_out, uint64_t *tag_out, NvmkvSlice *payload_out);
 
 /* Data bytes of entries [from, to). Two loads. */
 extern uint64_t nvm_row_bytes_between(const NvmPool *pool, const NvmRowRef *row, uint64_t from, uint64_t to);

@@ -67,10 +67,12 @@ nvm_row_entry_bytes(const NvmRowEntryHead *head)
 }
 
 /* Head of the live entry "index", bounds checked, crc not. */
-extern NvmkvStatus nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmRowEntryHead *head_out);
+extern NvmkvStatus nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index,
+									 NvmRowEntryHead *head_out);
 
 /* CORRUPTION when the entry's checksum is wrong. */
-extern NvmkvStatus nvm_row_check_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowEntryHead *head);
+extern NvmkvStatus nvm_row_check_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index,
+									   const NvmRowEntryHead *head);
 
 /* What a search reads of the directory: one block's record with its fence. */
 typedef struct NvmRowFence

@@ -325,7 +325,8 @@ close_block(NvmRowBuilder *b)
 	{
 		NvmkvSlice key = block_key(b, i);
 
-		put_u64(elements + i * NVM_ROW_ELEMENT_BYTES + NVM_ROW_ELEMENT_PREFIX, nvm_row_prefix(key.data, key.size, skip));
+		put_u64(elements + i * NVM_ROW_ELEMENT_BYTES + NVM_ROW_ELEMENT_PREFIX,
+				nvm_row_prefix(key.data, key.size, skip));
 	}
 	NVMKV_ASSERT(fence_bytes <= first.size && first.size <= UINT16_MAX);
 	plan.skip = (uint16_t) skip;
@@ -569,7 +570,8 @@ write_regions(NvmRowBuilder *b, Array *directory, Array *filter, Array *list, ui
 	put_u16(header + NVM_ROW_OFFSET_SKIP, (uint16_t) row_skip);
 	put_u64(header + NVM_ROW_OFFSET_FILTER, filter_offset);
 	put_u64(header + NVM_ROW_OFFSET_FILTER_BYTES, filter->bytes);
-	put_u64(header + NVM_ROW_OFFSET_FENCE_BYTES, directory->bytes - (nvm_row_fence_offset(data_bytes, built->ref.entries) - directory_offset));
+	put_u64(header + NVM_ROW_OFFSET_FENCE_BYTES,
+			directory->bytes - (nvm_row_fence_offset(data_bytes, built->ref.entries) - directory_offset));
 	put_u64(header + NVM_ROW_OFFSET_ROW_ID, built->ref.row_id);
 	put_u64(header + NVM_ROW_OFFSET_POOL_ID, b->pool->pool_id);
 	put_u64(header + NVM_ROW_OFFSET_ENTRIES, built->ref.entries);
@@ -641,7 +643,8 @@ nvm_row_builder_finish(NvmRowBuilder *b, const NvmRowBuilt **built_out)
 /* ---- life ---- */
 
 NvmkvStatus
-nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older, unsigned bloom_bits_per_key, NvmRowBuilder **builder_out)
+nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older, unsigned bloom_bits_per_key,
+					   NvmRowBuilder **builder_out)
 {
 	NvmRowBuilder *b;
 

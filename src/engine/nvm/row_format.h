@@ -192,7 +192,8 @@ nvm_row_directory_offset(uint64_t data_bytes, uint64_t entries)
 static inline uint64_t
 nvm_row_records_offset(uint64_t data_bytes, uint64_t entries)
 {
-	return nvm_row_align(nvm_row_directory_offset(data_bytes, entries) + nvm_row_blocks(entries) * 8, NVM_ROW_LINE_BYTES);
+	return nvm_row_align(nvm_row_directory_offset(data_bytes, entries) + nvm_row_blocks(entries) * 8,
+						 NVM_ROW_LINE_BYTES);
 }
 
 static inline uint64_t

@@ -31,7 +31,8 @@ set_end(NvmRowIter *it)
 static void
 load(NvmRowIter *it)
 {
-	NvmkvStatus status = nvm_row_entry(it->pool, &it->row, it->index, &it->scratch, &it->base.key, &it->base.tag, &it->base.payload);
+	NvmkvStatus status =
+		nvm_row_entry(it->pool, &it->row, it->index, &it->scratch, &it->base.key, &it->base.tag, &it->base.payload);
 
 	if (status != NVMKV_OK)
 	{

@@ -55,7 +55,8 @@ nvm_row_run(const NvmPool *pool, const NvmRowRef *row, uint64_t offset, uint64_t
 	while (NVM_ROW_UNLIKELY(done < size))
 	{
 		i++;
-		if (i >= row->extent_count || row->extents[i] != row->extents[i - 1] + 1 || row->extents[i] >= pool->extent_count)
+		if (i >= row->extent_count || row->extents[i] != row->extents[i - 1] + 1 ||
+			row->extents[i] >= pool->extent_count)
 			return NULL;
 		done += size - done < NVM_EXTENT_BYTES ? size - done : NVM_EXTENT_BYTES;
 	}
@@ -122,7 +123,8 @@ nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index, Nvm
 	const uint8_t *p;
 	uint64_t room;
 
-	if (NVM_ROW_UNLIKELY(offset < NVM_ROW_HEADER_BYTES || offset >= data_end || data_end - offset < NVM_ROW_ENTRY_HEAD_MIN))
+	if (NVM_ROW_UNLIKELY(offset < NVM_ROW_HEADER_BYTES || offset >= data_end ||
+						 data_end - offset < NVM_ROW_ENTRY_HEAD_MIN))
 		return damaged(pool, row, "index has a wrong offset for entry", index);
 	room = data_end - offset;
 	if (room > NVM_ROW_ENTRY_HEAD_MAX)
@@ -144,7 +146,8 @@ nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index, Nvm
 	head_out->crc = get_u32(start);
 	head_out->tag = get_u64(p);
 	head_out->head_bytes = (uint32_t) (p + 8 - start);
-	if (NVM_ROW_UNLIKELY(head_out->key_bytes > NVMKV_KEY_BYTES_MAX || nvm_row_entry_bytes(head_out) > data_end - offset))
+	if (NVM_ROW_UNLIKELY(head_out->key_bytes > NVMKV_KEY_BYTES_MAX ||
+						 nvm_row_entry_bytes(head_out) > data_end - offset))
 		return damaged(pool, row, "wrong lengths in entry", index);
 	return NVMKV_OK;
 }
@@ -170,7 +173,8 @@ nvm_row_check_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, c
 }
 
 NvmkvStatus
-nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch, NvmkvSlice *key_out, uint64_t *tag_out, NvmkvSlice *payload_out)
+nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch, NvmkvSlice *key_out,
+			  uint64_t *tag_out, NvmkvSlice *payload_out)
 {
 	NvmRowEntryHead head;
 	const uint8_t *p;
@@ -272,7 +276,8 @@ compare_shared(NvmkvSlice key, const uint8_t *shared, size_t size)
 
 /* The last block in [first, last] whose fence is not greater than the target; "first" when there is none. */
 static NvmkvStatus
-find_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, uint64_t first, uint64_t last, uint64_t *block_out)
+find_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, uint64_t first, uint64_t last,
+		   uint64_t *block_out)
 {
 	const uint8_t *header = nvm_row_at(pool, row, 0);
 	uint64_t directory = nvm_row_directory_offset(row->data_bytes, row->entries);
@@ -309,7 +314,8 @@ find_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target
 		{
 			NVMKV_RETURN_IF(nvm_row_fence(pool, row, middle, &fence));
 			c = slice_compare(nvmkv_slice(fence.key, fence.key_bytes), target->key);
-			not_greater = c < 0 || (c == 0 && (target->past || get_u64(fence.record + NVM_ROW_RECORD_TAG) >= target->tag));
+			not_greater =
+				c < 0 || (c == 0 && (target->past || get_u64(fence.record + NVM_ROW_RECORD_TAG) >= target->tag));
 		}
 		if (not_greater)
 			first = middle;
@@ -392,7 +398,8 @@ entry_is_before(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const
 
 /* First index in [left, right] of one block that is not before the target. */
 static NvmkvStatus
-search_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, uint64_t block, uint64_t left, uint64_t right, uint64_t *index_out)
+search_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, uint64_t block, uint64_t left,
+			 uint64_t right, uint64_t *index_out)
 {
 	uint64_t block_start = block << NVM_ROW_BLOCK_SHIFT;
 	uint64_t from = left - block_start;
@@ -440,7 +447,8 @@ search_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *targ
 }
 
 static NvmkvStatus
-search(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, uint64_t left, uint64_t right, uint64_t *index_out)
+search(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, uint64_t left, uint64_t right,
+	   uint64_t *index_out)
 {
 	uint64_t first;
 	uint64_t last;
@@ -471,7 +479,8 @@ search(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, ui
 }
 
 NvmkvStatus
-nvm_row_lower_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t tag, uint64_t left, uint64_t right, uint64_t *index_out)
+nvm_row_lower_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t tag, uint64_t left,
+					uint64_t right, uint64_t *index_out)
 {
 	SearchTarget target = {key, tag, false};
 
@@ -479,7 +488,8 @@ nvm_row_lower_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, u
 }
 
 NvmkvStatus
-nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t left, uint64_t right, uint64_t *index_out)
+nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t left, uint64_t right,
+					uint64_t *index_out)
 {
 	SearchTarget target = {key, 0, true};
 
@@ -492,7 +502,8 @@ nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, u
  * known of the entry before.
  */
 void
-nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowRef *older, uint64_t *left_out, uint64_t *right_out)
+nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowRef *older,
+					uint64_t *left_out, uint64_t *right_out)
 {
 	uint64_t left = older->first_live;
 	uint64_t right = older->entries;
@@ -539,12 +550,14 @@ nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash
 	lines = get_u64(header + NVM_ROW_OFFSET_FILTER_BYTES) / NVM_ROW_LINE_BYTES;
 	if (lines == 0 || lines > UINT32_MAX)
 		return true;
-	line = nvm_row_at(pool, row, get_u64(header + NVM_ROW_OFFSET_FILTER) + ((key_hash >> 32) * lines >> 32) * NVM_ROW_LINE_BYTES);
+	line = nvm_row_at(pool, row,
+					  get_u64(header + NVM_ROW_OFFSET_FILTER) + ((key_hash >> 32) * lines >> 32) * NVM_ROW_LINE_BYTES);
 	return line == NULL || filter_may_contain(line, NVM_ROW_LINE_BYTES, key_hash);
 }
 
 static NvmkvStatus
-check_range_crc(const NvmPool *pool, const NvmRowRef *row, const char *what, uint64_t offset, uint64_t size, uint32_t expected)
+check_range_crc(const NvmPool *pool, const NvmRowRef *row, const char *what, uint64_t offset, uint64_t size,
+				uint32_t expected)
 {
 	uint32_t crc = 0;
 
@@ -583,7 +596,8 @@ nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row)
 		return damaged(pool, row, "manifest and header disagree about the older row, header:", get_u64(h + NVM_ROW_OFFSET_OLDER_ROW_ID));
 	if (get_u32(h + NVM_ROW_OFFSET_EXTENTS) != row->extent_count)
 		return damaged(pool, row, "manifest and header disagree about the number of extents, header:", get_u32(h + NVM_ROW_OFFSET_EXTENTS));
-	if (row->entries == 0 || row->entries > UINT32_MAX || nvm_row_data_end(row->data_bytes) > UINT32_MAX || row->first_live > row->entries)
+	if (row->entries == 0 || row->entries > UINT32_MAX || nvm_row_data_end(row->data_bytes) > UINT32_MAX ||
+		row->first_live > row->entries)
 		return damaged(pool, row, "counts are out of range; entries:", row->entries);
 
 	/* Every offset below is from a header whose crc is right: out of range is our bug, but still an error. */
@@ -592,10 +606,10 @@ nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row)
 	if (get_u64(h + NVM_ROW_OFFSET_FENCE_BYTES) > row_end || fences > row_end || list > row_end ||
 		get_u64(h + NVM_ROW_OFFSET_FILTER) > row_end || get_u64(h + NVM_ROW_OFFSET_FILTER_BYTES) > row_end)
 		return damaged(pool, row, "header offsets are out of range; row bytes:", row_end);
-	NVMKV_RETURN_IF(check_range_crc(pool, row, "directory has a wrong crc, row",
-									nvm_row_directory_offset(row->data_bytes, row->entries),
-									fences - nvm_row_directory_offset(row->data_bytes, row->entries) + get_u64(h + NVM_ROW_OFFSET_FENCE_BYTES),
-									get_u32(h + NVM_ROW_OFFSET_DIRECTORY_CRC)));
+	NVMKV_RETURN_IF(check_range_crc(
+		pool, row, "directory has a wrong crc, row", nvm_row_directory_offset(row->data_bytes, row->entries),
+		fences - nvm_row_directory_offset(row->data_bytes, row->entries) + get_u64(h + NVM_ROW_OFFSET_FENCE_BYTES),
+		get_u32(h + NVM_ROW_OFFSET_DIRECTORY_CRC)));
 	NVMKV_RETURN_IF(check_range_crc(pool, row, "extent list has a wrong crc, row",
 									list, (uint64_t) row->extent_count * 4, get_u32(h + NVM_ROW_OFFSET_LIST_CRC)));
 	for (i = 0; i < row->extent_count; i++)

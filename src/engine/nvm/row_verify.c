@@ -48,7 +48,8 @@ verify_block(const Verify *v, uint64_t block)
 	uint64_t first = block << NVM_ROW_BLOCK_SHIFT;
 	uint64_t count = v->row->entries - first;
 	const uint8_t *elements = nvm_row_element(v->pool, v->row, first);
-	const uint8_t *stored = nvm_row_at(v->pool, v->row, nvm_row_crcs_offset(v->row->data_bytes, v->row->entries) + block * 4);
+	const uint8_t *stored =
+		nvm_row_at(v->pool, v->row, nvm_row_crcs_offset(v->row->data_bytes, v->row->entries) + block * 4);
 	NvmRowFence fence;
 	uint32_t crc;
 	uint64_t i;
@@ -229,7 +230,8 @@ nvm_row_verify(const NvmPool *pool, const NvmRowRef *row, const NvmRowRef *older
 		return NVMKV_OK;
 	}
 	header = nvm_row_at(pool, row, 0);
-	if (!nvm_row_crc(pool, row, get_u64(header + NVM_ROW_OFFSET_FILTER), get_u64(header + NVM_ROW_OFFSET_FILTER_BYTES), &crc) ||
+	if (!nvm_row_crc(pool, row, get_u64(header + NVM_ROW_OFFSET_FILTER), get_u64(header + NVM_ROW_OFFSET_FILTER_BYTES),
+					 &crc) ||
 		crc32c_mask(crc) != get_u32(header + NVM_ROW_OFFSET_FILTER_CRC))
 		report(&v, "the filter has a wrong crc");
 	for (block = 0; block < nvm_row_blocks(row->entries); block++)
