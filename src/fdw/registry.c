@@ -82,6 +82,24 @@ nvmkv_registry_end_storage(uint64 storage_id)
 	end_storage(MyDatabaseId, storage_id);
 }
 
+static bool
+note_version(void *ctx, const NvmkvVersion *version)
+{
+	*(bool *) ctx = true;
+	return false;
+}
+
+bool
+nvmkv_registry_has_storage(uint64 storage_id)
+{
+	RegistryKey key = make_key(MyDatabaseId, storage_id);
+	bool found = false;
+
+	nvmkv_check_status(nvmkv_versions(nvmkv_engine(), nvmkv_slice(&key, sizeof(key)), note_version, &found),
+					   "reading the list of storages", NULL);
+	return found;
+}
+
 /* Storage ids (uint64 *) of a database, palloc'd. */
 static List *
 storages_of(NvmkvScan *scan, Oid dboid, const NvmkvVisibility *visibility)

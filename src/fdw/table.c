@@ -394,6 +394,12 @@ find_storage(CachedTable *cached, Relation rel)
 				 errmsg("definition of foreign table \"%s\" does not fit its stored rows", RelationGetRelationName(rel)),
 				 row.nkeys > 0 ? errdetail("The rows were stored with the primary key '%s'.", key_names(table->tupdesc, row.keys, row.nkeys)) : errdetail("The rows were stored without a primary key."),
 				 errhint("Undo the change of the option \"%s\" or of the types of its columns, or TRUNCATE the table.", NVMKV_OPTION_PRIMARY_KEY)));
+	if (!nvmkv_registry_has_storage(row.storage_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("rows of foreign table \"%s\" are missing", RelationGetRelationName(rel)),
+				 errdetail("The files in directory \"nvmkv\" of the data directory, and the container, are not those the rows were stored in."),
+				 errhint("Restore them from a backup; or TRUNCATE the table to start anew.")));
 	table->storage_id = row.storage_id;
 	cached->storage_known = true;
 	return true;
