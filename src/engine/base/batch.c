@@ -7,6 +7,8 @@
  */
 #include "engine/base/batch.h"
 
+#include "engine/base/options.h"
+
 #define RECORD_HEAD_BYTES_MAX (2 + 2 * VARINT64_BYTES_MAX)
 
 void
@@ -38,6 +40,11 @@ nvmkv_batch_put(NvmkvBatch *batch, unsigned type, NvmkvSlice key, NvmkvSlice pay
 		return NVMKV_FAIL(NVMKV_INVALID, "batch: %u is no entry type", type);
 	if (batch->count == UINT32_MAX)
 		return NVMKV_FAIL(NVMKV_LIMIT, "batch: too many records");
+	/* Here, before anything is written: a memtable that rows and tables refuse could never be flushed. */
+	if (key.size > NVMKV_KEY_BYTES_MAX)
+		return NVMKV_FAIL(NVMKV_LIMIT, "key of %zu bytes, at most %d are allowed", key.size, NVMKV_KEY_BYTES_MAX);
+	if (value.size > NVMKV_VALUE_BYTES_MAX)
+		return NVMKV_FAIL(NVMKV_LIMIT, "value of %zu bytes, at most %u are allowed", value.size, NVMKV_VALUE_BYTES_MAX);
 	NVMKV_RETURN_IF(nvmkv_buf_reserve(&batch->bytes,
 									  BATCH_HEADER_BYTES + RECORD_HEAD_BYTES_MAX + key.size + payload_bytes));
 
