@@ -106,13 +106,15 @@ rig_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 		last_sequence_out = &last;
 	while ((st = nvmkv_write(db, batch, last_sequence_out)) == NVMKV_BUSY)
 	{
-		bool did, more;
+		bool did, reclaimed, more;
 
-		/* Nobody else works here: without this the wait would first give others a chance. */
-		if (nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more) != NVMKV_OK || !did)
-			(void) nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
-		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
-		NVMKV_RETURN_IF(nvmkv_wait_room(db, batch->memtable_bytes));
+		/* Nobody else works here: the wait would first give others a chance. */
+		(void) nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more);
+		if (!did && nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more) == NVMKV_OK && did)
+			continue;
+		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &reclaimed, &more);
+		if (!did)
+			NVMKV_RETURN_IF(nvmkv_wait_room(db, batch->memtable_bytes));
 	}
 	return st;
 }
