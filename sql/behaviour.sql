@@ -134,7 +134,7 @@ COPY p FROM STDIN;
 1	from outside
 \.
 UPDATE p SET k = 4 WHERE k = 8;
--- The server moves rows to foreign partitions, not from them.
+-- Rows move between partitions of both kinds.
 UPDATE p SET k = 3 WHERE k = 15;
 UPDATE p SET k = 19 WHERE k = 9;
 SELECT tableoid::regclass, count(*), sum(k) FROM p GROUP BY 1 ORDER BY 1;
