@@ -23,19 +23,19 @@
 
 #include "engine/base/assert.h"
 #include "engine/db/db_int.h"
-#include "engine/db/table_output.h"
+#include "engine/db/merge_copy.h"
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
-#include "engine/job/gc.h"
 #include "engine/nvm/column.h"
-
-#define COLUMN_STRIDE 4096
 
 /* A batch is worth starting when it fills this share of the pool. */
 #define BATCH_POOL_SHARE 0.40
 
 /* Free extents below this share of the pool start a batch whatever it costs. */
 #define PRESSURE_SHARE 0.25
+
+/* A level with this score is compacted before the next column. */
+#define LEVEL_URGENT_SCORE 1.5
 
 /* Tables in level 0 (no container) that start their merge. */
 #define LEVEL0_TABLES_TRIGGER 4
@@ -219,40 +219,16 @@ pick_level0(ColumnJob *c)
 	return NVMKV_OK;
 }
 
-static void
-pick_files(ColumnJob *c)
-{
-	const VersionFile *files = version_files(c->v);
-	uint32_t i = version_find_file(c->v, 1, nvmkv_buf_slice(&c->low));
-
-	c->first_file = i;
-	while (i < c->v->level_start[2] && slice_compare(version_bytes(c->v, files[i].smallest), c->high) <= 0)
-		i++;
-	c->end_file = i;
-}
-
 static uint64_t
 taken_bytes(const ColumnJob *c)
 {
-	const VersionFile *files = version_files(c->v);
-	uint64_t bytes = c->column.bytes;
-	uint32_t i;
-
-	for (i = c->first_level0; i < c->end_level0; i++)
-		bytes += files[i].bytes;
-	return bytes;
+	return c->column.bytes + merge_files_bytes(c->v, c->first_level0, c->end_level0);
 }
 
 static uint64_t
 level1_bytes(const ColumnJob *c)
 {
-	const VersionFile *files = version_files(c->v);
-	uint64_t bytes = 0;
-	uint32_t i;
-
-	for (i = c->first_file; i < c->end_file; i++)
-		bytes += files[i].bytes;
-	return bytes;
+	return merge_files_bytes(c->v, c->first_file, c->end_file);
 }
 
 static void
@@ -272,34 +248,6 @@ announce(ColumnJob *c)
 			   c->end_file - c->first_file + c->end_level0 - c->first_level0);
 	job_range(c->job, nvmkv_buf_slice(&c->low), c->high);
 	job_phase(c->job, DB_PHASE_MERGING);
-}
-
-/* Everything the merge yields, through the filter, to the new tables. */
-static NvmkvStatus
-copy_merged(ColumnJob *c, NvmkvIter *m)
-{
-	uint64_t keys = 0;
-	uint64_t bytes = 0;
-
-	for (m->ops->seek_first(m); m->valid; m->ops->next(m))
-	{
-		uint64_t tag = m->tag;
-		NvmkvSlice payload = m->payload;
-		bool keep;
-
-		NVMKV_RETURN_IF(gc_next(&c->gc, m->key, &tag, &payload, &keep));
-		if (keep)
-			NVMKV_RETURN_IF(table_output_add(&c->output, m->key, tag, payload));
-		bytes += m->key.size + m->payload.size;
-		if (++keys % COLUMN_STRIDE == 0)
-		{
-			job_progress(c->job, keys, bytes);
-			if (port_interrupted())
-				return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
-		}
-	}
-	job_progress(c->job, keys, bytes);
-	return m->status;
 }
 
 static NvmkvStatus
@@ -336,7 +284,7 @@ merge_column(ColumnJob *c)
 	st = merge_iter_init(&merge, children, n);
 	if (st == NVMKV_OK)
 	{
-		st = copy_merged(c, &merge.base);
+		st = merge_copy(c->job, &c->gc, &merge.base, &c->output);
 		merge_iter_free(&merge);
 	}
 	for (i = 0; i < n; i++)
@@ -448,7 +396,8 @@ run_column(ColumnJob *c)
 	NvmkvDb *db = c->db;
 	NvmkvStatus st;
 
-	pick_files(c);
+	merge_overlapping(c->v, 1, nvmkv_buf_slice(&c->low), c->high, &c->first_file, &c->end_file);
+	c->gc.bottom = merge_is_bottom(c->v, 1, nvmkv_buf_slice(&c->low), c->high);
 	announce(c);
 	st = merge_column(c);
 	if (st == NVMKV_OK)
@@ -535,8 +484,8 @@ column_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 	}
 	c.job = job_begin(db, DB_JOB_COLUMN);
 	table_output_init(&c.output, db, 1);
-	/* Nothing older lies below level 1 as long as it is the last. */
-	gc_init(&c.gc, db->has_txn ? &db->txn : NULL, c.v->level_start[2] == c.v->nfiles, db_storage_dropped, db_recorded_outcome, db);
+	gc_init(&c.gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped,
+			db_recorded_outcome, db);
 	st = level0 ? pick_level0(&c) : pick_column(&c);
 	if (st == NVMKV_OK)
 		st = run_column(&c);
@@ -555,8 +504,35 @@ column_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 	return st;
 }
 
+static bool
+under_pressure(NvmkvDb *db)
+{
+	return db->pool != NULL && (port_load_relaxed(&db->shm->pool_full) != 0 ||
+								(double) nvm_pool_free_count(db->pool) < PRESSURE_SHARE * (double) db->pool->extent_count);
+}
+
+/* Columns come first, for writers wait for them; a level 1 far over its target makes each of them dear, and goes before. */
+static NvmkvStatus
+compact_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
+{
+	if (!force && !under_pressure(db))
+	{
+		NVMKV_RETURN_IF(level_step(db, LEVEL_URGENT_SCORE, did_out));
+		*more_out = *did_out;
+		if (*did_out)
+			return NVMKV_OK;
+	}
+	NVMKV_RETURN_IF(column_step_claimed(db, force, did_out, more_out));
+	if (!*did_out)
+	{
+		NVMKV_RETURN_IF(level_step(db, 1.0, did_out));
+		*more_out = *did_out;
+	}
+	return NVMKV_OK;
+}
+
 NvmkvStatus
-column_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
+compact_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 {
 	NvmkvStatus st;
 
@@ -565,7 +541,7 @@ column_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 	NVMKV_RETURN_IF(db_refuse_if_sticky(db));
 	if (!db_claim(db, DB_CLAIM_COMPACT))
 		return NVMKV_BUSY;
-	st = column_step_claimed(db, force, did_out, more_out);
+	st = compact_step_claimed(db, force, did_out, more_out);
 	db_unclaim(db, DB_CLAIM_COMPACT);
 	return st;
 }

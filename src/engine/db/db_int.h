@@ -254,7 +254,7 @@ extern void jobs_abort(NvmkvDb *db);
 
 /* ---- work ---- */
 extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);
-extern NvmkvStatus column_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out);
+extern NvmkvStatus compact_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out);
 
 /* ---- level.c ---- */
 

@@ -25,7 +25,8 @@ db_claim(NvmkvDb *db, DbClaim claim)
 {
 	uint32_t expected = 0;
 
-	return __atomic_compare_exchange_n(&db->shm->claims[claim], &expected, claim_word(), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&db->shm->claims[claim], &expected, claim_word(), false, __ATOMIC_SEQ_CST,
+									   __ATOMIC_RELAXED);
 }
 
 void
@@ -80,9 +81,11 @@ db_set_sticky(NvmkvDb *db)
 	DbShm *shm = db->shm;
 	uint32_t expected = DB_STICKY_NO;
 
-	if (!__atomic_compare_exchange_n(&shm->sticky, &expected, DB_STICKY_BEING_SET, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&shm->sticky, &expected, DB_STICKY_BEING_SET, false, __ATOMIC_SEQ_CST,
+									 __ATOMIC_RELAXED))
 		return;
-	(void) snprintf(shm->sticky_cause, sizeof(shm->sticky_cause), "%.*s", (int) sizeof(shm->sticky_cause) - 1, nvmkv_error()->text);
+	(void) snprintf(shm->sticky_cause, sizeof(shm->sticky_cause), "%.*s", (int) sizeof(shm->sticky_cause) - 1,
+					nvmkv_error()->text);
 	port_store_release(&shm->sticky, DB_STICKY_SET);
 	port_log(PORT_LOG_WARNING, "writes are refused until restart: %s", shm->sticky_cause);
 }
@@ -210,7 +213,7 @@ nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 				port_store_relaxed(&db->shm->no_space, 1);
 			break;
 		case NVMKV_WORK_COMPACT:
-			st = column_step(db, false, did_out, more_out);
+			st = compact_step(db, false, did_out, more_out);
 			if (st == NVMKV_NO_SPACE)
 				port_store_relaxed(&db->shm->no_space, 1);
 			break;
@@ -325,7 +328,7 @@ nvmkv_compact_all(NvmkvDb *db)
 	for (;;)
 	{
 		bool did, more;
-		NvmkvStatus st = column_step(db, true, &did, &more);
+		NvmkvStatus st = compact_step(db, true, &did, &more);
 
 		if (st == NVMKV_BUSY)
 			st = wait_progress(db);

@@ -116,6 +116,14 @@ jobs_abort(NvmkvDb *db)
 }
 
 static const char *
+kind_name(uint32_t kind)
+{
+	static const char *const names[] = {"none", "flush", "column compaction", "level compaction"};
+
+	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown";
+}
+
+static const char *
 phase_name(uint32_t phase)
 {
 	static const char *const names[] = {"picking", "merging", "syncing", "installing", "finished", "failed"};
@@ -137,7 +145,7 @@ copy_job(const DbJob *job, NvmkvJobStats *out)
 			continue;
 		*out = job->stats;
 		out->pid = job->pid;
-		out->job = job->kind == DB_JOB_FLUSH ? "flush" : "column compaction";
+		out->job = kind_name(job->kind);
 		out->phase = phase_name(port_load_relaxed(&job->phase));
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (port_load_relaxed(&job->generation) == generation)

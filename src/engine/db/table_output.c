@@ -131,12 +131,40 @@ end_table(TableOutput *out)
 	return verify_table(out, &out->files[out->nfiles - 1]);
 }
 
+void
+table_output_grandparents(TableOutput *out, const VersionImage *v, uint32_t first, uint32_t end, uint64_t limit)
+{
+	out->v = v;
+	out->grandparent = first;
+	out->end_grandparent = end;
+	out->grandparent_limit = limit;
+}
+
+/* Takes note of the grandparents that end before key: has the table overlapped enough of them? */
+static bool
+overlaps_enough(TableOutput *out, NvmkvSlice key)
+{
+	while (out->grandparent < out->end_grandparent)
+	{
+		const VersionFile *file = &version_files(out->v)[out->grandparent];
+
+		if (slice_compare(key, version_bytes(out->v, file->largest)) <= 0)
+			break;
+		out->grandparent_bytes += file->bytes;
+		out->grandparent++;
+	}
+	return out->grandparent_bytes > out->grandparent_limit;
+}
+
 NvmkvStatus
 table_output_add(TableOutput *out, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
-	if (out->builder != NULL && sst_builder_bytes(out->builder) >= out->split_bytes &&
-		!slice_equal(nvmkv_buf_slice(&out->last_key), key))
+	if (out->builder != NULL && !slice_equal(nvmkv_buf_slice(&out->last_key), key) &&
+		(overlaps_enough(out, key) || sst_builder_bytes(out->builder) >= out->split_bytes))
+	{
 		NVMKV_RETURN_IF(end_table(out));
+		out->grandparent_bytes = 0;
+	}
 	if (out->builder == NULL)
 		NVMKV_RETURN_IF(start_table(out));
 	NVMKV_RETURN_IF(nvmkv_buf_set(&out->last_key, key));

@@ -23,9 +23,16 @@ typedef struct TableOutput
 	MetaFile *files; /* finished and synced; their keys are owned here */
 	uint32_t nfiles, capacity;
 	uint64_t bytes;
+	/* Tables two levels down, for table_output_grandparents. */
+	const VersionImage *v;
+	uint32_t grandparent, end_grandparent;
+	uint64_t grandparent_bytes, grandparent_limit; /* overlapped by the table being written */
 } TableOutput;
 
 extern void table_output_init(TableOutput *out, NvmkvDb *db, unsigned level);
+
+/* A table also ends before it would overlap more than "limit" bytes of files [first, end) of the image, which must stay. */
+extern void table_output_grandparents(TableOutput *out, const VersionImage *v, uint32_t first, uint32_t end, uint64_t limit);
 
 /* Entries in internal order. */
 extern NvmkvStatus table_output_add(TableOutput *out, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);

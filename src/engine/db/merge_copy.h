@@ -1,0 +1,24 @@
+/*
+ * merge_copy.h
+ *	  The common middle of all compactions: a merged stream, through the garbage
+ *	  rules, to new tables.
+ */
+#ifndef NVMKV_DB_MERGE_COPY_H
+#define NVMKV_DB_MERGE_COPY_H
+
+#include "engine/db/table_output.h"
+#include "engine/job/gc.h"
+
+/* Reads "merged" from its first entry to its last.  CANCELLED when the host wants this process to stop; or what reading or writing says. */
+extern NvmkvStatus merge_copy(DbJob *job, GcFilter *gc, NvmkvIter *merged, TableOutput *output);
+
+/* Does any table below "level" overlap [low, high]?  If not, a frozen deletion in that range hides nothing. */
+extern bool merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high);
+
+/* Sum of the sizes of files [first, end) of the image. */
+extern uint64_t merge_files_bytes(const VersionImage *v, uint32_t first, uint32_t end);
+
+/* The run of files of "level" >= 1 that overlap [low, high]. */
+extern void merge_overlapping(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high, uint32_t *first_out, uint32_t *end_out);
+
+#endif
