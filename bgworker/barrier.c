@@ -13,6 +13,13 @@
  * the next checkpoint could slip by.  It runs no transaction: nothing else of
  * the server looks at its id.
  *
+ * A checkpoint moves the redo point first and notes whom it waits for a little
+ * later, holding ProcArrayLock.  In between this worker may be done already
+ * and have its new id, and would be waited for although it has nothing left
+ * to do.  So it goes on changing its id as long as the redo point stays, and
+ * looks at the redo point and changes the id under the same lock: whoever noted
+ * the old id had moved the redo point before, to where this worker has seen it.
+ *
  * Checkpoints are held back only while this worker lives, so writers are let
  * in only while it lives.  When it ends it closes the gate and flushes; if that
  * is impossible it crashes the server on purpose, since WAL is then the only
@@ -25,6 +32,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/backendid.h"
 #include "storage/ipc.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/sinvaladt.h"
 
@@ -37,11 +45,27 @@
 #define POLL_MS 100
 #define FAILURE_RETRY_MS 1000
 
+static bool flushed_at_exit = false;
+
 static void
-show_new_virtual_xid(void)
+hold_checkpoints(void)
 {
 	MyProc->lxid = GetNextLocalTransactionId();
 	MyProc->delayChkptFlags |= DELAY_CHKPT_START;
+}
+
+/* Lets a checkpoint go that waits for this process, if the redo point is where everything has been flushed for.  Returns the redo point. */
+static XLogRecPtr
+let_checkpoint_go(XLogRecPtr flushed_for)
+{
+	XLogRecPtr redo;
+
+	LWLockAcquire(ProcArrayLock, LW_EXCLUSIVE);
+	redo = GetRedoRecPtr();
+	if (redo == flushed_for)
+		MyProc->lxid = GetNextLocalTransactionId();
+	LWLockRelease(ProcArrayLock);
+	return redo;
 }
 
 /*
@@ -52,23 +76,33 @@ static void
 flush_at_exit(int code, Datum arg)
 {
 	NvmkvDb *db = nvmkv_engine_or_null();
-	bool final = ShutdownRequestPending;
 
 	nvmkv_abort_cleanup(db);
 	port_pg_stop_flag = NULL;
-	if (nvmkv_engine_close_writes(final) != NVMKV_OK || nvmkv_flush_all(db) != NVMKV_OK)
+	if (nvmkv_engine_close_writes() != NVMKV_OK || nvmkv_flush_all(db) != NVMKV_OK)
 		ereport(PANIC,
 				(errcode(ERRCODE_IO_ERROR),
 				 errmsg("could not flush foreign tables before checkpoints are let go"),
 				 errdetail("%s", nvmkv_error()->text),
 				 errhint("Nothing is lost: recovery replays the WAL at the next start.")));
+	flushed_at_exit = true;
+}
+
+/* Runs after flush_at_exit, also when that was left by an error: at exit an ERROR skips the rest of one callback only. */
+static void
+release_at_exit(int code, Datum arg)
+{
+	if (!flushed_at_exit)
+		ereport(PANIC,
+				(errmsg("foreign tables were not flushed before checkpoints are let go"),
+				 errhint("Nothing is lost: recovery replays the WAL at the next start.")));
 	MyProc->delayChkptFlags &= ~DELAY_CHKPT_START;
 	MyProc->lxid = InvalidLocalTransactionId;
 }
 
-/* The redo point has moved: flush, tell standbys, let the checkpoint go. */
+/* The redo point has moved: flush, and tell standbys. */
 static bool
-pass_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db)
+flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db)
 {
 	NvmkvStatus status;
 
@@ -81,7 +115,6 @@ pass_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db)
 		return false;
 	}
 	nvmkv_wal_checkpoint(nvmkv_durable_seq(db));
-	show_new_virtual_xid();
 	me->steps++;
 	return true;
 }
@@ -91,28 +124,26 @@ nvmkv_barrier_main(Datum arg)
 {
 	NvmkvWorkerStat *me = nvmkv_worker_begin(DatumGetInt32(arg), NVMKV_WORKER_BARRIER);
 	NvmkvDb *db = nvmkv_engine_or_null();
-	XLogRecPtr passed;
+	XLogRecPtr flushed_for;
 
 	if (db == NULL)
 		proc_exit(0);
-	show_new_virtual_xid();
+	hold_checkpoints();
+	before_shmem_exit(release_at_exit, (Datum) 0);
 	before_shmem_exit(flush_at_exit, (Datum) 0);
 	/* What was written before this worker came up is not held by it: a predecessor flushed it, or recovery did. */
-	passed = GetRedoRecPtr();
+	flushed_for = GetRedoRecPtr();
 	nvmkv_engine_open_writes();
 	while (!ShutdownRequestPending)
 	{
-		int sleep_ms = POLL_MS;
-		XLogRecPtr redo = GetRedoRecPtr();
+		XLogRecPtr redo = let_checkpoint_go(flushed_for);
 
-		if (redo != passed)
-		{
-			if (pass_checkpoint(me, db))
-				passed = redo;
-			else
-				sleep_ms = FAILURE_RETRY_MS;
-		}
-		nvmkv_worker_sleep(me, sleep_ms);
+		if (redo == flushed_for)
+			nvmkv_worker_sleep(me, POLL_MS);
+		else if (flush_for_checkpoint(me, db))
+			flushed_for = redo;
+		else
+			nvmkv_worker_sleep(me, FAILURE_RETRY_MS);
 	}
 	proc_exit(1);
 }

@@ -13,8 +13,10 @@
  *
  * Writers are let in by the checkpoint barrier and kept out without it, since
  * a checkpoint that nobody holds back would cut off WAL whose entries are in
- * no file yet.  A server in single-user mode has no workers; there the one
- * process lets itself in and flushes before it ends.
+ * no file yet.  While the barrier is away - at the start, at the end, or because
+ * somebody has terminated it - sessions wait.  A server in single-user mode has
+ * no workers; there the one process lets itself in, and flushes before each
+ * commit and before it ends, since any command may be a CHECKPOINT.
  */
 #include "postgres.h"
 
@@ -43,9 +45,8 @@
 
 typedef enum EngineState
 {
-	ENGINE_STARTING, /* no barrier: writers wait */
-	ENGINE_READY,
-	ENGINE_STOPPING /* no barrier any more */
+	ENGINE_CLOSED, /* no barrier: sessions wait */
+	ENGINE_READY
 } EngineState;
 
 typedef struct EngineShared
@@ -150,7 +151,7 @@ start_shared_memory(void)
 	{
 		memset(shared, 0, sizeof(*shared));
 		shared->tranche = LWLockNewTrancheId();
-		pg_atomic_init_u32(&shared->state, ENGINE_STARTING);
+		pg_atomic_init_u32(&shared->state, ENGINE_CLOSED);
 		ConditionVariableInit(&shared->state_changed);
 	}
 	port_pg_tranche = shared->tranche;
@@ -194,24 +195,51 @@ nvmkv_engine_open_writes(void)
 }
 
 NvmkvStatus
-nvmkv_engine_close_writes(bool final)
+nvmkv_engine_close_writes(void)
 {
-	set_state(final ? ENGINE_STOPPING : ENGINE_STARTING);
+	set_state(ENGINE_CLOSED);
 	return nvmkv_close_gate(engine);
+}
+
+bool
+nvmkv_engine_writes_are_closed(void)
+{
+	return pg_atomic_read_u32(&shared->state) == ENGINE_CLOSED;
+}
+
+/* Single-user mode: this process has let itself in; it has flushed before it ends. */
+static bool let_in = false;
+static bool flushed_at_exit = false;
+
+void
+nvmkv_engine_before_commit(void)
+{
+	if (let_in)
+		nvmkv_check_status(nvmkv_flush_all(engine), "flushing foreign tables", NULL);
 }
 
 /* Before the shutdown checkpoint of a server without workers. */
 static void
 flush_at_exit(int code, Datum arg)
 {
-	if (nvmkv_engine_close_writes(true) != NVMKV_OK || nvmkv_flush_all(engine) != NVMKV_OK)
+	if (nvmkv_engine_close_writes() != NVMKV_OK || nvmkv_flush_all(engine) != NVMKV_OK)
 		ereport(PANIC,
 				(errcode(ERRCODE_IO_ERROR),
 				 errmsg("could not flush foreign tables before the shutdown checkpoint"),
 				 errdetail("%s", nvmkv_error()->text)));
+	flushed_at_exit = true;
 }
 
-/* Returns when the barrier is up, or when it is of no concern (recovery, shutdown). */
+/* Runs after flush_at_exit, also when that was left by an error: at exit an ERROR skips the rest of one callback only. */
+static void
+check_at_exit(int code, Datum arg)
+{
+	if (!flushed_at_exit)
+		ereport(PANIC,
+				(errmsg("foreign tables were not flushed before the shutdown checkpoint")));
+}
+
+/* Returns when the barrier is up, or when it is of no concern (recovery). */
 static void
 wait_until_ready(void)
 {
@@ -219,17 +247,16 @@ wait_until_ready(void)
 
 	if (!IsUnderPostmaster)
 	{
-		static bool let_in = false;
-
 		if (!let_in)
 		{
+			before_shmem_exit(check_at_exit, (Datum) 0);
 			before_shmem_exit(flush_at_exit, (Datum) 0);
 			nvmkv_engine_open_writes();
 			let_in = true;
 		}
 		return;
 	}
-	if (pg_atomic_read_u32(&shared->state) != ENGINE_STARTING || RecoveryInProgress())
+	if (!nvmkv_engine_writes_are_closed() || RecoveryInProgress())
 		return;
 	if (workers_needed != 0)
 		ereport(ERROR,
@@ -239,7 +266,7 @@ wait_until_ready(void)
 				 errhint("Increase max_worker_processes and restart the server.")));
 	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ENGINE_START_TIMEOUT_MS);
 	ConditionVariablePrepareToSleep(&shared->state_changed);
-	while (pg_atomic_read_u32(&shared->state) == ENGINE_STARTING)
+	while (nvmkv_engine_writes_are_closed())
 	{
 		if (ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) && GetCurrentTimestamp() > give_up)
 			ereport(ERROR,
@@ -308,8 +335,7 @@ sqlstate_of(NvmkvStatus status, int sys_errno)
 		case NVMKV_LIMIT:
 			return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 		case NVMKV_READ_ONLY:
-			return pg_atomic_read_u32(&shared->state) == ENGINE_STOPPING ? ERRCODE_ADMIN_SHUTDOWN
-																		  : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+			return ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 		case NVMKV_NOT_SUPPORTED:
 			return ERRCODE_FEATURE_NOT_SUPPORTED;
 		case NVMKV_IO:
@@ -350,10 +376,6 @@ nvmkv_check_status(NvmkvStatus status, const char *doing, const char *object)
 		return;
 	if (status == NVMKV_CANCELLED)
 		CHECK_FOR_INTERRUPTS();
-	if (status == NVMKV_READ_ONLY && pg_atomic_read_u32(&shared->state) == ENGINE_STOPPING)
-		ereport(ERROR,
-				(errcode(ERRCODE_ADMIN_SHUTDOWN),
-				 errmsg("the database system is shutting down")));
 	ereport(ERROR,
 			(errcode(sqlstate_of(status, error->sys_errno)),
 			 object != NULL ? errmsg("%s \"%s\" failed", doing, object) : errmsg("%s failed", doing),

@@ -25,8 +25,8 @@ extern NvmkvDb *nvmkv_engine_for_redo(void);
 /*
  * Raises what an engine status means in SQL terms; returns on NVMKV_OK.  "doing" says what failed, e.g. "reading foreign table";
  * object: the table's name, or NULL.
- * CORRUPTION XX001, VERSION XX000, IO 58030 (or by errno), NO_SPACE 53100, NO_MEMORY 53200, LIMIT 54000, READ_ONLY 57P01 while shutting down
- * else 55000, NOT_SUPPORTED 0A000, CANCELLED runs CHECK_FOR_INTERRUPTS, others XX000.
+ * CORRUPTION XX001, VERSION XX000, IO 58030 (or by errno), NO_SPACE 53100, NO_MEMORY 53200, LIMIT 54000, READ_ONLY 55000,
+ * NOT_SUPPORTED 0A000, CANCELLED runs CHECK_FOR_INTERRUPTS, others XX000.
  */
 extern void nvmkv_check_status(NvmkvStatus status, const char *doing, const char *object);
 
@@ -41,7 +41,13 @@ extern void nvmkv_engine_without_barrier(int needed);
 /* Writers are welcome from now on. */
 extern void nvmkv_engine_open_writes(void);
 
-/* They are not; waits for those inside.  final: for good, the server stops. */
-extern NvmkvStatus nvmkv_engine_close_writes(bool final);
+/* They are not, until they are let in again: they wait.  Returns when those inside have left. */
+extern NvmkvStatus nvmkv_engine_close_writes(void);
+
+/* Is there no barrier, so that writers are refused for the moment? */
+extern bool nvmkv_engine_writes_are_closed(void);
+
+/* Before a transaction commits: without workers nobody holds checkpoints back, so everything is flushed here. */
+extern void nvmkv_engine_before_commit(void);
 
 #endif

@@ -108,7 +108,7 @@ outcome_is_committed(uint64 fxid)
 
 	if (unlikely(fxid < oldest))
 	{
-		switch (nvmkv_recorded_outcome(nvmkv_engine(), fxid))
+		switch (nvmkv_recorded_outcome(nvmkv_engine_or_null(), fxid)) /* a wait would be inside the engine */
 		{
 			case NVMKV_OUTCOME_COMMITTED:
 			case NVMKV_OUTCOME_FROZEN:

@@ -10,6 +10,7 @@
 #include "access/xloginsert.h"
 #include "access/xlogreader.h"
 #include "access/xlogrecovery.h"
+#include "catalog/pg_control.h"
 #include "lib/stringinfo.h"
 
 #include "engine/base/batch.h"
@@ -73,6 +74,16 @@ nvmkv_wal_new_storage_id(void)
 {
 	/* An id gives the transaction a WAL record, and the row that stores the id gives it a transaction id. */
 	return insert_record(XLOG_NVMKV_FENCE, NULL, 0);
+}
+
+void
+nvmkv_wal_advance(XLogRecPtr to)
+{
+	static const char nothing[8192];
+	XLogRecPtr at;
+
+	while ((at = GetXLogInsertRecPtr()) < to)
+		insert_record(XLOG_NVMKV_FENCE, nothing, Min(to - at, sizeof(nothing)));
 }
 
 void
@@ -183,6 +194,32 @@ rmgr_cleanup(void)
 		redo_failed(nvmkv_flush_all(db), "flush", GetXLogReplayRecPtr(NULL));
 }
 
+/*
+ * A standby may make a restartpoint of each checkpoint record it has replayed,
+ * and nobody asks us then; a restart begins there.  So before such a record
+ * counts, what lies below its redo point is flushed.  Most often a CHECKPOINT
+ * record of ours has just seen to that; but the checkpoints at the end of
+ * recovery and at shutdown have none before them.
+ */
+static void (*server_xlog_redo) (XLogReaderState *record);
+
+static void
+xlog_redo_after_flush(XLogReaderState *record)
+{
+	uint8 info = XLogRecGetInfo(record) & ~XLR_INFO_MASK;
+	NvmkvDb *db = nvmkv_engine_or_null();
+
+	if (db != NULL && (info == XLOG_CHECKPOINT_SHUTDOWN || info == XLOG_CHECKPOINT_ONLINE))
+	{
+		CheckPoint checkpoint;
+
+		memcpy(&checkpoint, XLogRecGetData(record), sizeof(checkpoint));
+		if (nvmkv_durable_seq(db) < checkpoint.redo)
+			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
+	}
+	server_xlog_redo(record);
+}
+
 static const RmgrData nvmkv_rmgr = {
 	.rm_name = "nvmkv_fdw",
 	.rm_redo = rmgr_redo,
@@ -195,4 +232,6 @@ void
 nvmkv_wal_init(void)
 {
 	RegisterCustomRmgr(NVMKV_RMGR_ID, unconstify(RmgrData *, &nvmkv_rmgr));
+	server_xlog_redo = RmgrTable[RM_XLOG_ID].rm_redo;
+	RmgrTable[RM_XLOG_ID].rm_redo = xlog_redo_after_flush;
 }

@@ -6,8 +6,8 @@
  * Records (resource manager NVMKV_RMGR_ID):
  *	  WRITE			one write batch (engine/base/batch.h), as it is.  Its entries have the sequences
  *					EndRecPtr - count + 1 .. EndRecPtr: unique, because a record is longer than its entry count.
- *	  FENCE			nothing.  A position to flush to, and a new storage id: its end LSN, unique for ever because the
- *					catalogue row that names it follows it in the WAL.
+ *	  FENCE			nothing that matters.  A position to flush to, and a new storage id: its end LSN, unique for ever because
+ *					the catalogue row that names it follows it in the WAL.  With filling, it moves the log's end on.
  *	  CHECKPOINT	durable sequence u64.  A standby flushes when it replays it, so that its restartpoints are covered.
  *
  * Redo skips what starts below the durable sequence; the rest may be applied
@@ -36,6 +36,9 @@ extern const NvmkvLogOps *nvmkv_wal_ops(void);
 
 /* An id no storage of this cluster has had or will have. */
 extern uint64 nvmkv_wal_new_storage_id(void);
+
+/* Fills the log at least up to there. */
+extern void nvmkv_wal_advance(XLogRecPtr to);
 
 /* Everything that starts below durable_seq is flushed.  For the checkpoint barrier. */
 extern void nvmkv_wal_checkpoint(uint64 durable_seq);

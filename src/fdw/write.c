@@ -96,8 +96,15 @@ nvmkv_write_finish(NvmkvDb *db, Relation rel)
 void
 nvmkv_write_wait_room(NvmkvDb *db, Relation rel)
 {
-	CHECK_FOR_INTERRUPTS();
-	nvmkv_check_status(nvmkv_wait_room(db, record.memtable_bytes), "writing foreign table", object_name(rel));
+	NvmkvStatus status;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) nvmkv_engine(); /* waits while writers are kept out */
+		status = nvmkv_wait_room(db, record.memtable_bytes);
+	} while (status == NVMKV_READ_ONLY && nvmkv_engine_writes_are_closed());
+	nvmkv_check_status(status, "writing foreign table", object_name(rel));
 }
 
 void
@@ -411,6 +418,12 @@ nvmkv_write_batch_flush(NvmkvWriteBatch *batch, ItemPointerData *tids)
 {
 	bool keyed = batch->table->nkeys > 0;
 
+	/*
+	 * A log record names the transaction that writes it, and recovery gives out only ids above those it has met.  In a
+	 * subtransaction without an id of its own the record would name none, and the statement's id could be given out again.
+	 */
+	if (batch->written < batch->count)
+		(void) GetCurrentFullTransactionId();
 	if (keyed)
 		sort_rows(batch->rows + batch->written, (size_t) (batch->count - batch->written), batch);
 	while (batch->written < batch->count)

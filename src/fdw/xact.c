@@ -70,6 +70,7 @@ at_xact_event(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_PREPARE:
 			/* Every statement writes its rows before it ends. */
 			Assert(nvmkv_write_nothing_deferred());
+			nvmkv_engine_before_commit();
 			break;
 	}
 }

@@ -315,7 +315,9 @@ mempool_switch(MemPool *pool, int slot)
 	position = pool->log->position(pool->log->ctx);
 	if (epoch_buffer_is_quiet(pool->epochs, active) && memtable_is_empty(memtable_of(pool, active)))
 	{
-		port_store_relaxed(&shm->buffer[active].start_seq, position);
+		/* Not down: in recovery the position may still be below what had been flushed before. */
+		if (position > port_load_relaxed(&shm->buffer[active].start_seq))
+			port_store_relaxed(&shm->buffer[active].start_seq, position);
 		moved = true;
 	}
 	port_lock_release(&shm->lock);

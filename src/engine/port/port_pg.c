@@ -12,8 +12,9 @@
  *   makes the wait return CANCELLED, and the caller unwinds to a place where
  *   CHECK_FOR_INTERRUPTS may raise.
  * - ereport below ERROR ends in CHECK_FOR_INTERRUPTS, calls the context
- *   callbacks of whoever is above us, and converts the text to the client's
- *   encoding: all three are kept out.
+ *   callbacks of whoever is above us, converts the text to the client's
+ *   encoding, and waits for a client that does not read while locks and claims
+ *   are held: all four are kept out.  Texts go to the server's log only.
  *
  * The postmaster opens the engine before there is any child and has no PGPROC.
  * There LWLocks are free and can be taken, nobody waits and nobody is woken.
@@ -200,8 +201,8 @@ port_log(PortLogLevel level, const char *fmt, ...)
 {
 	static const int elevels[] = {
 		[PORT_LOG_DEBUG] = DEBUG1,
-		[PORT_LOG_INFO] = LOG,
-		[PORT_LOG_WARNING] = WARNING,
+		[PORT_LOG_INFO] = LOG_SERVER_ONLY,
+		[PORT_LOG_WARNING] = LOG_SERVER_ONLY,
 	};
 	char line[NVMKV_ERROR_TEXT_MAX * 2];
 	ErrorContextCallback *saved_callbacks = error_context_stack;
