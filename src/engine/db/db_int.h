@@ -145,6 +145,7 @@ struct NvmkvDb
 	bool has_txn;
 	void (*wake)(void);
 	uint64_t tidied_version; /* version at the last nvmkv_tidy */
+	struct Flush *flush;	 /* under way in this process, NULL: none */
 	SstIter point;			 /* of the point lookup that is under way; table NULL: none is */
 };
 
@@ -254,6 +255,9 @@ extern void jobs_abort(NvmkvDb *db);
 
 /* ---- work ---- */
 extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);
+
+/* Lets go of what a flush that an abort cut short had taken. */
+extern void flush_abandon(NvmkvDb *db);
 extern NvmkvStatus compact_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out);
 
 /* ---- level.c ---- */

@@ -50,6 +50,8 @@ nvmkv_abort_cleanup(NvmkvDb *db)
 	for (i = 0; i < DB_CLAIMS; i++)
 		if (port_load_relaxed(&db->shm->claims[i]) == claim_word())
 		{
+			if (i == DB_CLAIM_FLUSH)
+				flush_abandon(db);
 			jobs_abort(db);
 			db_unclaim(db, (DbClaim) i);
 		}

@@ -24,6 +24,7 @@
 /* Entries between two looks at the clock of interruption and progress. */
 #define FLUSH_STRIDE 4096
 
+/* Everything a flush owns, so that an abort can let go of it (flush_abandon). */
 typedef struct Flush
 {
 	NvmkvDb *db;
@@ -31,6 +32,10 @@ typedef struct Flush
 	unsigned buffer;
 	MemtableShm *memtable;
 	GcFilter gc;
+	VersionImage *image;	/* private copy; the builder's older row is in it */
+	NvmRowBuilder *builder; /* with a container */
+	bool has_row;			/* the builder has finished a row */
+	TableOutput output;		/* without one */
 	uint64_t keys, bytes;
 	bool pool_full; /* no extent was left */
 } Flush;
@@ -130,22 +135,20 @@ static NvmkvStatus
 flush_to_row(Flush *f)
 {
 	NvmkvDb *db = f->db;
-	NvmRowBuilder *builder = NULL;
 	const NvmRowBuilt *built;
-	VersionImage *image = NULL;
 	VersionEdit edit = {0};
 	MetaRow row;
 	NvmRowRef older;
 	bool has_older;
-	uint64_t added;
+	uint64_t added = 0;
 	uint64_t row_id = port_fetch_add(&db->shm->next_row, 1);
 	NvmkvStatus st;
 
-	NVMKV_RETURN_IF(db_copy_image(db, &image));
-	has_older = newest_receiver(image, &older);
-	st = nvm_row_builder_create(db->pool, row_id, has_older ? &older : NULL, db->options.bloom_bits_per_key, &builder);
+	NVMKV_RETURN_IF(db_copy_image(db, &f->image));
+	has_older = newest_receiver(f->image, &older);
+	st = nvm_row_builder_create(db->pool, row_id, has_older ? &older : NULL, db->options.bloom_bits_per_key, &f->builder);
 	if (st == NVMKV_OK)
-		st = filter_memtable(f, add_to_row, builder, &added);
+		st = filter_memtable(f, add_to_row, f->builder, &added);
 	f->pool_full = st == NVMKV_NO_SPACE;
 	if (st == NVMKV_OK)
 	{
@@ -154,12 +157,13 @@ flush_to_row(Flush *f)
 	}
 	if (st == NVMKV_OK && added > 0)
 	{
-		st = nvm_row_builder_finish(builder, &built);
+		st = nvm_row_builder_finish(f->builder, &built);
 		f->pool_full = st == NVMKV_NO_SPACE;
 		if (st == NVMKV_IO)
 			db_set_sticky(db);
 		if (st == NVMKV_OK)
 		{
+			f->has_row = true;
 			describe_row(built, &row);
 			edit.row_adds = &row;
 			edit.nrow_adds = 1;
@@ -168,14 +172,6 @@ flush_to_row(Flush *f)
 	}
 	if (st == NVMKV_OK)
 		st = install(f, &edit);
-	/*
-	 * After a failed sync the manifest may name the row or not: nobody may write to its extents before the next open.
-	 */
-	if (edit.nrow_adds > 0 && (st == NVMKV_OK || db_is_sticky(db)))
-		nvm_row_builder_keep(builder);
-	if (builder != NULL)
-		nvm_row_builder_destroy(builder);
-	port_free(image);
 	if (st == NVMKV_OK)
 		port_store_relaxed(&db->shm->pool_full, 0);
 	else if (f->pool_full)
@@ -191,29 +187,58 @@ flush_to_tables(Flush *f)
 {
 	NvmkvDb *db = f->db;
 	VersionEdit edit = {0};
-	TableOutput output;
 	uint64_t added;
 	NvmkvStatus st;
 
-	table_output_init(&output, db, 0);
+	table_output_init(&f->output, db, 0);
 	/* One memtable, one table: the limit of tables in level 0 is that of memtables, not of their size. */
-	output.split_bytes = UINT64_MAX;
-	st = filter_memtable(f, add_to_tables, &output, &added);
+	f->output.split_bytes = UINT64_MAX;
+	st = filter_memtable(f, add_to_tables, &f->output, &added);
 	if (st == NVMKV_OK)
 	{
 		job_phase(f->job, DB_PHASE_SYNCING);
 		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
 	}
 	if (st == NVMKV_OK)
-		st = table_output_finish(&output);
+		st = table_output_finish(&f->output);
 	if (st == NVMKV_OK)
 	{
-		edit.file_adds = output.files;
-		edit.nfile_adds = output.nfiles;
+		edit.file_adds = f->output.files;
+		edit.nfile_adds = f->output.nfiles;
 		st = install(f, &edit);
 	}
-	table_output_free(&output, st == NVMKV_OK || db_is_sticky(db));
 	return st;
+}
+
+/*
+ * Lets go of everything.  What was installed stays, and so does what may have been: after a failed sync the manifest may
+ * name the row or table or not, so nobody may write to its extents, or remove it, before the next open.
+ */
+static void
+flush_free(Flush *f, bool installed)
+{
+	NvmkvDb *db = f->db;
+	bool keep = installed || db_is_sticky(db);
+
+	if (f->builder != NULL)
+	{
+		if (keep && f->has_row)
+			nvm_row_builder_keep(f->builder);
+		nvm_row_builder_destroy(f->builder);
+	}
+	if (db->pool == NULL)
+		table_output_free(&f->output, keep);
+	gc_free(&f->gc);
+	port_free(f->image);
+	port_free(f);
+	db->flush = NULL;
+}
+
+void
+flush_abandon(NvmkvDb *db)
+{
+	if (db->flush != NULL)
+		flush_free(db->flush, false);
 }
 
 /* A row is hardly larger than its memtable: without so much room the work would only be thrown away. */
@@ -225,10 +250,44 @@ pool_has_room(NvmkvDb *db, const MemtableShm *memtable)
 	return db->pool == NULL || nvm_pool_free_count(db->pool) >= extents;
 }
 
+/* The flush itself.  REQUIRES the claim. */
+static NvmkvStatus
+flush_oldest(NvmkvDb *db, unsigned buffer, MemtableShm *memtable)
+{
+	Flush *f = port_alloc_zero(sizeof(Flush));
+	NvmkvStatus st;
+
+	if (f == NULL)
+		return db_note_failure(db, NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a flush"));
+	f->db = db;
+	f->buffer = buffer;
+	f->memtable = memtable;
+	f->output.db = db;
+	db->flush = f;
+	f->job = job_begin(db, DB_JOB_FLUSH);
+	job_totals(f->job, memtable_entries(memtable), memtable_bytes_used(memtable), 0, 0);
+	job_phase(f->job, DB_PHASE_MERGING);
+	gc_init(&f->gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db_recorded_outcome, db);
+	st = db->pool != NULL ? flush_to_row(f) : flush_to_tables(f);
+	if (st == NVMKV_OK)
+	{
+		(void) mempool_flushed(&db->mem, port_process_slot(), buffer);
+		port_count(&db->shm->counters.flushes, 1);
+		db_count_gc(db, &f->gc);
+		port_store_relaxed(&db->shm->no_space, 0);
+	}
+	else if (!f->pool_full) /* a full pool is how compaction knows that it must hurry */
+		(void) db_note_failure(db, st);
+	job_end(f->job, st == NVMKV_OK, 0);
+	flush_free(f, st == NVMKV_OK);
+	return st;
+}
+
 NvmkvStatus
 flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 {
-	Flush f;
+	unsigned buffer;
+	MemtableShm *memtable;
 	NvmkvStatus st;
 
 	*did_out = false;
@@ -236,15 +295,13 @@ flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 	NVMKV_RETURN_IF(db_refuse_if_sticky(db));
 	if (!db_claim(db, DB_CLAIM_FLUSH))
 		return NVMKV_BUSY;
-	memset(&f, 0, sizeof(f));
-	f.db = db;
-	st = mempool_oldest_immutable(&db->mem, &f.buffer, &f.memtable);
+	st = mempool_oldest_immutable(&db->mem, &buffer, &memtable);
 	if (st != NVMKV_OK)
 	{
 		db_unclaim(db, DB_CLAIM_FLUSH);
 		return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
 	}
-	if (!pool_has_room(db, f.memtable))
+	if (!pool_has_room(db, memtable))
 	{
 		bool news = port_load_relaxed(&db->shm->pool_full) == 0;
 
@@ -254,27 +311,15 @@ flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 			db->wake(); /* compaction */
 		return NVMKV_BUSY;
 	}
-	f.job = job_begin(db, DB_JOB_FLUSH);
-	job_totals(f.job, memtable_entries(f.memtable), memtable_bytes_used(f.memtable), 0, 0);
-	job_phase(f.job, DB_PHASE_MERGING);
-	gc_init(&f.gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db_recorded_outcome, db);
-	st = db->pool != NULL ? flush_to_row(&f) : flush_to_tables(&f);
+	st = flush_oldest(db, buffer, memtable);
 	if (st == NVMKV_OK)
 	{
-		(void) mempool_flushed(&db->mem, port_process_slot(), f.buffer);
-		port_count(&db->shm->counters.flushes, 1);
-		db_count_gc(db, &f.gc);
-		port_store_relaxed(&db->shm->no_space, 0);
 		own_log_tidy(db);
 		*did_out = true;
 		*more_out = true;
+		if (port_load_relaxed(&db->shm->batch_wanted) != 0 && column_start_batch(db) != NVMKV_OK)
+			(void) db_note_failure(db, nvmkv_error()->status);
 	}
-	else if (!f.pool_full) /* a full pool is how compaction knows that it must hurry */
-		(void) db_note_failure(db, st);
-	if (st == NVMKV_OK && port_load_relaxed(&db->shm->batch_wanted) != 0 && column_start_batch(db) != NVMKV_OK)
-		(void) db_note_failure(db, nvmkv_error()->status);
-	gc_free(&f.gc);
-	job_end(f.job, st == NVMKV_OK, 0);
 	db_unclaim(db, DB_CLAIM_FLUSH);
 	return st;
 }
