@@ -1,0 +1,49 @@
+# Background workers that are told to end come back; sessions notice nothing but a wait, and nothing is lost.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Nvmkv;
+use Test::More;
+
+my $node = new_server('main');
+my $expected = 0;
+
+# Statements that return when the process has gone; none is left of a worker that is about to be started again.
+sub terminate
+{
+	my ($worker) = @_;
+	return qq{SELECT pg_terminate_backend(pid, 60000) FROM nvmkv.stat_workers WHERE role = '$worker' AND pid IS NOT NULL;};
+}
+
+$node->safe_psql('postgres', q{CREATE FOREIGN TABLE t (k int NOT NULL, v text) SERVER nvmkv OPTIONS (primary_key 'k')});
+
+for my $worker (qw(barrier flush compact))
+{
+	my $first = $expected + 1;
+	my $middle = $expected + 2;
+	my $last = $expected + 3000;
+	my $statements = terminate($worker);
+
+	is($node->safe_psql('postgres', qq{
+		BEGIN;
+		INSERT INTO t VALUES ($first, 'before');
+		$statements
+		INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series($middle, $last) g;
+		COMMIT}), 't', "$worker: a transaction goes on without it");
+	$expected = $last;
+	like($node->safe_psql('postgres', "$statements SELECT count(*) FROM t"), qr/^(t\n)?$expected$/, "$worker: a new session reads");
+	$node->safe_psql('postgres', 'CHECKPOINT');
+	$node->stop('immediate');
+	$node->start;
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM t'), $expected, "$worker: nothing is lost");
+}
+sound($node, 'the engine is sound');
+
+# Many checkpoints in a row: each is let go.
+$node->safe_psql('postgres', join ';', ('CHECKPOINT') x 50);
+pass('checkpoints end');
+
+$node->stop;
+done_testing();
