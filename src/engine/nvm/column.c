@@ -12,6 +12,8 @@
  */
 #include "engine/nvm/column.h"
 
+#include <inttypes.h>
+
 #include "engine/base/assert.h"
 
 /* One end of the search: a user key and, per row, the index behind all its versions. */
@@ -149,6 +151,13 @@ find_below(Pick *p)
 	return NVMKV_OK;
 }
 
+/* A sound row is halved by every step: where an index is damaged the steps would not end. */
+static NvmkvStatus
+no_step(const NvmRowRef *row, uint64_t index)
+{
+	return NVMKV_FAIL(NVMKV_CORRUPTION, "row %" PRIu64 ": a search for the key of entry %" PRIu64 " does not find it", row->row_id, index);
+}
+
 /* Moves low and high together over keys of the rows until high weighs at most high_bytes, or no key is between them. */
 static NvmkvStatus
 narrow_by_keys(Pick *p, uint64_t low_bytes, uint64_t high_bytes, NvmkvBuf *scratch)
@@ -157,23 +166,27 @@ narrow_by_keys(Pick *p, uint64_t low_bytes, uint64_t high_bytes, NvmkvBuf *scrat
 	while (p->high.bytes > high_bytes)
 	{
 		uint32_t r = fattest(p);
+		uint64_t middle;
 		NvmkvSlice key;
 		NvmkvSlice payload;
 		uint64_t tag;
 
 		if (r == p->nrows)
 			break;
-		NVMKV_RETURN_IF(nvm_row_entry(p->pool, &p->rows[r],
-									  middle_entry(p->pool, &p->rows[r], p->low.ends[r], p->below[r]), scratch, &key,
-									  &tag, &payload));
+		middle = middle_entry(p->pool, &p->rows[r], p->low.ends[r], p->below[r]);
+		NVMKV_RETURN_IF(nvm_row_entry(p->pool, &p->rows[r], middle, scratch, &key, &tag, &payload));
 		NVMKV_RETURN_IF(nvmkv_buf_set(&p->try.own, key));
 		NVMKV_RETURN_IF(weigh(p, nvmkv_buf_slice(&p->try.own), p->below));
+		if (p->try.ends[r] <= middle)
+			return no_step(&p->rows[r], middle);
 		if (p->try.bytes < low_bytes)
 			adopt(p, &p->low);
 		else
 		{
 			adopt(p, &p->high);
 			NVMKV_RETURN_IF(find_below(p));
+			if (p->below[r] > middle)
+				return no_step(&p->rows[r], middle);
 		}
 	}
 	return NVMKV_OK;
