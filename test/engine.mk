@@ -4,6 +4,8 @@
 #   make engine-test                  unit, model and crash tests, each one executable
 #   make engine-test SANITIZE=address with AddressSanitizer and UBSan, or SANITIZE=thread
 #   make engine-test ONLY=memtable    only the tests whose path contains the word
+#   make -f test/engine.mk fuzz       fuzz targets, some seconds each; FUZZ_SECONDS=n for longer, ONLY=sst for one
+#   make tools                        build/engine.../tools/nvmkv_dump
 #
 # Switches: CC=, OPT=, WERROR=1, ASSERT=0 (assertions are on by default here),
 #           BUILD= where to build, JOBS= tests at a time.
@@ -25,8 +27,10 @@ ifeq ($(SANITIZE),address)
 CFLAGS_ALL += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifeq ($(SANITIZE),thread)
 CFLAGS_ALL += -fsanitize=thread
+else ifeq ($(SANITIZE),fuzz)
+CFLAGS_ALL += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifneq ($(SANITIZE),)
-$(error SANITIZE is address or thread)
+$(error SANITIZE is address, thread or fuzz)
 endif
 
 # A failed CHECK goes on, so a test may seem to use what a call left unset.
@@ -46,6 +50,20 @@ HARNESS_OBJS = $(call objects,$(HARNESS_SRC))
 TESTS = $(patsubst %.c,$(BUILD)/%,$(call relative,$(TEST_SRC)))
 RUN_TESTS = $(if $(ONLY),$(foreach test,$(TESTS),$(if $(findstring $(ONLY),$(test)),$(test))),$(TESTS))
 
+FUZZ_SRC = $(sort $(wildcard $(SRCDIR)/test/fuzz/*_fuzz.c))
+FUZZ_LIB_OBJS = $(BUILD)/test/fuzz/fuzz.o
+FUZZERS = $(patsubst %.c,$(BUILD)/%,$(call relative,$(FUZZ_SRC)))
+RUN_FUZZERS = $(if $(ONLY),$(foreach fuzzer,$(FUZZERS),$(if $(findstring $(ONLY),$(fuzzer)),$(fuzzer))),$(FUZZERS))
+
+# Fuzzing looks behind the checksums.
+ifeq ($(SANITIZE),fuzz)
+LIB_SRC := $(filter-out %/crc32c.c,$(LIB_SRC)) $(SRCDIR)/test/fuzz/no_crc.c
+endif
+
+TOOL_SRC = $(sort $(wildcard $(SRCDIR)/tools/*.c))
+TOOL = $(BUILD)/tools/nvmkv_dump
+DUMP_OBJS = $(call objects,$(filter-out %/nvmkv_dump.c,$(TOOL_SRC)))
+
 engine: $(LIB)
 
 $(LIB): $(call objects,$(LIB_SRC))
@@ -60,6 +78,9 @@ $(BUILD)/%.o: $(SRCDIR)/%.c
 $(TESTS): %: %.o $(HARNESS_OBJS) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
+$(FUZZERS): %: %.o $(FUZZ_LIB_OBJS) $(HARNESS_OBJS) $(LIB)
+	@$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
+
 # Every test is tried, whatever the others do: one that does not build counts
 # as failed, like one that does not pass.
 engine-test:
@@ -72,7 +93,16 @@ engine-test-build: $(RUN_TESTS)
 engine-clean:
 	rm -rf $(BUILD)
 
-.PHONY: engine engine-test engine-test-build engine-clean
+# libFuzzer is clang's.
+fuzz: FUZZ_BUILD ?= build/fuzz
+fuzz:
+	@$(MAKE) --no-print-directory -f $(SRCDIR)/test/engine.mk SRCDIR=$(SRCDIR) CC=clang SANITIZE=fuzz OPT="-O1 -g" \
+		BUILD=$(FUZZ_BUILD) fuzz-run
+
+fuzz-run: $(RUN_FUZZERS)
+	@$(SRCDIR)/test/fuzz/run.sh $(if $(FUZZ_SECONDS),-s $(FUZZ_SECONDS)) $(RUN_FUZZERS)
+
+.PHONY: engine engine-test engine-test-build engine-clean fuzz fuzz-run
 .SECONDARY:
 
--include $(patsubst %.c,$(BUILD)/%.d,$(call relative,$(LIB_SRC) $(HARNESS_SRC) $(TEST_SRC)))
+-include $(patsubst %.c,$(BUILD)/%.d,$(call relative,$(LIB_SRC) $(HARNESS_SRC) $(TEST_SRC) $(FUZZ_SRC) $(TOOL_SRC)))
