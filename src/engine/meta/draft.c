@@ -262,7 +262,25 @@ compare_outcomes(const void *a, const void *b)
 	return x->state > y->state ? -1 : x->state < y->state;
 }
 
-/* One element a transaction, and none below what rows and files may still carry. */
+/* Takes out so many transactions without an outcome, the youngest: the host keeps theirs longest. */
+static void
+forget_running(VersionDraft *d, uint32_t count)
+{
+	uint32_t to = d->noutcomes;
+	uint32_t i;
+
+	for (i = d->noutcomes; i-- > 0;)
+	{
+		if (count > 0 && d->outcomes[i].state == VERSION_OUTCOME_RUNNING)
+			count--;
+		else
+			d->outcomes[--to] = d->outcomes[i];
+	}
+	memmove(d->outcomes, d->outcomes + to, (d->noutcomes - to) * sizeof(MetaOutcome));
+	d->noutcomes -= to;
+}
+
+/* One element a transaction, none below what rows and files may still carry, and not too many. */
 static void
 finish_outcomes(VersionDraft *d)
 {
@@ -282,6 +300,8 @@ finish_outcomes(VersionDraft *d)
 		if (d->outcomes[i].fxid >= min && (kept == 0 || d->outcomes[kept - 1].fxid != d->outcomes[i].fxid))
 			d->outcomes[kept++] = d->outcomes[i];
 	d->noutcomes = kept;
+	if (kept > VERSION_OUTCOMES_MAX)
+		forget_running(d, kept - VERSION_OUTCOMES_MAX);
 }
 
 static int

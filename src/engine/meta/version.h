@@ -72,7 +72,12 @@ typedef enum VersionOutcomeState
 /*
  * A transaction that was running when entries of it went to rows or tables.  Its outcome is kept here once it is
  * known, so that the host may forget it (PostgreSQL truncates its commit log) while entries still carry the tag.
+ *
+ * An image holds so many at most, and takes no more without an outcome then: those are told by the host alone, which
+ * keeps many more, and may be noted again when their entries move.  (A subtransaction counts as a transaction.)
  */
+#define VERSION_OUTCOMES_MAX 65536
+
 typedef struct VersionOutcome
 {
 	uint64_t fxid;
