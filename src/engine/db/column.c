@@ -397,7 +397,7 @@ run_column(ColumnJob *c)
 	NvmkvStatus st;
 
 	merge_overlapping(c->v, 1, nvmkv_buf_slice(&c->low), c->high, &c->first_file, &c->end_file);
-	c->gc.bottom = merge_is_bottom(c->v, 1, nvmkv_buf_slice(&c->low), c->high);
+	c->gc.bottom = merge_is_bottom(c->v, 1, nvmkv_buf_slice(&c->low), c->high, c->first_file, c->end_file);
 	announce(c);
 	st = merge_column(c);
 	if (st == NVMKV_OK)

@@ -182,7 +182,7 @@ move_file(LevelJob *l)
 	edit.file_adds = &moved;
 	edit.nfile_adds = 1;
 	job_phase(l->job, DB_PHASE_INSTALLING);
-	return versions_install(&l->db->versions, &edit);
+	return db_install(l->db, &edit);
 }
 
 static NvmkvStatus
@@ -308,7 +308,8 @@ level_step(NvmkvDb *db, double from_score, bool *did_out)
 	pick(&l);
 	l.job = job_begin(db, DB_JOB_LEVEL);
 	table_output_init(&l.output, db, l.level + 1);
-	gc_init(&l.gc, db->has_txn ? &db->txn : NULL, merge_is_bottom(l.v, l.level + 1, l.low, l.high), db_storage_dropped,
+	gc_init(&l.gc, db->has_txn ? &db->txn : NULL,
+			merge_is_bottom(l.v, l.level + 1, l.low, l.high, l.first_below, l.end_below), db_storage_dropped,
 			db_recorded_outcome, db);
 	st = run(&l);
 	if (st == NVMKV_OK)

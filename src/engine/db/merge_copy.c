@@ -47,10 +47,23 @@ merge_overlapping(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSl
 }
 
 bool
-merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high)
+merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high, uint32_t first_input,
+				uint32_t end_input)
 {
+	const VersionFile *files = version_files(v);
 	unsigned below;
 
+	/* Inputs of the level reach beyond the range, and their deletions there are judged too. */
+	if (first_input < end_input)
+	{
+		NvmkvSlice smallest = version_bytes(v, files[first_input].smallest);
+		NvmkvSlice largest = version_bytes(v, files[end_input - 1].largest);
+
+		if (slice_compare(smallest, low) < 0)
+			low = smallest;
+		if (slice_compare(largest, high) > 0)
+			high = largest;
+	}
 	for (below = level + 1; below < VERSION_LEVELS; below++)
 	{
 		uint32_t first, end;

@@ -12,8 +12,12 @@
 /* Reads "merged" from its first entry to its last.  CANCELLED when the host wants this process to stop; or what reading or writing says. */
 extern NvmkvStatus merge_copy(DbJob *job, GcFilter *gc, NvmkvIter *merged, TableOutput *output);
 
-/* Does any table below "level" overlap [low, high]?  If not, a frozen deletion in that range hides nothing. */
-extern bool merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high);
+/*
+ * Is there no table below "level" that overlaps [low, high] or the inputs, tables [first_input, end_input) of "level"?
+ * Then a frozen deletion in the output hides nothing.
+ */
+extern bool merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high, uint32_t first_input,
+							uint32_t end_input);
 
 /* Sum of the sizes of files [first, end) of the image. */
 extern uint64_t merge_files_bytes(const VersionImage *v, uint32_t first, uint32_t end);
