@@ -79,6 +79,7 @@ typedef struct Model
 	unsigned nstorages;
 	uint64_t next_storage;
 	uint32_t value_max;
+	bool deep; /* enough data to need level 2 */
 	OpenTxn open[TXNS];
 	RigSnapshot *snapshots[SNAPSHOTS];
 	OpenScan scans[SCANS];
@@ -276,6 +277,12 @@ random_options(Model *m)
 	o->bloom_bits_per_key = (unsigned) below(16);
 	o->l0_write_amplification = 1.5 + (double) below(100) / 20.0;
 	o->log_buffer_bytes = (64 + below(1000)) * 1024;
+	if (m->deep)
+	{
+		o->write_buffer_bytes = 1 * MIB;
+		o->nvm_bytes = one_in(4) ? 16 * MIB : 0;
+		o->target_file_bytes = 1 * MIB;
+	}
 }
 
 static void
@@ -939,11 +946,12 @@ play_round(uint64_t ops)
 	m.failures = check_failures;
 	m.txns = rig_txns_create();
 	m.mode = (Mode) below(MODES);
+	m.deep = one_in(5);
 	rig_init(&m.rig);
 	random_options(&m);
 	m.nstorages = (unsigned) (1 + below(4));
 	m.next_storage = 1000;
-	m.nkeys = (unsigned) (one_in(3) ? 20 + below(100) : 500 + below(3000));
+	m.nkeys = (unsigned) (m.deep ? 3500 : one_in(3) ? 20 + below(100) : 500 + below(3000));
 	m.keys = grow(NULL, m.nkeys * sizeof(Key *));
 	for (i = 0; i < m.nkeys; i++)
 	{
@@ -952,7 +960,7 @@ play_round(uint64_t ops)
 		m.keys[i] = make_key(storage, storage + 1);
 	}
 	sort_keys(&m);
-	m.value_max = (uint32_t) (100u << below(12));
+	m.value_max = m.deep ? 150000 : (uint32_t) (100u << below(12));
 	m.scratch = grow(NULL, (size_t) m.value_max + 64);
 	m.ends_capacity = 1024;
 	m.ends = grow(NULL, m.ends_capacity * sizeof(uint64_t));

@@ -647,6 +647,41 @@ TEST(tables_only)
 	port_files = &port_posix_files;
 }
 
+/* A deletion in a table of level 1 that is rewritten for the sake of other keys still hides what level 2 holds. */
+TEST(deletions_hide_what_deeper_levels_hold)
+{
+	Rig rig;
+	NvmkvLevelStats levels[8];
+	uint64_t i, j;
+	enum { KEYS = 12000, SIZE = 1000, STEP = 200 };
+
+	use_quick_files();
+	rig_init(&rig);
+	rig.options.nvm_bytes = 0;
+	REQUIRE_OK(rig_open(&rig));
+	for (i = 0; i < KEYS; i++)
+		REQUIRE_OK(put_number(rig.db, i, 0, SIZE));
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_OK(nvmkv_compact_all(rig.db));
+	CHECK_OK(rig_work(rig.db, NVMKV_WORK_COMPACT));
+	CHECK(nvmkv_level_stats(rig.db, levels, 8) >= 3);
+	CHECK(levels[1].files > 1 && levels[2].files > 1);
+	for (i = 0; i < KEYS; i += STEP)
+		REQUIRE_OK(rig_entry(rig.db, NVMKV_KIND_DELETION, rig_key(i), 0, 0, nvmkv_slice(NULL, 0)));
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_OK(nvmkv_compact_all(rig.db));
+	for (j = STEP / 2; j < KEYS; j += STEP)
+	{
+		REQUIRE_OK(put_number(rig.db, j, 1, SIZE));
+		CHECK_OK(nvmkv_flush_all(rig.db));
+		CHECK_OK(nvmkv_compact_all(rig.db));
+		CHECK_EQ(count_rows(rig.db, "", "", j / STEP % 2 == 0, NULL), KEYS - KEYS / STEP);
+	}
+	check_sound(rig.db);
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+}
+
 /* ---- no space ---- */
 
 static bool disk_full;
