@@ -21,8 +21,8 @@ typedef enum NvmkvLockMode
 } NvmkvLockMode;
 
 /*
- * The value of a tombstone that an UPDATE of the key leaves: the key the row has now, or this one byte when it has gone to another
- * partition.  A deleted row's tombstone has no value.  ON DISK AND IN THE LOG, like the lock modes.
+ * The value of a tombstone that an UPDATE of the key leaves: the key the row has now, or this one byte when it has
+ * gone to another partition.  A deleted row's tombstone has no value.  ON DISK AND IN THE LOG, like the lock modes.
  */
 #define NVMKV_MOVED_TO_PARTITION 0
 

@@ -100,7 +100,7 @@ nvmkv_early_lock_row(NvmkvEarlyLock *lock, ForeignScanState *node, NvmkvSlice ke
 		NvmkvLatchSet latches;
 		bool locked = true;
 
-		key = nvmkv_slice(lock->key.data, (size_t) lock->key.len);
+		key = nvmkv_buffer_slice(&lock->key);
 
 		nvmkv_latch_set_init(&latches);
 		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
@@ -124,7 +124,7 @@ nvmkv_early_lock_row(NvmkvEarlyLock *lock, ForeignScanState *node, NvmkvSlice ke
 		return true;
 	if (view.state != NVMKV_ROW_LIVE || view.replaced)
 		return false;
-	nvmkv_row_to_slot(lock->table, nvmkv_slice(lock->key.data, (size_t) lock->key.len), nvmkv_slice(lock->newest.data, (size_t) lock->newest.len), slot);
+	nvmkv_row_to_slot(lock->table, nvmkv_buffer_slice(&lock->key), nvmkv_buffer_slice(&lock->newest), slot);
 	if (query.origin == 0)
 		return true;
 	node->ss.ps.ps_ExprContext->ecxt_scantuple = slot;

@@ -18,7 +18,7 @@
 #include "fdw/rowcode.h"
 
 TupleTableSlot *
-nvmkv_epq_recheck(NvmkvModify *modify, ResultRelInfo *rri, NvmkvSlice key, NvmkvSlice value)
+nvmkv_epq_recheck(NvmkvModify *modify, ResultRelInfo *rri)
 {
 	EPQState *epq = &modify->mtstate->mt_epqstate;
 	TupleTableSlot *input;
@@ -26,7 +26,7 @@ nvmkv_epq_recheck(NvmkvModify *modify, ResultRelInfo *rri, NvmkvSlice key, Nvmkv
 
 	EvalPlanQualBegin(epq);
 	input = EvalPlanQualSlot(epq, modify->rel, rri->ri_RangeTableIndex);
-	nvmkv_row_to_slot(modify->table, key, value, input);
+	nvmkv_row_to_slot(modify->table, nvmkv_buffer_slice(&modify->old_key), nvmkv_buffer_slice(&modify->newest), input);
 	input->tts_tableOid = RelationGetRelid(modify->rel);
 	ExecMaterializeSlot(input);
 	result = EvalPlanQual(epq, modify->rel, rri->ri_RangeTableIndex, input);

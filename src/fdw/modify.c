@@ -53,8 +53,8 @@
 /* ---------------------------------------------------------------- planning */
 
 /*
- * The plan must carry what identifies the row: all of it, from which the key is made.  The executor asks for it in the cases
- * it needs itself.  A hidden row id travels as ctid.
+ * The plan must carry what identifies the row: all of it, from which the key is made.  The executor asks for it in
+ * the cases it needs itself.  A hidden row id travels as ctid.
  */
 static void
 add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte, Relation target_relation)
@@ -63,7 +63,8 @@ add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte, 
 
 	if (root->parse->commandType == CMD_DELETE &&
 		!(triggers != NULL && (triggers->trig_delete_before_row || triggers->trig_delete_after_row)))
-		add_row_identity_var(root, makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0), rtindex, WHOLEROW_NAME);
+		add_row_identity_var(root, makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0), rtindex,
+							 WHOLEROW_NAME);
 	if (nvmkv_table_definition(target_relation)->nkeys == 0)
 		add_row_identity_var(root, makeVar(rtindex, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0), rtindex,
 							 CTID_NAME);
@@ -78,8 +79,9 @@ is_updatable(Relation rel)
 /* ---------------------------------------------------------------- batch size */
 
 /*
- * Could this function look at the table while its rows are being inserted?  A volatile one sees what its own statement has done
- * so far.  The server's own ones do not look at tables, except some that are marked unsafe for parallel plans, and ts_stat.
+ * Could this function look at the table while its rows are being inserted?  A volatile one sees what its own
+ * statement has done so far.  The server's own ones do not look at tables, except some that are marked unsafe for
+ * parallel plans, and ts_stat.
  */
 static bool
 function_may_read_tables(Oid funcid, void *context)
@@ -137,7 +139,9 @@ static int
 choose_batch_size(ModifyTableState *mtstate, ResultRelInfo *rri)
 {
 	ModifyTable *plan = (ModifyTable *) mtstate->ps.plan;
+	EState *estate = mtstate->ps.state;
 	PlanState *source;
+	ListCell *lc;
 
 	if (mtstate->operation != CMD_INSERT || plan == NULL || plan->onConflictAction != ONCONFLICT_NONE)
 		return 1;
@@ -145,12 +149,27 @@ choose_batch_size(ModifyTableState *mtstate, ResultRelInfo *rri)
 	/* Whatever wants to see a row once it is in. */
 	if (rri->ri_projectReturning != NULL || rri->ri_WithCheckOptions != NIL || mtstate->mt_transition_capture != NULL)
 		return 1;
-	if (rri->ri_TrigDesc != NULL && (rri->ri_TrigDesc->trig_insert_before_row || rri->ri_TrigDesc->trig_insert_after_row))
+	if (rri->ri_TrigDesc != NULL &&
+		(rri->ri_TrigDesc->trig_insert_before_row || rri->ri_TrigDesc->trig_insert_after_row))
+		return 1;
+
+	/*
+	 * Another part of the statement may delete what stands in the way of a row, or put it there, in turn with this
+	 * one.
+	 */
+	if (estate->es_plannedstmt->hasModifyingCTE)
 		return 1;
 
 	source = outerPlanState(mtstate);
 	if (IsA(source, ResultState) && outerPlanState(source) == NULL)
 		return 1; /* a single row */
+
+	/* Plans of WITH hang on the node itself, but not yet. */
+	foreach(lc, estate->es_subplanstates)
+	{
+		if (lfirst(lc) != NULL && plan_may_read_tables(lfirst(lc), NULL))
+			return 1;
+	}
 	return plan_may_read_tables(source, NULL) ? 1 : BATCH_SIZE;
 }
 
@@ -174,17 +193,18 @@ check_returning(NvmkvModify *modify, ResultRelInfo *rri, List *returning)
 {
 	ListCell *lc;
 
-	foreach(lc, pull_var_clause((Node *) returning, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS))
+	foreach(lc, pull_var_clause((Node *) returning, PVC_INCLUDE_PLACEHOLDERS))
 	{
 		const Var *var = lfirst_node(Var, lc);
+		AttrNumber attnum = var->varattno;
 
-		if (var->varattno >= 0 || var->varno != (int) rri->ri_RangeTableIndex || var->varattno == TableOidAttributeNumber ||
-			(var->varattno == SelfItemPointerAttributeNumber && modify->table->nkeys == 0))
+		if (attnum >= 0 || var->varno != (int) rri->ri_RangeTableIndex || attnum == TableOidAttributeNumber ||
+			(attnum == SelfItemPointerAttributeNumber && modify->table->nkeys == 0))
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot retrieve system column \"%s\" of foreign table \"%s\"",
-						NameStr(SystemAttributeDefinition(var->varattno)->attname), RelationGetRelationName(modify->rel))));
+						NameStr(SystemAttributeDefinition(attnum)->attname), RelationGetRelationName(modify->rel))));
 	}
 }
 
@@ -293,7 +313,8 @@ check_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 
 	/* A row an UPDATE moves here from another partition is an update to whoever wrote the policies. */
 	if (rri->ri_WithCheckOptions != NIL)
-		ExecWithCheckOptions(mtstate->operation == CMD_UPDATE ? WCO_RLS_UPDATE_CHECK : WCO_RLS_INSERT_CHECK, rri, slot, estate);
+		ExecWithCheckOptions(mtstate->operation == CMD_UPDATE ? WCO_RLS_UPDATE_CHECK : WCO_RLS_INSERT_CHECK,
+							 rri, slot, estate);
 	if (RelationGetDescr(modify->rel)->constr != NULL)
 		ExecConstraints(rri, slot, estate);
 
@@ -313,12 +334,6 @@ check_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 }
 
 /* ---------------------------------------------------------------- rows to bytes */
-
-static inline NvmkvSlice
-buffer_slice(const StringInfoData *buffer)
-{
-	return nvmkv_slice(buffer->data, (size_t) buffer->len);
-}
 
 void
 nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot)
@@ -379,7 +394,7 @@ exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 	if (plan != NULL && plan->onConflictAction != ONCONFLICT_NONE && modify->table->nkeys > 0)
 		return nvmkv_upsert(modify, estate, rri, slot);
 
-	full = nvmkv_write_batch_add(modify->batch, buffer_slice(&modify->key), buffer_slice(&modify->value));
+	full = nvmkv_write_batch_add(modify->batch, nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->value));
 	if (plan != NULL)
 		nvmkv_write_batch_flush(modify->batch, &slot->tts_tid);
 	else if (full)
@@ -397,7 +412,7 @@ exec_batch_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot **slots, Tu
 		MemoryContextReset(modify->row_context);
 		check_insert(modify, estate, rri, slots[i]);
 		nvmkv_modify_encode(modify, slots[i]);
-		if (nvmkv_write_batch_add(modify->batch, buffer_slice(&modify->key), buffer_slice(&modify->value)))
+		if (nvmkv_write_batch_add(modify->batch, nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->value)))
 			nvmkv_write_batch_flush(modify->batch, NULL);
 	}
 	nvmkv_write_batch_flush(modify->batch, NULL);
@@ -419,8 +434,8 @@ static ReplaceResult
 write_replacement(NvmkvModify *modify, bool same_key, FullTransactionId fxid, TransactionId *xid_out)
 {
 	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .copy = NVMKV_COPY_NEVER};
-	NvmkvSlice old_key = buffer_slice(&modify->old_key);
-	NvmkvSlice new_key = same_key ? old_key : buffer_slice(&modify->key);
+	NvmkvSlice old_key = nvmkv_buffer_slice(&modify->old_key);
+	NvmkvSlice new_key = same_key ? old_key : nvmkv_buffer_slice(&modify->key);
 
 	if (!same_key)
 	{
@@ -437,7 +452,7 @@ write_replacement(NvmkvModify *modify, bool same_key, FullTransactionId fxid, Tr
 	nvmkv_write_begin();
 	if (!same_key)
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, old_key, fxid, modify->cid, new_key);
-	nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, new_key, fxid, modify->cid, buffer_slice(&modify->value));
+	nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, new_key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
 	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
 }
 
@@ -448,12 +463,14 @@ write_removal(NvmkvModify *modify, FullTransactionId fxid)
 	static const uint8 elsewhere = NVMKV_MOVED_TO_PARTITION;
 
 	nvmkv_write_begin();
-	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, buffer_slice(&modify->old_key), fxid, modify->cid, nvmkv_slice(&elsewhere, 1));
+	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
+					nvmkv_slice(&elsewhere, 1));
 	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
 }
 
 TupleTableSlot *
-nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, uint64 known_sequence)
+nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot,
+					 uint64 known_sequence)
 {
 	NvmkvTarget target = {.is_delete = false, .known_sequence = known_sequence};
 	bool moving = false; /* a move has been announced to triggers */
@@ -462,6 +479,7 @@ nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 	{
 		bool moves = nvmkv_row_must_move(modify->mtstate, estate, rri, slot);
 		bool same_key = true;
+		NvmkvSlice extra_key = nvmkv_slice(NULL, 0);
 		TransactionId xid = InvalidTransactionId;
 		FullTransactionId fxid = GetCurrentFullTransactionId();
 		ReplaceResult result;
@@ -471,7 +489,9 @@ nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 			check_update(modify, estate, rri, slot);
 			nvmkv_modify_encode(modify, slot);
 			same_key = modify->table->nkeys == 0 ||
-				slice_equal(buffer_slice(&modify->key), buffer_slice(&modify->old_key));
+				slice_equal(nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->old_key));
+			if (!same_key)
+				extra_key = nvmkv_buffer_slice(&modify->key);
 		}
 		else if (!moving)
 		{
@@ -480,7 +500,7 @@ nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 				return NULL;
 		}
 
-		switch (nvmkv_target_claim(modify, estate, &target, same_key ? nvmkv_slice(NULL, 0) : buffer_slice(&modify->key)))
+		switch (nvmkv_target_claim(modify, estate, &target, extra_key))
 		{
 			case NVMKV_TARGET_GONE:
 				return NULL;
@@ -488,7 +508,7 @@ nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 			case NVMKV_TARGET_CHANGED:
 				if (modify->mtstate->operation != CMD_UPDATE)
 					return NULL; /* an upsert starts over */
-				slot = nvmkv_epq_recheck(modify, rri, buffer_slice(&modify->old_key), buffer_slice(&modify->newest));
+				slot = nvmkv_epq_recheck(modify, rri);
 				if (slot == NULL)
 					return NULL;
 				slot = nvmkv_epq_new_row(estate, rri, slot);
@@ -503,18 +523,18 @@ nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 		switch (result)
 		{
 			case REPLACE_DONE:
-				nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->old_key));
+				nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->old_key));
 				if (!same_key)
-					nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->key));
+					nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->key));
 				return moves ? nvmkv_row_move_end(modify->mtstate, estate, rri, &modify->old_tuple, slot) : slot;
 			case REPLACE_NO_ROOM:
 				nvmkv_write_wait_room(modify->db, modify->rel);
 				break;
 			case REPLACE_WAIT:
-				nvmkv_write_wait_xid(modify->rel, buffer_slice(&modify->key), xid, XLTW_InsertIndex);
+				nvmkv_write_wait_xid(modify->rel, nvmkv_buffer_slice(&modify->key), xid, XLTW_InsertIndex);
 				break;
 			case REPLACE_DUPLICATE:
-				nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->key));
+				nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->key));
 				nvmkv_write_duplicate(modify->table, modify->rel, slot);
 				break;
 		}
@@ -557,7 +577,7 @@ exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 			case NVMKV_TARGET_GONE:
 				return NULL;
 			case NVMKV_TARGET_CHANGED:
-				if (nvmkv_epq_recheck(modify, rri, buffer_slice(&modify->old_key), buffer_slice(&modify->newest)) == NULL)
+				if (nvmkv_epq_recheck(modify, rri) == NULL)
 					return NULL;
 				changed = true;
 				continue;
@@ -566,20 +586,22 @@ exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 		}
 
 		nvmkv_write_begin();
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, buffer_slice(&modify->old_key), fxid, modify->cid, nvmkv_slice(NULL, 0));
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
+						nvmkv_slice(NULL, 0));
 		written = nvmkv_write_finish(modify->db, modify->rel);
 		nvmkv_latch_set_release(&target.latches);
 		if (written)
 			break;
 		nvmkv_write_wait_room(modify->db, modify->rel);
 	}
-	nvmkv_write_check_serializable(modify->rel, buffer_slice(&modify->old_key));
+	nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->old_key));
 
 	if (rri->ri_projectReturning != NULL)
 	{
 		if (changed)
 		{
-			nvmkv_row_to_slot(modify->table, buffer_slice(&modify->old_key), buffer_slice(&modify->newest), slot);
+			nvmkv_row_to_slot(modify->table, nvmkv_buffer_slice(&modify->old_key), nvmkv_buffer_slice(&modify->newest),
+							  slot);
 			ExecMaterializeSlot(slot);
 		}
 		else

@@ -45,11 +45,12 @@ extern void nvmkv_modify_callbacks(FdwRoutine *routine);
 extern void nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot);
 
 /*
- * Replaces the row at modify->old_key by the one in slot, key included; all checks are made here.  known_sequence: a version that
- * may be replaced although the statement's snapshot does not see it (0: none).  The slot that was written (another one when the
- * row had changed and was evaluated again), or NULL when there is nothing to update any more.
+ * Replaces the row at modify->old_key by the one in slot, key included; all checks are made here.  known_sequence: a
+ * version that may be replaced although the statement's snapshot does not see it (0: none).  The slot that was
+ * written (another one when the row had changed and was evaluated again), or NULL when there is nothing to update any
+ * more.
  */
-extern TupleTableSlot *nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot,
-											uint64 known_sequence);
+extern TupleTableSlot *nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri,
+											TupleTableSlot *slot, uint64 known_sequence);
 
 #endif

@@ -178,12 +178,15 @@ typedef enum LockResult
 
 /* Decides under the latch; on DONE and CHANGED the lock is written. */
 static LockResult
-lock_newest(NvmkvRowMarks *marks, EState *estate, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode,
-			FullTransactionId fxid)
+lock_newest(NvmkvRowMarks *marks, EState *estate, Relation rel, NvmkvSlice key, const NvmkvRowView *view,
+			NvmkvLockMode mode, FullTransactionId fxid)
 {
 	bool gone = view->state != NVMKV_ROW_LIVE || view->replaced;
 
-	/* Changed by this very command, or by one that came from within: treated as deleted, as the executor does for a heap. */
+	/*
+	 * Changed by this very command, or by one that came from within: treated as deleted, as the executor does for a
+	 * heap.
+	 */
 	if (view->own && view->cid >= estate->es_output_cid)
 		return LOCK_GONE;
 	if (!view->visible && IsolationUsesXactSnapshot())
@@ -217,7 +220,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 	find_key(marks, (ItemPointer) DatumGetPointer(rowid));
 	for (;;)
 	{
-		NvmkvSlice key = nvmkv_slice(marks->key.data, (size_t) marks->key.len);
+		NvmkvSlice key = nvmkv_buffer_slice(&marks->key);
 		NvmkvLatchSet latches;
 		NvmkvRowView view;
 
@@ -259,7 +262,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		ExecClearTuple(slot);
 		return;
 	}
-	nvmkv_row_to_slot(marks->table, nvmkv_slice(marks->key.data, (size_t) marks->key.len), nvmkv_slice(marks->value.data, (size_t) marks->value.len), slot);
+	nvmkv_row_to_slot(marks->table, nvmkv_buffer_slice(&marks->key), nvmkv_buffer_slice(&marks->value), slot);
 	ExecMaterializeSlot(slot);
 	if (result == LOCK_CHANGED)
 		*updated = true;

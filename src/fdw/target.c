@@ -61,8 +61,8 @@ nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView
 }
 
 bool
-nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode, FullTransactionId fxid,
-			   CommandId cid)
+nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode,
+			   FullTransactionId fxid, CommandId cid)
 {
 	uint8 byte = (uint8) mode;
 
@@ -88,8 +88,8 @@ raise_modified_by_trigger(bool is_delete)
 }
 
 /*
- * Is the newest version, for all the plan can tell, the row it found?  Then the plan would come to the same result, and row
- * triggers that have fired for it need not, and must not, be passed over.
+ * Is the newest version, for all the plan can tell, the row it found?  Then the plan would come to the same result,
+ * and row triggers that have fired for it need not, and must not, be passed over.
  */
 static bool
 same_as_plan_found(NvmkvModify *modify, const NvmkvTarget *target)
@@ -116,7 +116,10 @@ judge(NvmkvModify *modify, NvmkvTarget *target, const NvmkvRowView *view)
 
 	if (view->own && view->cid >= modify->cid)
 	{
-		/* By this command: the plan has met the row twice, and the first time counts.  By a later one: a trigger has interfered. */
+		/*
+		 * By this command: the plan has met the row twice, and the first time counts.  By a later one: a trigger has
+		 * interfered.
+		 */
 		if (view->cid > modify->cid)
 			raise_modified_by_trigger(target->is_delete);
 		return NVMKV_TARGET_GONE;
@@ -151,7 +154,7 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 
 	for (;;)
 	{
-		NvmkvSlice key = nvmkv_slice(modify->old_key.data, (size_t) modify->old_key.len);
+		NvmkvSlice key = nvmkv_buffer_slice(&modify->old_key);
 		NvmkvRowView view;
 		bool locked;
 

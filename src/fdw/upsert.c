@@ -130,12 +130,6 @@ nvmkv_upsert_init(void)
 
 /* ---------------------------------------------------------------- execution */
 
-static inline NvmkvSlice
-buffer_slice(const StringInfoData *buffer)
-{
-	return nvmkv_slice(buffer->data, (size_t) buffer->len);
-}
-
 static bool
 has_update_triggers(const ResultRelInfo *rri)
 {
@@ -282,7 +276,7 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	else
 	{
 		nvmkv_write_begin();
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, buffer_slice(&modify->value));
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
 		written = nvmkv_write_finish(modify->db, modify->rel);
 		nvmkv_latch_set_release(&latches);
 		if (written)
@@ -339,7 +333,7 @@ update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	check_existing_visible(view);
 	check_returning(rri);
 
-	nvmkv_row_to_slot(modify->table, key, buffer_slice(&modify->newest), existing);
+	nvmkv_row_to_slot(modify->table, key, nvmkv_buffer_slice(&modify->newest), existing);
 	ExecMaterializeSlot(existing);
 
 	if (!project_update(modify, estate, rri, excluded))
@@ -373,7 +367,7 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 	initStringInfo(&key_buffer);
 	appendBinaryStringInfo(&key_buffer, modify->key.data, modify->key.len);
 	MemoryContextSwitchTo(old_context);
-	key = buffer_slice(&key_buffer);
+	key = nvmkv_buffer_slice(&key_buffer);
 
 	while (!done)
 	{

@@ -31,8 +31,8 @@
 #define CHUNK_BYTES (128 * 1024)
 
 /*
- * A batch wants to be flushed at this many rows or bytes.  The more rows are sorted together, the nearer are the places in the
- * memtable that the rows of a chunk go to.
+ * A batch wants to be flushed at this many rows or bytes.  The more rows are sorted together, the nearer are the
+ * places in the memtable that the rows of a chunk go to.
  */
 #define BATCH_ROWS 4096
 #define BATCH_ROWS_FIRST 128
@@ -43,7 +43,10 @@
 
 /* ---------------------------------------------------------------- single decisions */
 
-/* The record being collected.  Its memory is malloc'd by the engine and survives errors; nvmkv_write_begin empties it. */
+/*
+ * The record being collected.  Its memory is malloc'd by the engine and survives errors; nvmkv_write_begin empties
+ * it.
+ */
 static NvmkvBatch record;
 
 static const char *
@@ -159,7 +162,7 @@ struct NvmkvWriteBatch
 	Relation rel;
 	const NvmkvTable *table;
 	NvmkvDb *db;
-	FullTransactionId fxid; /* of the statement, fixed by the first row: a flush may come from a subtransaction within */
+	FullTransactionId fxid; /* of the statement, fixed by the first row: a flush may come from within a function */
 	CommandId cid;
 	StringInfoData bytes;
 	StringInfoData rowid_key;
@@ -304,11 +307,12 @@ chunk_size(const NvmkvWriteBatch *batch, int first)
 }
 
 /*
- * May all rows of the chunk be inserted?  REQUIRES their latches.  False: one has to wait for *xid_out's end, for *row_out.
- * Raises (the latches go with the transaction) if one exists.
+ * May all rows of the chunk be inserted?  REQUIRES their latches.  False: one has to wait for *xid_out's end, for
+ * *row_out. Raises (the latches go with the transaction) if one exists.
  */
 static bool
-chunk_is_free(const NvmkvWriteBatch *batch, int first, int n, const BatchRow **row_out, TransactionId *xid_out, bool *exists_out)
+chunk_is_free(const NvmkvWriteBatch *batch, int first, int n, const BatchRow **row_out, TransactionId *xid_out,
+			  bool *exists_out)
 {
 	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .copy = NVMKV_COPY_NEVER};
 
@@ -395,8 +399,8 @@ write_rowid_chunk(NvmkvWriteBatch *batch, int first, int n, ItemPointerData *tid
 		const BatchRow *row = &batch->rows[first + i];
 
 		nvmkv_key_from_rowid(batch->table, &batch->rowid_key, rowid + (uint64) i);
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, nvmkv_slice(batch->rowid_key.data, (size_t) batch->rowid_key.len),
-						batch->fxid, batch->cid, row_value(batch, row));
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, nvmkv_buffer_slice(&batch->rowid_key), batch->fxid, batch->cid,
+						row_value(batch, row));
 		if (tids != NULL)
 			nvmkv_rowid_to_tid(rowid + (uint64) i, &tids[row->ordinal]);
 	}
@@ -408,7 +412,7 @@ write_rowid_chunk(NvmkvWriteBatch *batch, int first, int n, ItemPointerData *tid
 		for (int i = 0; i < n; i++)
 		{
 			nvmkv_key_from_rowid(batch->table, &batch->rowid_key, rowid + (uint64) i);
-			nvmkv_write_check_serializable(batch->rel, nvmkv_slice(batch->rowid_key.data, (size_t) batch->rowid_key.len));
+			nvmkv_write_check_serializable(batch->rel, nvmkv_buffer_slice(&batch->rowid_key));
 		}
 	}
 }
@@ -419,8 +423,9 @@ nvmkv_write_batch_flush(NvmkvWriteBatch *batch, ItemPointerData *tids)
 	bool keyed = batch->table->nkeys > 0;
 
 	/*
-	 * A log record names the transaction that writes it, and recovery gives out only ids above those it has met.  In a
-	 * subtransaction without an id of its own the record would name none, and the statement's id could be given out again.
+	 * A log record names the transaction that writes it, and recovery gives out only ids above those it has met.  In
+	 * a subtransaction without an id of its own the record would name none, and the statement's id could be given out
+	 * again.
 	 */
 	if (batch->written < batch->count)
 		(void) GetCurrentFullTransactionId();
@@ -536,7 +541,8 @@ nvmkv_storage_drop(uint64 storage_id)
 	uint64 prefix = pg_hton64(storage_id);
 
 	nvmkv_write_begin();
-	nvmkv_write_put(NVMKV_TYPE_TAGGED_RANGE_DELETION, nvmkv_slice(&prefix, sizeof(prefix)), fxid, cid, nvmkv_slice(NULL, 0));
+	nvmkv_write_put(NVMKV_TYPE_TAGGED_RANGE_DELETION, nvmkv_slice(&prefix, sizeof(prefix)), fxid, cid,
+					nvmkv_slice(NULL, 0));
 	while (!nvmkv_write_finish(db, NULL))
 		nvmkv_write_wait_room(db, NULL);
 }

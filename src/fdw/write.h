@@ -18,6 +18,12 @@
 #include "fdw/latch.h"
 #include "fdw/table.h"
 
+static inline NvmkvSlice
+nvmkv_buffer_slice(const StringInfoData *buffer)
+{
+	return nvmkv_slice(buffer->data, (size_t) buffer->len);
+}
+
 /* ---------------------------------------------------------------- single decisions */
 
 /*
