@@ -88,6 +88,14 @@ INSERT INTO item SELECT g, 'x', 1, rows_so_far() FROM generate_series(100, 104) 
 INSERT INTO item (k, qty) VALUES (110, rows_so_far()), (111, rows_so_far());
 SELECT k, qty FROM item WHERE k >= 100 ORDER BY k;
 UPDATE item SET qty = rows_so_far() WHERE k >= 110 RETURNING k, qty;
+WITH later AS MATERIALIZED (SELECT g, rows_so_far() AS n FROM generate_series(120, 124) g)
+INSERT INTO item SELECT g, 'x', 1, n FROM later;
+SELECT k, qty FROM item WHERE k >= 120 ORDER BY k;
+
+-- parts of a statement take turns
+WITH gone AS (DELETE FROM item WHERE k >= 120 RETURNING *) INSERT INTO item SELECT k + 1, name, 1, qty FROM gone;
+WITH gone AS (DELETE FROM item WHERE k >= 120 RETURNING *) INSERT INTO item SELECT k, name, 1, qty FROM gone;
+SELECT k, qty FROM item WHERE k >= 120 ORDER BY k;
 
 -- no primary key: duplicates are welcome
 CREATE FOREIGN TABLE log (at int, what text) SERVER nvmkv;
