@@ -71,10 +71,18 @@ sub table
 # A container much smaller than the load, and no space problem elsewhere: nobody is refused.
 my $node = new_server('main', max_wal_size => '256MB');
 table($node);
-my ($err, $rows) = fill($node, 1, 60);
-is($err, '', 'a load of four times the container is taken');
+my ($err, $rows) = fill($node, 1, 48);
+is($err, '', 'a load of three times the container is taken');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM t'), $rows, 'all of it is there');
 cmp_ok($node->safe_psql('postgres', 'SELECT columns_compacted FROM nvmkv.stat_engine'), '>', 0, 'because columns are compacted');
+
+# A transaction several times as large as the container, rolled back.
+$node->safe_psql('postgres', q{
+	BEGIN;
+	INSERT INTO t SELECT g, repeat(md5(g::text), 32) FROM generate_series(1000001, 1040000) g;
+	ROLLBACK});
+is($node->safe_psql('postgres', 'SELECT count(*) FROM t'), $rows, 'of a large transaction that was rolled back nothing is there');
+sound($node, 'and the engine is sound');
 
 # Table files may not be made: the container fills up, then writers are refused.  Limits of running processes
 # can be changed by their owner; the server starts others with those of the postmaster.
@@ -99,7 +107,7 @@ $limited->start;
 table($limited);
 SKIP:
 {
-	skip 'prlimit is not installed', 16 if system('prlimit --version >/dev/null 2>&1') != 0;
+	skip 'prlimit is not installed', 21 if system('prlimit --version >/dev/null 2>&1') != 0;
 	($err, $rows) = fill($limited, 1, 5);
 	limit_files($limited, 2 << 20);
 	my ($more, $n) = fill($limited, 5001, 100);
@@ -133,6 +141,22 @@ SKIP:
 	$limited->start;
 	is($limited->safe_psql('postgres', $sums), $before, 'stopped without space: nothing is lost');
 	sound($limited, 'stopped without space: the engine is sound');
+
+	# Recovery needs space, too: it says so, and goes on where there is some.
+	limit_files($limited, 2 << 20);
+	($more, $n) = fill($limited, 700001, 100);
+	like($more, $no_space, 'recovery without space: writers are told');
+	$before = $limited->safe_psql('postgres', $sums);
+	$limited->stop('immediate');
+	my $size = -s $limited->logfile;
+	system_log('prlimit', '--pid', $$, '--fsize=' . (2 << 20) . ':');
+	is($limited->start(fail_ok => 1), 0, 'recovery without space: the server does not start');
+	system_log('prlimit', '--pid', $$, '--fsize=unlimited:');
+	like(substr(slurp_file($limited->logfile), $size), qr/FATAL: .*could not (replay|flush) foreign-table WAL.*File too large/s,
+		'recovery without space: it says why');
+	$limited->start;
+	is($limited->safe_psql('postgres', $sums), $before, 'recovery without space: nothing is lost');
+	sound($limited, 'recovery without space: the engine is sound');
 }
 $limited->stop;
 
