@@ -38,7 +38,8 @@ own_key(NvmkvSlice key, NvmkvSlice *copy_out)
 
 	if (copy == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	memcpy(copy, key.data, key.size);
+	if (key.size > 0)
+		memcpy(copy, key.data, key.size);
 	*copy_out = nvmkv_slice(copy, key.size);
 	return NVMKV_OK;
 }
