@@ -19,7 +19,7 @@ BUILD ?= build/engine-$(notdir $(CC))$(if $(SANITIZE),-$(SANITIZE))$(if $(filter
 
 include $(SRCDIR)/test/warnings.mk
 
-CPPFLAGS_ALL = -I$(SRCDIR)/src -I$(SRCDIR)/test -D_GNU_SOURCE $(if $(filter 0,$(ASSERT)),,-DUSE_ASSERT_CHECKING=1) $(CPPFLAGS)
+CPPFLAGS_ALL = -I$(SRCDIR)/src -I$(SRCDIR)/test -I$(SRCDIR) -D_GNU_SOURCE $(if $(filter 0,$(ASSERT)),,-DUSE_ASSERT_CHECKING=1) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(OPT) -MMD -MP $(ENGINE_WARNINGS) $(if $(WERROR),-Werror) $(CFLAGS)
 LDLIBS_ALL = -lpmem -lpthread $(LDLIBS)
 
@@ -66,6 +66,8 @@ DUMP_OBJS = $(call objects,$(filter-out %/nvmkv_dump.c,$(TOOL_SRC)))
 
 engine: $(LIB)
 
+tools: $(TOOL)
+
 $(LIB): $(call objects,$(LIB_SRC))
 	@rm -f $@
 	@$(AR) rcs $@ $^
@@ -76,7 +78,13 @@ $(BUILD)/%.o: $(SRCDIR)/%.c
 	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
 $(TESTS): %: %.o $(HARNESS_OBJS) $(LIB)
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LDLIBS_ALL)
+
+$(TOOL): $(call objects,$(TOOL_SRC)) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
+
+# The test calls the tool's parts.
+$(BUILD)/test/unit/dump_test: $(DUMP_OBJS)
 
 $(FUZZERS): %: %.o $(FUZZ_LIB_OBJS) $(HARNESS_OBJS) $(LIB)
 	@$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
@@ -102,7 +110,7 @@ fuzz:
 fuzz-run: $(RUN_FUZZERS)
 	@$(SRCDIR)/test/fuzz/run.sh $(if $(FUZZ_SECONDS),-s $(FUZZ_SECONDS)) $(RUN_FUZZERS)
 
-.PHONY: engine engine-test engine-test-build engine-clean fuzz fuzz-run
+.PHONY: engine tools engine-test engine-test-build engine-clean fuzz fuzz-run
 .SECONDARY:
 
 -include $(patsubst %.c,$(BUILD)/%.d,$(call relative,$(LIB_SRC) $(HARNESS_SRC) $(TEST_SRC) $(FUZZ_SRC) $(TOOL_SRC)))

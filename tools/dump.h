@@ -1,0 +1,69 @@
+/*
+ * dump.h
+ *	  nvmkv_dump: says in words what is in a file of a database.
+ *
+ * Reads only, without the database's shared memory and without its locks: it
+ * may run beside a server, and then shows a moment of what changes.  Damage is
+ * reported on "err", as much as possible of the rest is still shown.
+ */
+#ifndef NVMKV_TOOLS_DUMP_H
+#define NVMKV_TOOLS_DUMP_H
+
+#include <stdio.h>
+
+#include "engine/meta/draft.h"
+
+/* Exit codes. */
+#define DUMP_OK 0
+#define DUMP_DAMAGED 1 /* or could not be read */
+#define DUMP_USAGE 2
+
+typedef struct Dump
+{
+	FILE *out;
+	FILE *err;
+	bool show_keys; /* entries too */
+	bool failed;
+} Dump;
+
+/* The whole program: returns its exit code. */
+extern int dump_main(int argc, char **argv, FILE *out, FILE *err);
+
+/* Each shows one file; what is wrong with it is in dump->failed. */
+extern void dump_manifest(Dump *dump, const char *path);
+extern void dump_log(Dump *dump, const char *path);
+extern void dump_table(Dump *dump, const char *path);
+extern void dump_pool(Dump *dump, const char *path, const char *dir); /* dir NULL: without rows */
+
+/* ---- shared by them ---- */
+
+/* Reports the engine's last failure. */
+extern void dump_failure(Dump *dump);
+
+/* In quotes; what is not printable, and quotes and backslashes, as \xNN. */
+extern void dump_bytes(Dump *dump, NvmkvSlice bytes);
+
+/* Sequence, type, transaction, key and size of an entry, and a newline. */
+extern void dump_entry(Dump *dump, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
+
+/* The log number a file's header names.  CORRUPTION, VERSION, INVALID (another kind), NOT_FOUND, IO. */
+extern NvmkvStatus dump_log_number(const char *path, uint32_t kind, uint64_t *number_out);
+
+/* What a MANIFEST describes after all its edits; keys and extents are in the arena. */
+typedef struct DumpState
+{
+	VersionDraft live;
+	MetaArena arena;
+} DumpState;
+
+/*
+ * Folds the MANIFEST that "path" is, or that the database in directory "path" uses.  show_edits: prints every edit.
+ * false: it could not be folded, "state" is what was before; reported.
+ */
+extern bool dump_fold(Dump *dump, const char *path, bool show_edits, DumpState *state);
+extern void dump_state_free(DumpState *state);
+
+/* One row of a version, with a newline. */
+extern void dump_row(Dump *dump, const MetaRow *row);
+
+#endif

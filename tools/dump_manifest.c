@@ -1,0 +1,283 @@
+/*
+ * dump_manifest.c
+ *	  Version edits, one by one, and the version they make.
+ */
+#include "tools/dump.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/log/log_reader.h"
+#include "engine/meta/manifest.h"
+
+/* ---- parts of a version ---- */
+
+/* "3-5 9": extents in the row's order. */
+static void
+dump_extents(Dump *dump, const uint32_t *extents, uint32_t count)
+{
+	uint32_t i = 0;
+
+	while (i < count)
+	{
+		uint32_t first = i;
+
+		while (i + 1 < count && extents[i + 1] == extents[i] + 1)
+			i++;
+		if (i == first)
+			fprintf(dump->out, " %" PRIu32, extents[first]);
+		else
+			fprintf(dump->out, " %" PRIu32 "-%" PRIu32, extents[first], extents[i]);
+		i++;
+	}
+}
+
+static void
+dump_range(Dump *dump, NvmkvSlice smallest, NvmkvSlice largest)
+{
+	fputs(" keys ", dump->out);
+	dump_bytes(dump, smallest);
+	fputs(" .. ", dump->out);
+	dump_bytes(dump, largest);
+}
+
+static const char *
+role_name(uint32_t role)
+{
+	return role == VERSION_RECEIVER ? "receiver" : "compactor";
+}
+
+static const char *
+state_name(uint32_t state)
+{
+	switch ((VersionOutcomeState) state)
+	{
+		case VERSION_OUTCOME_RUNNING:
+			return "running";
+		case VERSION_OUTCOME_COMMITTED:
+			return "committed";
+		case VERSION_OUTCOME_ABORTED:
+			return "aborted";
+	}
+	return "unknown";
+}
+
+void
+dump_row(Dump *dump, const MetaRow *row)
+{
+	fprintf(dump->out, "row %" PRIu64 " %s: entries %" PRIu64 " from %" PRIu64 ", data bytes %" PRIu64 " live %" PRIu64
+					   ", older row %" PRIu64 ", sequences %" PRIu64 " .. %" PRIu64 ", unresolved fxid %" PRIu64 ",",
+			row->row_id, role_name(row->role), row->entries, row->first_live, row->data_bytes, row->live_bytes,
+			row->older_row_id, row->min_sequence, row->max_sequence, row->min_unresolved_fxid);
+	dump_range(dump, row->smallest, row->largest);
+	fprintf(dump->out, ", %" PRIu32 " extents", row->extent_count);
+	if (row->first_extent_live > 1)
+		fprintf(dump->out, " (2 to %" PRIu32 " of them given back)", row->first_extent_live);
+	fputc(':', dump->out);
+	dump_extents(dump, row->extents, row->extent_count);
+	fputc('\n', dump->out);
+}
+
+static void
+dump_file(Dump *dump, const MetaFile *file)
+{
+	fprintf(dump->out, "table %06" PRIu64 " level %" PRIu32 ": bytes %" PRIu64 ", entries %" PRIu64 ", sequences %" PRIu64
+					   " .. %" PRIu64 ", unresolved fxid %" PRIu64 ",",
+			file->number, file->level, file->bytes, file->entries, file->min_sequence, file->max_sequence,
+			file->min_unresolved_fxid);
+	dump_range(dump, file->smallest, file->largest);
+	fputc('\n', dump->out);
+}
+
+static void
+dump_outcome(Dump *dump, const MetaOutcome *outcome)
+{
+	fprintf(dump->out, "transaction %" PRIu64 ": %s\n", outcome->fxid, state_name(outcome->state));
+}
+
+/* ---- edits ---- */
+
+static void
+dump_number(Dump *dump, bool has, const char *name, uint64_t value)
+{
+	if (has)
+		fprintf(dump->out, "    %s %" PRIu64 "\n", name, value);
+}
+
+/* Lists in the order in which they are applied. */
+static void
+dump_edit(Dump *dump, const VersionEdit *e)
+{
+	uint32_t i;
+
+	dump_number(dump, e->has_system, "system", e->system_identifier);
+	dump_number(dump, e->has_durable, "durable sequence", e->durable_seq);
+	dump_number(dump, e->has_next_file, "next file", e->next_file);
+	dump_number(dump, e->has_next_row, "next row", e->next_row);
+	if (e->has_pool)
+		fprintf(dump->out, "    pool %016" PRIx64 "\n", e->pool_id);
+	dump_number(dump, e->has_log, "log", e->log_number);
+	for (i = 0; i < e->noutcomes; i++)
+	{
+		fputs("    ", dump->out);
+		dump_outcome(dump, &e->outcomes[i]);
+	}
+	for (i = 0; i < e->nrow_drops; i++)
+		fprintf(dump->out, "    drop row %" PRIu64 "\n", e->row_drops[i]);
+	for (i = 0; i < e->nrow_advances; i++)
+		fprintf(dump->out, "    drain row %" PRIu64 " to entry %" PRIu64 ", live bytes %" PRIu64 ", extents live from %" PRIu32 "\n",
+				e->row_advances[i].row_id, e->row_advances[i].first_live, e->row_advances[i].live_bytes,
+				e->row_advances[i].first_extent_live);
+	for (i = 0; i < e->nrow_roles; i++)
+		fprintf(dump->out, "    row %" PRIu64 " becomes %s\n", e->row_roles[i].row_id, role_name(e->row_roles[i].role));
+	for (i = 0; i < e->nrow_adds; i++)
+	{
+		fputs("    add ", dump->out);
+		dump_row(dump, &e->row_adds[i]);
+	}
+	for (i = 0; i < e->nfile_drops; i++)
+		fprintf(dump->out, "    drop table %06" PRIu64 " level %" PRIu32 "\n", e->file_drops[i].number, e->file_drops[i].level);
+	for (i = 0; i < e->nfile_adds; i++)
+	{
+		fputs("    add ", dump->out);
+		dump_file(dump, &e->file_adds[i]);
+	}
+}
+
+/* ---- folding ---- */
+
+/* The path of the MANIFEST that CURRENT in "dir" names. */
+static NvmkvStatus
+current_manifest(const char *dir, char *path, size_t size)
+{
+	char line[64];
+	char rest;
+	size_t got = 0;
+	uint64_t number;
+	PortFile *file;
+	NvmkvStatus status;
+
+	if (strlen(dir) + sizeof("/MANIFEST-18446744073709551615") > size)
+		return NVMKV_FAIL(NVMKV_LIMIT, "the name of the directory is too long");
+	(void) snprintf(path, size, "%s/CURRENT", dir);
+	status = port_files->open(path, PORT_FILE_READ, &file);
+	if (status == NVMKV_NOT_FOUND)
+		return NVMKV_FAIL(NVMKV_NOT_FOUND, "\"%s\" does not exist", path);
+	NVMKV_RETURN_IF(status);
+	status = port_files->read_some(file, 0, line, sizeof(line) - 1, &got);
+	port_files->close(file);
+	NVMKV_RETURN_IF(status);
+	line[got] = '\0';
+	if (sscanf(line, "MANIFEST-%" SCNu64 "%c", &number, &rest) != 2 || rest != '\n')
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" does not name a manifest", path);
+	manifest_path(dir, number, path, size);
+	return NVMKV_OK;
+}
+
+/* Decodes one record into the arena and applies it. */
+static NvmkvStatus
+fold_record(Dump *dump, const LogReader *reader, NvmkvSlice record, bool show, DumpState *state)
+{
+	uint8_t *copy = meta_arena_alloc(&state->arena, record.size);
+	VersionEdit edit;
+
+	if (copy == NULL)
+		return NVMKV_NO_MEMORY;
+	if (record.size > 0)
+		memcpy(copy, record.data, record.size);
+	NVMKV_RETURN_IF(edit_decode(nvmkv_slice(copy, record.size), &state->arena, &edit));
+	if (show)
+	{
+		fprintf(dump->out, "edit at %" PRIu64 ": %zu bytes\n", reader->record_offset, record.size);
+		dump_edit(dump, &edit);
+	}
+	return draft_apply(&state->live, &edit);
+}
+
+bool
+dump_fold(Dump *dump, const char *path, bool show_edits, DumpState *state)
+{
+	char found[MANIFEST_PATH_MAX];
+	struct stat st;
+	LogReader reader;
+	NvmkvSlice record;
+	NvmkvStatus status = NVMKV_OK;
+	uint64_t number = 0;
+
+	memset(state, 0, sizeof(*state));
+	draft_init(&state->live);
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+	{
+		status = current_manifest(path, found, sizeof(found));
+		path = found;
+	}
+	if (status == NVMKV_OK)
+		status = dump_log_number(path, LOG_KIND_MANIFEST, &number);
+	if (status == NVMKV_OK)
+		status = log_reader_open(&reader, path, LOG_KIND_MANIFEST, number);
+	if (status != NVMKV_OK)
+	{
+		dump_failure(dump);
+		return false;
+	}
+	if (show_edits)
+		fprintf(dump->out, "manifest %" PRIu64 "\n", number);
+	while ((status = log_reader_next(&reader, &record)) == NVMKV_OK)
+	{
+		status = fold_record(dump, &reader, record, show_edits, state);
+		if (status != NVMKV_OK)
+			break;
+	}
+	if (status == NVMKV_NOT_FOUND && show_edits)
+		fprintf(dump->out, "end at %" PRIu64 "%s\n", reader.end_offset,
+				reader.end == LOG_END_TORN ? ", behind it an unfinished edit" : "");
+	log_reader_close(&reader);
+	if (status == NVMKV_NOT_FOUND)
+		status = draft_finish(&state->live);
+	if (status != NVMKV_OK)
+		dump_failure(dump);
+	return status == NVMKV_OK;
+}
+
+void
+dump_state_free(DumpState *state)
+{
+	draft_free(&state->live);
+	meta_arena_free(&state->arena);
+}
+
+void
+dump_manifest(Dump *dump, const char *path)
+{
+	DumpState state;
+	const VersionDraft *live = &state.live;
+	uint32_t i;
+
+	if (dump_fold(dump, path, true, &state))
+	{
+		fprintf(dump->out, "state\n");
+		dump_number(dump, true, "system", live->system_identifier);
+		dump_number(dump, true, "durable sequence", live->durable_seq);
+		dump_number(dump, true, "next file", live->next_file);
+		dump_number(dump, true, "next row", live->next_row);
+		fprintf(dump->out, "    pool %016" PRIx64 "\n", live->pool_id);
+		dump_number(dump, true, "log", live->log_number);
+		for (i = 0; i < live->nrows; i++)
+		{
+			fputs("    ", dump->out);
+			dump_row(dump, &live->rows[i]);
+		}
+		for (i = 0; i < live->nfiles; i++)
+		{
+			fputs("    ", dump->out);
+			dump_file(dump, &live->files[i]);
+		}
+		for (i = 0; i < live->noutcomes; i++)
+		{
+			fputs("    ", dump->out);
+			dump_outcome(dump, &live->outcomes[i]);
+		}
+	}
+	dump_state_free(&state);
+}

@@ -1,0 +1,164 @@
+/*
+ * dump_pool.c
+ *	  Header of the container's pool, and the rows a manifest says are in it.
+ *
+ * The pool is mapped for reading, without the lock that keeps a second server
+ * away.  The engine's functions that read rows need no more of a pool than
+ * where it is mapped and how large it is.
+ */
+#include "tools/dump.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "engine/nvm/pool_format.h"
+
+typedef struct Mapped
+{
+	PortFile *file;
+	void *map;
+	NvmPoolHeader header;
+	NvmDevice device;
+	NvmPool pool;
+} Mapped;
+
+static NvmkvStatus
+map_pool(const char *path, Mapped *m)
+{
+	struct stat st;
+	NvmkvStatus status;
+
+	memset(m, 0, sizeof(*m));
+	if (strlen(path) >= sizeof(m->device.path))
+		return NVMKV_FAIL(NVMKV_LIMIT, "the name of the pool is too long");
+	/* Asked before it is opened: opening a pipe would wait. */
+	if (stat(path, &st) != 0)
+		return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot look at pool \"%s\"", path);
+	if (!S_ISREG(st.st_mode))
+		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" is not a regular file", path);
+	status = port_files->open(path, PORT_FILE_READ, &m->file);
+	if (status == NVMKV_NOT_FOUND)
+		return NVMKV_FAIL(NVMKV_NOT_FOUND, "pool \"%s\" does not exist", path);
+	NVMKV_RETURN_IF(status);
+	NVMKV_RETURN_IF(port_files->size(m->file, &m->device.bytes));
+	if (m->device.bytes < NVM_POOL_PAGE_BYTES)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated to %" PRIu64 " bytes", path, m->device.bytes);
+	m->map = mmap(NULL, (size_t) m->device.bytes, PROT_READ, MAP_SHARED, port_file_fd(m->file), 0);
+	if (m->map == MAP_FAILED)
+	{
+		m->map = NULL;
+		return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot map pool \"%s\" (%" PRIu64 " bytes)", path, m->device.bytes);
+	}
+	NVMKV_RETURN_IF(nvm_pool_header_decode(m->map, path, &m->header));
+	if (m->device.bytes < nvm_extent_offset(m->header.extent_count))
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated: %" PRIu64 " of %" PRIu64 " bytes",
+						  path, m->device.bytes, nvm_extent_offset(m->header.extent_count));
+	(void) strcpy(m->device.path, path);
+	m->device.base = m->map;
+	m->pool.dev = &m->device;
+	m->pool.extent_count = m->header.extent_count;
+	m->pool.pool_id = m->header.pool_id;
+	return NVMKV_OK;
+}
+
+static void
+unmap_pool(Mapped *m)
+{
+	if (m->map != NULL)
+		(void) munmap(m->map, (size_t) m->device.bytes);
+	if (m->file != NULL)
+		port_files->close(m->file);
+}
+
+static NvmRowRef
+row_ref(const MetaRow *row)
+{
+	NvmRowRef ref;
+
+	ref.row_id = row->row_id;
+	ref.entries = row->entries;
+	ref.first_live = row->first_live;
+	ref.data_bytes = row->data_bytes;
+	ref.older_row_id = row->older_row_id;
+	ref.extents = row->extents;
+	ref.extent_count = row->extent_count;
+	ref.first_extent_live = row->first_extent_live;
+	return ref;
+}
+
+static void
+dump_entries(Dump *dump, const Mapped *m, const NvmRowRef *ref)
+{
+	NvmkvBuf scratch = {0};
+	uint64_t i;
+
+	for (i = ref->first_live; i < ref->entries; i++)
+	{
+		NvmkvSlice key;
+		NvmkvSlice payload;
+		uint64_t tag;
+
+		/* One entry's damage does not hide the next. */
+		if (nvm_row_entry(&m->pool, ref, i, &scratch, &key, &tag, &payload) != NVMKV_OK)
+		{
+			dump_failure(dump);
+			continue;
+		}
+		fprintf(dump->out, "        %" PRIu64 ": ", i);
+		dump_entry(dump, key, tag, payload);
+	}
+	nvmkv_buf_free(&scratch);
+}
+
+static void
+dump_rows(Dump *dump, const Mapped *m, const VersionDraft *live)
+{
+	uint64_t used = 0;
+	uint32_t i;
+	uint32_t e;
+
+	if (live->nrows > 0 && live->pool_id != m->header.pool_id)
+	{
+		(void) NVMKV_FAIL(NVMKV_INVALID, "the manifest is about pool %016" PRIx64, live->pool_id);
+		dump_failure(dump);
+		return;
+	}
+	for (i = 0; i < live->nrows; i++)
+	{
+		NvmRowRef ref = row_ref(&live->rows[i]);
+
+		dump_row(dump, &live->rows[i]);
+		for (e = 0; e < ref.extent_count; e++)
+			used += e == 0 || e >= ref.first_extent_live;
+		if (nvm_row_check_header(&m->pool, &ref) != NVMKV_OK)
+			dump_failure(dump);
+		else if (dump->show_keys)
+			dump_entries(dump, m, &ref);
+	}
+	fprintf(dump->out, "rows %" PRIu32 ", extents in use %" PRIu64 " of %" PRIu32 "\n", live->nrows, used, m->header.extent_count);
+}
+
+void
+dump_pool(Dump *dump, const char *path, const char *dir)
+{
+	Mapped m;
+	DumpState state;
+
+	if (map_pool(path, &m) != NVMKV_OK)
+		dump_failure(dump);
+	else
+	{
+		fprintf(dump->out, "pool %016" PRIx64 ": system %" PRIu64 ", %" PRIu32 " extents of %" PRIu64 " bytes, file of %" PRIu64 " bytes\n",
+				m.header.pool_id, m.header.system_identifier, m.header.extent_count, NVM_EXTENT_BYTES, m.device.bytes);
+		if (dir != NULL)
+		{
+			if (dump_fold(dump, dir, false, &state))
+				dump_rows(dump, &m, &state.live);
+			dump_state_free(&state);
+		}
+	}
+	unmap_pool(&m);
+}
