@@ -19,16 +19,16 @@ while getopts s:o: option; do
 done
 shift $((OPTIND - 1))
 
-# How many runs take some three seconds, and how long an input may be.
+# How many runs take some three seconds; how long an input may be, and how fast it may become so (0: at once).
 limits() {
 	case $1 in
-	batch) echo 150000 1024 ;;
-	edit) echo 100000 4096 ;;
-	log) echo 8000 100000 ;;
-	sst) echo 4000 16384 ;;
-	row) echo 500 512 ;;
-	open) echo 300 256 ;;
-	*) echo 1000 4096 ;;
+	batch) echo 150000 1024 100 ;;
+	edit) echo 100000 4096 100 ;;
+	log) echo 8000 100000 100 ;;
+	sst) echo 4000 16384 100 ;;
+	row) echo 500 256 0 ;;
+	open) echo 200 128 0 ;;
+	*) echo 1000 4096 100 ;;
 	esac
 }
 
@@ -41,10 +41,10 @@ for target in "$@"; do
 	dir=${out:-$(dirname "$target")}
 	corpus=$scratch/$name
 	mkdir -p "$corpus" "$dir"
-	read -r runs length < <(limits "$name")
+	read -r runs length control < <(limits "$name")
 	started=$(date +%s%N)
 	TMPDIR=$scratch NVMKV_FUZZ_SEEDS=$corpus ASAN_OPTIONS=${ASAN_OPTIONS:-allocator_may_return_null=1} \
-		"$target" -seed=1 -max_len="$length" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -verbosity=1 \
+		"$target" -seed=1 -max_len="$length" -len_control="$control" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -verbosity=1 \
 		-artifact_prefix="$dir/${name}_" \
 		$([ -n "$seconds" ] && echo "-max_total_time=$seconds" || echo "-runs=$runs") "$corpus" >"$dir/$name.log" 2>&1 </dev/null
 	rc=$?
