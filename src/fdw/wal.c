@@ -89,7 +89,10 @@ nvmkv_wal_advance(XLogRecPtr to)
 void
 nvmkv_wal_checkpoint(uint64 durable_seq)
 {
-	XLogFlush(insert_record(XLOG_NVMKV_CHECKPOINT, &durable_seq, sizeof(durable_seq)));
+	XLogBeginInsert();
+	XLogRegisterData((char *) &durable_seq, sizeof(durable_seq));
+	XLogSetRecordFlags(XLOG_MARK_UNIMPORTANT); /* an idle server needs no other checkpoint because of it */
+	XLogFlush(XLogInsert(NVMKV_RMGR_ID, XLOG_NVMKV_CHECKPOINT));
 }
 
 /* ---------------------------------------------------------------- redo */
