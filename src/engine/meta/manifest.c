@@ -13,7 +13,7 @@
 #include "engine/log/log_writer.h"
 
 /* A MANIFEST is started anew when it is this much larger than what it describes. */
-#define MANIFEST_SLACK_BYTES (UINT64_C(4) << 20)
+#define MANIFEST_SLACK_BYTES (UINT64_C(64) << 10)
 
 struct VersionSetShm
 {
