@@ -4,11 +4,121 @@
  */
 #include "lib/rig.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define MIB (UINT64_C(1) << 20)
+
+/* ---- quick files ---- */
+
+static NvmkvStatus
+quick_open(const char *path, int flags, PortFile **file_out)
+{
+	return port_posix_files.open(path, flags, file_out);
+}
+
+static NvmkvStatus
+quick_read(PortFile *file, uint64_t offset, void *data, size_t size)
+{
+	return port_posix_files.read(file, offset, data, size);
+}
+
+static NvmkvStatus
+quick_read_some(PortFile *file, uint64_t offset, void *data, size_t size, size_t *got_out)
+{
+	return port_posix_files.read_some(file, offset, data, size, got_out);
+}
+
+static NvmkvStatus
+quick_write(PortFile *file, uint64_t offset, const void *data, size_t size)
+{
+	return port_posix_files.write(file, offset, data, size);
+}
+
+static NvmkvStatus
+quick_preallocate(PortFile *file, uint64_t size)
+{
+	return port_posix_files.preallocate(file, size);
+}
+
+static NvmkvStatus
+quick_sync(PortFile *file)
+{
+	(void) file;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+quick_size(PortFile *file, uint64_t *size_out)
+{
+	return port_posix_files.size(file, size_out);
+}
+
+static NvmkvStatus
+quick_truncate(PortFile *file, uint64_t size)
+{
+	return port_posix_files.truncate(file, size);
+}
+
+static void
+quick_close(PortFile *file)
+{
+	port_posix_files.close(file);
+}
+
+static NvmkvStatus
+quick_unlink(const char *path)
+{
+	return port_posix_files.unlink(path);
+}
+
+static NvmkvStatus
+quick_rename(const char *from, const char *to)
+{
+	return rename(from, to) == 0 ? NVMKV_OK : port_posix_files.rename(from, to);
+}
+
+static NvmkvStatus
+quick_mkdir(const char *path)
+{
+	return mkdir(path, port_dir_mode) == 0 || errno == EEXIST ? NVMKV_OK : port_posix_files.mkdir(path);
+}
+
+static NvmkvStatus
+quick_sync_dir(const char *path)
+{
+	(void) path;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+quick_list(const char *dir, bool (*each)(void *ctx, const char *name), void *ctx)
+{
+	return port_posix_files.list(dir, each, ctx);
+}
+
+const PortFileOps rig_quick_files = {
+	.open = quick_open,
+	.read = quick_read,
+	.read_some = quick_read_some,
+	.write = quick_write,
+	.preallocate = quick_preallocate,
+	.sync = quick_sync,
+	.size = quick_size,
+	.truncate = quick_truncate,
+	.close = quick_close,
+	.unlink = quick_unlink,
+	.rename = quick_rename,
+	.mkdir = quick_mkdir,
+	.sync_dir = quick_sync_dir,
+	.list = quick_list,
+};
+
+/* ---- databases ---- */
 
 void
 rig_options(NvmkvOptions *options)

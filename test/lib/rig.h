@@ -20,6 +20,12 @@ typedef struct Rig
 	NvmkvDb *db; /* NULL: closed */
 } Rig;
 
+/*
+ * Files that are never really synced, for tests that kill processes but never the machine; they may be copied and changed.
+ * port_files = &rig_quick_files;
+ */
+extern const PortFileOps rig_quick_files;
+
 /* Smallest sensible sizes: write buffers of 1 MiB, a pool of 16 MiB, tables of 1 MiB. */
 extern void rig_options(NvmkvOptions *options);
 

@@ -981,27 +981,6 @@ play_round(uint64_t ops)
 	return m.ops;
 }
 
-/* Only kills are played here: what the kernel has, it keeps. */
-static NvmkvStatus
-no_sync(PortFile *file)
-{
-	(void) file;
-	return NVMKV_OK;
-}
-
-static NvmkvStatus
-no_sync_dir(const char *path)
-{
-	(void) path;
-	return NVMKV_OK;
-}
-
-static NvmkvStatus
-plain_rename(const char *from, const char *to)
-{
-	return rename(from, to) == 0 ? NVMKV_OK : NVMKV_FAIL(NVMKV_IO, "rename failed");
-}
-
 TEST(random_operations)
 {
 	const char *text = getenv("NVMKV_MODEL_SECONDS");
@@ -1009,12 +988,9 @@ TEST(random_operations)
 	uint64_t start = port_now_us();
 	uint64_t ops = 0;
 	unsigned rounds = 0;
-	PortFileOps files = port_posix_files;
 
-	files.sync = no_sync;
-	files.sync_dir = no_sync_dir;
-	files.rename = plain_rename;
-	port_files = &files;
+	/* Only kills are played here: what the kernel has, it keeps. */
+	port_files = &rig_quick_files;
 	do
 	{
 		uint64_t seed = check_random_state;

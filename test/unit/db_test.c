@@ -149,24 +149,6 @@ check_sound(NvmkvDb *db)
 	CHECK_EQ(problems, 0);
 }
 
-/* Syncs cost much and prove nothing here: the tests that need them say so. */
-static NvmkvStatus
-no_sync(PortFile *file)
-{
-	(void) file;
-	return NVMKV_OK;
-}
-
-static void
-use_quick_files(void)
-{
-	static PortFileOps quick;
-
-	quick = port_posix_files;
-	quick.sync = no_sync;
-	port_files = &quick;
-}
-
 /* ---- opening ---- */
 
 TEST(opens_fresh_and_again)
@@ -209,7 +191,7 @@ TEST(fills_drains_and_recovers)
 	uint64_t i, round;
 	enum { KEYS = 20000, SIZE = 200, ROUNDS = 6 };
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	REQUIRE_OK(rig_open(&rig));
 	for (round = 0; round < ROUNDS; round++)
@@ -246,7 +228,7 @@ TEST(reopens_with_other_sizes)
 	uint64_t i, life;
 	enum { KEYS = 6000, SIZE = 150 };
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	for (life = 0; life < sizeof(lives) / sizeof(lives[0]); life++)
 	{
@@ -395,7 +377,7 @@ TEST(no_cut_within_the_versions_of_a_key)
 	unsigned i, k, pass;
 	enum { VERSIONS = 40, HOT = 3, SIZE = 30000 };
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	rig.options.nvm_bytes = 32 * MIB;
 	REQUIRE_OK(rig_open(&rig));
@@ -606,7 +588,7 @@ TEST(tables_only)
 	uint64_t i, round;
 	enum { KEYS = 5000, SIZE = 200 };
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	rig.options.nvm_bytes = 0;
 	REQUIRE_OK(rig_open(&rig));
@@ -655,7 +637,7 @@ TEST(deletions_hide_what_deeper_levels_hold)
 	uint64_t i, j;
 	enum { KEYS = 12000, SIZE = 1000, STEP = 200 };
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	rig.options.nvm_bytes = 0;
 	REQUIRE_OK(rig_open(&rig));
@@ -715,7 +697,7 @@ full_preallocate(PortFile *file, uint64_t size)
 static void
 fill_the_disk(const char *for_paths, uint64_t nvm_bytes)
 {
-	PortFileOps files = port_posix_files;
+	PortFileOps files = rig_quick_files;
 	Rig rig;
 	NvmkvStatus st = NVMKV_OK;
 	NvmkvStats stats;
@@ -724,7 +706,6 @@ fill_the_disk(const char *for_paths, uint64_t nvm_bytes)
 	unsigned fills;
 	enum { SIZE = 900 };
 
-	files.sync = no_sync;
 	files.write = full_write;
 	files.preallocate = full_preallocate;
 	port_files = &files;
@@ -851,7 +832,7 @@ TEST(old_cursor_while_the_container_turns_over)
 	bool did, more;
 	enum { KEYS = 1000, SIZE = 400, ROUNDS = 100, CHURN = 2000 };
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	REQUIRE_OK(rig_open(&rig));
 	rig_txns_use(txns, rig.db);
@@ -930,7 +911,7 @@ TEST(ten_thousand_tiny_flushes)
 	uint64_t i;
 	enum { FLUSHES = 10000, KEYS = 700 };
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	REQUIRE_OK(rig_open(&rig));
 	for (i = 0; i < FLUSHES; i++)
@@ -966,7 +947,7 @@ TEST(values_of_all_sizes)
 	size_t size;
 	enum { HUGE_KEY = 99999999 };
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	rig.options.write_buffer_bytes = 10 * MIB;
 	rig.options.nvm_bytes = 40 * MIB;
@@ -1006,7 +987,7 @@ TEST(light_load_keeps_write_amplification_low)
 	uint64_t i;
 	enum { KEYS = 20000, SIZE = 500, WRITES = 150000 };
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	rig.options.nvm_bytes = 32 * MIB;
 	rig.options.l0_write_amplification = 3.0;
@@ -1448,7 +1429,7 @@ garble_record(const char *path)
 
 TEST(spoilt_files_are_named_and_left_alone)
 {
-	use_quick_files();
+	port_files = &rig_quick_files;
 	check_spoilt("level0.pool", remove_it, NVMKV_NOT_FOUND);
 	check_spoilt("level0.pool", halve_it, NVMKV_CORRUPTION);
 	check_spoilt("level0.pool", empty_it, NVMKV_CORRUPTION);
@@ -1470,7 +1451,7 @@ TEST(foreign_files_are_refused)
 	Rig rig, other;
 	char path[700], foreign[700];
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	make_all_parts(&rig);
 	rig_close(&rig);
 	rig.options.system_identifier++;
@@ -1498,7 +1479,7 @@ TEST(missing_log_file_is_noticed)
 	char path[700];
 	uint64_t i;
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	rig.options.max_write_buffers = 6;
 	REQUIRE_OK(rig_open(&rig));
@@ -1536,7 +1517,7 @@ failing_sync(PortFile *file)
 TEST(failed_syncs_are_sticky)
 {
 	static const char *const files_that_fail[] = {".log", "level0.pool", "MANIFEST", ".sst"};
-	PortFileOps files = port_posix_files;
+	PortFileOps files = rig_quick_files;
 	unsigned i;
 
 	files.sync = failing_sync;
@@ -1591,7 +1572,7 @@ TEST(views_add_up)
 	uint64_t i;
 	unsigned n;
 
-	use_quick_files();
+	port_files = &rig_quick_files;
 	rig_init(&rig);
 	REQUIRE_OK(rig_open(&rig));
 	for (i = 0; i < 3000; i++)
