@@ -110,7 +110,8 @@ redo_failed(NvmkvStatus status, const char *what, XLogRecPtr lsn)
 		ereport(FATAL,
 				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_DATA_CORRUPTED),
 				 errmsg("could not %s foreign-table WAL at %X/%X", what, LSN_FORMAT_ARGS(lsn)),
-				 errdetail("%s", nvmkv_error()->text)));
+				 errdetail("%s", nvmkv_error()->text),
+				 status == NVMKV_LIMIT ? errhint("Increase nvmkv.write_buffer_size to what it was when this was written.") : 0));
 }
 
 static void
