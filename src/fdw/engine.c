@@ -110,6 +110,28 @@ request_shared_memory(void)
 	nvmkv_rowid_shmem_request();
 }
 
+/*
+ * The redo point of a base backup that is about to be restored, 0 when this is none.  The startup process, which reads
+ * the label for good, renames it before it replays anything.
+ */
+static XLogRecPtr
+backup_redo(void)
+{
+	char path[MAXPGPATH];
+	FILE *label;
+	uint32 hi, lo;
+	XLogRecPtr redo = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", DataDir, BACKUP_LABEL_FILE);
+	label = fopen(path, "r");
+	if (label == NULL)
+		return 0;
+	if (fscanf(label, "START WAL LOCATION: %X/%X", &hi, &lo) == 2)
+		redo = (uint64) hi << 32 | lo;
+	fclose(label);
+	return redo;
+}
+
 static void
 open_engine(void *memory)
 {
@@ -119,6 +141,7 @@ open_engine(void *memory)
 
 	fill_options(&options);
 	options.system_identifier = GetSystemIdentifier();
+	options.restore_from = backup_redo();
 	snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
 	if (engine != NULL)
 		nvmkv_close(engine);

@@ -29,6 +29,7 @@ typedef struct NvmkvOptions
 	uint64_t version_slot_bytes;   /* room for one version image */
 	unsigned process_slots;        /* processes that may use the database at once */
 	uint64_t system_identifier;    /* stamps manifest and pool; must match at reopen */
+	uint64_t restore_from;         /* the files are a copy made while work went on: its log's redo position; else 0 */
 	uint64_t log_buffer_bytes;     /* standalone log only */
 	bool standalone_log;           /* false: the host supplies the log (LogOps) */
 } NvmkvOptions;

@@ -101,6 +101,7 @@ typedef struct DbShm
 	uint32_t pool_full;			  /* the last flush found no extent: compaction is wanted whatever the gate says */
 	/* compaction would start a batch but a flush runs: the flush does it when it is done */
 	uint32_t batch_wanted;
+	uint32_t hold_files; /* a copy of the files is being made: obsolete tables stay */
 	uint32_t sticky;			  /* DbSticky */
 	char sticky_cause[256];		  /* written once */
 	uint32_t nvm_is_pmem;
@@ -238,6 +239,9 @@ extern void retired_init(DbRetiredShm *shm);
 /* One call takes the stamp, then records all of it.  Blocks (reclaiming) while the list is full. */
 extern void retired_add_extents(NvmkvDb *db, const uint32_t *extents, uint32_t count);
 extern void retired_add_file(NvmkvDb *db, uint64_t number);
+
+/* Deletes the tables that were kept for a copy. */
+extern void retired_release_held(NvmkvDb *db);
 
 /* Reuses what is safe now; returns how much still waits. */
 extern uint32_t retired_reclaim(NvmkvDb *db);

@@ -221,7 +221,7 @@ recover(NvmkvDb *db, uint8_t *memory)
 	bool fresh;
 
 	NVMKV_RETURN_IF(port_files->mkdir(db->dir));
-	NVMKV_RETURN_IF(versions_recover(&db->versions, db->options.system_identifier, &fresh));
+	NVMKV_RETURN_IF(versions_recover(&db->versions, db->options.system_identifier, db->options.restore_from, &fresh));
 	v = versions_current(&db->versions);
 	db->shm->next_file = v->next_file;
 	db->shm->next_row = v->next_row;

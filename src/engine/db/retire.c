@@ -10,6 +10,7 @@
 #include "engine/db/db_int.h"
 
 #define RETIRED_MAX 65536u
+#define HELD_MAX 16384u
 #define RETIRED_FILE_BIT (UINT64_C(1) << 63)
 
 typedef struct Retired
@@ -24,6 +25,8 @@ struct DbRetiredShm
 	uint32_t head; /* oldest; head == tail: empty; both count up and wrap at 2^32 */
 	uint32_t tail;
 	Retired ring[RETIRED_MAX];
+	uint32_t nheld; /* tables whose deletion waits for a copy of the files; what does not fit stays until the next open */
+	uint64_t held[HELD_MAX];
 };
 
 size_t
@@ -38,6 +41,7 @@ retired_init(DbRetiredShm *shm)
 	port_lock_init(&shm->lock, PORT_RANK_JOB);
 	shm->head = 0;
 	shm->tail = 0;
+	shm->nheld = 0;
 }
 
 static void
@@ -105,6 +109,40 @@ delete_file(NvmkvDb *db, uint64_t number)
 	port_count(&db->shm->counters.files_deleted, 1);
 }
 
+/* Keeps the file for a copy that is being made, if one is. */
+static bool
+hold_file(NvmkvDb *db, uint64_t number)
+{
+	DbRetiredShm *shm = db->retired;
+	bool hold;
+
+	port_lock_exclusive(&shm->lock);
+	hold = port_load_seq(&db->shm->hold_files) != 0;
+	if (hold && shm->nheld < HELD_MAX)
+		shm->held[shm->nheld++] = number;
+	port_lock_release(&shm->lock);
+	return hold;
+}
+
+void
+retired_release_held(NvmkvDb *db)
+{
+	DbRetiredShm *shm = db->retired;
+
+	for (;;)
+	{
+		uint64_t number = 0;
+
+		port_lock_exclusive(&shm->lock);
+		if (shm->nheld > 0)
+			number = shm->held[--shm->nheld];
+		port_lock_release(&shm->lock);
+		if (number == 0)
+			return;
+		delete_file(db, number);
+	}
+}
+
 uint32_t
 retired_reclaim(NvmkvDb *db)
 {
@@ -126,10 +164,10 @@ retired_reclaim(NvmkvDb *db)
 		{
 			uint32_t extent = (uint32_t) what[i];
 
-			if ((what[i] & RETIRED_FILE_BIT) != 0)
-				delete_file(db, what[i] & ~RETIRED_FILE_BIT);
-			else
+			if ((what[i] & RETIRED_FILE_BIT) == 0)
 				nvm_pool_give(db->pool, &extent, 1);
+			else if (!hold_file(db, what[i] & ~RETIRED_FILE_BIT))
+				delete_file(db, what[i] & ~RETIRED_FILE_BIT);
 		}
 		if (n < 64)
 			return waiting;

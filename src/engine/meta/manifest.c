@@ -154,6 +154,38 @@ read_current(const char *dir, uint64_t *number_out)
 
 /* ---- writing ---- */
 
+/* Writes the draft's state as a file of one edit, and syncs it, not its name.  At failure there is no file and nothing to close. */
+static NvmkvStatus
+write_snapshot(const VersionDraft *draft, const char *path, uint64_t number, LogWriter *writer)
+{
+	NvmkvBuf bytes = {0};
+	MetaArena arena = {0};
+	VersionEdit edit;
+	NvmkvStatus st;
+
+	st = draft_snapshot_edit(draft, &arena, &edit);
+	if (st == NVMKV_OK)
+		st = edit_encode(&edit, &bytes);
+	meta_arena_free(&arena);
+	if (st == NVMKV_OK)
+		st = log_writer_create(writer, path, LOG_KIND_MANIFEST, number);
+	if (st == NVMKV_OK)
+	{
+		NvmkvSlice part = nvmkv_buf_slice(&bytes);
+
+		st = log_writer_append(writer, &part, 1);
+		if (st == NVMKV_OK)
+			st = log_writer_sync(writer);
+		if (st != NVMKV_OK)
+		{
+			log_writer_close(writer);
+			(void) port_files->unlink(path);
+		}
+	}
+	nvmkv_buf_free(&bytes);
+	return st;
+}
+
 /*
  * Starts MANIFEST-<number> with the draft's state and points CURRENT to it.  REQUIRES the lock.
  * A failure leaves things as they were, or is sticky: with CURRENT uncertain, neither manifest may grow.
@@ -163,33 +195,12 @@ start_manifest(VersionSet *set, const VersionDraft *draft, uint64_t number)
 {
 	char path[MANIFEST_PATH_MAX];
 	LogWriter writer;
-	NvmkvBuf bytes = {0};
-	MetaArena arena = {0};
-	VersionEdit edit;
 	bool uncertain = false;
 	NvmkvStatus st;
 
 	manifest_path(set->dir, number, path, sizeof(path));
-	st = draft_snapshot_edit(draft, &arena, &edit);
-	if (st == NVMKV_OK)
-		st = edit_encode(&edit, &bytes);
-	meta_arena_free(&arena);
-	if (st == NVMKV_OK)
-		st = log_writer_create(&writer, path, LOG_KIND_MANIFEST, number);
-	if (st != NVMKV_OK)
-	{
-		nvmkv_buf_free(&bytes);
-		return st;
-	}
-	{
-		NvmkvSlice part = nvmkv_buf_slice(&bytes);
-
-		st = log_writer_append(&writer, &part, 1);
-	}
-	if (st == NVMKV_OK)
-		st = log_writer_sync(&writer);
-	if (st == NVMKV_OK)
-		st = port_files->sync_dir(set->dir);
+	NVMKV_RETURN_IF(write_snapshot(draft, path, number, &writer));
+	st = port_files->sync_dir(set->dir);
 	if (st == NVMKV_OK)
 		st = port_fault("manifest.before_current");
 	if (st == NVMKV_OK)
@@ -202,7 +213,6 @@ start_manifest(VersionSet *set, const VersionDraft *draft, uint64_t number)
 		port_count(&set->shm->written, writer.offset);
 	}
 	log_writer_close(&writer);
-	nvmkv_buf_free(&bytes);
 	if (uncertain)
 		port_store_release(&set->shm->sticky, 1);
 	else if (st != NVMKV_OK)
@@ -452,6 +462,126 @@ start_fresh(VersionSet *set, uint64_t system_identifier)
 	return NVMKV_OK;
 }
 
+/* ---- backup points ---- */
+
+/* A backup point's log number: each has a file of its own. */
+#define BACKUP_LOG_NUMBER 1
+
+/* A restored database leaves out so many row ids: the copied pool may hold rows that were made after the backup point. */
+#define RESTORE_ROW_GAP (UINT64_C(1) << 32)
+
+static void
+backup_path(const char *dir, uint64_t durable_seq, char *buf, size_t size)
+{
+	(void) snprintf(buf, size, "%s/BACKUP-%016" PRIX64, dir, durable_seq);
+}
+
+/* "BACKUP-0123456789ABCDEF" */
+static bool
+parse_backup_name(const char *name, uint64_t *durable_out)
+{
+	char rest;
+
+	return strncmp(name, "BACKUP-", 7) == 0 && strlen(name) == 23 && sscanf(name + 7, "%16" SCNx64 "%c", durable_out, &rest) == 1;
+}
+
+NvmkvStatus
+versions_write_backup(VersionSet *set, uint64_t durable_seq)
+{
+	char path[MANIFEST_PATH_MAX];
+	const VersionImage *v;
+	VersionDraft draft;
+	uint32_t i;
+	NvmkvStatus st;
+
+	draft_init(&draft);
+	port_lock_exclusive(&set->shm->lock);
+	v = versions_current(set);
+	st = draft_from_image(&draft, v);
+	for (i = 0; st == NVMKV_OK && i < draft.nrows; i++)
+		if (draft.rows[i].min_sequence <= durable_seq)
+			st = NVMKV_FAIL(NVMKV_CORRUPTION, "row %" PRIu64 " should have been drained for a backup", draft.rows[i].row_id);
+	draft.nrows = 0;
+	draft.durable_seq = durable_seq;
+	if (st == NVMKV_OK)
+		st = draft_finish(&draft);
+	if (st == NVMKV_OK)
+	{
+		LogWriter writer;
+
+		backup_path(set->dir, durable_seq, path, sizeof(path));
+		st = write_snapshot(&draft, path, BACKUP_LOG_NUMBER, &writer);
+		if (st == NVMKV_OK)
+			log_writer_close(&writer);
+	}
+	port_lock_release(&set->shm->lock);
+	draft_free(&draft);
+	return st == NVMKV_OK ? port_files->sync_dir(set->dir) : st;
+}
+
+static bool
+remove_backup(void *ctx, const char *name)
+{
+	char path[MANIFEST_PATH_MAX];
+	uint64_t durable;
+
+	if (parse_backup_name(name, &durable))
+	{
+		backup_path(ctx, durable, path, sizeof(path));
+		if (port_files->unlink(path) != NVMKV_OK)
+			port_log(PORT_LOG_WARNING, "could not remove backup point \"%s\": %s", path, nvmkv_error()->text);
+	}
+	return true;
+}
+
+void
+versions_remove_backups(VersionSet *set)
+{
+	(void) port_files->list(set->dir, remove_backup, set->dir);
+}
+
+typedef struct BackupSearch
+{
+	uint64_t from;
+	uint64_t best; /* 0: none */
+	uint64_t last_manifest;
+} BackupSearch;
+
+static bool
+look_for_backup(void *ctx, const char *name)
+{
+	BackupSearch *search = ctx;
+	uint64_t number;
+	char rest;
+
+	if (parse_backup_name(name, &number))
+	{
+		if (number >= search->from && (search->best == 0 || number < search->best))
+			search->best = number;
+	}
+	else if (sscanf(name, "MANIFEST-%" SCNu64 "%c", &number, &rest) == 1 && number > search->last_manifest)
+		search->last_manifest = number;
+	return true;
+}
+
+/* NOT_FOUND: the copy has no backup point at or behind "from". */
+static NvmkvStatus
+recover_backup(VersionSet *set, uint64_t from, uint64_t system_identifier, VersionDraft *draft, MetaArena *arena, uint64_t *number_out)
+{
+	char path[MANIFEST_PATH_MAX];
+	BackupSearch search = {from, 0, 0};
+
+	NVMKV_RETURN_IF(port_files->list(set->dir, look_for_backup, &search));
+	if (search.best == 0)
+		return NVMKV_NOT_FOUND;
+	backup_path(set->dir, search.best, path, sizeof(path));
+	NVMKV_RETURN_IF(fold_manifest(path, BACKUP_LOG_NUMBER, draft, arena, system_identifier));
+	draft->next_row += RESTORE_ROW_GAP;
+	*number_out = search.last_manifest;
+	port_log(PORT_LOG_INFO, "restoring from backup point \"%s\"", path);
+	return NVMKV_OK;
+}
+
 static NvmkvStatus
 recover_draft(VersionSet *set, uint64_t system_identifier, VersionDraft *draft, MetaArena *arena, uint64_t *number_out,
 			  bool *fresh_out)
@@ -472,7 +602,7 @@ recover_draft(VersionSet *set, uint64_t system_identifier, VersionDraft *draft, 
 }
 
 NvmkvStatus
-versions_recover(VersionSet *set, uint64_t system_identifier, bool *fresh_out)
+versions_recover(VersionSet *set, uint64_t system_identifier, uint64_t restore_from, bool *fresh_out)
 {
 	MetaArena arena = {0};
 	VersionDraft draft;
@@ -481,7 +611,12 @@ versions_recover(VersionSet *set, uint64_t system_identifier, bool *fresh_out)
 	NvmkvStatus st;
 
 	draft_init(&draft);
-	st = recover_draft(set, system_identifier, &draft, &arena, &old, fresh_out);
+	*fresh_out = false;
+	st = NVMKV_NOT_FOUND;
+	if (restore_from != 0)
+		st = recover_backup(set, restore_from, system_identifier, &draft, &arena, &old);
+	if (st == NVMKV_NOT_FOUND)
+		st = recover_draft(set, system_identifier, &draft, &arena, &old, fresh_out);
 	if (st == NVMKV_OK)
 		st = draft_finish(&draft);
 	if (st == NVMKV_OK)

@@ -47,11 +47,19 @@ extern void versions_attach(VersionSet *set, VersionSetShm *shm, EpochShm *epoch
 
 /*
  * Reads CURRENT and MANIFEST into the first image; *fresh_out: there was no database, the image is empty.
+ * restore_from, unless 0: the files are a copy made at run time; the first backup point at or behind it is read instead, if there is any.
  * Starts a new MANIFEST holding the folded state and switches CURRENT to it.
  * CORRUPTION (also: tables without a CURRENT), VERSION, INVALID (another system's), LIMIT (image larger than a slot),
  * IO.
  */
-extern NvmkvStatus versions_recover(VersionSet *set, uint64_t system_identifier, bool *fresh_out);
+extern NvmkvStatus versions_recover(VersionSet *set, uint64_t system_identifier, uint64_t restore_from, bool *fresh_out);
+
+/*
+ * Writes the current version without its rows, with this durable sequence, as a backup point (db/backup.c), durably.
+ * REQUIRES: every row holds only entries above durable_seq; CORRUPTION otherwise.
+ */
+extern NvmkvStatus versions_write_backup(VersionSet *set, uint64_t durable_seq);
+extern void versions_remove_backups(VersionSet *set);
 
 /* The current version. REQUIRES: inside an epoch, or the caller alone can install edits that matter to it. */
 extern const VersionImage *versions_current(const VersionSet *set);
