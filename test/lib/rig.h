@@ -21,8 +21,8 @@ typedef struct Rig
 } Rig;
 
 /*
- * Files that are never really synced, for tests that kill processes but never the machine; they may be copied and changed.
- * port_files = &rig_quick_files;
+ * Files that are never really synced, for tests that kill processes but never the machine; they may be copied and
+ * changed.  port_files = &rig_quick_files;
  */
 extern const PortFileOps rig_quick_files;
 

@@ -13,7 +13,7 @@
  * Steps of a column, and what a crash after each leaves:
  *	  1 merged entries in new tables of level 1, filtered (gc.h)	files no version names: removed at the next open
  *	  2 log flushed (outcomes stored in step 1), tables synced		the same
- *	  3 edit installed: drain positions, tables in and out			done; extents below the positions are free at the next open
+ *	  3 edit installed: drain positions, tables in and out			done; extents below the positions are free again
  *	  4 extents and files retired until no reader can look at them
  *
  * The holder of the COMPACT claim alone changes compactor rows and level 1.
@@ -507,11 +507,15 @@ column_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 static bool
 under_pressure(NvmkvDb *db)
 {
-	return db->pool != NULL && (port_load_relaxed(&db->shm->pool_full) != 0 ||
-								(double) nvm_pool_free_count(db->pool) < PRESSURE_SHARE * (double) db->pool->extent_count);
+	if (db->pool == NULL)
+		return false;
+	return port_load_relaxed(&db->shm->pool_full) != 0 ||
+		(double) nvm_pool_free_count(db->pool) < PRESSURE_SHARE * (double) db->pool->extent_count;
 }
 
-/* Columns come first, for writers wait for them; a level 1 far over its target makes each of them dear, and goes before. */
+/*
+ * Columns come first, for writers wait for them; but a level 1 far over its target makes each of them dear.
+ */
 static NvmkvStatus
 compact_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 {

@@ -146,7 +146,8 @@ flush_to_row(Flush *f)
 
 	NVMKV_RETURN_IF(db_copy_image(db, &f->image));
 	has_older = newest_receiver(f->image, &older);
-	st = nvm_row_builder_create(db->pool, row_id, has_older ? &older : NULL, db->options.bloom_bits_per_key, &f->builder);
+	st = nvm_row_builder_create(db->pool, row_id, has_older ? &older : NULL, db->options.bloom_bits_per_key,
+								&f->builder);
 	if (st == NVMKV_OK)
 		st = filter_memtable(f, add_to_row, f->builder, &added);
 	f->pool_full = st == NVMKV_NO_SPACE;
@@ -211,8 +212,8 @@ flush_to_tables(Flush *f)
 }
 
 /*
- * Lets go of everything.  What was installed stays, and so does what may have been: after a failed sync the manifest may
- * name the row or table or not, so nobody may write to its extents, or remove it, before the next open.
+ * Lets go of everything.  What was installed stays, and so does what may have been: after a failed sync the manifest
+ * may name the row or table or not, so nobody may write to its extents, or remove it, before the next open.
  */
 static void
 flush_free(Flush *f, bool installed)

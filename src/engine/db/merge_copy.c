@@ -35,7 +35,8 @@ merge_copy(DbJob *job, GcFilter *gc, NvmkvIter *m, TableOutput *output)
 }
 
 void
-merge_overlapping(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high, uint32_t *first_out, uint32_t *end_out)
+merge_overlapping(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high, uint32_t *first_out,
+				  uint32_t *end_out)
 {
 	const VersionFile *files = version_files(v);
 	uint32_t i = version_find_file(v, level, low);

@@ -9,20 +9,24 @@
 #include "engine/db/table_output.h"
 #include "engine/job/gc.h"
 
-/* Reads "merged" from its first entry to its last.  CANCELLED when the host wants this process to stop; or what reading or writing says. */
+/*
+ * Reads "merged" from its first entry to its last.  CANCELLED when the host wants this process to stop; or what reading or
+ * writing says.
+ */
 extern NvmkvStatus merge_copy(DbJob *job, GcFilter *gc, NvmkvIter *merged, TableOutput *output);
 
 /*
  * Is there no table below "level" that overlaps [low, high] or the inputs, tables [first_input, end_input) of "level"?
  * Then a frozen deletion in the output hides nothing.
  */
-extern bool merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high, uint32_t first_input,
-							uint32_t end_input);
+extern bool merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high,
+							uint32_t first_input, uint32_t end_input);
 
 /* Sum of the sizes of files [first, end) of the image. */
 extern uint64_t merge_files_bytes(const VersionImage *v, uint32_t first, uint32_t end);
 
 /* The run of files of "level" >= 1 that overlap [low, high]. */
-extern void merge_overlapping(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high, uint32_t *first_out, uint32_t *end_out);
+extern void merge_overlapping(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high,
+							  uint32_t *first_out, uint32_t *end_out);
 
 #endif

@@ -32,7 +32,8 @@ typedef struct TableOutput
 extern void table_output_init(TableOutput *out, NvmkvDb *db, unsigned level);
 
 /* A table also ends before it would overlap more than "limit" bytes of files [first, end) of the image, which must stay. */
-extern void table_output_grandparents(TableOutput *out, const VersionImage *v, uint32_t first, uint32_t end, uint64_t limit);
+extern void table_output_grandparents(TableOutput *out, const VersionImage *v, uint32_t first, uint32_t end,
+									  uint64_t limit);
 
 /* Entries in internal order. */
 extern NvmkvStatus table_output_add(TableOutput *out, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
