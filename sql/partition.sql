@@ -37,6 +37,8 @@ UPDATE event SET k = 107 WHERE k = 206 AND kind = 'b' RETURNING tableoid::regcla
 UPDATE event SET k = 50 WHERE k = 206 AND kind = 'z';
 DELETE FROM event WHERE kind IN ('a', 'b', 'c') RETURNING tableoid::regclass, k;
 DELETE FROM event USING generate_series(0, 290, 20) g WHERE event.k = g;
+WITH new AS (UPDATE event SET v = event.v + o.v FROM event o WHERE o.k = event.k + 100 AND o.kind = 'k1' RETURNING event.*, o.tableoid::regclass) SELECT * FROM new ORDER BY k;
+WITH gone AS (DELETE FROM event USING event o WHERE o.k = event.k - 20 AND event.k IN (30, 130, 230) RETURNING event.k, o.k) SELECT * FROM gone ORDER BY 1;
 SELECT tableoid::regclass, count(*), sum(v) FROM event GROUP BY 1 ORDER BY 3;
 
 -- a foreign partition lets rows go: to another one, to a heap, not when it is named itself

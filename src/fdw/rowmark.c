@@ -95,6 +95,14 @@ nvmkv_rowmark_begin(EState *estate, Index scanrelid)
 	return get_marks(erm, erm->relation);
 }
 
+bool
+nvmkv_rowmark_is_of_parent(EState *estate, Index scanrelid)
+{
+	ExecRowMark *erm = ExecFindRowMark(estate, scanrelid, true);
+
+	return erm != NULL && erm->rti != erm->prti;
+}
+
 static uint8 *
 keep_bytes(NvmkvRowMarks *marks, NvmkvSlice bytes)
 {

@@ -25,6 +25,12 @@ typedef struct NvmkvRowMarks NvmkvRowMarks;
  */
 extern NvmkvRowMarks *nvmkv_rowmark_begin(EState *estate, Index scanrelid);
 
+/*
+ * Is the table read as a child of one that the query takes note of?  Then ctid may be asked for because other children
+ * need it; of a child that hands over whole rows nobody looks at it.
+ */
+extern bool nvmkv_rowmark_is_of_parent(EState *estate, Index scanrelid);
+
 /* Remembers a key; *tid is what the row's slot must carry as tts_tid. */
 extern void nvmkv_rowmark_assign(NvmkvRowMarks *marks, NvmkvSlice key, ItemPointer tid);
 

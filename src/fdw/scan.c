@@ -169,7 +169,8 @@ nvmkv_scan_open(ForeignScanState *node)
 	if (state->table->nkeys > 0)
 	{
 		state->marks = nvmkv_rowmark_begin(estate, plan->scan.scanrelid);
-		if (state->marks == NULL && list_member_int(attributes, SelfItemPointerAttributeNumber))
+		if (state->marks == NULL && list_member_int(attributes, SelfItemPointerAttributeNumber) &&
+			!nvmkv_rowmark_is_of_parent(estate, plan->scan.scanrelid))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot retrieve system column \"ctid\" of foreign table \"%s\"", RelationGetRelationName(rel)),

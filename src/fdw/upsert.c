@@ -130,6 +130,12 @@ nvmkv_upsert_init(void)
 
 /* ---------------------------------------------------------------- execution */
 
+/*
+ * Does the view the statement names show the existing row?  Later minor versions of the server ask, by a kind of check
+ * that earlier ones do not have and never find in a statement.
+ */
+#define WCO_EXISTING_IN_VIEW ((WCOKind) (WCO_RLS_MERGE_DELETE_CHECK + 1))
+
 static bool
 has_update_triggers(const ResultRelInfo *rri)
 {
@@ -201,6 +207,8 @@ project_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTab
 	econtext->ecxt_scantuple = oc->oc_Existing;
 	econtext->ecxt_innertuple = excluded;
 	econtext->ecxt_outertuple = NULL;
+	if (rri->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(WCO_EXISTING_IN_VIEW, rri, oc->oc_Existing, estate);
 	if (!ExecQual(oc->oc_WhereClause, econtext))
 	{
 		InstrCountFiltered1(&mtstate->ps, 1);
