@@ -17,28 +17,37 @@ $default->append_conf('postgresql.conf', "shared_preload_libraries = 'nvmkv_fdw'
 
 # Out of range: a warning in the log, and the default holds, as with the settings of all libraries.
 my @bad = (
-	[ 'nvmkv.write_buffer_size', '512kB', qr/WARNING: +512 kB is outside the valid range .* \(1024 /, '64MB' ],
-	[ 'nvmkv.write_buffer_size', '2GB', qr/WARNING: +2097152 kB is outside the valid range/, '64MB' ],
-	[ 'nvmkv.write_buffer_size', 'much', qr/WARNING: +invalid value for parameter "nvmkv.write_buffer_size": "much"/, '64MB' ],
-	[ 'nvmkv.max_write_buffers', '1', qr/WARNING: +1 is outside the valid range .* \(2 \.\. 15\)/, '4' ],
-	[ 'nvmkv.max_write_buffers', '16', qr/WARNING: +16 is outside the valid range/, '4' ],
-	[ 'nvmkv.nvm_size', '8MB', qr/WARNING: +invalid value for parameter "nvmkv.nvm_size": 8\n.*must be 0 or at least 16MB/, '512MB' ],
-	[ 'nvmkv.nvm_size', '-1', qr/WARNING: +-1 MB is outside the valid range/, '512MB' ],
-	[ 'nvmkv.target_file_size', '1kB', qr/WARNING: +1 kB is outside the valid range/, '32MB' ],
-	[ 'nvmkv.bloom_bits_per_key', '33', qr/WARNING: +33 is outside the valid range/, '10' ],
-	[ 'nvmkv.l0_write_amplification', '1', qr/WARNING: +1 is outside the valid range/, '3' ],
-	[ 'nvmkv.l0_write_amplification', 'NaN', qr/WARNING: +.*NaN/i, '3' ],
-	[ 'nvmkv.compaction_workers', '0', qr/WARNING: +0 is outside the valid range/, '1' ]);
+	{
+		'nvmkv.write_buffer_size' => [ '512kB', qr/WARNING: +512 kB is outside the valid range .* \(1024 /, '64MB' ],
+		'nvmkv.max_write_buffers' => [ '1', qr/WARNING: +1 is outside the valid range .* \(2 \.\. 15\)/, '4' ],
+		'nvmkv.nvm_size' => [ '8MB', qr/WARNING: +invalid value for parameter "nvmkv.nvm_size": 8\n.*must be 0 or at least 16MB/, '512MB' ],
+		'nvmkv.target_file_size' => [ '1kB', qr/WARNING: +1 kB is outside the valid range/, '32MB' ],
+		'nvmkv.bloom_bits_per_key' => [ '33', qr/WARNING: +33 is outside the valid range/, '10' ],
+		'nvmkv.l0_write_amplification' => [ '1', qr/WARNING: +1 is outside the valid range .*l0_write_amplification/, '3' ],
+		'nvmkv.compaction_workers' => [ '0', qr/WARNING: +0 is outside the valid range/, '1' ],
+	},
+	{
+		'nvmkv.write_buffer_size' => [ '2GB', qr/WARNING: +2097152 kB is outside the valid range/, '64MB' ],
+		'nvmkv.max_write_buffers' => [ '16', qr/WARNING: +16 is outside the valid range/, '4' ],
+		'nvmkv.nvm_size' => [ '-1', qr/WARNING: +-1 MB is outside the valid range/, '512MB' ],
+		'nvmkv.l0_write_amplification' => [ 'NaN', qr/WARNING: +.*NaN/i, '3' ],
+	},
+	{ 'nvmkv.write_buffer_size' => [ 'much', qr/WARNING: +invalid value for parameter "nvmkv.write_buffer_size": "much"/, '64MB' ] });
 for my $bad (@bad)
 {
-	my ($name, $value, $expected, $used) = @$bad;
 	my $conf = slurp_file($default->data_dir . '/postgresql.conf');
 	my $size = -s $default->logfile // 0;
 
-	$default->append_conf('postgresql.conf', "$name = '$value'\n");
+	$default->append_conf('postgresql.conf', join '', map { "$_ = '$bad->{$_}[0]'\n" } sort keys %$bad);
 	$default->start;
-	is($default->safe_psql('postgres', "SHOW $name"), $used, "$name = $value: the default holds");
-	like(substr(slurp_file($default->logfile), $size), $expected, "$name = $value: the log says why");
+	my $log = substr(slurp_file($default->logfile), $size);
+	for my $name (sort keys %$bad)
+	{
+		my ($value, $expected, $used) = @{ $bad->{$name} };
+
+		is($default->safe_psql('postgres', "SHOW $name"), $used, "$name = $value: the default holds");
+		like($log, $expected, "$name = $value: the log says why");
+	}
 	$default->stop;
 	unlink $default->data_dir . '/postgresql.conf';
 	append_to_file($default->data_dir . '/postgresql.conf', $conf);
