@@ -519,6 +519,13 @@ under_pressure(NvmkvDb *db)
 static NvmkvStatus
 compact_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 {
+	if (force || drop_is_due(db))
+	{
+		NVMKV_RETURN_IF(drop_step(db, did_out));
+		*more_out = *did_out;
+		if (*did_out)
+			return NVMKV_OK;
+	}
 	if (!force && !under_pressure(db))
 	{
 		NVMKV_RETURN_IF(level_step(db, LEVEL_URGENT_SCORE, did_out));

@@ -94,6 +94,7 @@ typedef struct DbShm
 	uint64_t bytes;
 	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, log_off; /* log_off 0: the host's log */
 
+	uint64_t next_drop_us;		  /* when to look for tables of dropped storages again */
 	uint64_t next_file, next_row; /* taken by fetch-add, recorded with every edit */
 	uint32_t claims[DB_CLAIMS];	  /* slot + 1 */
 	uint32_t accepting;			  /* writers are welcome */
@@ -263,6 +264,14 @@ extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);
 /* Lets go of what a flush that an abort cut short had taken. */
 extern void flush_abandon(NvmkvDb *db);
 extern NvmkvStatus compact_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out);
+
+/* ---- drop.c: tables of dropped storages ---- */
+
+/* Is it time to look again?  Says so once. */
+extern bool drop_is_due(NvmkvDb *db);
+
+/* Takes out the tables that hold nothing else.  REQUIRES the COMPACT claim. */
+extern NvmkvStatus drop_step(NvmkvDb *db, bool *did_out);
 
 /* ---- level.c ---- */
 
