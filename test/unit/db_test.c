@@ -528,6 +528,59 @@ TEST(dropped_storages_disappear)
 	rig_txns_destroy(txns);
 }
 
+/* Nobody writes to a dropped storage any more: its tables go without a compaction that comes by. */
+TEST(dropped_storages_free_their_tables)
+{
+	Rig rig;
+	RigTxns *txns = rig_txns_create();
+	RigSnapshot *old;
+	NvmkvLevelStats levels[8];
+	NvmkvStats before, after;
+	char key[32];
+	uint64_t drop;
+	unsigned i, storage;
+	uint8_t data[1000];
+
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	rig.options.nvm_bytes = 0;
+	REQUIRE_OK(rig_open(&rig));
+	rig_txns_use(txns, rig.db);
+	for (storage = 0; storage < 3; storage++)
+		for (i = 0; i < 5000; i++)
+		{
+			snprintf(key, sizeof(key), "storage%c%04u", 'A' + (int) storage, i);
+			fill_value(data, sizeof(data), i);
+			REQUIRE_OK(rig_entry(rig.db, NVMKV_KIND_VALUE, rig_slice(key), 0, 0, nvmkv_slice(data, sizeof(data))));
+		}
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_OK(nvmkv_compact_all(rig.db));
+	old = rig_snapshot(txns, 0, 0);
+	drop = rig_begin(txns);
+	CHECK_OK(rig_entry(rig.db, NVMKV_KIND_RANGE_DELETION, rig_slice("storageB"), drop, 0, nvmkv_slice(NULL, 0)));
+	rig_commit(txns, drop);
+	CHECK_OK(nvmkv_compact_all(rig.db));
+	CHECK_EQ(count_rows(rig.db, "storageB", "storageC", false, NULL), 5000);
+	rig_release(old);
+	nvmkv_stats(rig.db, &before);
+	CHECK_OK(nvmkv_compact_all(rig.db));
+	nvmkv_stats(rig.db, &after);
+	/* What is left of it shares tables with the neighbours. */
+	CHECK(count_rows(rig.db, "storageB", "storageC", false, NULL) < 2500);
+	CHECK_EQ(count_rows(rig.db, "storageA", "storageB", true, NULL), 5000);
+	CHECK_EQ(count_rows(rig.db, "storageC", "storageD", true, NULL), 5000);
+	CHECK_EQ(after.file_bytes, before.file_bytes);
+	CHECK(after.files_deleted >= before.files_deleted + 2);
+	check_sound(rig.db);
+	REQUIRE_OK(rig_reopen(&rig));
+	CHECK(count_rows(rig.db, "storageB", "storageC", false, NULL) < 2500);
+	CHECK(nvmkv_level_stats(rig.db, levels, 8) >= 2);
+	check_sound(rig.db);
+	rig_remove(&rig);
+	rig_txns_destroy(txns);
+	port_files = &port_posix_files;
+}
+
 static NvmkvOutcome
 knows_nothing(void *ctx, uint64_t fxid)
 {
