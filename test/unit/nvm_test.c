@@ -1813,6 +1813,15 @@ TEST(row_random_damage)
 			continue;
 		it.base.ops->destroy(&it.base);
 		(void) verify_row(&f, &row, NULL, false);
+		for (i = 0; i < 3; i++)
+		{
+			NvmColumn column;
+			NvmkvStatus status = nvm_column_pick(f.pool, &row, 1, NULL, 0, 500 + check_random_below(50000), &column);
+
+			if (status != NVMKV_OK && status != NVMKV_INVALID)
+				CHECK_STATUS(status, NVMKV_CORRUPTION);
+			nvm_column_free(&column);
+		}
 		for (i = 0; i < row.extent_count; i++)
 			f.pool->dev->ops->copy(f.pool->dev, nvm_extent_offset(row.extents[i]), saved + i * MIB, MIB);
 	}
@@ -1820,6 +1829,50 @@ TEST(row_random_damage)
 	CHECK_EQ(verify_row(&f, &row, NULL, true), 0);
 	nvmkv_buf_free(&scratch);
 	free(saved);
+	nvm_row_builder_destroy(b);
+	entries_free(&list);
+	fixture_close(&f);
+}
+
+/* Offsets in a sealed header that would lead over the end of an extent. */
+TEST(row_header_offsets)
+{
+	static const struct
+	{
+		unsigned field;
+		uint64_t value;
+	} bad[] = {
+		{NVM_ROW_OFFSET_FILTER, NVM_EXTENT_BYTES - 8},
+		{NVM_ROW_OFFSET_FILTER, UINT64_MAX - 63},
+		{NVM_ROW_OFFSET_FILTER_BYTES, UINT64_MAX},
+		{NVM_ROW_OFFSET_LIST, NVM_EXTENT_BYTES - 2},
+		{NVM_ROW_OFFSET_LIST, UINT64_MAX - 3},
+		{NVM_ROW_OFFSET_FENCE_BYTES, UINT64_MAX}};
+	Fixture f;
+	Entries list = random_entries(KEYS_TABLES, 300, 2000, 60);
+	const NvmRowBuilt *built;
+	NvmRowBuilder *b;
+	uint8_t header[NVM_ROW_HEADER_BYTES];
+	uint64_t at;
+	unsigned i;
+
+	fixture_open_quick(&f, 16 * MIB);
+	b = build_row(&f, &list, NULL, 10, &built);
+	at = nvm_extent_offset(built->ref.extents[0]);
+	memcpy(header, f.pool->dev->base + at, sizeof(header));
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		uint8_t changed[NVM_ROW_HEADER_BYTES];
+
+		memcpy(changed, header, sizeof(header));
+		put_u64(changed + bad[i].field, bad[i].value);
+		put_u32(changed + NVM_ROW_OFFSET_CRC, crc32c_mask(crc32c(changed, NVM_ROW_OFFSET_CRC)));
+		f.pool->dev->ops->copy(f.pool->dev, at, changed, sizeof(changed));
+		CHECK_STATUS(nvm_row_check_header(f.pool, &built->ref), NVMKV_CORRUPTION);
+		CHECK(nvm_row_may_contain(f.pool, &built->ref, check_random()) || i > 0);
+	}
+	f.pool->dev->ops->copy(f.pool->dev, at, header, sizeof(header));
+	CHECK_OK(nvm_row_check_header(f.pool, &built->ref));
 	nvm_row_builder_destroy(b);
 	entries_free(&list);
 	fixture_close(&f);

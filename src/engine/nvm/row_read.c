@@ -543,15 +543,17 @@ nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash
 {
 	const uint8_t *header = nvm_row_at(pool, row, 0);
 	const uint8_t *line;
+	uint64_t offset;
 	uint64_t lines;
 
 	if (NVM_ROW_UNLIKELY(header == NULL))
 		return true;
+	offset = get_u64(header + NVM_ROW_OFFSET_FILTER);
 	lines = get_u64(header + NVM_ROW_OFFSET_FILTER_BYTES) / NVM_ROW_LINE_BYTES;
-	if (lines == 0 || lines > UINT32_MAX)
+	/* A line that is not aligned could run over the end of its extent. */
+	if (NVM_ROW_UNLIKELY(lines == 0 || lines > UINT32_MAX || offset % NVM_ROW_LINE_BYTES != 0))
 		return true;
-	line = nvm_row_at(pool, row,
-					  get_u64(header + NVM_ROW_OFFSET_FILTER) + ((key_hash >> 32) * lines >> 32) * NVM_ROW_LINE_BYTES);
+	line = nvm_row_at(pool, row, offset + ((key_hash >> 32) * lines >> 32) * NVM_ROW_LINE_BYTES);
 	return line == NULL || filter_may_contain(line, NVM_ROW_LINE_BYTES, key_hash);
 }
 
@@ -604,7 +606,8 @@ nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row)
 	fences = nvm_row_fence_offset(row->data_bytes, row->entries);
 	list = get_u64(h + NVM_ROW_OFFSET_LIST);
 	if (get_u64(h + NVM_ROW_OFFSET_FENCE_BYTES) > row_end || fences > row_end || list > row_end ||
-		get_u64(h + NVM_ROW_OFFSET_FILTER) > row_end || get_u64(h + NVM_ROW_OFFSET_FILTER_BYTES) > row_end)
+		get_u64(h + NVM_ROW_OFFSET_FILTER) > row_end || get_u64(h + NVM_ROW_OFFSET_FILTER_BYTES) > row_end ||
+		get_u64(h + NVM_ROW_OFFSET_FILTER) % NVM_ROW_LINE_BYTES != 0 || list % sizeof(uint32_t) != 0)
 		return damaged(pool, row, "header offsets are out of range; row bytes:", row_end);
 	NVMKV_RETURN_IF(check_range_crc(
 		pool, row, "directory has a wrong crc, row", nvm_row_directory_offset(row->data_bytes, row->entries),
