@@ -20,7 +20,8 @@ dump_record(Dump *dump, uint64_t offset, NvmkvSlice record)
 	uint32_t count;
 	uint32_t i;
 
-	if (log_group_split_record(record, &base, &batch) != NVMKV_OK || nvmkv_batch_open(batch, &count, &cursor) != NVMKV_OK)
+	if (log_group_split_record(record, &base, &batch) != NVMKV_OK ||
+		nvmkv_batch_open(batch, &count, &cursor) != NVMKV_OK)
 	{
 		fprintf(dump->out, "record at %" PRIu64 ": %zu bytes\n", offset, record.size);
 		dump_failure(dump);

@@ -33,7 +33,8 @@ dump_props(Dump *dump, const SstProps *props)
 	fprintf(dump->out,
 			"properties: data blocks %" PRIu64 " of %" PRIu32 " bytes, partitions %" PRIu32 ", restart interval %" PRIu32
 			", filter bits %" PRIu32 ", keys ",
-			props->data_blocks, props->block_bytes, props->partitions, props->restart_interval, props->bloom_bits_per_key);
+			props->data_blocks, props->block_bytes, props->partitions, props->restart_interval,
+			props->bloom_bits_per_key);
 	dump_bytes(dump, props->smallest);
 	fputs(" .. ", dump->out);
 	dump_bytes(dump, props->largest);

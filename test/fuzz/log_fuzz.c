@@ -22,7 +22,8 @@ read_record(NvmkvSlice record)
 	uint32_t count;
 
 	fuzz_touch(record);
-	if (log_group_split_record(record, &base, &batch) != NVMKV_OK || nvmkv_batch_open(batch, &count, &cursor) != NVMKV_OK)
+	if (log_group_split_record(record, &base, &batch) != NVMKV_OK ||
+		nvmkv_batch_open(batch, &count, &cursor) != NVMKV_OK)
 		return;
 	for (; count > 0; count--)
 	{
@@ -78,7 +79,8 @@ seed(unsigned count, size_t step, bool sync)
 		NvmkvSlice parts[2];
 		uint8_t base[8];
 
-		FUZZ_OK(nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, nvmkv_slice("key", 3), nvmkv_slice(NULL, 0), nvmkv_slice(value, i * step)));
+		FUZZ_OK(nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, nvmkv_slice("key", 3), nvmkv_slice(NULL, 0),
+								nvmkv_slice(value, i * step)));
 		put_u64(base, i + 1);
 		parts[0] = nvmkv_slice(base, sizeof(base));
 		parts[1] = nvmkv_buf_slice(&batch.bytes);

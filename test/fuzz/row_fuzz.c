@@ -53,7 +53,8 @@ build_row(NvmPool *from, uint64_t row_id, const NvmRowRef *older, unsigned count
 		unsigned type = i % 7 == 0 ? NVMKV_TYPE_DELETION : i % 5 == 0 ? NVMKV_TYPE_TAGGED_VALUE : NVMKV_TYPE_VALUE;
 		size_t bytes = i == count / 2 ? big_bytes : type == NVMKV_TYPE_DELETION ? 0 : NVMKV_TXN_TAG_BYTES + i % 40;
 
-		FUZZ_OK(nvm_row_builder_add(builder, number_key(i / 2 * 3), ikey_tag(row_id * 10000 + 5000 - i, type), nvmkv_slice(value, bytes)));
+		FUZZ_OK(nvm_row_builder_add(builder, number_key(i / 2 * 3), ikey_tag(row_id * 10000 + 5000 - i, type),
+									nvmkv_slice(value, bytes)));
 	}
 	FUZZ_OK(nvm_row_builder_finish(builder, &built));
 	*ref_out = built->ref;
@@ -72,10 +73,12 @@ move_row(const NvmPool *from, unsigned which, const NvmRowRef *ref, uint32_t fir
 	for (i = 0; i < ref->extent_count; i++)
 	{
 		extents[which][i] = first - i;
-		memcpy(base + nvm_extent_offset(first - i), from->dev->base + nvm_extent_offset(ref->extents[i]), NVM_EXTENT_BYTES);
-		/* The header's list must say the same. */
+		memcpy(base + nvm_extent_offset(first - i), from->dev->base + nvm_extent_offset(ref->extents[i]),
+			   NVM_EXTENT_BYTES);
 	}
 	rows[which].extents = extents[which];
+
+	/* The header's list must say the same. */
 	{
 		uint64_t list = get_u64(nvm_row_at(&pool, &rows[which], 0) + NVM_ROW_OFFSET_LIST);
 

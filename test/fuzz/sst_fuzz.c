@@ -117,13 +117,15 @@ seed(unsigned keys, unsigned versions, size_t value_bytes, unsigned restart_inte
 	{
 		for (v = 0; v < versions; v++)
 		{
-			unsigned type = (i + v) % 5 == 0 ? NVMKV_TYPE_DELETION : (i + v) % 3 == 0 ? NVMKV_TYPE_TAGGED_VALUE : NVMKV_TYPE_VALUE;
+			unsigned value_type = (i + v) % 3 == 0 ? NVMKV_TYPE_TAGGED_VALUE : NVMKV_TYPE_VALUE;
+			unsigned type = (i + v) % 5 == 0 ? NVMKV_TYPE_DELETION : value_type;
+			size_t payload = type == NVMKV_TYPE_DELETION ? 0 : value_bytes + NVMKV_TXN_TAG_BYTES;
 			uint64_t sequence = 1000 + (uint64_t) (versions - v) * 7 + i;
 			char key[16];
 			int n = snprintf(key, sizeof(key), "key%04u", i);
 
 			FUZZ_OK(sst_builder_add(builder, nvmkv_slice(key, (size_t) n), ikey_tag(sequence, type),
-									nvmkv_slice(value, type == NVMKV_TYPE_DELETION ? 0 : value_bytes + NVMKV_TXN_TAG_BYTES)));
+									nvmkv_slice(value, payload)));
 		}
 	}
 	FUZZ_OK(sst_builder_finish(builder, &built));

@@ -325,7 +325,8 @@ TEST(damaged_pools_are_reported)
 	/* Changed in place: a pool is large. */
 	for (i = 0; i < DAMAGES; i++)
 	{
-		long at = i % 4 == 0 ? (long) check_random_below(64) : row + (long) check_random_below(i % 4 == 1 ? 256 : 30000);
+		long at = i % 4 == 0 ? (long) check_random_below(64) :
+							   row + (long) check_random_below(i % 4 == 1 ? 256 : 30000);
 		FILE *file = fopen(path, "r+b");
 		int byte;
 		int code;
