@@ -4,6 +4,8 @@
 #   make install             into that server (DESTDIR= for elsewhere)
 #   make installcheck        SQL, isolation and TAP tests against that server
 #   make engine-test         the engine and its own tests, without PostgreSQL
+#   make tools               build/engine-cc/tools/nvmkv_dump, which shows files
+#   make fuzz                fuzz targets, FUZZ_SECONDS= each (needs clang)
 #   scripts/check.sh         everything, with a private server
 #
 # Switches: WERROR=1 warnings are errors, ASSERT=1 assertions on,
@@ -12,12 +14,12 @@
 
 topdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 
-ifneq ($(filter engine%,$(MAKECMDGOALS)),)
+ifneq ($(filter engine% tools fuzz,$(MAKECMDGOALS)),)
 
 # The engine stands alone: no pg_config is asked for.
-engine engine-test engine-clean:
+engine engine-test engine-clean tools fuzz:
 	@$(MAKE) --no-print-directory -f $(topdir)/test/engine.mk SRCDIR=$(topdir) $@
-.PHONY: engine engine-test engine-clean
+.PHONY: engine engine-test engine-clean tools fuzz
 
 else
 

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Everything that can be checked on this machine: text and layers, builds by two compilers with warnings as
-# errors, the engine's tests (plain and under sanitizers), SQL, isolation and TAP tests on private servers.
+# errors, the engine's tests (plain and under sanitizers), fuzz targets, SQL, isolation and TAP tests on private
+# servers.
 #
 #   scripts/check.sh            all
-#   scripts/check.sh STEP...    some of: style build engine sanitize regress isolation tap
+#   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap
 #
 # All of it runs even if something fails.  Logs are in build/check/log.  The last line is "N passed, N failed";
 # the exit code is 0 only if something passed and nothing failed.
@@ -11,13 +12,13 @@
 
 work=$build/check # builds and logs
 log=$work/log
-steps=" ${*:-style build engine sanitize regress isolation tap} "
+steps=" ${*:-style build engine sanitize fuzz regress isolation tap} "
 total_passed=0
 total_failed=0
 failures=()
 
 for step in $steps; do
-	[[ " style build engine sanitize regress isolation tap " == *" $step "* ]] || die "unknown step: $step"
+	[[ " style build engine sanitize fuzz regress isolation tap " == *" $step "* ]] || die "unknown step: $step"
 done
 cd "$root" || exit 1
 rm -rf "$log"
@@ -62,6 +63,21 @@ engine_tests() {
 	fi
 	count "$name" "$1" "$3" $((SECONDS - started))
 	[ "$3" -eq 0 ] || sed -n '/ passed *[1-9][0-9]* failed/,/ passed *0 failed/p' "$out" | head -n 200 | sed 's/^/    | /'
+}
+
+# Fuzz targets: the same inputs at every call.
+fuzz() {
+	local started=$SECONDS out=$log/fuzz.log summary
+	if ! echo 'int LLVMFuzzerTestOneInput(const char *p, long n) { return n < 0 || p == 0; }' |
+		clang -w -x c -fsanitize=fuzzer,address -o "$work/has_fuzzer" - 2>"$out"; then
+		echo "fuzz: skipped: clang has no libFuzzer (package libclang-rt-14-dev)"
+		return
+	fi
+	make --no-print-directory -j "$(nproc)" -f test/engine.mk fuzz FUZZ_BUILD="$work/fuzz" WERROR=1 >"$out" 2>&1 </dev/null
+	summary=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$out" | tail -n 1)
+	set -- ${summary:-0 passed, 1 failed}
+	count "fuzz" "$1" "$3" $((SECONDS - started))
+	[ "$3" -eq 0 ] || show "$out" 60
 }
 
 # A new directory that the servers' user owns, with copies of test files: it may not be able to read ours.
@@ -181,6 +197,10 @@ if wanted engine; then
 fi
 if wanted sanitize; then
 	engine_tests "engine address+undefined" CC=gcc OPT="-O1 -g" SANITIZE=address BUILD="$work/engine-address"
+fi
+
+if wanted fuzz; then
+	fuzz
 fi
 
 for step in regress isolation tap; do

@@ -6,7 +6,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 
 {
-	find src bgworker test bench scripts sql specs t doc -type f \
+	find src bgworker test bench tools scripts sql specs t doc -type f \
 		\( -name '*.[ch]' -o -name '*.sh' -o -name '*.mk' -o -name '*.sql' -o -name '*.spec' -o -name '*.p[lm]' \
 		-o -name '*.md' -o -name '*.map' \) -print0
 	printf '%s\0' Makefile README.md nvmkv_fdw.control .gitignore .ci/run

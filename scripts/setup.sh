@@ -11,7 +11,7 @@
 
 packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev)
 case ${1:-} in
---packages) packages+=(clang libipc-run-perl) ;;
+--packages) packages+=(clang libclang-rt-14-dev libipc-run-perl) ;;
 '') ;;
 *) die "usage: setup.sh [--packages]" ;;
 esac
