@@ -4,12 +4,15 @@
  *
  * Tables are built from a sorted array that serves as the oracle.
  */
+#include <sys/resource.h>
+
 #include "engine/base/crc32c.h"
 #include "engine/base/filter.h"
 #include "engine/sst/sst_builder.h"
 #include "engine/sst/sst_iter.h"
 #include "engine/sst/sst_verify.h"
 #include "engine/sst/table_cache.h"
+
 #include "lib/check.h"
 
 typedef struct Entry
@@ -1079,17 +1082,6 @@ faulty_read(PortFile *file, uint64_t offset, void *data, size_t size)
 	return port_posix_files.read(file, offset, data, size);
 }
 
-static NvmkvStatus
-faulty_open(const char *path, int flags, PortFile **file_out)
-{
-	if (fail_countdown > 0)
-	{
-		fail_countdown--;
-		return NVMKV_FAIL(NVMKV_IO, "no descriptor");
-	}
-	return port_posix_files.open(path, flags, file_out);
-}
-
 /* Builds, then reads a little; the first failure. */
 static NvmkvStatus
 build_once(const Model *m, const char *path)
@@ -1237,9 +1229,27 @@ TEST(reader_passes_failures_on)
 	check_remove_dir(s.dir);
 }
 
+/* From now on a descriptor is to be had only when another is closed.  *before_out: the limit there was. */
+static void
+allow_no_more_descriptors(struct rlimit *before_out)
+{
+	int next = dup(0);
+	struct rlimit limit;
+
+	REQUIRE(next > 0);
+	close(next);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	if (before_out != NULL)
+		*before_out = limit;
+	limit.rlim_cur = (rlim_t) next;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
 TEST(table_cache_gives_up_tables_for_descriptors)
 {
 	TableCacheStats stats;
+	struct rlimit before;
+	PortFile *files[2];
 	char name[SST_PATH_BYTES_MAX];
 	uint64_t bytes[6];
 	Model m = {0};
@@ -1258,19 +1268,30 @@ TEST(table_cache_gives_up_tables_for_descriptors)
 	REQUIRE_OK(table_cache_create(s.dir, 100, 1 << 20, &cache));
 	for (i = 0; i < 5; i++)
 		CHECK_OK(table_cache_get(cache, i, bytes[i], &table));
-	faulty_files = port_posix_files;
-	faulty_files.open = faulty_open;
-	port_files = &faulty_files;
-	fail_countdown = 3;
+	allow_no_more_descriptors(&before);
 	CHECK_OK(table_cache_get(cache, 5, bytes[5], &table));
 	table_cache_stats(cache, &stats);
-	CHECK_EQ(stats.open, 3);
-	fail_countdown = 100;
-	CHECK_STATUS(table_cache_get(cache, 0, bytes[0], &table), NVMKV_IO);
+	CHECK_EQ(stats.open, 5);
+
+	/* Files of any kind are opened in exchange for a table. */
+	CHECK_OK(port_files->open(name, PORT_FILE_READ, &files[0]));
+	CHECK_OK(port_files->open(name, PORT_FILE_READ, &files[1]));
 	table_cache_stats(cache, &stats);
-	CHECK_EQ(stats.open, 0);
-	fail_countdown = 0;
-	port_files = &port_posix_files;
+	CHECK_EQ(stats.open, 3);
+	CHECK_OK(port_files->sync_dir(s.dir));
+	port_files->close(files[0]);
+	port_files->close(files[1]);
+
+	while (stats.open > 0)
+	{
+		allow_no_more_descriptors(NULL);
+		CHECK_OK(port_files->sync_dir(s.dir));
+		table_cache_stats(cache, &stats);
+	}
+	allow_no_more_descriptors(NULL);
+	CHECK_STATUS(table_cache_get(cache, 0, bytes[0], &table), NVMKV_NO_MEMORY);
+	CHECK_STATUS(port_files->sync_dir(s.dir), NVMKV_NO_MEMORY);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
 	CHECK_OK(table_cache_get(cache, 0, bytes[0], &table));
 	table_cache_destroy(cache);
 	model_free(&m);

@@ -25,6 +25,8 @@ struct PortFile
 	char path[];
 };
 
+bool (*port_fd_give_up)(void) = NULL;
+
 mode_t port_file_mode = S_IRUSR | S_IWUSR;
 mode_t port_dir_mode = S_IRWXU;
 
@@ -41,9 +43,43 @@ fail_errno(const char *what, const char *path)
 		status = NVMKV_NO_SPACE;
 	else if (errno == ENOENT)
 		status = NVMKV_NOT_FOUND;
-	else if (errno == ENOMEM)
+	else if (errno == ENOMEM || errno == EMFILE || errno == ENFILE)
 		status = NVMKV_NO_MEMORY;
 	return NVMKV_FAIL_ERRNO(status, "could not %s \"%s\": %m", what, path);
+}
+
+static bool
+give_up_fd(void)
+{
+	return port_fd_give_up != NULL && port_fd_give_up();
+}
+
+/* A descriptor for one more file, if need be in exchange for one that is kept for later.  Not an I/O error: the medium is well. */
+static NvmkvStatus
+acquire_fd(const char *path)
+{
+	while (!port_fd_acquire())
+	{
+		if (!give_up_fd())
+			return NVMKV_FAIL(NVMKV_NO_MEMORY, "could not open \"%s\": too many files are open in this process", path);
+	}
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+open_fd(const char *path, int oflags, int *fd_out)
+{
+	NvmkvStatus status = acquire_fd(path);
+
+	NVMKV_RETURN_IF(status);
+	do
+		*fd_out = open(path, oflags, port_file_mode);
+	while (*fd_out < 0 && (errno == EINTR || ((errno == EMFILE || errno == ENFILE) && give_up_fd())));
+	if (*fd_out >= 0)
+		return NVMKV_OK;
+	status = fail_errno("open", path);
+	port_fd_release();
+	return status;
 }
 
 static NvmkvStatus
@@ -52,6 +88,7 @@ posix_open(const char *path, int flags, PortFile **file_out)
 	size_t path_bytes = strlen(path) + 1;
 	PortFile *file;
 	int oflags = O_CLOEXEC;
+	NvmkvStatus status;
 
 	*file_out = NULL;
 	oflags |= (flags & PORT_FILE_WRITE) != 0 ? O_RDWR : O_RDONLY;
@@ -66,19 +103,9 @@ posix_open(const char *path, int flags, PortFile **file_out)
 	if (file == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to open \"%s\"", path);
 	memcpy(file->path, path, path_bytes);
-	if (!port_fd_acquire())
+	status = open_fd(path, oflags, &file->fd);
+	if (status != NVMKV_OK)
 	{
-		port_free(file);
-		return NVMKV_FAIL(NVMKV_IO, "could not open \"%s\": too many files are open in this process", path);
-	}
-	do
-		file->fd = open(path, oflags, port_file_mode);
-	while (file->fd < 0 && errno == EINTR);
-	if (file->fd < 0)
-	{
-		NvmkvStatus status = fail_errno("open", path);
-
-		port_fd_release();
 		port_free(file);
 		return status;
 	}
@@ -232,17 +259,7 @@ sync_path(const char *path, int extra_flags)
 	int fd;
 	int rc;
 
-	if (!port_fd_acquire())
-		return NVMKV_FAIL(NVMKV_IO, "could not open \"%s\": too many files are open in this process", path);
-	do
-		fd = open(path, O_RDONLY | O_CLOEXEC | extra_flags);
-	while (fd < 0 && errno == EINTR);
-	if (fd < 0)
-	{
-		status = fail_errno("open", path);
-		port_fd_release();
-		return status;
-	}
+	NVMKV_RETURN_IF(open_fd(path, O_RDONLY | O_CLOEXEC | extra_flags, &fd));
 	do
 		rc = fsync(fd);
 	while (rc != 0 && errno == EINTR);
@@ -329,8 +346,7 @@ posix_list(const char *dir, bool (*each)(void *ctx, const char *name), void *ctx
 	NvmkvStatus status = NVMKV_OK;
 	DIR *d;
 
-	if (!port_fd_acquire())
-		return NVMKV_FAIL(NVMKV_IO, "could not open directory \"%s\": too many files are open in this process", dir);
+	NVMKV_RETURN_IF(acquire_fd(dir));
 	d = opendir(dir);
 	if (d == NULL)
 	{

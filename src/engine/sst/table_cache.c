@@ -3,11 +3,10 @@
  *	  Open tables by file number: a hash table, and a list by last use.
  *
  * A table that falls out of the list is closed when its last iterator is
- * destroyed.  The host may allow fewer descriptors than tables_max: when an
- * open fails for want of one, the least recently used table is given up and the
- * open is tried again.
+ * destroyed.  The host may allow fewer descriptors than tables_max: when any
+ * file is to be opened and there is none, the least recently used table is
+ * given up.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -35,7 +34,12 @@ struct TableCache
 	OpenTable *newest;
 	OpenTable *oldest;
 	TableCacheStats stats;
+	TableCache *next; /* of this process's caches */
 };
+
+static TableCache *caches;
+
+static bool give_up_oldest(void);
 
 NvmkvStatus
 sst_file_name(const char *dir, uint64_t number, char *buf, size_t buf_bytes)
@@ -71,6 +75,9 @@ table_cache_create(const char *dir, unsigned tables_max, uint64_t block_bytes, T
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory for a table cache");
 	}
 	memcpy(cache->dir, dir, dir_bytes);
+	cache->next = caches;
+	caches = cache;
+	port_fd_give_up = give_up_oldest;
 	*cache_out = cache;
 	return NVMKV_OK;
 }
@@ -121,11 +128,31 @@ give_up(TableCache *cache, OpenTable *open)
 	port_free(open);
 }
 
+/* For port_fd_give_up. */
+static bool
+give_up_oldest(void)
+{
+	TableCache *cache = caches;
+
+	while (cache != NULL && cache->oldest == NULL)
+		cache = cache->next;
+	if (cache == NULL)
+		return false;
+	give_up(cache, cache->oldest);
+	return true;
+}
+
 void
 table_cache_destroy(TableCache *cache)
 {
+	TableCache **link = &caches;
+
 	if (cache == NULL)
 		return;
+	while (*link != NULL && *link != cache)
+		link = &(*link)->next;
+	if (*link == cache)
+		*link = cache->next;
 	while (cache->newest != NULL)
 		give_up(cache, cache->newest);
 	sst_cache_destroy(cache->blocks);
@@ -144,29 +171,13 @@ find(const TableCache *cache, uint64_t number)
 	return open;
 }
 
-/* Was the last failure of the thread for want of a descriptor?  The host's own limit has no errno. */
-static bool
-descriptors_ran_out(NvmkvStatus status)
-{
-	int sys_errno = nvmkv_error()->sys_errno;
-
-	return status == NVMKV_IO && (sys_errno == 0 || sys_errno == EMFILE || sys_errno == ENFILE);
-}
-
 static NvmkvStatus
 open_table(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out)
 {
 	char path[SST_PATH_BYTES_MAX];
-	NvmkvStatus status;
 
 	NVMKV_RETURN_IF(sst_file_name(cache->dir, number, path, sizeof(path)));
-	for (;;)
-	{
-		status = sst_table_open(path, number, file_bytes, cache->blocks, table_out);
-		if (!descriptors_ran_out(status) || cache->oldest == NULL)
-			return status;
-		give_up(cache, cache->oldest);
-	}
+	return sst_table_open(path, number, file_bytes, cache->blocks, table_out);
 }
 
 NvmkvStatus
