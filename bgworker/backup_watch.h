@@ -8,8 +8,8 @@
 #include "postgres.h"
 
 /*
- * True from before the checkpoint that a streaming base backup (pg_basebackup) starts with until it has ended.  A backup by
- * pg_backup_start() cannot be seen from outside its session.
+ * True from before the checkpoint that a streaming base backup (pg_basebackup) starts with until it has ended.  A
+ * backup by pg_backup_start() cannot be seen from outside its session.
  */
 extern bool nvmkv_base_backup_runs(void);
 

@@ -55,7 +55,10 @@ hold_checkpoints(void)
 	MyProc->delayChkptFlags |= DELAY_CHKPT_START;
 }
 
-/* Lets a checkpoint go that waits for this process, if the redo point is where everything has been flushed for.  Returns the redo point. */
+/*
+ * Lets a checkpoint go that waits for this process, if the redo point is where everything has been flushed for.
+ * Returns the redo point.
+ */
 static XLogRecPtr
 let_checkpoint_go(XLogRecPtr flushed_for)
 {
@@ -89,7 +92,10 @@ flush_at_exit(int code, Datum arg)
 	flushed_at_exit = true;
 }
 
-/* Runs after flush_at_exit, also when that was left by an error: at exit an ERROR skips the rest of one callback only. */
+/*
+ * Runs after flush_at_exit, also when that was left by an error: at exit an ERROR skips the rest of one callback
+ * only.
+ */
 static void
 release_at_exit(int code, Datum arg)
 {

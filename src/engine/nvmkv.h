@@ -219,9 +219,10 @@ extern NvmkvStatus nvmkv_flush_all(NvmkvDb *db);
 extern NvmkvStatus nvmkv_compact_all(NvmkvDb *db);
 
 /*
- * For a copy of the running database's files (see db/backup.c).  Call when the host has fixed the position "redo" from which the
- * copy's log will be replayed, before copying begins: flushes, drains the container and writes a backup point.  From then on no table
- * file is deleted until nvmkv_backup_done.  The copy is opened with NvmkvOptions.restore_from = redo.
+ * For a copy of the running database's files (see db/backup.c).  Call when the host has fixed the position "redo"
+ * from which the copy's log will be replayed, before copying begins: flushes, drains the container and writes a
+ * backup point.  From then on no table file is deleted until nvmkv_backup_done.  The copy is opened with
+ * NvmkvOptions.restore_from = redo.
  */
 extern NvmkvStatus nvmkv_backup_point(NvmkvDb *db);
 extern bool nvmkv_backup_is_held(NvmkvDb *db);

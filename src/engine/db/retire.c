@@ -25,7 +25,8 @@ struct DbRetiredShm
 	uint32_t head; /* oldest; head == tail: empty; both count up and wrap at 2^32 */
 	uint32_t tail;
 	Retired ring[RETIRED_MAX];
-	uint32_t nheld; /* tables whose deletion waits for a copy of the files; what does not fit stays until the next open */
+	/* tables whose deletion waits for a copy of the files; what does not fit stays until the next open */
+	uint32_t nheld;
 	uint64_t held[HELD_MAX];
 };
 

@@ -154,7 +154,10 @@ read_current(const char *dir, uint64_t *number_out)
 
 /* ---- writing ---- */
 
-/* Writes the draft's state as a file of one edit, and syncs it, not its name.  At failure there is no file and nothing to close. */
+/*
+ * Writes the draft's state as a file of one edit, and syncs it, not its name.  At failure there is no file and
+ * nothing to close.
+ */
 static NvmkvStatus
 write_snapshot(const VersionDraft *draft, const char *path, uint64_t number, LogWriter *writer)
 {
@@ -467,7 +470,10 @@ start_fresh(VersionSet *set, uint64_t system_identifier)
 /* A backup point's log number: each has a file of its own. */
 #define BACKUP_LOG_NUMBER 1
 
-/* A restored database leaves out so many row ids: the copied pool may hold rows that were made after the backup point. */
+/*
+ * A restored database leaves out so many row ids: the copied pool may hold rows that were made after the backup
+ * point.
+ */
 #define RESTORE_ROW_GAP (UINT64_C(1) << 32)
 
 static void
@@ -566,7 +572,8 @@ look_for_backup(void *ctx, const char *name)
 
 /* NOT_FOUND: the copy has no backup point at or behind "from". */
 static NvmkvStatus
-recover_backup(VersionSet *set, uint64_t from, uint64_t system_identifier, VersionDraft *draft, MetaArena *arena, uint64_t *number_out)
+recover_backup(VersionSet *set, uint64_t from, uint64_t system_identifier, VersionDraft *draft, MetaArena *arena,
+			   uint64_t *number_out)
 {
 	char path[MANIFEST_PATH_MAX];
 	BackupSearch search = {from, 0, 0};

@@ -47,12 +47,14 @@ extern void versions_attach(VersionSet *set, VersionSetShm *shm, EpochShm *epoch
 
 /*
  * Reads CURRENT and MANIFEST into the first image; *fresh_out: there was no database, the image is empty.
- * restore_from, unless 0: the files are a copy made at run time; the first backup point at or behind it is read instead, if there is any.
+ * restore_from, unless 0: the files are a copy made at run time; the first backup point at or behind it is read
+ * instead, if there is any.
  * Starts a new MANIFEST holding the folded state and switches CURRENT to it.
  * CORRUPTION (also: tables without a CURRENT), VERSION, INVALID (another system's), LIMIT (image larger than a slot),
  * IO.
  */
-extern NvmkvStatus versions_recover(VersionSet *set, uint64_t system_identifier, uint64_t restore_from, bool *fresh_out);
+extern NvmkvStatus versions_recover(VersionSet *set, uint64_t system_identifier, uint64_t restore_from,
+									bool *fresh_out);
 
 /*
  * Writes the current version without its rows, with this durable sequence, as a backup point (db/backup.c), durably.
