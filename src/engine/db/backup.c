@@ -29,7 +29,7 @@ nvmkv_backup_point(NvmkvDb *db)
 	NVMKV_RETURN_IF(nvmkv_flush_all(db));
 	/* Rows that exist now are drained next; rows that come later hold only what starts here or later. */
 	durable = nvmkv_durable_seq(db);
-	NVMKV_RETURN_IF(nvmkv_compact_all(db));
+	NVMKV_RETURN_IF(db_drain_rows_before(db, port_load_seq(&db->shm->next_row)));
 	return versions_write_backup(&db->versions, durable);
 }
 

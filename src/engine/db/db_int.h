@@ -220,6 +220,9 @@ extern NvmkvStatus db_install(NvmkvDb *db, const VersionEdit *edit);
  */
 extern NvmkvStatus db_make_room(NvmkvDb *db, bool *did_out);
 
+/* Drains all rows of the container older than this one into level 1; younger ones may come as fast as they like. */
+extern NvmkvStatus db_drain_rows_before(NvmkvDb *db, uint64_t row_id);
+
 /* ---- own_log.c: the standalone log ---- */
 extern NvmkvStatus own_log_open(NvmkvDb *db);
 extern void own_log_close(NvmkvDb *db);

@@ -342,6 +342,37 @@ nvmkv_compact_all(NvmkvDb *db)
 	}
 }
 
+static bool
+has_row_before(NvmkvDb *db, uint64_t row_id)
+{
+	const VersionImage *v;
+	bool has;
+
+	db_enter(db);
+	v = versions_current(&db->versions);
+	has = v->nrows > 0 && v->rows[v->nrows - 1].row_id < row_id;
+	db_leave(db);
+	return has;
+}
+
+NvmkvStatus
+db_drain_rows_before(NvmkvDb *db, uint64_t row_id)
+{
+	bool did, more;
+
+	while (has_row_before(db, row_id))
+	{
+		NvmkvStatus st = compact_step(db, true, &did, &more);
+
+		if (st == NVMKV_BUSY || (st == NVMKV_OK && !did))
+			st = wait_progress(db);
+		NVMKV_RETURN_IF(st);
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
+	}
+	return nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+}
+
 uint64_t
 nvmkv_durable_seq(NvmkvDb *db)
 {
