@@ -3,7 +3,8 @@
 #
 #   run.sh [-s seconds] [-o dir] target...
 #
-# Without -s every target does a fixed number of runs from a fixed seed, some seconds' worth: the same at every call.
+# Without -s every target does a fixed number of runs from a fixed seed, some seconds' worth: the same at every call,
+# as far as the system lets addresses be the same.
 # Inputs that fail are left in the directory (default: the target's) under the target's name.
 # The last line is "N passed, N failed".
 set -u
@@ -32,6 +33,10 @@ limits() {
 	esac
 }
 
+# The fuzzer learns from values that are compared, addresses too: these must not change from call to call.
+fixed_addresses=()
+setarch -R true 2>/dev/null && fixed_addresses=(setarch -R)
+
 scratch=$(mktemp -d -p /dev/shm nvmkv-fuzz.XXXXXX 2>/dev/null || mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 passed=0
@@ -44,7 +49,7 @@ for target in "$@"; do
 	read -r runs length control < <(limits "$name")
 	started=$(date +%s%N)
 	TMPDIR=$scratch NVMKV_FUZZ_SEEDS=$corpus ASAN_OPTIONS=${ASAN_OPTIONS:-allocator_may_return_null=1} \
-		"$target" -seed=1 -max_len="$length" -len_control="$control" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -verbosity=1 \
+		"${fixed_addresses[@]}" "$target" -seed=1 -max_len="$length" -len_control="$control" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -verbosity=1 \
 		-artifact_prefix="$dir/${name}_" \
 		$([ -n "$seconds" ] && echo "-max_total_time=$seconds" || echo "-runs=$runs") "$corpus" >"$dir/$name.log" 2>&1 </dev/null
 	rc=$?
