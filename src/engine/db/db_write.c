@@ -10,6 +10,9 @@
 /* How long a writer waits for others to make room before it lends a hand, and looks for reasons to give up. */
 #define ROOM_WAIT_MS 50
 
+/* The same where nobody is woken when there is work: perhaps there are no others. */
+#define ROOM_WAIT_ALONE_MS 1
+
 /* Recovery has work of its own to do: it looks more often. */
 #define REPLAY_WAIT_MS 5
 
@@ -108,7 +111,7 @@ nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
 		st = refuse_if_read_only(db);
 		if (st != NVMKV_OK)
 			break;
-		st = mempool_wait_room(&db->mem, slot, memtable_bytes, ROOM_WAIT_MS);
+		st = mempool_wait_room(&db->mem, slot, memtable_bytes, db->wake != NULL ? ROOM_WAIT_MS : ROOM_WAIT_ALONE_MS);
 		if (st != NVMKV_BUSY)
 			break;
 		waited = true;
