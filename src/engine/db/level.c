@@ -182,6 +182,7 @@ move_file(LevelJob *l)
 	edit.file_adds = &moved;
 	edit.nfile_adds = 1;
 	job_phase(l->job, DB_PHASE_INSTALLING);
+	NVMKV_RETURN_IF(port_fault("level.before_install"));
 	return db_install(l->db, &edit);
 }
 
