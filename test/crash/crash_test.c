@@ -25,7 +25,7 @@
 #define WRITES_MAX 8192
 #define POINTS_MAX 64
 #define STEPS 300
-#define STEPS_LONG_KEYS 500
+#define STEPS_MANY 500
 #define DEFAULT_SECONDS 2.0
 
 #define EXIT_KILLED 77 /* by the fault */
@@ -85,7 +85,8 @@ static Fault fault;
 static uint64_t fault_hits;
 static bool fault_over; /* a passing failure has passed */
 static bool pool_without_container;
-static bool long_keys; /* they make a manifest grow fast */
+static bool long_keys;	 /* they make a manifest grow fast */
+static bool large_values; /* enough data for level 2 */
 
 static uint64_t script_state;
 
@@ -287,7 +288,7 @@ value_of(const Write *w, uint8_t *buffer)
 	return nvmkv_slice(buffer, w->size);
 }
 
-#define VALUE_MAX 40000
+#define VALUE_MAX 70000
 #define LONG_KEY_BYTES 1900
 
 static NvmkvSlice
@@ -395,7 +396,12 @@ script_write(NvmkvDb *db)
 		w->key = (uint16_t) script_random(KEYS);
 		w->seed = script_random(1u << 30);
 		w->deletes = script_random(5) == 0;
-		w->size = w->deletes ? 0 : (uint32_t) (script_random(5) == 0 ? script_random(VALUE_MAX) : script_random(1500));
+		if (w->deletes)
+			w->size = 0;
+		else if (large_values)
+			w->size = (uint32_t) script_random(VALUE_MAX);
+		else
+			w->size = (uint32_t) (script_random(5) == 0 ? script_random(VALUE_MAX / 2) : script_random(1500));
 		if (st == NVMKV_OK)
 			st = nvmkv_batch_put(&batch, w->deletes ? NVMKV_TYPE_DELETION : NVMKV_TYPE_VALUE, key_of(w->key),
 								 nvmkv_slice(NULL, 0), value_of(w, buffer));
@@ -475,7 +481,7 @@ play_script(Rig *rig, uint64_t seed)
 	if (pool_without_container)
 		rig->options.nvm_bytes = 0;
 	script_reopen(rig);
-	for (step = 0; step < (long_keys ? STEPS_LONG_KEYS : STEPS); step++)
+	for (step = 0; step < (long_keys || large_values ? STEPS_MANY : STEPS); step++)
 	{
 		NvmkvDb *db = rig->db;
 		uint64_t dice = script_random(100);
@@ -514,6 +520,13 @@ play_script(Rig *rig, uint64_t seed)
 		}
 		else
 			script_reopen(rig);
+	}
+	if (large_values)
+	{
+		(void) nvmkv_flush_all(rig->db);
+		(void) nvmkv_compact_all(rig->db);
+		for (step = 0; step < 20; step++)
+			(void) nvmkv_work(rig->db, NVMKV_WORK_COMPACT, &did, &more);
 	}
 	for (tries = 0; tries < 2; tries++)
 		if (fault.kind == FAULT_FILES || holds(rig->db, record->assigned, true))
@@ -804,6 +817,19 @@ TEST(manifest_is_replaced)
 	sample(FAULT_FILE, NULL, 10);
 	sample(FAULT_POWER, NULL, 25);
 	long_keys = false;
+}
+
+/* More data, and so more levels. */
+TEST(deeper_levels)
+{
+	large_values = true;
+	pool_without_container = true;
+	every_point(FAULT_KILL, "level.", 3);
+	every_point(FAULT_ERROR, "level.", 2);
+	sample(FAULT_POWER, NULL, 8);
+	sample(FAULT_ERROR, "port.alloc", 8);
+	large_values = false;
+	pool_without_container = false;
 }
 
 TEST(power_goes_with_lines_in_flight)
