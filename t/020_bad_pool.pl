@@ -182,7 +182,7 @@ $other->stop;
 
 # The same before there is any row: nothing can be made.
 my $fresh = PostgreSQL::Test::Cluster->new('fresh');
-$fresh->init;
+$fresh->init(extra => ['--allow-group-access']);
 mkdir $fresh->data_dir . '/locked';
 chmod 0555, $fresh->data_dir . '/locked';
 SKIP:
@@ -207,6 +207,8 @@ $fresh->append_conf('postgresql.conf', "nvmkv.nvm_path = ''\n");
 $fresh->start;
 is($fresh->safe_psql('postgres', 'INSERT INTO t VALUES (1); SELECT k FROM t'), '1',
 	'with a good path it works');
+ok(check_mode_recursive($fresh->data_dir . '/nvmkv', 0750, 0640), 'files are readable for the group where the cluster is');
+ok(check_mode_recursive($dir, 0700, 0600), 'and elsewhere for their owner only');
 $fresh->stop;
 
 # After a crash nothing can be replayed without the container: the server waits for it to come back.

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "access/xlog.h"
+#include "common/file_perm.h"
 #include "miscadmin.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
@@ -139,6 +140,9 @@ open_engine(void *memory)
 	char dir[MAXPGPATH];
 	NvmkvStatus status;
 
+	/* Readable for the group where the cluster is (initdb --allow-group-access). */
+	port_file_mode = (mode_t) pg_file_create_mode;
+	port_dir_mode = (mode_t) pg_dir_create_mode;
 	fill_options(&options);
 	options.system_identifier = GetSystemIdentifier();
 	options.restore_from = backup_redo();
@@ -253,7 +257,10 @@ flush_at_exit(int code, Datum arg)
 	flushed_at_exit = true;
 }
 
-/* Runs after flush_at_exit, also when that was left by an error: at exit an ERROR skips the rest of one callback only. */
+/*
+ * Runs after flush_at_exit, also when that was left by an error: at exit an ERROR skips the rest of one callback
+ * only.
+ */
 static void
 check_at_exit(int code, Datum arg)
 {
@@ -291,7 +298,8 @@ wait_until_ready(void)
 	ConditionVariablePrepareToSleep(&shared->state_changed);
 	while (nvmkv_engine_writes_are_closed())
 	{
-		if (ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) && GetCurrentTimestamp() > give_up)
+		if (ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) &&
+			GetCurrentTimestamp() > give_up)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the background workers of nvmkv_fdw are not running"),
