@@ -2,6 +2,9 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+use Nvmkv;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -21,6 +24,17 @@ $node->psql('postgres', q{
 like($err, qr/shared_preload_libraries/, 'using a table names the setting');
 is($out, '', 'and returns nothing');
 is($node->safe_psql('postgres', 'SELECT 1'), '1', 'the server goes on');
+
+my $hint = qr/55000: nvmkv_fdw is not loaded at server start.*HINT: +Add nvmkv_fdw to shared_preload_libraries/s;
+for my $statement ('SELECT * FROM t', 'INSERT INTO t VALUES (1)', 'UPDATE t SET k = 2', 'DELETE FROM t', 'TRUNCATE t',
+	q{COPY t FROM '/dev/null'}, 'ANALYZE t', 'SELECT * FROM nvmkv.stat_engine', 'SELECT nvmkv.flush()')
+{
+	fails($node, $statement, $hint, $statement);
+}
+is($node->psql('postgres', q{
+	ALTER FOREIGN TABLE t ADD COLUMN v text;
+	CREATE FOREIGN TABLE u (k int) SERVER nvmkv;
+	DROP FOREIGN TABLE u}), 0, 'tables can be defined and dropped');
 
 # With the setting the same database works.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'nvmkv_fdw'\n");
