@@ -640,6 +640,8 @@ TEST(pool_damaged_files)
 	memcpy(header, f.pool->dev->base, sizeof(header));
 	nvm_pool_close(f.pool);
 
+	/* Something beyond the header: this is not a pool that was never finished. */
+	patch_file(f.path, 3 * MIB, &byte, 1);
 	patch_file(f.path, 35, &byte, 1);
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_CORRUPTION);
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, 0, &created), NVMKV_CORRUPTION);
@@ -655,7 +657,14 @@ TEST(pool_damaged_files)
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_VERSION);
 	CHECK_STATUS(nvm_pool_probe(f.path, &bytes), NVMKV_VERSION);
 
-	/* Half created: only when nothing is expected in it. */
+	/* Half created, with a torn header or none: only when nothing is expected in it. */
+	patch_file(f.path, 3 * MIB, zeros, 1);
+	patch_file(f.path, 35, &byte, 1);
+	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_CORRUPTION);
+	CHECK_STATUS(try_open(&f, 0, SYSTEM, 0, &created), NVMKV_CORRUPTION);
+	CHECK_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
+	CHECK(created);
+	nvm_pool_close(f.pool);
 	patch_file(f.path, 0, zeros, sizeof(zeros));
 	CHECK_OK(nvm_pool_probe(f.path, &bytes));
 	CHECK_EQ(bytes, 0);

@@ -128,8 +128,8 @@ nvm_pool_probe(const char *path, uint64_t *bytes_out)
 }
 
 /*
- * Writes the header of a pool that holds nothing.  A crash before the persist leaves a zero page or a sound header:
- * both open as empty.
+ * Writes the header of a pool that holds nothing.  A crash before the persist leaves a zero page, a sound header, or a
+ * torn one in front of nothing but zeros: all open as empty.
  */
 static NvmkvStatus
 format_pool(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier, NvmPoolHeader *header_out)
@@ -160,6 +160,8 @@ static NvmkvStatus
 settle_header(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier, uint64_t expected_pool_id,
 			  NvmPoolHeader *header_out, bool *formatted_out)
 {
+	NvmkvStatus status;
+
 	*formatted_out = false;
 	if (dev->bytes < NVM_POOL_PAGE_BYTES)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated to %" PRIu64 " bytes; restore it from a backup", dev->path, dev->bytes);
@@ -172,7 +174,14 @@ settle_header(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier,
 		*formatted_out = true;
 		return format_pool(dev, create_bytes, system_identifier, header_out);
 	}
-	NVMKV_RETURN_IF(nvm_pool_header_decode(dev->base, dev->path, header_out));
+	status = nvm_pool_header_decode(dev->base, dev->path, header_out);
+	if (status == NVMKV_CORRUPTION && expected_pool_id == 0 && create_bytes != 0 &&
+		is_zero(dev->base + NVM_POOL_PAGE_BYTES, (size_t) (dev->bytes - NVM_POOL_PAGE_BYTES)))
+	{
+		*formatted_out = true;
+		return format_pool(dev, create_bytes, system_identifier, header_out);
+	}
+	NVMKV_RETURN_IF(status);
 	if (header_out->system_identifier != system_identifier)
 		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" belongs to system %" PRIu64 ", this is system %" PRIu64 "; name another file, or remove that one if nothing needs it",
 						  dev->path, header_out->system_identifier, system_identifier);
