@@ -93,7 +93,10 @@ extern void port_log(PortLogLevel level, const char *fmt, ...) __attribute__((fo
 extern bool port_fd_acquire(void);
 extern void port_fd_release(void);
 
-/* Whoever keeps files open only because they may be needed again: closes one of them; false when there is none.  NULL: nobody does. */
+/*
+ * Whoever keeps files open only because they may be needed again: closes one of them; false when there is none.
+ * NULL: nobody does.
+ */
 extern bool (*port_fd_give_up)(void);
 
 /* ---- files ---- */

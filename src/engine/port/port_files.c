@@ -54,7 +54,10 @@ give_up_fd(void)
 	return port_fd_give_up != NULL && port_fd_give_up();
 }
 
-/* A descriptor for one more file, if need be in exchange for one that is kept for later.  Not an I/O error: the medium is well. */
+/*
+ * A descriptor for one more file, if need be in exchange for one that is kept for later.  To have none is no I/O
+ * error: the medium is well.
+ */
 static NvmkvStatus
 acquire_fd(const char *path)
 {
