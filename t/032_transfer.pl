@@ -131,6 +131,13 @@ sub kill_server
 	{
 		$node->kill9;
 	}
+	elsif ($victim eq 'nobody')
+	{
+		my $size = -s $node->logfile;
+
+		$node->stop('fast');
+		unlike(substr(slurp_file($node->logfile), $size), qr/PANIC|abnormal|terminated by signal/, 'a fast stop under load is clean');
+	}
 	elsif ($victim eq 'all processes')
 	{
 		my @children = grep { /^\d+$/ } split /\s+/, slurp_file("/proc/$postmaster/task/$postmaster/children");
@@ -181,8 +188,8 @@ sub verify
 
 for my $round (1 .. $kills)
 {
-	my $victim = ('all processes', 'the postmaster', 'a session', 'a worker')[ $round == 1 ? 0 : int(rand(4)) ];
-	my $how = "round $round, $victim killed";
+	my $victim = ('all processes', 'nobody', 'the postmaster', 'a session', 'a worker')[ $round <= 2 ? $round - 1 : int(rand(5)) ];
+	my $how = "round $round, $victim killed" . ($victim eq 'nobody' ? ', but a fast stop' : '');
 	my ($source, $target, $id) = ($accounts + 2 * $round - 1, $accounts + 2 * $round, $round * 1_000_000);
 	my $c = start_clients($round);
 	my $until = 500 + int(rand(1500));
@@ -213,6 +220,13 @@ for my $round (1 .. $kills)
 	if ($victim eq 'the postmaster' || $victim eq 'all processes')
 	{
 		start_after_kill($node);
+	}
+	elsif ($victim eq 'nobody')
+	{
+		my $size = -s $node->logfile;
+
+		$node->start;
+		unlike(substr(slurp_file($node->logfile), $size), qr/not properly shut down/, 'nor is there anything to recover');
 	}
 	else
 	{
