@@ -44,6 +44,9 @@
 /* How long a session waits for the workers after a start before it complains. */
 #define ENGINE_START_TIMEOUT_MS 30000
 
+/* Room for a version: 100 000 tables with short keys, a few thousand with the longest.  Pages that are not used take no memory. */
+#define ENGINE_VERSION_BYTES (UINT64_C(16) << 20)
+
 typedef enum EngineState
 {
 	ENGINE_CLOSED, /* no barrier: sessions wait */
@@ -80,6 +83,7 @@ fill_options(NvmkvOptions *options)
 	options->bloom_bits_per_key = (unsigned) nvmkv_bloom_bits_per_key;
 	options->l0_write_amplification = nvmkv_l0_write_amplification;
 	options->process_slots = (unsigned) (MaxBackends + NUM_AUXILIARY_PROCS);
+	options->version_slot_bytes = ENGINE_VERSION_BYTES;
 	options->standalone_log = false;
 }
 
