@@ -10,7 +10,8 @@
  * Sequence of life:
  *	  bytes = nvmkv_shm_bytes(&options); memory shared by all processes, zeroed
  *	  nvmkv_open(memory, dir, &options, &log, &db)		 once, in the first process; recovers manifest and pool
- *	  nvmkv_replay(db, ...) for each record above nvmkv_durable_seq(db)		(the host's log; the engine's own replays itself)
+ *	  nvmkv_replay(db, ...) for each record above nvmkv_durable_seq(db)
+ *		   (the host's log; the engine's own replays itself)
  *	  other processes are forked afterwards and inherit the handle
  *
  * Versions and transactions: an entry may carry the tag (fxid, cid) of the

@@ -44,7 +44,10 @@
 /* How long a session waits for the workers after a start before it complains. */
 #define ENGINE_START_TIMEOUT_MS 30000
 
-/* Room for a version: 100 000 tables with short keys, a few thousand with the longest.  Pages that are not used take no memory. */
+/*
+ * Room for a version: 100 000 tables with short keys, a few thousand with the longest.  Pages that are not used take
+ * no memory.
+ */
 #define ENGINE_VERSION_BYTES (UINT64_C(16) << 20)
 
 typedef enum EngineState

@@ -11,8 +11,8 @@
 
 /*
  * The database of this cluster, open for reading and writing as far as the server is.
- * ERROR 55000 with a hint when the library is not in shared_preload_libraries, with the remembered reason when the engine did
- * not open, or when its workers do not come up.  May wait a moment for them after a start.
+ * ERROR 55000 with a hint when the library is not in shared_preload_libraries, with the remembered reason when the
+ * engine did not open, or when its workers do not come up.  May wait a moment for them after a start.
  */
 extern NvmkvDb *nvmkv_engine(void);
 
@@ -25,7 +25,8 @@ extern NvmkvDb *nvmkv_engine_for_redo(void);
 /*
  * Raises what an engine status means in SQL terms; returns on NVMKV_OK.  "doing" says what failed, e.g. "reading foreign table";
  * object: the table's name, or NULL.
- * CORRUPTION XX001, VERSION XX000, IO 58030 (or by errno), NO_SPACE 53100, NO_MEMORY 53200, LIMIT 54000, READ_ONLY 55000,
+ * CORRUPTION XX001, VERSION XX000, IO 58030 (or by errno), NO_SPACE 53100, NO_MEMORY 53200, LIMIT 54000, READ_ONLY
+ * 55000,
  * NOT_SUPPORTED 0A000, CANCELLED runs CHECK_FOR_INTERRUPTS, others XX000.
  */
 extern void nvmkv_check_status(NvmkvStatus status, const char *doing, const char *object);
@@ -35,7 +36,10 @@ extern void nvmkv_engine_init(void);
 
 /* ---- who lets writers in: the checkpoint barrier (bgworker/barrier.c) ---- */
 
-/* From _PG_init: there is no worker process for the barrier, so using foreign tables fails at once.  needed: workers of this library. */
+/*
+ * From _PG_init: there is no worker process for the barrier, so using foreign tables fails at once.  needed: workers
+ * of this library.
+ */
 extern void nvmkv_engine_without_barrier(int needed);
 
 /* Writers are welcome from now on. */

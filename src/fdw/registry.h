@@ -12,7 +12,10 @@
 extern void nvmkv_registry_begin_storage(uint64 storage_id);
 extern void nvmkv_registry_end_storage(uint64 storage_id);
 
-/* Is there an entry, whoever's?  None for a storage that nvmkv.storage names: the engine's files are not those it was made in. */
+/*
+ * Is there an entry, whoever's?  None for a storage that nvmkv.storage names: the engine's files are not those it was
+ * made in.
+ */
 extern bool nvmkv_registry_has_storage(uint64 storage_id);
 
 /* Ends all storages of a database that the current transaction drops. */

@@ -158,7 +158,8 @@ rmgr_desc(StringInfo buf, XLogReaderState *record)
 		const uint8_t *cursor;
 		uint32_t count;
 
-		if (nvmkv_batch_open(nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)), &count, &cursor) == NVMKV_OK)
+		if (nvmkv_batch_open(nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)), &count, &cursor) ==
+			NVMKV_OK)
 			appendStringInfo(buf, "entries %u", count);
 	}
 	else if (info == XLOG_NVMKV_CHECKPOINT)

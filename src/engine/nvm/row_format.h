@@ -31,7 +31,8 @@
  * Index element i:
  *	   0  8		key bytes [skip, skip + 8), first byte most significant, zeros past the key's end; skip is the block's
  *	   8  4		logical offset of the entry (so the data of a row ends below 4 GiB)
- *	  12  4		hint: the first index in the older row whose entry is >= this one, the older row's count if none; 0 without older row
+ *	  12  4		hint: the first index in the older row whose entry is >= this one, the older row's count if
+ *				none; 0 without older row
  * Within a block all keys share their first "skip" bytes, so elements order
  * like keys as far as 8 bytes can tell; ties are decided by the entries.
  *
