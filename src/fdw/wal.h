@@ -7,7 +7,8 @@
  *	  WRITE			one write batch (engine/base/batch.h), as it is.  Its entries have the sequences
  *					EndRecPtr - count + 1 .. EndRecPtr: unique, because a record is longer than its entry count.
  *	  FENCE			nothing that matters.  A position to flush to, and a new storage id: its end LSN, unique
- *					for ever because the catalogue row that names it follows it in the WAL.  With filling, it moves the log's end on.
+ *					for ever because the catalogue row that names it follows it in the WAL.  With filling, it
+ *					moves the log's end on.
  *	  CHECKPOINT	durable sequence u64.  A standby flushes when it replays it, so that its restartpoints are covered.
  *
  * Redo skips what starts below the durable sequence; the rest may be applied
