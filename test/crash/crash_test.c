@@ -28,6 +28,18 @@
 #define STEPS_MANY 500
 #define DEFAULT_SECONDS 2.0
 
+/* A life costs four times as much with a sanitizer: fewer of them there. */
+#if defined(__SANITIZE_ADDRESS__)
+#define LIVES(n) (((n) + 2) / 3)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LIVES(n) (((n) + 2) / 3)
+#endif
+#endif
+#ifndef LIVES
+#define LIVES(n) (n)
+#endif
+
 #define EXIT_KILLED 77 /* by the fault */
 #define EXIT_WRONG 1   /* the child found something wrong */
 
@@ -702,7 +714,7 @@ every_point(FaultKind kind, const char *only, unsigned hits_max)
 	for (i = 0; i < plan.npoints; i++)
 	{
 		const Point *point = &plan.points[i];
-		uint32_t tries = point->hits < hits_max ? point->hits : hits_max;
+		uint32_t tries = point->hits < LIVES(hits_max) ? point->hits : LIVES(hits_max);
 		uint32_t t;
 
 		if ((kind != FAULT_ERROR && strcmp(point->name, "port.alloc") == 0) ||
@@ -712,7 +724,7 @@ every_point(FaultKind kind, const char *only, unsigned hits_max)
 		{
 			Fault f = {kind, point->name, t + 1, check_random()};
 
-			if (point->hits > hits_max)
+			if (point->hits > tries)
 				f.at = 1 + check_random_below(point->hits);
 			CHECK(try_fault(&f, seed));
 		}
@@ -757,7 +769,7 @@ sample(FaultKind kind, const char *point, unsigned tries)
 	for (i = 0; point != NULL && i < plan.npoints; i++)
 		if (strcmp(plan.points[i].name, point) == 0)
 			range = plan.points[i].hits;
-	for (i = 0; i < tries; i++)
+	for (i = 0; i < LIVES(tries); i++)
 	{
 		Fault f = {kind, point, 1 + check_random_below(range), check_random()};
 
@@ -838,7 +850,7 @@ TEST(power_goes_with_lines_in_flight)
 	unsigned i;
 
 	REQUIRE(make_record());
-	for (i = 0; i < 15; i++)
+	for (i = 0; i < LIVES(15); i++)
 	{
 		Fault f = {FAULT_POWER_LINES, NULL, 1 + check_random_below(250), check_random()};
 
