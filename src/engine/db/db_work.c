@@ -216,7 +216,8 @@ nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 			break;
 		case NVMKV_WORK_COMPACT:
 			st = compact_step(db, false, did_out, more_out);
-			if (st == NVMKV_NO_SPACE)
+			/* As long as the pool has room, writers do not depend on it. */
+			if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) != 0)
 				port_store_relaxed(&db->shm->no_space, 1);
 			break;
 		case NVMKV_WORK_RESOLVE:
