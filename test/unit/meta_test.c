@@ -10,7 +10,8 @@
 static NvmkvStatus
 add_table(VersionDraft *draft, uint64_t number, uint64_t min_unresolved_fxid)
 {
-	MetaFile file = {.number = number, .bytes = 1, .entries = 1, .min_unresolved_fxid = min_unresolved_fxid, .level = 1};
+	MetaFile file = {
+		.number = number, .bytes = 1, .entries = 1, .min_unresolved_fxid = min_unresolved_fxid, .level = 1};
 	VersionEdit edit = {.file_adds = &file, .nfile_adds = 1};
 
 	file.smallest = nvmkv_slice("a", 1);
@@ -28,8 +29,11 @@ add_outcomes(VersionDraft *draft, const MetaOutcome *outcomes, uint32_t count)
 
 TEST(an_outcome_replaces_what_was_not_known)
 {
-	MetaOutcome outcomes[] = {{9, VERSION_OUTCOME_RUNNING}, {7, VERSION_OUTCOME_RUNNING}, {9, VERSION_OUTCOME_COMMITTED},
-							  {5, VERSION_OUTCOME_ABORTED}, {9, VERSION_OUTCOME_RUNNING}};
+	MetaOutcome outcomes[] = {{9, VERSION_OUTCOME_RUNNING},
+							  {7, VERSION_OUTCOME_RUNNING},
+							  {9, VERSION_OUTCOME_COMMITTED},
+							  {5, VERSION_OUTCOME_ABORTED},
+							  {9, VERSION_OUTCOME_RUNNING}};
 	VersionDraft draft;
 
 	draft_init(&draft);
