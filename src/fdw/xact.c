@@ -27,6 +27,16 @@ leave_engine(void)
 		nvmkv_abort_cleanup(db);
 }
 
+/* Nothing reads now: files that compaction has replaced meanwhile are closed, so that their space is free. */
+static void
+close_replaced_files(void)
+{
+	NvmkvDb *db = nvmkv_engine_or_null();
+
+	if (db != NULL)
+		nvmkv_tidy(db);
+}
+
 static void
 at_exit(int code, Datum arg)
 {
@@ -63,6 +73,7 @@ at_xact_event(XactEvent event, void *arg)
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PREPARE:
 			nvmkv_visibility_forget();
+			close_replaced_files();
 			register_exit();
 			break;
 		case XACT_EVENT_PRE_COMMIT:

@@ -410,7 +410,11 @@ void
 nvmkv_tidy(NvmkvDb *db)
 {
 	const VersionImage *v;
+	TableCacheStats stats;
 
+	table_cache_stats(db->tables, &stats);
+	if (stats.open == 0)
+		return;
 	db_enter(db);
 	v = versions_current(&db->versions);
 	if (v->number != db->tidied_version)
