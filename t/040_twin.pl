@@ -234,7 +234,13 @@ sub key_value
 	return defined $type ? "$value\::$type" : $value;
 }
 
-sub value_of { my ($c) = @_; return pick(@{ $value_types{ $c->{name} }[1] }) }
+# What a volatile function says in an UPDATE that had to wait depends on when it is asked.
+sub value_of
+{
+	my ($c) = @_;
+
+	return pick(grep { !$t{few} || !/rows/ } @{ $value_types{ $c->{name} }[1] });
+}
 
 # A value of another type, where the key's values are values of it.
 sub operand
@@ -366,7 +372,7 @@ sub change
 	  if $kind < 0.68;
 	return returning('DELETE FROM t WHERE ' . ($concurrent && chance(0.7) ? whole_key('') : condition('')))
 	  if $kind < 0.78;
-	if ($kind < 0.82 && $keyed)
+	if ($kind < 0.82 && $keyed && !($t{parts} && $t{triggers}))
 	{
 		my $c = pick(@{ $t{keys} });
 		return returning("UPDATE t SET $c->{name} = " . key_value($c) . ' WHERE ' . whole_key(''));
@@ -686,9 +692,9 @@ sub settle
 	return $state[0];
 }
 
+# After a deadlock: who its victim was, and how far the twins have got, is a matter of moments.
 sub start_over
 {
-	# A deadlock: whose victim, and how far both have got, is a matter of moments.
 	for my $name ('a', 'b')
 	{
 		for my $s (both($name))
@@ -698,6 +704,7 @@ sub start_over
 		}
 	}
 	ask($_, 'ROLLBACK') for map { both($_) } 'a', 'b';
+	ask($_, 'DELETE FROM t; DELETE FROM trace') for both('a');
 	return;
 }
 
@@ -711,7 +718,8 @@ sub run_together
 	{
 		my $name = pick('a', 'b');
 		$name = $name eq 'a' ? 'b' : 'a' if $waiting{$name};
-		my $sql = statement(1, ($sessions{"heap_$name"}{said} // '') =~ /25P02/, $snapshot{$name}, $open{$name});
+		my $failed = ($sessions{"heap_$name"}{said} // '') =~ /25P02/;
+		my $sql = statement(1, $failed, $snapshot{$name}, $open{$name});
 		my $ordered = $sql =~ s/^\\ordered //;
 		my ($a, $b) = both($name);
 		my $other = $name eq 'a' ? 'b' : 'a';
@@ -774,7 +782,12 @@ sub run_together
 		disturb() if chance(0.03);
 		return if $failure;
 	}
-	start_over();
+	if (%waiting)
+	{
+		start_over();
+		return;
+	}
+	ask($_, 'ROLLBACK') for map { both($_) } 'a', 'b';
 	compare_state('a');
 	return;
 }
@@ -821,6 +834,11 @@ while (defined(my $seed = next_seed()))
 	$runs++;
 }
 note("$runs runs");
+
+# All through the runs one session has flushed and compacted; what it reads next does not find old files open.
+ask($sessions{control}, 'SELECT nvmkv.compact()') for 1 .. 2;
+my @deleted = grep { (readlink($_) // '') =~ /\.sst \(deleted\)$/ } glob("/proc/" . int($sessions{control}{pid}) . '/fd/*');
+cmp_ok(scalar @deleted, '<', 10, 'replaced files are closed');
 sound($node, 'the engine is sound');
 $node->stop;
 done_testing();
