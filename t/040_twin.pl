@@ -680,8 +680,8 @@ sub settle
 			my $s = ($a, $b)[$i];
 			$state[$i] = hear($s, 0.005) ? 'done' : is_blocked($s) && !hear($s, 0) ? 'blocked' : $s->{busy} ? '' : 'done';
 		}
-		last if $state[0] ne '' && $state[0] eq $state[1];
 		return 'deadlock' if grep { !$_->{busy} && $_->{said} =~ /40P01/ } $a, $b;
+		last if $state[0] ne '' && $state[0] eq $state[1];
 		sleep(0.01);
 	}
 	if ($state[0] ne $state[1] || $state[0] eq '')
