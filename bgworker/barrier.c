@@ -27,12 +27,15 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/backendid.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
+#include "storage/pmsignal.h"
 #include "storage/proc.h"
 #include "storage/sinvaladt.h"
 
@@ -73,6 +76,27 @@ let_checkpoint_go(XLogRecPtr flushed_for)
 }
 
 /*
+ * Without a postmaster nobody stops the checkpointer, and one that waits for this process would wait for ever and keep
+ * the next server from starting.  It must not go on either, for nothing was flushed: so it ends as in a crash, and its
+ * like with it.
+ */
+static void
+end_checkpointer_without_postmaster(void)
+{
+	int i;
+
+	if (PostmasterIsAlive())
+		return;
+	for (i = 0; i < NUM_AUXILIARY_PROCS; i++)
+	{
+		int pid = ProcGlobal->allProcs[MaxBackends + i].pid;
+
+		if (pid != 0)
+			(void) kill(pid, SIGQUIT);
+	}
+}
+
+/*
  * Runs before shared memory is left, whatever the reason.  The stop flag no
  * longer interrupts the engine: this flush must be finished.
  */
@@ -84,11 +108,14 @@ flush_at_exit(int code, Datum arg)
 	nvmkv_abort_cleanup(db);
 	port_pg_stop_flag = NULL;
 	if (nvmkv_engine_close_writes() != NVMKV_OK || nvmkv_flush_all(db) != NVMKV_OK)
+	{
+		end_checkpointer_without_postmaster();
 		ereport(PANIC,
 				(errcode(ERRCODE_IO_ERROR),
 				 errmsg("could not flush foreign tables before checkpoints are let go"),
 				 errdetail("%s", nvmkv_error()->text),
 				 errhint("Nothing is lost: recovery replays the WAL at the next start.")));
+	}
 	flushed_at_exit = true;
 }
 
@@ -100,9 +127,12 @@ static void
 release_at_exit(int code, Datum arg)
 {
 	if (!flushed_at_exit)
+	{
+		end_checkpointer_without_postmaster();
 		ereport(PANIC,
 				(errmsg("foreign tables were not flushed before checkpoints are let go"),
 				 errhint("Nothing is lost: recovery replays the WAL at the next start.")));
+	}
 	MyProc->delayChkptFlags &= ~DELAY_CHKPT_START;
 	MyProc->lxid = InvalidLocalTransactionId;
 }
