@@ -43,7 +43,8 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(call relative,$(1)))
 
 LIB_SRC = $(filter-out %/port_pg.c,$(sort $(wildcard $(SRCDIR)/src/engine/*.c $(SRCDIR)/src/engine/*/*.c)))
 HARNESS_SRC = $(sort $(wildcard $(SRCDIR)/test/lib/*.c))
-TEST_SRC = $(sort $(wildcard $(SRCDIR)/test/unit/*_test.c $(SRCDIR)/test/model/*.c $(SRCDIR)/test/crash/*.c))
+TEST_SRC = $(sort $(wildcard $(SRCDIR)/test/unit/*_test.c $(SRCDIR)/test/model/*.c $(SRCDIR)/test/crash/*.c \
+	$(SRCDIR)/test/fault/*_test.c))
 
 LIB = $(BUILD)/libnvmkv.a
 HARNESS_OBJS = $(call objects,$(HARNESS_SRC))

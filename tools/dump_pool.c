@@ -58,6 +58,7 @@ map_pool(const char *path, Mapped *m)
 						  path, m->device.bytes, nvm_extent_offset(m->header.extent_count));
 	(void) strcpy(m->device.path, path);
 	m->device.base = m->map;
+	port_guard_add(&m->device.guard, m->map, m->device.bytes, false);
 	m->pool.dev = &m->device;
 	m->pool.extent_count = m->header.extent_count;
 	m->pool.pool_id = m->header.pool_id;
@@ -67,6 +68,7 @@ map_pool(const char *path, Mapped *m)
 static void
 unmap_pool(Mapped *m)
 {
+	port_guard_remove(&m->device.guard);
 	if (m->map != NULL)
 		(void) munmap(m->map, (size_t) m->device.bytes);
 	if (m->file != NULL)

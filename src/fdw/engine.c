@@ -33,6 +33,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "engine/port/port_guard.h"
 #include "engine/port/port_pg.h"
 #include "fdw/engine.h"
 #include "fdw/guc.h"
@@ -150,6 +151,10 @@ open_engine(void *memory)
 	/* Readable for the group where the cluster is (initdb --allow-group-access). */
 	port_file_mode = (mode_t) pg_file_create_mode;
 	port_dir_mode = (mode_t) pg_dir_create_mode;
+	/* Before there are children: a page of the pool that is gone is an error to who reads it, not the end of all. */
+	if (port_guard_install() != NVMKV_OK)
+		ereport(LOG,
+				(errmsg("nvmkv_fdw: %s", nvmkv_error()->text)));
 	fill_options(&options);
 	options.system_identifier = GetSystemIdentifier();
 	options.restore_from = backup_redo();

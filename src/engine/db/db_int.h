@@ -171,6 +171,23 @@ db_leave(NvmkvDb *db)
 		epoch_leave(db->epochs, slot);
 }
 
+/* Pages of the pool this process found gone so far (port_guard.h). */
+static inline uint32_t
+db_pages_lost(const NvmkvDb *db)
+{
+	return db->pool != NULL ? port_guard_lost(&db->pool->dev->guard) : 0;
+}
+
+/*
+ * The status of a call that has used what lies in the map, at its end: IO if a page was lost since "before", when the
+ * call began.
+ */
+static inline NvmkvStatus
+db_settled(const NvmkvDb *db, uint32_t before, NvmkvStatus status)
+{
+	return __builtin_expect(db_pages_lost(db) != before, 0) ? nvm_device_lost(db->pool->dev) : status;
+}
+
 /* Does the snapshot see this version?  Locks and range deletions are seen by nobody. */
 extern bool db_snapshot_sees(const NvmkvSnapshot *snapshot, const NvmkvVersion *version);
 

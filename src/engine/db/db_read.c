@@ -160,10 +160,11 @@ NvmkvStatus
 nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const NvmkvVersion *version), void *ctx)
 {
 	Walk w = {db, key, filter_hash(key), visit, ctx, false};
+	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 
 	db_enter(db);
-	st = walk_sources(&w);
+	st = db_settled(db, lost, walk_sources(&w));
 	db_leave(db);
 	return st;
 }

@@ -33,6 +33,7 @@ struct NvmkvScan
 	/* The sources, valid while the super version is "super_version". */
 	bool have_sources;
 	uint64_t super_version;
+	uint32_t pages_lost; /* when the sources were taken: an iterator may stand on a page that goes later */
 	unsigned nmemtables, nrows, nlevels, nsources;
 	MemtableIter *memtables;
 	NvmRowIter *rows;
@@ -126,6 +127,7 @@ take_sources(NvmkvScan *s)
 	drop_sources(s);
 	/* The number first: if anything changes while we look, the next batch sees it. */
 	s->super_version = mempool_super_version(&db->mem);
+	s->pages_lost = db_pages_lost(db);
 	mempool_list(&db->mem, &list);
 	v = versions_current(&db->versions);
 	files = version_files(v);
@@ -348,8 +350,10 @@ static NvmkvStatus
 fill(NvmkvScan *s, unsigned max_rows, size_t max_bytes, unsigned *count)
 {
 	unsigned entries = 0;
+	bool examined = false;
 
-	if (!s->have_sources || s->super_version != mempool_super_version(&s->db->mem))
+	if (!s->have_sources || s->super_version != mempool_super_version(&s->db->mem) ||
+		s->pages_lost != db_pages_lost(s->db))
 	{
 		NVMKV_RETURN_IF(take_sources(s));
 		seek(s);
@@ -363,10 +367,15 @@ fill(NvmkvScan *s, unsigned max_rows, size_t max_bytes, unsigned *count)
 			return s->merge.base.status;
 		}
 		NVMKV_RETURN_IF(s->reverse ? examine_backward(s, count, &entries) : examine_forward(s, count, &entries));
+		examined = true;
+	}
+	/* What a later batch resumes behind: the last key examined.  After a failure it is where this batch began. */
+	if (examined)
+	{
+		NVMKV_RETURN_IF(nvmkv_buf_set(&s->resume, nvmkv_buf_slice(&s->key)));
 		s->started = true;
 	}
-	/* What a later batch resumes behind: the last key examined. */
-	return s->started ? nvmkv_buf_set(&s->resume, nvmkv_buf_slice(&s->key)) : NVMKV_OK;
+	return NVMKV_OK;
 }
 
 NvmkvStatus
@@ -395,10 +404,13 @@ nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvS
 			return NVMKV_FAIL(NVMKV_CANCELLED, "scan interrupted");
 		db_enter(s->db);
 		st = fill(s, max_rows, max_bytes, &count);
+		if (s->have_sources)
+			st = db_settled(s->db, s->pages_lost, st);
 		db_leave(s->db);
 		if (st != NVMKV_OK)
 		{
 			drop_sources(s);
+			s->done = false;
 			return st;
 		}
 	}

@@ -74,6 +74,9 @@ db_note_failure(NvmkvDb *db, NvmkvStatus status)
 	port_store_relaxed(&shm->last_error_status, (uint32_t) status);
 	port_store_relaxed(&shm->last_error_clock_us, port_clock_us());
 	port_log(PORT_LOG_WARNING, "background work failed: %s", error->text);
+	/* It will not get better: writers had better know at once. */
+	if (db_pages_lost(db) != 0)
+		db_set_sticky(db);
 	return status;
 }
 
@@ -99,7 +102,7 @@ db_refuse_if_sticky(NvmkvDb *db)
 
 	if (sticky == DB_STICKY_NO)
 		return NVMKV_OK;
-	return NVMKV_FAIL(NVMKV_READ_ONLY, "writes are refused until restart after a failed sync: %s",
+	return NVMKV_FAIL(NVMKV_READ_ONLY, "writes are refused until restart: %s",
 					  sticky == DB_STICKY_SET ? db->shm->sticky_cause : "");
 }
 
@@ -117,8 +120,16 @@ db_flush_log(NvmkvDb *db, uint64_t sequence)
 NvmkvStatus
 db_install(NvmkvDb *db, const VersionEdit *edit)
 {
-	NvmkvStatus st = versions_install(&db->versions, edit);
+	NvmkvStatus st;
 
+	/* What this process makes of a pool that is not all there is not to be believed, and nothing may be freed by it. */
+	if (db_pages_lost(db) != 0)
+	{
+		st = nvm_device_lost(db->pool->dev);
+		db_set_sticky(db);
+		return st;
+	}
+	st = versions_install(&db->versions, edit);
 	if (st != NVMKV_OK && versions_are_sticky(&db->versions))
 		db_set_sticky(db);
 	return st;

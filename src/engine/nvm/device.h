@@ -11,11 +11,16 @@
  *
  * A device is mapped once (server: by the postmaster before it forks) and
  * described by a process-local struct; the bytes hold no address.
+ *
+ * A file can be truncated under its map, and a medium can fail: the map is
+ * guarded (port_guard.h).  A process that has lost a page of it persists
+ * nothing more there, and believes nothing it read of an object the page
+ * belongs to.
  */
 #ifndef NVMKV_NVM_DEVICE_H
 #define NVMKV_NVM_DEVICE_H
 
-#include "engine/port/port.h"
+#include "engine/port/port_guard.h"
 
 #define NVM_DEVICE_PATH_MAX 1024
 
@@ -45,6 +50,7 @@ struct NvmDevice
 	const uint8_t *base; /* all stores go through ops->copy */
 	uint64_t bytes;
 	bool is_pmem;
+	PortGuard guard; /* of the map */
 	char path[NVM_DEVICE_PATH_MAX];
 };
 
@@ -59,5 +65,8 @@ struct NvmDevice
  */
 extern NvmkvStatus nvm_device_open(const char *path, uint64_t create_bytes, NvmDevice **dev_out, bool *created_out);
 extern void nvm_device_close(NvmDevice *dev);
+
+/* IO: names the device and the first of its pages that this process found gone.  REQUIRES that there is one. */
+extern NvmkvStatus nvm_device_lost(const NvmDevice *dev);
 
 #endif

@@ -46,6 +46,7 @@ release(NvmDevice *dev)
 {
 	MappedDevice *m = mapped_of(dev);
 
+	port_guard_remove(&dev->guard);
 	if (m->map != NULL && dev->is_pmem)
 		(void) pmem_unmap(m->map, (size_t) dev->bytes);
 	else if (m->map != NULL)
@@ -53,6 +54,15 @@ release(NvmDevice *dev)
 	if (m->file != NULL)
 		port_files->close(m->file);
 	port_free(m);
+}
+
+NvmkvStatus
+nvm_device_lost(const NvmDevice *dev)
+{
+	uint64_t page = port_load_acquire(&dev->guard.pages[0]);
+
+	return NVMKV_FAIL(NVMKV_IO, "pool \"%s\" cannot be read at %" PRIu64 ": it was truncated, or its medium has failed; restore it and restart",
+					  dev->path, page > 0 ? page - 1 : 0);
 }
 
 /* ---- persistent memory ---- */
@@ -68,11 +78,10 @@ pmem_copy(NvmDevice *dev, uint64_t offset, const void *data, size_t size)
 static NvmkvStatus
 pmem_persist_range(NvmDevice *dev, uint64_t offset, uint64_t size)
 {
-	(void) dev;
 	(void) offset;
 	(void) size;
 	pmem_drain();
-	return NVMKV_OK;
+	return port_guard_lost(&dev->guard) == 0 ? NVMKV_OK : nvm_device_lost(dev);
 }
 
 static const NvmDeviceOps pmem_ops = {pmem_copy, pmem_persist_range, release};
@@ -100,6 +109,8 @@ file_persist(NvmDevice *dev, uint64_t offset, uint64_t size)
 
 	(void) offset;
 	(void) size;
+	if (port_guard_lost(&dev->guard) != 0)
+		return nvm_device_lost(dev);
 	if (m->sync_failed)
 		return NVMKV_FAIL(NVMKV_IO, "pool \"%s\": an earlier sync failed, its content is not certain", dev->path);
 	if (m->copy_failure != NVMKV_OK)
@@ -191,6 +202,7 @@ map_file(MappedDevice *m, uint64_t bytes, bool is_device)
 	}
 	m->map = map;
 	m->dev.base = map;
+	port_guard_add(&m->dev.guard, map, m->dev.bytes, m->dev.is_pmem);
 	return NVMKV_OK;
 }
 

@@ -249,6 +249,8 @@ nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifie
 	NVMKV_RETURN_IF(status);
 
 	status = settle_header(dev, create_bytes, system_identifier, expected_pool_id, &header, created_out);
+	if (port_guard_lost(&dev->guard) != 0)
+		status = nvm_device_lost(dev);
 	if (status == NVMKV_OK && header.extent_count > shm->capacity)
 		status = NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" has %u extents, shared memory was sized for %u; restart the server, or lower the size of the pool",
 							path, header.extent_count, shm->capacity);

@@ -14,6 +14,9 @@
  * Index, directory and filter are checked by nvm_row_check_header and
  * nvm_row_verify; here their values are bounds-checked, so that damage ends in
  * CORRUPTION or a missed entry, never in a wild access.
+ *
+ * Pages of the map may get lost (port_guard.h) and read as zeros then: each
+ * function asks after its last look, and says so instead of what it saw.
  */
 #include "engine/nvm/row_access.h"
 
@@ -39,6 +42,32 @@ static NvmkvStatus
 damaged(const NvmPool *pool, const NvmRowRef *row, const char *what, uint64_t number)
 {
 	return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" row %" PRIu64 ": %s %" PRIu64, pool->dev->path, row->row_id, what, number);
+}
+
+/* Has this process lost a page of the row? */
+static bool
+row_is_lost(const NvmPool *pool, const NvmRowRef *row)
+{
+	uint32_t i;
+
+	for (i = 0; i < row->extent_count; i++)
+		if ((i == 0 || i >= row->first_extent_live) &&
+			port_guard_lost_in(&pool->dev->guard, nvm_extent_offset(row->extents[i]), NVM_EXTENT_BYTES))
+			return true;
+	return false;
+}
+
+static inline bool
+is_lost(const NvmPool *pool, const NvmRowRef *row)
+{
+	return NVM_ROW_UNLIKELY(port_guard_lost(&pool->dev->guard) != 0) && row_is_lost(pool, row);
+}
+
+/* The status of what was just read. */
+static inline NvmkvStatus
+settled(const NvmPool *pool, const NvmRowRef *row, NvmkvStatus status)
+{
+	return is_lost(pool, row) ? nvm_device_lost(pool->dev) : status;
 }
 
 /* ---- ranges ---- */
@@ -172,9 +201,9 @@ nvm_row_check_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, c
 	return NVMKV_OK;
 }
 
-NvmkvStatus
-nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch, NvmkvSlice *key_out,
-			  uint64_t *tag_out, NvmkvSlice *payload_out)
+static NvmkvStatus
+read_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch, NvmkvSlice *key_out,
+		   uint64_t *tag_out, NvmkvSlice *payload_out)
 {
 	NvmRowEntryHead head;
 	const uint8_t *p;
@@ -206,6 +235,13 @@ nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBu
 	*tag_out = head.tag;
 	*payload_out = nvmkv_slice(p + head.head_bytes + head.key_bytes, head.payload_bytes);
 	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch, NvmkvSlice *key_out,
+			  uint64_t *tag_out, NvmkvSlice *payload_out)
+{
+	return settled(pool, row, read_entry(pool, row, index, scratch, key_out, tag_out, payload_out));
 }
 
 uint64_t
@@ -484,7 +520,7 @@ nvm_row_lower_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, u
 {
 	SearchTarget target = {key, tag, false};
 
-	return search(pool, row, &target, left, right, index_out);
+	return settled(pool, row, search(pool, row, &target, left, right, index_out));
 }
 
 NvmkvStatus
@@ -493,7 +529,7 @@ nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, u
 {
 	SearchTarget target = {key, 0, true};
 
-	return search(pool, row, &target, left, right, index_out);
+	return settled(pool, row, search(pool, row, &target, left, right, index_out));
 }
 
 /*
@@ -525,7 +561,7 @@ nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, c
 		}
 		if (right < older->first_live)
 			right = older->first_live;
-		if (left > right)
+		if (left > right || is_lost(pool, row))
 		{
 			/* Damage: a hint only narrows, so without it the search is slower and right. */
 			left = older->first_live;
@@ -554,7 +590,8 @@ nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash
 	if (NVM_ROW_UNLIKELY(lines == 0 || lines > UINT32_MAX || offset % NVM_ROW_LINE_BYTES != 0))
 		return true;
 	line = nvm_row_at(pool, row, offset + ((key_hash >> 32) * lines >> 32) * NVM_ROW_LINE_BYTES);
-	return line == NULL || filter_may_contain(line, NVM_ROW_LINE_BYTES, key_hash);
+	/* What is lost is not absent: the search that follows says so. */
+	return line == NULL || filter_may_contain(line, NVM_ROW_LINE_BYTES, key_hash) || is_lost(pool, row);
 }
 
 static NvmkvStatus
@@ -568,8 +605,8 @@ check_range_crc(const NvmPool *pool, const NvmRowRef *row, const char *what, uin
 	return NVMKV_OK;
 }
 
-NvmkvStatus
-nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row)
+static NvmkvStatus
+check_header(const NvmPool *pool, const NvmRowRef *row)
 {
 	const uint8_t *h = nvm_row_at(pool, row, 0);
 	uint64_t fences;
@@ -623,4 +660,10 @@ nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row)
 			return damaged(pool, row, "manifest and header disagree about extent", i);
 	}
 	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row)
+{
+	return settled(pool, row, check_header(pool, row));
 }

@@ -177,6 +177,14 @@ verify_entries(const Verify *v)
 			status = NVMKV_OK;
 			continue;
 		}
+		if (status == NVMKV_IO)
+		{
+			/* A page is gone: so would be all the rest. */
+			v->problem(v->ctx, nvmkv_error()->text);
+			last_end = 0;
+			status = NVMKV_OK;
+			break;
+		}
 		if (status != NVMKV_OK)
 			break;
 		(void) nvm_row_read_head(v->pool, row, i, &head); /* the same bytes as just now */
