@@ -55,18 +55,18 @@ static void
 dump_data(Dump *dump, SstTable *table, SstHandle handle)
 {
 	uint8_t buffer[SST_KEY_BUFFER_BYTES];
-	SstCacheBlock *block;
+	SstBlock block;
 	SstBlockCursor cursor;
 	uint64_t entries = 0;
 	bool on;
 
-	if (sst_table_block(table, handle, SST_CACHE_LOW, &block) != NVMKV_OK)
+	if (sst_table_block(table, handle, SST_BLOCK_PRIVATE, &block) != NVMKV_OK)
 	{
 		fputc('\n', dump->out);
 		dump_failure(dump);
 		return;
 	}
-	if (!sst_block_cursor_open(&cursor, block->data, block->size, buffer))
+	if (!sst_block_cursor_open(&cursor, block.data, block.size, buffer))
 		cursor.corrupt = true;
 	else
 	{
@@ -88,22 +88,22 @@ dump_data(Dump *dump, SstTable *table, SstHandle handle)
 			dump_entry(dump, cursor.key, cursor.tag, cursor.payload);
 		}
 	}
-	sst_table_release_block(table, block);
+	sst_table_release_block(&block);
 }
 
 static void
 dump_index(Dump *dump, SstTable *table, SstHandle handle)
 {
-	SstCacheBlock *block;
+	SstBlock block;
 	SstBlockCursor cursor;
 	bool on;
 
-	if (sst_table_block(table, handle, SST_CACHE_LOW, &block) != NVMKV_OK)
+	if (sst_table_block(table, handle, SST_BLOCK_PRIVATE, &block) != NVMKV_OK)
 	{
 		dump_failure(dump);
 		return;
 	}
-	if (!sst_block_cursor_open(&cursor, block->data, block->size, NULL))
+	if (!sst_block_cursor_open(&cursor, block.data, block.size, NULL))
 		cursor.corrupt = true;
 	else
 	{
@@ -125,7 +125,7 @@ dump_index(Dump *dump, SstTable *table, SstHandle handle)
 		(void) sst_table_malformed(table, handle.offset);
 		dump_failure(dump);
 	}
-	sst_table_release_block(table, block);
+	sst_table_release_block(&block);
 }
 
 static void

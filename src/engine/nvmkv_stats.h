@@ -57,6 +57,19 @@ typedef struct NvmkvStats
 extern void nvmkv_stats(struct NvmkvDb *db, NvmkvStats *out);
 extern void nvmkv_reset_stats(struct NvmkvDb *db);
 
+/* The block cache of all processes. */
+typedef struct NvmkvCacheStats
+{
+	uint64_t capacity; /* bytes */
+	uint64_t bytes;	   /* in blocks that can be found */
+	uint64_t blocks;
+	/* events */
+	uint64_t hits, misses, inserts, evictions;
+	uint64_t refused; /* blocks read without being kept: too large, or no room at that moment */
+} NvmkvCacheStats;
+
+extern void nvmkv_cache_stats(struct NvmkvDb *db, NvmkvCacheStats *out);
+
 typedef struct NvmkvMemtableStats
 {
 	unsigned buffer;

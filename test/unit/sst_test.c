@@ -1,6 +1,6 @@
 /*
  * sst_test.c
- *	  SSTables: format, builder, reader, cache, table cache, verification.
+ *	  SSTables: format, builder, reader, table cache, verification.
  *
  * Tables are built from a sorted array that serves as the oracle.
  */
@@ -13,6 +13,7 @@
 #include "engine/sst/sst_verify.h"
 #include "engine/sst/table_cache.h"
 
+#include "lib/cache_rig.h"
 #include "lib/check.h"
 
 typedef struct Entry
@@ -406,13 +407,13 @@ static void
 check_table(const char *path, uint64_t bytes, const Model *m, uint64_t cache_bytes, size_t step)
 {
 	unsigned problems = 0;
-	SstCacheStats stats;
-	SstCache *cache;
 	SstTable *table;
+	CacheRig rig;
 	SstIter it;
 
-	REQUIRE_OK(sst_cache_create(cache_bytes, &cache));
-	if (check_status(__FILE__, __LINE__, "open", sst_table_open(path, 1, bytes, cache, &table), NVMKV_OK))
+	REQUIRE_OK(cache_rig_init(&rig, cache_bytes, 4096));
+	cache_rig_enter(&rig);
+	if (check_status(__FILE__, __LINE__, "open", sst_table_open(path, 1, bytes, &rig.cache, &table), NVMKV_OK))
 	{
 		CHECK_EQ(sst_table_props(table)->entries, m->count);
 		sst_iter_init(&it, table, SST_ITER_CACHED);
@@ -427,13 +428,9 @@ check_table(const char *path, uint64_t bytes, const Model *m, uint64_t cache_byt
 		check_boundaries(&it.base, m, step * 16 + 1);
 		it.base.ops->destroy(&it.base);
 	}
-	sst_cache_stats(cache, &stats);
-	CHECK_EQ(stats.pins, 0);
-	sst_cache_set_limit(cache, 0);
-	sst_cache_stats(cache, &stats);
-	CHECK_EQ(stats.bytes, 0);
-	CHECK_EQ(stats.blocks, 0);
-	sst_cache_destroy(cache);
+	cache_rig_leave(&rig);
+	CHECK_CACHE(&rig.cache);
+	cache_rig_free(&rig);
 	CHECK_OK(sst_verify(path, 1, bytes, print_problem, &problems));
 	CHECK_EQ(problems, 0);
 }
@@ -823,7 +820,7 @@ static bool
 read_damaged(const char *path, uint64_t bytes, const Model *m, bool sealed)
 {
 	bool failed = false;
-	SstCache *cache;
+	CacheRig rig;
 	SstTable *table;
 	NvmkvStatus status;
 	SstIter it;
@@ -832,13 +829,14 @@ read_damaged(const char *path, uint64_t bytes, const Model *m, bool sealed)
 	size_t i;
 	bool may;
 
-	CHECK_OK(sst_cache_create(1 << 20, &cache));
-	status = sst_table_open(path, 1, bytes, cache, &table);
+	CHECK_OK(cache_rig_init(&rig, 1 << 20, 4096));
+	cache_rig_enter(&rig);
+	status = sst_table_open(path, 1, bytes, &rig.cache, &table);
 	if (status != NVMKV_OK)
 	{
 		CHECK(status == NVMKV_CORRUPTION || status == NVMKV_VERSION || status == NVMKV_NOT_SUPPORTED);
 		CHECK(strstr(nvmkv_error()->text, path) != NULL);
-		sst_cache_destroy(cache);
+		cache_rig_free(&rig);
 		return true;
 	}
 	sst_iter_init(&it, table, SST_ITER_CACHED);
@@ -884,7 +882,7 @@ read_damaged(const char *path, uint64_t bytes, const Model *m, bool sealed)
 	}
 	it.base.ops->destroy(&it.base);
 	sst_table_unref(table);
-	sst_cache_destroy(cache);
+	cache_rig_free(&rig);
 	return failed;
 }
 
@@ -1141,15 +1139,16 @@ static NvmkvStatus
 read_once(const Model *m, const char *path, uint64_t bytes)
 {
 	unsigned problems = 0;
-	SstCache *cache = NULL;
+	CacheRig rig;
 	SstTable *table = NULL;
 	NvmkvStatus status;
 	SstIter it;
 	unsigned mode;
 	size_t i;
 
-	NVMKV_RETURN_IF(sst_cache_create(1 << 20, &cache));
-	status = sst_table_open(path, 1, bytes, cache, &table);
+	NVMKV_RETURN_IF(cache_rig_init(&rig, 1 << 20, 4096));
+	cache_rig_enter(&rig);
+	status = sst_table_open(path, 1, bytes, &rig.cache, &table);
 	for (mode = 0; mode < 2 && status == NVMKV_OK; mode++)
 	{
 		sst_iter_init(&it, table, mode == 0 ? SST_ITER_CACHED : SST_ITER_BULK);
@@ -1176,7 +1175,8 @@ read_once(const Model *m, const char *path, uint64_t bytes)
 		it.base.ops->destroy(&it.base);
 	}
 	sst_table_unref(table);
-	sst_cache_destroy(cache);
+	CHECK_CACHE(&rig.cache);
+	cache_rig_free(&rig);
 	if (status == NVMKV_OK)
 	{
 		status = sst_verify(path, 1, bytes, print_problem, &problems);
@@ -1245,7 +1245,18 @@ allow_no_more_descriptors(struct rlimit *before_out)
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-TEST(table_cache_gives_up_tables_for_descriptors)
+static unsigned
+count_files(SstTable *const *tables, unsigned count)
+{
+	unsigned files = 0;
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		files += sst_table_has_file(tables[i]);
+	return files;
+}
+
+TEST(table_cache_gives_up_files_for_descriptors)
 {
 	TableCacheStats stats;
 	struct rlimit before;
@@ -1255,7 +1266,8 @@ TEST(table_cache_gives_up_tables_for_descriptors)
 	Model m = {0};
 	Scratch s;
 	TableCache *cache;
-	SstTable *table;
+	SstTable *tables[6];
+	SstIter it;
 	uint64_t i;
 
 	model_random(&m, 10, 1, 4, 8, 10);
@@ -1265,130 +1277,47 @@ TEST(table_cache_gives_up_tables_for_descriptors)
 		CHECK_OK(sst_file_name(s.dir, i, name, sizeof(name)));
 		bytes[i] = build(&m, &default_options, name);
 	}
-	REQUIRE_OK(table_cache_create(s.dir, 100, 1 << 20, &cache));
+	REQUIRE_OK(table_cache_create(s.dir, 100, NULL, &cache));
 	for (i = 0; i < 5; i++)
-		CHECK_OK(table_cache_get(cache, i, bytes[i], &table));
+		CHECK_OK(table_cache_get(cache, i, bytes[i], &tables[i]));
 	allow_no_more_descriptors(&before);
-	CHECK_OK(table_cache_get(cache, 5, bytes[5], &table));
-	table_cache_stats(cache, &stats);
-	CHECK_EQ(stats.open, 5);
+	CHECK_OK(table_cache_get(cache, 5, bytes[5], &tables[5]));
+	CHECK_EQ(count_files(tables, 6), 5);
 
-	/* Files of any kind are opened in exchange for a table. */
+	/* Files of any kind are opened in exchange for a table's; the least recently used table goes first. */
 	CHECK_OK(port_files->open(name, PORT_FILE_READ, &files[0]));
 	CHECK_OK(port_files->open(name, PORT_FILE_READ, &files[1]));
-	table_cache_stats(cache, &stats);
-	CHECK_EQ(stats.open, 3);
+	CHECK_EQ(count_files(tables, 6), 3);
+	CHECK(!sst_table_has_file(tables[2]) && sst_table_has_file(tables[3]));
 	CHECK_OK(port_files->sync_dir(s.dir));
 	port_files->close(files[0]);
 	port_files->close(files[1]);
 
-	while (stats.open > 0)
+	/* A table without its file is as good as before. */
+	sst_iter_init(&it, tables[0], SST_ITER_BULK);
+	check_scans(&it.base, &m);
+	it.base.ops->destroy(&it.base);
+	while (count_files(tables, 6) > 0)
 	{
 		allow_no_more_descriptors(NULL);
 		CHECK_OK(port_files->sync_dir(s.dir));
-		table_cache_stats(cache, &stats);
 	}
 	allow_no_more_descriptors(NULL);
-	CHECK_STATUS(table_cache_get(cache, 0, bytes[0], &table), NVMKV_NO_MEMORY);
+	sst_iter_init(&it, tables[0], SST_ITER_BULK);
+	it.base.ops->seek_first(&it.base);
+	CHECK_STATUS(it.base.status, NVMKV_NO_MEMORY);
 	CHECK_STATUS(port_files->sync_dir(s.dir), NVMKV_NO_MEMORY);
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
-	CHECK_OK(table_cache_get(cache, 0, bytes[0], &table));
+	check_scans(&it.base, &m);
+	it.base.ops->destroy(&it.base);
+	table_cache_stats(cache, &stats);
+	CHECK_EQ(stats.open, 6);
 	table_cache_destroy(cache);
 	model_free(&m);
 	check_remove_dir(s.dir);
 }
 
-/* ---- caches ---- */
-
-static SstCacheBlock *
-put_block(SstCache *cache, uint64_t number, uint64_t offset, uint32_t size, SstCachePriority priority)
-{
-	SstCacheBlock *block;
-	uint8_t *room;
-
-	if (sst_cache_alloc(cache, size, 8, &block, &room) != NVMKV_OK)
-		return NULL;
-	memset(room, (int) (offset & 0xff), size + 8);
-	CHECK_EQ((uintptr_t) room % 64, 0);
-	return sst_cache_insert(cache, block, number, offset, priority);
-}
-
-TEST(cache_bounds_pins_and_priorities)
-{
-	SstCacheStats stats;
-	SstCacheBlock *pinned;
-	SstCacheBlock *again;
-	SstCacheBlock *high;
-	SstCache *cache;
-	uint64_t i;
-
-	REQUIRE_OK(sst_cache_create(1 << 20, &cache));
-	pinned = put_block(cache, 1, 5, 4000, SST_CACHE_LOW);
-	high = put_block(cache, 1, 6, 4000, SST_CACHE_HIGH);
-	sst_cache_unpin(cache, high);
-	for (i = 0; i < 5000; i++)
-	{
-		SstCacheBlock *block = put_block(cache, 2, i * 4096, 4000, SST_CACHE_LOW);
-
-		REQUIRE(block != NULL);
-		sst_cache_unpin(cache, block);
-
-		/* Asked for now and then, it outlives the scan. */
-		if (i % 100 == 0)
-		{
-			high = sst_cache_get(cache, 1, 6);
-			REQUIRE(high != NULL);
-			sst_cache_unpin(cache, high);
-		}
-		sst_cache_stats(cache, &stats);
-		CHECK(stats.bytes <= (1 << 20));
-	}
-	CHECK(stats.evictions > 4000);
-	CHECK(sst_cache_get(cache, 2, 0) == NULL);
-
-	/* Another finder was first. */
-	again = put_block(cache, 1, 5, 4000, SST_CACHE_LOW);
-	CHECK(again == pinned);
-	CHECK(pinned->data[0] == 5 && pinned->data[3999] == 5);
-	sst_cache_unpin(cache, again);
-
-	/* Dropped while pinned: unknown, but readable. */
-	sst_cache_drop_file(cache, 1);
-	CHECK(sst_cache_get(cache, 1, 5) == NULL);
-	CHECK(sst_cache_get(cache, 1, 6) == NULL);
-	CHECK(pinned->data[3999] == 5);
-	sst_cache_pin(cache, pinned);
-	sst_cache_unpin(cache, pinned);
-	sst_cache_unpin(cache, pinned);
-	sst_cache_drop_file(cache, 2);
-	sst_cache_stats(cache, &stats);
-	CHECK_EQ(stats.bytes, 0);
-
-	/* Too big to be kept. */
-	pinned = put_block(cache, 3, 1, 600000, SST_CACHE_HIGH);
-	CHECK(sst_cache_get(cache, 3, 1) == NULL);
-	CHECK_EQ(pinned->data[599999], 1);
-	sst_cache_unpin(cache, pinned);
-
-	/* Many small ones: the hash table grows. */
-	sst_cache_set_limit(cache, 64 << 20);
-	for (i = 0; i < 20000; i++)
-		sst_cache_unpin(cache, put_block(cache, 4, i, 16, SST_CACHE_LOW));
-	for (i = 0; i < 20000; i++)
-	{
-		SstCacheBlock *block = sst_cache_get(cache, 4, i);
-
-		REQUIRE(block != NULL);
-		CHECK(block->data[0] == (i & 0xff));
-		sst_cache_unpin(cache, block);
-	}
-	sst_cache_set_limit(cache, 0);
-	sst_cache_stats(cache, &stats);
-	CHECK_EQ(stats.blocks, 0);
-	CHECK_EQ(stats.bytes, 0);
-	CHECK_EQ(stats.pins, 0);
-	sst_cache_destroy(cache);
-}
+/* ---- the table cache ---- */
 
 static bool
 keep_even(void *ctx, uint64_t number)
@@ -1400,13 +1329,13 @@ keep_even(void *ctx, uint64_t number)
 TEST(table_cache_opens_and_closes)
 {
 	TableCacheStats stats;
-	SstCacheStats block_stats;
 	char name[SST_PATH_BYTES_MAX];
 	uint64_t bytes[12];
 	Model m = {0};
 	Scratch s;
 	TableCache *cache;
 	SstTable *table;
+	CacheRig rig;
 	SstIter it;
 	uint64_t i;
 
@@ -1423,7 +1352,9 @@ TEST(table_cache_opens_and_closes)
 		CHECK_OK(sst_file_name(s.dir, i, name, sizeof(name)));
 		bytes[i] = build(&m, &default_options, name);
 	}
-	REQUIRE_OK(table_cache_create(s.dir, 4, 1 << 20, &cache));
+	REQUIRE_OK(cache_rig_init(&rig, 1 << 20, 4096));
+	cache_rig_enter(&rig);
+	REQUIRE_OK(table_cache_create(s.dir, 4, &rig.cache, &cache));
 	CHECK_STATUS(table_cache_get(cache, 99, 1000, &table), NVMKV_CORRUPTION);
 	REQUIRE_OK(table_cache_get(cache, 0, bytes[0], &table));
 	sst_iter_init(&it, table, SST_ITER_CACHED);
@@ -1449,9 +1380,8 @@ TEST(table_cache_opens_and_closes)
 	REQUIRE_OK(table_cache_get(cache, 10, bytes[10], &table));
 	table_cache_stats(cache, &stats);
 	CHECK_EQ(stats.opened, 12);
-	sst_cache_stats(table_cache_blocks(cache), &block_stats);
-	CHECK_EQ(block_stats.pins, 0);
 	table_cache_destroy(cache);
+	cache_rig_free(&rig);
 	model_free(&m);
 	check_remove_dir(s.dir);
 }

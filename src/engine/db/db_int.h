@@ -3,7 +3,8 @@
  *	  The database handle and its part of shared memory.
  *
  * Shared memory, one segment: DbShm, then epochs, memtables, versions, pool
- * bitmap, list of retired things, own log; offsets are in DbShm.
+ * bitmap, list of retired things, counters of reads, block cache, own log;
+ * offsets are in DbShm.
  *
  * Who may do background work is not a lock but a claim: a word holding the
  * claimer's process slot + 1.  A claim is held through long I/O without holding
@@ -35,14 +36,24 @@ typedef enum DbClaim
 typedef struct DbCounters
 {
 	uint64_t user_bytes, log_bytes, nvm_bytes, file_bytes, file_read_bytes;
-	uint64_t writes, entries_written, gets, get_hits, scans;
-	uint64_t filter_useful, filter_passed;
+	uint64_t writes, entries_written;
 	uint64_t flushes, columns, batches, files_written, files_deleted;
 	uint64_t entries_frozen, entries_dropped_aborted, entries_dropped_obsolete;
 	uint64_t stalls[NVMKV_STALL_CAUSES], stall_us[NVMKV_STALL_CAUSES];
 	uint64_t errors;
 	uint64_t level_bytes_read[VERSION_LEVELS], level_bytes_written[VERSION_LEVELS], level_bytes_taken[VERSION_LEVELS];
 } DbCounters;
+
+/*
+ * Counters of what happens too often for a shared one: each process slot has its own, written by its process alone.
+ * One more is for a process without slot, which is alone then.
+ */
+typedef struct DbReadCounters
+{
+	_Alignas(64) uint64_t gets;
+	uint64_t get_hits, scans;
+	uint64_t filter_useful, filter_passed;
+} DbReadCounters;
 
 /* A running or finished job; written by the one who does it, read by anyone: "generation" is odd while it changes. */
 typedef struct DbJob
@@ -92,7 +103,7 @@ typedef struct DbShm
 {
 	uint64_t magic;
 	uint64_t bytes;
-	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, log_off; /* log_off 0: the host's log */
+	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, reads_off, cache_off, log_off; /* log_off 0: the host's log */
 
 	uint64_t next_drop_us;		  /* when to look for tables of dropped storages again */
 	uint64_t next_file, next_row; /* taken by fetch-add, recorded with every edit */
@@ -114,6 +125,7 @@ typedef struct DbShm
 
 	PortCond progress; /* broadcast after every finished step */
 	DbCounters counters;
+	DbReadCounters reads_base; /* sums at the last reset */
 	DbCompactPointer compact_pointers[VERSION_LEVELS];
 	uint64_t next_job;
 	DbJob jobs[DB_JOBS];
@@ -137,6 +149,8 @@ struct NvmkvDb
 	MemPool mem;
 	VersionSet versions;
 	DbRetiredShm *retired;
+	DbReadCounters *reads; /* of each process slot */
+	SstCache blocks;
 	NvmPool *pool; /* NULL: no container */
 	TableCache *tables;
 	NvmkvLogOps log;
@@ -186,6 +200,21 @@ static inline NvmkvStatus
 db_settled(const NvmkvDb *db, uint32_t before, NvmkvStatus status)
 {
 	return __builtin_expect(db_pages_lost(db) != before, 0) ? nvm_device_lost(db->pool->dev) : status;
+}
+
+/* This process's counters. */
+static inline DbReadCounters *
+db_reads(NvmkvDb *db)
+{
+	int slot = port_process_slot();
+
+	return &db->reads[slot >= 0 ? (unsigned) slot : db->options.process_slots];
+}
+
+static inline void
+db_count_read(uint64_t *counter)
+{
+	port_store_relaxed(counter, port_load_relaxed(counter) + 1);
 }
 
 /* Does the snapshot see this version?  Locks and range deletions are seen by nobody. */

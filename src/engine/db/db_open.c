@@ -11,15 +11,12 @@
 
 #define DB_MAGIC UINT64_C(0x3142444b564d564e) /* "NVMKVDB1" */
 
-/* Blocks a process keeps of the tables it reads. */
-#define DB_BLOCK_CACHE_BYTES (UINT64_C(32) << 20)
-
 /* Memtables that must fit into the pool: one being flushed, and a batch that is drained meanwhile. */
 #define DB_POOL_MEMTABLES_MIN 3
 
 typedef struct Layout
 {
-	size_t epochs, memtables, versions, pool, retired, log, total;
+	size_t epochs, memtables, versions, pool, retired, reads, cache, log, total;
 } Layout;
 
 static size_t
@@ -36,7 +33,9 @@ compute_layout(const NvmkvOptions *o, Layout *l)
 	l->versions = l->memtables + align64(mempool_shm_bytes(o->max_write_buffers, o->write_buffer_bytes));
 	l->pool = l->versions + align64(versions_shm_bytes(o->version_slot_bytes));
 	l->retired = l->pool + align64(nvm_pool_shm_bytes((uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES));
-	l->log = l->retired + align64(retired_shm_bytes());
+	l->reads = l->retired + align64(retired_shm_bytes());
+	l->cache = l->reads + (o->process_slots + 1) * sizeof(DbReadCounters);
+	l->log = l->cache + align64(sst_cache_shm_bytes(o->block_cache_bytes, o->process_slots, o->block_bytes));
 	l->total = l->log + (o->standalone_log ? align64(log_group_shm_bytes(o->log_buffer_bytes)) : 0);
 }
 
@@ -183,6 +182,41 @@ open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 
 /* ---- open ---- */
 
+/* What the block cache asks about epochs.  ctx: NvmkvDb. */
+static int
+slot_inside(void *ctx)
+{
+	const NvmkvDb *db = ctx;
+	int slot = port_process_slot();
+
+	return slot >= 0 && epoch_is_inside(db->epochs, slot) ? slot : -1;
+}
+
+static uint64_t
+retire_stamp(void *ctx)
+{
+	return epoch_retire_stamp(((NvmkvDb *) ctx)->epochs);
+}
+
+static bool
+is_safe(void *ctx, uint64_t stamp)
+{
+	return epoch_is_safe(((NvmkvDb *) ctx)->epochs, stamp);
+}
+
+static void
+open_caches(NvmkvDb *db, uint8_t *memory)
+{
+	const NvmkvOptions *o = &db->options;
+	SstCacheEpochs epochs = {db, slot_inside, retire_stamp, is_safe};
+	SstCacheShm *shm = (SstCacheShm *) (void *) (memory + db->shm->cache_off);
+
+	db->reads = (DbReadCounters *) (void *) (memory + db->shm->reads_off);
+	memset(db->reads, 0, (o->process_slots + 1) * sizeof(DbReadCounters));
+	sst_cache_shm_init(shm, o->block_cache_bytes, o->process_slots, o->block_bytes);
+	sst_cache_attach(&db->blocks, shm, &epochs);
+}
+
 static NvmkvStatus
 init_memory(NvmkvDb *db, uint8_t *memory)
 {
@@ -198,6 +232,8 @@ init_memory(NvmkvDb *db, uint8_t *memory)
 	db->shm->versions_off = l.versions;
 	db->shm->pool_off = l.pool;
 	db->shm->retired_off = l.retired;
+	db->shm->reads_off = l.reads;
+	db->shm->cache_off = l.cache;
 	db->shm->log_off = o->standalone_log ? l.log : 0;
 	port_cond_init(&db->shm->progress);
 	db->epochs = (EpochShm *) (void *) (memory + l.epochs);
@@ -207,11 +243,12 @@ init_memory(NvmkvDb *db, uint8_t *memory)
 	nvm_pool_shm_init((NvmPoolShm *) (void *) (memory + l.pool), (uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES);
 	db->retired = (DbRetiredShm *) (void *) (memory + l.retired);
 	retired_init(db->retired);
+	open_caches(db, memory);
 	if (o->standalone_log)
 		NVMKV_RETURN_IF(own_log_open(db));
 	mempool_attach(&db->mem, (MemPoolShm *) (void *) (memory + l.memtables), db->epochs, &db->log);
 	versions_attach(&db->versions, (VersionSetShm *) (void *) (memory + l.versions), db->epochs, &db->mem, db->dir);
-	return table_cache_create(db->dir, TABLE_CACHE_TABLES_DEFAULT, DB_BLOCK_CACHE_BYTES, &db->tables);
+	return table_cache_create(db->dir, TABLE_CACHE_TABLES_DEFAULT, &db->blocks, &db->tables);
 }
 
 static NvmkvStatus

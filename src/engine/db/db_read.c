@@ -72,10 +72,10 @@ walk_row(Walk *w, const VersionImage *v, const VersionRow *row)
 	ref = version_row_ref(v, row);
 	if (!nvm_row_may_contain(pool, &ref, w->hash))
 	{
-		port_count(&w->db->shm->counters.filter_useful, 1);
+		db_count_read(&db_reads(w->db)->filter_useful);
 		return NVMKV_OK;
 	}
-	port_count(&w->db->shm->counters.filter_passed, 1);
+	db_count_read(&db_reads(w->db)->filter_passed);
 	st = nvm_row_lower_bound(pool, &ref, w->key, NVMKV_TAG_MAX, ref.first_live, ref.entries, &index);
 	for (; st == NVMKV_OK && !w->stopped && index < ref.entries; index++)
 	{
@@ -102,7 +102,7 @@ walk_file(Walk *w, const VersionFile *file)
 	NVMKV_RETURN_IF(table_cache_get(w->db->tables, file->number, file->bytes, &table));
 	sst_iter_init(it, table, SST_ITER_CACHED);
 	sst_iter_seek_key(it, w->key, NVMKV_TAG_MAX, w->hash);
-	port_count(it->base.valid ? &w->db->shm->counters.filter_passed : &w->db->shm->counters.filter_useful, 1);
+	db_count_read(it->base.valid ? &db_reads(w->db)->filter_passed : &db_reads(w->db)->filter_useful);
 	st = it->base.status;
 	while (st == NVMKV_OK && !w->stopped && it->base.valid && slice_equal(it->base.key, w->key))
 	{
@@ -220,9 +220,9 @@ nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *
 	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND};
 
 	value_out->size = 0;
-	port_count(&db->shm->counters.gets, 1);
+	db_count_read(&db_reads(db)->gets);
 	NVMKV_RETURN_IF(nvmkv_versions(db, key, get_visit, &get));
 	if (get.result == NVMKV_OK)
-		port_count(&db->shm->counters.get_hits, 1);
+		db_count_read(&db_reads(db)->get_hits);
 	return get.result;
 }

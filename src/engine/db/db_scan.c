@@ -5,8 +5,10 @@
  * Within a batch the process is inside an epoch; between batches it is not,
  * and the iterators it keeps may point to memory that is being reused.  The
  * super version tells: as long as it has not changed since the sources were
- * taken, nothing of them has been unlinked, and the scan goes on where it
- * stands.  Otherwise the sources are taken anew and sought by the last key.
+ * taken, nothing of them has been unlinked.  Blocks of tables may all the same
+ * have left the block cache, which is asked about them.  If both are as they
+ * were the scan goes on where it stands; otherwise the sources are taken anew,
+ * if need be, and sought by the last key.
  */
 #include "engine/db/db_int.h"
 #include "engine/iter/level.h"
@@ -345,6 +347,18 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 	return m->status;
 }
 
+/* Are the blocks on which the tables' iterators stand still there? */
+static bool
+renew_tables(NvmkvScan *s)
+{
+	bool all = true;
+	unsigned i;
+
+	for (i = 0; i < s->nlevels; i++)
+		all &= level_iter_renew(&s->levels[i]);
+	return all;
+}
+
 /* One stay inside the epoch. */
 static NvmkvStatus
 fill(NvmkvScan *s, unsigned max_rows, size_t max_bytes, unsigned *count)
@@ -358,6 +372,8 @@ fill(NvmkvScan *s, unsigned max_rows, size_t max_bytes, unsigned *count)
 		NVMKV_RETURN_IF(take_sources(s));
 		seek(s);
 	}
+	else if (!renew_tables(s))
+		seek(s);
 	NVMKV_RETURN_IF(s->merge.base.status);
 	while (*count < max_rows && (*count == 0 || s->bytes.size < max_bytes) && entries < SCAN_ENTRIES_MAX)
 	{
@@ -447,7 +463,7 @@ nvmkv_scan_start(NvmkvScan *s, NvmkvSlice lower, NvmkvSlice upper, bool reverse,
 	s->snapshot = snapshot != NULL ? snapshot : &scan_everything;
 	s->started = false;
 	s->done = false;
-	port_count(&s->db->shm->counters.scans, 1);
+	db_count_read(&db_reads(s->db)->scans);
 	return NVMKV_OK;
 }
 

@@ -6,11 +6,31 @@
 
 #include "engine/db/db_int.h"
 
+/* Of all processes, since the beginning. */
+static void
+sum_reads(const NvmkvDb *db, DbReadCounters *sum)
+{
+	unsigned i;
+
+	memset(sum, 0, sizeof(*sum));
+	for (i = 0; i <= db->options.process_slots; i++)
+	{
+		const DbReadCounters *own = &db->reads[i];
+
+		sum->gets += port_load_relaxed(&own->gets);
+		sum->get_hits += port_load_relaxed(&own->get_hits);
+		sum->scans += port_load_relaxed(&own->scans);
+		sum->filter_useful += port_load_relaxed(&own->filter_useful);
+		sum->filter_passed += port_load_relaxed(&own->filter_passed);
+	}
+}
+
 void
 nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 {
 	const DbShm *shm = db->shm;
 	const DbCounters *n = &shm->counters;
+	DbReadCounters reads;
 	MemPoolStats mem;
 	unsigned i;
 
@@ -36,11 +56,12 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	out->manifest_bytes = versions_manifest_bytes(&db->versions);
 	out->writes = port_load_relaxed(&n->writes);
 	out->entries_written = port_load_relaxed(&n->entries_written);
-	out->gets = port_load_relaxed(&n->gets);
-	out->get_hits = port_load_relaxed(&n->get_hits);
-	out->scans = port_load_relaxed(&n->scans);
-	out->filter_useful = port_load_relaxed(&n->filter_useful);
-	out->filter_passed = port_load_relaxed(&n->filter_passed);
+	sum_reads(db, &reads);
+	out->gets = reads.gets - shm->reads_base.gets;
+	out->get_hits = reads.get_hits - shm->reads_base.get_hits;
+	out->scans = reads.scans - shm->reads_base.scans;
+	out->filter_useful = reads.filter_useful - shm->reads_base.filter_useful;
+	out->filter_passed = reads.filter_passed - shm->reads_base.filter_passed;
 	out->flushes = port_load_relaxed(&n->flushes);
 	out->columns = port_load_relaxed(&n->columns);
 	out->batches = port_load_relaxed(&n->batches);
@@ -67,9 +88,27 @@ nvmkv_reset_stats(NvmkvDb *db)
 {
 	/* Counting goes on meanwhile; a count that falls in between may survive. */
 	memset(&db->shm->counters, 0, sizeof(DbCounters));
+	sum_reads(db, &db->shm->reads_base);
+	sst_cache_reset_stats(&db->blocks);
 	db->shm->last_error[0] = '\0';
 	port_store_relaxed(&db->shm->last_error_status, NVMKV_OK);
 	port_store_relaxed(&db->shm->last_error_clock_us, 0);
+}
+
+void
+nvmkv_cache_stats(NvmkvDb *db, NvmkvCacheStats *out)
+{
+	SstCacheStats blocks;
+
+	sst_cache_stats(&db->blocks, &blocks);
+	out->capacity = blocks.capacity;
+	out->bytes = blocks.bytes;
+	out->blocks = blocks.blocks;
+	out->hits = blocks.hits;
+	out->misses = blocks.misses;
+	out->inserts = blocks.inserts;
+	out->evictions = blocks.evictions;
+	out->refused = blocks.refused;
 }
 
 unsigned

@@ -105,6 +105,7 @@ delete_file(NvmkvDb *db, uint64_t number)
 		(void) port_files->truncate(file, 0);
 		port_files->close(file);
 	}
+	sst_cache_drop_file(&db->blocks, number);
 	if (port_files->unlink(path) != NVMKV_OK)
 		port_log(PORT_LOG_WARNING, "could not remove obsolete table \"%s\": %s", path, nvmkv_error()->text);
 	port_count(&db->shm->counters.files_deleted, 1);

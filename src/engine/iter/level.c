@@ -202,6 +202,12 @@ static const NvmkvIterOps level_ops = {
 	level_destroy,
 };
 
+bool
+level_iter_renew(LevelIter *it)
+{
+	return !it->open || sst_iter_renew(&it->table);
+}
+
 void
 level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, uint32_t first, uint32_t end,
 				SstIterMode mode)

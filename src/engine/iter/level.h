@@ -27,4 +27,7 @@ typedef struct LevelIter
 extern void level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, uint32_t first,
 							uint32_t end, SstIterMode mode);
 
+/* See sst_iter_renew. */
+extern bool level_iter_renew(LevelIter *it);
+
 #endif

@@ -31,7 +31,8 @@ typedef enum PortLockRank
 	PORT_RANK_MEMTABLES, /* who may switch memtables */
 	PORT_RANK_EXTENTS,   /* bitmap of the pool */
 	PORT_RANK_LOG,       /* standalone log: who appends */
-	PORT_RANK_LOG_WRITE  /* standalone log: who writes and syncs the file */
+	PORT_RANK_LOG_WRITE, /* standalone log: who writes and syncs the file */
+	PORT_RANK_CACHE      /* a shard of the block cache: only ever tried */
 } PortLockRank;
 
 typedef struct PortLock

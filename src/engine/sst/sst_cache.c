@@ -1,332 +1,853 @@
 /*
  * sst_cache.c
- *	  The block cache of one process: a hash table and a CLOCK.
+ *	  The block cache: shards with a hash table and a two-handed clock.
  *
- * Every known block is in one hash chain and in the ring.  A hit raises the
- * block's use count; the hand lowers it, and evicts an unpinned block whose
- * count is 0.  So a hit writes to the block only, and a scan's blocks, which
- * are asked for once, go before those in use.
+ * A shard has an arena, divided without gaps into blocks: a header of one unit
+ * (64 bytes), then the data.  A block is
  *
- * Blocks not yet inserted, dropped while pinned, or too big to keep are in
- * neither; their memory counts all the same.
+ *	  FREE      a hole
+ *	  FILLING   somebody reads into it; nobody else knows it
+ *	  KNOWN     its bucket names it; header key, size and data do not change
+ *	  LIMBO     it has been KNOWN or FILLING; there may still be readers
+ *
+ * and a bucket is one cache line of eight words that name blocks of the shard.
+ *
+ * Reading takes no lock and changes nothing but the block's use count, and that
+ * only until it is at its ceiling: find the bucket, follow the words whose tag
+ * fits, compare the header's key.  Why that is safe: memory of a block is given
+ * a new meaning only after its word was taken out of the bucket (or it never
+ * was in one), then a stamp was drawn, and then that stamp was found safe, that
+ * is, everybody who was inside an epoch when the word was still there has left
+ * it.  All other fields and all changes of words belong to the shard's lock.
+ *
+ * The clock goes round in the order of addresses, so that what it evicts lies
+ * side by side and makes room for blocks of any size.  The front hand evicts
+ * what has not been used since its last visit, well before the memory is
+ * needed; the rear hand joins holes and what is safe by now into the room that
+ * is given out.  Between the hands are survivors, holes, and blocks that wait
+ * to become safe:
+ *
+ *	  | known known filling | hole limbo known limbo hole | known known ... |
+ *	                      rear hand ---- "ahead" -----> front hand
+ *
+ * A hole that is too small for what is wanted is passed over and has another
+ * chance in the next turn, joined with whatever leaves beside it.
+ *
+ * Nobody waits for a shard's lock: whoever does not get it at once goes without
+ * the cache this time.  So a process that died with the lock makes its shard
+ * unchangeable, not unreadable.  A process that died while it was filling
+ * leaves a FILLING block, which the front hand treats like an unused one: if
+ * its filler lives, its epoch keeps the memory, and publish sees the new state.
+ * A process that never leaves its epoch keeps all shards from being changed,
+ * since nothing becomes safe.
+ *
+ * Costs: index words, one for half a typical block; a header and 64-byte
+ * rounding for each block; the memory between the hands, at most
+ * 1/AHEAD_HIGH_SHARE of the shard and a block; and holes that are passed over,
+ * at most one between two survivors.
  */
+#include "engine/sst/sst_cache.h"
 
 #include "engine/base/assert.h"
 #include "engine/port/port.h"
-#include "engine/sst/sst_cache.h"
 
-#define BLOCK_ALIGN 64
+#define UNIT_BYTES 64u
+#define BUCKET_WORDS 8u
+
+#define CACHE_BYTES_MIN (UINT64_C(64) * 1024)
+
+/* A shard: large enough for its largest block to be a small part, small enough for many processes. */
+#define SHARD_BYTES_MIN (UINT64_C(4) << 20)
+#define SHARDS_MAX 64u
+
+/* A block above this share of a shard would push out too much for one reader. */
+#define BLOCK_SHARE 8
+
+/* The front hand starts again when it is less than 1/LOW ahead and then goes on to 1/HIGH: evictions share stamps. */
+#define AHEAD_LOW_SHARE 32
+#define AHEAD_HIGH_SHARE 16
+
+/* Blocks a hand may look at for one caller. */
+#define STEPS_MAX 64
+
 #define USES_MAX 3
 
-/* A block above this share of the limit would push out too much for one reader. */
-#define SHARE_MAX 4
+/* Files dropped lately, by number modulo this. */
+#define DROPPED_FILES 1024u
 
-#define BUCKETS_MIN 1024
+/* A word of a bucket: tag << TAG_SHIFT | (unit + 1); 0 is empty. */
+#define TAG_SHIFT 40
+#define UNIT_MASK ((UINT64_C(1) << TAG_SHIFT) - 1)
+
+typedef enum BlockState
+{
+	BLOCK_FREE,
+	BLOCK_FILLING,
+	BLOCK_KNOWN,
+	BLOCK_LIMBO
+} BlockState;
 
 typedef struct CacheBlock
 {
-	SstCacheBlock base;
-	uint64_t number;
+	_Alignas(64) uint64_t number; /* the key; set before the block becomes KNOWN */
 	uint64_t offset;
-	struct CacheBlock *hash_next;
-	struct CacheBlock *ring_prev;
-	struct CacheBlock *ring_next;
-	size_t charge; /* bytes allocated */
-	uint32_t pins;
-	uint8_t uses;
-	bool known; /* in hash table and ring */
+	uint32_t stored_size;
+	uint32_t size; /* of the data, without the filler's extra bytes */
+	uint64_t stamp; /* LIMBO */
+	uint32_t units; /* with the header */
+	uint8_t state;	/* BlockState */
+	uint8_t uses;	/* atomic; readers write it, too */
 } CacheBlock;
 
-struct SstCache
+_Static_assert(sizeof(CacheBlock) == UNIT_BYTES, "a header is one unit");
+
+typedef struct CacheShard
 {
-	CacheBlock **buckets;
-	size_t bucket_count; /* a power of two */
-	CacheBlock *hand;	 /* NULL: the ring is empty */
-	uint64_t limit_bytes;
-	SstCacheStats stats;
+	PortLock lock; /* protects everything in the shard; only ever tried */
+	uint64_t first; /* unit; of "shard_units" */
+	uint64_t hand;	/* the rear hand: a block's first unit */
+	uint64_t ahead; /* units from there to the front hand, a block's first unit too */
+	uint64_t room;	/* units of FREE and LIMBO blocks among them */
+
+	/* Read without the lock. */
+	uint64_t bytes, blocks;
+	uint64_t inserts, evictions;
+	uint64_t refused; /* also counted without the lock */
+} CacheShard;
+
+/* Written by the process that has the slot alone. */
+typedef struct CacheCounts
+{
+	_Alignas(64) uint64_t hits;
+	uint64_t misses;
+} CacheCounts;
+
+struct SstCacheShm
+{
+	_Alignas(64) uint64_t capacity;
+	uint64_t shard_units, block_units_max;
+	uint64_t counts_off, shards_off, buckets_off, arena_off; /* from here */
+	uint32_t shards;										 /* a power of two */
+	uint32_t shard_buckets;
+	uint32_t slots;
+	_Alignas(64) SstCacheStats base; /* sums at the last reset */
+	_Alignas(64) uint64_t dropped[DROPPED_FILES];
 };
 
-static inline size_t
-bucket_of(const SstCache *cache, uint64_t number, uint64_t offset)
-{
-	uint64_t h = (number * UINT64_C(0x9E3779B97F4A7C15)) ^ offset;
+/* ---------------------------------------------------------------- layout */
 
-	h *= UINT64_C(0xC2B2AE3D27D4EB4F);
-	return (size_t) (h >> 32) & (cache->bucket_count - 1);
+typedef struct Layout
+{
+	uint64_t shard_units;
+	uint32_t shards, shard_buckets;
+	size_t counts, shard_array, buckets, arena, total;
+} Layout;
+
+static void
+compute_layout(uint64_t cache_bytes, unsigned slots, uint32_t block_bytes, Layout *l)
+{
+	uint64_t words;
+
+	if (cache_bytes < CACHE_BYTES_MIN)
+		cache_bytes = CACHE_BYTES_MIN;
+	l->shards = 1;
+	while (l->shards < SHARDS_MAX && cache_bytes / (l->shards * 2) >= SHARD_BYTES_MIN)
+		l->shards *= 2;
+	l->shard_units = cache_bytes / UNIT_BYTES / l->shards;
+
+	/* Half full at blocks of block_bytes: a bucket seldom overflows. */
+	words = l->shard_units * UNIT_BYTES / (block_bytes / 2 + UNIT_BYTES);
+	l->shard_buckets = (uint32_t) (words / BUCKET_WORDS) + 1;
+	l->counts = sizeof(SstCacheShm);
+	l->shard_array = l->counts + slots * sizeof(CacheCounts);
+	l->buckets = l->shard_array + l->shards * sizeof(CacheShard);
+	l->arena = l->buckets + (size_t) l->shards * l->shard_buckets * BUCKET_WORDS * sizeof(uint64_t);
+	l->total = l->arena + l->shards * l->shard_units * UNIT_BYTES;
 }
 
-NvmkvStatus
-sst_cache_create(uint64_t limit_bytes, SstCache **cache_out)
+size_t
+sst_cache_shm_bytes(uint64_t cache_bytes, unsigned slots, uint32_t block_bytes)
 {
-	SstCache *cache;
+	Layout l;
 
-	*cache_out = NULL;
-	cache = port_alloc_zero(sizeof(*cache));
-	if (cache == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory for a block cache");
-	cache->limit_bytes = limit_bytes;
-	cache->bucket_count = BUCKETS_MIN;
-	cache->buckets = port_alloc_zero(cache->bucket_count * sizeof(CacheBlock *));
-	if (cache->buckets == NULL)
+	compute_layout(cache_bytes, slots, block_bytes, &l);
+	return l.total;
+}
+
+static inline uint8_t *
+at_offset(const SstCacheShm *shm, size_t offset)
+{
+	return (uint8_t *) (uintptr_t) shm + offset;
+}
+
+static inline CacheCounts *
+counts_of(const SstCacheShm *shm, unsigned slot)
+{
+	return (CacheCounts *) (void *) at_offset(shm, shm->counts_off) + slot;
+}
+
+static inline CacheShard *
+shard_at(const SstCacheShm *shm, unsigned i)
+{
+	return (CacheShard *) (void *) at_offset(shm, shm->shards_off) + i;
+}
+
+static inline CacheBlock *
+block_at(const SstCacheShm *shm, uint64_t unit)
+{
+	return (CacheBlock *) (void *) at_offset(shm, shm->arena_off + unit * UNIT_BYTES);
+}
+
+static inline uint64_t
+unit_of(const SstCacheShm *shm, const CacheBlock *block)
+{
+	return (uint64_t) ((const uint8_t *) block - at_offset(shm, shm->arena_off)) / UNIT_BYTES;
+}
+
+static inline uint8_t *
+data_of(CacheBlock *block)
+{
+	return (uint8_t *) (block + 1);
+}
+
+static inline CacheBlock *
+block_of_data(const uint8_t *data)
+{
+	return (CacheBlock *) (uintptr_t) data - 1;
+}
+
+void
+sst_cache_shm_init(SstCacheShm *shm, uint64_t cache_bytes, unsigned slots, uint32_t block_bytes)
+{
+	Layout l;
+	unsigned i;
+
+	compute_layout(cache_bytes, slots, block_bytes, &l);
+	memset(shm, 0, l.arena);
+	shm->capacity = l.shards * l.shard_units * UNIT_BYTES;
+	shm->shard_units = l.shard_units;
+	shm->block_units_max = l.shard_units / BLOCK_SHARE;
+	shm->counts_off = l.counts;
+	shm->shards_off = l.shard_array;
+	shm->buckets_off = l.buckets;
+	shm->arena_off = l.arena;
+	shm->shards = l.shards;
+	shm->shard_buckets = l.shard_buckets;
+	shm->slots = slots;
+	for (i = 0; i < l.shards; i++)
 	{
-		port_free(cache);
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory for a block cache");
+		CacheShard *shard = shard_at(shm, i);
+		CacheBlock *all;
+
+		port_lock_init(&shard->lock, PORT_RANK_CACHE);
+		shard->first = i * l.shard_units;
+		shard->hand = shard->first;
+		all = block_at(shm, shard->first);
+		memset(all, 0, sizeof(*all));
+		all->units = (uint32_t) l.shard_units;
 	}
-	*cache_out = cache;
-	return NVMKV_OK;
 }
 
-static void
-free_block(SstCache *cache, CacheBlock *block)
+void
+sst_cache_attach(SstCache *cache, SstCacheShm *shm, const SstCacheEpochs *epochs)
 {
-	cache->stats.bytes -= block->charge;
-	port_free(block);
+	cache->shm = shm;
+	cache->epochs = *epochs;
 }
 
-/* Takes a block out of the hash table and the ring. */
-static void
-forget(SstCache *cache, CacheBlock *block)
-{
-	CacheBlock **link = &cache->buckets[bucket_of(cache, block->number, block->offset)];
+/* ---------------------------------------------------------------- finding */
 
-	while (*link != block)
-		link = &(*link)->hash_next;
-	*link = block->hash_next;
-	if (block->ring_next == block)
-		cache->hand = NULL;
-	else
+typedef struct Place
+{
+	uint64_t *bucket; /* BUCKET_WORDS words */
+	CacheShard *shard;
+	uint64_t tag; /* as in a word */
+} Place;
+
+static inline uint64_t
+mix(uint64_t h)
+{
+	h ^= h >> 32;
+	h *= UINT64_C(0xD6E8FEB86659FD93);
+	h ^= h >> 32;
+	h *= UINT64_C(0xD6E8FEB86659FD93);
+	return h ^ (h >> 32);
+}
+
+/* Bits of the hash: bucket 0..31, tag 32..55, shard 56..63. */
+static inline Place
+place_of(const SstCacheShm *shm, uint64_t number, uint64_t offset)
+{
+	uint64_t h = mix(number * UINT64_C(0x9E3779B97F4A7C15) + offset);
+	uint32_t i = (uint32_t) (h >> 56) & (shm->shards - 1);
+	uint64_t bucket = (uint64_t) i * shm->shard_buckets + (((h & UINT32_MAX) * shm->shard_buckets) >> 32);
+	Place place;
+
+	place.shard = shard_at(shm, i);
+	place.bucket = (uint64_t *) (void *) at_offset(shm, shm->buckets_off) + bucket * BUCKET_WORDS;
+	place.tag = (h >> 32) << TAG_SHIFT;
+	return place;
+}
+
+static inline bool
+has_key(const CacheBlock *block, const SstCacheKey *key)
+{
+	return block->offset == key->offset && block->number == key->number && block->stored_size == key->stored_size;
+}
+
+static inline CacheBlock *
+find(const SstCacheShm *shm, const Place *place, const SstCacheKey *key)
+{
+	unsigned i;
+
+	for (i = 0; i < BUCKET_WORDS; i++)
 	{
-		block->ring_prev->ring_next = block->ring_next;
-		block->ring_next->ring_prev = block->ring_prev;
-		if (cache->hand == block)
-			cache->hand = block->ring_next;
-	}
-	block->known = false;
-	cache->stats.blocks--;
-}
+		uint64_t word = port_load_acquire(&place->bucket[i]);
 
-/* Evicts until "bytes" more fit, or nothing more can go: one turn of the hand per use count. */
-static void
-make_room(SstCache *cache, uint64_t bytes)
-{
-	uint64_t steps = cache->stats.blocks * (USES_MAX + 1);
-
-	while (cache->stats.bytes + bytes > cache->limit_bytes && cache->hand != NULL && steps-- > 0)
-	{
-		CacheBlock *block = cache->hand;
-
-		cache->hand = block->ring_next;
-		if (block->pins > 0)
-			continue;
-		if (block->uses > 0)
+		if (word != 0 && ((word ^ place->tag) & ~UNIT_MASK) == 0)
 		{
-			block->uses--;
-			continue;
+			CacheBlock *block = block_at(shm, (word & UNIT_MASK) - 1);
+
+			if (has_key(block, key))
+				return block;
 		}
-		forget(cache, block);
-		free_block(cache, block);
-		cache->stats.evictions++;
 	}
+	return NULL;
 }
 
-void
-sst_cache_destroy(SstCache *cache)
+/* Only a hint: an increment may be lost. */
+static inline void
+note_use(CacheBlock *block)
 {
-	if (cache == NULL)
-		return;
-	while (cache->hand != NULL)
-	{
-		CacheBlock *block = cache->hand;
+	uint8_t uses = port_load_relaxed(&block->uses);
 
-		NVMKV_ASSERT(block->pins == 0);
-		forget(cache, block);
-		free_block(cache, block);
-	}
-	NVMKV_ASSERT(cache->stats.bytes == 0);
-	port_free(cache->buckets);
-	port_free(cache);
+	if (uses < USES_MAX)
+		port_store_relaxed(&block->uses, (uint8_t) (uses + 1));
 }
 
-void
-sst_cache_set_limit(SstCache *cache, uint64_t limit_bytes)
+static inline void
+show(CacheBlock *block, SstBlock *block_out)
 {
-	cache->limit_bytes = limit_bytes;
-	make_room(cache, 0);
+	block_out->data = data_of(block);
+	block_out->size = block->size;
+	block_out->own = NULL;
 }
 
-static CacheBlock *
-find(const SstCache *cache, uint64_t number, uint64_t offset)
+/* For counters with one writer at a time that are read at any time. */
+static inline void
+add(uint64_t *counter, uint64_t n)
 {
-	CacheBlock *block = cache->buckets[bucket_of(cache, number, offset)];
-
-	while (block != NULL && (block->offset != offset || block->number != number))
-		block = block->hash_next;
-	return block;
+	port_store_relaxed(counter, port_load_relaxed(counter) + n);
 }
 
-SstCacheBlock *
-sst_cache_get(SstCache *cache, uint64_t number, uint64_t offset)
+bool
+sst_cache_get(SstCache *cache, const SstCacheKey *key, SstBlock *block_out)
 {
-	CacheBlock *block = find(cache, number, offset);
-
-	if (block == NULL)
-	{
-		cache->stats.misses++;
-		return NULL;
-	}
-	cache->stats.hits++;
-	cache->stats.pins++;
-	block->pins++;
-	if (block->uses < USES_MAX)
-		block->uses++;
-	return &block->base;
-}
-
-NvmkvStatus
-sst_cache_alloc(SstCache *cache, uint32_t size, uint32_t extra, SstCacheBlock **block_out, uint8_t **room_out)
-{
-	size_t charge = sizeof(CacheBlock) + BLOCK_ALIGN + (size_t) size + extra;
+	const SstCacheShm *shm = cache->shm;
+	CacheCounts *counts;
 	CacheBlock *block;
-	uint8_t *data;
+	Place place;
+	int slot;
 
-	*block_out = NULL;
-	*room_out = NULL;
-	make_room(cache, charge);
-	block = port_alloc(charge);
+	if (shm == NULL || (slot = cache->epochs.slot_inside(cache->epochs.ctx)) < 0)
+		return false;
+	NVMKV_ASSERT((unsigned) slot < shm->slots);
+	counts = counts_of(shm, (unsigned) slot);
+	place = place_of(shm, key->number, key->offset);
+	block = find(shm, &place, key);
 	if (block == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory for a block of %u bytes", (unsigned) size);
-	memset(block, 0, sizeof(*block));
-	data = (uint8_t *) (block + 1);
-	data += (BLOCK_ALIGN - (uintptr_t) data % BLOCK_ALIGN) % BLOCK_ALIGN;
-	block->base.data = data;
-	block->base.size = size;
-	block->charge = charge;
-	block->pins = 1;
-	cache->stats.bytes += charge;
-	cache->stats.pins++;
-	*block_out = &block->base;
-	*room_out = data;
-	return NVMKV_OK;
+	{
+		add(&counts->misses, 1);
+		return false;
+	}
+	add(&counts->hits, 1);
+	note_use(block);
+	show(block, block_out);
+	return true;
 }
 
-/* Doubles the hash table, so that most chains have one block: each costs a cache miss.  Without memory it stays. */
-static void
-grow_buckets(SstCache *cache)
+bool
+sst_cache_still_has(const SstCache *cache, const SstCacheKey *key, const uint8_t *data)
 {
-	size_t old_count = cache->bucket_count;
-	CacheBlock **old = cache->buckets;
-	CacheBlock **new_buckets = port_alloc_zero(old_count * 2 * sizeof(CacheBlock *));
-	size_t i;
+	CacheBlock *block;
+	Place place;
 
-	if (new_buckets == NULL)
+	if (cache->shm == NULL || cache->epochs.slot_inside(cache->epochs.ctx) < 0)
+		return false;
+	place = place_of(cache->shm, key->number, key->offset);
+	block = find(cache->shm, &place, key);
+	return block != NULL && data_of(block) == data;
+}
+
+/* ---------------------------------------------------------------- the hands; all under the shard's lock */
+
+static inline uint64_t
+end_of(const SstCacheShm *shm, const CacheShard *shard)
+{
+	return shard->first + shm->shard_units;
+}
+
+/* Units from the rear hand to the block. */
+static uint64_t
+distance(const SstCacheShm *shm, const CacheShard *shard, const CacheBlock *block)
+{
+	uint64_t unit = unit_of(shm, block);
+
+	return unit >= shard->hand ? unit - shard->hand : unit + shm->shard_units - shard->hand;
+}
+
+/* A block's memory can be had from now on, or when its stamp is safe. */
+static void
+release_block(const SstCacheShm *shm, CacheShard *shard, CacheBlock *block, BlockState state)
+{
+	block->state = (uint8_t) state;
+	if (distance(shm, shard, block) < shard->ahead)
+		shard->room += block->units;
+}
+
+/* Takes a KNOWN block out of its bucket; the caller draws a stamp for it afterwards. */
+static void
+unlink_block(SstCacheShm *shm, CacheShard *shard, CacheBlock *block)
+{
+	Place place = place_of(shm, block->number, block->offset);
+	uint64_t unit = unit_of(shm, block) + 1;
+	unsigned i;
+
+	for (i = 0; i < BUCKET_WORDS; i++)
+		if ((port_load_relaxed(&place.bucket[i]) & UNIT_MASK) == unit)
+			port_store_release(&place.bucket[i], 0);
+	release_block(shm, shard, block, BLOCK_LIMBO);
+	add(&shard->bytes, 0 - (uint64_t) block->units * UNIT_BYTES);
+	add(&shard->blocks, UINT64_MAX);
+	add(&shard->evictions, 1);
+}
+
+/* The front hand comes by a block; true: it must go. */
+static bool
+must_go(const SstCacheShm *shm, CacheBlock *block)
+{
+	uint8_t uses;
+
+	if (block->state == BLOCK_FILLING)
+		return true;
+	if (block->state != BLOCK_KNOWN)
+		return false;
+	if (port_load_relaxed(&shm->dropped[block->number % DROPPED_FILES]) == block->number)
+		return true;
+	uses = port_load_relaxed(&block->uses);
+	if (uses == 0)
+		return true;
+	port_store_relaxed(&block->uses, (uint8_t) (uses - 1));
+	return false;
+}
+
+/* Moves the front hand until "units" can be taken and enough is left between the hands. */
+static void
+evict_ahead(SstCache *cache, CacheShard *shard, uint64_t units)
+{
+	SstCacheShm *shm = cache->shm;
+	CacheBlock *gone[STEPS_MAX];
+	unsigned ngone = 0;
+	unsigned steps;
+
+	if (shard->room >= shm->shard_units / AHEAD_LOW_SHARE + units)
 		return;
-	cache->buckets = new_buckets;
-	cache->bucket_count = old_count * 2;
-	for (i = 0; i < old_count; i++)
+	for (steps = 0; steps < STEPS_MAX && shard->room < shm->shard_units / AHEAD_HIGH_SHARE + units; steps++)
 	{
-		CacheBlock *block = old[i];
+		uint64_t unit = shard->hand + shard->ahead;
+		CacheBlock *block;
 
-		while (block != NULL)
+		if (unit >= end_of(shm, shard))
+			unit -= shm->shard_units;
+		block = block_at(shm, unit);
+
+		/* A whole turn ahead. */
+		if (shard->ahead + block->units > shm->shard_units)
+			break;
+		if (must_go(shm, block))
 		{
-			CacheBlock *next = block->hash_next;
-			CacheBlock **head = &new_buckets[bucket_of(cache, block->number, block->offset)];
+			/* Before "ahead" covers the block, whose units are added below. */
+			if (block->state == BLOCK_KNOWN)
+				unlink_block(shm, shard, block);
+			else
+				block->state = BLOCK_LIMBO;
+			gone[ngone++] = block;
+		}
+		shard->ahead += block->units;
+		if (block->state == BLOCK_FREE || block->state == BLOCK_LIMBO)
+			shard->room += block->units;
+	}
+	if (ngone > 0)
+	{
+		uint64_t stamp = cache->epochs.retire_stamp(cache->epochs.ctx);
 
-			block->hash_next = *head;
-			*head = block;
-			block = next;
+		while (ngone > 0)
+			gone[--ngone]->stamp = stamp;
+	}
+}
+
+static bool
+is_usable(SstCache *cache, const CacheBlock *block)
+{
+	return block->state == BLOCK_FREE ||
+		(block->state == BLOCK_LIMBO && cache->epochs.is_safe(cache->epochs.ctx, block->stamp));
+}
+
+/* The rear hand passes over this many units, "room" of them FREE or LIMBO. */
+static void
+move_rear(const SstCacheShm *shm, CacheShard *shard, uint64_t units, uint64_t room)
+{
+	shard->hand += units;
+	shard->ahead -= units;
+	shard->room -= room;
+	if (shard->hand == end_of(shm, shard))
+		shard->hand = shard->first;
+}
+
+/* The usable block at the rear hand becomes one hole with what is usable behind it, up to "units". */
+static CacheBlock *
+join_holes(SstCache *cache, CacheShard *shard, uint64_t units)
+{
+	SstCacheShm *shm = cache->shm;
+	CacheBlock *hole = block_at(shm, shard->hand);
+
+	hole->state = BLOCK_FREE;
+	while (hole->units < units && hole->units < shard->ahead && shard->hand + hole->units < end_of(shm, shard))
+	{
+		CacheBlock *block = block_at(shm, shard->hand + hole->units);
+
+		if (!is_usable(cache, block))
+			break;
+		hole->units += block->units;
+	}
+	return hole;
+}
+
+/* Takes "units" from the hole at the rear hand. */
+static CacheBlock *
+carve(const SstCacheShm *shm, CacheShard *shard, CacheBlock *hole, uint64_t units)
+{
+	uint64_t rest = hole->units - units;
+
+	if (rest > 0)
+	{
+		CacheBlock *left = block_at(shm, shard->hand + units);
+
+		memset(left, 0, sizeof(*left));
+		left->units = (uint32_t) rest;
+	}
+	hole->units = (uint32_t) units;
+	move_rear(shm, shard, units, units);
+	return hole;
+}
+
+/* Is the rear hand at a block, or a hole before one, that will be usable when readers have left? */
+static bool
+is_worth_waiting(const SstCacheShm *shm, const CacheShard *shard, const CacheBlock *block)
+{
+	uint64_t next = shard->hand + block->units;
+
+	if (block->state == BLOCK_LIMBO)
+		return true;
+	return block->state == BLOCK_FREE && next < end_of(shm, shard) &&
+		(block->units >= shard->ahead || block_at(shm, next)->state == BLOCK_LIMBO);
+}
+
+/* Moves the rear hand to room for "units" and takes it; NULL when there is none, or none is safe yet. */
+static CacheBlock *
+take_room(SstCache *cache, CacheShard *shard, uint64_t units)
+{
+	SstCacheShm *shm = cache->shm;
+	unsigned steps;
+
+	evict_ahead(cache, shard, units);
+	for (steps = 0; steps < STEPS_MAX && shard->ahead > 0; steps++)
+	{
+		CacheBlock *block = block_at(shm, shard->hand);
+
+		if (is_usable(cache, block))
+		{
+			block = join_holes(cache, shard, units);
+			if (block->units >= units)
+				return carve(shm, shard, block, units);
+		}
+		if (is_worth_waiting(shm, shard, block))
+			return NULL;
+		move_rear(shm, shard, block->units, block->state == BLOCK_FREE ? block->units : 0);
+	}
+	return NULL;
+}
+
+/* ---------------------------------------------------------------- adding */
+
+bool
+sst_cache_reserve(SstCache *cache, const SstCacheKey *key, uint32_t size, uint32_t extra, SstBlock *block_out,
+				  uint8_t **room_out)
+{
+	SstCacheShm *shm = cache->shm;
+	uint64_t units = 1 + ((uint64_t) size + extra + UNIT_BYTES - 1) / UNIT_BYTES;
+	CacheBlock *block = NULL;
+	Place place;
+
+	if (shm == NULL || cache->epochs.slot_inside(cache->epochs.ctx) < 0)
+		return false;
+	place = place_of(shm, key->number, key->offset);
+	if (units <= shm->block_units_max && port_lock_try_exclusive(&place.shard->lock))
+	{
+		block = take_room(cache, place.shard, units);
+		if (block != NULL)
+		{
+			block->state = BLOCK_FILLING;
+			block->size = size;
+			port_store_relaxed(&block->uses, 0);
+		}
+		port_lock_release(&place.shard->lock);
+	}
+	if (block == NULL)
+	{
+		port_count(&place.shard->refused, 1);
+		return false;
+	}
+	show(block, block_out);
+	*room_out = data_of(block);
+	return true;
+}
+
+/* The word for a new block in a bucket; the least used of a full one has to go. */
+static uint64_t *
+take_word(SstCache *cache, const Place *place)
+{
+	SstCacheShm *shm = cache->shm;
+	CacheBlock *victim = NULL;
+	uint64_t *word = NULL;
+	unsigned i;
+
+	for (i = 0; i < BUCKET_WORDS; i++)
+	{
+		uint64_t w = port_load_relaxed(&place->bucket[i]);
+		CacheBlock *block;
+
+		if (w == 0)
+			return &place->bucket[i];
+		block = block_at(shm, (w & UNIT_MASK) - 1);
+		if (victim == NULL || port_load_relaxed(&block->uses) < port_load_relaxed(&victim->uses))
+		{
+			victim = block;
+			word = &place->bucket[i];
 		}
 	}
-	port_free(old);
-}
-
-SstCacheBlock *
-sst_cache_insert(SstCache *cache, SstCacheBlock *base, uint64_t number, uint64_t offset, SstCachePriority priority)
-{
-	CacheBlock *block = (CacheBlock *) base;
-	CacheBlock *first = find(cache, number, offset);
-	CacheBlock **head;
-
-	NVMKV_ASSERT(!block->known && block->pins == 1);
-	if (first != NULL)
-	{
-		first->pins++;
-		cache->stats.pins++;
-		sst_cache_unpin(cache, base);
-		return &first->base;
-	}
-	if (block->charge > cache->limit_bytes / SHARE_MAX)
-		return base;
-	if (cache->stats.blocks * 2 >= cache->bucket_count)
-		grow_buckets(cache);
-	block->number = number;
-	block->offset = offset;
-	block->uses = (uint8_t) priority;
-	head = &cache->buckets[bucket_of(cache, number, offset)];
-	block->hash_next = *head;
-	*head = block;
-
-	/* Behind the hand: the last the hand will come to. */
-	if (cache->hand == NULL)
-	{
-		block->ring_prev = block->ring_next = block;
-		cache->hand = block;
-	}
-	else
-	{
-		block->ring_next = cache->hand;
-		block->ring_prev = cache->hand->ring_prev;
-		block->ring_prev->ring_next = block;
-		cache->hand->ring_prev = block;
-	}
-	block->known = true;
-	cache->stats.blocks++;
-	return base;
+	unlink_block(shm, place->shard, victim);
+	victim->stamp = cache->epochs.retire_stamp(cache->epochs.ctx);
+	return word;
 }
 
 void
-sst_cache_pin(SstCache *cache, SstCacheBlock *base)
+sst_cache_publish(SstCache *cache, const SstCacheKey *key, SstCachePriority priority, SstBlock *base)
 {
-	CacheBlock *block = (CacheBlock *) base;
+	SstCacheShm *shm = cache->shm;
+	CacheBlock *block = block_of_data(base->data);
+	Place place = place_of(shm, key->number, key->offset);
+	CacheBlock *first;
 
-	NVMKV_ASSERT(block->pins > 0);
-	block->pins++;
-	cache->stats.pins++;
+	NVMKV_ASSERT(base->own == NULL);
+
+	/* Unpublished it is good for this epoch all the same; the front hand will find it. */
+	if (!port_lock_try_exclusive(&place.shard->lock))
+	{
+		port_count(&place.shard->refused, 1);
+		return;
+	}
+	if (block->state == BLOCK_FILLING)
+	{
+		first = find(shm, &place, key);
+		if (first != NULL)
+		{
+			release_block(shm, place.shard, block, BLOCK_FREE);
+			note_use(first);
+			show(first, base);
+		}
+		else
+		{
+			uint64_t *word = take_word(cache, &place);
+
+			block->number = key->number;
+			block->offset = key->offset;
+			block->stored_size = key->stored_size;
+			port_store_relaxed(&block->uses, (uint8_t) priority);
+			block->state = BLOCK_KNOWN;
+			port_store_release(word, place.tag | (unit_of(shm, block) + 1));
+			add(&place.shard->bytes, (uint64_t) block->units * UNIT_BYTES);
+			add(&place.shard->blocks, 1);
+			add(&place.shard->inserts, 1);
+		}
+	}
+	port_lock_release(&place.shard->lock);
 }
 
 void
-sst_cache_unpin(SstCache *cache, SstCacheBlock *base)
+sst_cache_cancel(SstCache *cache, const SstCacheKey *key, const SstBlock *base)
 {
-	CacheBlock *block = (CacheBlock *) base;
+	CacheBlock *block = block_of_data(base->data);
+	Place place = place_of(cache->shm, key->number, key->offset);
 
-	NVMKV_ASSERT(block->pins > 0);
-	block->pins--;
-	cache->stats.pins--;
-	if (block->pins == 0 && !block->known)
-		free_block(cache, block);
+	NVMKV_ASSERT(base->own == NULL);
+	if (!port_lock_try_exclusive(&place.shard->lock))
+		return;
+	if (block->state == BLOCK_FILLING)
+		release_block(cache->shm, place.shard, block, BLOCK_FREE);
+	port_lock_release(&place.shard->lock);
 }
 
 void
 sst_cache_drop_file(SstCache *cache, uint64_t number)
 {
-	uint64_t left = cache->stats.blocks;
-	CacheBlock *block = cache->hand;
+	if (cache->shm != NULL)
+		port_store_relaxed(&cache->shm->dropped[number % DROPPED_FILES], number);
+}
 
-	for (; left > 0; left--)
+/* ---------------------------------------------------------------- statistics */
+
+static void
+sum_up(const SstCacheShm *shm, SstCacheStats *s)
+{
+	unsigned i;
+
+	memset(s, 0, sizeof(*s));
+	s->capacity = shm->capacity;
+	for (i = 0; i < shm->slots; i++)
 	{
-		CacheBlock *next = block->ring_next;
+		s->hits += port_load_relaxed(&counts_of(shm, i)->hits);
+		s->misses += port_load_relaxed(&counts_of(shm, i)->misses);
+	}
+	for (i = 0; i < shm->shards; i++)
+	{
+		const CacheShard *shard = shard_at(shm, i);
 
-		if (block->number == number)
-		{
-			forget(cache, block);
-			if (block->pins == 0)
-				free_block(cache, block);
-		}
-		block = next;
+		s->bytes += port_load_relaxed(&shard->bytes);
+		s->blocks += port_load_relaxed(&shard->blocks);
+		s->inserts += port_load_relaxed(&shard->inserts);
+		s->evictions += port_load_relaxed(&shard->evictions);
+		s->refused += port_load_relaxed(&shard->refused);
 	}
 }
 
 void
-sst_cache_stats(const SstCache *cache, SstCacheStats *stats_out)
+sst_cache_stats(const SstCache *cache, SstCacheStats *out)
 {
-	*stats_out = cache->stats;
+	const SstCacheShm *shm = cache->shm;
+
+	if (shm == NULL)
+	{
+		memset(out, 0, sizeof(*out));
+		return;
+	}
+	sum_up(shm, out);
+	out->hits -= port_load_relaxed(&shm->base.hits);
+	out->misses -= port_load_relaxed(&shm->base.misses);
+	out->inserts -= port_load_relaxed(&shm->base.inserts);
+	out->evictions -= port_load_relaxed(&shm->base.evictions);
+	out->refused -= port_load_relaxed(&shm->base.refused);
+}
+
+void
+sst_cache_reset_stats(SstCache *cache)
+{
+	SstCacheShm *shm = cache->shm;
+	SstCacheStats now;
+
+	if (shm == NULL)
+		return;
+	sum_up(shm, &now);
+	port_store_relaxed(&shm->base.hits, now.hits);
+	port_store_relaxed(&shm->base.misses, now.misses);
+	port_store_relaxed(&shm->base.inserts, now.inserts);
+	port_store_relaxed(&shm->base.evictions, now.evictions);
+	port_store_relaxed(&shm->base.refused, now.refused);
+}
+
+/* ---------------------------------------------------------------- for tests */
+
+uint64_t
+sst_cache_block_bytes_max(const SstCache *cache)
+{
+	return (cache->shm->block_units_max - 1) * UNIT_BYTES;
+}
+
+/* Is the block named by exactly "times" words of its bucket? */
+static bool
+is_named(const SstCacheShm *shm, const CacheBlock *block, unsigned times)
+{
+	Place place = place_of(shm, block->number, block->offset);
+	uint64_t unit = unit_of(shm, block) + 1;
+	unsigned i;
+
+	for (i = 0; i < BUCKET_WORDS; i++)
+		if ((port_load_relaxed(&place.bucket[i]) & UNIT_MASK) == unit)
+			times--;
+	return times == 0;
+}
+
+static const char *
+check_shard(const SstCacheShm *shm, const CacheShard *shard)
+{
+	uint64_t unit = shard->first;
+	uint64_t bytes = 0;
+	uint64_t blocks = 0;
+	uint64_t room = 0;
+	uint64_t front = shard->hand + shard->ahead;
+	bool at_hand = false;
+	bool at_front = false;
+
+	if (front >= end_of(shm, shard))
+		front -= shm->shard_units;
+	while (unit < end_of(shm, shard))
+	{
+		const CacheBlock *block = block_at(shm, unit);
+
+		at_hand |= unit == shard->hand;
+		at_front |= unit == front;
+		if (block->units == 0 || block->units > end_of(shm, shard) - unit)
+			return "blocks do not fill the arena";
+		if (block->state > BLOCK_LIMBO)
+			return "a block's state is unknown";
+		if (block->state == BLOCK_KNOWN)
+		{
+			bytes += (uint64_t) block->units * UNIT_BYTES;
+			blocks++;
+			if ((uint64_t) block->size + UNIT_BYTES > (uint64_t) block->units * UNIT_BYTES)
+				return "a block is larger than its room";
+			if (!is_named(shm, block, 1))
+				return "a known block is not in its bucket once";
+		}
+		if ((block->state == BLOCK_FREE || block->state == BLOCK_LIMBO) && distance(shm, shard, block) < shard->ahead)
+			room += block->units;
+		unit += block->units;
+	}
+	if (!at_hand || !at_front)
+		return "a hand is not on a block";
+	if (bytes != shard->bytes || blocks != shard->blocks || room != shard->room)
+		return "a shard's sums are wrong";
+	return NULL;
+}
+
+const char *
+sst_cache_check(const SstCache *cache)
+{
+	const SstCacheShm *shm = cache->shm;
+	const uint64_t *words = (const uint64_t *) (void *) at_offset(shm, shm->buckets_off);
+	uint64_t named = 0;
+	uint64_t known = 0;
+	uint64_t i;
+
+	for (i = 0; i < shm->shards; i++)
+	{
+		const char *problem = check_shard(shm, shard_at(shm, (unsigned) i));
+
+		if (problem != NULL)
+			return problem;
+		known += shard_at(shm, (unsigned) i)->blocks;
+	}
+	for (i = 0; i < (uint64_t) shm->shards * shm->shard_buckets * BUCKET_WORDS; i++)
+		named += words[i] != 0;
+	return named == known ? NULL : "a bucket names what is not known";
 }

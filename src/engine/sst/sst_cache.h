@@ -1,81 +1,131 @@
 /*
  * sst_cache.h
- *	  The block cache: checked, uncompressed blocks by (file number, offset).
+ *	  The block cache: checked, uncompressed blocks of all tables, in shared
+ *	  memory, for all processes of a database.
  *
- * One for each open database and process; used by one thread.  The interface
- * is what a cache in shared memory could offer too: a block is allocated, read
- * into by its finder, then inserted, where another finder may have been first.
+ * Nothing is pinned.  A reader is inside an epoch from the moment it asks for a
+ * block until it uses the block no more; a block that leaves the cache keeps
+ * its bytes until every epoch that could have found it has ended.  So a process
+ * that raises, aborts or dies gives its blocks back with its epoch, and there
+ * is nothing else to clean up.
  *
- * A pinned block keeps its bytes until it is unpinned.  Whoever pins has an
- * owner that unpins after an error or a non-local exit: SstIter's destroy.
- * File numbers are never used twice in a database, so a block never goes stale.
+ * A caller outside of an epoch (start-up, background merges, whose blocks
+ * outlive epochs) is served as if the cache were empty and full: it finds
+ * nothing and may keep nothing.  The same happens to anybody when there is no
+ * room at the moment: the cache never fails and never waits, the block then
+ * lives in the caller's own memory.
+ *
+ * File numbers are never used twice in a database, so a block never goes stale:
+ * what is found is right, and blocks of deleted files just age out.
+ *
+ * The cache knows epochs through three functions, which its owner supplies.
  */
 #ifndef NVMKV_SST_CACHE_H
 #define NVMKV_SST_CACHE_H
 
 #include "engine/base/slice.h"
+#include "engine/base/status.h"
 
-#define SST_CACHE_BYTES_DEFAULT (16u * 1024 * 1024)
+typedef struct SstCacheShm SstCacheShm;
 
-typedef struct SstCache SstCache;
+typedef struct SstCacheEpochs
+{
+	void *ctx;
+	/* The calling process's slot if it is inside an epoch, else -1. */
+	int (*slot_inside)(void *ctx);
+	/* A stamp for everything unlinked before the call; see epoch_retire_stamp. */
+	uint64_t (*retire_stamp)(void *ctx);
+	/* May what carries the stamp be reused? See epoch_is_safe. */
+	bool (*is_safe)(void *ctx, uint64_t stamp);
+} SstCacheEpochs;
 
-/* data is aligned to 64 bytes. The rest of the block is the cache's. */
-typedef struct SstCacheBlock
+/* A process's handle.  All zero: no cache. */
+typedef struct SstCache
+{
+	SstCacheShm *shm;
+	SstCacheEpochs epochs;
+} SstCache;
+
+/* What a block is found by; the stored size keeps a wrong index entry from finding a right block. */
+typedef struct SstCacheKey
+{
+	uint64_t number; /* of the file */
+	uint64_t offset;
+	uint32_t stored_size; /* in the file */
+} SstCacheKey;
+
+/* A block someone reads.  data is aligned to 64 bytes where the cache has it. */
+typedef struct SstBlock
 {
 	const uint8_t *data;
 	uint32_t size;
-} SstCacheBlock;
+	uint8_t *own; /* private memory that holds it; NULL: it is the cache's, good until the epoch ends */
+} SstBlock;
 
-/* How long a block stays without being asked for: index and filter blocks outlive data blocks of a scan. */
+/* How many turns of the clock's hand a block stays without being asked for. */
 typedef enum SstCachePriority
 {
-	SST_CACHE_LOW = 1,
-	SST_CACHE_HIGH = 3
+	SST_CACHE_LOW = 0, /* data: of a scan, each is asked for once */
+	SST_CACHE_HIGH = 2 /* index, filter, table headers: one serves many data blocks */
 } SstCachePriority;
 
 typedef struct SstCacheStats
 {
+	uint64_t capacity; /* bytes */
+	uint64_t bytes;	   /* memory of the blocks that can be found */
+	uint64_t blocks;   /* how many can be found */
 	uint64_t hits;
 	uint64_t misses;
+	uint64_t inserts;
 	uint64_t evictions;
-	uint64_t bytes;	 /* memory of all blocks, pinned or not */
-	uint64_t blocks; /* how many can be found */
-	uint64_t pins;	 /* not yet unpinned */
+	uint64_t refused; /* blocks for which there was no room, or not at that moment */
 } SstCacheStats;
 
-extern NvmkvStatus sst_cache_create(uint64_t limit_bytes, SstCache **cache_out);
+/*
+ * cache_bytes: memory for blocks; the index comes on top (one 250th at data blocks of 4 KiB, half of it at 8 KiB).
+ * slots: of processes.
+ * block_bytes: about what most blocks have, see NvmkvOptions.
+ */
+extern size_t sst_cache_shm_bytes(uint64_t cache_bytes, unsigned slots, uint32_t block_bytes);
 
-/* REQUIRES that nothing is pinned. */
-extern void sst_cache_destroy(SstCache *cache);
+/* memory: 64-byte aligned, that many bytes; its contents do not matter. */
+extern void sst_cache_shm_init(SstCacheShm *shm, uint64_t cache_bytes, unsigned slots, uint32_t block_bytes);
 
-/* A new bound for its memory; shrinks at once as far as pins allow. */
-extern void sst_cache_set_limit(SstCache *cache, uint64_t limit_bytes);
+extern void sst_cache_attach(SstCache *cache, SstCacheShm *shm, const SstCacheEpochs *epochs);
 
-/* The block, pinned; NULL when it is not here. */
-extern SstCacheBlock *sst_cache_get(SstCache *cache, uint64_t number, uint64_t offset);
+/* Finds a block; lock-free. */
+extern bool sst_cache_get(SstCache *cache, const SstCacheKey *key, SstBlock *block_out);
 
 /*
- * Memory for a block of "size" bytes with "extra" bytes of room behind it,
- * pinned, known to the caller only; *room_out is where to read to.  Evicts
- * others.  Unpinning it without inserting it frees it.
+ * Is the block of this key still the one that was found at "data"?  Then it is good for the epoch the caller is in
+ * now, though it was found in an earlier one.
  */
-extern NvmkvStatus sst_cache_alloc(SstCache *cache, uint32_t size, uint32_t extra,
-								   SstCacheBlock **block_out, uint8_t **room_out);
+extern bool sst_cache_still_has(const SstCache *cache, const SstCacheKey *key, const uint8_t *data);
 
 /*
- * Makes an allocated block known; it stays pinned.  Returns the block to use:
- * another one, pinned, if that was here first (then "block" is freed).  A block
- * too big to be kept is returned as it is and freed when unpinned.
+ * Room for "size" bytes, and "extra" behind them, which nobody else knows yet.  The caller fills it and calls publish,
+ * or cancel, in the same epoch.  false: the cache does not take it.
  */
-extern SstCacheBlock *sst_cache_insert(SstCache *cache, SstCacheBlock *block, uint64_t number, uint64_t offset,
-									   SstCachePriority priority);
+extern bool sst_cache_reserve(SstCache *cache, const SstCacheKey *key, uint32_t size, uint32_t extra,
+							  SstBlock *block_out, uint8_t **room_out);
 
-extern void sst_cache_pin(SstCache *cache, SstCacheBlock *block);
-extern void sst_cache_unpin(SstCache *cache, SstCacheBlock *block);
+/* Lets others find it.  *block becomes another process's if that was first. */
+extern void sst_cache_publish(SstCache *cache, const SstCacheKey *key, SstCachePriority priority, SstBlock *block);
+extern void sst_cache_cancel(SstCache *cache, const SstCacheKey *key, const SstBlock *block);
 
-/* Forgets the blocks of a file that is gone; pinned ones are freed when unpinned. */
+/* The file is gone: its blocks go as soon as the hand comes by. */
 extern void sst_cache_drop_file(SstCache *cache, uint64_t number);
 
+/* hits, misses, inserts, evictions and refused since the last reset. */
 extern void sst_cache_stats(const SstCache *cache, SstCacheStats *stats_out);
+extern void sst_cache_reset_stats(SstCache *cache);
+
+/* ---- for tests ---- */
+
+/* The largest block the cache takes. */
+extern uint64_t sst_cache_block_bytes_max(const SstCache *cache);
+
+/* Walks all memory; NULL, or what is wrong.  REQUIRES that nobody else uses the cache. */
+extern const char *sst_cache_check(const SstCache *cache);
 
 #endif

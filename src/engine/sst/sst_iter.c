@@ -17,9 +17,7 @@
 static void
 drop_data(SstIter *it)
 {
-	if (it->data_block != NULL)
-		sst_table_release_block(it->table, it->data_block);
-	it->data_block = NULL;
+	sst_table_release_block(&it->data_block);
 	it->data_handle.size = 0;
 	sst_block_cursor_close(&it->data);
 }
@@ -27,9 +25,7 @@ drop_data(SstIter *it)
 static void
 drop_index(SstIter *it)
 {
-	if (it->index_block != NULL)
-		sst_table_release_block(it->table, it->index_block);
-	it->index_block = NULL;
+	sst_table_release_block(&it->index_block);
 	it->index_handle.size = 0;
 	sst_block_cursor_close(&it->index);
 }
@@ -62,11 +58,13 @@ show(SstIter *it)
 static NvmkvStatus
 load_index(SstIter *it, SstHandle handle)
 {
+	SstBlockUse use = it->mode == SST_ITER_BULK ? SST_BLOCK_PRIVATE : SST_BLOCK_INDEX;
+
 	if (it->index_handle.size != 0 && it->index_handle.offset == handle.offset)
 		return NVMKV_OK;
 	drop_index(it);
-	NVMKV_RETURN_IF(sst_table_block(it->table, handle, SST_CACHE_HIGH, &it->index_block));
-	if (!sst_block_cursor_open(&it->index, it->index_block->data, it->index_block->size, NULL))
+	NVMKV_RETURN_IF(sst_table_block(it->table, handle, use, &it->index_block));
+	if (!sst_block_cursor_open(&it->index, it->index_block.data, it->index_block.size, NULL))
 		return sst_table_malformed(it->table, handle.offset);
 	it->index_handle = handle;
 	return NVMKV_OK;
@@ -89,7 +87,7 @@ load_chunk(SstIter *it, SstHandle handle, const uint8_t **block_out)
 			want = left < CHUNK_BYTES ? (size_t) left : CHUNK_BYTES;
 		it->chunk.size = 0;
 		NVMKV_RETURN_IF(nvmkv_buf_reserve(&it->chunk, want));
-		NVMKV_RETURN_IF(port_files->read(sst_table_file(it->table), handle.offset, it->chunk.data, want));
+		NVMKV_RETURN_IF(sst_table_read(it->table, handle.offset, it->chunk.data, want));
 		it->chunk.size = want;
 		it->chunk_offset = handle.offset;
 	}
@@ -112,8 +110,8 @@ load_data(SstIter *it)
 		NVMKV_RETURN_IF(load_chunk(it, handle, &bytes));
 	else
 	{
-		NVMKV_RETURN_IF(sst_table_block(it->table, handle, SST_CACHE_LOW, &it->data_block));
-		bytes = it->data_block->data;
+		NVMKV_RETURN_IF(sst_table_block(it->table, handle, SST_BLOCK_DATA, &it->data_block));
+		bytes = it->data_block.data;
 	}
 	if (!sst_block_cursor_open(&it->data, bytes, handle.size, it->key_buffer))
 		return sst_table_malformed(it->table, handle.offset);
@@ -379,6 +377,20 @@ iter_destroy(NvmkvIter *base)
 	nvmkv_buf_free(&it->chunk);
 	sst_table_unref(it->table);
 	it->table = NULL;
+}
+
+bool
+sst_iter_renew(SstIter *it)
+{
+	if (sst_table_block_is_current(it->table, it->index_handle, &it->index_block) &&
+		sst_table_block_is_current(it->table, it->data_handle, &it->data_block))
+		return true;
+
+	/* A seek must not take them for the blocks it needs. */
+	drop_data(it);
+	drop_index(it);
+	it->base.valid = false;
+	return false;
 }
 
 static const NvmkvIterOps sst_iter_ops = {

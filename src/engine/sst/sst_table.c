@@ -3,8 +3,14 @@
  *	  Opening an SSTable and reading its blocks.
  *
  * Opening reads the file's tail in one piece; top index and properties are
- * usually in it.  Every block is checked against its checksum when it comes
- * from the file; what the cache holds has been checked.
+ * usually in it.  They are put together as the table's head, which the cache
+ * keeps for other processes as if it were a block where the file ends:
+ *
+ *	  head := limit u64, size of the top index u32, size of the properties u32,
+ *			  top index, properties			(integers as the machine has them)
+ *
+ * Every block is checked against its checksum when it comes from the file; what
+ * the cache holds has been checked.
  */
 #include <inttypes.h>
 
@@ -17,17 +23,24 @@
 
 struct SstTable
 {
-	PortFile *file;
+	PortFile *file; /* NULL: not open */
 	SstCache *cache;
 	uint64_t number;
 	uint64_t file_bytes;
 	uint64_t limit; /* the partitions' end */
 	uint64_t refs;
-	SstBlockCursor top_start; /* opened over "top", to be copied */
-	NvmkvBuf top;
-	NvmkvBuf props_bytes;
+	SstBlockCursor top_start; /* opened over the head's top index, to be copied */
+	NvmkvBuf head;
 	SstProps props;
+	char path[];
 };
+
+typedef struct Head
+{
+	uint64_t limit;
+	uint32_t top_size;
+	uint32_t props_size;
+} Head;
 
 uint64_t
 sst_table_number(const SstTable *table)
@@ -38,7 +51,7 @@ sst_table_number(const SstTable *table)
 const char *
 sst_table_path(const SstTable *table)
 {
-	return port_file_path(table->file);
+	return table->path;
 }
 
 const SstProps *
@@ -51,18 +64,6 @@ SstBlockCursor
 sst_table_top_cursor(const SstTable *table)
 {
 	return table->top_start;
-}
-
-PortFile *
-sst_table_file(const SstTable *table)
-{
-	return table->file;
-}
-
-SstCache *
-sst_table_cache(const SstTable *table)
-{
-	return table->cache;
 }
 
 uint64_t
@@ -85,13 +86,27 @@ sst_table_ref(SstTable *table)
 	table->refs++;
 }
 
+bool
+sst_table_has_file(const SstTable *table)
+{
+	return table->file != NULL;
+}
+
+bool
+sst_table_close_file(SstTable *table)
+{
+	if (table->file == NULL)
+		return false;
+	port_files->close(table->file);
+	table->file = NULL;
+	return true;
+}
+
 static void
 destroy_table(SstTable *table)
 {
-	if (table->file != NULL)
-		port_files->close(table->file);
-	nvmkv_buf_free(&table->top);
-	nvmkv_buf_free(&table->props_bytes);
+	(void) sst_table_close_file(table);
+	nvmkv_buf_free(&table->head);
 	port_free(table);
 }
 
@@ -105,71 +120,154 @@ sst_table_unref(SstTable *table)
 		destroy_table(table);
 }
 
-/* A block kept for the table's life; "tail" holds the file's bytes from tail_offset to its end. */
+NvmkvStatus
+sst_table_read(SstTable *table, uint64_t offset, void *data, size_t size)
+{
+	if (table->file == NULL)
+	{
+		NvmkvStatus status = port_files->open(table->path, PORT_FILE_READ, &table->file);
+
+		/* NOT_FOUND would read as "no such key" further up. */
+		if (status == NVMKV_NOT_FOUND)
+			status = NVMKV_FAIL(NVMKV_CORRUPTION, "%s: the file is missing", table->path);
+		if (status != NVMKV_OK)
+		{
+			table->file = NULL;
+			return status;
+		}
+	}
+	return port_files->read(table->file, offset, data, size);
+}
+
+/* ---------------------------------------------------------------- opening */
+
+/* Reads a block to "room", which has room for the trailer; "tail" holds the file's bytes from tail_offset to its end. */
 static NvmkvStatus
-read_resident(SstTable *table, SstHandle handle, const uint8_t *tail, uint64_t tail_offset, NvmkvBuf *block_out)
+read_from_tail(SstTable *table, SstHandle handle, const uint8_t *tail, uint64_t tail_offset, uint8_t *room)
 {
 	size_t size = (size_t) handle.size + SST_TRAILER_BYTES;
 
-	NVMKV_RETURN_IF(nvmkv_buf_reserve(block_out, size));
 	if (handle.offset >= tail_offset)
-		memcpy(block_out->data, tail + (handle.offset - tail_offset), size);
+		memcpy(room, tail + (handle.offset - tail_offset), size);
 	else
-		NVMKV_RETURN_IF(port_files->read(table->file, handle.offset, block_out->data, size));
-	NVMKV_RETURN_IF(sst_trailer_check(block_out->data, handle.size, sst_table_path(table), handle.offset));
-	block_out->size = handle.size;
-	return NVMKV_OK;
+		NVMKV_RETURN_IF(sst_table_read(table, handle.offset, room, size));
+	return sst_trailer_check(room, handle.size, table->path, handle.offset);
 }
 
+/* Makes the head from the file. */
 static NvmkvStatus
-load_tail(SstTable *table, uint8_t *tail)
+read_head(SstTable *table, uint8_t *tail)
 {
-	const char *path = sst_table_path(table);
 	size_t tail_bytes = table->file_bytes < TAIL_BYTES ? (size_t) table->file_bytes : TAIL_BYTES;
 	uint64_t tail_offset = table->file_bytes - tail_bytes;
 	SstFooter footer;
+	Head head;
 
-	NVMKV_RETURN_IF(port_files->read(table->file, tail_offset, tail, tail_bytes));
-	NVMKV_RETURN_IF(sst_footer_decode(tail + tail_bytes - SST_FOOTER_BYTES, table->file_bytes, path, &footer));
-	NVMKV_RETURN_IF(read_resident(table, footer.top, tail, tail_offset, &table->top));
-	NVMKV_RETURN_IF(read_resident(table, footer.props, tail, tail_offset, &table->props_bytes));
-	NVMKV_RETURN_IF(sst_props_decode(nvmkv_buf_slice(&table->props_bytes), path, &table->props));
-	if (!sst_block_cursor_open(&table->top_start, table->top.data, (uint32_t) table->top.size, NULL))
-		return sst_table_malformed(table, footer.top.offset);
-	table->limit = footer.top.offset;
+	NVMKV_RETURN_IF(sst_table_read(table, tail_offset, tail, tail_bytes));
+	NVMKV_RETURN_IF(sst_footer_decode(tail + tail_bytes - SST_FOOTER_BYTES, table->file_bytes, table->path, &footer));
+	head.limit = footer.top.offset;
+	head.top_size = footer.top.size;
+	head.props_size = footer.props.size;
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(&table->head, sizeof(head) + head.top_size + head.props_size + SST_TRAILER_BYTES));
+	memcpy(table->head.data, &head, sizeof(head));
+	NVMKV_RETURN_IF(read_from_tail(table, footer.top, tail, tail_offset, table->head.data + sizeof(head)));
+	NVMKV_RETURN_IF(read_from_tail(table, footer.props, tail, tail_offset,
+								   table->head.data + sizeof(head) + head.top_size));
+	table->head.size = sizeof(head) + head.top_size + head.props_size;
 	return NVMKV_OK;
+}
+
+/* Fills in what the head says. */
+static NvmkvStatus
+use_head(SstTable *table)
+{
+	const uint8_t *top = table->head.data + sizeof(Head);
+	Head head;
+
+	memcpy(&head, table->head.data, sizeof(head));
+	table->limit = head.limit;
+	NVMKV_RETURN_IF(sst_props_decode(nvmkv_slice(top + head.top_size, head.props_size), table->path, &table->props));
+	if (!sst_block_cursor_open(&table->top_start, top, head.top_size, NULL))
+		return sst_table_malformed(table, head.limit);
+	return NVMKV_OK;
+}
+
+static SstCacheKey
+head_key(const SstTable *table)
+{
+	SstCacheKey key = {table->number, table->file_bytes, 0};
+
+	return key;
+}
+
+/* The head as another process left it in the cache. */
+static NvmkvStatus
+find_head(SstTable *table, bool *found_out)
+{
+	SstCacheKey key = head_key(table);
+	SstBlock block;
+
+	*found_out = table->cache != NULL && sst_cache_get(table->cache, &key, &block);
+	if (*found_out)
+		NVMKV_RETURN_IF(nvmkv_buf_set(&table->head, nvmkv_slice(block.data, block.size)));
+	return NVMKV_OK;
+}
+
+static void
+leave_head(SstTable *table)
+{
+	SstCacheKey key = head_key(table);
+	SstBlock block;
+	uint8_t *room;
+
+	if (table->cache == NULL || table->head.size > UINT32_MAX ||
+		!sst_cache_reserve(table->cache, &key, (uint32_t) table->head.size, 0, &block, &room))
+		return;
+	memcpy(room, table->head.data, table->head.size);
+	sst_cache_publish(table->cache, &key, SST_CACHE_HIGH, &block);
+}
+
+static NvmkvStatus
+load_head(SstTable *table)
+{
+	NvmkvStatus status;
+	uint8_t *tail;
+	bool found;
+
+	NVMKV_RETURN_IF(find_head(table, &found));
+	if (found)
+		return use_head(table);
+	tail = port_alloc(TAIL_BYTES);
+	if (tail == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "%s: no memory to open the table", table->path);
+	status = read_head(table, tail);
+	port_free(tail);
+	if (status == NVMKV_OK)
+		status = use_head(table);
+	if (status == NVMKV_OK)
+		leave_head(table);
+	return status;
 }
 
 NvmkvStatus
 sst_table_open(const char *path, uint64_t number, uint64_t file_bytes, SstCache *cache, SstTable **table_out)
 {
+	size_t path_bytes = strlen(path) + 1;
 	NvmkvStatus status;
 	SstTable *table;
-	uint8_t *tail;
 
 	*table_out = NULL;
 	if (file_bytes < SST_FOOTER_BYTES)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: %" PRIu64 " bytes are too few for an SSTable", path, file_bytes);
-	table = port_alloc_zero(sizeof(*table));
-	tail = port_alloc(TAIL_BYTES);
-	if (table == NULL || tail == NULL)
-	{
-		port_free(table);
-		port_free(tail);
+	table = port_alloc_zero(sizeof(*table) + path_bytes);
+	if (table == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "%s: no memory to open the table", path);
-	}
+	memcpy(table->path, path, path_bytes);
 	table->cache = cache;
 	table->number = number;
 	table->file_bytes = file_bytes;
 	table->refs = 1;
-	status = port_files->open(path, PORT_FILE_READ, &table->file);
-
-	/* NOT_FOUND would read as "no such key" further up. */
-	if (status == NVMKV_NOT_FOUND)
-		status = NVMKV_FAIL(NVMKV_CORRUPTION, "%s: the file is missing", path);
-	if (status == NVMKV_OK)
-		status = load_tail(table, tail);
-	port_free(tail);
+	status = load_head(table);
 	if (status != NVMKV_OK)
 	{
 		destroy_table(table);
@@ -179,69 +277,77 @@ sst_table_open(const char *path, uint64_t number, uint64_t file_bytes, SstCache 
 	return NVMKV_OK;
 }
 
-/* Without a cache a block is an allocation of its own. */
-static NvmkvStatus
-alloc_block(SstTable *table, uint32_t size, SstCacheBlock **block_out, uint8_t **room_out)
-{
-	SstCacheBlock *block;
+/* ---------------------------------------------------------------- blocks */
 
-	if (table->cache != NULL)
-		return sst_cache_alloc(table->cache, size, SST_TRAILER_BYTES, block_out, room_out);
-	*block_out = NULL;
-	block = port_alloc(sizeof(*block) + size + SST_TRAILER_BYTES);
-	if (block == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "%s: no memory for a block of %u bytes", sst_table_path(table), (unsigned) size);
-	*room_out = (uint8_t *) (block + 1);
-	block->data = *room_out;
-	block->size = size;
+/* Reads the block to "room", which has room for the trailer, and checks it. */
+static NvmkvStatus
+read_block(SstTable *table, SstHandle handle, uint8_t *room)
+{
+	NVMKV_RETURN_IF(sst_table_read(table, handle.offset, room, (size_t) handle.size + SST_TRAILER_BYTES));
+	return sst_trailer_check(room, handle.size, table->path, handle.offset);
+}
+
+static NvmkvStatus
+read_private(SstTable *table, SstHandle handle, SstBlock *block_out)
+{
+	uint8_t *room = port_alloc((size_t) handle.size + SST_TRAILER_BYTES);
+	NvmkvStatus status;
+
+	if (room == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "%s: no memory for a block of %u bytes", table->path, (unsigned) handle.size);
+	status = read_block(table, handle, room);
+	if (status != NVMKV_OK)
+	{
+		port_free(room);
+		return status;
+	}
+	block_out->data = block_out->own = room;
+	block_out->size = handle.size;
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out)
+{
+	SstCacheKey key = {table->number, handle.offset, handle.size};
+	NvmkvStatus status;
+	SstBlock block;
+	uint8_t *room;
+
+	memset(block_out, 0, sizeof(*block_out));
+	if (table->cache == NULL || use == SST_BLOCK_PRIVATE)
+		return read_private(table, handle, block_out);
+	if (sst_cache_get(table->cache, &key, block_out))
+		return NVMKV_OK;
+	if (!sst_cache_reserve(table->cache, &key, handle.size, SST_TRAILER_BYTES, &block, &room))
+		return read_private(table, handle, block_out);
+	status = read_block(table, handle, room);
+	if (status != NVMKV_OK)
+	{
+		sst_cache_cancel(table->cache, &key, &block);
+		return status;
+	}
+	sst_cache_publish(table->cache, &key, use == SST_BLOCK_INDEX ? SST_CACHE_HIGH : SST_CACHE_LOW, &block);
 	*block_out = block;
 	return NVMKV_OK;
 }
 
 void
-sst_table_release_block(SstTable *table, SstCacheBlock *block)
+sst_table_release_block(SstBlock *block)
 {
-	if (table->cache != NULL)
-		sst_cache_unpin(table->cache, block);
-	else
-		port_free(block);
+	port_free(block->own);
+	memset(block, 0, sizeof(*block));
 }
 
-NvmkvStatus
-sst_table_block(SstTable *table, SstHandle handle, SstCachePriority priority, SstCacheBlock **block_out)
+bool
+sst_table_block_is_current(const SstTable *table, SstHandle handle, const SstBlock *block)
 {
-	NvmkvStatus status;
-	SstCacheBlock *block = NULL;
-	uint8_t *room;
+	SstCacheKey key = {table->number, handle.offset, handle.size};
 
-	*block_out = NULL;
-	if (table->cache != NULL)
-		block = sst_cache_get(table->cache, table->number, handle.offset);
-	if (block != NULL)
-	{
-		if (block->size != handle.size)
-		{
-			sst_table_release_block(table, block);
-			return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: the index names the block at %" PRIu64 " with different sizes",
-							  sst_table_path(table), handle.offset);
-		}
-		*block_out = block;
-		return NVMKV_OK;
-	}
-	NVMKV_RETURN_IF(alloc_block(table, handle.size, &block, &room));
-	status = port_files->read(table->file, handle.offset, room, (size_t) handle.size + SST_TRAILER_BYTES);
-	if (status == NVMKV_OK)
-		status = sst_trailer_check(room, handle.size, sst_table_path(table), handle.offset);
-	if (status != NVMKV_OK)
-	{
-		sst_table_release_block(table, block);
-		return status;
-	}
-	if (table->cache != NULL)
-		block = sst_cache_insert(table->cache, block, table->number, handle.offset, priority);
-	*block_out = block;
-	return NVMKV_OK;
+	return block->data == NULL || block->own != NULL || sst_cache_still_has(table->cache, &key, block->data);
 }
+
+/* ---------------------------------------------------------------- searching */
 
 NvmkvStatus
 sst_table_top_handles(const SstTable *table, NvmkvSlice payload, SstHandle *index_out, SstHandle *filter_out)
@@ -284,16 +390,16 @@ find_partition(SstTable *table, NvmkvSlice key, bool *found_out, SstHandle *inde
 NvmkvStatus
 sst_table_filter_probe(SstTable *table, SstHandle filter, uint64_t hash, bool *may_out)
 {
-	SstCacheBlock *block;
+	SstBlock block;
 
 	*may_out = true;
 	if (filter.size == 0)
 		return NVMKV_OK;
 	if (filter.size % FILTER_LINE_BYTES != 0)
 		return sst_table_malformed(table, filter.offset);
-	NVMKV_RETURN_IF(sst_table_block(table, filter, SST_CACHE_HIGH, &block));
-	*may_out = filter_may_contain(block->data, block->size, hash);
-	sst_table_release_block(table, block);
+	NVMKV_RETURN_IF(sst_table_block(table, filter, SST_BLOCK_INDEX, &block));
+	*may_out = filter_may_contain(block.data, block.size, hash);
+	sst_table_release_block(&block);
 	return NVMKV_OK;
 }
 
@@ -319,7 +425,7 @@ sst_table_offset_of(SstTable *table, NvmkvSlice key, uint64_t *offset_out)
 {
 	NvmkvStatus status = NVMKV_OK;
 	SstBlockCursor cursor;
-	SstCacheBlock *block;
+	SstBlock block;
 	SstHandle index;
 	SstHandle filter;
 	SstHandle data;
@@ -329,14 +435,14 @@ sst_table_offset_of(SstTable *table, NvmkvSlice key, uint64_t *offset_out)
 	NVMKV_RETURN_IF(find_partition(table, key, &found, &index, &filter));
 	if (!found)
 		return NVMKV_OK;
-	NVMKV_RETURN_IF(sst_table_block(table, index, SST_CACHE_HIGH, &block));
-	if (!sst_block_cursor_open(&cursor, block->data, block->size, NULL) ||
+	NVMKV_RETURN_IF(sst_table_block(table, index, SST_BLOCK_INDEX, &block));
+	if (!sst_block_cursor_open(&cursor, block.data, block.size, NULL) ||
 		!sst_block_cursor_seek(&cursor, key, NVMKV_TAG_MAX))
 		status = sst_table_malformed(table, index.offset);
 	if (status == NVMKV_OK)
 		status = sst_table_data_handle(table, cursor.payload, &data);
 	if (status == NVMKV_OK)
 		*offset_out = data.offset;
-	sst_table_release_block(table, block);
+	sst_table_release_block(&block);
 	return status;
 }

@@ -1,10 +1,12 @@
 /*
  * sst_table.h
- *	  An open SSTable of this process.
+ *	  An SSTable in use by this process.
  *
- * A table holds its file open, and its top index and properties in memory; all
- * other blocks come through the block cache.  It is counted: the opener has one
- * reference, every iterator another.  Used by one thread.
+ * A table holds its top index and properties in memory; all other blocks come
+ * through the block cache.  What opening needs to know of the file is in the
+ * block cache, too, so the file itself is opened when something is not there:
+ * a new process on a warm database reads without opening any.  It is counted:
+ * the opener has one reference, every iterator another.  Used by one thread.
  */
 #ifndef NVMKV_SST_TABLE_H
 #define NVMKV_SST_TABLE_H
@@ -15,13 +17,22 @@
 
 typedef struct SstTable SstTable;
 
+/* How a block is going to be used. */
+typedef enum SstBlockUse
+{
+	SST_BLOCK_DATA,	  /* within the epoch, by way of the cache */
+	SST_BLOCK_INDEX,  /* the same, and worth keeping longer */
+	SST_BLOCK_PRIVATE /* past the cache, in memory of its own: by those who are in no epoch */
+} SstBlockUse;
+
 /*
- * Opens the file and checks footer, top index and properties.
+ * Checks footer, top index and properties, of the file or as they were found good by whoever left them in the cache.
+ * path:       copied.
  * number:     names its blocks in the cache; unique among the files the cache serves.
  * file_bytes: size of the finished file, as recorded when it was built.
  * cache:      NULL to read every block from the file; must outlive the table.
  * Returns OK, CORRUPTION (also: the file is missing or cut off), VERSION,
- * NOT_SUPPORTED, IO (also: no descriptor left), NO_MEMORY.
+ * NOT_SUPPORTED, IO (also: no descriptor left), NO_MEMORY; what opens the file later may return the same.
  */
 extern NvmkvStatus sst_table_open(const char *path, uint64_t number, uint64_t file_bytes, SstCache *cache,
 								  SstTable **table_out);
@@ -30,6 +41,10 @@ extern void sst_table_ref(SstTable *table);
 
 /* Closes the file with the last reference. NULL is allowed. */
 extern void sst_table_unref(SstTable *table);
+
+/* Gives up the file's descriptor, until it is needed again; false: it has none. */
+extern bool sst_table_close_file(SstTable *table);
+extern bool sst_table_has_file(const SstTable *table);
 
 extern uint64_t sst_table_number(const SstTable *table);
 extern const char *sst_table_path(const SstTable *table);
@@ -47,16 +62,20 @@ extern NvmkvStatus sst_table_offset_of(SstTable *table, NvmkvSlice key, uint64_t
 
 /* A cursor over the top index, standing nowhere; valid as long as the table. */
 extern SstBlockCursor sst_table_top_cursor(const SstTable *table);
-extern PortFile *sst_table_file(const SstTable *table);
-extern SstCache *sst_table_cache(const SstTable *table);
+
+/* Reads from the file, which is opened if it is not. */
+extern NvmkvStatus sst_table_read(SstTable *table, uint64_t offset, void *data, size_t size);
 
 /* File offset behind the last partition: handles in the index must lie below. */
 extern uint64_t sst_table_limit(const SstTable *table);
 
-/* The block, checked and pinned; from the cache, or the file.  Release with sst_table_release_block. */
-extern NvmkvStatus sst_table_block(SstTable *table, SstHandle handle, SstCachePriority priority,
-								   SstCacheBlock **block_out);
-extern void sst_table_release_block(SstTable *table, SstCacheBlock *block);
+/*
+ * The block, checked; from the cache, or the file.  Release with sst_table_release_block.  If block_out->own is NULL
+ * it is good until the caller's epoch ends, and in a later one if sst_table_block_is_current says so.
+ */
+extern NvmkvStatus sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out);
+extern void sst_table_release_block(SstBlock *block);
+extern bool sst_table_block_is_current(const SstTable *table, SstHandle handle, const SstBlock *block);
 
 /* The handles in a top index entry's payload, and the handle in an index entry's. */
 extern NvmkvStatus sst_table_top_handles(const SstTable *table, NvmkvSlice payload, SstHandle *index_out,

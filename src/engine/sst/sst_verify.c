@@ -69,11 +69,11 @@ check_offset(Walk *w, SstHandle handle, const char *what)
 	w->expected_offset = handle.offset + handle.size + SST_TRAILER_BYTES;
 }
 
-/* Reads a block; *block_out NULL after a finding. */
+/* Reads a block; without data after a finding. */
 static NvmkvStatus
-read_block(Walk *w, SstHandle handle, SstCacheBlock **block_out)
+read_block(Walk *w, SstHandle handle, SstBlock *block_out)
 {
-	NvmkvStatus status = sst_table_block(w->table, handle, SST_CACHE_LOW, block_out);
+	NvmkvStatus status = sst_table_block(w->table, handle, SST_BLOCK_PRIVATE, block_out);
 
 	if (status != NVMKV_OK && is_finding(w, status))
 		status = NVMKV_OK;
@@ -135,7 +135,7 @@ check_shared(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal
 /* One entry of the data block at "offset"; "upper" is the block's separator in the index. */
 static NvmkvStatus
 check_entry(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal,
-			const SstBlockCursor *upper, const SstCacheBlock *filter)
+			const SstBlockCursor *upper, const SstBlock *filter)
 {
 	NvmkvSlice last = nvmkv_buf_slice(&w->last_key);
 	bool new_key = !w->have_last || !slice_equal(last, c->key);
@@ -148,7 +148,7 @@ check_entry(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal,
 		finding(w, "data block at %" PRIu64 ": entry %u is above the block's separator", offset, (unsigned) ordinal);
 	if (w->have_separator && ikey_compare(nvmkv_buf_slice(&w->separator), w->separator_tag, c->key, c->tag) >= 0)
 		finding(w, "data block at %" PRIu64 ": entry %u is not above the separator of the block before", offset, (unsigned) ordinal);
-	if (filter != NULL && !filter_may_contain(filter->data, filter->size, filter_hash(c->key)))
+	if (filter->data != NULL && !filter_may_contain(filter->data, filter->size, filter_hash(c->key)))
 		finding(w, "data block at %" PRIu64 ": the key of entry %u is missing in the filter", offset, (unsigned) ordinal);
 	check_shared(w, c, offset, ordinal);
 	count(w, c, new_key);
@@ -161,20 +161,20 @@ check_entry(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal,
 }
 
 static NvmkvStatus
-walk_data(Walk *w, SstHandle handle, const SstBlockCursor *upper, const SstCacheBlock *filter)
+walk_data(Walk *w, SstHandle handle, const SstBlockCursor *upper, const SstBlock *filter)
 {
 	NvmkvStatus status = NVMKV_OK;
 	SstBlockCursor c;
-	SstCacheBlock *block;
+	SstBlock block;
 	uint32_t ordinal;
 	bool on;
 
 	check_offset(w, handle, "data");
 	w->sums.data_blocks++;
 	NVMKV_RETURN_IF(read_block(w, handle, &block));
-	if (block == NULL)
+	if (block.data == NULL)
 		return NVMKV_OK;
-	if (!sst_block_cursor_open(&c, block->data, block->size, w->key_buffer))
+	if (!sst_block_cursor_open(&c, block.data, block.size, w->key_buffer))
 		(void) is_finding(w, sst_table_malformed(w->table, handle.offset));
 	else
 	{
@@ -187,7 +187,7 @@ walk_data(Walk *w, SstHandle handle, const SstBlockCursor *upper, const SstCache
 		if (c.corrupt)
 			(void) is_finding(w, sst_table_malformed(w->table, handle.offset));
 	}
-	sst_table_release_block(w->table, block);
+	sst_table_release_block(&block);
 	return status;
 }
 
@@ -203,8 +203,8 @@ pass_separator(Walk *w, const SstBlockCursor *index)
 
 /* The data blocks of an open index block, whose entry in the top index is "upper". */
 static NvmkvStatus
-walk_index(Walk *w, SstHandle handle, const SstCacheBlock *block,
-		   const SstBlockCursor *upper, const SstCacheBlock *filter)
+walk_index(Walk *w, SstHandle handle, const SstBlock *block,
+		   const SstBlockCursor *upper, const SstBlock *filter)
 {
 	SstBlockCursor c;
 	bool on = false;
@@ -246,8 +246,8 @@ walk_partition(Walk *w, const SstBlockCursor *top)
 	NvmkvStatus status;
 	SstHandle index;
 	SstHandle filter;
-	SstCacheBlock *index_block = NULL;
-	SstCacheBlock *filter_block = NULL;
+	SstBlock index_block = {0};
+	SstBlock filter_block = {0};
 
 	status = sst_table_top_handles(w->table, top->payload, &index, &filter);
 	if (status != NVMKV_OK)
@@ -262,20 +262,18 @@ walk_partition(Walk *w, const SstBlockCursor *top)
 	else if (sst_table_props(w->table)->bloom_bits_per_key != 0)
 		finding(w, "partition of the index block at %" PRIu64 " has no filter", index.offset);
 	status = read_block(w, index, &index_block);
-	if (status == NVMKV_OK && index_block != NULL)
-		status = walk_index(w, index, index_block, top, filter_block);
+	if (status == NVMKV_OK && index_block.data != NULL)
+		status = walk_index(w, index, &index_block, top, &filter_block);
 
 	/* After an unread index block nobody knows where its data blocks ended. */
-	if (index_block == NULL)
+	if (index_block.data == NULL)
 		w->expected_offset = filter.size != 0 ? filter.offset : index.offset;
 	if (status == NVMKV_OK && filter.size != 0)
 		check_offset(w, filter, "filter");
 	if (status == NVMKV_OK)
 		check_offset(w, index, "index");
-	if (index_block != NULL)
-		sst_table_release_block(w->table, index_block);
-	if (filter_block != NULL)
-		sst_table_release_block(w->table, filter_block);
+	sst_table_release_block(&index_block);
+	sst_table_release_block(&filter_block);
 	return status;
 }
 

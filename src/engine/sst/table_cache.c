@@ -4,8 +4,8 @@
  *
  * A table that falls out of the list is closed when its last iterator is
  * destroyed.  The host may allow fewer descriptors than tables_max: when any
- * file is to be opened and there is none, the least recently used table is
- * given up.
+ * file is to be opened and there is none, the least recently used table gives
+ * up its file.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ typedef struct OpenTable
 struct TableCache
 {
 	char *dir;
-	SstCache *blocks;
+	SstCache blocks;
 	unsigned tables_max;
 	OpenTable **buckets;
 	size_t bucket_count; /* a power of two */
@@ -39,7 +39,7 @@ struct TableCache
 
 static TableCache *caches;
 
-static bool give_up_oldest(void);
+static bool give_up_file(void);
 
 NvmkvStatus
 sst_file_name(const char *dir, uint64_t number, char *buf, size_t buf_bytes)
@@ -52,7 +52,7 @@ sst_file_name(const char *dir, uint64_t number, char *buf, size_t buf_bytes)
 }
 
 NvmkvStatus
-table_cache_create(const char *dir, unsigned tables_max, uint64_t block_bytes, TableCache **cache_out)
+table_cache_create(const char *dir, unsigned tables_max, const SstCache *blocks, TableCache **cache_out)
 {
 	size_t dir_bytes = strlen(dir) + 1;
 	TableCache *cache;
@@ -69,15 +69,17 @@ table_cache_create(const char *dir, unsigned tables_max, uint64_t block_bytes, T
 		cache->bucket_count *= 2;
 	cache->dir = port_alloc(dir_bytes);
 	cache->buckets = port_alloc_zero(cache->bucket_count * sizeof(OpenTable *));
-	if (cache->dir == NULL || cache->buckets == NULL || sst_cache_create(block_bytes, &cache->blocks) != NVMKV_OK)
+	if (cache->dir == NULL || cache->buckets == NULL)
 	{
 		table_cache_destroy(cache);
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory for a table cache");
 	}
+	if (blocks != NULL)
+		cache->blocks = *blocks;
 	memcpy(cache->dir, dir, dir_bytes);
 	cache->next = caches;
 	caches = cache;
-	port_fd_give_up = give_up_oldest;
+	port_fd_give_up = give_up_file;
 	*cache_out = cache;
 	return NVMKV_OK;
 }
@@ -130,16 +132,16 @@ give_up(TableCache *cache, OpenTable *open)
 
 /* For port_fd_give_up. */
 static bool
-give_up_oldest(void)
+give_up_file(void)
 {
-	TableCache *cache = caches;
+	TableCache *cache;
+	OpenTable *open;
 
-	while (cache != NULL && cache->oldest == NULL)
-		cache = cache->next;
-	if (cache == NULL)
-		return false;
-	give_up(cache, cache->oldest);
-	return true;
+	for (cache = caches; cache != NULL; cache = cache->next)
+		for (open = cache->oldest; open != NULL; open = open->newer)
+			if (sst_table_close_file(open->table))
+				return true;
+	return false;
 }
 
 void
@@ -155,7 +157,6 @@ table_cache_destroy(TableCache *cache)
 		*link = cache->next;
 	while (cache->newest != NULL)
 		give_up(cache, cache->newest);
-	sst_cache_destroy(cache->blocks);
 	port_free(cache->buckets);
 	port_free(cache->dir);
 	port_free(cache);
@@ -177,7 +178,7 @@ open_table(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **t
 	char path[SST_PATH_BYTES_MAX];
 
 	NVMKV_RETURN_IF(sst_file_name(cache->dir, number, path, sizeof(path)));
-	return sst_table_open(path, number, file_bytes, cache->blocks, table_out);
+	return sst_table_open(path, number, file_bytes, &cache->blocks, table_out);
 }
 
 NvmkvStatus
@@ -226,7 +227,6 @@ table_cache_evict(TableCache *cache, uint64_t number)
 
 	if (open != NULL)
 		give_up(cache, open);
-	sst_cache_drop_file(cache->blocks, number);
 }
 
 void
@@ -247,7 +247,7 @@ table_cache_retain(TableCache *cache, bool (*keep)(void *ctx, uint64_t number), 
 SstCache *
 table_cache_blocks(TableCache *cache)
 {
-	return cache->blocks;
+	return &cache->blocks;
 }
 
 void

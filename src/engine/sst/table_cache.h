@@ -1,15 +1,16 @@
 /*
  * table_cache.h
- *	  The SSTables this process has open, and their block cache.
+ *	  The SSTables this process uses.
  *
- * One for each open database and process; used by one thread.
+ * One for each open database and process; used by one thread.  Their blocks are
+ * in the block cache of all processes.
  */
 #ifndef NVMKV_SST_TABLE_CACHE_H
 #define NVMKV_SST_TABLE_CACHE_H
 
 #include "engine/sst/sst_table.h"
 
-#define TABLE_CACHE_TABLES_DEFAULT 512
+#define TABLE_CACHE_TABLES_DEFAULT 1024
 
 /* Room for the path of any file the cache opens. */
 #define SST_PATH_BYTES_MAX 1100
@@ -23,8 +24,8 @@ typedef struct TableCacheStats
 	uint64_t opened; /* since the cache was created */
 } TableCacheStats;
 
-/* dir: where the files are, at most 1024 bytes.  tables_max: how many stay open, at least 1. */
-extern NvmkvStatus table_cache_create(const char *dir, unsigned tables_max, uint64_t block_bytes,
+/* dir: where the files are, at most 1024 bytes.  tables_max: how many stay open, at least 1.  blocks: copied; NULL: none. */
+extern NvmkvStatus table_cache_create(const char *dir, unsigned tables_max, const SstCache *blocks,
 									  TableCache **cache_out);
 
 /* REQUIRES that no iterator is left. */
@@ -38,7 +39,7 @@ extern void table_cache_destroy(TableCache *cache);
  */
 extern NvmkvStatus table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out);
 
-/* Closes the table and forgets its blocks: the file is gone, or will be. */
+/* Closes the table: the file is gone, or will be. */
 extern void table_cache_evict(TableCache *cache, uint64_t number);
 
 /* Evicts every table for which "keep" says false. */
