@@ -81,6 +81,9 @@ $(BUILD)/%.o: $(SRCDIR)/%.c
 $(TESTS): %: %.o $(HARNESS_OBJS) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LDLIBS_ALL)
 
+# It makes any allocation fail, not only those by port_alloc.
+$(BUILD)/test/fault/nth_test: LDFLAGS += -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+
 $(TOOL): $(call objects,$(TOOL_SRC)) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
