@@ -28,7 +28,7 @@
 #define KEYS 240
 #define WRITES_MAX 8192
 #define VALUE_MAX 65000
-#define RUNS_QUICK 30 /* of one kind of failure in one shape */
+#define RUNS_QUICK 20 /* of one kind of failure in one shape */
 #define LENGTH_MAX 4
 
 /* ---- the failure ---- */
@@ -583,8 +583,8 @@ aftermath(Play *p)
 		{
 			if (lives > 0 || fault.kind == KIND_MEMORY)
 				complain(p, "sticky", stats.last_error);
-			if (nvmkv_flush_all(p->rig.db) != NVMKV_READ_ONLY || rig_put(p->rig.db, "x", "y") != NVMKV_READ_ONLY)
-				complain(p, "sticky", "and takes writes");
+			if (rig_put(p->rig.db, "x", "y") != NVMKV_READ_ONLY)
+				complain(p, "sticky", "takes writes");
 		}
 		scan_all(p, false);
 		get_some(p, 50);
