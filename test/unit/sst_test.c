@@ -1317,6 +1317,119 @@ TEST(table_cache_gives_up_files_for_descriptors)
 	check_remove_dir(s.dir);
 }
 
+/* ---- with the block cache ---- */
+
+TEST(a_warm_table_needs_no_file)
+{
+	Model m = {0};
+	SstTable *table;
+	CacheRig rig;
+	Scratch s;
+	uint64_t bytes;
+	SstIter it;
+	unsigned i;
+
+	model_random(&m, 3000, 2, 3, 6, 60);
+	scratch_make(&s);
+	bytes = build(&m, &default_options, s.path);
+	REQUIRE_OK(cache_rig_init(&rig, 8 << 20, 4096));
+	for (i = 0; i < 2; i++)
+	{
+		cache_rig_enter(&rig);
+		REQUIRE_OK(sst_table_open(s.path, 1, bytes, &rig.cache, &table));
+		CHECK_EQ(sst_table_props(table)->entries, m.count);
+		sst_iter_init(&it, table, SST_ITER_CACHED);
+		check_scans(&it.base, &m);
+		check_point_lookups(&it, table, &m, 7);
+		it.base.ops->destroy(&it.base);
+		CHECK(sst_table_has_file(table) == (i == 0));
+		sst_table_unref(table);
+		cache_rig_leave(&rig);
+
+		/* What the first reader left is all the second one has. */
+		(void) unlink(s.path);
+	}
+
+	/* Past the cache, and under another number, the loss is noticed. */
+	cache_rig_enter(&rig);
+	REQUIRE_OK(sst_table_open(s.path, 1, bytes, &rig.cache, &table));
+	sst_iter_init(&it, table, SST_ITER_BULK);
+	it.base.ops->seek_first(&it.base);
+	CHECK_STATUS(it.base.status, NVMKV_CORRUPTION);
+	it.base.ops->destroy(&it.base);
+	sst_table_unref(table);
+	CHECK_STATUS(sst_table_open(s.path, 2, bytes, &rig.cache, &table), NVMKV_CORRUPTION);
+	cache_rig_leave(&rig);
+	CHECK_CACHE(&rig.cache);
+	cache_rig_free(&rig);
+	check_remove_dir(s.dir);
+	model_free(&m);
+}
+
+/* A scan that leaves its epoch after every entry, while its blocks are pushed out of a small cache. */
+TEST(iterators_over_many_epochs)
+{
+	Model m = {0};
+	SstTable *table;
+	CacheRig rig;
+	Scratch s;
+	uint64_t bytes;
+	SstIter it;
+	SstIter other;
+	unsigned lost = 0;
+	bool reverse;
+	size_t i;
+
+	model_random(&m, 3000, 2, 3, 6, 60);
+	scratch_make(&s);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10}, s.path);
+	REQUIRE_OK(cache_rig_init(&rig, 128 * 1024, 1024));
+	REQUIRE_OK(sst_table_open(s.path, 1, bytes, &rig.cache, &table));
+	for (reverse = false;; reverse = true)
+	{
+		sst_iter_init(&it, table, SST_ITER_CACHED);
+		sst_iter_init(&other, table, SST_ITER_CACHED);
+		for (i = 0; i < m.count; i++)
+		{
+			size_t at = reverse ? m.count - 1 - i : i;
+			size_t n;
+
+			cache_rig_enter(&rig);
+			if (i == 0)
+				reverse ? it.base.ops->seek_last(&it.base) : it.base.ops->seek_first(&it.base);
+			else if (sst_iter_renew(&it))
+				reverse ? it.base.ops->prev(&it.base) : it.base.ops->next(&it.base);
+			else
+			{
+				lost++;
+				it.base.ops->seek(&it.base, m.entries[at].key, m.entries[at].tag);
+			}
+			CHECK(is_at(&it.base, &m, at));
+			cache_rig_leave(&rig);
+			for (n = 0; n < 4; n++)
+			{
+				size_t elsewhere = check_random() % m.count;
+
+				cache_rig_enter(&rig);
+				(void) sst_iter_renew(&other);
+				other.base.ops->seek(&other.base, m.entries[elsewhere].key, m.entries[elsewhere].tag);
+				CHECK(is_at(&other.base, &m, elsewhere));
+				cache_rig_leave(&rig);
+			}
+		}
+		it.base.ops->destroy(&it.base);
+		other.base.ops->destroy(&other.base);
+		if (reverse)
+			break;
+	}
+	CHECK(lost > 10 && lost < 2 * m.count);
+	sst_table_unref(table);
+	CHECK_CACHE(&rig.cache);
+	cache_rig_free(&rig);
+	check_remove_dir(s.dir);
+	model_free(&m);
+}
+
 /* ---- the table cache ---- */
 
 static bool

@@ -42,9 +42,10 @@
  * since nothing becomes safe.
  *
  * Costs: index words, one for half a typical block; a header and 64-byte
- * rounding for each block; the memory between the hands, at most
- * 1/AHEAD_HIGH_SHARE of the shard and a block; and holes that are passed over,
- * at most one between two survivors.
+ * rounding for each block; the room ahead, a 32nd of the shard at most (64 KiB
+ * to 128 KiB of a small one); and holes that are passed over, at most one
+ * between two survivors: with sizes as tables have them less than a tenth of
+ * the memory when nothing survives, a fifth in the worst mix seen.
  */
 #include "engine/sst/sst_cache.h"
 
@@ -63,9 +64,13 @@
 /* A block above this share of a shard would push out too much for one reader. */
 #define BLOCK_SHARE 8
 
-/* The front hand starts again when it is less than 1/LOW ahead and then goes on to 1/HIGH: evictions share stamps. */
-#define AHEAD_LOW_SHARE 32
-#define AHEAD_HIGH_SHARE 16
+/*
+ * How much room the front hand keeps ahead, of what is in other processes' epochs and own ones: it starts again below
+ * this share of the shard, or this many units if that is more, and then makes twice as much, so that evictions share
+ * stamps.
+ */
+#define AHEAD_SHARE 64
+#define AHEAD_UNITS_MIN 1024
 
 /* Blocks a hand may look at for one caller. */
 #define STEPS_MAX 64
@@ -107,7 +112,7 @@ typedef struct CacheShard
 	uint64_t first; /* unit; of "shard_units" */
 	uint64_t hand;	/* the rear hand: a block's first unit */
 	uint64_t ahead; /* units from there to the front hand, a block's first unit too */
-	uint64_t room;	/* units of FREE and LIMBO blocks among them */
+	uint64_t room;	/* units of FREE and LIMBO blocks in between */
 
 	/* Read without the lock. */
 	uint64_t bytes, blocks;
@@ -125,7 +130,7 @@ typedef struct CacheCounts
 struct SstCacheShm
 {
 	_Alignas(64) uint64_t capacity;
-	uint64_t shard_units, block_units_max;
+	uint64_t shard_units, block_units_max, ahead_units;
 	uint64_t counts_off, shards_off, buckets_off, arena_off; /* from here */
 	uint32_t shards;										 /* a power of two */
 	uint32_t shard_buckets;
@@ -227,6 +232,9 @@ sst_cache_shm_init(SstCacheShm *shm, uint64_t cache_bytes, unsigned slots, uint3
 	shm->capacity = l.shards * l.shard_units * UNIT_BYTES;
 	shm->shard_units = l.shard_units;
 	shm->block_units_max = l.shard_units / BLOCK_SHARE;
+	shm->ahead_units = l.shard_units / AHEAD_SHARE;
+	if (shm->ahead_units < AHEAD_UNITS_MIN)
+		shm->ahead_units = l.shard_units / BLOCK_SHARE < AHEAD_UNITS_MIN ? l.shard_units / BLOCK_SHARE : AHEAD_UNITS_MIN;
 	shm->counts_off = l.counts;
 	shm->shards_off = l.shard_array;
 	shm->buckets_off = l.buckets;
@@ -450,9 +458,9 @@ evict_ahead(SstCache *cache, CacheShard *shard, uint64_t units)
 	unsigned ngone = 0;
 	unsigned steps;
 
-	if (shard->room >= shm->shard_units / AHEAD_LOW_SHARE + units)
+	if (shard->room >= shm->ahead_units + units)
 		return;
-	for (steps = 0; steps < STEPS_MAX && shard->room < shm->shard_units / AHEAD_HIGH_SHARE + units; steps++)
+	for (steps = 0; steps < STEPS_MAX && shard->room < 2 * shm->ahead_units + units; steps++)
 	{
 		uint64_t unit = shard->hand + shard->ahead;
 		CacheBlock *block;
