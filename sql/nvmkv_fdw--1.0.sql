@@ -175,6 +175,23 @@ LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 CREATE VIEW nvmkv.stat_levels AS
 	SELECT * FROM nvmkv.stat_levels();
 
+CREATE FUNCTION nvmkv.stat_cache(
+	OUT capacity int8,
+	OUT bytes int8,						-- of blocks that can be found
+	OUT blocks int8,
+	OUT hits int8,
+	OUT misses int8,
+	OUT inserts int8,
+	OUT evictions int8,
+	OUT refused int8)					-- blocks that were too large, or found no room at that moment
+RETURNS record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_cache'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.stat_cache AS
+	SELECT s.*, s.hits::float8 / nullif(s.hits + s.misses, 0) AS hit_ratio
+	FROM nvmkv.stat_cache() AS s;
+
 CREATE FUNCTION nvmkv.stat_workers(
 	OUT role text,
 	OUT pid int4,
@@ -234,17 +251,17 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
-	nvmkv.stat_levels(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8),
+	nvmkv.stat_levels(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8),
 	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass), nvmkv.reset_stats()
 FROM PUBLIC;
 
 -- A view's functions are called with the rights of whoever reads it.
 GRANT EXECUTE ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
-	nvmkv.stat_levels(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8)
+	nvmkv.stat_levels(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8)
 TO pg_monitor;
 
 GRANT SELECT ON
 	nvmkv.progress, nvmkv.stat_engine, nvmkv.stat_memtables, nvmkv.stat_matrix,
-	nvmkv.stat_levels, nvmkv.stat_workers, nvmkv.stat_tables
+	nvmkv.stat_levels, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables
 TO pg_monitor;

@@ -82,6 +82,14 @@ SELECT coalesce(sum(live_keys), 0) AS keys_in_container FROM nvmkv.stat_matrix;
 SELECT sum(files) > 0 AS files, sum(bytes) > 0 AS bytes FROM nvmkv.stat_levels WHERE level > 0;
 SELECT count(*) > 0 AS seen FROM nvmkv.progress WHERE job = 'column compaction' AND phase = 'finished' AND files_out > 0;
 
+-- Read from there through the block cache: what the first query left, the second finds.
+SELECT count(*) FROM t WHERE k IN (1, 5000, 20000);
+SELECT hits AS hits_before FROM nvmkv.stat_cache \gset
+SELECT count(*) FROM t WHERE k IN (1, 5000, 20000);
+SELECT hits > :hits_before AS found, misses > 0 AS misses, blocks > 0 AS blocks, bytes BETWEEN 1 AND capacity AS fits,
+	hit_ratio BETWEEN 0 AND 1 AS ratio
+FROM nvmkv.stat_cache;
+
 -- And sound.
 SELECT * FROM nvmkv.check();
 SELECT * FROM nvmkv.check('t');
@@ -108,6 +116,7 @@ SELECT count(*) FROM nvmkv.stat_engine;
 SELECT count(*) > 0 AS some FROM nvmkv.stat_tables;
 SELECT count(*) >= 0 AS readable FROM nvmkv.stat_workers;
 SELECT count(*) >= 0 AS readable FROM nvmkv.stat_matrix;
+SELECT count(*) AS readable FROM nvmkv.stat_cache;
 SELECT nvmkv.flush();
 RESET ROLE;
 DROP ROLE stats_test_nobody, stats_test_monitor;

@@ -22,6 +22,7 @@ my @bad = (
 		'nvmkv.max_write_buffers' => [ '1', qr/WARNING: +1 is outside the valid range .* \(2 \.\. 15\)/, '4' ],
 		'nvmkv.nvm_size' => [ '8MB', qr/WARNING: +invalid value for parameter "nvmkv.nvm_size": 8\n.*must be 0 or at least 16MB/, '512MB' ],
 		'nvmkv.target_file_size' => [ '1kB', qr/WARNING: +1 kB is outside the valid range/, '32MB' ],
+		'nvmkv.block_cache_size' => [ '0', qr/WARNING: +0 is outside the valid range/, '64MB' ],
 		'nvmkv.bloom_bits_per_key' => [ '33', qr/WARNING: +33 is outside the valid range/, '10' ],
 		'nvmkv.l0_write_amplification' => [ '1', qr/WARNING: +1 is outside the valid range .*l0_write_amplification/, '3' ],
 		'nvmkv.compaction_workers' => [ '0', qr/WARNING: +0 is outside the valid range/, '1' ],
@@ -127,8 +128,8 @@ my $extents;
 for my $settings (
 	[ q{nvmkv.write_buffer_size = '4MB'}, 'nvmkv.max_write_buffers = 2' ],
 	[ 'nvmkv.max_write_buffers = 15' ],
-	[ q{nvmkv.nvm_size = '128MB'} ],
-	[ 'nvmkv.nvm_size = 0' ],
+	[ q{nvmkv.nvm_size = '128MB'}, q{nvmkv.block_cache_size = '1MB'} ],
+	[ 'nvmkv.nvm_size = 0', q{nvmkv.block_cache_size = '200MB'} ],
 	[ 'nvmkv.bloom_bits_per_key = 0', q{nvmkv.target_file_size = '64MB'}, 'nvmkv.l0_write_amplification = 20' ],
 	[ 'nvmkv.compaction_workers = 8', 'max_worker_processes = 16' ])
 {

@@ -84,6 +84,7 @@ fill_options(NvmkvOptions *options)
 	options->nvm_bytes = (uint64) nvmkv_nvm_size_mb * 1024 * 1024;
 	options->nvm_path = nvmkv_nvm_path != NULL && nvmkv_nvm_path[0] != '\0' ? nvmkv_nvm_path : NULL;
 	options->target_file_bytes = (uint64) nvmkv_target_file_size_kb * 1024;
+	options->block_cache_bytes = (uint64) nvmkv_block_cache_size_mb * 1024 * 1024;
 	options->bloom_bits_per_key = (unsigned) nvmkv_bloom_bits_per_key;
 	options->l0_write_amplification = nvmkv_l0_write_amplification;
 	options->process_slots = (unsigned) (MaxBackends + NUM_AUXILIARY_PROCS);

@@ -14,6 +14,7 @@ int nvmkv_max_write_buffers = 4;
 int nvmkv_nvm_size_mb = 512;
 char *nvmkv_nvm_path = NULL;
 int nvmkv_target_file_size_kb = 32768;
+int nvmkv_block_cache_size_mb = 64;
 int nvmkv_bloom_bits_per_key = 10;
 double nvmkv_l0_write_amplification = 3.0;
 int nvmkv_compaction_workers = 1;
@@ -58,6 +59,11 @@ nvmkv_guc_init(void)
 							NULL,
 							&nvmkv_target_file_size_kb, 32768, 1024, 1048576,
 							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.block_cache_size",
+							"Shared memory for blocks of table files.",
+							NULL,
+							&nvmkv_block_cache_size_mb, 64, 1, 1048576,
+							PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
 	DefineCustomIntVariable("nvmkv.bloom_bits_per_key",
 							"Bits of the bloom filters for each key; 0 turns filters off.",
 							NULL,

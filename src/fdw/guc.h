@@ -12,6 +12,7 @@ extern int nvmkv_max_write_buffers;
 extern int nvmkv_nvm_size_mb;
 extern char *nvmkv_nvm_path;
 extern int nvmkv_target_file_size_kb;
+extern int nvmkv_block_cache_size_mb;
 extern int nvmkv_bloom_bits_per_key;
 extern double nvmkv_l0_write_amplification;
 extern int nvmkv_compaction_workers;

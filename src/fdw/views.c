@@ -36,6 +36,7 @@ PG_FUNCTION_INFO_V1(nvmkv_sql_stat_engine);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_memtables);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_matrix);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_levels);
+PG_FUNCTION_INFO_V1(nvmkv_sql_stat_cache);
 PG_FUNCTION_INFO_V1(nvmkv_sql_storage_estimate);
 PG_FUNCTION_INFO_V1(nvmkv_sql_flush);
 PG_FUNCTION_INFO_V1(nvmkv_sql_compact);
@@ -168,6 +169,24 @@ nvmkv_sql_stat_engine(PG_FUNCTION_ARGS)
 	nvmkv_result_put_int8(&row, stats.errors);
 	nvmkv_result_put_text(&row, stats.last_error);
 	nvmkv_result_put_time(&row, stats.last_error_clock_us);
+	return nvmkv_result_record(fcinfo, &row);
+}
+
+Datum
+nvmkv_sql_stat_cache(PG_FUNCTION_ARGS)
+{
+	NvmkvCacheStats stats;
+	NvmkvResultRow row = {0};
+
+	nvmkv_cache_stats(nvmkv_engine(), &stats);
+	nvmkv_result_put_int8(&row, stats.capacity);
+	nvmkv_result_put_int8(&row, stats.bytes);
+	nvmkv_result_put_int8(&row, stats.blocks);
+	nvmkv_result_put_int8(&row, stats.hits);
+	nvmkv_result_put_int8(&row, stats.misses);
+	nvmkv_result_put_int8(&row, stats.inserts);
+	nvmkv_result_put_int8(&row, stats.evictions);
+	nvmkv_result_put_int8(&row, stats.refused);
 	return nvmkv_result_record(fcinfo, &row);
 }
 
