@@ -63,6 +63,13 @@ extern size_t nvmkv_shm_bytes(const NvmkvOptions *options);
 extern NvmkvStatus nvmkv_open(void *memory, const char *dir, const NvmkvOptions *options, const NvmkvLogOps *log,
 							  NvmkvDb **db_out);
 
+/*
+ * A handle is used by one thread.  This makes one for another thread of the process, which calls it itself, and has a
+ * process slot of its own (port_posix_set_slot); db: any handle, idle during the call.  All such handles are closed
+ * before the one of nvmkv_open.  NO_MEMORY.
+ */
+extern NvmkvStatus nvmkv_open_thread(const NvmkvDb *db, NvmkvDb **thread_db_out);
+
 /* Frees the handle (maps, descriptors, caches).  Flushes nothing. */
 extern void nvmkv_close(NvmkvDb *db);
 

@@ -2,14 +2,17 @@
  * multiproc_test.c
  *	  Several processes on one database, killed all at once, again and again.
  *
- * A host process opens the database and forks writers, readers and a worker.
+ * A host process opens the database and forks writers, readers and workers.
  * Each writer has keys of its own, written in pairs, and takes part in
  * counting up shared keys under mutexes in shared memory.  Readers check that
  * no counter ever goes back.  After the kill the database is opened from its
  * files: every counter that was acknowledged as synced is there, no value was
  * made up, and of a pair both or none were written.
  *
- * NVMKV_MULTIPROC_ROUNDS: how often (default 10).
+ * The same is played by threads of one process, which end instead of being
+ * killed: there ThreadSanitizer sees what it cannot see between processes.
+ *
+ * NVMKV_MULTIPROC_ROUNDS: how often (default 10, threads: 3).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,10 +26,13 @@
 
 #define WRITERS 4
 #define READERS 2
+#define WORKERS 2
+#define ALL (WRITERS + READERS + WORKERS)
 #define OWN_KEYS 300 /* of a writer, half of them in a second place */
 #define SHARED_KEYS 64
 #define STRIPES 8
 #define DEFAULT_ROUNDS 10
+#define DEFAULT_THREAD_ROUNDS 3
 
 typedef struct Counter
 {
@@ -42,6 +48,7 @@ typedef struct Board
 	Counter own[WRITERS][OWN_KEYS];
 	Counter shared[SHARED_KEYS];
 	uint32_t wrong; /* somebody saw something wrong */
+	uint32_t over;	/* threads: come to an end */
 	uint64_t writes, syncs, reads, steps;
 } Board;
 
@@ -52,6 +59,12 @@ wrong(const char *what, const char *key, uint64_t got, uint64_t bound)
 {
 	port_store_seq(&board->wrong, 1);
 	fprintf(stderr, "    %s: key %s has %" PRIu64 ", bound %" PRIu64 " (%s)\n", what, key, got, bound, nvmkv_error()->text);
+}
+
+static bool
+goes_on(void)
+{
+	return port_load_relaxed(&board->over) == 0;
 }
 
 static void
@@ -126,7 +139,7 @@ value_size(void)
 static NvmkvStatus
 write_pair(NvmkvDb *db, unsigned writer, unsigned key, uint64_t *last_out)
 {
-	static uint8_t buffer[20100];
+	static _Thread_local uint8_t buffer[20100];
 	NvmkvBatch batch = {{0}, 0, 0, 0};
 	Counter *counter = &board->own[writer][key];
 	char text[2][32];
@@ -157,7 +170,7 @@ write_pair(NvmkvDb *db, unsigned writer, unsigned key, uint64_t *last_out)
 static NvmkvStatus
 count_up(NvmkvDb *db, unsigned key, uint64_t *counter_out, uint64_t *last_out)
 {
-	static uint8_t buffer[20100];
+	static _Thread_local uint8_t buffer[20100];
 	pthread_mutex_t *stripe = &board->stripes[key % STRIPES];
 	Counter *counter = &board->shared[key];
 	NvmkvBatch batch = {{0}, 0, 0, 0};
@@ -198,7 +211,7 @@ count_up(NvmkvDb *db, unsigned key, uint64_t *counter_out, uint64_t *last_out)
 static void
 be_writer(NvmkvDb *db, unsigned writer)
 {
-	for (;;)
+	while (goes_on())
 	{
 		unsigned keys[8];
 		unsigned shared[8];
@@ -230,7 +243,7 @@ be_writer(NvmkvDb *db, unsigned writer)
 		if (st != NVMKV_OK)
 		{
 			wrong("write", nvmkv_status_name(st), 0, 0);
-			_exit(1);
+			return;
 		}
 	}
 }
@@ -258,7 +271,7 @@ read_shared(NvmkvDb *db, uint64_t *seen)
 static void
 scan_own(NvmkvScan *scan)
 {
-	static uint64_t before[WRITERS * OWN_KEYS];
+	static _Thread_local uint64_t before[WRITERS * OWN_KEYS];
 	bool second = check_random_below(2) == 0;
 	bool reverse = check_random_below(2) == 0;
 	const NvmkvScanRow *rows;
@@ -313,12 +326,16 @@ scan_own(NvmkvScan *scan)
 static void
 be_reader(NvmkvDb *db)
 {
-	static uint64_t seen[SHARED_KEYS];
+	static _Thread_local uint64_t seen[SHARED_KEYS];
 	NvmkvScan *scan;
 
 	if (nvmkv_scan_create(db, &scan) != NVMKV_OK)
-		_exit(1);
-	for (;;)
+	{
+		wrong("reader", "scan", 0, 0);
+		return;
+	}
+	memset(seen, 0, sizeof(seen));
+	while (goes_on())
 	{
 		read_shared(db, seen);
 		if (check_random_below(50) == 0)
@@ -327,6 +344,7 @@ be_reader(NvmkvDb *db)
 			nvmkv_tidy(db);
 		port_count(&board->reads, 1);
 	}
+	nvmkv_scan_destroy(scan);
 }
 
 /* ---- worker ---- */
@@ -334,7 +352,7 @@ be_reader(NvmkvDb *db)
 static void
 be_worker(NvmkvDb *db)
 {
-	for (;;)
+	while (goes_on())
 	{
 		bool flushed, compacted, reclaimed, more;
 		NvmkvStatus st = nvmkv_work(db, NVMKV_WORK_FLUSH, &flushed, &more);
@@ -346,7 +364,7 @@ be_worker(NvmkvDb *db)
 		if (st != NVMKV_OK && st != NVMKV_BUSY)
 		{
 			wrong("work", nvmkv_status_name(st), 0, 0);
-			_exit(1);
+			return;
 		}
 		nvmkv_tidy(db);
 		if (flushed || compacted)
@@ -361,6 +379,20 @@ be_worker(NvmkvDb *db)
 
 /* ---- the host ---- */
 
+/* One of them, by number; returns when something is wrong, or it is over. */
+static void
+be_somebody(NvmkvDb *db, unsigned i, uint64_t seed)
+{
+	port_posix_set_slot((int) i + 1);
+	check_random_state = seed + i;
+	if (i < WRITERS)
+		be_writer(db, i);
+	else if (i < WRITERS + READERS)
+		be_reader(db);
+	else
+		be_worker(db);
+}
+
 static void
 be_host(Rig *rig, uint64_t seed)
 {
@@ -371,18 +403,11 @@ be_host(Rig *rig, uint64_t seed)
 		wrong("host", "open", 0, 0);
 		_exit(1);
 	}
-	for (i = 0; i < WRITERS + READERS + 1; i++)
+	for (i = 0; i < ALL; i++)
 	{
 		if (fork() != 0)
 			continue;
-		port_posix_set_slot((int) i + 1);
-		check_random_state = seed + i;
-		if (i < WRITERS)
-			be_writer(rig->db, i);
-		else if (i < WRITERS + READERS)
-			be_reader(rig->db);
-		else
-			be_worker(rig->db);
+		be_somebody(rig->db, i, seed);
 		_exit(1);
 	}
 	for (;;)
@@ -502,6 +527,73 @@ TEST(killed_all_at_once)
 		live_and_die(&rig, 100000 + check_random_below(900000));
 		if (check_failures == 0)
 			verify(&rig);
+	}
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+	printf("%u rounds, %" PRIu64 " writes, %" PRIu64 " syncs, %" PRIu64 " reads, %" PRIu64 " background steps\n", round, board->writes,
+		   board->syncs, board->reads, board->steps);
+	port_posix_shared_free(board, sizeof(Board));
+}
+
+/* ---- threads ---- */
+
+typedef struct Somebody
+{
+	pthread_t thread;
+	const NvmkvDb *of;
+	unsigned number;
+	uint64_t seed;
+} Somebody;
+
+static void *
+be_thread(void *arg)
+{
+	const Somebody *me = arg;
+	NvmkvDb *db;
+
+	if (nvmkv_open_thread(me->of, &db) != NVMKV_OK)
+		wrong("thread", "open", 0, 0);
+	else
+	{
+		be_somebody(db, me->number, me->seed);
+		nvmkv_close(db);
+	}
+	return NULL;
+}
+
+TEST(threads_of_one_process)
+{
+	Somebody all[ALL];
+	const char *text = getenv("NVMKV_MULTIPROC_ROUNDS");
+	unsigned rounds = text != NULL ? (unsigned) atoi(text) : DEFAULT_THREAD_ROUNDS;
+	unsigned round, i;
+	Rig rig;
+
+	board = port_posix_shared_alloc(sizeof(Board));
+	REQUIRE(board != NULL);
+	make_mutexes();
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	rig.options.max_write_buffers = 4;
+	for (round = 0; round < rounds && check_failures == 0; round++)
+	{
+		rig.options.nvm_bytes = round % 3 == 2 ? 0 : 16u << 20;
+		REQUIRE_OK(rig_open(&rig));
+		board->over = 0;
+		for (i = 0; i < ALL; i++)
+		{
+			all[i].of = rig.db;
+			all[i].number = i;
+			all[i].seed = check_random();
+			CHECK(pthread_create(&all[i].thread, NULL, be_thread, &all[i]) == 0);
+		}
+		port_sleep_us(700000);
+		port_store_seq(&board->over, 1);
+		for (i = 0; i < ALL; i++)
+			CHECK(pthread_join(all[i].thread, NULL) == 0);
+		CHECK_EQ(board->wrong, 0);
+		rig_close(&rig);
+		verify(&rig);
 	}
 	rig_remove(&rig);
 	port_files = &port_posix_files;

@@ -38,7 +38,7 @@ static CheckTest *check_tests;
 static CheckTest **check_tests_tail = &check_tests;
 static unsigned check_failures; /* of the running test */
 static uint64_t check_seed;
-static uint64_t check_random_state;
+static _Thread_local uint64_t check_random_state;
 
 #define TEST(name_) \
 	static void test_##name_(void); \

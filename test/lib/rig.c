@@ -272,8 +272,8 @@ rig_work(NvmkvDb *db, NvmkvWork work)
 NvmkvSlice
 rig_key(uint64_t number)
 {
-	static char ring[8][24];
-	static unsigned at;
+	static _Thread_local char ring[8][24];
+	static _Thread_local unsigned at;
 	char *text = ring[at++ % 8];
 
 	return nvmkv_slice(text, (size_t) snprintf(text, sizeof(ring[0]), "%08" PRIu64, number));

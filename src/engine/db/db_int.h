@@ -152,6 +152,7 @@ struct NvmkvDb
 	DbReadCounters *reads; /* of each process slot */
 	SstCache blocks;
 	NvmPool *pool; /* NULL: no container */
+	bool is_thread; /* made by nvmkv_open_thread: the pool is another handle's */
 	TableCache *tables;
 	NvmkvLogOps log;
 	LogGroup *own_log; /* standalone only */
@@ -271,6 +272,9 @@ extern NvmkvStatus db_drain_rows_before(NvmkvDb *db, uint64_t row_id);
 
 /* ---- own_log.c: the standalone log ---- */
 extern NvmkvStatus own_log_open(NvmkvDb *db);
+
+/* The same for a handle that joins: the log is in use. */
+extern NvmkvStatus own_log_attach(NvmkvDb *db);
 extern void own_log_close(NvmkvDb *db);
 
 /*

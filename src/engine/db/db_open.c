@@ -205,16 +205,23 @@ is_safe(void *ctx, uint64_t stamp)
 }
 
 static void
+attach_blocks(NvmkvDb *db, SstCacheShm *shm)
+{
+	SstCacheEpochs epochs = {db, slot_inside, retire_stamp, is_safe};
+
+	sst_cache_attach(&db->blocks, shm, &epochs);
+}
+
+static void
 open_caches(NvmkvDb *db, uint8_t *memory)
 {
 	const NvmkvOptions *o = &db->options;
-	SstCacheEpochs epochs = {db, slot_inside, retire_stamp, is_safe};
 	SstCacheShm *shm = (SstCacheShm *) (void *) (memory + db->shm->cache_off);
 
 	db->reads = (DbReadCounters *) (void *) (memory + db->shm->reads_off);
 	memset(db->reads, 0, (o->process_slots + 1) * sizeof(DbReadCounters));
 	sst_cache_shm_init(shm, o->block_cache_bytes, o->process_slots, o->block_bytes);
-	sst_cache_attach(&db->blocks, shm, &epochs);
+	attach_blocks(db, shm);
 }
 
 static NvmkvStatus
@@ -312,6 +319,40 @@ nvmkv_open(void *memory, const char *dir, const NvmkvOptions *options, const Nvm
 	return NVMKV_OK;
 }
 
+NvmkvStatus
+nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
+{
+	NvmkvDb *db = port_alloc(sizeof(NvmkvDb));
+	NvmkvStatus st = NVMKV_OK;
+
+	*db_out = NULL;
+	if (db == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a database handle");
+	/* What is shared, or never changes; then what each thread has for itself. */
+	*db = *other;
+	db->is_thread = true;
+	db->options.nvm_path = db->nvm_path;
+	db->tables = NULL;
+	db->own_log = NULL;
+	db->flush = NULL;
+	memset(&db->point, 0, sizeof(db->point));
+	attach_blocks(db, other->blocks.shm);
+	if (other->own_log != NULL)
+		st = own_log_attach(db);
+	mempool_attach(&db->mem, other->mem.shm, db->epochs, &db->log);
+	db->mem.wake = db->wake;
+	versions_attach(&db->versions, other->versions.shm, db->epochs, &db->mem, db->dir);
+	if (st == NVMKV_OK)
+		st = table_cache_create(db->dir, TABLE_CACHE_TABLES_DEFAULT, &db->blocks, &db->tables);
+	if (st != NVMKV_OK)
+	{
+		nvmkv_close(db);
+		return st;
+	}
+	*db_out = db;
+	return NVMKV_OK;
+}
+
 void
 nvmkv_close(NvmkvDb *db)
 {
@@ -321,7 +362,7 @@ nvmkv_close(NvmkvDb *db)
 		db->point.base.ops->destroy(&db->point.base);
 	if (db->tables != NULL)
 		table_cache_destroy(db->tables);
-	if (db->pool != NULL)
+	if (db->pool != NULL && !db->is_thread)
 		nvm_pool_close(db->pool);
 	own_log_close(db);
 	port_free(db);

@@ -160,16 +160,26 @@ own_position(void *ctx)
 	return db->replaying ? db->replay_position : log_group_position(db->own_log);
 }
 
+static LogGroupShm *
+log_shm(NvmkvDb *db)
+{
+	return (LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off);
+}
+
 NvmkvStatus
 own_log_open(NvmkvDb *db)
+{
+	log_group_shm_init(log_shm(db), db->options.log_buffer_bytes, db->options.write_buffer_bytes);
+	return own_log_attach(db);
+}
+
+NvmkvStatus
+own_log_attach(NvmkvDb *db)
 {
 	db->own_log = port_alloc_zero(sizeof(LogGroup));
 	if (db->own_log == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	log_group_shm_init((LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off), db->options.log_buffer_bytes,
-					   db->options.write_buffer_bytes);
-	NVMKV_RETURN_IF(
-		log_group_attach(db->own_log, (LogGroupShm *) (void *) ((uint8_t *) db->shm + db->shm->log_off), db->dir));
+	NVMKV_RETURN_IF(log_group_attach(db->own_log, log_shm(db), db->dir));
 	db->log.ctx = db;
 	db->log.append = own_append;
 	db->log.flush = own_flush;

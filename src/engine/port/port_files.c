@@ -51,7 +51,9 @@ fail_errno(const char *what, const char *path)
 static bool
 give_up_fd(void)
 {
-	return port_fd_give_up != NULL && port_fd_give_up();
+	bool (*give_up)(void) = port_load_relaxed(&port_fd_give_up);
+
+	return give_up != NULL && give_up();
 }
 
 /*

@@ -34,10 +34,10 @@ struct TableCache
 	OpenTable *newest;
 	OpenTable *oldest;
 	TableCacheStats stats;
-	TableCache *next; /* of this process's caches */
+	TableCache *next; /* of this thread's caches */
 };
 
-static TableCache *caches;
+static _Thread_local TableCache *caches;
 
 static bool give_up_file(void);
 
@@ -79,7 +79,7 @@ table_cache_create(const char *dir, unsigned tables_max, const SstCache *blocks,
 	memcpy(cache->dir, dir, dir_bytes);
 	cache->next = caches;
 	caches = cache;
-	port_fd_give_up = give_up_file;
+	port_store_relaxed(&port_fd_give_up, &give_up_file); /* threads say the same at the same time */
 	*cache_out = cache;
 	return NVMKV_OK;
 }

@@ -2,7 +2,7 @@
  * table_cache.h
  *	  The SSTables this process uses.
  *
- * One for each open database and process; used by one thread.  Their blocks are
+ * One for each open database and process; made, used and destroyed by one thread.  Their blocks are
  * in the block cache of all processes.
  */
 #ifndef NVMKV_SST_TABLE_CACHE_H
