@@ -16,6 +16,7 @@ static const char usage[] =
 	"       nvmkv_dump sst FILE [--keys]        footer, properties, blocks; entries\n"
 	"       nvmkv_dump pool FILE [--dir DIR [--keys]]\n"
 	"                                           header; rows by the manifest in DIR; entries\n"
+	"       nvmkv_dump check DIR [--pool FILE]  is the database in DIR, which nobody uses, sound?\n"
 	"Reads only.  Exit code 1: something is damaged, or cannot be read.\n";
 
 void
@@ -131,6 +132,7 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 	const char *what = argc > 1 ? argv[1] : "";
 	const char *path = argc > 2 ? argv[2] : NULL;
 	const char *dir = NULL;
+	const char *pool = NULL;
 	bool is_pool = strcmp(what, "pool") == 0;
 	bool good = path != NULL;
 	int i;
@@ -141,6 +143,8 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 			dump.show_keys = true;
 		else if (strcmp(argv[i], "--dir") == 0 && is_pool && i + 1 < argc)
 			dir = argv[++i];
+		else if (strcmp(argv[i], "--pool") == 0 && strcmp(what, "check") == 0 && i + 1 < argc)
+			pool = argv[++i];
 		else
 			good = false;
 	}
@@ -152,6 +156,8 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 		dump_table(&dump, path);
 	else if (good && is_pool && (dir != NULL || !dump.show_keys))
 		dump_pool(&dump, path, dir);
+	else if (good && strcmp(what, "check") == 0)
+		dump_check(&dump, path, pool);
 	else
 	{
 		fputs(usage, err);

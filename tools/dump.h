@@ -1,6 +1,7 @@
 /*
  * dump.h
- *	  nvmkv_dump: says in words what is in a file of a database.
+ *	  nvmkv_dump: says in words what is in a file of a database, and whether a
+ *	  database is sound.
  *
  * Reads only, without the database's shared memory and without its locks: it
  * may run beside a server, and then shows a moment of what changes.  Damage is
@@ -12,6 +13,7 @@
 #include <stdio.h>
 
 #include "engine/meta/draft.h"
+#include "engine/nvm/pool_format.h"
 
 /* Exit codes. */
 #define DUMP_OK 0
@@ -34,6 +36,12 @@ extern void dump_manifest(Dump *dump, const char *path);
 extern void dump_log(Dump *dump, const char *path);
 extern void dump_table(Dump *dump, const char *path);
 extern void dump_pool(Dump *dump, const char *path, const char *dir); /* dir NULL: without rows */
+
+/*
+ * Verifies a whole database that nobody uses.  pool NULL: DIR/level0.pool.  Every finding is a line on "err"; what was
+ * looked at is counted on "out".
+ */
+extern void dump_check(Dump *dump, const char *dir, const char *pool);
 
 /* ---- shared by them ---- */
 
@@ -61,9 +69,26 @@ typedef struct DumpState
  * false: it could not be folded, "state" is what was before; reported.
  */
 extern bool dump_fold(Dump *dump, const char *path, bool show_edits, DumpState *state);
+/* The same of the database in directory "dir"; *number_out: which MANIFEST it was. */
+extern bool dump_fold_current(Dump *dump, const char *dir, uint64_t *number_out, DumpState *state);
 extern void dump_state_free(DumpState *state);
 
 /* One row of a version, with a newline. */
 extern void dump_row(Dump *dump, const MetaRow *row);
+extern NvmRowRef dump_row_ref(const MetaRow *row);
+
+/* A pool mapped for reading. */
+typedef struct DumpPool
+{
+	PortFile *file;
+	void *map;
+	NvmPoolHeader header;
+	NvmDevice device;
+	NvmPool pool;
+} DumpPool;
+
+/* To be unmapped whatever it returns. */
+extern NvmkvStatus dump_pool_map(const char *path, DumpPool *pool);
+extern void dump_pool_unmap(DumpPool *pool);
 
 #endif

@@ -183,7 +183,7 @@ fold_record(Dump *dump, const LogReader *reader, NvmkvSlice record, bool show, D
 	VersionEdit edit;
 
 	if (copy == NULL)
-		return NVMKV_NO_MEMORY;
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
 	if (record.size > 0)
 		memcpy(copy, record.data, record.size);
 	NVMKV_RETURN_IF(edit_decode(nvmkv_slice(copy, record.size), &state->arena, &edit));
@@ -195,25 +195,24 @@ fold_record(Dump *dump, const LogReader *reader, NvmkvSlice record, bool show, D
 	return draft_apply(&state->live, &edit);
 }
 
-bool
-dump_fold(Dump *dump, const char *path, bool show_edits, DumpState *state)
+/* The failure is one edit's: says where that is. */
+static void
+name_the_edit(const char *path, uint64_t offset)
 {
-	char found[MANIFEST_PATH_MAX];
-	struct stat st;
+	const NvmkvError error = *nvmkv_error();
+
+	(void) NVMKV_FAIL(error.status, "manifest \"%s\": edit at %" PRIu64 ": %s", path, offset, error.text);
+}
+
+static bool
+fold(Dump *dump, const char *path, bool show_edits, uint64_t *number_out, DumpState *state)
+{
 	LogReader reader;
 	NvmkvSlice record;
-	NvmkvStatus status = NVMKV_OK;
+	NvmkvStatus status;
 	uint64_t number = 0;
 
-	memset(state, 0, sizeof(*state));
-	draft_init(&state->live);
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-	{
-		status = current_manifest(path, found, sizeof(found));
-		path = found;
-	}
-	if (status == NVMKV_OK)
-		status = dump_log_number(path, LOG_KIND_MANIFEST, &number);
+	status = dump_log_number(path, LOG_KIND_MANIFEST, &number);
 	if (status == NVMKV_OK)
 		status = log_reader_open(&reader, path, LOG_KIND_MANIFEST, number);
 	if (status != NVMKV_OK)
@@ -221,13 +220,17 @@ dump_fold(Dump *dump, const char *path, bool show_edits, DumpState *state)
 		dump_failure(dump);
 		return false;
 	}
+	*number_out = number;
 	if (show_edits)
 		fprintf(dump->out, "manifest %" PRIu64 "\n", number);
 	while ((status = log_reader_next(&reader, &record)) == NVMKV_OK)
 	{
 		status = fold_record(dump, &reader, record, show_edits, state);
 		if (status != NVMKV_OK)
+		{
+			name_the_edit(path, reader.record_offset);
 			break;
+		}
 	}
 	if (status == NVMKV_NOT_FOUND && show_edits)
 		fprintf(dump->out, "end at %" PRIu64 "%s\n", reader.end_offset,
@@ -238,6 +241,42 @@ dump_fold(Dump *dump, const char *path, bool show_edits, DumpState *state)
 	if (status != NVMKV_OK)
 		dump_failure(dump);
 	return status == NVMKV_OK;
+}
+
+bool
+dump_fold_current(Dump *dump, const char *dir, uint64_t *number_out, DumpState *state)
+{
+	char path[MANIFEST_PATH_MAX];
+
+	memset(state, 0, sizeof(*state));
+	draft_init(&state->live);
+	if (current_manifest(dir, path, sizeof(path)) != NVMKV_OK)
+	{
+		dump_failure(dump);
+		return false;
+	}
+	return fold(dump, path, false, number_out, state);
+}
+
+bool
+dump_fold(Dump *dump, const char *path, bool show_edits, DumpState *state)
+{
+	char found[MANIFEST_PATH_MAX];
+	struct stat st;
+	uint64_t number;
+
+	memset(state, 0, sizeof(*state));
+	draft_init(&state->live);
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+	{
+		if (current_manifest(path, found, sizeof(found)) != NVMKV_OK)
+		{
+			dump_failure(dump);
+			return false;
+		}
+		path = found;
+	}
+	return fold(dump, path, show_edits, &number, state);
 }
 
 void

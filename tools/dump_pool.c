@@ -14,19 +14,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "engine/nvm/pool_format.h"
-
-typedef struct Mapped
-{
-	PortFile *file;
-	void *map;
-	NvmPoolHeader header;
-	NvmDevice device;
-	NvmPool pool;
-} Mapped;
-
-static NvmkvStatus
-map_pool(const char *path, Mapped *m)
+NvmkvStatus
+dump_pool_map(const char *path, DumpPool *m)
 {
 	struct stat st;
 	NvmkvStatus status;
@@ -65,8 +54,8 @@ map_pool(const char *path, Mapped *m)
 	return NVMKV_OK;
 }
 
-static void
-unmap_pool(Mapped *m)
+void
+dump_pool_unmap(DumpPool *m)
 {
 	port_guard_remove(&m->device.guard);
 	if (m->map != NULL)
@@ -75,8 +64,8 @@ unmap_pool(Mapped *m)
 		port_files->close(m->file);
 }
 
-static NvmRowRef
-row_ref(const MetaRow *row)
+NvmRowRef
+dump_row_ref(const MetaRow *row)
 {
 	NvmRowRef ref;
 
@@ -92,7 +81,7 @@ row_ref(const MetaRow *row)
 }
 
 static void
-dump_entries(Dump *dump, const Mapped *m, const NvmRowRef *ref)
+dump_entries(Dump *dump, const DumpPool *m, const NvmRowRef *ref)
 {
 	NvmkvBuf scratch = {0};
 	uint64_t i;
@@ -116,7 +105,7 @@ dump_entries(Dump *dump, const Mapped *m, const NvmRowRef *ref)
 }
 
 static void
-dump_rows(Dump *dump, const Mapped *m, const VersionDraft *live)
+dump_rows(Dump *dump, const DumpPool *m, const VersionDraft *live)
 {
 	uint64_t used = 0;
 	uint32_t i;
@@ -130,7 +119,7 @@ dump_rows(Dump *dump, const Mapped *m, const VersionDraft *live)
 	}
 	for (i = 0; i < live->nrows; i++)
 	{
-		NvmRowRef ref = row_ref(&live->rows[i]);
+		NvmRowRef ref = dump_row_ref(&live->rows[i]);
 
 		dump_row(dump, &live->rows[i]);
 		for (e = 0; e < ref.extent_count; e++)
@@ -146,10 +135,10 @@ dump_rows(Dump *dump, const Mapped *m, const VersionDraft *live)
 void
 dump_pool(Dump *dump, const char *path, const char *dir)
 {
-	Mapped m;
+	DumpPool m;
 	DumpState state;
 
-	if (map_pool(path, &m) != NVMKV_OK)
+	if (dump_pool_map(path, &m) != NVMKV_OK)
 		dump_failure(dump);
 	else
 	{
@@ -162,5 +151,5 @@ dump_pool(Dump *dump, const char *path, const char *dir)
 			dump_state_free(&state);
 		}
 	}
-	unmap_pool(&m);
+	dump_pool_unmap(&m);
 }

@@ -355,4 +355,61 @@ TEST(damaged_pools_are_reported)
 	rig_remove(&rig);
 }
 
+/* ---- the whole database ---- */
+
+TEST(checks_a_database)
+{
+	Rig rig;
+	char path[700];
+	unsigned i;
+	static const char *const parts[] = {".sst", ".log", "CURRENT", "MANIFEST-", "level0.pool"};
+
+	make_database(&rig);
+	rig_close(&rig);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 0);
+	CHECK(strstr(out_text, "tables 1, rows 1, logs 1 with 703 records: 0 problems\n") != NULL);
+	CHECK(err_text[0] == '\0');
+	rig_path(&rig, "level0.pool", path, sizeof(path));
+	CHECK_EQ(run("check", rig.path, "--pool", path, NULL), 0);
+	CHECK_EQ(run("check", rig.path, "--pool", rig.path, NULL), 1);
+	CHECK_EQ(run("check", rig.path, "--dir", path, NULL), 2);
+	CHECK_EQ(run("check", rig.dir, NULL, NULL, NULL), 1);
+	/* Something is left over: no problem. */
+	rig_path(&rig, "009999.sst", path, sizeof(path));
+	write_whole(path, (const uint8_t *) "x", 1);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 0);
+	CHECK(strstr(out_text, "009999.sst") != NULL);
+	CHECK(unlink(path) == 0);
+	/* One bit of each file's content; then the file is missing. */
+	for (i = 0; i < 5; i++)
+	{
+		size_t size, used, at;
+		uint8_t *data;
+		const char *name;
+
+		find_file(&rig, parts[i], parts[i][0] == '.', path, sizeof(path));
+		name = strrchr(path, '/') + 1;
+		data = read_whole(path, &size);
+		for (used = size; used > 1 && data[used - 1] == 0; used--)
+			;
+		at = i == 4 ? 20 : used * 2 / 3;
+		data[at] ^= 0x10;
+		write_whole(path, data, size);
+		CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 1);
+		if (strstr(err_text, name) == NULL)
+		{
+			check_failed(__FILE__, __LINE__, "the message names the file");
+			fprintf(stderr, "    %s: %s\n", name, err_text);
+		}
+		data[at] ^= 0x10;
+		CHECK(unlink(path) == 0);
+		/* All the log may be lost that was not needed: what it holds alone was the last. */
+		CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), i == 1 ? 0 : 1);
+		write_whole(path, data, size);
+		CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 0);
+		free(data);
+	}
+	rig_remove(&rig);
+}
+
 TEST_MAIN()

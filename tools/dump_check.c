@@ -1,0 +1,315 @@
+/*
+ * dump_check.c
+ *	  Verification of a database that nobody uses: what nvmkv_check does for one
+ *	  that is open, and what only opening would find.
+ *
+ * Walks the manifest, every table, every row and the log, and goes on after a
+ * finding.  Nothing is opened in the sense of the engine: a log is not
+ * replayed, nothing is removed, the pool is not locked.
+ */
+#include "tools/dump.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/batch.h"
+#include "engine/log/log_group.h"
+#include "engine/log/log_reader.h"
+#include "engine/sst/sst_verify.h"
+#include "engine/sst/table_cache.h"
+
+#define PATH_BYTES 4096
+
+typedef struct Check
+{
+	Dump *dump;
+	const char *dir;
+	const VersionDraft *live;
+	uint64_t manifest_number;
+	uint64_t problems;
+	uint64_t log_records;
+	uint64_t last_sequence; /* of the log so far */
+	uint64_t *logs;
+	size_t nlogs;
+} Check;
+
+static void
+problem(void *ctx, const char *text)
+{
+	Check *c = ctx;
+
+	fprintf(c->dump->err, "nvmkv_dump: %s\n", text);
+	c->dump->failed = true;
+	c->problems++;
+}
+
+/* The engine's last failure is a finding. */
+static void
+failure(Check *c)
+{
+	dump_failure(c->dump);
+	c->problems++;
+}
+
+/* ---- tables ---- */
+
+static void
+check_table(Check *c, const MetaFile *file)
+{
+	char path[SST_PATH_BYTES_MAX];
+	SstTable *table = NULL;
+	const SstProps *props;
+	NvmkvStatus st = sst_file_name(c->dir, file->number, path, sizeof(path));
+
+	if (st == NVMKV_OK)
+		st = sst_table_open(path, file->number, file->bytes, NULL, &table);
+	if (st == NVMKV_NOT_FOUND)
+		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "table file \"%s\" is missing", path);
+	if (st != NVMKV_OK)
+	{
+		failure(c);
+		return;
+	}
+	props = sst_table_props(table);
+	if (props->entries != file->entries || !slice_equal(props->smallest, file->smallest) ||
+		!slice_equal(props->largest, file->largest))
+	{
+		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\": the table's properties are not what the manifest says", path);
+		failure(c);
+	}
+	sst_table_unref(table);
+	if (sst_verify(path, file->number, file->bytes, problem, c) != NVMKV_OK)
+		failure(c);
+}
+
+/* ---- rows ---- */
+
+/* Every extent of a row exists and is no other row's. */
+static void
+check_extents(Check *c, const DumpPool *pool, const NvmRowRef *row, uint8_t *taken)
+{
+	uint32_t i;
+
+	for (i = 0; i < row->extent_count; i++)
+	{
+		uint32_t extent = row->extents[i];
+
+		if (i >= 1 && i < row->first_extent_live)
+			continue;
+		if (extent >= pool->pool.extent_count)
+			(void) NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" has %u extents, row %" PRIu64 " claims number %u",
+							  pool->device.path, pool->pool.extent_count, row->row_id, extent);
+		else if (taken[extent]++ != 0)
+			(void) NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\": row %" PRIu64 " and another one claim extent %u",
+							  pool->device.path, row->row_id, extent);
+		else
+			continue;
+		failure(c);
+	}
+}
+
+static void
+check_rows(Check *c, const DumpPool *pool)
+{
+	const VersionDraft *live = c->live;
+	uint8_t *taken = calloc(pool->pool.extent_count, 1);
+	uint32_t i, j;
+
+	if (taken == NULL)
+	{
+		(void) NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+		failure(c);
+		return;
+	}
+	for (i = 0; i < live->nrows; i++)
+	{
+		NvmRowRef row = dump_row_ref(&live->rows[i]);
+		NvmRowRef older;
+
+		memset(&older, 0, sizeof(older));
+		for (j = 0; j < live->nrows; j++)
+			if (live->rows[j].row_id == row.older_row_id)
+				older = dump_row_ref(&live->rows[j]);
+		check_extents(c, pool, &row, taken);
+		if (nvm_row_verify(&pool->pool, &row, older.row_id != 0 ? &older : NULL, problem, c) != NVMKV_OK)
+			failure(c);
+	}
+	free(taken);
+}
+
+static void
+check_pool(Check *c, const char *path)
+{
+	const VersionDraft *live = c->live;
+	DumpPool pool;
+	NvmkvStatus st = dump_pool_map(path, &pool);
+
+	if (st == NVMKV_NOT_FOUND && live->nrows > 0)
+		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is missing, but rows in it are expected", path);
+	if (st == NVMKV_OK && pool.header.system_identifier != live->system_identifier)
+		st = NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" belongs to system %" PRIu64 ", the manifest to system %" PRIu64,
+						path, pool.header.system_identifier, live->system_identifier);
+	if (st == NVMKV_OK && live->nrows > 0 && pool.header.pool_id != live->pool_id)
+		st = NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" has identifier %016" PRIx64 ", the manifest expects %016" PRIx64,
+						path, pool.header.pool_id, live->pool_id);
+	/* A database without rows may have no pool, or, before its first row, one that was never finished. */
+	if (st != NVMKV_OK && (live->nrows > 0 || (st != NVMKV_NOT_FOUND && live->pool_id != 0)))
+		failure(c);
+	if (st == NVMKV_OK)
+		check_rows(c, &pool);
+	dump_pool_unmap(&pool);
+}
+
+/* ---- the log ---- */
+
+static NvmkvStatus
+check_batch(NvmkvSlice batch, uint32_t *count_out)
+{
+	const uint8_t *cursor;
+	const uint8_t *end = batch.data + batch.size;
+	uint32_t i;
+
+	NVMKV_RETURN_IF(nvmkv_batch_open(batch, count_out, &cursor));
+	for (i = 0; i < *count_out; i++)
+	{
+		NvmkvBatchRecord entry;
+
+		NVMKV_RETURN_IF(nvmkv_batch_next(&cursor, end, &entry));
+	}
+	if (cursor != end)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "%zu bytes are behind the last entry", (size_t) (end - cursor));
+	return NVMKV_OK;
+}
+
+/* What own_log.c asks of a record when it replays it. */
+static NvmkvStatus
+check_record(Check *c, NvmkvSlice record)
+{
+	uint64_t durable = c->live->durable_seq;
+	NvmkvSlice batch;
+	uint64_t base = 0;
+	uint32_t count = 0;
+
+	NVMKV_RETURN_IF(log_group_split_record(record, &base, &batch));
+	NVMKV_RETURN_IF(check_batch(batch, &count));
+	if (base <= c->last_sequence || (base > c->last_sequence + 1 && base > durable + 1))
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "it starts with sequence %" PRIu64 " after %" PRIu64 ": a log file is missing or cut short",
+						  base, c->last_sequence > durable ? c->last_sequence : durable);
+	c->last_sequence = base + count - 1;
+	c->log_records++;
+	return NVMKV_OK;
+}
+
+static void
+check_log(Check *c, uint64_t number)
+{
+	char path[PATH_BYTES];
+	LogReader reader;
+	NvmkvSlice record;
+	NvmkvStatus st;
+
+	log_group_path(path, sizeof(path), c->dir, number);
+	if (log_reader_open(&reader, path, LOG_KIND_WAL, number) != NVMKV_OK)
+	{
+		failure(c);
+		return;
+	}
+	while ((st = log_reader_next(&reader, &record)) == NVMKV_OK)
+		if (check_record(c, record) != NVMKV_OK)
+		{
+			const NvmkvError error = *nvmkv_error();
+
+			(void) NVMKV_FAIL(error.status, "log \"%s\": record at %" PRIu64 ": %s", path, reader.record_offset,
+							  error.text);
+			failure(c);
+		}
+	if (st != NVMKV_NOT_FOUND)
+		failure(c);
+	log_reader_close(&reader);
+}
+
+/* ---- the directory ---- */
+
+static bool
+has_file(const VersionDraft *live, uint64_t number)
+{
+	uint32_t i;
+
+	for (i = 0; i < live->nfiles; i++)
+		if (live->files[i].number == number)
+			return true;
+	return false;
+}
+
+/* Collects logs; says what the next open will remove. */
+static bool
+see_name(void *ctx, const char *name)
+{
+	Check *c = ctx;
+	char *end;
+	uint64_t number = strtoull(name, &end, 10);
+	bool left_over = strcmp(name, "CURRENT.tmp") == 0;
+
+	if (end != name && strcmp(end, ".log") == 0)
+	{
+		uint64_t *grown = realloc(c->logs, (c->nlogs + 1) * sizeof(uint64_t));
+
+		if (grown == NULL)
+		{
+			problem(c, "out of memory");
+			return false;
+		}
+		c->logs = grown;
+		c->logs[c->nlogs++] = number;
+	}
+	else if (end != name && strcmp(end, ".sst") == 0)
+		left_over = !has_file(c->live, number);
+	else if (strncmp(name, "MANIFEST-", 9) == 0)
+		left_over = strtoull(name + 9, NULL, 10) != c->manifest_number;
+	if (left_over)
+		fprintf(c->dump->out, "left over from an interrupted step, to be removed by the next open: %s\n", name);
+	return true;
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *) a;
+	uint64_t y = *(const uint64_t *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+void
+dump_check(Dump *dump, const char *dir, const char *pool)
+{
+	char path[PATH_BYTES];
+	DumpState state;
+	Check c = {.dump = dump, .dir = dir};
+	uint32_t i;
+	size_t l;
+
+	if (snprintf(path, sizeof(path), "%s/level0.pool", dir) >= (int) sizeof(path))
+	{
+		problem(&c, "the name of the directory is too long");
+		return;
+	}
+	if (dump_fold_current(dump, dir, &c.manifest_number, &state))
+	{
+		c.live = &state.live;
+		for (i = 0; i < c.live->nfiles; i++)
+			check_table(&c, &c.live->files[i]);
+		check_pool(&c, pool != NULL ? pool : path);
+		if (port_files->list(dir, see_name, &c) != NVMKV_OK)
+			failure(&c);
+		if (c.nlogs > 1)
+			qsort(c.logs, c.nlogs, sizeof(uint64_t), compare_numbers);
+		for (l = 0; l < c.nlogs; l++)
+			check_log(&c, c.logs[l]);
+		free(c.logs);
+		fprintf(dump->out, "tables %" PRIu32 ", rows %" PRIu32 ", logs %zu with %" PRIu64 " records: %" PRIu64 " problems\n",
+				c.live->nfiles, c.live->nrows, c.nlogs, c.log_records, c.problems);
+	}
+	dump_state_free(&state);
+}
