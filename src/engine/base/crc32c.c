@@ -2,6 +2,10 @@
  * crc32c.c
  *	  CRC-32C: the processor's instruction, or eight tables.
  *
+ * The instruction takes three cycles but can start in every one.  Long inputs
+ * are therefore worked on in three lanes, whose registers are put together by a
+ * carry-less multiplication.
+ *
  * Reflected polynomial 0x82f63b78.  The way is chosen at the first call; the
  * choice and the tables are idempotent, so racing first calls are harmless.
  */
@@ -12,6 +16,7 @@
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
+#include <wmmintrin.h>
 #define CRC32C_HAVE_SSE42 1
 #elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
 #include <arm_acle.h>
@@ -42,6 +47,54 @@ extend_sse42(uint32_t crc, const uint8_t *p, size_t size)
 	for (; size > 0; size--)
 		crc64 = _mm_crc32_u8((uint32_t) crc64, *p++);
 	return (uint32_t) crc64;
+}
+
+/*
+ * A lane of n bytes.  x1, x2: x^(8n - 33) and x^(16n - 33) modulo the polynomial, reflected: the register 0x01000000
+ * (x^7) after n - 5 and 2n - 5 zero bytes.
+ */
+typedef struct Lanes
+{
+	size_t bytes;
+	uint32_t x1, x2;
+} Lanes;
+
+static const Lanes long_lanes = {1024, 0x170076fa, 0xa51b6135};
+static const Lanes short_lanes = {128, 0x0d3b6092, 0xb9e02b86};
+
+/*
+ * Three lanes.  The first register has to pass the zeros of two lanes, the second those of one: the product of two
+ * reflected 32-bit polynomials is one x too high for its 64-bit word, and the instruction multiplies by x^32.
+ */
+__attribute__((target("sse4.2,pclmul"))) static uint32_t
+extend_lanes(uint32_t crc, const uint8_t *p, const Lanes *lanes)
+{
+	const uint8_t *end = p + lanes->bytes;
+	uint64_t a = crc;
+	uint64_t b = 0;
+	uint64_t c = 0;
+	__m128i a_shifted;
+	__m128i b_shifted;
+
+	for (; p < end; p += 8)
+	{
+		a = _mm_crc32_u64(a, get_u64(p));
+		b = _mm_crc32_u64(b, get_u64(p + lanes->bytes));
+		c = _mm_crc32_u64(c, get_u64(p + 2 * lanes->bytes));
+	}
+	a_shifted = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t) a), _mm_cvtsi64_si128((int64_t) (uint64_t) lanes->x2), 0);
+	b_shifted = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t) b), _mm_cvtsi64_si128((int64_t) (uint64_t) lanes->x1), 0);
+	return (uint32_t) (c ^ _mm_crc32_u64(0, (uint64_t) _mm_cvtsi128_si64(_mm_xor_si128(a_shifted, b_shifted))));
+}
+
+__attribute__((target("sse4.2,pclmul"))) static uint32_t
+extend_three(uint32_t crc, const uint8_t *p, size_t size)
+{
+	for (; size >= 3 * long_lanes.bytes; size -= 3 * long_lanes.bytes, p += 3 * long_lanes.bytes)
+		crc = extend_lanes(crc, p, &long_lanes);
+	for (; size >= 3 * short_lanes.bytes; size -= 3 * short_lanes.bytes, p += 3 * short_lanes.bytes)
+		crc = extend_lanes(crc, p, &short_lanes);
+	return extend_sse42(crc, p, size);
 }
 
 #endif
@@ -115,7 +168,7 @@ choose_way(void)
 #else
 #if defined(CRC32C_HAVE_SSE42)
 	if (__builtin_cpu_supports("sse4.2"))
-		return extend_sse42;
+		return __builtin_cpu_supports("pclmul") ? extend_three : extend_sse42;
 #endif
 	return extend_table;
 #endif
