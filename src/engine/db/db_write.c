@@ -84,7 +84,8 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 		port_count(&db->shm->counters.log_bytes, bytes.size);
 		port_count(&db->shm->counters.user_bytes, batch->user_bytes);
 	}
-	else if (st == NVMKV_READ_ONLY)
+	/* The first to find the log broken says so at once, not only the next. */
+	else if (st == NVMKV_READ_ONLY || (db->own_log != NULL && log_group_has_failed(db->own_log)))
 		db_set_sticky(db);
 	mempool_write_end(&db->mem, slot, &room);
 	return st;

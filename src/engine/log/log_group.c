@@ -123,6 +123,12 @@ log_group_position(const LogGroup *log)
 	return port_load_acquire(&log->shm->assigned_sequence);
 }
 
+bool
+log_group_has_failed(const LogGroup *log)
+{
+	return port_load_acquire(&log->shm->failed) != NVMKV_OK;
+}
+
 uint64_t
 log_group_number(const LogGroup *log)
 {

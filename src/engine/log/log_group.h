@@ -87,6 +87,9 @@ extern NvmkvStatus log_group_rotate(LogGroup *log, uint64_t number, uint64_t rec
 /* Every record appended later has sequences greater than this. */
 extern uint64_t log_group_position(const LogGroup *log);
 
+/* Did a write or sync fail for ever?  Then all calls say READ_ONLY from now on. */
+extern bool log_group_has_failed(const LogGroup *log);
+
 /* Number of the current file; 0 before start. */
 extern uint64_t log_group_number(const LogGroup *log);
 
