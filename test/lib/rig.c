@@ -284,7 +284,7 @@ rig_key(uint64_t number)
 RigTxns *
 rig_txns_create(void)
 {
-	RigTxns *txns = calloc(1, sizeof(RigTxns));
+	RigTxns *txns = port_posix_shared_alloc(sizeof(RigTxns));
 
 	if (txns == NULL)
 		exit(2);
@@ -295,7 +295,7 @@ rig_txns_create(void)
 void
 rig_txns_destroy(RigTxns *txns)
 {
-	free(txns);
+	port_posix_shared_free(txns, sizeof(RigTxns));
 }
 
 uint64_t

@@ -98,6 +98,7 @@ typedef struct RigTxns
 	RigSnapshot snapshots[RIG_SNAPSHOTS]; /* the held ones hold back the horizon */
 } RigTxns;
 
+/* Processes forked later share it; one of them changes it. */
 extern RigTxns *rig_txns_create(void);
 extern void rig_txns_destroy(RigTxns *txns);
 extern void rig_txns_use(RigTxns *txns, NvmkvDb *db);
