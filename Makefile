@@ -4,6 +4,7 @@
 #   make install             into that server (DESTDIR= for elsewhere)
 #   make installcheck        SQL, isolation and TAP tests against that server
 #   make engine-test         the engine and its own tests, without PostgreSQL
+#   make engine-bench        the engine's benchmark in build/bench (see doc/benchmarks.md)
 #   make tools               build/engine-cc/tools/nvmkv_dump, which shows files
 #   make fuzz                fuzz targets, FUZZ_SECONDS= each (needs clang)
 #   scripts/check.sh         everything, with a private server
@@ -19,7 +20,9 @@ ifneq ($(filter engine% tools fuzz,$(MAKECMDGOALS)),)
 # The engine stands alone: no pg_config is asked for.
 engine engine-test engine-clean tools fuzz:
 	@$(MAKE) --no-print-directory -f $(topdir)/test/engine.mk SRCDIR=$(topdir) $@
-.PHONY: engine engine-test engine-clean tools fuzz
+engine-bench:
+	@$(MAKE) --no-print-directory -f $(topdir)/bench/bench.mk SRCDIR=$(topdir)
+.PHONY: engine engine-test engine-bench engine-clean tools fuzz
 
 else
 
