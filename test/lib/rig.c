@@ -129,7 +129,7 @@ rig_options(NvmkvOptions *options)
 	options->nvm_bytes = 16 * MIB;
 	options->target_file_bytes = 1 * MIB;
 	options->block_bytes = 2048;
-	options->block_cache_bytes = 1 * MIB;
+	options->block_cache_bytes = 128 * 1024; /* so small that blocks come and go */
 	options->version_slot_bytes = 1 * MIB;
 	options->process_slots = 16;
 	options->system_identifier = 4711;

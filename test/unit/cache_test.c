@@ -12,6 +12,7 @@
 
 #include "lib/cache_rig.h"
 #include "lib/check.h"
+#include "lib/rig.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define BLOCK 4096u
@@ -653,6 +654,103 @@ TEST(processes_see_only_intact_blocks)
 	if (stats.inserts > 0)
 		CHECK_CACHE(&rig.cache);
 	cache_rig_free(&rig);
+}
+
+/* ---- under a database ---- */
+
+static NvmkvStatus
+no_open(const char *path, int flags, PortFile **file_out)
+{
+	(void) flags;
+	*file_out = NULL;
+	return NVMKV_FAIL(NVMKV_IO, "\"%s\" was opened", path);
+}
+
+#define KEYS 20000
+
+static bool
+write_keys(Rig *rig)
+{
+	uint8_t value[200];
+	uint64_t i;
+
+	for (i = 0; i < KEYS; i++)
+	{
+		check_random_bytes(value, sizeof(value));
+		if (rig_entry(rig->db, NVMKV_KIND_VALUE, rig_key(i), 0, 0, nvmkv_slice(value, sizeof(value))) != NVMKV_OK)
+			return false;
+	}
+	return nvmkv_flush_all(rig->db) == NVMKV_OK && nvmkv_compact_all(rig->db) == NVMKV_OK;
+}
+
+static bool
+read_keys(Rig *rig)
+{
+	NvmkvBuf value = {0};
+	uint64_t i;
+
+	for (i = 0; i < KEYS; i++)
+		if (nvmkv_get(rig->db, rig_key(i), NULL, &value, NULL) != NVMKV_OK)
+			return false;
+	return true;
+}
+
+static bool
+read_keys_without_opening(Rig *rig)
+{
+	static PortFileOps files;
+
+	files = *port_files;
+	files.open = no_open;
+	port_files = &files;
+	return read_keys(rig);
+}
+
+static bool
+in_new_process(Rig *rig, int slot, bool (*run)(Rig *rig))
+{
+	int status = -1;
+	pid_t child;
+
+	(void) fflush(NULL);
+	child = fork();
+	if (child == 0)
+	{
+		port_posix_set_slot(slot);
+		if (run(rig))
+			_exit(0);
+		(void) fprintf(stderr, "%s\n", nvmkv_error()->text);
+		_exit(1);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+TEST(a_new_process_on_a_warm_database_opens_no_file)
+{
+	NvmkvCacheStats cold;
+	NvmkvCacheStats warm;
+	Rig rig;
+
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	rig.options.block_cache_bytes = 32 * MIB;
+	REQUIRE_OK(rig_open(&rig));
+
+	/* In a process of its own: this one shall have nothing to hand down. */
+	REQUIRE(in_new_process(&rig, 1, write_keys));
+	nvmkv_reset_stats(rig.db);
+	CHECK(in_new_process(&rig, 2, read_keys));
+	nvmkv_cache_stats(rig.db, &cold);
+	CHECK(cold.misses > 100);
+	CHECK_EQ(cold.inserts, cold.misses);
+	CHECK_EQ(cold.refused, 0);
+	CHECK(in_new_process(&rig, 3, read_keys_without_opening));
+	nvmkv_cache_stats(rig.db, &warm);
+	CHECK_EQ(warm.misses, cold.misses);
+	CHECK(warm.hits > cold.hits + 2 * KEYS);
+	rig_close(&rig);
+	rig_remove(&rig);
+	port_files = &port_posix_files;
 }
 
 TEST_MAIN()

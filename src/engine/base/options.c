@@ -53,7 +53,7 @@ nvmkv_options_check(const NvmkvOptions *options)
 	/* Written so that a NaN fails. */
 	if (!(options->l0_write_amplification >= 1.5 && options->l0_write_amplification <= 20.0))
 		return NVMKV_FAIL(NVMKV_INVALID, "option l0_write_amplification is %g, must be between 1.5 and 20", options->l0_write_amplification);
-	NVMKV_RETURN_IF(check_range("block_cache_bytes", options->block_cache_bytes, 1 * MIB, 1024 * GIB));
+	NVMKV_RETURN_IF(check_range("block_cache_bytes", options->block_cache_bytes, 64 * KIB, 1024 * GIB));
 	NVMKV_RETURN_IF(check_range("version_slot_bytes", options->version_slot_bytes, 64 * KIB, 1 * GIB));
 	NVMKV_RETURN_IF(check_range("process_slots", options->process_slots, 1, 65535));
 	if (options->standalone_log)

@@ -41,7 +41,7 @@
  * A process that never leaves its epoch keeps all shards from being changed,
  * since nothing becomes safe.
  *
- * Costs: index words, one for half a typical block; a header and 64-byte
+ * Costs: index words, three for a typical block; a header and 64-byte
  * rounding for each block; the room ahead, a 32nd of the shard at most (64 KiB
  * to 128 KiB of a small one); and holes that are passed over, at most one
  * between two survivors: with sizes as tables have them less than a tenth of
@@ -160,8 +160,8 @@ compute_layout(uint64_t cache_bytes, unsigned slots, uint32_t block_bytes, Layou
 		l->shards *= 2;
 	l->shard_units = cache_bytes / UNIT_BYTES / l->shards;
 
-	/* Half full at blocks of block_bytes: a bucket seldom overflows. */
-	words = l->shard_units * UNIT_BYTES / (block_bytes / 2 + UNIT_BYTES);
+	/* A third full at blocks of block_bytes: less than one block in a thousand meets a full bucket. */
+	words = l->shard_units * UNIT_BYTES / (block_bytes / 3 + UNIT_BYTES);
 	l->shard_buckets = (uint32_t) (words / BUCKET_WORDS) + 1;
 	l->counts = sizeof(SstCacheShm);
 	l->shard_array = l->counts + slots * sizeof(CacheCounts);

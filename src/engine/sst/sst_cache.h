@@ -82,7 +82,7 @@ typedef struct SstCacheStats
 } SstCacheStats;
 
 /*
- * cache_bytes: memory for blocks; the index comes on top (one 250th at data blocks of 4 KiB, half of it at 8 KiB).
+ * cache_bytes: memory for blocks; the index comes on top: 24 bytes for each block_bytes of it, some more if those are few.
  * slots: of processes.
  * block_bytes: about what most blocks have, see NvmkvOptions.
  */
