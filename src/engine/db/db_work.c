@@ -186,6 +186,12 @@ db_storage_dropped(void *ctx, NvmkvSlice storage, bool *dropped_out)
 	NvmkvStatus st = nvmkv_versions(ctx, storage, look_for_drop, &search);
 
 	*dropped_out = search.dropped;
+	/* Where that cannot be read nothing is dropped: damage in one table must not stop the flush of all. */
+	if (st == NVMKV_CORRUPTION || st == NVMKV_VERSION || st == NVMKV_IO)
+	{
+		(void) db_note_failure(ctx, st);
+		return NVMKV_OK;
+	}
 	return st;
 }
 

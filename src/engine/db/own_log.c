@@ -13,6 +13,13 @@
 #include "engine/db/db_int.h"
 #include "engine/log/log_reader.h"
 
+/* The thread's last failure is about this record: says where that is. */
+static NvmkvStatus
+name_the_record(NvmkvStatus status, const char *path, uint64_t offset)
+{
+	return NVMKV_FAIL(status, "log \"%s\": record at %" PRIu64 ": %s", path, offset, nvmkv_error()->text);
+}
+
 static NvmkvStatus
 replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_sequence)
 {
@@ -33,6 +40,8 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_s
 		st = log_group_split_record(record, &base, &batch);
 		if (st == NVMKV_OK)
 			st = nvmkv_batch_open(batch, &count, &cursor);
+		if (st != NVMKV_OK)
+			st = name_the_record(st, path, reader.record_offset);
 		/*
 		 * No gap but among what is in rows and tables: of log files that nobody needs, a crash may bring back some
 		 * whose
@@ -46,6 +55,8 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_s
 			/* What a memtable that becomes active during this call starts behind. */
 			db->replay_position = base - 1;
 			st = nvmkv_replay(db, batch, base);
+			if (st == NVMKV_CORRUPTION)
+				st = name_the_record(st, path, reader.record_offset);
 		}
 		if (st != NVMKV_OK)
 			break;

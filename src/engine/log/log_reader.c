@@ -110,6 +110,8 @@ log_reader_open(LogReader *r, const char *path, uint32_t kind, uint64_t number)
 			status = NVMKV_FAIL(NVMKV_CORRUPTION, "log file \"%s\" has %zu bytes: no header", path, r->block_bytes);
 		else
 			status = log_file_header_decode(r->block, kind, &found);
+		if (status == NVMKV_VERSION || status == NVMKV_INVALID)
+			status = NVMKV_FAIL(status, "\"%s\": %s", path, nvmkv_error()->text);
 
 		/*
 		 * A creation makes the header durable before the first record is synced.  So a missing or foreign header

@@ -384,6 +384,13 @@ is_database_file(void *ctx, const char *name)
 	return true;
 }
 
+/* The thread's last failure is about this edit: says where that is. */
+static NvmkvStatus
+name_the_edit(NvmkvStatus status, const char *path, uint64_t offset)
+{
+	return NVMKV_FAIL(status, "manifest \"%s\": edit at %" PRIu64 ": %s", path, offset, nvmkv_error()->text);
+}
+
 /* Folds all edits of the MANIFEST into the draft; what the draft borrows is in "arena" and "bytes_kept". */
 static NvmkvStatus
 fold_manifest(const char *path, uint64_t number, VersionDraft *draft, MetaArena *arena, uint64_t system_identifier)
@@ -409,13 +416,19 @@ fold_manifest(const char *path, uint64_t number, VersionDraft *draft, MetaArena 
 		}
 		memcpy(copy, record.data, record.size);
 		st = edit_decode(nvmkv_slice(copy, record.size), arena, &edit);
+		if (st == NVMKV_CORRUPTION || st == NVMKV_VERSION)
+			st = name_the_edit(st, path, reader.record_offset);
 		if (st == NVMKV_OK && first && !edit.has_system)
 			st = NVMKV_FAIL(NVMKV_CORRUPTION, "manifest \"%s\" does not start with a description of the whole", path);
 		if (st == NVMKV_OK && first && edit.system_identifier != system_identifier)
 			st = NVMKV_FAIL(NVMKV_INVALID, "manifest \"%s\" belongs to another system (identifier %" PRIu64 ", expected %" PRIu64 ")",
 							path, edit.system_identifier, system_identifier);
 		if (st == NVMKV_OK)
+		{
 			st = draft_apply(draft, &edit);
+			if (st == NVMKV_CORRUPTION)
+				st = name_the_edit(st, path, reader.record_offset);
+		}
 		if (st != NVMKV_OK)
 			break;
 		first = false;
