@@ -3,7 +3,7 @@
 #   make engine                       build/engine.../libnvmkv.a
 #   make engine-test                  unit, model and crash tests, each one executable
 #   make engine-test SANITIZE=address with AddressSanitizer and UBSan, or SANITIZE=thread
-#   make engine-test ONLY=memtable    only the tests whose path contains the word
+#   make engine-test ONLY=memtable    only the tests whose path contains the word (one of the words)
 #   make -f test/engine.mk fuzz       fuzz targets, some seconds each; FUZZ_SECONDS=n for longer, ONLY=sst for one
 #   make tools                        build/engine.../tools/nvmkv_dump
 #
@@ -49,7 +49,7 @@ TEST_SRC = $(sort $(wildcard $(SRCDIR)/test/unit/*_test.c $(SRCDIR)/test/model/*
 LIB = $(BUILD)/libnvmkv.a
 HARNESS_OBJS = $(call objects,$(HARNESS_SRC))
 TESTS = $(patsubst %.c,$(BUILD)/%,$(call relative,$(TEST_SRC)))
-RUN_TESTS = $(if $(ONLY),$(foreach test,$(TESTS),$(if $(findstring $(ONLY),$(test)),$(test))),$(TESTS))
+RUN_TESTS = $(if $(ONLY),$(sort $(foreach word,$(ONLY),$(foreach test,$(TESTS),$(if $(findstring $(word),$(test)),$(test))))),$(TESTS))
 
 FUZZ_SRC = $(sort $(wildcard $(SRCDIR)/test/fuzz/*_fuzz.c))
 FUZZ_LIB_OBJS = $(BUILD)/test/fuzz/fuzz.o

@@ -24,6 +24,7 @@
 #define KEYS 400
 #define WRITES_MAX 8192
 #define POINTS_MAX 64
+#define SYNCS_MAX 12 /* remembered of each kind of file */
 #define STEPS 300
 #define STEPS_MANY 500
 #define DEFAULT_SECONDS 2.0
@@ -58,6 +59,13 @@ typedef struct Point
 	uint32_t hits;
 } Point;
 
+/* What became of lines of the pool that were not persisted, when the power went. */
+typedef struct LineTally
+{
+	uint64_t kept, reverted, torn;
+	uint64_t header; /* of them in the pool's header */
+} LineTally;
+
 /* What the child did, for the parent. */
 typedef struct Record
 {
@@ -66,6 +74,10 @@ typedef struct Record
 	uint64_t assigned;	/* last sequence of a write that was acknowledged */
 	uint64_t synced;	/* last sequence of a sync that was acknowledged */
 	uint64_t operations;
+	LossyTally tally;
+	LineTally lines;
+	uint64_t nsyncs[LOSSY_KINDS]; /* operations that sync such a file */
+	uint64_t syncs[LOSSY_KINDS][SYNCS_MAX];
 	uint32_t npoints;
 	Point points[POINTS_MAX];
 	Write writes[WRITES_MAX];
@@ -93,6 +105,8 @@ typedef struct Fault
 } Fault;
 
 static Record *record;
+static LossyTally all_sectors; /* of all lives */
+static LineTally all_lines;
 static Fault fault;
 static uint64_t fault_hits;
 static bool fault_over; /* a passing failure has passed */
@@ -144,6 +158,10 @@ lose_lines(void)
 			if (choice == 1 || (choice == 2 && check_random() % 2 == 0))
 				memcpy(&words[i], old->bytes + i * 8, 8);
 		}
+		record->lines.kept += choice == 0;
+		record->lines.reverted += choice == 1;
+		record->lines.torn += choice == 2;
+		record->lines.header += old->number * LINE < NVM_EXTENT_BYTES;
 		line_inner->copy(line_device, old->number * LINE, words, LINE);
 	}
 }
@@ -270,6 +288,23 @@ at_operation(uint64_t operation)
 		lossy_crash();
 		_exit(EXIT_KILLED);
 	}
+}
+
+/* Remembers some of all syncs: the last moments at which what they sync can be lost. */
+static NvmkvStatus
+note_sync(uint64_t operation, const char *what, const char *path)
+{
+	LossyKind kind = lossy_kind(path);
+	uint64_t n;
+
+	if (strcmp(what, "sync") != 0)
+		return NVMKV_OK;
+	n = record->nsyncs[kind]++;
+	if (n >= SYNCS_MAX)
+		n = check_random_below(n + 1);
+	if (n < SYNCS_MAX)
+		record->syncs[kind][n] = operation;
+	return NVMKV_OK;
 }
 
 static NvmkvStatus
@@ -568,9 +603,12 @@ run_child(Rig *rig, uint64_t seed, bool *killed_out)
 		fault_hits = 0;
 		fault_over = false;
 		lossy_reset(fault.seed + 1);
+		lossy_tally = &record->tally;
 		lossy_hook = at_operation;
 		if (fault.kind == FAULT_FILE || fault.kind == FAULT_FILES || fault.kind == FAULT_SPACES)
 			lossy_fail = fail_operation;
+		if (fault.kind == FAULT_NONE)
+			lossy_fail = note_sync;
 		if (fault.kind == FAULT_POWER_LINES)
 		{
 			lossy_hook = NULL;
@@ -644,6 +682,25 @@ recovers(Rig *rig)
 	return holds(rig->db, record->assigned, false);
 }
 
+static void
+add_tallies(void)
+{
+	unsigned k;
+
+	for (k = 0; k < LOSSY_KINDS; k++)
+	{
+		all_sectors.kept[k] += record->tally.kept[k];
+		all_sectors.reverted[k] += record->tally.reverted[k];
+		all_sectors.garbled[k] += record->tally.garbled[k];
+		all_sectors.names_lost[k] += record->tally.names_lost[k];
+		all_sectors.names_back[k] += record->tally.names_back[k];
+	}
+	all_lines.kept += record->lines.kept;
+	all_lines.reverted += record->lines.reverted;
+	all_lines.torn += record->lines.torn;
+	all_lines.header += record->lines.header;
+}
+
 /* One life, one fault, one recovery. */
 static bool
 try_fault(const Fault *f, uint64_t seed)
@@ -659,6 +716,7 @@ try_fault(const Fault *f, uint64_t seed)
 	if (pool_without_container)
 		rig.options.nvm_bytes = 0;
 	good = run_child(&rig, seed, &killed);
+	add_tallies();
 	fault.kind = FAULT_NONE;
 	if (good)
 	{
@@ -802,6 +860,30 @@ TEST(power_goes)
 	sample(FAULT_POWER, NULL, 40);
 }
 
+/* With all of it still unsynced: of the first syncs, which make the files, and of some later ones. */
+TEST(power_goes_before_syncs)
+{
+	static Record plan;
+	unsigned round, k, i;
+
+	REQUIRE(make_record());
+	for (round = 0; round < 2; round++)
+	{
+		uint64_t seed = check_random();
+
+		long_keys = round == 1;
+		survey(seed, &plan);
+		for (k = LOSSY_CURRENT; k <= LOSSY_POOL; k++)
+			for (i = 0; i < LIVES(SYNCS_MAX) && i < plan.nsyncs[k]; i++)
+			{
+				Fault f = {FAULT_POWER, NULL, plan.syncs[k][i], check_random()};
+
+				CHECK(try_fault(&f, seed));
+			}
+	}
+	long_keys = false;
+}
+
 TEST(power_goes_without_container)
 {
 	pool_without_container = true;
@@ -884,6 +966,26 @@ TEST(random_faults)
 	}
 	pool_without_container = false;
 	printf("%u lives\n", lives);
+}
+
+/* Did the power really do all that it can do?  After the others; one test alone need not have met everything. */
+TEST(what_the_power_took)
+{
+	unsigned k;
+
+	for (k = 0; k < LOSSY_KINDS; k++)
+		printf("%-8s sectors kept %" PRIu64 ", reverted %" PRIu64 ", of them garbled %" PRIu64 "; names lost %" PRIu64 ", back %" PRIu64 "\n",
+			   lossy_kind_name((LossyKind) k), all_sectors.kept[k], all_sectors.reverted[k], all_sectors.garbled[k],
+			   all_sectors.names_lost[k], all_sectors.names_back[k]);
+	printf("lines kept %" PRIu64 ", reverted %" PRIu64 ", torn %" PRIu64 ", in the header %" PRIu64 "\n", all_lines.kept,
+		   all_lines.reverted, all_lines.torn, all_lines.header);
+	/* With fewer lives it may not have. */
+	if (check_argc > 1 || LIVES(3) < 3)
+		return;
+	CHECK(all_sectors.kept[LOSSY_CURRENT] + all_sectors.reverted[LOSSY_CURRENT] > 0);
+	for (k = LOSSY_MANIFEST; k <= LOSSY_POOL; k++)
+		CHECK(all_sectors.kept[k] > 0 && all_sectors.reverted[k] > 0 && all_sectors.garbled[k] > 0);
+	CHECK(all_lines.kept > 0 && all_lines.reverted > 0 && all_lines.torn > 0);
 }
 
 TEST_MAIN()

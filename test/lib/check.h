@@ -38,6 +38,7 @@ static CheckTest *check_tests;
 static CheckTest **check_tests_tail = &check_tests;
 static unsigned check_failures; /* of the running test */
 static uint64_t check_seed;
+static int check_argc; /* words that select tests, and 1 */
 static _Thread_local uint64_t check_random_state;
 
 #define TEST(name_) \
@@ -190,6 +191,8 @@ check_main(int argc, char **argv)
 	unsigned passed = 0;
 	unsigned failed = 0;
 	CheckTest *test;
+
+	check_argc = argc;
 
 	check_seed = seed != NULL ? (uint64_t) strtoull(seed, NULL, 0) : (uint64_t) time(NULL) << 16 ^ (uint64_t) getpid();
 	printf("NVMKV_SEED=%" PRIu64 "\n", check_seed);

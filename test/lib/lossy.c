@@ -42,6 +42,7 @@ static unsigned aside_number;
 static char ignored[64];
 static char overwritten[64];
 
+LossyTally *lossy_tally;
 void (*lossy_hook)(uint64_t operation);
 NvmkvStatus (*lossy_fail)(uint64_t operation, const char *what, const char *path);
 
@@ -488,6 +489,41 @@ const PortFileOps lossy_files = {
 
 /* ---- the crash ---- */
 
+LossyKind
+lossy_kind(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	name = name != NULL ? name + 1 : path;
+	if (strncmp(name, "CURRENT", 7) == 0)
+		return LOSSY_CURRENT;
+	if (strncmp(name, "MANIFEST-", 9) == 0)
+		return LOSSY_MANIFEST;
+	if (strstr(name, ".log") != NULL)
+		return LOSSY_LOG;
+	if (strstr(name, ".sst") != NULL)
+		return LOSSY_TABLE;
+	return strncmp(name, "level0.pool", 11) == 0 ? LOSSY_POOL : LOSSY_OTHER;
+}
+
+const char *
+lossy_kind_name(LossyKind kind)
+{
+	static const char *const names[] = {"CURRENT", "manifest", "log", "table", "pool", "other"};
+
+	return kind < LOSSY_KINDS ? names[kind] : "?";
+}
+
+static void
+count(uint64_t *counters, const char *path)
+{
+	if (lossy_tally != NULL)
+		counters[lossy_kind(path)]++;
+}
+
+/* The tally's array, or NULL. */
+#define TALLY(field) (lossy_tally != NULL ? lossy_tally->field : NULL)
+
 static void
 crash_content(LossyFile *file)
 {
@@ -517,10 +553,17 @@ crash_content(LossyFile *file)
 
 			/* Not new and not garbage: old.  A sector that the truncation took away is back with the size. */
 			if (offset >= size || (choice == 0 && offset < now))
+			{
+				count(TALLY(kept), file->path);
 				continue;
+			}
+			count(TALLY(reverted), file->path);
 			if (choice == 2 && (ends_with(file->path, overwritten) || is_blank(old->bytes, SECTOR)))
+			{
+				count(TALLY(garbled), file->path);
 				for (b = 0; b < SECTOR; b++)
 					old->bytes[b] = (uint8_t) next_random();
+			}
 			if (pwrite(fd, old->bytes, (size_t) (size - offset < SECTOR ? size - offset : SECTOR), (off_t) offset) < 0)
 				die("write of", real_path(file));
 		}
@@ -537,12 +580,18 @@ lossy_crash(void)
 		crash_content(file);
 	for (file = files; file != NULL; file = file->next)
 		if (file->aside[0] == '\0' && !file->name_synced && next_random() % 2 == 0)
+		{
+			count(TALLY(names_lost), file->path);
 			(void) unlink(file->path);
+		}
 	for (file = files; file != NULL; file = file->next)
 		if (file->aside[0] != '\0')
 		{
 			if (access(file->path, F_OK) != 0 && (file->replaced || next_random() % 2 == 0))
+			{
+				count(TALLY(names_back), file->path);
 				(void) rename(file->aside, file->path);
+			}
 			else
 				(void) unlink(file->aside);
 		}

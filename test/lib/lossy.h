@@ -42,4 +42,28 @@ extern void lossy_crash(void);
 
 extern uint64_t lossy_operations(void);
 
+/* What the crashes did, by kind of file, for tests to see that everything happened: where it is, is the test's business. */
+typedef enum LossyKind
+{
+	LOSSY_CURRENT,
+	LOSSY_MANIFEST,
+	LOSSY_LOG,
+	LOSSY_TABLE,
+	LOSSY_POOL,
+	LOSSY_OTHER,
+	LOSSY_KINDS
+} LossyKind;
+
+typedef struct LossyTally
+{
+	/* sectors that were not synced */
+	uint64_t kept[LOSSY_KINDS], reverted[LOSSY_KINDS], garbled[LOSSY_KINDS];
+	/* names that were not synced: lost, or come back */
+	uint64_t names_lost[LOSSY_KINDS], names_back[LOSSY_KINDS];
+} LossyTally;
+
+extern LossyTally *lossy_tally; /* NULL: nobody counts */
+extern const char *lossy_kind_name(LossyKind kind);
+extern LossyKind lossy_kind(const char *path);
+
 #endif

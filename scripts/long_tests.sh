@@ -1,0 +1,107 @@
+#!/bin/bash
+# The engine's tests with tools that find what a plain run does not, and for longer than a check has time.
+#
+#   scripts/long_tests.sh address            all tests with AddressSanitizer and UBSan
+#   scripts/long_tests.sh thread             tests with threads, ThreadSanitizer
+#   scripts/long_tests.sh valgrind           tests of modules under valgrind's memcheck
+#   scripts/long_tests.sh nth                every allocation and every file operation of the scenario fails once
+#   scripts/long_tests.sh model [SECONDS]    random operations beside a model; the same under many options
+#   scripts/long_tests.sh crash [SECONDS]    random scripts, random faults, power loss
+#   scripts/long_tests.sh processes [ROUNDS] several processes, killed; threads
+#   scripts/long_tests.sh damage [BITS]      so many changed bits of each kind of file
+#   scripts/long_tests.sh fuzz [SECONDS]     each fuzz target for so long
+#   scripts/long_tests.sh all [SECONDS]      one after the other
+#
+# Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits).
+# Builds are in build/long.  The last line is "N passed, N failed".
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+work=$build/long
+passed=0
+failed=0
+cd "$root" || exit 1
+
+# Adds up a run's last line: engine name [make arguments and NAME=value of the environment]
+engine() {
+	local name=$1 out summary
+	shift
+	out=$work/$name.log
+	mkdir -p "$work"
+	echo "== $name"
+	make --no-print-directory -f test/engine.mk engine-test "$@" 2>&1 </dev/null | tee "$out" | grep -E 'passed|^ +\|'
+	add "$out"
+}
+
+add() {
+	local summary
+	summary=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$1" | tail -n 1)
+	set -- ${summary:-0 passed, 1 failed}
+	passed=$((passed + $1))
+	failed=$((failed + $3))
+}
+
+plain=(CC=gcc WERROR=1 BUILD="$work/plain")
+
+run() {
+	local what=$1 number=${2:-}
+	export NVMKV_TEST_TIMEOUT=$((${number:-300} * 3 + 3600))
+	case $what in
+	address)
+		engine address CC=gcc OPT="-O1 -g" SANITIZE=address BUILD="$work/address"
+		;;
+	thread)
+		NVMKV_MULTIPROC_ROUNDS=20 engine thread CC=gcc OPT="-O1 -g" SANITIZE=thread BUILD="$work/thread" JOBS=1 \
+			ONLY="base_test meta_test port_test epoch_test memtable_test log_test multiproc_test"
+		;;
+	valgrind)
+		NVMKV_TEST_PREFIX="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
+			engine valgrind "${plain[@]}" ONLY="base_test meta_test port_test memtable_test log_test sst_test dump_test level_test"
+		;;
+	nth)
+		NVMKV_NTH=all engine nth "${plain[@]}" ONLY=fault/nth
+		;;
+	model)
+		NVMKV_MODEL_SECONDS=${number:-300} NVMKV_OPTIONS_SECONDS=${number:-300} engine model "${plain[@]}" ONLY=model/
+		;;
+	crash)
+		NVMKV_CRASH_SECONDS=${number:-300} engine crash "${plain[@]}" ONLY=crash/crash
+		;;
+	processes)
+		NVMKV_MULTIPROC_ROUNDS=${number:-100} engine processes "${plain[@]}" ONLY=crash/multiproc
+		;;
+	damage)
+		NVMKV_DAMAGES=${number:-1000} engine damage "${plain[@]}" ONLY=fault/damage
+		;;
+	fuzz)
+		echo "== fuzz"
+		mkdir -p "$work"
+		make --no-print-directory -f test/engine.mk fuzz FUZZ_BUILD="$work/fuzz" FUZZ_SECONDS="${number:-300}" 2>&1 </dev/null |
+			tee "$work/fuzz.log" | grep -vE '^ +CC '
+		add "$work/fuzz.log"
+		;;
+	all)
+		for what in address thread valgrind nth model crash processes damage fuzz; do
+			case $what in
+			model | crash | fuzz) run $what "$number" ;;
+			*) run $what ;;
+			esac
+		done
+		;;
+	*)
+		die "unknown run: $what"
+		;;
+	esac
+}
+
+[ $# -gt 0 ] || die "which? see the head of this file"
+while [ $# -gt 0 ]; do
+	if [[ ${2:-} =~ ^[0-9]+$ ]]; then
+		run "$1" "$2"
+		shift 2
+	else
+		run "$1"
+		shift
+	fi
+done
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
