@@ -1562,6 +1562,34 @@ TEST(missing_log_file_is_noticed)
 	port_files = &port_posix_files;
 }
 
+TEST(log_has_a_directory_of_its_own)
+{
+	Rig rig;
+	char dir[600], path[700];
+	uint64_t i, lives;
+
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	(void) snprintf(dir, sizeof(dir), "%s/log", rig.dir);
+	rig.options.log_dir = dir;
+	REQUIRE_OK(rig_open(&rig));
+	(void) snprintf(path, sizeof(path), "%s/000001.log", dir);
+	CHECK(access(path, F_OK) == 0);
+	rig_path(&rig, "000001.log", path, sizeof(path));
+	CHECK(access(path, F_OK) != 0);
+	for (lives = 0; lives < 3; lives++)
+	{
+		for (i = 0; i < 3000; i++)
+			REQUIRE_OK(put_number(rig.db, i, lives, 1000));
+		CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+		REQUIRE_OK(rig_reopen(&rig));
+		for (i = 0; i < 3000; i++)
+			CHECK(has_number(rig.db, i, lives, 1000));
+	}
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+}
+
 /* ---- failures that stay ---- */
 
 static const char *sync_fails_for;

@@ -28,6 +28,7 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->process_slots = 256;
 	options->system_identifier = 0;
 	options->log_buffer_bytes = 4 * MIB;
+	options->log_dir = NULL;
 	options->standalone_log = true;
 }
 

@@ -145,6 +145,7 @@ struct NvmkvDb
 	NvmkvOptions options;
 	char dir[1024];
 	char nvm_path[1024];
+	char log_dir[1024];
 	EpochShm *epochs;
 	MemPool mem;
 	VersionSet versions;

@@ -299,12 +299,15 @@ nvmkv_open(void *memory, const char *dir, const NvmkvOptions *options, const Nvm
 	if (snprintf(db->dir, sizeof(db->dir), "%s", dir) >= (int) sizeof(db->dir) ||
 		(options->nvm_path != NULL
 			 ? snprintf(db->nvm_path, sizeof(db->nvm_path), "%s", options->nvm_path)
-			 : snprintf(db->nvm_path, sizeof(db->nvm_path), "%s/level0.pool", dir)) >= (int) sizeof(db->nvm_path))
+			 : snprintf(db->nvm_path, sizeof(db->nvm_path), "%s/level0.pool", dir)) >= (int) sizeof(db->nvm_path) ||
+		snprintf(db->log_dir, sizeof(db->log_dir), "%s", options->log_dir != NULL ? options->log_dir : dir) >=
+			(int) sizeof(db->log_dir))
 	{
 		port_free(db);
 		return NVMKV_FAIL(NVMKV_INVALID, "the database's path is too long");
 	}
 	db->options.nvm_path = db->nvm_path;
+	db->options.log_dir = db->log_dir;
 	if (log != NULL)
 		db->log = *log;
 	st = init_memory(db, memory);
@@ -332,6 +335,7 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	*db = *other;
 	db->is_thread = true;
 	db->options.nvm_path = db->nvm_path;
+	db->options.log_dir = db->log_dir;
 	db->tables = NULL;
 	db->own_log = NULL;
 	db->flush = NULL;

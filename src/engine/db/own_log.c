@@ -28,7 +28,7 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_s
 	NvmkvSlice record;
 	NvmkvStatus st;
 
-	log_group_path(path, sizeof(path), db->dir, number);
+	log_group_path(path, sizeof(path), db->log_dir, number);
 	NVMKV_RETURN_IF(log_reader_open(&reader, path, LOG_KIND_WAL, number));
 	while ((st = log_reader_next(&reader, &record)) == NVMKV_OK)
 	{
@@ -116,8 +116,10 @@ own_log_recover(NvmkvDb *db)
 	uint64_t last = 0;
 	uint64_t next;
 	unsigned i;
-	NvmkvStatus st = port_files->list(db->dir, collect_log, &list);
+	NvmkvStatus st = port_files->mkdir(db->log_dir);
 
+	if (st == NVMKV_OK)
+		st = port_files->list(db->log_dir, collect_log, &list);
 	if (st == NVMKV_OK && list.failed)
 		st = NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
 	if (st == NVMKV_OK && list.count > 1)
@@ -139,7 +141,7 @@ own_log_recover(NvmkvDb *db)
 	{
 		char path[LOG_GROUP_PATH_BYTES_MAX];
 
-		log_group_path(path, sizeof(path), db->dir, list.numbers[i]);
+		log_group_path(path, sizeof(path), db->log_dir, list.numbers[i]);
 		st = port_files->unlink(path);
 	}
 	port_free(list.numbers);
@@ -190,7 +192,7 @@ own_log_attach(NvmkvDb *db)
 	db->own_log = port_alloc_zero(sizeof(LogGroup));
 	if (db->own_log == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	NVMKV_RETURN_IF(log_group_attach(db->own_log, log_shm(db), db->dir));
+	NVMKV_RETURN_IF(log_group_attach(db->own_log, log_shm(db), db->log_dir));
 	db->log.ctx = db;
 	db->log.append = own_append;
 	db->log.flush = own_flush;
@@ -227,7 +229,7 @@ remove_unneeded(NvmkvDb *db, uint64_t durable)
 	{
 		char path[LOG_GROUP_PATH_BYTES_MAX];
 
-		log_group_path(path, sizeof(path), db->dir, shm->ended_logs[0].number);
+		log_group_path(path, sizeof(path), db->log_dir, shm->ended_logs[0].number);
 		if (port_files->unlink(path) != NVMKV_OK)
 			port_log(PORT_LOG_WARNING, "could not remove old log \"%s\": %s", path, nvmkv_error()->text);
 		drop_oldest(shm);
