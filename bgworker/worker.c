@@ -219,6 +219,8 @@ nvmkv_worker_sleep(NvmkvWorkerStat *me, int timeout_ms)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+		/* The barrier comes by here often, whatever the others do. */
+		nvmkv_set_compaction_rate(nvmkv_engine_or_null(), (uint64) nvmkv_compaction_rate_limit_kb * 1024);
 	}
 }
 

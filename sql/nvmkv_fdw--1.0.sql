@@ -116,6 +116,13 @@ CREATE FUNCTION nvmkv.stat_engine(
 	OUT stall_time_memtables float8,
 	OUT stalls_extents int8,
 	OUT stall_time_extents float8,
+	OUT delays_memtables int8,
+	OUT delay_time_memtables float8,
+	OUT delays_extents int8,
+	OUT delay_time_extents float8,
+	OUT delays_debt int8,
+	OUT delay_time_debt float8,
+	OUT write_rate_limit int8,
 	OUT errors int8,
 	OUT last_error text,
 	OUT last_error_time timestamptz)

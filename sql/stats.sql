@@ -61,7 +61,7 @@ SELECT count(*) FROM pg_stats_ext WHERE statistics_name = 't_stat' AND dependenc
 -- Views: figures change with every run, their relations do not.
 --
 SELECT state, last_sequence >= coalesce(durable_lsn, '0/0') AS ordered, user_bytes > 0 AS user_bytes, entries_written >= 20000 AS entries,
-	stalls_memtables >= 0 AS stalls, errors, last_error
+	stalls_memtables >= 0 AS stalls, delays_debt >= 0 AS delays, errors, last_error
 FROM nvmkv.stat_engine;
 SELECT count(*) FILTER (WHERE state = 'active') AS active, count(*) > 1 AS some, bool_and(bytes <= capacity) AS fits FROM nvmkv.stat_memtables;
 SELECT count(*) > 0 AS some, bool_and(files >= 0 AND bytes >= 0) AS sane FROM nvmkv.stat_levels;

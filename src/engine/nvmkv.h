@@ -91,7 +91,8 @@ extern NvmkvStatus nvmkv_close_gate(NvmkvDb *db);
  * what to write.
  * Never waits.  OK: in the log (not flushed) and visible to readers according to its tags; *last_sequence_out its
  * last sequence.
- * BUSY: nothing happened; let go of locks, nvmkv_wait_room, try again.  LIMIT: key/value/batch too big.  READ_ONLY:
+ * BUSY: nothing happened: there is no room, or writers are slowed down and it is not this one's turn; let go of
+ * locks, nvmkv_wait_room, try again.  LIMIT: key/value/batch too big.  READ_ONLY:
  * gate closed or sticky failure.
  * NO_SPACE: the background work has no space to make room; nothing happened.
  * If log->append raises, nothing was applied and nvmkv_abort_cleanup puts the rest right.
@@ -102,10 +103,17 @@ extern NvmkvStatus nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *l
 extern size_t nvmkv_batch_bytes_max(const NvmkvDb *db);
 
 /*
- * Waits for room for a batch of this size.  OK: try again.  CANCELLED, NO_SPACE, READ_ONLY as said.  Counts the
+ * Waits for the turn of, and then room for, a batch of this size.  OK: try again.  CANCELLED, NO_SPACE, READ_ONLY as said.  Counts the
  * stall. Hold nothing.
  */
 extern NvmkvStatus nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes);
+
+/*
+ * While writers are slowed down: waits until a batch of this size has its turn, so that nvmkv_write does not say BUSY
+ * when it comes with locks held.  Costs next to nothing at other times.  OK, CANCELLED, READ_ONLY.  Counts the delay.
+ * Hold nothing.
+ */
+extern NvmkvStatus nvmkv_wait_turn(NvmkvDb *db, size_t memtable_bytes);
 
 /*
  * Applies a record found in the log at recovery: base_sequence is that of its first entry.  Flushes in this process
@@ -213,6 +221,12 @@ typedef enum NvmkvWork
  * (nvmkv_stats) and retried by calling again; sync failures are sticky.
  */
 extern NvmkvStatus nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out);
+
+/*
+ * Bytes a second that compaction of all processes may write, at once; 0: any number.  It does not apply while writers
+ * would have to wait for it.
+ */
+extern void nvmkv_set_compaction_rate(NvmkvDb *db, uint64_t bytes_per_second);
 
 /* Makes the active memtable immutable (unless it is empty).  BUSY: no free buffer yet. */
 extern NvmkvStatus nvmkv_switch_memtable(NvmkvDb *db);

@@ -20,6 +20,7 @@ typedef enum NvmkvStallCause
 {
 	NVMKV_STALL_MEMTABLES, /* no free write buffer: flush is behind */
 	NVMKV_STALL_EXTENTS,   /* no free extent: column compaction is behind */
+	NVMKV_STALL_DEBT,	   /* a level far over its target: level compaction is behind.  Delays only */
 	NVMKV_STALL_CAUSES
 } NvmkvStallCause;
 
@@ -45,8 +46,11 @@ typedef struct NvmkvStats
 	uint64_t filter_passed;	  /* lookups that had to go on */
 	uint64_t flushes, columns, batches, files_written, files_deleted, switches;
 	uint64_t entries_frozen, entries_dropped_aborted, entries_dropped_obsolete;
-	uint64_t stalls[NVMKV_STALL_CAUSES];
+	uint64_t stalls[NVMKV_STALL_CAUSES]; /* writes that were stopped: there was no room */
 	uint64_t stall_us[NVMKV_STALL_CAUSES];
+	uint64_t delays[NVMKV_STALL_CAUSES]; /* writes that waited for their turn, room getting scarce */
+	uint64_t delay_us[NVMKV_STALL_CAUSES];
+	uint64_t write_rate; /* bytes a second that writers are held to now, 0: they are not */
 	uint64_t errors;
 	NvmkvStatus last_error_status;
 	uint64_t last_error_clock_us;

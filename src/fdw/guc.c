@@ -1,9 +1,11 @@
 /*
  * guc.c
- *	  Settings nvmkv.*: all of them shape shared memory or files, so all need a
- *	  restart.
+ *	  Settings nvmkv.*: nearly all of them shape shared memory or files, and so
+ *	  need a restart.
  */
 #include "postgres.h"
+
+#include <limits.h>
 
 #include "utils/guc.h"
 
@@ -18,9 +20,13 @@ int nvmkv_block_cache_size_mb = 64;
 int nvmkv_bloom_bits_per_key = 10;
 double nvmkv_l0_write_amplification = 3.0;
 int nvmkv_compaction_workers = 1;
+int nvmkv_compaction_rate_limit_kb = 0;
 
 /* Smaller ones hold next to nothing beside their header. */
 #define NVM_SIZE_MB_MIN 16
+
+/* A job would seem to stand still. */
+#define COMPACTION_RATE_KB_MIN 64
 
 static bool
 check_nvm_size(int *newval, void **extra, GucSource source)
@@ -28,6 +34,15 @@ check_nvm_size(int *newval, void **extra, GucSource source)
 	if (*newval == 0 || *newval >= NVM_SIZE_MB_MIN)
 		return true;
 	GUC_check_errdetail("\"nvmkv.nvm_size\" must be 0 or at least %dMB.", NVM_SIZE_MB_MIN);
+	return false;
+}
+
+static bool
+check_compaction_rate_limit(int *newval, void **extra, GucSource source)
+{
+	if (*newval == 0 || *newval >= COMPACTION_RATE_KB_MIN)
+		return true;
+	GUC_check_errdetail("\"nvmkv.compaction_rate_limit\" must be 0 or at least %dkB.", COMPACTION_RATE_KB_MIN);
 	return false;
 }
 
@@ -79,5 +94,10 @@ nvmkv_guc_init(void)
 							NULL,
 							&nvmkv_compaction_workers, 1, 1, 8,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.compaction_rate_limit",
+							"Most that compaction writes to files in a second; 0 is no limit.",
+							"It does not apply while writers would have to wait for compaction.",
+							&nvmkv_compaction_rate_limit_kb, 0, 0, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB, check_compaction_rate_limit, NULL, NULL);
 	MarkGUCPrefixReserved("nvmkv");
 }

@@ -166,6 +166,15 @@ nvmkv_sql_stat_engine(PG_FUNCTION_ARGS)
 	nvmkv_result_put(&row, Float8GetDatum((float8) stats.stall_us[NVMKV_STALL_MEMTABLES] / 1000.0));
 	nvmkv_result_put_int8(&row, stats.stalls[NVMKV_STALL_EXTENTS]);
 	nvmkv_result_put(&row, Float8GetDatum((float8) stats.stall_us[NVMKV_STALL_EXTENTS] / 1000.0));
+	for (int cause = 0; cause < NVMKV_STALL_CAUSES; cause++)
+	{
+		nvmkv_result_put_int8(&row, stats.delays[cause]);
+		nvmkv_result_put(&row, Float8GetDatum((float8) stats.delay_us[cause] / 1000.0));
+	}
+	if (stats.write_rate != 0)
+		nvmkv_result_put_int8(&row, stats.write_rate);
+	else
+		nvmkv_result_put_null(&row);
 	nvmkv_result_put_int8(&row, stats.errors);
 	nvmkv_result_put_text(&row, stats.last_error);
 	nvmkv_result_put_time(&row, stats.last_error_clock_us);

@@ -96,6 +96,19 @@ nvmkv_write_finish(NvmkvDb *db, Relation rel)
 	return true;
 }
 
+/*
+ * While writers are slowed down: waits for the turn of so many bytes before latches are taken, so that nobody has to
+ * look twice.  Merely spares nvmkv_write_wait_room, which does the same and more.
+ */
+static void
+wait_turn(NvmkvDb *db, Relation rel, Size bytes)
+{
+	NvmkvStatus status = nvmkv_wait_turn(db, bytes);
+
+	if (status == NVMKV_CANCELLED)
+		nvmkv_check_status(status, "writing foreign table", object_name(rel));
+}
+
 void
 nvmkv_write_wait_room(NvmkvDb *db, Relation rel)
 {
@@ -289,7 +302,7 @@ raise_duplicate(const NvmkvWriteBatch *batch, const BatchRow *row)
 
 /* Rows of the next chunk, from "first" on; they are sorted. */
 static int
-chunk_size(const NvmkvWriteBatch *batch, int first)
+chunk_size(const NvmkvWriteBatch *batch, int first, Size *bytes_out)
 {
 	Size bytes = 0;
 	int n = 0;
@@ -302,6 +315,7 @@ chunk_size(const NvmkvWriteBatch *batch, int first)
 		if (n > 0 && bytes > CHUNK_BYTES)
 			break;
 		n++;
+		*bytes_out = bytes;
 	}
 	return n;
 }
@@ -433,9 +447,11 @@ nvmkv_write_batch_flush(NvmkvWriteBatch *batch, ItemPointerData *tids)
 		sort_rows(batch->rows + batch->written, (size_t) (batch->count - batch->written), batch);
 	while (batch->written < batch->count)
 	{
-		int n = chunk_size(batch, batch->written);
+		Size bytes = 0;
+		int n = chunk_size(batch, batch->written, &bytes);
 
 		CHECK_FOR_INTERRUPTS();
+		wait_turn(batch->db, batch->rel, bytes);
 		if (keyed)
 			write_keyed_chunk(batch, batch->written, n);
 		else

@@ -341,6 +341,11 @@ TEST(options)
 	o.l0_write_amplification = 0.0 / 0.0;
 	CHECK_STATUS(nvmkv_options_check(&o), NVMKV_INVALID);
 	o = good;
+	o.compaction_bytes_per_second = 65535;
+	CHECK_STATUS(nvmkv_options_check(&o), NVMKV_INVALID);
+	o.compaction_bytes_per_second = 65536;
+	CHECK_OK(nvmkv_options_check(&o));
+	o = good;
 	o.log_buffer_bytes = 0;
 	CHECK_STATUS(nvmkv_options_check(&o), NVMKV_INVALID);
 	o.standalone_log = false;

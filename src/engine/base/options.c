@@ -24,6 +24,7 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->bloom_bits_per_key = 10;
 	options->l0_write_amplification = 3.0;
 	options->block_cache_bytes = 64 * MIB;
+	options->compaction_bytes_per_second = 0;
 	options->version_slot_bytes = 4 * MIB;
 	options->process_slots = 256;
 	options->system_identifier = 0;
@@ -55,6 +56,9 @@ nvmkv_options_check(const NvmkvOptions *options)
 	if (!(options->l0_write_amplification >= 1.5 && options->l0_write_amplification <= 20.0))
 		return NVMKV_FAIL(NVMKV_INVALID, "option l0_write_amplification is %g, must be between 1.5 and 20", options->l0_write_amplification);
 	NVMKV_RETURN_IF(check_range("block_cache_bytes", options->block_cache_bytes, 64 * KIB, 1024 * GIB));
+	if (options->compaction_bytes_per_second != 0)
+		NVMKV_RETURN_IF(check_range("compaction_bytes_per_second", options->compaction_bytes_per_second, 64 * KIB,
+									UINT64_C(1) << 46));
 	NVMKV_RETURN_IF(check_range("version_slot_bytes", options->version_slot_bytes, 64 * KIB, 1 * GIB));
 	NVMKV_RETURN_IF(check_range("process_slots", options->process_slots, 1, 65535));
 	if (options->standalone_log)

@@ -27,6 +27,7 @@ typedef struct NvmkvOptions
 	unsigned bloom_bits_per_key;   /* 0 .. 32 */
 	double l0_write_amplification; /* batch gate, 1.5 .. 20 */
 	uint64_t block_cache_bytes;    /* blocks of tables in shared memory, 64 KiB .. 1 TiB */
+	uint64_t compaction_bytes_per_second; /* written at most, 0: no limit; nvmkv_set_compaction_rate changes it */
 	uint64_t version_slot_bytes;   /* room for one version image */
 	unsigned process_slots;        /* processes that may use the database at once */
 	uint64_t system_identifier;    /* stamps manifest and pool; must match at reopen */

@@ -24,15 +24,13 @@
 #include "engine/base/assert.h"
 #include "engine/db/db_int.h"
 #include "engine/db/merge_copy.h"
+#include "engine/db/write_control.h"
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
 #include "engine/nvm/column.h"
 
 /* A batch is worth starting when it fills this share of the pool. */
 #define BATCH_POOL_SHARE 0.40
-
-/* Free extents below this share of the pool start a batch whatever it costs. */
-#define PRESSURE_SHARE 0.25
 
 /* A level with this score is compacted before the next column. */
 #define LEVEL_URGENT_SCORE 1.5
@@ -51,14 +49,12 @@ column_gate(NvmkvDb *db, const VersionImage *v, bool force)
 {
 	double receiver = (double) version_role_bytes(v, VERSION_RECEIVER);
 	double level1 = (double) v->level_bytes[1];
-	double free_extents;
 
 	if (db->pool == NULL || v->nrows == 0)
 		return false;
 	if (force || port_load_relaxed(&db->shm->pool_full) != 0)
 		return true;
-	free_extents = (double) nvm_pool_free_count(db->pool);
-	if (free_extents < PRESSURE_SHARE * (double) db->pool->extent_count)
+	if (write_control_pool_is_low(db))
 		return true;
 	return receiver >= BATCH_POOL_SHARE * (double) pool_bytes(db) &&
 		level1 <= (db->options.l0_write_amplification - 1.0) * receiver;
@@ -246,6 +242,7 @@ announce(ColumnJob *c)
 		keys += files[i].entries;
 	job_totals(c->job, keys, taken_bytes(c) + level1_bytes(c), c->nrows,
 			   c->end_file - c->first_file + c->end_level0 - c->first_level0);
+	job_takes(c->job, taken_bytes(c));
 	job_range(c->job, nvmkv_buf_slice(&c->low), c->high);
 	job_phase(c->job, DB_PHASE_MERGING);
 }
@@ -507,10 +504,7 @@ column_step_claimed(NvmkvDb *db, bool force, bool *did_out, bool *more_out)
 static bool
 under_pressure(NvmkvDb *db)
 {
-	if (db->pool == NULL)
-		return false;
-	return port_load_relaxed(&db->shm->pool_full) != 0 ||
-		(double) nvm_pool_free_count(db->pool) < PRESSURE_SHARE * (double) db->pool->extent_count;
+	return db->pool != NULL && (port_load_relaxed(&db->shm->pool_full) != 0 || write_control_pool_is_low(db));
 }
 
 /*

@@ -14,6 +14,8 @@
 #ifndef NVMKV_DB_DB_INT_H
 #define NVMKV_DB_DB_INT_H
 
+#include "engine/db/bucket.h"
+#include "engine/db/write_rate.h"
 #include "engine/log/log_group.h"
 #include "engine/mem/mempool.h"
 #include "engine/meta/manifest.h"
@@ -40,6 +42,7 @@ typedef struct DbCounters
 	uint64_t flushes, columns, batches, files_written, files_deleted;
 	uint64_t entries_frozen, entries_dropped_aborted, entries_dropped_obsolete;
 	uint64_t stalls[NVMKV_STALL_CAUSES], stall_us[NVMKV_STALL_CAUSES];
+	uint64_t delays[NVMKV_STALL_CAUSES], delay_us[NVMKV_STALL_CAUSES];
 	uint64_t errors;
 	uint64_t level_bytes_read[VERSION_LEVELS], level_bytes_written[VERSION_LEVELS], level_bytes_taken[VERSION_LEVELS];
 } DbCounters;
@@ -55,6 +58,15 @@ typedef struct DbReadCounters
 	uint64_t filter_useful, filter_passed;
 } DbReadCounters;
 
+typedef enum DbJobKind
+{
+	DB_JOB_NONE,
+	DB_JOB_FLUSH,
+	DB_JOB_COLUMN,
+	DB_JOB_LEVEL,
+	DB_JOB_KINDS
+} DbJobKind;
+
 /* A running or finished job; written by the one who does it, read by anyone: "generation" is odd while it changes. */
 typedef struct DbJob
 {
@@ -62,16 +74,10 @@ typedef struct DbJob
 	uint32_t kind;	/* DbJobKind */
 	uint32_t phase; /* DbJobPhase */
 	int32_t pid;
-	NvmkvJobStats stats; /* without the names */
+	uint64_t takes;					/* bytes it takes away from where writers need room (write_control.h) */
+	uint64_t drained[DB_JOB_KINDS]; /* what the element's jobs of each kind have taken */
+	NvmkvJobStats stats;			/* without the names */
 } DbJob;
-
-typedef enum DbJobKind
-{
-	DB_JOB_NONE,
-	DB_JOB_FLUSH,
-	DB_JOB_COLUMN,
-	DB_JOB_LEVEL
-} DbJobKind;
 
 typedef enum DbJobPhase
 {
@@ -98,6 +104,29 @@ typedef struct DbCompactPointer
 } DbCompactPointer;
 
 typedef struct DbRetiredShm DbRetiredShm; /* retire.c */
+
+/* How fast writers may be (write_control.h). */
+typedef struct DbWriteControl
+{
+	_Alignas(64) uint64_t rate; /* bytes a second for all writers together; 0: no limit */
+	uint32_t cause;				/* NvmkvStallCause */
+	uint32_t pressed;			/* some reserve is not whole */
+	uint64_t looked_us;
+	uint64_t looking;			/* when somebody began to look, 0: nobody does */
+	WriteMeter meters[NVMKV_STALL_CAUSES]; /* changed by who looks */
+	uint32_t worker;			/* claim word of the process that did background work last, and when */
+	uint64_t worked_us;
+	Bucket bucket;
+} DbWriteControl;
+
+/* How fast compaction may write (work_limit.h). */
+typedef struct DbWorkLimit
+{
+	_Alignas(64) uint64_t rate; /* bytes a second; 0: no limit */
+	uint64_t urgent_us;			/* somebody waited for compaction at this time */
+	PortCond wait;				/* never signalled: naps that can be interrupted */
+	Bucket bucket;
+} DbWorkLimit;
 
 typedef struct DbShm
 {
@@ -127,6 +156,8 @@ typedef struct DbShm
 	DbCounters counters;
 	DbReadCounters reads_base; /* sums at the last reset */
 	DbCompactPointer compact_pointers[VERSION_LEVELS];
+	DbWriteControl control;
+	DbWorkLimit work_limit;
 	uint64_t next_job;
 	DbJob jobs[DB_JOBS];
 
@@ -163,6 +194,8 @@ struct NvmkvDb
 	bool has_txn;
 	void (*wake)(void);
 	uint64_t tidied_version; /* version at the last nvmkv_tidy */
+	uint64_t unlooked_bytes; /* written since this process last looked at the room for writes */
+	uint64_t paid_bytes;	 /* of the next writes: their turn has come */
 	struct Flush *flush;	 /* under way in this process, NULL: none */
 	SstIter point;			 /* of the point lookup that is under way; table NULL: none is */
 };
@@ -225,6 +258,9 @@ extern bool db_snapshot_sees(const NvmkvSnapshot *snapshot, const NvmkvVersion *
 extern bool db_claim(NvmkvDb *db, DbClaim claim);
 extern void db_unclaim(NvmkvDb *db, DbClaim claim);
 
+/* Names this process in claims; not 0. */
+extern uint32_t db_claim_word(void);
+
 /* Remembers a failure of background work for the views; returns it. */
 extern NvmkvStatus db_note_failure(NvmkvDb *db, NvmkvStatus status);
 
@@ -257,6 +293,9 @@ db_is_sticky(const NvmkvDb *db)
 
 /* READ_ONLY with the first cause once something is sticky. */
 extern NvmkvStatus db_refuse_if_sticky(NvmkvDb *db);
+
+/* READ_ONLY while the gate is closed, too. */
+extern NvmkvStatus db_refuse_writes(NvmkvDb *db);
 
 /* log->flush; versions_install.  A failure that leaves the medium's state unknown becomes sticky. */
 extern NvmkvStatus db_flush_log(NvmkvDb *db, uint64_t sequence);
@@ -306,8 +345,15 @@ extern DbJob *job_begin(NvmkvDb *db, DbJobKind kind);
 extern void job_phase(DbJob *job, DbJobPhase phase);
 extern void job_progress(DbJob *job, uint64_t keys_done, uint64_t bytes_done);
 extern void job_totals(DbJob *job, uint64_t keys_total, uint64_t bytes_total, uint32_t rows_in, uint32_t files_in);
+extern void job_takes(DbJob *job, uint64_t bytes);
 extern void job_range(DbJob *job, NvmkvSlice first, NvmkvSlice last);
 extern void job_end(DbJob *job, bool ok, uint32_t files_out);
+
+/*
+ * Bytes that jobs of this kind have taken since ever, running ones included as far as they have come; *running_out: of
+ * those alone.
+ */
+extern void jobs_drained(const NvmkvDb *db, DbJobKind kind, uint64_t *total_out, uint64_t *running_out);
 
 /* Jobs of this process that an abort cut short have failed. */
 extern void jobs_abort(NvmkvDb *db);

@@ -243,6 +243,8 @@ init_memory(NvmkvDb *db, uint8_t *memory)
 	db->shm->cache_off = l.cache;
 	db->shm->log_off = o->standalone_log ? l.log : 0;
 	port_cond_init(&db->shm->progress);
+	port_cond_init(&db->shm->work_limit.wait);
+	nvmkv_set_compaction_rate(db, o->compaction_bytes_per_second);
 	db->epochs = (EpochShm *) (void *) (memory + l.epochs);
 	epoch_init(db->epochs, o->process_slots);
 	mempool_init((MemPoolShm *) (void *) (memory + l.memtables), o->max_write_buffers, o->write_buffer_bytes, 0);
@@ -339,6 +341,7 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	db->tables = NULL;
 	db->own_log = NULL;
 	db->flush = NULL;
+	db->paid_bytes = 0;
 	memset(&db->point, 0, sizeof(db->point));
 	attach_blocks(db, other->blocks.shm);
 	if (other->own_log != NULL)

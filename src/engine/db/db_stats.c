@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "engine/db/db_int.h"
+#include "engine/db/write_control.h"
 
 /* Of all processes, since the beginning. */
 static void
@@ -35,6 +36,8 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	unsigned i;
 
 	memset(out, 0, sizeof(*out));
+	write_control_look(db, port_now_us());
+	out->write_rate = port_load_relaxed(&shm->control.rate);
 	mempool_stats(&db->mem, &mem);
 	out->gate_open = port_load_relaxed(&shm->accepting) != 0;
 	out->nvm_is_pmem = shm->nvm_is_pmem != 0;
@@ -75,6 +78,8 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	{
 		out->stalls[i] = port_load_relaxed(&n->stalls[i]);
 		out->stall_us[i] = port_load_relaxed(&n->stall_us[i]);
+		out->delays[i] = port_load_relaxed(&n->delays[i]);
+		out->delay_us[i] = port_load_relaxed(&n->delay_us[i]);
 	}
 	out->errors = port_load_relaxed(&n->errors);
 	out->last_error_status = (NvmkvStatus) port_load_relaxed(&shm->last_error_status);

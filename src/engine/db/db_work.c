@@ -7,6 +7,8 @@
 
 #include "engine/base/assert.h"
 #include "engine/db/db_int.h"
+#include "engine/db/work_limit.h"
+#include "engine/db/write_control.h"
 #include "engine/job/gc.h"
 
 /* How long one looks the other way while another process does the step one waits for. */
@@ -14,8 +16,8 @@
 
 /* ---- claims ---- */
 
-static uint32_t
-claim_word(void)
+uint32_t
+db_claim_word(void)
 {
 	return (uint32_t) (port_process_slot() + 2); /* 1: a process without a slot, at start-up */
 }
@@ -25,14 +27,14 @@ db_claim(NvmkvDb *db, DbClaim claim)
 {
 	uint32_t expected = 0;
 
-	return __atomic_compare_exchange_n(&db->shm->claims[claim], &expected, claim_word(), false, __ATOMIC_SEQ_CST,
+	return __atomic_compare_exchange_n(&db->shm->claims[claim], &expected, db_claim_word(), false, __ATOMIC_SEQ_CST,
 									   __ATOMIC_RELAXED);
 }
 
 void
 db_unclaim(NvmkvDb *db, DbClaim claim)
 {
-	NVMKV_ASSERT(port_load_relaxed(&db->shm->claims[claim]) == claim_word());
+	NVMKV_ASSERT(port_load_relaxed(&db->shm->claims[claim]) == db_claim_word());
 	port_store_release(&db->shm->claims[claim], 0);
 	port_cond_broadcast(&db->shm->progress);
 }
@@ -48,7 +50,7 @@ nvmkv_abort_cleanup(NvmkvDb *db)
 	mempool_abort_cleanup(&db->mem, slot);
 	epoch_abort_cleanup(db->epochs, slot);
 	for (i = 0; i < DB_CLAIMS; i++)
-		if (port_load_relaxed(&db->shm->claims[i]) == claim_word())
+		if (port_load_relaxed(&db->shm->claims[i]) == db_claim_word())
 		{
 			if (i == DB_CLAIM_FLUSH)
 				flush_abandon(db);
@@ -216,8 +218,8 @@ reclaim_step(NvmkvDb *db, bool *did_out, bool *more_out)
 	return NVMKV_OK;
 }
 
-NvmkvStatus
-nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
+static NvmkvStatus
+do_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 {
 	NvmkvStatus st = NVMKV_OK;
 
@@ -248,6 +250,14 @@ nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 }
 
 NvmkvStatus
+nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
+{
+	/* Not so a writer that lends a hand: it would rather have others. */
+	write_control_note_worker(db);
+	return do_work(db, work, did_out, more_out);
+}
+
+NvmkvStatus
 nvmkv_switch_memtable(NvmkvDb *db)
 {
 	return mempool_switch(&db->mem, port_process_slot());
@@ -269,24 +279,24 @@ NvmkvStatus
 db_make_room(NvmkvDb *db, bool *did_out)
 {
 	bool did, waiting;
-	NvmkvStatus st = nvmkv_work(db, NVMKV_WORK_FLUSH, did_out, &waiting);
+	NvmkvStatus st = do_work(db, NVMKV_WORK_FLUSH, did_out, &waiting);
 
 	if ((st == NVMKV_NO_SPACE || st == NVMKV_BUSY) && port_load_relaxed(&db->shm->pool_full) != 0)
 	{
-		st = nvmkv_work(db, NVMKV_WORK_COMPACT, did_out, &waiting);
+		st = do_work(db, NVMKV_WORK_COMPACT, did_out, &waiting);
 		if (st != NVMKV_OK)
 			return st;
-		NVMKV_RETURN_IF(nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &waiting));
+		NVMKV_RETURN_IF(do_work(db, NVMKV_WORK_RECLAIM, &did, &waiting));
 		/*
 		 * Nothing was left to drain: somebody else did it, and either readers keep the extents or a flush succeeds
 		 * now.
 		 */
 		if (!*did_out && !waiting)
-			st = nvmkv_work(db, NVMKV_WORK_FLUSH, did_out, &waiting);
+			st = do_work(db, NVMKV_WORK_FLUSH, did_out, &waiting);
 		return st;
 	}
 	if (st == NVMKV_OK)
-		st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &waiting);
+		st = do_work(db, NVMKV_WORK_RECLAIM, &did, &waiting);
 	return st;
 }
 
@@ -327,7 +337,7 @@ nvmkv_flush_all(NvmkvDb *db)
 	while ((st = nvmkv_switch_memtable(db)) == NVMKV_BUSY)
 	{
 		NVMKV_RETURN_IF(make_room_or_wait(db));
-		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+		(void) do_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "flush interrupted");
 	}
@@ -339,7 +349,7 @@ nvmkv_flush_all(NvmkvDb *db)
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "flush interrupted");
 	}
-	return nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+	return do_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 }
 
 NvmkvStatus
@@ -348,12 +358,14 @@ nvmkv_compact_all(NvmkvDb *db)
 	for (;;)
 	{
 		bool did, more;
-		NvmkvStatus st = compact_step(db, true, &did, &more);
+		NvmkvStatus st;
 
+		work_limit_urge(db);
+		st = compact_step(db, true, &did, &more);
 		if (st == NVMKV_BUSY)
 			st = wait_progress(db);
 		else if (st == NVMKV_OK && !did)
-			return nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+			return do_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 		NVMKV_RETURN_IF(st);
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
@@ -380,15 +392,17 @@ db_drain_rows_before(NvmkvDb *db, uint64_t row_id)
 
 	while (has_row_before(db, row_id))
 	{
-		NvmkvStatus st = compact_step(db, true, &did, &more);
+		NvmkvStatus st;
 
+		work_limit_urge(db);
+		st = compact_step(db, true, &did, &more);
 		if (st == NVMKV_BUSY || (st == NVMKV_OK && !did))
 			st = wait_progress(db);
 		NVMKV_RETURN_IF(st);
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
 	}
-	return nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+	return do_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 }
 
 uint64_t

@@ -6,6 +6,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/db/db_int.h"
+#include "engine/db/write_control.h"
 
 /* How long a writer waits for others to make room before it lends a hand, and looks for reasons to give up. */
 #define ROOM_WAIT_MS 50
@@ -16,8 +17,8 @@
 /* Recovery has work of its own to do: it looks more often. */
 #define REPLAY_WAIT_MS 5
 
-static NvmkvStatus
-refuse_if_read_only(NvmkvDb *db)
+NvmkvStatus
+db_refuse_writes(NvmkvDb *db)
 {
 	NVMKV_RETURN_IF(db_refuse_if_sticky(db));
 	if (port_load_acquire(&db->shm->accepting) == 0)
@@ -66,8 +67,15 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 
 	if (batch->count == 0)
 		return NVMKV_FAIL(NVMKV_INVALID, "empty batch");
-	NVMKV_RETURN_IF(refuse_if_read_only(db));
-	NVMKV_RETURN_IF(mempool_write_begin(&db->mem, slot, batch->memtable_bytes, &room));
+	NVMKV_RETURN_IF(db_refuse_writes(db));
+	if (!write_control_admits(db, batch->memtable_bytes))
+		return NVMKV_BUSY;
+	st = mempool_write_begin(&db->mem, slot, batch->memtable_bytes, &room);
+	if (st != NVMKV_OK)
+	{
+		write_control_give_back(db, batch->memtable_bytes);
+		return st;
+	}
 	/*
 	 * The host's log may raise here; the registration as a writer is then taken back by nvmkv_abort_cleanup, the room
 	 * is lost.
@@ -98,18 +106,26 @@ nvmkv_batch_bytes_max(const NvmkvDb *db)
 }
 
 NvmkvStatus
+nvmkv_wait_turn(NvmkvDb *db, size_t memtable_bytes)
+{
+	return write_control_wait(db, memtable_bytes);
+}
+
+NvmkvStatus
 nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
 {
 	int slot = port_process_slot();
-	uint64_t started = port_now_us();
 	NvmkvStallCause cause = NVMKV_STALL_MEMTABLES;
 	bool waited = false;
+	uint64_t started;
 	bool did;
 	NvmkvStatus st;
 
+	NVMKV_RETURN_IF(write_control_wait(db, memtable_bytes));
+	started = port_now_us();
 	for (;;)
 	{
-		st = refuse_if_read_only(db);
+		st = db_refuse_writes(db);
 		if (st != NVMKV_OK)
 			break;
 		st = mempool_wait_room(&db->mem, slot, memtable_bytes, db->wake != NULL ? ROOM_WAIT_MS : ROOM_WAIT_ALONE_MS);

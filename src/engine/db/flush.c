@@ -21,8 +21,9 @@
 #include "engine/db/table_output.h"
 #include "engine/job/gc.h"
 
-/* Entries between two looks at the clock of interruption and progress. */
+/* Entries and bytes between two looks at interruption and progress. */
 #define FLUSH_STRIDE 4096
+#define FLUSH_STRIDE_BYTES UINT64_C(262144)
 
 /* Everything a flush owns, so that an abort can let go of it (flush_abandon). */
 typedef struct Flush
@@ -46,6 +47,7 @@ filter_memtable(Flush *f, NvmkvStatus (*add)(void *ctx, NvmkvSlice key, uint64_t
 				uint64_t *added_out)
 {
 	MemtableIter it;
+	uint64_t look_at = FLUSH_STRIDE_BYTES;
 
 	*added_out = 0;
 	memtable_iter_init(&it, f->memtable);
@@ -62,8 +64,9 @@ filter_memtable(Flush *f, NvmkvStatus (*add)(void *ctx, NvmkvSlice key, uint64_t
 			(*added_out)++;
 		}
 		f->bytes += it.base.key.size + it.base.payload.size;
-		if (++f->keys % FLUSH_STRIDE == 0)
+		if (++f->keys % FLUSH_STRIDE == 0 || f->bytes >= look_at)
 		{
+			look_at = f->bytes + FLUSH_STRIDE_BYTES;
 			job_progress(f->job, f->keys, f->bytes);
 			if (port_interrupted())
 				return NVMKV_FAIL(NVMKV_CANCELLED, "flush interrupted");
@@ -267,6 +270,7 @@ flush_oldest(NvmkvDb *db, unsigned buffer, MemtableShm *memtable)
 	db->flush = f;
 	f->job = job_begin(db, DB_JOB_FLUSH);
 	job_totals(f->job, memtable_entries(memtable), memtable_bytes_used(memtable), 0, 0);
+	job_takes(f->job, memtable_bytes_used(memtable));
 	job_phase(f->job, DB_PHASE_MERGING);
 	gc_init(&f->gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db_recorded_outcome, db);
 	st = db->pool != NULL ? flush_to_row(f) : flush_to_tables(f);

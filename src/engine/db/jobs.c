@@ -42,6 +42,7 @@ job_begin(NvmkvDb *db, DbJobKind kind)
 	job->phase = DB_PHASE_PICKING;
 	job->pid = (int32_t) getpid();
 	memset(&job->stats, 0, sizeof(job->stats));
+	job->takes = 0;
 	job->stats.job_id = id;
 	job->stats.started_clock_us = port_clock_us();
 	end_change(job);
@@ -72,6 +73,38 @@ job_totals(DbJob *job, uint64_t keys_total, uint64_t bytes_total, uint32_t rows_
 	end_change(job);
 }
 
+void
+job_takes(DbJob *job, uint64_t bytes)
+{
+	port_store_relaxed(&job->takes, bytes);
+}
+
+/* Of a job that has merged everything so much is done: the rest is syncing. */
+#define MERGED_SHARE 0.9
+
+void
+jobs_drained(const NvmkvDb *db, DbJobKind kind, uint64_t *total_out, uint64_t *running_out)
+{
+	unsigned i;
+
+	*total_out = 0;
+	*running_out = 0;
+	for (i = 0; i < DB_JOBS; i++)
+	{
+		const DbJob *job = &db->shm->jobs[i];
+		uint32_t phase = port_load_relaxed(&job->phase);
+		uint64_t keys = port_load_relaxed(&job->stats.keys_total);
+
+		*total_out += port_load_relaxed(&job->drained[kind]);
+		if (port_load_relaxed(&job->kind) != (uint32_t) kind || phase == DB_PHASE_FINISHED ||
+			phase == DB_PHASE_FAILED || keys == 0)
+			continue;
+		*running_out += (uint64_t) (MERGED_SHARE * (double) port_load_relaxed(&job->takes) *
+									(double) port_load_relaxed(&job->stats.keys_done) / (double) keys);
+	}
+	*total_out += *running_out;
+}
+
 static uint8_t
 copy_key(uint8_t *to, NvmkvSlice key)
 {
@@ -97,7 +130,9 @@ job_end(DbJob *job, bool ok, uint32_t files_out)
 	begin_change(job);
 	job->stats.files_out = files_out;
 	job->stats.finished_clock_us = port_clock_us();
-	job->phase = ok ? DB_PHASE_FINISHED : DB_PHASE_FAILED;
+	if (ok)
+		port_store_relaxed(&job->drained[job->kind], job->drained[job->kind] + job->takes);
+	port_store_relaxed(&job->phase, ok ? DB_PHASE_FINISHED : DB_PHASE_FAILED);
 	end_change(job);
 }
 

@@ -248,6 +248,7 @@ announce(LevelJob *l)
 		keys += files[i].entries;
 	job_totals(l->job, keys, files[l->file].bytes + merge_files_bytes(l->v, l->first_below, l->end_below), 0,
 			   l->end_below - l->first_below + 1);
+	job_takes(l->job, files[l->file].bytes);
 	job_range(l->job, l->low, l->high);
 	job_phase(l->job, DB_PHASE_MERGING);
 }

@@ -4,14 +4,16 @@
  */
 #include "engine/db/merge_copy.h"
 
-/* Entries between two looks at progress and interruption. */
+/* Entries and bytes between two looks at progress and interruption. */
 #define MERGE_STRIDE 4096
+#define MERGE_STRIDE_BYTES UINT64_C(262144)
 
 NvmkvStatus
 merge_copy(DbJob *job, GcFilter *gc, NvmkvIter *m, TableOutput *output)
 {
 	uint64_t keys = 0;
 	uint64_t bytes = 0;
+	uint64_t look_at = MERGE_STRIDE_BYTES;
 
 	for (m->ops->seek_first(m); m->valid; m->ops->next(m))
 	{
@@ -23,8 +25,9 @@ merge_copy(DbJob *job, GcFilter *gc, NvmkvIter *m, TableOutput *output)
 		if (keep)
 			NVMKV_RETURN_IF(table_output_add(output, m->key, tag, payload));
 		bytes += m->key.size + m->payload.size;
-		if (++keys % MERGE_STRIDE == 0)
+		if (++keys % MERGE_STRIDE == 0 || bytes >= look_at)
 		{
+			look_at = bytes + MERGE_STRIDE_BYTES;
 			job_progress(job, keys, bytes);
 			if (port_interrupted())
 				return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");

@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 
+#include "engine/db/work_limit.h"
+
 void
 table_output_init(TableOutput *out, NvmkvDb *db, unsigned level)
 {
@@ -24,6 +26,7 @@ start_table(TableOutput *out)
 	options.block_bytes = out->db->options.block_bytes;
 	options.restart_interval = out->db->options.restart_interval;
 	options.bloom_bits_per_key = out->db->options.bloom_bits_per_key;
+	out->paid = 0;
 	out->number = port_fetch_add(&out->db->shm->next_file, 1);
 	NVMKV_RETURN_IF(sst_file_name(out->db->dir, out->number, path, sizeof(path)));
 	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_EXCLUSIVE, &out->file));
@@ -157,6 +160,19 @@ overlaps_enough(TableOutput *out, NvmkvSlice key)
 	return out->grandparent_bytes > out->grandparent_limit;
 }
 
+/* Tables of level 0 are flushed ones: those do not wait. */
+static NvmkvStatus
+pay(TableOutput *out)
+{
+	uint64_t bytes = sst_builder_bytes(out->builder);
+	uint64_t owed = bytes - out->paid;
+
+	if (out->level == 0 || bytes < out->paid + WORK_LIMIT_PIECE_BYTES)
+		return NVMKV_OK;
+	out->paid = bytes;
+	return work_limit_pay(out->db, owed);
+}
+
 NvmkvStatus
 table_output_add(TableOutput *out, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
@@ -169,7 +185,8 @@ table_output_add(TableOutput *out, NvmkvSlice key, uint64_t tag, NvmkvSlice payl
 	if (out->builder == NULL)
 		NVMKV_RETURN_IF(start_table(out));
 	NVMKV_RETURN_IF(nvmkv_buf_set(&out->last_key, key));
-	return sst_builder_add(out->builder, key, tag, payload);
+	NVMKV_RETURN_IF(sst_builder_add(out->builder, key, tag, payload));
+	return pay(out);
 }
 
 NvmkvStatus

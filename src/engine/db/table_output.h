@@ -19,6 +19,7 @@ typedef struct TableOutput
 	PortFile *file; /* being written, with "builder" */
 	SstBuilder *builder;
 	uint64_t number;
+	uint64_t paid; /* bytes of it that the limit of compaction has heard of */
 	NvmkvBuf last_key;
 	MetaFile *files; /* finished and synced; their keys are owned here */
 	uint32_t nfiles, capacity;

@@ -32,6 +32,8 @@ typedef struct MappedDevice
 	bool dirty;               /* copied since the last sync (files) */
 	bool sync_failed;         /* sticky */
 	NvmkvStatus copy_failure; /* of a copy not yet reported (files) */
+	uint64_t behind;		  /* the range that the medium was last asked to write (files) */
+	uint64_t behind_bytes;
 } MappedDevice;
 
 static MappedDevice *
@@ -88,6 +90,24 @@ static const NvmDeviceOps pmem_ops = {pmem_copy, pmem_persist_range, release};
 
 /* ---- ordinary file ---- */
 
+/*
+ * The medium writes one range while the next is being made, so that persist finds little left to do, and those who
+ * share the disk find no whole row before them in its queue.
+ */
+#define WRITE_BEHIND_BYTES_MIN (64 * 1024)
+
+static NvmkvStatus
+write_behind(MappedDevice *m, uint64_t offset, uint64_t size)
+{
+	NvmkvStatus status = port_write_behind(m->file, offset, size, false);
+
+	if (status == NVMKV_OK && m->behind_bytes > 0)
+		status = port_write_behind(m->file, m->behind, m->behind_bytes, true);
+	m->behind = offset;
+	m->behind_bytes = size;
+	return status;
+}
+
 static void
 file_copy(NvmDevice *dev, uint64_t offset, const void *data, size_t size)
 {
@@ -97,6 +117,8 @@ file_copy(NvmDevice *dev, uint64_t offset, const void *data, size_t size)
 	NVMKV_ASSERT(offset <= dev->bytes && size <= dev->bytes - offset);
 	m->dirty = true;
 	status = port_files->write(m->file, offset, data, size);
+	if (status == NVMKV_OK && size >= WRITE_BEHIND_BYTES_MIN)
+		status = write_behind(m, offset, size);
 	if (status != NVMKV_OK && m->copy_failure == NVMKV_OK)
 		m->copy_failure = status;
 }

@@ -129,10 +129,23 @@ typedef struct PortFileOps
 	NvmkvStatus (*mkdir)(const char *path);                  /* existing is OK; parent synced */
 	NvmkvStatus (*sync_dir)(const char *path);
 	NvmkvStatus (*list)(const char *dir, bool (*each)(void *ctx, const char *name), void *ctx); /* false stops */
+
+	/*
+	 * Has the medium begin to write what was written to the range; "wait": returns when it has.  Spares a later sync the
+	 * work and makes nothing durable.  A failure it meets is reported by it, and not by sync.  NULL: there is no such
+	 * thing.
+	 */
+	NvmkvStatus (*write_behind)(PortFile *file, uint64_t offset, uint64_t size, bool wait);
 } PortFileOps;
 
 extern const PortFileOps port_posix_files;
 extern const PortFileOps *port_files; /* in use: &port_posix_files unless a test replaced it */
+
+static inline NvmkvStatus
+port_write_behind(PortFile *file, uint64_t offset, uint64_t size, bool wait)
+{
+	return port_files->write_behind != NULL ? port_files->write_behind(file, offset, size, wait) : NVMKV_OK;
+}
 
 /* Permissions of what is created; the host may widen them before it opens a database. */
 extern mode_t port_file_mode;

@@ -213,6 +213,19 @@ posix_sync(PortFile *file)
 }
 
 static NvmkvStatus
+posix_write_behind(PortFile *file, uint64_t offset, uint64_t size, bool wait)
+{
+	unsigned flags = SYNC_FILE_RANGE_WRITE;
+
+	if (wait)
+		flags |= SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
+	/* Whoever does not know it leaves all the work to sync. */
+	if (sync_file_range(file->fd, (off_t) offset, (off_t) size, flags) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+		return fail_errno("write file", file->path);
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
 posix_size(PortFile *file, uint64_t *size_out)
 {
 	struct stat st;
@@ -408,6 +421,7 @@ const PortFileOps port_posix_files = {
 	.mkdir = posix_mkdir,
 	.sync_dir = posix_sync_dir,
 	.list = posix_list,
+	.write_behind = posix_write_behind,
 };
 
 const PortFileOps *port_files = &port_posix_files;

@@ -18,6 +18,12 @@
 
 #define WRITE_BUFFER_BYTES ((size_t) 256 * 1024)
 
+/*
+ * The medium is asked to write in pieces of this size, two of them at a time: the sync at the end is short then, and
+ * those that share the disk (the log above all) never find a whole table before them in its queue.
+ */
+#define WRITE_BEHIND_BYTES UINT64_C(1048576)
+
 struct SstBuilder
 {
 	PortFile *file;
@@ -30,6 +36,7 @@ struct SstBuilder
 	NvmkvBuf filter;
 	NvmkvBuf out;		   /* written so far, not yet in the file */
 	uint64_t file_offset;  /* where "out" begins in the file */
+	uint64_t behind;	   /* up to here the medium was asked to write */
 	NvmkvBuf last_key;	   /* of the newest entry */
 	uint64_t last_tag;
 	NvmkvBuf smallest;
@@ -100,6 +107,19 @@ sst_builder_destroy(SstBuilder *b)
 }
 
 static NvmkvStatus
+write_behind(SstBuilder *b)
+{
+	while (b->file_offset - b->behind >= WRITE_BEHIND_BYTES)
+	{
+		NVMKV_RETURN_IF(port_write_behind(b->file, b->behind, WRITE_BEHIND_BYTES, false));
+		if (b->behind > 0)
+			NVMKV_RETURN_IF(port_write_behind(b->file, b->behind - WRITE_BEHIND_BYTES, WRITE_BEHIND_BYTES, true));
+		b->behind += WRITE_BEHIND_BYTES;
+	}
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
 flush_out(SstBuilder *b)
 {
 	if (b->out.size == 0)
@@ -108,7 +128,7 @@ flush_out(SstBuilder *b)
 	NVMKV_RETURN_IF(port_files->write(b->file, b->file_offset, b->out.data, b->out.size));
 	b->file_offset += b->out.size;
 	b->out.size = 0;
-	return NVMKV_OK;
+	return write_behind(b);
 }
 
 /* Bytes larger than the buffer go past it. */

@@ -1,0 +1,323 @@
+/*
+ * write_control_test.c
+ *	  Writers in processes of their own against background work on a slow device:
+ *	  nobody stands still for long, nobody starves, nothing is lost; and the limit
+ *	  of compaction that never stands in a writer's way.
+ */
+#include "lib/check.h"
+#include "lib/rig.h"
+
+#include "engine/db/db_int.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WRITERS 2
+#define SECONDS 6
+#define VALUE_BYTES 1000
+
+#define FLUSHER_SLOT (WRITERS + 1)
+#define COMPACTOR_SLOT (WRITERS + 2)
+
+/* Shared by the processes of a test. */
+typedef struct Board
+{
+	uint32_t stop; /* for writers, then for the worker */
+	uint32_t worker_stop;
+	uint32_t failures;
+	uint64_t started_us;
+	uint64_t written[WRITERS][SECONDS + 2]; /* writes in each second */
+	uint64_t longest_us[WRITERS];
+	uint64_t keys[WRITERS];
+} Board;
+
+static Board *board;
+
+/* ---- a slow device ---- */
+
+static uint64_t device_rate;  /* bytes a second to tables and pool, of this process */
+static uint64_t device_ready; /* when it has done what it was told */
+
+static NvmkvStatus
+slow_write(PortFile *file, uint64_t offset, const void *data, size_t size)
+{
+	const char *path = port_file_path(file);
+
+	if (device_rate != 0 && (strstr(path, ".sst") != NULL || strstr(path, "level0.pool") != NULL))
+	{
+		uint64_t now = port_now_us();
+
+		if (device_ready < now)
+			device_ready = now;
+		device_ready += size * 1000000 / device_rate;
+		port_sleep_us(device_ready - now);
+	}
+	return rig_quick_files.write(file, offset, data, size);
+}
+
+/* ---- processes ---- */
+
+static void
+work_until_told(NvmkvDb *db, NvmkvWork work)
+{
+	while (port_load_relaxed(&board->worker_stop) == 0)
+	{
+		bool did, reclaimed, more;
+
+		(void) nvmkv_work(db, work, &did, &more);
+		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &reclaimed, &more);
+		if (!did)
+			port_sleep_us(1000);
+	}
+}
+
+static void
+write_until_told(NvmkvDb *db, unsigned me)
+{
+	NvmkvBatch batch = {{0}, 0, 0, 0};
+	uint8_t value[VALUE_BYTES];
+	uint64_t last;
+
+	memset(value, 'v', sizeof(value));
+	while (port_load_relaxed(&board->stop) == 0)
+	{
+		uint64_t started = port_now_us();
+		uint64_t number = board->keys[me] * WRITERS + me;
+		uint64_t second, us;
+		NvmkvStatus st;
+
+		nvmkv_batch_clear(&batch);
+		st = nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, rig_key(number * 7919 % 1000003), nvmkv_slice(NULL, 0),
+							 nvmkv_slice(value, sizeof(value)));
+		while (st == NVMKV_OK && (st = nvmkv_write(db, &batch, &last)) == NVMKV_BUSY)
+			st = nvmkv_wait_room(db, batch.memtable_bytes);
+		if (st != NVMKV_OK)
+		{
+			fprintf(stderr, "    writer %u: %s\n", me, nvmkv_error()->text);
+			port_count(&board->failures, 1);
+			break;
+		}
+		us = port_now_us();
+		second = (us - board->started_us) / 1000000;
+		if (second <= SECONDS)
+			board->written[me][second]++;
+		if (us - started > board->longest_us[me])
+			board->longest_us[me] = us - started;
+		port_store_relaxed(&board->keys[me], board->keys[me] + 1);
+	}
+	nvmkv_batch_free(&batch);
+}
+
+/* slot 0 is the parent's. */
+static pid_t
+start(NvmkvDb *db, int slot, uint64_t rate, void (*run)(NvmkvDb *, unsigned))
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	port_posix_set_slot(slot);
+	device_rate = rate;
+	run(db, (unsigned) slot - 1);
+	_exit(0);
+}
+
+static void
+run_flusher(NvmkvDb *db, unsigned unused)
+{
+	(void) unused;
+	work_until_told(db, NVMKV_WORK_FLUSH);
+}
+
+static void
+run_compactor(NvmkvDb *db, unsigned unused)
+{
+	(void) unused;
+	work_until_told(db, NVMKV_WORK_COMPACT);
+}
+
+static bool
+ended_well(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void
+flood(uint64_t nvm_bytes, uint64_t rate)
+{
+	PortFileOps files = rig_quick_files;
+	pid_t writers[WRITERS];
+	pid_t flusher, compactor;
+	NvmkvStats stats;
+	uint64_t all[WRITERS] = {0};
+	uint64_t delays = 0;
+	Rig rig;
+	unsigned i, s;
+
+	files.write = slow_write;
+	port_files = &files;
+	board = mmap(NULL, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(board != MAP_FAILED);
+	rig_init(&rig);
+	rig.options.nvm_bytes = nvm_bytes;
+	rig.options.max_write_buffers = 4;
+	REQUIRE_OK(rig_open(&rig));
+	flusher = start(rig.db, FLUSHER_SLOT, rate, run_flusher);
+	compactor = start(rig.db, COMPACTOR_SLOT, rate, run_compactor);
+	board->started_us = port_now_us();
+	for (i = 0; i < WRITERS; i++)
+		writers[i] = start(rig.db, (int) i + 1, 0, write_until_told);
+	while (port_now_us() < board->started_us + SECONDS * UINT64_C(1000000))
+		port_sleep_us(50000);
+	port_store_relaxed(&board->stop, 1);
+	for (i = 0; i < WRITERS; i++)
+		CHECK(ended_well(writers[i]));
+	nvmkv_stats(rig.db, &stats);
+	port_store_relaxed(&board->worker_stop, 1);
+	CHECK(ended_well(flusher));
+	CHECK(ended_well(compactor));
+
+	CHECK_EQ(board->failures, 0);
+	for (s = 0; s < SECONDS; s++)
+	{
+		for (i = 0; i < WRITERS; i++)
+		{
+			all[i] += board->written[i][s];
+			/* No second with nothing, for neither of them. */
+			CHECK(board->written[i][s] > 0);
+		}
+		if (getenv("VERBOSE") != NULL)
+			fprintf(stderr, "    second %u: %llu + %llu\n", s, (unsigned long long) board->written[0][s],
+					(unsigned long long) board->written[1][s]);
+	}
+	for (i = 0; i < NVMKV_STALL_CAUSES; i++)
+	{
+		delays += stats.delays[i];
+		if (getenv("VERBOSE") != NULL)
+			fprintf(stderr, "    cause %u: %llu delays %llu ms, %llu stalls %llu ms\n", i,
+					(unsigned long long) stats.delays[i], (unsigned long long) stats.delay_us[i] / 1000,
+					(unsigned long long) stats.stalls[i], (unsigned long long) stats.stall_us[i] / 1000);
+	}
+	if (getenv("VERBOSE") != NULL)
+		fprintf(stderr, "    longest %llu, %llu us\n", (unsigned long long) board->longest_us[0],
+				(unsigned long long) board->longest_us[1]);
+	/* They were slowed down to what the device can take, not let loose and stopped. */
+	CHECK(delays > 0);
+	CHECK_EQ(stats.stalls[NVMKV_STALL_DEBT], 0);
+	/* Each got its share. */
+	CHECK(all[0] < 2 * all[1] && all[1] < 2 * all[0]);
+	/* Not longer than a flush or a column takes; a loaded machine adds to that. */
+	for (i = 0; i < WRITERS; i++)
+		CHECK(board->longest_us[i] < 1500000);
+
+	device_rate = 0;
+	CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	for (i = 0; i < WRITERS; i++)
+		for (s = 0; s < board->keys[i]; s += 97)
+		{
+			uint64_t number = (uint64_t) s * WRITERS + i;
+			NvmkvBuf value = {0};
+
+			CHECK_OK(nvmkv_get(rig.db, rig_key(number * 7919 % 1000003), NULL, &value, NULL));
+			CHECK_EQ(value.size, VALUE_BYTES);
+			nvmkv_buf_free(&value);
+		}
+	rig_remove(&rig);
+	munmap(board, sizeof(Board));
+	port_files = &port_posix_files;
+}
+
+TEST(flood_with_a_container)
+{
+	flood(16 << 20, 12 << 20);
+}
+
+TEST(flood_without_a_container)
+{
+	flood(0, 12 << 20);
+}
+
+/* ---- the limit of compaction ---- */
+
+#define LIMIT (UINT64_C(4) << 20)
+
+static void
+fill_level0(Rig *rig, unsigned tables)
+{
+	uint8_t value[VALUE_BYTES];
+	unsigned i, n;
+
+	memset(value, 'v', sizeof(value));
+	for (n = 0; n < tables; n++)
+	{
+		for (i = 0; i < 800; i++)
+			REQUIRE_OK(rig_entry(rig->db, NVMKV_KIND_VALUE, rig_key(i * 7919 + n), 0, 0, nvmkv_slice(value, sizeof(value))));
+		REQUIRE_OK(nvmkv_flush_all(rig->db));
+	}
+}
+
+/* Microseconds a step of compaction took for each that the limit gives its bytes. */
+static double
+slowness(Rig *rig, bool all)
+{
+	NvmkvStats before, after;
+	uint64_t started;
+	bool did = false, more;
+
+	nvmkv_stats(rig->db, &before);
+	started = port_now_us();
+	if (all)
+		CHECK_OK(nvmkv_compact_all(rig->db));
+	else
+	{
+		CHECK_OK(nvmkv_work(rig->db, NVMKV_WORK_COMPACT, &did, &more));
+		CHECK(did);
+	}
+	started = port_now_us() - started;
+	nvmkv_stats(rig->db, &after);
+	CHECK(after.file_bytes > before.file_bytes + (2 << 20));
+	return (double) started / ((double) (after.file_bytes - before.file_bytes) * 1e6 / (double) LIMIT);
+}
+
+TEST(compaction_keeps_to_its_limit_while_nobody_waits)
+{
+	Rig rig;
+	bool did, more;
+
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	rig.options.nvm_bytes = 0;
+	rig.options.compaction_bytes_per_second = LIMIT;
+	REQUIRE_OK(rig_open(&rig));
+	fill_level0(&rig, 4);
+	CHECK(slowness(&rig, false) > 0.9);
+	/* It can be stopped while it waits. */
+	fill_level0(&rig, 4);
+	port_posix_set_interrupted(true);
+	CHECK_STATUS(nvmkv_work(rig.db, NVMKV_WORK_COMPACT, &did, &more), NVMKV_CANCELLED);
+	port_posix_set_interrupted(false);
+	/* Somebody waits for it. */
+	CHECK(slowness(&rig, true) < 0.8);
+	/* Level 0 grows into the zone of debt. */
+	fill_level0(&rig, 10);
+	while (port_now_us() < port_load_relaxed(&rig.db->shm->work_limit.urgent_us) + 1100000)
+		port_sleep_us(10000);
+	CHECK(slowness(&rig, false) < 0.8);
+	/* Changed at run time. */
+	fill_level0(&rig, 4);
+	nvmkv_set_compaction_rate(rig.db, 0);
+	CHECK(slowness(&rig, false) < 0.8);
+	fill_level0(&rig, 4);
+	nvmkv_set_compaction_rate(rig.db, LIMIT);
+	CHECK(slowness(&rig, false) > 0.9);
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+}
+
+TEST_MAIN()
