@@ -37,12 +37,16 @@ typedef struct BenchOptions
 	const char *compression; /* none, lz4, zstd, snappy */
 	uint64_t round;			 /* only noted */
 	const char *label;		 /* only noted */
+	const char *as;			 /* another name for the workload */
 	const char *csv;		 /* a row a workload is appended; empty: none */
 	const char *series;		 /* directory for files of operations in each second, and of latencies; empty: none */
 } BenchOptions;
 
 /* Reads the command line, or prints how it is used and ends. */
 extern void bench_options_parse(BenchOptions *options, int argc, char **argv);
+
+/* Sets what "name=value" says. */
+extern void bench_options_set(BenchOptions *options, const char *text);
 
 /* The options that make a difference to the figures, as "name=value ...". */
 extern void bench_options_print(const BenchOptions *options, char *text, uint64_t size);

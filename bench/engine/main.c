@@ -11,6 +11,8 @@
  *	  attach      what it costs a new process to read its first value (nvmkv)
  *	  memory      memory in use: shared, and of a process that has read (nvmkv)
  *	  crash       the process ends without closing anything
+ *
+ * A workload or step may have options of its own, as in readrandom:threads=4:as=read4.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +52,9 @@ report(Bench *bench, const char *workload, unsigned count, const StoreStats *bef
 {
 	Report r = {.options = &bench->options, .workload = workload, .results = bench->results, .count = count};
 	unsigned i;
+
+	if (bench->options.as[0] != '\0')
+		r.workload = bench->options.as;
 
 	for (i = 0; i < count; i++)
 		bench->user_bytes_all += bench->results[i].user_bytes;
@@ -265,9 +270,9 @@ static const struct
 };
 
 static void
-run_named(Bench *bench, const char *name, size_t size)
+run_named(Bench *bench, const char *name)
 {
-	const Workload *workload = workload_find(name, size);
+	const Workload *workload = workload_find(name);
 	unsigned i;
 
 	if (workload != NULL)
@@ -276,12 +281,29 @@ run_named(Bench *bench, const char *name, size_t size)
 		return;
 	}
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-		if (strlen(steps[i].name) == size && memcmp(steps[i].name, name, size) == 0)
+		if (strcmp(steps[i].name, name) == 0)
 		{
 			steps[i].run(bench);
 			return;
 		}
-	bench_die("%.*s: no such workload", (int) size, name);
+	bench_die("%s: no such workload", name);
+}
+
+/* "item" is a name and options, and is taken apart; the options hold for this workload only. */
+static void
+run_item(Bench *bench, char *item)
+{
+	BenchOptions all = bench->options;
+	char *next;
+	const char *name = strtok_r(item, ":", &next);
+	const char *option;
+
+	if (name == NULL)
+		bench_die("a workload without a name");
+	while ((option = strtok_r(NULL, ":", &next)) != NULL)
+		bench_options_set(&bench->options, option);
+	run_named(bench, name);
+	bench->options = all;
 }
 
 /* An engine's own place below the directory that was named, which may hold other things. */
@@ -337,7 +359,7 @@ int
 main(int argc, char **argv)
 {
 	static Bench bench;
-	const char *at;
+	char *items, *item, *next;
 
 	bench_options_parse(&bench.options, argc, argv);
 	(void) umask(022);
@@ -346,13 +368,10 @@ main(int argc, char **argv)
 	data_zipf_prepare(&bench.zipf, bench.options.keys);
 	bench.results = bench_shared_alloc(WORKERS_MAX * sizeof(WorkerResult));
 	open_database(&bench);
-	for (at = bench.options.workloads; *at != '\0';)
-	{
-		size_t size = strcspn(at, ",");
-
-		run_named(&bench, at, size);
-		at += size + (at[size] == ',' ? 1 : 0);
-	}
+	items = bench_alloc(strlen(bench.options.workloads) + 1);
+	(void) strcpy(items, bench.options.workloads);
+	for (item = strtok_r(items, ",", &next); item != NULL; item = strtok_r(NULL, ",", &next))
+		run_item(&bench, item);
 	store_close();
 	return 0;
 }

@@ -62,6 +62,7 @@ static const Option option_table[] = {
 	{"compression", OPTION_TEXT, AT(compression), "none", true, "none, lz4, zstd (LevelDB: snappy)"},
 	{"round", OPTION_NUMBER, AT(round), "1", false, "noted in the row"},
 	{"label", OPTION_TEXT, AT(label), "", false, "noted in the row"},
+	{"as", OPTION_TEXT, AT(as), "", false, "another name for a workload"},
 	{"csv", OPTION_TEXT, AT(csv), "", false, "file to append rows to"},
 	{"series", OPTION_TEXT, AT(series), "", false, "directory for series of each workload"},
 };
@@ -172,6 +173,28 @@ find_option(const char *name, size_t size)
 }
 
 void
+bench_options_set(BenchOptions *options, const char *text)
+{
+	const char *value = strchr(text, '=');
+	const Option *option = find_option(text, value != NULL ? (size_t) (value - text) : strlen(text));
+
+	if (option == NULL || (value == NULL && option->kind != OPTION_FLAG))
+		bench_die("%s: no such option", text);
+	set_option(options, option, value != NULL ? value + 1 : "1");
+}
+
+static void
+check_options(BenchOptions *options)
+{
+	if (options->keys == 0 || options->threads == 0 || options->threads > 64)
+		bench_die("there must be keys, and 1 to 64 threads");
+	if (options->key_bytes < 16 || options->key_bytes > 1024)
+		bench_die("keys have 16 to 1024 bytes");
+	if (options->value_bytes > 1024 * 1024)
+		bench_die("values have up to 1 MiB");
+}
+
+void
 bench_options_parse(BenchOptions *options, int argc, char **argv)
 {
 	unsigned i;
@@ -181,26 +204,15 @@ bench_options_parse(BenchOptions *options, int argc, char **argv)
 		set_option(options, &option_table[i], option_table[i].preset);
 	for (arg = 1; arg < argc; arg++)
 	{
-		const char *name = argv[arg];
-		const char *value = strchr(name, '=');
-		const Option *option = NULL;
-
-		if (strncmp(name, "--", 2) == 0)
-			option = find_option(name + 2, value != NULL ? (size_t) (value - name - 2) : strlen(name + 2));
-		if (option == NULL || (value == NULL && option->kind != OPTION_FLAG))
+		if (strncmp(argv[arg], "--", 2) != 0 || strcmp(argv[arg], "--help") == 0)
 			usage(argv[0]);
-		set_option(options, option, value != NULL ? value + 1 : "1");
+		bench_options_set(options, argv[arg] + 2);
 	}
 	if (options->dir[0] == '\0')
 		bench_die("--dir is wanted");
 	if (options->reads == 0)
 		options->reads = options->keys;
-	if (options->keys == 0 || options->threads == 0 || options->threads > 64)
-		bench_die("there must be keys, and 1 to 64 threads");
-	if (options->key_bytes < 16 || options->key_bytes > 1024)
-		bench_die("keys have 16 to 1024 bytes");
-	if (options->value_bytes > 1024 * 1024)
-		bench_die("values have up to 1 MiB");
+	check_options(options);
 }
 
 void

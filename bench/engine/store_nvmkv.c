@@ -176,8 +176,9 @@ store_open(const BenchOptions *o)
 	options.system_identifier = 1;
 	options.log_buffer_bytes = 4 * MIB;
 	options.standalone_log = true;
-	if (o->log_dir[0] != '\0' || strcmp(o->compression, "none") != 0)
-		bench_die("nvmkv: --log-dir and --compression are not supported");
+	options.log_dir = o->log_dir[0] != '\0' ? o->log_dir : NULL;
+	if (strcmp(o->compression, "none") != 0)
+		bench_die("nvmkv: --compression is not supported");
 
 	port_posix_set_slot(0);
 	port_posix_log_from(PORT_LOG_WARNING);

@@ -346,12 +346,12 @@ static const Workload workloads[] = {
 };
 
 const Workload *
-workload_find(const char *name, size_t size)
+workload_find(const char *name)
 {
 	unsigned i;
 
 	for (i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++)
-		if (strlen(workloads[i].name) == size && memcmp(workloads[i].name, name, size) == 0)
+		if (strcmp(workloads[i].name, name) == 0)
 			return &workloads[i];
 	return NULL;
 }

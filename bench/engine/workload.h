@@ -16,6 +16,6 @@ typedef struct Workload
 } Workload;
 
 /* NULL: no such name. */
-extern const Workload *workload_find(const char *name, size_t size);
+extern const Workload *workload_find(const char *name);
 
 #endif
