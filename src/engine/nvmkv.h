@@ -77,6 +77,59 @@ extern void nvmkv_set_txn_ops(NvmkvDb *db, const NvmkvTxnOps *ops); /* copied; t
 /* called when background work appears; this process only */
 extern void nvmkv_set_wake(NvmkvDb *db, void (*wake)(void));
 
+/* ---------------------------------------------------------------- column families */
+
+/*
+ * A column family is a tree of its own - memtables, container, levels, shape - that shares the database's log, so
+ * that one batch may write to several and is in all of them or in none (nvmkv_batch_family).  The default family, 0,
+ * is the handle that nvmkv_open gives; the others have handles of their own, from nvmkv_family, for reading and for
+ * statistics.  Everything that is not said of one key or range (writing, work, flushing, gates, clean-up,
+ * verification) is done through the database's handle, for all families.
+ */
+#define NVMKV_FAMILY_NAME_BYTES 63
+
+typedef struct NvmkvFamilyOptions
+{
+	uint64_t write_buffer_bytes; /* at most the database's */
+	unsigned max_write_buffers;	 /* at most the database's */
+	uint64_t nvm_bytes;			 /* 0: no container */
+	uint64_t target_file_bytes;
+	uint32_t block_bytes;
+	unsigned bloom_bits_per_key;
+	double l0_write_amplification;
+} NvmkvFamilyOptions;
+
+typedef struct NvmkvFamilyInfo
+{
+	unsigned id;
+	char name[NVMKV_FAMILY_NAME_BYTES + 1];
+	NvmkvFamilyOptions options;
+} NvmkvFamilyInfo;
+
+/* The database's own shape, but for the container: none. */
+extern void nvmkv_family_options_default(const NvmkvDb *db, NvmkvFamilyOptions *options);
+
+/*
+ * Makes an empty family, durably.  id 0: chooses one, else that one; *id_out (may be NULL) is its number, a small one
+ * that may have been a dropped family's.  A family of this name and number that is there already is left as it is.
+ * INVALID: the name is taken, or an option is out of range.  LIMIT: max_families is reached, or the memory reserved
+ * for a family is too small for its options.  BUSY: another process creates or drops one.
+ */
+extern NvmkvStatus nvmkv_family_create(NvmkvDb *db, unsigned id, const char *name, const NvmkvFamilyOptions *options,
+									   unsigned *id_out);
+
+/*
+ * Drops a family and all that is in it, durably, and gives its space back.  REQUIRES that nobody reads or writes it
+ * any more; background work is waited for.  NOT_FOUND; INVALID for the default family; BUSY, CANCELLED.
+ */
+extern NvmkvStatus nvmkv_family_drop(NvmkvDb *db, unsigned id);
+
+/* This process's handle of a family, good until the family is dropped.  NOT_FOUND. */
+extern NvmkvStatus nvmkv_family(NvmkvDb *db, unsigned id, NvmkvDb **family_out);
+
+/* All families but the default one, by number; fills up to max and returns how many there are. */
+extern unsigned nvmkv_family_list(NvmkvDb *db, NvmkvFamilyInfo *list_out, unsigned max);
+
 /* ---------------------------------------------------------------- write */
 
 /*

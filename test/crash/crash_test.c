@@ -426,7 +426,7 @@ static void
 script_write(NvmkvDb *db)
 {
 	static uint8_t buffer[VALUE_MAX + 8];
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	unsigned count = (unsigned) (1 + script_random(6));
 	uint64_t last = 0;
 	unsigned i;

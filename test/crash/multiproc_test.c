@@ -140,7 +140,7 @@ static NvmkvStatus
 write_pair(NvmkvDb *db, unsigned writer, unsigned key, uint64_t *last_out)
 {
 	static _Thread_local uint8_t buffer[20100];
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	Counter *counter = &board->own[writer][key];
 	char text[2][32];
 	NvmkvStatus st;
@@ -173,7 +173,7 @@ count_up(NvmkvDb *db, unsigned key, uint64_t *counter_out, uint64_t *last_out)
 	static _Thread_local uint8_t buffer[20100];
 	pthread_mutex_t *stripe = &board->stripes[key % STRIPES];
 	Counter *counter = &board->shared[key];
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	char text[32];
 	NvmkvSlice slice = shared_key(text, sizeof(text), key);
 	NvmkvStatus st;

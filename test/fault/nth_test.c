@@ -359,7 +359,7 @@ newest(const Play *p, unsigned key)
 static void
 write_some(Play *p, unsigned batches)
 {
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	unsigned b, i;
 
 	for (b = 0; b < batches && p->good; b++)

@@ -28,7 +28,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	NvmkvSlice bytes = nvmkv_slice(data, size);
-	NvmkvBatch again = {{0}, 0, 0, 0};
+	NvmkvBatch again = {0};
 	const uint8_t *cursor;
 	uint32_t count;
 	uint32_t read = 0;
@@ -59,7 +59,7 @@ fuzz_seeds(void)
 	static const unsigned types[] = {
 		NVMKV_TYPE_VALUE, NVMKV_TYPE_DELETION, NVMKV_TYPE_TAGGED_VALUE, NVMKV_TYPE_TAGGED_LOCK,
 		NVMKV_TYPE_TAGGED_RANGE_DELETION, NVMKV_TYPE_COMMITTED_VALUE};
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	uint8_t value[300] = {1, 2, 3};
 	unsigned i;
 

@@ -75,7 +75,7 @@ seed(unsigned count, size_t step, bool sync)
 	FUZZ_OK(log_writer_create(&writer, path, LOG_KIND_WAL, NUMBER));
 	for (i = 0; i < count; i++)
 	{
-		NvmkvBatch batch = {{0}, 0, 0, 0};
+		NvmkvBatch batch = {0};
 		NvmkvSlice parts[2];
 		uint8_t base[8];
 

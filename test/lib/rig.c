@@ -233,7 +233,7 @@ rig_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 NvmkvStatus
 rig_entry(NvmkvDb *db, unsigned kind, NvmkvSlice key, uint64_t fxid, uint32_t cid, NvmkvSlice value)
 {
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	NvmkvStatus st;
 
 	if (fxid == 0)

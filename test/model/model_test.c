@@ -414,7 +414,7 @@ note_written(Model *m, uint64_t last, unsigned count)
 static void
 op_write(Model *m)
 {
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	OpenTxn *t = some_txn(m);
 	uint64_t fxid = t != NULL ? t->fxid : 0;
 	unsigned want = (unsigned) (one_in(3) ? 1 + below(20) : 1);
@@ -486,7 +486,7 @@ op_drop_storage(Model *m)
 	uint8_t prefix[8];
 	uint64_t fxid = 0;
 	bool aborts = m->mode != MODE_UNTAGGED && one_in(3);
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	uint64_t last;
 	unsigned i, kept, dropped = 0;
 

@@ -302,7 +302,7 @@ is_running(const Play *p, uint64_t fxid)
 static void
 op_write(Play *p)
 {
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	uint64_t *slot = &p->open[roll(p, TXNS)];
 	unsigned count = (unsigned) (1 + roll(p, 8));
 	uint64_t first = roll(p, KEYS);

@@ -453,7 +453,7 @@ TEST(sequence_bounds_what_is_seen)
 {
 	Rig rig;
 	NvmkvSnapshot snapshot = {NULL, NULL, 0};
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	uint64_t last = 0;
 
 	rig_init(&rig);
@@ -823,7 +823,7 @@ TEST(full_disk_for_the_manifest)
 TEST(limits_are_told)
 {
 	Rig rig;
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	uint8_t *big = calloc(1, NVMKV_VALUE_BYTES_MAX + 1);
 	size_t largest;
 	uint64_t last;
@@ -1201,7 +1201,7 @@ TEST(host_raises_anywhere)
 	NvmkvSnapshot raising = {NULL, visible_raises, NVMKV_SEQUENCE_MAX};
 	const NvmkvTxnOps ops = {NULL, NULL, outcome_raises, NULL};
 	Rig rig;
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	NvmkvScan *volatile scan = NULL;
 	volatile unsigned place;
 	unsigned i;

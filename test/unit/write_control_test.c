@@ -78,7 +78,7 @@ work_until_told(NvmkvDb *db, NvmkvWork work)
 static void
 write_until_told(NvmkvDb *db, unsigned me)
 {
-	NvmkvBatch batch = {{0}, 0, 0, 0};
+	NvmkvBatch batch = {0};
 	uint8_t value[VALUE_BYTES];
 	uint64_t last;
 

@@ -3,10 +3,11 @@
  *	  Building and reading write batches (grammar in batch.h).
  *
  * The header's count is kept up to date after every put, so the bytes are
- * complete at any moment.  The only column family so far is 0.
+ * complete at any moment.
  */
 #include "engine/base/batch.h"
 
+#include "engine/base/assert.h"
 #include "engine/base/options.h"
 
 #define RECORD_HEAD_BYTES_MAX (2 + 2 * VARINT64_BYTES_MAX)
@@ -16,6 +17,8 @@ nvmkv_batch_clear(NvmkvBatch *batch)
 {
 	batch->bytes.size = 0;
 	batch->count = 0;
+	batch->family = 0;
+	batch->families = 0;
 	batch->memtable_bytes = 0;
 	batch->user_bytes = 0;
 }
@@ -25,8 +28,17 @@ nvmkv_batch_free(NvmkvBatch *batch)
 {
 	nvmkv_buf_free(&batch->bytes);
 	batch->count = 0;
+	batch->family = 0;
+	batch->families = 0;
 	batch->memtable_bytes = 0;
 	batch->user_bytes = 0;
+}
+
+void
+nvmkv_batch_family(NvmkvBatch *batch, unsigned family)
+{
+	NVMKV_ASSERT(family < NVMKV_FAMILIES_MAX);
+	batch->family = (uint8_t) family;
 }
 
 NvmkvStatus
@@ -56,7 +68,7 @@ nvmkv_batch_put(NvmkvBatch *batch, unsigned type, NvmkvSlice key, NvmkvSlice pay
 		batch->bytes.size = BATCH_HEADER_BYTES;
 	}
 	p = start + batch->bytes.size;
-	*p++ = 0; /* family */
+	*p++ = batch->family;
 	*p++ = (uint8_t) type;
 	p = put_varint(p, key.size);
 	if (key.size > 0)
@@ -72,6 +84,7 @@ nvmkv_batch_put(NvmkvBatch *batch, unsigned type, NvmkvSlice key, NvmkvSlice pay
 
 	batch->bytes.size = (size_t) (p - start);
 	batch->count++;
+	batch->families |= UINT32_C(1) << batch->family;
 	put_u32(start + 4, batch->count);
 	batch->memtable_bytes += BATCH_ENTRY_OVERHEAD + key.size + payload_bytes;
 	batch->user_bytes += key.size + value.size;
@@ -118,6 +131,8 @@ nvmkv_batch_next(const uint8_t **cursor, const uint8_t *end, NvmkvBatchRecord *r
 	if (end - p < 2)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "batch ends before its last record");
 	family = *p++;
+	if (family >= NVMKV_FAMILIES_MAX)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "batch: no column family has number %u", family);
 	type = *p++;
 	if (!ikey_type_is_valid(type))
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "batch: unknown entry type %u", type);

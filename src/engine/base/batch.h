@@ -25,7 +25,9 @@ typedef struct NvmkvBatch
 {
 	NvmkvBuf bytes; /* header and records; empty until the first put */
 	uint32_t count;
-	size_t memtable_bytes; /* upper bound of what its entries take in a memtable */
+	uint8_t family;        /* of the records that are put next: nvmkv_batch_family */
+	uint32_t families;     /* bit i: it has records of family i */
+	size_t memtable_bytes; /* upper bound of what its entries take in memtables */
 	size_t user_bytes;     /* keys and values, without transaction tags */
 } NvmkvBatch;
 
@@ -37,9 +39,12 @@ typedef struct NvmkvBatchRecord
 	NvmkvSlice payload;
 } NvmkvBatchRecord;
 
-/* Forgets the records, keeps the memory. */
+/* Forgets the records, keeps the memory; the family is the default one again. */
 extern void nvmkv_batch_clear(NvmkvBatch *batch);
 extern void nvmkv_batch_free(NvmkvBatch *batch);
+
+/* Records that are put from now on belong to this column family, below NVMKV_FAMILIES_MAX; 0 is the default one. */
+extern void nvmkv_batch_family(NvmkvBatch *batch, unsigned family);
 
 /* Appends one record; the payload is payload_head (may be empty), then value.  At failure the batch is as it was. */
 extern NvmkvStatus nvmkv_batch_put(NvmkvBatch *batch, unsigned type, NvmkvSlice key,

@@ -27,6 +27,8 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->compaction_bytes_per_second = 0;
 	options->version_slot_bytes = 4 * MIB;
 	options->process_slots = 256;
+	options->max_families = 1;
+	options->restore_from = 0;
 	options->system_identifier = 0;
 	options->log_buffer_bytes = 4 * MIB;
 	options->log_dir = NULL;
@@ -61,6 +63,7 @@ nvmkv_options_check(const NvmkvOptions *options)
 									UINT64_C(1) << 46));
 	NVMKV_RETURN_IF(check_range("version_slot_bytes", options->version_slot_bytes, 64 * KIB, 1 * GIB));
 	NVMKV_RETURN_IF(check_range("process_slots", options->process_slots, 1, 65535));
+	NVMKV_RETURN_IF(check_range("max_families", options->max_families, 1, NVMKV_FAMILIES_MAX));
 	if (options->standalone_log)
 		NVMKV_RETURN_IF(check_range("log_buffer_bytes", options->log_buffer_bytes, 64 * KIB, 1 * GIB));
 	return NVMKV_OK;

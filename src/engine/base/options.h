@@ -13,6 +13,7 @@
 #define NVMKV_KEY_BYTES_MAX 2048                  /* encoded key, storage id included */
 /* Payload without the transaction tag: a column of 32 MiB, and the rest of its row. */
 #define NVMKV_VALUE_BYTES_MAX (32u * 1024 * 1024 + 64 * 1024)
+#define NVMKV_FAMILIES_MAX 16                     /* column families, the default one included */
 #define NVMKV_MEMTABLES_MAX 15                    /* their order is packed in nibbles of one word */
 
 typedef struct NvmkvOptions
@@ -30,6 +31,7 @@ typedef struct NvmkvOptions
 	uint64_t compaction_bytes_per_second; /* written at most, 0: no limit; nvmkv_set_compaction_rate changes it */
 	uint64_t version_slot_bytes;   /* room for one version image */
 	unsigned process_slots;        /* processes that may use the database at once */
+	unsigned max_families;         /* column families, the default one included, 1 .. 16; shared memory for each */
 	uint64_t system_identifier;    /* stamps manifest and pool; must match at reopen */
 	uint64_t restore_from;         /* the files are a copy made while work went on: its log's redo position; else 0 */
 	uint64_t log_buffer_bytes;     /* standalone log only */

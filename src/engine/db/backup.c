@@ -20,17 +20,31 @@
  */
 #include "engine/db/db_int.h"
 
-NvmkvStatus
-nvmkv_backup_point(NvmkvDb *db)
+static NvmkvStatus
+hold_tree(NvmkvDb *db)
+{
+	port_store_seq(&db->shm->hold_files, 1);
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+write_tree_point(NvmkvDb *db)
 {
 	uint64_t durable;
 
-	port_store_seq(&db->shm->hold_files, 1);
 	NVMKV_RETURN_IF(nvmkv_flush_all(db));
 	/* Rows that exist now are drained next; rows that come later hold only what starts here or later. */
 	durable = nvmkv_durable_seq(db);
 	NVMKV_RETURN_IF(db_drain_rows_before(db, port_load_seq(&db->shm->next_row)));
 	return versions_write_backup(&db->versions, durable);
+}
+
+/* Each tree has a point of its own; column families come and go only when no backup is held. */
+NvmkvStatus
+nvmkv_backup_point(NvmkvDb *db)
+{
+	NVMKV_RETURN_IF(family_each(db, hold_tree));
+	return family_each(db, write_tree_point);
 }
 
 bool
@@ -39,10 +53,18 @@ nvmkv_backup_is_held(NvmkvDb *db)
 	return port_load_seq(&db->shm->hold_files) != 0;
 }
 
-void
-nvmkv_backup_done(NvmkvDb *db)
+static NvmkvStatus
+release_tree(NvmkvDb *db)
 {
 	port_store_seq(&db->shm->hold_files, 0);
 	retired_release_held(db);
 	versions_remove_backups(&db->versions);
+	return NVMKV_OK;
+}
+
+void
+nvmkv_backup_done(NvmkvDb *db)
+{
+	/* Of a tree out of reach, what is held goes at the next open. */
+	(void) family_each(db, release_tree);
 }

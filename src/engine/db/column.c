@@ -349,7 +349,7 @@ install_column(ColumnJob *c)
 		edit.file_adds = c->output.files;
 		edit.nfile_adds = c->output.nfiles;
 		edit.has_next_file = true;
-		edit.next_file = port_load_seq(&db->shm->next_file);
+		edit.next_file = port_load_seq(&db->root->shm->next_file);
 		st = port_fault("column.before_install");
 	}
 	if (st == NVMKV_OK)

@@ -24,8 +24,11 @@ static void
 report(void *ctx, const char *text)
 {
 	Check *c = ctx;
+	char where[sizeof(c->where) + 32];
 
-	c->problem(c->ctx, c->where, text);
+	if (c->db->family != 0)
+		(void) snprintf(where, sizeof(where), "column family %u, %s", c->db->family, c->where);
+	c->problem(c->ctx, c->db->family != 0 ? where : c->where, text);
 }
 
 static const VersionRow *
@@ -125,8 +128,8 @@ check_shape(Check *c, const VersionImage *v)
 				report(c, "tables of one level overlap");
 }
 
-NvmkvStatus
-nvmkv_check(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char *text), void *ctx)
+static NvmkvStatus
+check_tree(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char *text), void *ctx)
 {
 	Check c = {db, problem, ctx, ""};
 	VersionImage *v;
@@ -152,5 +155,24 @@ nvmkv_check(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const cha
 			st = NVMKV_FAIL(NVMKV_CANCELLED, "check interrupted");
 	}
 	port_free(v);
+	return st;
+}
+
+NvmkvStatus
+nvmkv_check(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char *text), void *ctx)
+{
+	unsigned cursor = 0;
+	NvmkvDb *tree;
+	NvmkvStatus st;
+
+	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
+	{
+		st = check_tree(tree, problem, ctx);
+		if (st != NVMKV_OK)
+		{
+			family_leave(db, cursor);
+			return st;
+		}
+	}
 	return st;
 }

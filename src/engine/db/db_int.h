@@ -132,10 +132,18 @@ typedef struct DbShm
 {
 	uint64_t magic;
 	uint64_t bytes;
-	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, reads_off, cache_off, log_off; /* log_off 0: the host's log */
+	/*
+	 * log_off 0: the host's log.  families_off 0: there can be no other families.  A family has no log and no cache:
+	 * it uses the root's.
+	 */
+	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, reads_off, cache_off, log_off, families_off;
 
 	uint64_t next_drop_us;		  /* when to look for tables of dropped storages again */
-	uint64_t next_file, next_row; /* taken by fetch-add, recorded with every edit */
+	/*
+	 * Taken by fetch-add, recorded with every edit.  Files of all families are numbered by the root: the block cache
+	 * knows them by their numbers.
+	 */
+	uint64_t next_file, next_row;
 	uint32_t claims[DB_CLAIMS];	  /* slot + 1 */
 	uint32_t accepting;			  /* writers are welcome */
 	uint32_t no_space;			  /* the last flush or compaction found no space; cleared by the next that succeeds */
@@ -197,6 +205,15 @@ struct NvmkvDb
 	uint64_t unlooked_bytes; /* written since this process last looked at the room for writes */
 	uint64_t paid_bytes;	 /* of the next writes: their turn has come */
 	struct Flush *flush;	 /* under way in this process, NULL: none */
+
+	/* Column families (family.c).  In a family's handle: root is the database's handle. */
+	NvmkvDb *root;					  /* itself in the database's handle */
+	unsigned family;				  /* number; 0: the default family, that is, the root */
+	uint64_t family_birth;			  /* FamilySlot.births when this handle was made */
+	NvmkvDb *families[NVMKV_FAMILIES_MAX]; /* root only: the handles of this process; [0] is the root */
+	unsigned busy_family;			  /* root only: had no room for the last batch */
+	size_t busy_bytes;
+	unsigned work_turn;				  /* root only: the family that is asked first for work */
 	SstIter point;			 /* of the point lookup that is under way; table NULL: none is */
 };
 
@@ -207,8 +224,11 @@ db_enter(NvmkvDb *db)
 {
 	int slot = port_process_slot();
 
-	if (slot >= 0)
-		epoch_enter(db->epochs, slot);
+	if (slot < 0)
+		return;
+	if (db->root != db)
+		epoch_enter(db->root->epochs, slot); /* the block cache's */
+	epoch_enter(db->epochs, slot);
 }
 
 static inline void
@@ -216,8 +236,11 @@ db_leave(NvmkvDb *db)
 {
 	int slot = port_process_slot();
 
-	if (slot >= 0)
-		epoch_leave(db->epochs, slot);
+	if (slot < 0)
+		return;
+	epoch_leave(db->epochs, slot);
+	if (db->root != db)
+		epoch_leave(db->root->epochs, slot);
 }
 
 /* Pages of the pool this process found gone so far (port_guard.h). */
@@ -309,6 +332,58 @@ extern NvmkvStatus db_make_room(NvmkvDb *db, bool *did_out);
 
 /* Drains all rows of the container older than this one into level 1; younger ones may come as fast as they like. */
 extern NvmkvStatus db_drain_rows_before(NvmkvDb *db, uint64_t row_id);
+
+/* ---- db_open.c: one tree ---- */
+
+/* Options that fit together. */
+extern NvmkvStatus tree_check_options(const NvmkvOptions *options);
+
+/* Bytes of shared memory of a family's tree of this shape. */
+extern size_t tree_shm_bytes(const NvmkvOptions *options);
+
+/* A handle with paths and options, and nothing open.  root NULL: it is one. */
+extern NvmkvStatus tree_handle(const char *dir, const NvmkvOptions *options, NvmkvDb *root, NvmkvDb **db_out);
+
+/* Lays the tree out in memory, and brings it to where its files are; without the log. */
+extern NvmkvStatus tree_open(NvmkvDb *db, void *memory);
+
+/* The same tree, in a process that was forked before it was opened. */
+extern NvmkvStatus tree_attach(NvmkvDb *db, void *memory);
+extern void tree_close(NvmkvDb *db);
+
+/* ---- family.c ---- */
+
+/* Bytes of shared memory for the families besides the default one. */
+extern size_t families_shm_bytes(const NvmkvOptions *options);
+
+/* Opens the families that the database has: by the process that opens it, before the log is replayed. */
+extern NvmkvStatus families_open(NvmkvDb *root);
+extern void families_close(NvmkvDb *root);
+
+/*
+ * Walks over the trees of a database, the default family first:
+ *	  cursor = 0;
+ *	  while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
+ * Until the next step, or family_leave when the loop is left early, the tree's family is not dropped.  Given a family's
+ * own handle, walks over that tree alone.  Fails when this process cannot come at a tree.
+ */
+extern NvmkvStatus family_next(NvmkvDb *db, unsigned *cursor, NvmkvDb **tree_out);
+extern void family_leave(NvmkvDb *db, unsigned cursor);
+
+/* "step" with each tree; stops at the first failure. */
+extern NvmkvStatus family_each(NvmkvDb *db, NvmkvStatus (*step)(NvmkvDb *tree));
+
+/* What an aborted call of this process left. */
+extern void families_abort_cleanup(NvmkvDb *root);
+
+/* ---- family_write.c: batches for other families than the default one ---- */
+extern NvmkvStatus family_write(NvmkvDb *root, const NvmkvBatch *batch, uint64_t *last_sequence_out);
+
+/* ---- db_write.c, for family_write.c ---- */
+extern void db_raise_last_sequence(NvmkvDb *db, uint64_t sequence);
+
+/* Waits a little for room for an entry of a replayed batch, doing what work it takes. */
+extern NvmkvStatus db_replay_room(NvmkvDb *db, size_t bytes, MemRoom *room_out);
 
 /* ---- own_log.c: the standalone log ---- */
 extern NvmkvStatus own_log_open(NvmkvDb *db);

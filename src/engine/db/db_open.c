@@ -16,7 +16,7 @@
 
 typedef struct Layout
 {
-	size_t epochs, memtables, versions, pool, retired, reads, cache, log, total;
+	size_t epochs, memtables, versions, pool, retired, reads, cache, log, families, total;
 } Layout;
 
 static size_t
@@ -25,8 +25,9 @@ align64(size_t n)
 	return (n + 63) & ~(size_t) 63;
 }
 
+/* A family's tree ends where the root's cache begins. */
 static void
-compute_layout(const NvmkvOptions *o, Layout *l)
+compute_layout(const NvmkvOptions *o, bool is_root, Layout *l)
 {
 	l->epochs = align64(sizeof(DbShm));
 	l->memtables = l->epochs + align64(epoch_shm_bytes(o->process_slots));
@@ -34,13 +35,25 @@ compute_layout(const NvmkvOptions *o, Layout *l)
 	l->pool = l->versions + align64(versions_shm_bytes(o->version_slot_bytes));
 	l->retired = l->pool + align64(nvm_pool_shm_bytes((uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES));
 	l->reads = l->retired + align64(retired_shm_bytes());
-	l->cache = l->reads + (o->process_slots + 1) * sizeof(DbReadCounters);
+	l->cache = l->log = l->families = l->total = l->reads + (o->process_slots + 1) * sizeof(DbReadCounters);
+	if (!is_root)
+		return;
 	l->log = l->cache + align64(sst_cache_shm_bytes(o->block_cache_bytes, o->process_slots, o->block_bytes));
-	l->total = l->log + (o->standalone_log ? align64(log_group_shm_bytes(o->log_buffer_bytes)) : 0);
+	l->families = l->log + (o->standalone_log ? align64(log_group_shm_bytes(o->log_buffer_bytes)) : 0);
+	l->total = l->families + families_shm_bytes(o);
 }
 
-static NvmkvStatus
-check_options(const NvmkvOptions *o)
+size_t
+tree_shm_bytes(const NvmkvOptions *options)
+{
+	Layout l;
+
+	compute_layout(options, false, &l);
+	return l.total;
+}
+
+NvmkvStatus
+tree_check_options(const NvmkvOptions *o)
 {
 	NVMKV_RETURN_IF(nvmkv_options_check(o));
 	if (o->nvm_bytes > 0 && o->nvm_bytes < DB_POOL_MEMTABLES_MIN * o->write_buffer_bytes)
@@ -54,9 +67,9 @@ nvmkv_shm_bytes(const NvmkvOptions *options)
 {
 	Layout l;
 
-	if (check_options(options) != NVMKV_OK)
+	if (tree_check_options(options) != NVMKV_OK)
 		return 0;
-	compute_layout(options, &l);
+	compute_layout(options, true, &l);
 	return l.total;
 }
 
@@ -204,100 +217,140 @@ is_safe(void *ctx, uint64_t stamp)
 	return epoch_is_safe(((NvmkvDb *) ctx)->epochs, stamp);
 }
 
+/*
+ * Sets the handle's pointers up; with "create" lays out what they point to.  The root's cache serves all families, and
+ * whoever reads a family is in the root's epoch too.
+ */
 static void
-attach_blocks(NvmkvDb *db, SstCacheShm *shm)
-{
-	SstCacheEpochs epochs = {db, slot_inside, retire_stamp, is_safe};
-
-	sst_cache_attach(&db->blocks, shm, &epochs);
-}
-
-static void
-open_caches(NvmkvDb *db, uint8_t *memory)
+settle_memory(NvmkvDb *db, uint8_t *memory, bool create)
 {
 	const NvmkvOptions *o = &db->options;
-	SstCacheShm *shm = (SstCacheShm *) (void *) (memory + db->shm->cache_off);
+	DbShm *shm = db->shm;
 
-	db->reads = (DbReadCounters *) (void *) (memory + db->shm->reads_off);
-	memset(db->reads, 0, (o->process_slots + 1) * sizeof(DbReadCounters));
-	sst_cache_shm_init(shm, o->block_cache_bytes, o->process_slots, o->block_bytes);
-	attach_blocks(db, shm);
+	db->epochs = (EpochShm *) (void *) (memory + shm->epochs_off);
+	db->retired = (DbRetiredShm *) (void *) (memory + shm->retired_off);
+	db->reads = (DbReadCounters *) (void *) (memory + shm->reads_off);
+	if (create)
+	{
+		epoch_init(db->epochs, o->process_slots);
+		mempool_init((MemPoolShm *) (void *) (memory + shm->memtables_off), o->max_write_buffers, o->write_buffer_bytes,
+					 0);
+		versions_shm_init((VersionSetShm *) (void *) (memory + shm->versions_off), o->version_slot_bytes);
+		nvm_pool_shm_init((NvmPoolShm *) (void *) (memory + shm->pool_off),
+						  (uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES);
+		retired_init(db->retired);
+		memset(db->reads, 0, (o->process_slots + 1) * sizeof(DbReadCounters));
+	}
+	if (db->root == db)
+	{
+		SstCacheEpochs epochs = {db, slot_inside, retire_stamp, is_safe};
+		SstCacheShm *cache = (SstCacheShm *) (void *) (memory + shm->cache_off);
+
+		if (create)
+			sst_cache_shm_init(cache, o->block_cache_bytes, o->process_slots, o->block_bytes);
+		sst_cache_attach(&db->blocks, cache, &epochs);
+	}
+	else
+		db->blocks = db->root->blocks;
+}
+
+static NvmkvStatus
+settle_rest(NvmkvDb *db, uint8_t *memory)
+{
+	mempool_attach(&db->mem, (MemPoolShm *) (void *) (memory + db->shm->memtables_off), db->epochs, &db->log);
+	versions_attach(&db->versions, (VersionSetShm *) (void *) (memory + db->shm->versions_off), db->epochs, &db->mem,
+					db->dir);
+	return table_cache_create(db->dir, TABLE_CACHE_TABLES_DEFAULT, &db->blocks, &db->tables);
 }
 
 static NvmkvStatus
 init_memory(NvmkvDb *db, uint8_t *memory)
 {
-	NvmkvOptions *o = &db->options;
+	DbShm *shm = db->shm;
 	Layout l;
 
-	compute_layout(o, &l);
-	memset(db->shm, 0, sizeof(DbShm));
-	db->shm->magic = DB_MAGIC;
-	db->shm->bytes = l.total;
-	db->shm->epochs_off = l.epochs;
-	db->shm->memtables_off = l.memtables;
-	db->shm->versions_off = l.versions;
-	db->shm->pool_off = l.pool;
-	db->shm->retired_off = l.retired;
-	db->shm->reads_off = l.reads;
-	db->shm->cache_off = l.cache;
-	db->shm->log_off = o->standalone_log ? l.log : 0;
-	port_cond_init(&db->shm->progress);
-	port_cond_init(&db->shm->work_limit.wait);
-	nvmkv_set_compaction_rate(db, o->compaction_bytes_per_second);
-	db->epochs = (EpochShm *) (void *) (memory + l.epochs);
-	epoch_init(db->epochs, o->process_slots);
-	mempool_init((MemPoolShm *) (void *) (memory + l.memtables), o->max_write_buffers, o->write_buffer_bytes, 0);
-	versions_shm_init((VersionSetShm *) (void *) (memory + l.versions), o->version_slot_bytes);
-	nvm_pool_shm_init((NvmPoolShm *) (void *) (memory + l.pool), (uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES);
-	db->retired = (DbRetiredShm *) (void *) (memory + l.retired);
-	retired_init(db->retired);
-	open_caches(db, memory);
-	if (o->standalone_log)
+	compute_layout(&db->options, db->root == db, &l);
+	memset(shm, 0, sizeof(DbShm));
+	shm->magic = DB_MAGIC;
+	shm->bytes = l.total;
+	shm->epochs_off = l.epochs;
+	shm->memtables_off = l.memtables;
+	shm->versions_off = l.versions;
+	shm->pool_off = l.pool;
+	shm->retired_off = l.retired;
+	shm->reads_off = l.reads;
+	shm->cache_off = l.cache;
+	shm->log_off = db->options.standalone_log ? l.log : 0;
+	shm->families_off = l.total > l.families ? l.families : 0;
+	port_cond_init(&shm->progress);
+	port_cond_init(&shm->work_limit.wait);
+	if (db->root == db)
+		nvmkv_set_compaction_rate(db, db->options.compaction_bytes_per_second);
+	settle_memory(db, memory, true);
+	if (db->options.standalone_log)
 		NVMKV_RETURN_IF(own_log_open(db));
-	mempool_attach(&db->mem, (MemPoolShm *) (void *) (memory + l.memtables), db->epochs, &db->log);
-	versions_attach(&db->versions, (VersionSetShm *) (void *) (memory + l.versions), db->epochs, &db->mem, db->dir);
-	return table_cache_create(db->dir, TABLE_CACHE_TABLES_DEFAULT, &db->blocks, &db->tables);
+	return settle_rest(db, memory);
 }
 
-static NvmkvStatus
-recover(NvmkvDb *db, uint8_t *memory)
+static void
+raise_next_file(NvmkvDb *root, uint64_t next_file)
+{
+	if (root->shm->next_file < next_file)
+		root->shm->next_file = next_file;
+}
+
+NvmkvStatus
+tree_open(NvmkvDb *db, void *memory)
 {
 	const VersionImage *v;
 	bool fresh;
 
+	db->shm = memory;
+	NVMKV_RETURN_IF(init_memory(db, memory));
 	NVMKV_RETURN_IF(port_files->mkdir(db->dir));
 	NVMKV_RETURN_IF(versions_recover(&db->versions, db->options.system_identifier, db->options.restore_from, &fresh));
 	v = versions_current(&db->versions);
-	db->shm->next_file = v->next_file;
+	raise_next_file(db->root, v->next_file);
 	db->shm->next_row = v->next_row;
 	db->shm->last_sequence = v->durable_seq;
 	/* Now that it is known where the memtables begin. */
 	mempool_init(db->mem.shm, db->options.max_write_buffers, db->options.write_buffer_bytes, v->durable_seq);
 	NVMKV_RETURN_IF(check_files(db));
-	NVMKV_RETURN_IF(open_pool(db, (NvmPoolShm *) (void *) (memory + db->shm->pool_off)));
+	NVMKV_RETURN_IF(open_pool(db, (NvmPoolShm *) (void *) ((uint8_t *) memory + db->shm->pool_off)));
 	NVMKV_RETURN_IF(port_files->list(db->dir, remove_if_orphan, db));
 	mempool_open_gate(&db->mem); /* for replay; nvmkv_write asks "accepting" */
-	if (db->own_log != NULL)
-		NVMKV_RETURN_IF(own_log_recover(db));
 	return NVMKV_OK;
 }
 
 NvmkvStatus
-nvmkv_open(void *memory, const char *dir, const NvmkvOptions *options, const NvmkvLogOps *log, NvmkvDb **db_out)
+tree_attach(NvmkvDb *db, void *memory)
 {
-	NvmkvDb *db;
-	NvmkvStatus st;
+	uint64_t pool_id;
+
+	db->shm = memory;
+	settle_memory(db, memory, false);
+	NVMKV_RETURN_IF(settle_rest(db, memory));
+	if (db->options.nvm_bytes == 0)
+		return NVMKV_OK;
+	db_enter(db);
+	pool_id = versions_current(&db->versions)->pool_id;
+	db_leave(db);
+	return nvm_pool_attach(db->nvm_path, pool_id, (NvmPoolShm *) (void *) ((uint8_t *) memory + db->shm->pool_off),
+						   &db->pool);
+}
+
+/* ---- handles ---- */
+
+NvmkvStatus
+tree_handle(const char *dir, const NvmkvOptions *options, NvmkvDb *root, NvmkvDb **db_out)
+{
+	NvmkvDb *db = port_alloc_zero(sizeof(NvmkvDb));
 
 	*db_out = NULL;
-	NVMKV_RETURN_IF(check_options(options));
-	if (!options->standalone_log && log == NULL)
-		return NVMKV_FAIL(NVMKV_INVALID, "no log was given");
-	db = port_alloc_zero(sizeof(NvmkvDb));
 	if (db == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a database handle");
 	db->options = *options;
-	db->shm = memory;
+	db->root = root != NULL ? root : db;
 	if (snprintf(db->dir, sizeof(db->dir), "%s", dir) >= (int) sizeof(db->dir) ||
 		(options->nvm_path != NULL
 			 ? snprintf(db->nvm_path, sizeof(db->nvm_path), "%s", options->nvm_path)
@@ -308,13 +361,56 @@ nvmkv_open(void *memory, const char *dir, const NvmkvOptions *options, const Nvm
 		port_free(db);
 		return NVMKV_FAIL(NVMKV_INVALID, "the database's path is too long");
 	}
+	if (root != NULL)
+	{
+		db->log = root->log;
+		db->txn = root->txn;
+		db->has_txn = root->has_txn;
+		db->wake = root->wake;
+		db->mem.wake = root->wake;
+	}
 	db->options.nvm_path = db->nvm_path;
 	db->options.log_dir = db->log_dir;
+	db->families[0] = db->root;
+	*db_out = db;
+	return NVMKV_OK;
+}
+
+void
+tree_close(NvmkvDb *db)
+{
+	if (db->point.table != NULL)
+		db->point.base.ops->destroy(&db->point.base);
+	if (db->tables != NULL)
+		table_cache_destroy(db->tables);
+	if (db->pool != NULL && !db->is_thread)
+		nvm_pool_close(db->pool);
+	own_log_close(db);
+	port_free(db);
+}
+
+static NvmkvStatus
+open_root(NvmkvDb *db, void *memory)
+{
+	NVMKV_RETURN_IF(tree_open(db, memory));
+	NVMKV_RETURN_IF(families_open(db));
+	return db->own_log != NULL ? own_log_recover(db) : NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_open(void *memory, const char *dir, const NvmkvOptions *options, const NvmkvLogOps *log, NvmkvDb **db_out)
+{
+	NvmkvDb *db;
+	NvmkvStatus st;
+
+	*db_out = NULL;
+	NVMKV_RETURN_IF(tree_check_options(options));
+	if (!options->standalone_log && log == NULL)
+		return NVMKV_FAIL(NVMKV_INVALID, "no log was given");
+	NVMKV_RETURN_IF(tree_handle(dir, options, NULL, &db));
 	if (log != NULL)
 		db->log = *log;
-	st = init_memory(db, memory);
-	if (st == NVMKV_OK)
-		st = recover(db, memory);
+	st = open_root(db, memory);
 	if (st != NVMKV_OK)
 	{
 		nvmkv_close(db);
@@ -343,14 +439,15 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	db->flush = NULL;
 	db->paid_bytes = 0;
 	memset(&db->point, 0, sizeof(db->point));
-	attach_blocks(db, other->blocks.shm);
+	db->root = db;
+	memset(db->families, 0, sizeof(db->families)); /* made when they are asked for */
+	db->families[0] = db;
+	settle_memory(db, (uint8_t *) other->shm, false);
 	if (other->own_log != NULL)
 		st = own_log_attach(db);
-	mempool_attach(&db->mem, other->mem.shm, db->epochs, &db->log);
-	db->mem.wake = db->wake;
-	versions_attach(&db->versions, other->versions.shm, db->epochs, &db->mem, db->dir);
 	if (st == NVMKV_OK)
-		st = table_cache_create(db->dir, TABLE_CACHE_TABLES_DEFAULT, &db->blocks, &db->tables);
+		st = settle_rest(db, (uint8_t *) other->shm);
+	db->mem.wake = db->wake;
 	if (st != NVMKV_OK)
 	{
 		nvmkv_close(db);
@@ -365,27 +462,39 @@ nvmkv_close(NvmkvDb *db)
 {
 	if (db == NULL)
 		return;
-	if (db->point.table != NULL)
-		db->point.base.ops->destroy(&db->point.base);
-	if (db->tables != NULL)
-		table_cache_destroy(db->tables);
-	if (db->pool != NULL && !db->is_thread)
-		nvm_pool_close(db->pool);
-	own_log_close(db);
-	port_free(db);
+	families_close(db);
+	tree_close(db);
 }
 
 void
 nvmkv_set_txn_ops(NvmkvDb *db, const NvmkvTxnOps *ops)
 {
-	db->has_txn = ops != NULL;
-	if (ops != NULL)
-		db->txn = *ops;
+	unsigned i;
+
+	for (i = 0; i < NVMKV_FAMILIES_MAX; i++)
+	{
+		NvmkvDb *tree = db->families[i];
+
+		if (tree == NULL)
+			continue;
+		tree->has_txn = ops != NULL;
+		if (ops != NULL)
+			tree->txn = *ops;
+	}
 }
 
 void
 nvmkv_set_wake(NvmkvDb *db, void (*wake)(void))
 {
-	db->wake = wake;
-	db->mem.wake = wake;
+	unsigned i;
+
+	for (i = 0; i < NVMKV_FAMILIES_MAX; i++)
+	{
+		NvmkvDb *tree = db->families[i];
+
+		if (tree == NULL)
+			continue;
+		tree->wake = wake;
+		tree->mem.wake = wake;
+	}
 }

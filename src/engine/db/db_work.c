@@ -39,14 +39,11 @@ db_unclaim(NvmkvDb *db, DbClaim claim)
 	port_cond_broadcast(&db->shm->progress);
 }
 
-void
-nvmkv_abort_cleanup(NvmkvDb *db)
+static void
+clean_tree(NvmkvDb *db, int slot)
 {
-	int slot = port_process_slot();
 	unsigned i;
 
-	if (slot < 0)
-		return;
 	mempool_abort_cleanup(&db->mem, slot);
 	epoch_abort_cleanup(db->epochs, slot);
 	for (i = 0; i < DB_CLAIMS; i++)
@@ -59,6 +56,20 @@ nvmkv_abort_cleanup(NvmkvDb *db)
 		}
 	if (db->point.table != NULL)
 		db->point.base.ops->destroy(&db->point.base);
+}
+
+void
+nvmkv_abort_cleanup(NvmkvDb *db)
+{
+	int slot = port_process_slot();
+	unsigned id;
+
+	if (slot < 0)
+		return;
+	for (id = 0; id < NVMKV_FAMILIES_MAX; id++)
+		if (db->families[id] != NULL)
+			clean_tree(db->families[id], slot);
+	families_abort_cleanup(db);
 }
 
 /* ---- failures ---- */
@@ -249,18 +260,45 @@ do_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 	return st;
 }
 
+/*
+ * A step in each tree, so that none waits for another.  Of failures the first is reported, BUSY only if there is no
+ * other.
+ */
 NvmkvStatus
 nvmkv_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 {
-	/* Not so a writer that lends a hand: it would rather have others. */
-	write_control_note_worker(db);
-	return do_work(db, work, did_out, more_out);
+	NvmkvStatus result = NVMKV_OK;
+	unsigned cursor = 0;
+	NvmkvDb *tree;
+	NvmkvStatus st;
+
+	*did_out = false;
+	*more_out = false;
+	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
+	{
+		bool did, more;
+
+		/* Not so a writer that lends a hand: it would rather have others. */
+		write_control_note_worker(tree);
+		st = do_work(tree, work, &did, &more);
+		*did_out |= did;
+		*more_out |= more;
+		if (result == NVMKV_OK || (result == NVMKV_BUSY && st != NVMKV_OK))
+			result = st;
+	}
+	return result == NVMKV_OK ? st : result;
+}
+
+static NvmkvStatus
+switch_tree(NvmkvDb *db)
+{
+	return mempool_switch(&db->mem, port_process_slot());
 }
 
 NvmkvStatus
 nvmkv_switch_memtable(NvmkvDb *db)
 {
-	return mempool_switch(&db->mem, port_process_slot());
+	return family_each(db, switch_tree);
 }
 
 /* Waits a moment for somebody else's step; CANCELLED. */
@@ -326,15 +364,15 @@ active_start(NvmkvDb *db)
 	return stats.start_seq;
 }
 
-NvmkvStatus
-nvmkv_flush_all(NvmkvDb *db)
+static NvmkvStatus
+flush_tree(NvmkvDb *db)
 {
 	NvmkvStatus st;
 	uint64_t target;
 	bool did, more;
 
 	/* Every record written before the call is in a memtable that is immutable after the switch. */
-	while ((st = nvmkv_switch_memtable(db)) == NVMKV_BUSY)
+	while ((st = mempool_switch(&db->mem, port_process_slot())) == NVMKV_BUSY)
 	{
 		NVMKV_RETURN_IF(make_room_or_wait(db));
 		(void) do_work(db, NVMKV_WORK_RECLAIM, &did, &more);
@@ -353,7 +391,13 @@ nvmkv_flush_all(NvmkvDb *db)
 }
 
 NvmkvStatus
-nvmkv_compact_all(NvmkvDb *db)
+nvmkv_flush_all(NvmkvDb *db)
+{
+	return family_each(db, flush_tree);
+}
+
+static NvmkvStatus
+compact_tree(NvmkvDb *db)
 {
 	for (;;)
 	{
@@ -370,6 +414,12 @@ nvmkv_compact_all(NvmkvDb *db)
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
 	}
+}
+
+NvmkvStatus
+nvmkv_compact_all(NvmkvDb *db)
+{
+	return family_each(db, compact_tree);
 }
 
 static bool
@@ -405,21 +455,45 @@ db_drain_rows_before(NvmkvDb *db, uint64_t row_id)
 	return do_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 }
 
+/* A tree that this process cannot come at has told nothing: so nothing is durable. */
 uint64_t
 nvmkv_durable_seq(NvmkvDb *db)
 {
-	return mempool_durable_seq(&db->mem);
+	uint64_t durable = UINT64_MAX;
+	unsigned cursor = 0;
+	NvmkvDb *tree;
+	NvmkvStatus st;
+
+	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
+	{
+		uint64_t own = mempool_durable_seq(&tree->mem);
+
+		if (own < durable)
+			durable = own;
+	}
+	return st == NVMKV_OK ? durable : 0;
 }
 
+/* Nor is anything resolved: 1 is the smallest fxid there can be. */
 uint64_t
 nvmkv_min_unresolved_fxid(NvmkvDb *db)
 {
-	uint64_t fxid;
+	uint64_t fxid = 0;
+	unsigned cursor = 0;
+	NvmkvDb *tree;
+	NvmkvStatus st;
 
-	db_enter(db);
-	fxid = version_min_unresolved(versions_current(&db->versions));
-	db_leave(db);
-	return fxid;
+	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
+	{
+		uint64_t own;
+
+		db_enter(tree);
+		own = version_min_unresolved(versions_current(&tree->versions));
+		db_leave(tree);
+		if (own != 0 && (fxid == 0 || own < fxid))
+			fxid = own;
+	}
+	return st == NVMKV_OK ? fxid : 1;
 }
 
 /* ---- files of this process ---- */
@@ -437,15 +511,15 @@ in_version(void *ctx, uint64_t number)
 	return false;
 }
 
-void
-nvmkv_tidy(NvmkvDb *db)
+static NvmkvStatus
+tidy_tree(NvmkvDb *db)
 {
 	const VersionImage *v;
 	TableCacheStats stats;
 
 	table_cache_stats(db->tables, &stats);
 	if (stats.open == 0)
-		return;
+		return NVMKV_OK;
 	db_enter(db);
 	v = versions_current(&db->versions);
 	if (v->number != db->tidied_version)
@@ -454,4 +528,11 @@ nvmkv_tidy(NvmkvDb *db)
 		table_cache_retain(db->tables, in_version, (void *) (uintptr_t) v);
 	}
 	db_leave(db);
+	return NVMKV_OK;
+}
+
+void
+nvmkv_tidy(NvmkvDb *db)
+{
+	(void) family_each(db, tidy_tree); /* it does not fail; families out of reach have no open files here */
 }

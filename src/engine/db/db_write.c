@@ -46,8 +46,8 @@ apply(MemRoom *room, NvmkvSlice bytes, uint64_t base)
 	return NVMKV_OK;
 }
 
-static void
-raise_last_sequence(NvmkvDb *db, uint64_t sequence)
+void
+db_raise_last_sequence(NvmkvDb *db, uint64_t sequence)
 {
 	uint64_t seen = port_load_relaxed(&db->shm->last_sequence);
 
@@ -67,6 +67,9 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 
 	if (batch->count == 0)
 		return NVMKV_FAIL(NVMKV_INVALID, "empty batch");
+	db->busy_family = 0;
+	if (batch->families != 1)
+		return family_write(db, batch, last_sequence_out);
 	NVMKV_RETURN_IF(db_refuse_writes(db));
 	if (!write_control_admits(db, batch->memtable_bytes))
 		return NVMKV_BUSY;
@@ -85,7 +88,7 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 	{
 		st = apply(&room, bytes, last - batch->count + 1);
 		NVMKV_ASSERT(st == NVMKV_OK);
-		raise_last_sequence(db, last);
+		db_raise_last_sequence(db, last);
 		*last_sequence_out = last;
 		port_count(&db->shm->counters.writes, 1);
 		port_count(&db->shm->counters.entries_written, batch->count);
@@ -111,8 +114,8 @@ nvmkv_wait_turn(NvmkvDb *db, size_t memtable_bytes)
 	return write_control_wait(db, memtable_bytes);
 }
 
-NvmkvStatus
-nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
+static NvmkvStatus
+wait_room(NvmkvDb *db, size_t memtable_bytes)
 {
 	int slot = port_process_slot();
 	NvmkvStallCause cause = NVMKV_STALL_MEMTABLES;
@@ -153,30 +156,25 @@ nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
 }
 
 NvmkvStatus
-nvmkv_replay(NvmkvDb *db, NvmkvSlice batch, uint64_t base_sequence)
+nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
+{
+	if (db->busy_family != 0)
+	{
+		NvmkvDb *family;
+
+		NVMKV_RETURN_IF(nvmkv_family(db, db->busy_family, &family));
+		return nvmkv_wait_room(family, db->busy_bytes);
+	}
+	return wait_room(db, memtable_bytes);
+}
+
+NvmkvStatus
+db_replay_room(NvmkvDb *db, size_t bytes, MemRoom *room_out)
 {
 	int slot = port_process_slot();
-	const uint8_t *cursor;
-	const uint8_t *end = batch.data + batch.size;
-	size_t bytes = 0;
-	uint32_t count;
-	uint32_t i;
-	MemRoom room;
 	NvmkvStatus st;
 
-	/* The whole record is checked before any of it is applied. */
-	NVMKV_RETURN_IF(nvmkv_batch_open(batch, &count, &cursor));
-	for (i = 0; i < count; i++)
-	{
-		NvmkvBatchRecord record;
-
-		NVMKV_RETURN_IF(nvmkv_batch_next(&cursor, end, &record));
-		bytes += memtable_entry_bytes_max(record.key.size, record.payload.size);
-	}
-	if (cursor != end)
-		return NVMKV_FAIL(NVMKV_CORRUPTION, "log record at sequence %" PRIu64 " has %zu bytes behind its last entry",
-						  base_sequence, (size_t) (end - cursor));
-	while ((st = mempool_write_begin(&db->mem, slot, bytes, &room)) == NVMKV_BUSY)
+	while ((st = mempool_write_begin(&db->mem, slot, bytes, room_out)) == NVMKV_BUSY)
 	{
 		bool did;
 
@@ -188,10 +186,6 @@ nvmkv_replay(NvmkvDb *db, NvmkvSlice batch, uint64_t base_sequence)
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "replay interrupted");
 	}
-	NVMKV_RETURN_IF(st);
-	st = apply(&room, batch, base_sequence);
-	mempool_write_end(&db->mem, slot, &room);
-	raise_last_sequence(db, base_sequence + count - 1);
 	return st;
 }
 
@@ -204,12 +198,19 @@ nvmkv_sync(NvmkvDb *db, uint64_t sequence)
 void
 nvmkv_open_gate(NvmkvDb *db)
 {
-	mempool_open_gate(&db->mem);
-	port_store_release(&db->shm->accepting, 1);
+	unsigned cursor = 0;
+	NvmkvDb *tree;
+
+	/* The one who opens the gate has a handle of every family: it opened the database, or inherited from who did. */
+	while (family_next(db, &cursor, &tree) == NVMKV_OK && tree != NULL)
+	{
+		mempool_open_gate(&tree->mem);
+		port_store_release(&tree->shm->accepting, 1);
+	}
 }
 
-NvmkvStatus
-nvmkv_close_gate(NvmkvDb *db)
+static NvmkvStatus
+close_gate(NvmkvDb *db)
 {
 	port_store_release(&db->shm->accepting, 0);
 	mempool_close_gate(&db->mem);
@@ -220,4 +221,10 @@ nvmkv_close_gate(NvmkvDb *db)
 		port_sleep_us(100);
 	}
 	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_close_gate(NvmkvDb *db)
+{
+	return family_each(db, close_gate);
 }

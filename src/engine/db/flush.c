@@ -129,7 +129,7 @@ install(Flush *f, VersionEdit *edit)
 	edit->has_next_row = true;
 	edit->next_row = port_load_seq(&db->shm->next_row);
 	edit->has_next_file = true;
-	edit->next_file = port_load_seq(&db->shm->next_file);
+	edit->next_file = port_load_seq(&db->root->shm->next_file);
 	NVMKV_RETURN_IF(port_fault("flush.before_install"));
 	return db_install_with_running(db, edit, &f->gc);
 }

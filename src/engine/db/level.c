@@ -227,7 +227,7 @@ install(LevelJob *l)
 	edit.file_adds = l->output.files;
 	edit.nfile_adds = l->output.nfiles;
 	edit.has_next_file = true;
-	edit.next_file = port_load_seq(&db->shm->next_file);
+	edit.next_file = port_load_seq(&db->root->shm->next_file);
 	st = port_fault("level.before_install");
 	if (st == NVMKV_OK)
 		st = db_install_with_running(db, &edit, &l->gc);

@@ -21,7 +21,7 @@ name_the_record(NvmkvStatus status, const char *path, uint64_t offset)
 }
 
 static NvmkvStatus
-replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_sequence)
+replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t needed_from, uint64_t *last_sequence)
 {
 	char path[LOG_GROUP_PATH_BYTES_MAX];
 	LogReader reader;
@@ -50,7 +50,7 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_s
 		if (st == NVMKV_OK && (base <= *last_sequence || (base > *last_sequence + 1 && base > durable + 1)))
 			st = NVMKV_FAIL(NVMKV_CORRUPTION, "log \"%s\" goes on with sequence %" PRIu64 " after %" PRIu64 ": a log file is missing or cut short",
 							path, base, *last_sequence > durable ? *last_sequence : durable);
-		if (st == NVMKV_OK && base + count - 1 > durable)
+		if (st == NVMKV_OK && base + count - 1 > needed_from)
 		{
 			/* What a memtable that becomes active during this call starts behind. */
 			db->replay_position = base - 1;
@@ -64,6 +64,26 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t *last_s
 	}
 	log_reader_close(&reader);
 	return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
+}
+
+/*
+ * The root's version says how far the log has been let go of, so that a record that is missing is told from one that
+ * nobody needs.  Most often its own flushes have said so; not when only other families are written to.
+ */
+static NvmkvStatus
+note_durable(NvmkvDb *root, uint64_t durable)
+{
+	VersionEdit edit = {0};
+	uint64_t noted;
+
+	db_enter(root);
+	noted = versions_current(&root->versions)->durable_seq;
+	db_leave(root);
+	if (noted >= durable)
+		return NVMKV_OK;
+	edit.has_durable = true;
+	edit.durable_seq = durable;
+	return db_install(root, &edit);
 }
 
 typedef struct LogList
@@ -113,6 +133,7 @@ own_log_recover(NvmkvDb *db)
 {
 	LogList list = {0};
 	uint64_t durable = versions_current(&db->versions)->durable_seq;
+	uint64_t needed_from = nvmkv_durable_seq(db); /* by all families */
 	uint64_t last = 0;
 	uint64_t next;
 	unsigned i;
@@ -127,12 +148,14 @@ own_log_recover(NvmkvDb *db)
 	db->replaying = true;
 	db->replay_position = durable;
 	for (i = 0; st == NVMKV_OK && i < list.count; i++)
-		st = replay_log_file(db, list.numbers[i], durable, &last);
+		st = replay_log_file(db, list.numbers[i], durable, needed_from, &last);
 	if (last < durable)
 		last = durable;
 	db->replay_position = last;
 	if (st == NVMKV_OK)
 		st = nvmkv_flush_all(db);
+	if (st == NVMKV_OK)
+		st = note_durable(db, last);
 	db->replaying = false;
 	next = list.count > 0 ? list.numbers[list.count - 1] + 1 : 1;
 	if (st == NVMKV_OK)
@@ -258,26 +281,60 @@ end_file(NvmkvDb *db, uint64_t durable)
 	return NVMKV_OK;
 }
 
-void
-own_log_tidy(NvmkvDb *db)
+/* So many full files may wait for a tree that has not been flushed since; then it is. */
+#define LAGGING_LOGS_MAX 8
+
+/* A tree whose memtable holds what is in the oldest file, or that is empty: its memtable is switched. */
+static void
+hurry_lagging(NvmkvDb *root)
 {
-	DbShm *shm = db->shm;
+	unsigned cursor = 0;
+	NvmkvDb *tree;
+
+	while (family_next(root, &cursor, &tree) == NVMKV_OK && tree != NULL)
+		if (mempool_durable_seq(&tree->mem) < root->shm->ended_logs[0].last_sequence)
+			(void) mempool_switch(&tree->mem, port_process_slot()); /* BUSY: it is being flushed */
+}
+
+static void
+tidy_claimed(NvmkvDb *root)
+{
+	DbShm *shm = root->shm;
 	uint64_t durable;
 	LogGroupStats stats;
 
-	if (db->own_log == NULL || db->replaying)
-		return;
-	db_enter(db);
-	durable = versions_current(&db->versions)->durable_seq;
-	db_leave(db);
-	log_group_stats(db->own_log, &stats);
-	if (stats.bytes - shm->log_bytes_ended >= db->options.write_buffer_bytes && shm->nended_logs < DB_ENDED_LOGS_MAX)
+	log_group_stats(root->own_log, &stats);
+	if (shm->nended_logs >= LAGGING_LOGS_MAX)
+		hurry_lagging(root);
+	durable = nvmkv_durable_seq(root);
+	/* Not the flush's failure: the files stay, and the one in use goes on. */
+	if (shm->nended_logs > 0 && shm->ended_logs[0].last_sequence <= durable && note_durable(root, durable) != NVMKV_OK)
 	{
-		/* Not the flush's failure: the file in use goes on. */
-		if (end_file(db, durable) == NVMKV_OK)
+		(void) db_note_failure(root, nvmkv_error()->status);
+		return;
+	}
+	if (stats.bytes - shm->log_bytes_ended >= root->options.write_buffer_bytes && shm->nended_logs < DB_ENDED_LOGS_MAX)
+	{
+		if (end_file(root, durable) == NVMKV_OK)
 			shm->log_bytes_ended = stats.bytes;
 		else
-			(void) db_note_failure(db, nvmkv_error()->status);
+			(void) db_note_failure(root, nvmkv_error()->status);
 	}
-	remove_unneeded(db, durable);
+	remove_unneeded(root, durable);
+}
+
+void
+own_log_tidy(NvmkvDb *db)
+{
+	NvmkvDb *root = db->root;
+
+	if (root->own_log == NULL || root->replaying)
+		return;
+	if (db == root)
+		tidy_claimed(root);
+	else if (db_claim(root, DB_CLAIM_FLUSH)) /* else the root is being flushed, and sees to it */
+	{
+		tidy_claimed(root);
+		db_unclaim(root, DB_CLAIM_FLUSH);
+	}
 }

@@ -12,24 +12,40 @@
 #include "engine/db/db_int.h"
 #include "engine/job/gc.h"
 
-NvmkvOutcome
-nvmkv_recorded_outcome(NvmkvDb *db, uint64_t fxid)
+/* Recorded in this tree. */
+static VersionOutcomeState
+tree_outcome(NvmkvDb *db, uint64_t fxid)
 {
 	VersionOutcomeState state;
 
 	db_enter(db);
 	state = version_outcome(versions_current(&db->versions), fxid);
 	db_leave(db);
-	switch (state)
-	{
-		case VERSION_OUTCOME_COMMITTED:
-			return NVMKV_OUTCOME_COMMITTED;
-		case VERSION_OUTCOME_ABORTED:
-			return NVMKV_OUTCOME_ABORTED;
-		case VERSION_OUTCOME_RUNNING:
-			break;
-	}
-	return NVMKV_OUTCOME_RUNNING;
+	return state;
+}
+
+/* Each tree records the transactions of its own entries. */
+NvmkvOutcome
+nvmkv_recorded_outcome(NvmkvDb *db, uint64_t fxid)
+{
+	NvmkvOutcome outcome = NVMKV_OUTCOME_RUNNING;
+	unsigned cursor = 0;
+	NvmkvDb *tree;
+
+	while (outcome == NVMKV_OUTCOME_RUNNING && family_next(db, &cursor, &tree) == NVMKV_OK && tree != NULL)
+		switch (tree_outcome(tree, fxid))
+		{
+			case VERSION_OUTCOME_COMMITTED:
+				outcome = NVMKV_OUTCOME_COMMITTED;
+				break;
+			case VERSION_OUTCOME_ABORTED:
+				outcome = NVMKV_OUTCOME_ABORTED;
+				break;
+			case VERSION_OUTCOME_RUNNING:
+				break;
+		}
+	family_leave(db, cursor);
+	return outcome;
 }
 
 NvmkvOutcome

@@ -27,7 +27,7 @@ start_table(TableOutput *out)
 	options.restart_interval = out->db->options.restart_interval;
 	options.bloom_bits_per_key = out->db->options.bloom_bits_per_key;
 	out->paid = 0;
-	out->number = port_fetch_add(&out->db->shm->next_file, 1);
+	out->number = port_fetch_add(&out->db->root->shm->next_file, 1);
 	NVMKV_RETURN_IF(sst_file_name(out->db->dir, out->number, path, sizeof(path)));
 	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_EXCLUSIVE, &out->file));
 	return sst_builder_create(&options, out->file, &out->builder);

@@ -26,7 +26,7 @@ work_limit_urge(NvmkvDb *db)
 void
 nvmkv_set_compaction_rate(NvmkvDb *db, uint64_t bytes_per_second)
 {
-	DbWorkLimit *limit = &db->shm->work_limit;
+	DbWorkLimit *limit = &db->root->shm->work_limit;
 
 	if (port_load_relaxed(&limit->rate) == bytes_per_second)
 		return;
@@ -37,7 +37,7 @@ nvmkv_set_compaction_rate(NvmkvDb *db, uint64_t bytes_per_second)
 NvmkvStatus
 work_limit_pay(NvmkvDb *db, uint64_t bytes)
 {
-	DbWorkLimit *limit = &db->shm->work_limit;
+	DbWorkLimit *limit = &db->root->shm->work_limit; /* one for all families */
 	uint64_t rate = port_load_relaxed(&limit->rate);
 	NvmkvStatus st = NVMKV_OK;
 	uint64_t ticket;

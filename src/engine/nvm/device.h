@@ -64,6 +64,11 @@ struct NvmDevice
  * path.
  */
 extern NvmkvStatus nvm_device_open(const char *path, uint64_t create_bytes, NvmDevice **dev_out, bool *created_out);
+/*
+ * Opens a device that another process of the same database has opened already and keeps the lock of.  NOT_FOUND and as
+ * above.
+ */
+extern NvmkvStatus nvm_device_attach(const char *path, NvmDevice **dev_out);
 extern void nvm_device_close(NvmDevice *dev);
 
 /* IO: names the device and the first of its pages that this process found gone.  REQUIRES that there is one. */

@@ -229,7 +229,7 @@ map_file(MappedDevice *m, uint64_t bytes, bool is_device)
 }
 
 static NvmkvStatus
-open_mapped(MappedDevice *m, const struct stat *st)
+open_mapped(MappedDevice *m, const struct stat *st, bool lock)
 {
 	bool is_device = S_ISCHR(st->st_mode);
 	uint64_t bytes = is_device ? 0 : (uint64_t) st->st_size;
@@ -242,22 +242,53 @@ open_mapped(MappedDevice *m, const struct stat *st)
 	NVMKV_RETURN_IF(map_file(m, bytes, is_device));
 
 	/* Last: libpmem opened and closed the file, and closing any descriptor of it drops the process's locks. */
-	return lock_file(m);
+	return lock ? lock_file(m) : NVMKV_OK;
+}
+
+/* Opens what stands at "path", whose stat is "st". */
+static NvmkvStatus
+open_existing(const char *path, const struct stat *st, bool lock, NvmDevice **dev_out)
+{
+	MappedDevice *m;
+	NvmkvStatus status;
+
+	if (!S_ISREG(st->st_mode) && !S_ISCHR(st->st_mode))
+		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" is neither a regular file nor a DAX device", path);
+	if (S_ISREG(st->st_mode) && st->st_size == 0)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is empty: truncated, or not a pool", path);
+
+	m = port_alloc_zero(sizeof(*m));
+	if (m == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to describe pool \"%s\"", path);
+	memcpy(m->dev.path, path, strlen(path) + 1);
+	status = open_mapped(m, st, lock);
+	if (status != NVMKV_OK)
+	{
+		release(&m->dev);
+		return status;
+	}
+	*dev_out = &m->dev;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+check_path(const char *path)
+{
+	size_t length = strlen(path);
+
+	if (length == 0 || length >= NVM_DEVICE_PATH_MAX)
+		return NVMKV_FAIL(NVMKV_INVALID, "path of a pool must have 1 to %d bytes, not %zu", NVM_DEVICE_PATH_MAX - 1, length);
+	return NVMKV_OK;
 }
 
 NvmkvStatus
 nvm_device_open(const char *path, uint64_t create_bytes, NvmDevice **dev_out, bool *created_out)
 {
 	struct stat st;
-	MappedDevice *m;
-	NvmkvStatus status;
-	size_t length = strlen(path);
 
 	*dev_out = NULL;
 	*created_out = false;
-	if (length == 0 || length >= NVM_DEVICE_PATH_MAX)
-		return NVMKV_FAIL(NVMKV_INVALID, "path of a pool must have 1 to %d bytes, not %zu", NVM_DEVICE_PATH_MAX - 1, length);
-
+	NVMKV_RETURN_IF(check_path(path));
 	if (stat(path, &st) != 0)
 	{
 		if (errno != ENOENT)
@@ -269,23 +300,19 @@ nvm_device_open(const char *path, uint64_t create_bytes, NvmDevice **dev_out, bo
 		if (stat(path, &st) != 0)
 			return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot look at pool \"%s\"", path);
 	}
-	if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
-		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" is neither a regular file nor a DAX device", path);
-	if (S_ISREG(st.st_mode) && st.st_size == 0)
-		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is empty: truncated, or not a pool", path);
+	return open_existing(path, &st, true, dev_out);
+}
 
-	m = port_alloc_zero(sizeof(*m));
-	if (m == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to describe pool \"%s\"", path);
-	memcpy(m->dev.path, path, length + 1);
-	status = open_mapped(m, &st);
-	if (status != NVMKV_OK)
-	{
-		release(&m->dev);
-		return status;
-	}
-	*dev_out = &m->dev;
-	return NVMKV_OK;
+NvmkvStatus
+nvm_device_attach(const char *path, NvmDevice **dev_out)
+{
+	struct stat st;
+
+	*dev_out = NULL;
+	NVMKV_RETURN_IF(check_path(path));
+	if (stat(path, &st) != 0)
+		return NVMKV_FAIL_ERRNO(errno == ENOENT ? NVMKV_NOT_FOUND : NVMKV_IO, "cannot look at pool \"%s\"", path);
+	return open_existing(path, &st, false, dev_out);
 }
 
 void

@@ -227,12 +227,30 @@ reset_shm(NvmPoolShm *shm, uint32_t extent_count)
 	port_lock_release(&shm->lock);
 }
 
+/* Takes the device over, also at failure. */
+static NvmkvStatus
+make_handle(NvmDevice *dev, NvmPoolShm *shm, const NvmPoolHeader *header, NvmPool **pool_out)
+{
+	NvmPool *pool = port_alloc(sizeof(*pool));
+
+	if (pool == NULL)
+	{
+		nvm_device_close(dev);
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to describe a pool");
+	}
+	pool->dev = dev;
+	pool->shm = shm;
+	pool->extent_count = header->extent_count;
+	pool->pool_id = header->pool_id;
+	*pool_out = pool;
+	return NVMKV_OK;
+}
+
 NvmkvStatus
 nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifier, uint64_t expected_pool_id,
 			  NvmPoolShm *shm, NvmPool **pool_out, bool *created_out)
 {
 	NvmDevice *dev;
-	NvmPool *pool;
 	NvmPoolHeader header;
 	NvmkvStatus status;
 	bool file_created;
@@ -259,19 +277,35 @@ nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifie
 		nvm_device_close(dev);
 		return status;
 	}
-	pool = port_alloc(sizeof(*pool));
-	if (pool == NULL)
+	NVMKV_RETURN_IF(make_handle(dev, shm, &header, pool_out));
+	reset_shm(shm, header.extent_count);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvm_pool_attach(const char *path, uint64_t pool_id, NvmPoolShm *shm, NvmPool **pool_out)
+{
+	NvmDevice *dev;
+	NvmPoolHeader header;
+	NvmkvStatus status;
+
+	*pool_out = NULL;
+	NVMKV_RETURN_IF(nvm_device_attach(path, &dev));
+	if (dev->bytes < NVM_POOL_PAGE_BYTES)
+		status = NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated to %" PRIu64 " bytes", path, dev->bytes);
+	else
+		status = nvm_pool_header_decode(dev->base, path, &header);
+	if (port_guard_lost(&dev->guard) != 0)
+		status = nvm_device_lost(dev);
+	if (status == NVMKV_OK &&
+		(header.pool_id != pool_id || header.extent_count != port_load_relaxed(&shm->extent_count)))
+		status = NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" is not the one that is in use", path);
+	if (status != NVMKV_OK)
 	{
 		nvm_device_close(dev);
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to describe pool \"%s\"", path);
+		return status;
 	}
-	reset_shm(shm, header.extent_count);
-	pool->dev = dev;
-	pool->shm = shm;
-	pool->extent_count = header.extent_count;
-	pool->pool_id = header.pool_id;
-	*pool_out = pool;
-	return NVMKV_OK;
+	return make_handle(dev, shm, &header, pool_out);
 }
 
 void

@@ -64,6 +64,12 @@ extern void nvm_pool_shm_init(NvmPoolShm *shm, uint64_t pool_bytes_max);
  */
 extern NvmkvStatus nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifier,
 								 uint64_t expected_pool_id, NvmPoolShm *shm, NvmPool **pool_out, bool *created_out);
+
+/*
+ * A handle of the pool that another process of the same database has opened with this shared memory.
+ * NOT_FOUND, CORRUPTION, VERSION, INVALID another pool stands at path, IO, NO_MEMORY.
+ */
+extern NvmkvStatus nvm_pool_attach(const char *path, uint64_t pool_id, NvmPoolShm *shm, NvmPool **pool_out);
 extern void nvm_pool_close(NvmPool *pool);
 
 /* Recovery: marks an extent of a known row.  CORRUPTION when out of range or taken already. */
