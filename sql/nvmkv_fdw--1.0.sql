@@ -190,7 +190,7 @@ CREATE FUNCTION nvmkv.stat_cache(
 	OUT misses int8,
 	OUT inserts int8,
 	OUT evictions int8,
-	OUT refused int8)					-- blocks that were too large, or found no room at that moment
+	OUT refused int8)					-- blocks not kept: asked for once only, too large, or no room at that moment
 RETURNS record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_cache'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;

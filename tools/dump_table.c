@@ -88,7 +88,7 @@ dump_data(Dump *dump, SstTable *table, SstHandle handle)
 			dump_entry(dump, cursor.key, cursor.tag, cursor.payload);
 		}
 	}
-	sst_table_release_block(&block);
+	sst_table_release_block(table, &block);
 }
 
 static void
@@ -125,7 +125,7 @@ dump_index(Dump *dump, SstTable *table, SstHandle handle)
 		(void) sst_table_malformed(table, handle.offset);
 		dump_failure(dump);
 	}
-	sst_table_release_block(&block);
+	sst_table_release_block(table, &block);
 }
 
 static void

@@ -49,6 +49,7 @@ cache_rig_init(CacheRig *rig, uint64_t cache_bytes, uint32_t block_bytes)
 void
 cache_rig_free(CacheRig *rig)
 {
+	sst_cache_detach(&rig->cache);
 	(void) munmap(rig->memory, rig->memory_bytes);
 }
 

@@ -292,6 +292,49 @@ TEST(blocks_of_a_dropped_file_go_first)
 	cache_rig_free(&rig);
 }
 
+TEST(a_full_cache_wants_what_is_asked_for_twice)
+{
+	SstCache none = {0};
+	CacheRig rig;
+	uint64_t wanted = 0;
+	uint64_t i;
+
+	REQUIRE_OK(cache_rig_init(&rig, MIB, BLOCK));
+	for (i = 0; i < 50; i++)
+	{
+		SstCacheKey key = key_of(1, i * BLOCK);
+
+		CHECK(sst_cache_wants(&rig.cache, &key));
+		CHECK(read_block(&rig, 1, i * BLOCK, SST_CACHE_LOW));
+	}
+	read_through(&rig, 2, 2 * MIB);
+	for (i = 0; i < 50; i++)
+	{
+		SstCacheKey key = key_of(3, i * BLOCK);
+
+		CHECK(!sst_cache_wants(&rig.cache, &key));
+		CHECK(sst_cache_wants(&rig.cache, &key));
+	}
+
+	/* Not when that was long ago. */
+	for (i = 0; i < 5000; i++)
+	{
+		SstCacheKey key = key_of(4, i * BLOCK);
+
+		wanted += sst_cache_wants(&rig.cache, &key);
+	}
+	CHECK(wanted < 50);
+	for (i = 0; i < 50; i++)
+	{
+		SstCacheKey key = key_of(4, i * BLOCK);
+
+		wanted += sst_cache_wants(&rig.cache, &key);
+	}
+	CHECK(wanted < 50);
+	CHECK(!sst_cache_wants(&none, &(SstCacheKey){1, 2, 3}));
+	cache_rig_free(&rig);
+}
+
 TEST(oversized_blocks_are_refused)
 {
 	SstCacheStats stats;

@@ -41,7 +41,13 @@
  * A process that never leaves its epoch keeps all shards from being changed,
  * since nothing becomes safe.
  *
- * Costs: index words, three for a typical block; a header and 64-byte
+ * Data blocks of a full cache are marked when they are asked for, and taken in
+ * when they are asked for while their mark is there.  There are about as many
+ * marks as the cache can hold blocks, and a block overwrites the mark it falls
+ * on.  So what is asked for less often than the cache could be filled anew, and
+ * would hardly ever be found in it, does not get in.
+ *
+ * Costs: index words and marks, three for a typical block; a header and 64-byte
  * rounding for each block; the room ahead, a 32nd of the shard at most (64 KiB
  * to 128 KiB of a small one); and holes that are passed over, at most one
  * between two survivors: with sizes as tables have them less than a tenth of
@@ -54,6 +60,7 @@
 
 #define UNIT_BYTES 64u
 #define BUCKET_WORDS 8u
+#define BUCKET_MARKS 3u
 
 #define CACHE_BYTES_MIN (UINT64_C(64) * 1024)
 
@@ -117,7 +124,6 @@ typedef struct CacheShard
 	/* Read without the lock. */
 	uint64_t bytes, blocks;
 	uint64_t inserts, evictions;
-	uint64_t refused; /* also counted without the lock */
 } CacheShard;
 
 /* Written by the process that has the slot alone. */
@@ -125,14 +131,15 @@ typedef struct CacheCounts
 {
 	_Alignas(64) uint64_t hits;
 	uint64_t misses;
+	uint64_t refused;
 } CacheCounts;
 
 struct SstCacheShm
 {
 	_Alignas(64) uint64_t capacity;
 	uint64_t shard_units, block_units_max, ahead_units;
-	uint64_t counts_off, shards_off, buckets_off, arena_off; /* from here */
-	uint32_t shards;										 /* a power of two */
+	uint64_t counts_off, shards_off, buckets_off, asked_off, arena_off; /* from here */
+	uint32_t shards;													/* a power of two */
 	uint32_t shard_buckets;
 	uint32_t slots;
 	_Alignas(64) SstCacheStats base; /* sums at the last reset */
@@ -145,7 +152,7 @@ typedef struct Layout
 {
 	uint64_t shard_units;
 	uint32_t shards, shard_buckets;
-	size_t counts, shard_array, buckets, arena, total;
+	size_t counts, shard_array, buckets, asked, arena, total;
 } Layout;
 
 static void
@@ -166,7 +173,9 @@ compute_layout(uint64_t cache_bytes, unsigned slots, uint32_t block_bytes, Layou
 	l->counts = sizeof(SstCacheShm);
 	l->shard_array = l->counts + slots * sizeof(CacheCounts);
 	l->buckets = l->shard_array + l->shards * sizeof(CacheShard);
-	l->arena = l->buckets + (size_t) l->shards * l->shard_buckets * BUCKET_WORDS * sizeof(uint64_t);
+	l->asked = l->buckets + (size_t) l->shards * l->shard_buckets * BUCKET_WORDS * sizeof(uint64_t);
+	l->arena = l->asked + (size_t) l->shards * l->shard_buckets * BUCKET_MARKS * sizeof(uint16_t);
+	l->arena = (l->arena + UNIT_BYTES - 1) / UNIT_BYTES * UNIT_BYTES;
 	l->total = l->arena + l->shards * l->shard_units * UNIT_BYTES;
 }
 
@@ -238,6 +247,7 @@ sst_cache_shm_init(SstCacheShm *shm, uint64_t cache_bytes, unsigned slots, uint3
 	shm->counts_off = l.counts;
 	shm->shards_off = l.shard_array;
 	shm->buckets_off = l.buckets;
+	shm->asked_off = l.asked;
 	shm->arena_off = l.arena;
 	shm->shards = l.shards;
 	shm->shard_buckets = l.shard_buckets;
@@ -261,6 +271,14 @@ sst_cache_attach(SstCache *cache, SstCacheShm *shm, const SstCacheEpochs *epochs
 {
 	cache->shm = shm;
 	cache->epochs = *epochs;
+	cache->spare = NULL;
+}
+
+void
+sst_cache_detach(SstCache *cache)
+{
+	port_free(cache->spare);
+	cache->spare = NULL;
 }
 
 /* ---------------------------------------------------------------- finding */
@@ -268,6 +286,7 @@ sst_cache_attach(SstCache *cache, SstCacheShm *shm, const SstCacheEpochs *epochs
 typedef struct Place
 {
 	uint64_t *bucket; /* BUCKET_WORDS words */
+	uint16_t *asked;  /* BUCKET_MARKS marks of blocks that were asked for lately and would stand in this bucket */
 	CacheShard *shard;
 	uint64_t tag; /* as in a word */
 } Place;
@@ -293,6 +312,7 @@ place_of(const SstCacheShm *shm, uint64_t number, uint64_t offset)
 
 	place.shard = shard_at(shm, i);
 	place.bucket = (uint64_t *) (void *) at_offset(shm, shm->buckets_off) + bucket * BUCKET_WORDS;
+	place.asked = (uint16_t *) (void *) at_offset(shm, shm->asked_off) + bucket * BUCKET_MARKS;
 	place.tag = (h >> 32) << TAG_SHIFT;
 	return place;
 }
@@ -588,6 +608,38 @@ take_room(SstCache *cache, CacheShard *shard, uint64_t units)
 
 /* ---------------------------------------------------------------- adding */
 
+/* A process may be in no epoch, and without slot, no more. */
+static void
+count_refused(SstCache *cache)
+{
+	int slot = cache->epochs.slot_inside(cache->epochs.ctx);
+
+	if (slot >= 0)
+		add(&counts_of(cache->shm, (unsigned) slot)->refused, 1);
+}
+
+bool
+sst_cache_wants(SstCache *cache, const SstCacheKey *key)
+{
+	SstCacheShm *shm = cache->shm;
+	uint16_t mark;
+	uint16_t *asked;
+	Place place;
+
+	if (shm == NULL)
+		return false;
+	place = place_of(shm, key->number, key->offset);
+	if (port_load_relaxed(&place.shard->evictions) == 0)
+		return true;
+	mark = (uint16_t) (place.tag >> TAG_SHIFT);
+	asked = &place.asked[(place.tag >> (TAG_SHIFT + 16)) % BUCKET_MARKS];
+	if (port_load_relaxed(asked) == mark)
+		return true;
+	port_store_relaxed(asked, mark);
+	count_refused(cache);
+	return false;
+}
+
 bool
 sst_cache_reserve(SstCache *cache, const SstCacheKey *key, uint32_t size, uint32_t extra, SstBlock *block_out,
 				  uint8_t **room_out)
@@ -613,7 +665,7 @@ sst_cache_reserve(SstCache *cache, const SstCacheKey *key, uint32_t size, uint32
 	}
 	if (block == NULL)
 	{
-		port_count(&place.shard->refused, 1);
+		count_refused(cache);
 		return false;
 	}
 	show(block, block_out);
@@ -662,7 +714,7 @@ sst_cache_publish(SstCache *cache, const SstCacheKey *key, SstCachePriority prio
 	/* Unpublished it is good for this epoch all the same; the front hand will find it. */
 	if (!port_lock_try_exclusive(&place.shard->lock))
 	{
-		port_count(&place.shard->refused, 1);
+		count_refused(cache);
 		return;
 	}
 	if (block->state == BLOCK_FILLING)
@@ -726,6 +778,7 @@ sum_up(const SstCacheShm *shm, SstCacheStats *s)
 	{
 		s->hits += port_load_relaxed(&counts_of(shm, i)->hits);
 		s->misses += port_load_relaxed(&counts_of(shm, i)->misses);
+		s->refused += port_load_relaxed(&counts_of(shm, i)->refused);
 	}
 	for (i = 0; i < shm->shards; i++)
 	{
@@ -735,7 +788,6 @@ sum_up(const SstCacheShm *shm, SstCacheStats *s)
 		s->blocks += port_load_relaxed(&shard->blocks);
 		s->inserts += port_load_relaxed(&shard->inserts);
 		s->evictions += port_load_relaxed(&shard->evictions);
-		s->refused += port_load_relaxed(&shard->refused);
 	}
 }
 

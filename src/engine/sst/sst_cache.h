@@ -18,6 +18,10 @@
  * File numbers are never used twice in a database, so a block never goes stale:
  * what is found is right, and blocks of deleted files just age out.
  *
+ * Once the cache is full, data blocks get into it when they are asked for again
+ * within a while: reading one at random, or all in order, then costs no more
+ * than reading it, and does not push out what is in use.
+ *
  * The cache knows epochs through three functions, which its owner supplies.
  */
 #ifndef NVMKV_SST_CACHE_H
@@ -44,7 +48,10 @@ typedef struct SstCache
 {
 	SstCacheShm *shm;
 	SstCacheEpochs epochs;
+	uint8_t *spare; /* SST_SPARE_BYTES of private memory for the next block that is not kept; NULL: none at hand */
 } SstCache;
+
+#define SST_SPARE_BYTES (32u * 1024)
 
 /* What a block is found by; the stored size keeps a wrong index entry from finding a right block. */
 typedef struct SstCacheKey
@@ -59,6 +66,7 @@ typedef struct SstBlock
 {
 	const uint8_t *data;
 	uint32_t size;
+	uint32_t own_bytes;
 	uint8_t *own; /* private memory that holds it; NULL: it is the cache's, good until the epoch ends */
 } SstBlock;
 
@@ -78,7 +86,7 @@ typedef struct SstCacheStats
 	uint64_t misses;
 	uint64_t inserts;
 	uint64_t evictions;
-	uint64_t refused; /* blocks for which there was no room, or not at that moment */
+	uint64_t refused; /* blocks that were not kept: asked for once only, too large, or no room at that moment */
 } SstCacheStats;
 
 /*
@@ -93,6 +101,9 @@ extern void sst_cache_shm_init(SstCacheShm *shm, uint64_t cache_bytes, unsigned 
 
 extern void sst_cache_attach(SstCache *cache, SstCacheShm *shm, const SstCacheEpochs *epochs);
 
+/* Frees what the handle has of this process's memory. */
+extern void sst_cache_detach(SstCache *cache);
+
 /* Finds a block; lock-free. */
 extern bool sst_cache_get(SstCache *cache, const SstCacheKey *key, SstBlock *block_out);
 
@@ -101,6 +112,9 @@ extern bool sst_cache_get(SstCache *cache, const SstCacheKey *key, SstBlock *blo
  * now, though it was found in an earlier one.
  */
 extern bool sst_cache_still_has(const SstCache *cache, const SstCacheKey *key, const uint8_t *data);
+
+/* Is a data block worth keeping: is there room still, or was it asked for lately? Remembers that it was. */
+extern bool sst_cache_wants(SstCache *cache, const SstCacheKey *key);
 
 /*
  * Room for "size" bytes, and "extra" behind them, which nobody else knows yet.  The caller fills it and calls publish,

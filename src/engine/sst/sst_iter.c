@@ -17,7 +17,7 @@
 static void
 drop_data(SstIter *it)
 {
-	sst_table_release_block(&it->data_block);
+	sst_table_release_block(it->table, &it->data_block);
 	it->data_handle.size = 0;
 	sst_block_cursor_close(&it->data);
 }
@@ -25,7 +25,7 @@ drop_data(SstIter *it)
 static void
 drop_index(SstIter *it)
 {
-	sst_table_release_block(&it->index_block);
+	sst_table_release_block(it->table, &it->index_block);
 	it->index_handle.size = 0;
 	sst_block_cursor_close(&it->index);
 }

@@ -287,23 +287,48 @@ read_block(SstTable *table, SstHandle handle, uint8_t *room)
 	return sst_trailer_check(room, handle.size, table->path, handle.offset);
 }
 
+/* Private memory for a block; the spare of the cache's handle if it will do. */
 static NvmkvStatus
-read_private(SstTable *table, SstHandle handle, SstBlock *block_out)
+alloc_own(SstTable *table, size_t bytes, bool may_be_spare, SstBlock *block_out)
 {
-	uint8_t *room = port_alloc((size_t) handle.size + SST_TRAILER_BYTES);
+	SstCache *cache = table->cache;
+
+	may_be_spare = may_be_spare && cache != NULL && bytes <= SST_SPARE_BYTES;
+	if (may_be_spare && cache->spare != NULL)
+	{
+		block_out->own = cache->spare;
+		cache->spare = NULL;
+	}
+	else
+		block_out->own = port_alloc(may_be_spare ? SST_SPARE_BYTES : bytes);
+	block_out->own_bytes = may_be_spare ? SST_SPARE_BYTES : (uint32_t) bytes;
+	if (block_out->own == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "%s: no memory for a block of %zu bytes", table->path, bytes);
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+read_private(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out)
+{
 	NvmkvStatus status;
 
-	if (room == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "%s: no memory for a block of %u bytes", table->path, (unsigned) handle.size);
-	status = read_block(table, handle, room);
+	NVMKV_RETURN_IF(alloc_own(table, (size_t) handle.size + SST_TRAILER_BYTES, use != SST_BLOCK_PRIVATE, block_out));
+	status = read_block(table, handle, block_out->own);
 	if (status != NVMKV_OK)
 	{
-		port_free(room);
+		sst_table_release_block(table, block_out);
 		return status;
 	}
-	block_out->data = block_out->own = room;
+	block_out->data = block_out->own;
 	block_out->size = handle.size;
 	return NVMKV_OK;
+}
+
+/* Is the cache to keep a block it has not found? */
+static bool
+is_wanted(SstTable *table, const SstCacheKey *key, SstBlockUse use)
+{
+	return use == SST_BLOCK_INDEX || sst_cache_wants(table->cache, key);
 }
 
 NvmkvStatus
@@ -316,11 +341,12 @@ sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *bl
 
 	memset(block_out, 0, sizeof(*block_out));
 	if (table->cache == NULL || use == SST_BLOCK_PRIVATE)
-		return read_private(table, handle, block_out);
+		return read_private(table, handle, use, block_out);
 	if (sst_cache_get(table->cache, &key, block_out))
 		return NVMKV_OK;
-	if (!sst_cache_reserve(table->cache, &key, handle.size, SST_TRAILER_BYTES, &block, &room))
-		return read_private(table, handle, block_out);
+	if (!is_wanted(table, &key, use) ||
+		!sst_cache_reserve(table->cache, &key, handle.size, SST_TRAILER_BYTES, &block, &room))
+		return read_private(table, handle, use, block_out);
 	status = read_block(table, handle, room);
 	if (status != NVMKV_OK)
 	{
@@ -333,9 +359,15 @@ sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *bl
 }
 
 void
-sst_table_release_block(SstBlock *block)
+sst_table_release_block(SstTable *table, SstBlock *block)
 {
-	port_free(block->own);
+	if (block->own != NULL)
+	{
+		if (table->cache != NULL && table->cache->spare == NULL && block->own_bytes == SST_SPARE_BYTES)
+			table->cache->spare = block->own;
+		else
+			port_free(block->own);
+	}
 	memset(block, 0, sizeof(*block));
 }
 
@@ -399,7 +431,7 @@ sst_table_filter_probe(SstTable *table, SstHandle filter, uint64_t hash, bool *m
 		return sst_table_malformed(table, filter.offset);
 	NVMKV_RETURN_IF(sst_table_block(table, filter, SST_BLOCK_INDEX, &block));
 	*may_out = filter_may_contain(block.data, block.size, hash);
-	sst_table_release_block(&block);
+	sst_table_release_block(table, &block);
 	return NVMKV_OK;
 }
 
@@ -443,6 +475,6 @@ sst_table_offset_of(SstTable *table, NvmkvSlice key, uint64_t *offset_out)
 		status = sst_table_data_handle(table, cursor.payload, &data);
 	if (status == NVMKV_OK)
 		*offset_out = data.offset;
-	sst_table_release_block(&block);
+	sst_table_release_block(table, &block);
 	return status;
 }

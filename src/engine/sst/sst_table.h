@@ -74,7 +74,7 @@ extern uint64_t sst_table_limit(const SstTable *table);
  * it is good until the caller's epoch ends, and in a later one if sst_table_block_is_current says so.
  */
 extern NvmkvStatus sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out);
-extern void sst_table_release_block(SstBlock *block);
+extern void sst_table_release_block(SstTable *table, SstBlock *block);
 extern bool sst_table_block_is_current(const SstTable *table, SstHandle handle, const SstBlock *block);
 
 /* The handles in a top index entry's payload, and the handle in an index entry's. */

@@ -187,7 +187,7 @@ walk_data(Walk *w, SstHandle handle, const SstBlockCursor *upper, const SstBlock
 		if (c.corrupt)
 			(void) is_finding(w, sst_table_malformed(w->table, handle.offset));
 	}
-	sst_table_release_block(&block);
+	sst_table_release_block(w->table, &block);
 	return status;
 }
 
@@ -272,8 +272,8 @@ walk_partition(Walk *w, const SstBlockCursor *top)
 		check_offset(w, filter, "filter");
 	if (status == NVMKV_OK)
 		check_offset(w, index, "index");
-	sst_table_release_block(&index_block);
-	sst_table_release_block(&filter_block);
+	sst_table_release_block(w->table, &index_block);
+	sst_table_release_block(w->table, &filter_block);
 	return status;
 }
 

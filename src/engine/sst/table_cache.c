@@ -75,7 +75,7 @@ table_cache_create(const char *dir, unsigned tables_max, const SstCache *blocks,
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory for a table cache");
 	}
 	if (blocks != NULL)
-		cache->blocks = *blocks;
+		sst_cache_attach(&cache->blocks, blocks->shm, &blocks->epochs);
 	memcpy(cache->dir, dir, dir_bytes);
 	cache->next = caches;
 	caches = cache;
@@ -157,6 +157,7 @@ table_cache_destroy(TableCache *cache)
 		*link = cache->next;
 	while (cache->newest != NULL)
 		give_up(cache, cache->newest);
+	sst_cache_detach(&cache->blocks);
 	port_free(cache->buckets);
 	port_free(cache->dir);
 	port_free(cache);
