@@ -435,11 +435,11 @@ TEST(no_bit_makes_a_wrong_row)
 			to = end_of(path, f == 1 ? LOG_KIND_MANIFEST : LOG_KIND_WAL, &number);
 		for (i = 0; i < damages && check_failures == 0; i++)
 		{
-			/* Rows are at the start of extents: header and entries. */
+			/* Rows are at the start of extents: header, entries, index, directory, filter. */
 			if (f == 4)
 			{
 				from = i % 4 == 0 ? 0 : (1 + check_random_below(3)) << 20;
-				to = from + (i % 4 == 0 ? NVM_POOL_HEADER_BYTES : 150000);
+				to = from + (i % 4 == 0 ? NVM_POOL_HEADER_BYTES : 170000);
 			}
 			change_a_bit(&rig, path, from, to, f == 2);
 		}

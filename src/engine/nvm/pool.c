@@ -233,6 +233,11 @@ make_handle(NvmDevice *dev, NvmPoolShm *shm, const NvmPoolHeader *header, NvmPoo
 {
 	NvmPool *pool = port_alloc(sizeof(*pool));
 
+	if (pool != NULL && (pool->checked = port_alloc_zero(header->extent_count * sizeof(NvmChecked))) == NULL)
+	{
+		port_free(pool);
+		pool = NULL;
+	}
 	if (pool == NULL)
 	{
 		nvm_device_close(dev);
@@ -314,6 +319,7 @@ nvm_pool_close(NvmPool *pool)
 	if (pool == NULL)
 		return;
 	nvm_device_close(pool->dev);
+	port_free(pool->checked);
 	port_free(pool);
 }
 

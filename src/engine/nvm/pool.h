@@ -21,10 +21,23 @@
 
 typedef struct NvmPoolShm NvmPoolShm; /* shared: bitmap, counters, lock */
 
+#define NVM_CHECKED_WORDS 4 /* a bit a page of 4 KiB */
+
+/*
+ * What this process has found sound in an extent (row_read.c): of which row, and which pages.  Threads that share it
+ * look at the row first, and write it last.
+ */
+typedef struct NvmChecked
+{
+	uint64_t row_id;
+	uint64_t pages[NVM_CHECKED_WORDS];
+} NvmChecked;
+
 typedef struct NvmPool
 {
 	NvmDevice *dev;
 	NvmPoolShm *shm;
+	NvmChecked *checked; /* by extent; NULL: rows are read without looking at the checksums of their indexes */
 	uint32_t extent_count;
 	uint64_t pool_id;
 } NvmPool;

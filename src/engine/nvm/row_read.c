@@ -11,9 +11,11 @@
  * Checksums: an entry is checked whenever it is returned, and whenever a
  * search passes over it.  "Entry >= target" needs no check during the search:
  * either it is the result, then the caller reads it, or an earlier one is.
- * Index, directory and filter are checked by nvm_row_check_header and
- * nvm_row_verify; here their values are bounds-checked, so that damage ends in
- * CORRUPTION or a missed entry, never in a wild access.
+ * Header, directory and filter of a row, and each block of its index, are
+ * checked once a process, when they are first used; then they are taken for
+ * sound, like blocks in a cache.  Their values are bounds-checked all the same,
+ * for a pool may be opened without that (NvmPool.checked).  So damage ends in
+ * CORRUPTION, never in a wild access, and never in a missed entry.
  *
  * Pages of the map may get lost (port_guard.h) and read as zeros then: each
  * function asks after its last look, and says so instead of what it saw.
@@ -127,6 +129,102 @@ nvm_row_crc(const NvmPool *pool, const NvmRowRef *row, uint64_t offset, uint64_t
 	return true;
 }
 
+/* ---- what was found sound ---- */
+
+static inline bool
+is_checked(const NvmPool *pool, const NvmRowRef *row, uint32_t extent, uint64_t page)
+{
+	const NvmChecked *c = &pool->checked[extent];
+
+	return port_load_acquire(&c->row_id) == row->row_id &&
+		   (port_load_relaxed(&c->pages[page / 64]) >> (page % 64) & 1) != 0;
+}
+
+static void
+note_checked(const NvmPool *pool, const NvmRowRef *row, uint32_t extent, uint64_t page)
+{
+	NvmChecked *c = &pool->checked[extent];
+	unsigned i;
+
+	/* The extent had another row: nobody reads that any more. */
+	if (port_load_acquire(&c->row_id) != row->row_id)
+	{
+		for (i = 0; i < NVM_CHECKED_WORDS; i++)
+			port_store_relaxed(&c->pages[i], 0);
+		port_store_release(&c->row_id, row->row_id);
+	}
+	(void) __atomic_fetch_or(&c->pages[page / 64], UINT64_C(1) << (page % 64), __ATOMIC_RELEASE);
+}
+
+static NvmkvStatus
+check_block(const NvmPool *pool, const NvmRowRef *row, uint64_t block)
+{
+	uint64_t count = row->entries - (block << NVM_ROW_BLOCK_SHIFT);
+	const uint8_t *elements = nvm_row_element(pool, row, block << NVM_ROW_BLOCK_SHIFT);
+	const uint8_t *stored = nvm_row_at(pool, row, nvm_row_crcs_offset(row->data_bytes, row->entries) + block * 4);
+	uint32_t crc;
+
+	if (elements == NULL || stored == NULL)
+		return damaged(pool, row, "no extent for block", block);
+	if (count > NVM_ROW_BLOCK_ENTRIES)
+		count = NVM_ROW_BLOCK_ENTRIES;
+	crc = crc32c_mask(crc32c(elements, (size_t) (count * NVM_ROW_ELEMENT_BYTES)));
+	if (crc != get_u32(stored))
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" row %" PRIu64 ": block %" PRIu64 " of the index at %" PRIu64 " has crc %08x, expected %08x",
+						  pool->dev->path, row->row_id, block,
+						  nvm_row_index_offset(row->data_bytes) + block * NVM_ROW_BLOCK_BYTES, crc, get_u32(stored));
+	return NVMKV_OK;
+}
+
+/* Is the block of the index, below the row's number of blocks, sound? */
+static inline NvmkvStatus
+block_is_sound(const NvmPool *pool, const NvmRowRef *row, uint64_t block)
+{
+	uint64_t offset = nvm_row_index_offset(row->data_bytes) + block * NVM_ROW_BLOCK_BYTES;
+	uint64_t i = offset >> NVM_EXTENT_SHIFT;
+	uint64_t page = (offset & (NVM_EXTENT_BYTES - 1)) / NVM_ROW_BLOCK_BYTES;
+
+	if (pool->checked == NULL)
+		return NVMKV_OK;
+	if (NVM_ROW_UNLIKELY(i >= row->extent_count || row->extents[i] >= pool->extent_count))
+		return damaged(pool, row, "no extent for block", block);
+	if (NVM_ROW_UNLIKELY(!is_checked(pool, row, row->extents[i], page)))
+	{
+		NVMKV_RETURN_IF(check_block(pool, row, block));
+		note_checked(pool, row, row->extents[i], page);
+	}
+	return NVMKV_OK;
+}
+
+static NvmkvStatus check_header(const NvmPool *pool, const NvmRowRef *row);
+static NvmkvStatus check_filter(const NvmPool *pool, const NvmRowRef *row);
+
+/*
+ * Are header and directory sound, and *filter_out: the filter?  Page 0 of the row's extent 0 stands for all that: the
+ * header is there, so no block of the index is.
+ */
+static NvmkvStatus
+check_row(const NvmPool *pool, const NvmRowRef *row, bool *filter_out)
+{
+	*filter_out = false;
+	NVMKV_RETURN_IF(check_header(pool, row));
+	*filter_out = check_filter(pool, row) == NVMKV_OK;
+	if (*filter_out)
+		note_checked(pool, row, row->extents[0], 0);
+	return NVMKV_OK;
+}
+
+static inline NvmkvStatus
+row_is_sound(const NvmPool *pool, const NvmRowRef *row, bool *filter_out)
+{
+	*filter_out = true;
+	if (pool->checked == NULL)
+		return NVMKV_OK;
+	if (NVM_ROW_UNLIKELY(row->extent_count == 0 || row->extents[0] >= pool->extent_count))
+		return damaged(pool, row, "has no extents, or one out of range; extents:", row->extent_count);
+	return is_checked(pool, row, row->extents[0], 0) ? NVMKV_OK : check_row(pool, row, filter_out);
+}
+
 /* ---- entries ---- */
 
 /* Logical offset of entry "index"; the end of the data for entries.  0 out of range. */
@@ -145,6 +243,7 @@ NvmkvStatus
 nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmRowEntryHead *head_out)
 {
 	uint8_t copy[NVM_ROW_ENTRY_HEAD_MAX];
+	NvmkvStatus sound = index < row->entries ? block_is_sound(pool, row, index >> NVM_ROW_BLOCK_SHIFT) : NVMKV_OK;
 	uint64_t offset = data_offset(pool, row, index);
 	uint64_t data_end = nvm_row_data_end(row->data_bytes);
 	const uint8_t *start;
@@ -152,6 +251,7 @@ nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index, Nvm
 	const uint8_t *p;
 	uint64_t room;
 
+	NVMKV_RETURN_IF(sound);
 	if (NVM_ROW_UNLIKELY(offset < NVM_ROW_HEADER_BYTES || offset >= data_end ||
 						 data_end - offset < NVM_ROW_ENTRY_HEAD_MIN))
 		return damaged(pool, row, "index has a wrong offset for entry", index);
@@ -489,7 +589,10 @@ search(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, ui
 	uint64_t first;
 	uint64_t last;
 	uint64_t block_end;
+	bool filter;
 
+	*index_out = row->entries;
+	NVMKV_RETURN_IF(row_is_sound(pool, row, &filter));
 	if (right > row->entries)
 		right = row->entries;
 	if (left < row->first_live)
@@ -511,6 +614,7 @@ search(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, ui
 		if (right > block_end)
 			right = block_end;
 	}
+	NVMKV_RETURN_IF(block_is_sound(pool, row, first));
 	return search_block(pool, row, target, first, left, right, index_out);
 }
 
@@ -547,13 +651,14 @@ nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, c
 
 	if (row->older_row_id == older->row_id)
 	{
-		if (index > row->first_live && index <= row->entries)
+		if (index > row->first_live && index <= row->entries &&
+			block_is_sound(pool, row, (index - 1) >> NVM_ROW_BLOCK_SHIFT) == NVMKV_OK)
 		{
 			element = nvm_row_element(pool, row, index - 1);
 			if (element != NULL && get_u32(element + NVM_ROW_ELEMENT_HINT) > left)
 				left = get_u32(element + NVM_ROW_ELEMENT_HINT);
 		}
-		if (index < row->entries)
+		if (index < row->entries && block_is_sound(pool, row, index >> NVM_ROW_BLOCK_SHIFT) == NVMKV_OK)
 		{
 			element = nvm_row_element(pool, row, index);
 			if (element != NULL && get_u32(element + NVM_ROW_ELEMENT_HINT) < right)
@@ -581,8 +686,10 @@ nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash
 	const uint8_t *line;
 	uint64_t offset;
 	uint64_t lines;
+	bool filter;
 
-	if (NVM_ROW_UNLIKELY(header == NULL))
+	/* Where the filter is damaged the search decides, and says what is wrong if more is. */
+	if (NVM_ROW_UNLIKELY(header == NULL || row_is_sound(pool, row, &filter) != NVMKV_OK || !filter))
 		return true;
 	offset = get_u64(header + NVM_ROW_OFFSET_FILTER);
 	lines = get_u64(header + NVM_ROW_OFFSET_FILTER_BYTES) / NVM_ROW_LINE_BYTES;
@@ -603,6 +710,15 @@ check_range_crc(const NvmPool *pool, const NvmRowRef *row, const char *what, uin
 	if (!nvm_row_crc(pool, row, offset, size, &crc) || crc32c_mask(crc) != expected)
 		return damaged(pool, row, what, row->row_id);
 	return NVMKV_OK;
+}
+
+static NvmkvStatus
+check_filter(const NvmPool *pool, const NvmRowRef *row)
+{
+	const uint8_t *h = nvm_row_at(pool, row, 0);
+
+	return check_range_crc(pool, row, "filter has a wrong crc, row", get_u64(h + NVM_ROW_OFFSET_FILTER),
+						   get_u64(h + NVM_ROW_OFFSET_FILTER_BYTES), get_u32(h + NVM_ROW_OFFSET_FILTER_CRC));
 }
 
 static NvmkvStatus
