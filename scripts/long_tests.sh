@@ -55,7 +55,7 @@ run() {
 		;;
 	valgrind)
 		NVMKV_TEST_PREFIX="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
-			engine valgrind "${plain[@]}" ONLY="base_test meta_test port_test memtable_test log_test sst_test dump_test level_test"
+			engine valgrind "${plain[@]}" ONLY="base_test meta_test port_test memtable_test log_test sst_test dump_test"
 		;;
 	nth)
 		NVMKV_NTH=all engine nth "${plain[@]}" ONLY=fault/nth
