@@ -6,12 +6,18 @@
  * position p is in the ring at p mod ring size and in the current file at
  * p - file_start.
  *
- *	  file_start <= synced <= written <= assigned <= written + ring size
+ *	  file_start <= synced <= written, assigned <= written + ring size
  *
  * Locks, in this order:
+ *	 rotate_lock (PORT_RANK_LOG_ROTATE)	who ends the file; held while the next one is made
+ *	 sync_lock (PORT_RANK_LOG_SYNC)		who syncs; protects synced*
  *	 append_lock (PORT_RANK_LOG)		who frames a record into the ring; protects assigned*, allocated
- *	 write_lock (PORT_RANK_LOG_WRITE)	who writes ring to file and syncs; protects written*, synced*, failed*
- * number and file_start change under both and are stable under either.
+ *	 write_lock (PORT_RANK_LOG_WRITE)	who writes ring to file; protects written*
+ * number and file_start change under all of them and are stable under any.
+ * What an appender can meet, append_lock and write_lock, nobody holds while he
+ * waits for the disk: a file is synced, and the next one is made, beside them.
+ * (The one exception is the sync of the little that came since the last one,
+ * when the file is ended.)
  *
  * An appender publishes "assigned" and then "assigned_sequence"; a leader loads
  * them in the other order, so the bytes it writes cover the sequence it will
@@ -19,8 +25,15 @@
  * wait for their sequence find it synced when the leader wakes them, or one of
  * them leads the next round for all that gathered meanwhile.
  *
+ * On persistent memory (log_map.h) what is written is durable: write_lock
+ * protects synced* too there, and sync_lock only serves the end of a file.
+ *
  * The file's blocks are allocated before a record is accepted, so a full disk is
  * found by append, which leaves nothing behind, rather than by a later write.
+ *
+ * The locks are robust.  What a process that died inside left is not mended: its
+ * record may be there in part, and its memtable's part is missing anyway.  The
+ * log fails then, everybody hears why, and the next open recovers.
  */
 #include "engine/log/log_group.h"
 
@@ -33,14 +46,32 @@
 /* A waiter looks again after this time even if nobody woke it. */
 #define WAIT_MS 1000
 
+/*
+ * What has gathered in the ring is written when it is so much, by whoever appended last: a few microseconds now and
+ * then, instead of milliseconds for a full ring.  Less where the ring is small.
+ */
+#define CHUNK_BYTES UINT64_C(65536)
+#define CHUNKS_MIN 4
+
+/* The current file grows by so much when its segment is full. */
+#define GROWTH_BYTES (UINT64_C(1) << 20)
+
+/* A file is not ended while more than this waits to be synced, if a few syncs can help it. */
+#define ROTATE_UNSYNCED_BYTES (UINT64_C(1) << 20)
+#define ROTATE_SYNCS_MAX 4
+
 struct LogGroupShm
 {
+	PortLock rotate_lock;
+	PortLock sync_lock;
 	PortLock append_lock;
 	PortLock write_lock;
-	PortCond written_cond; /* write_lock was released */
+	PortCond written_cond; /* written or synced something, or sync_lock or write_lock can be had */
 
 	uint64_t ring_bytes;
+	uint64_t chunk_bytes;
 	uint64_t segment_bytes;
+	bool mapped; /* the files are on persistent memory; from the first one on */
 
 	uint64_t number;     /* of the current file; 0: not started */
 	uint64_t file_start; /* position of the current file's byte 0 */
@@ -54,7 +85,8 @@ struct LogGroupShm
 	uint64_t synced;
 	uint64_t synced_sequence;
 
-	uint32_t failed; /* NvmkvStatus of the first failed write or sync; set after the rest */
+	uint32_t failing; /* somebody is filling in the following */
+	uint32_t failed;  /* NvmkvStatus of the first failed write or sync; set after the rest */
 	int32_t failed_errno;
 	char failed_text[NVMKV_ERROR_TEXT_MAX];
 
@@ -73,10 +105,13 @@ void
 log_group_shm_init(LogGroupShm *shm, uint64_t buffer_bytes, uint64_t segment_bytes)
 {
 	memset(shm, 0, sizeof(*shm));
-	port_lock_init(&shm->append_lock, PORT_RANK_LOG);
-	port_lock_init(&shm->write_lock, PORT_RANK_LOG_WRITE);
+	port_lock_init_robust(&shm->rotate_lock, PORT_RANK_LOG_ROTATE);
+	port_lock_init_robust(&shm->sync_lock, PORT_RANK_LOG_SYNC);
+	port_lock_init_robust(&shm->append_lock, PORT_RANK_LOG);
+	port_lock_init_robust(&shm->write_lock, PORT_RANK_LOG_WRITE);
 	port_cond_init(&shm->written_cond);
 	shm->ring_bytes = buffer_bytes;
+	shm->chunk_bytes = buffer_bytes / CHUNKS_MIN < CHUNK_BYTES ? buffer_bytes / CHUNKS_MIN : CHUNK_BYTES;
 	shm->segment_bytes = segment_bytes;
 }
 
@@ -97,6 +132,7 @@ log_group_attach(LogGroup *log, LogGroupShm *shm, const char *dir)
 static void
 close_file(LogGroup *log)
 {
+	log_map_close(&log->map);
 	if (log->file != NULL)
 		port_files->close(log->file);
 	log->file = NULL;
@@ -149,11 +185,13 @@ log_group_stats(const LogGroup *log, LogGroupStats *stats_out)
 
 /* ---- failures ---- */
 
-/* Caller holds write_lock. */
+/* The first one counts. */
 static NvmkvStatus
 set_failed(LogGroupShm *shm, NvmkvStatus status)
 {
-	if (shm->failed == NVMKV_OK)
+	uint32_t nobody = 0;
+
+	if (__atomic_compare_exchange_n(&shm->failing, &nobody, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 	{
 		const NvmkvError *error = nvmkv_error();
 
@@ -175,16 +213,36 @@ check_failed(const LogGroupShm *shm)
 	return NVMKV_FAIL_ERRNO(NVMKV_READ_ONLY, "writes are refused since the log failed: %s", shm->failed_text);
 }
 
-/* ---- writing: all with write_lock ---- */
+/* ---- locks ---- */
 
-static void
-release_write_lock(LogGroupShm *shm)
+/* BUSY: not without waiting, which was not wanted. */
+static NvmkvStatus
+take(LogGroupShm *shm, PortLock *lock, bool wait)
 {
-	port_lock_release(&shm->write_lock);
+	switch (port_lock_robust(lock, wait))
+	{
+		case PORT_LOCK_TAKEN:
+			return NVMKV_OK;
+		case PORT_LOCK_BUSY:
+			return NVMKV_BUSY;
+		case PORT_LOCK_DEAD:
+			break;
+	}
+	(void) set_failed(shm, NVMKV_FAIL(NVMKV_IO, "a process died while it wrote the log; end all processes and open the database again"));
+	return NVMKV_FAIL(NVMKV_READ_ONLY, "writes are refused since a process died while it wrote the log; end all processes and open the database again");
+}
+
+/* Of sync_lock or write_lock. */
+static void
+release_and_wake(LogGroupShm *shm, PortLock *lock)
+{
+	port_lock_release(lock);
 	port_cond_broadcast(&shm->written_cond);
 }
 
-/* This process's descriptor of the current file. */
+/* ---- writing: with write_lock ---- */
+
+/* This process's descriptor of the current file, and its map. */
 static NvmkvStatus
 use_current_file(LogGroup *log)
 {
@@ -195,8 +253,28 @@ use_current_file(LogGroup *log)
 	close_file(log);
 	log_group_path(path, sizeof(path), log->dir, log->shm->number);
 	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_READ | PORT_FILE_WRITE, &log->file));
+	if (log->shm->mapped)
+	{
+		NvmkvStatus status = log_map_open(&log->map, log->file);
+
+		if (status != NVMKV_OK)
+		{
+			close_file(log);
+			return status;
+		}
+	}
 	log->file_number = log->shm->number;
 	return NVMKV_OK;
+}
+
+/* "at": where in the file.  The file's blocks are there. */
+static NvmkvStatus
+write_file(LogGroup *log, uint64_t at, const uint8_t *data, uint64_t size)
+{
+	NVMKV_RETURN_IF(port_fault("log.write"));
+	if (log->shm->mapped)
+		return log_map_write(&log->map, log->file, at, data, (size_t) size, port_load_acquire(&log->shm->allocated));
+	return port_files->write(log->file, at, data, (size_t) size);
 }
 
 /*
@@ -218,9 +296,7 @@ write_ring(LogGroup *log, uint64_t end)
 
 		if (n > shm->ring_bytes - at)
 			n = shm->ring_bytes - at;
-		status = port_fault("log.write");
-		if (status == NVMKV_OK)
-			status = port_files->write(log->file, shm->written - shm->file_start, shm->ring + at, (size_t) n);
+		status = write_file(log, shm->written - shm->file_start, shm->ring + at, n);
 		if (status != NVMKV_OK)
 			return status == NVMKV_NO_SPACE ? status : set_failed(shm, status);
 		port_count(&shm->stats.writes, 1);
@@ -230,20 +306,43 @@ write_ring(LogGroup *log, uint64_t end)
 	return NVMKV_OK;
 }
 
-/* Writes all that is assigned, and syncs it. */
+/* Writes all that is assigned: up to *sequence_out, which ends at position *end_out. */
 static NvmkvStatus
-write_assigned(LogGroup *log, bool sync)
+write_assigned(LogGroup *log, uint64_t *sequence_out, uint64_t *end_out)
 {
 	LogGroupShm *shm = log->shm;
-	uint64_t sequence = port_load_acquire(&shm->assigned_sequence);
-	uint64_t end = port_load_acquire(&shm->assigned);
 
-	NVMKV_RETURN_IF(write_ring(log, end));
-	port_store_release(&shm->written_sequence, sequence);
-	if (sync && shm->synced < end)
+	*sequence_out = port_load_acquire(&shm->assigned_sequence);
+	*end_out = port_load_acquire(&shm->assigned);
+	NVMKV_RETURN_IF(write_ring(log, *end_out));
+	port_store_release(&shm->written_sequence, *sequence_out);
+	if (shm->mapped)
 	{
-		NvmkvStatus status = port_fault("log.sync");
+		port_store_release(&shm->synced, *end_out);
+		port_store_release(&shm->synced_sequence, *sequence_out);
+	}
+	return NVMKV_OK;
+}
 
+/* Caller holds sync_lock. */
+static NvmkvStatus
+sync_assigned(LogGroup *log)
+{
+	LogGroupShm *shm = log->shm;
+	uint64_t sequence = 0;
+	uint64_t end = 0;
+	NvmkvStatus status;
+
+	NVMKV_RETURN_IF(take(shm, &shm->write_lock, true));
+	status = write_assigned(log, &sequence, &end);
+	release_and_wake(shm, &shm->write_lock);
+	if (status != NVMKV_OK || shm->mapped)
+		return status;
+
+	/* The file stays the current one as long as sync_lock is held. */
+	if (shm->synced < end)
+	{
+		status = port_fault("log.sync");
 		if (status == NVMKV_OK)
 			status = port_files->sync(log->file);
 		if (status != NVMKV_OK)
@@ -251,8 +350,7 @@ write_assigned(LogGroup *log, bool sync)
 		port_count(&shm->stats.syncs, 1);
 		port_store_release(&shm->synced, end);
 	}
-	if (sync)
-		port_store_release(&shm->synced_sequence, sequence);
+	port_store_release(&shm->synced_sequence, sequence);
 	return NVMKV_OK;
 }
 
@@ -282,7 +380,7 @@ sink_ring(void *arg, const void *data, size_t size)
 		{
 			if (!ctx->write_locked)
 			{
-				port_lock_exclusive(&shm->write_lock);
+				NVMKV_RETURN_IF(take(shm, &shm->write_lock, true));
 				ctx->write_locked = true;
 				continue;
 			}
@@ -306,21 +404,25 @@ static NvmkvStatus
 allocate_file(LogGroup *log, uint64_t end)
 {
 	LogGroupShm *shm = log->shm;
+	uint64_t step = shm->segment_bytes < GROWTH_BYTES ? shm->segment_bytes : GROWTH_BYTES;
 	uint64_t size;
 	NvmkvStatus status;
 
 	if (end <= shm->allocated)
 		return NVMKV_OK;
-	size = (end + shm->segment_bytes - 1) / shm->segment_bytes * shm->segment_bytes;
-	port_lock_exclusive(&shm->write_lock);
+	size = (end + step - 1) / step * step;
+	NVMKV_RETURN_IF(take(shm, &shm->write_lock, true));
 	status = use_current_file(log);
 	if (status == NVMKV_OK)
 		status = port_fault("log.allocate");
 	if (status == NVMKV_OK)
 		status = port_files->preallocate(log->file, size);
-	release_write_lock(shm);
+	/* No later sync makes the file's size durable there. */
+	if (status == NVMKV_OK && shm->mapped)
+		status = port_files->sync(log->file);
+	release_and_wake(shm, &shm->write_lock);
 	if (status == NVMKV_OK)
-		shm->allocated = size;
+		port_store_release(&shm->allocated, size);
 	return status;
 }
 
@@ -357,7 +459,7 @@ append_locked(LogGroup *log, NvmkvSlice batch, uint32_t count, uint64_t *last_se
 	if (status == NVMKV_OK)
 	{
 		*last_sequence_out = base + count - 1;
-		port_count(&shm->stats.records, 1);
+		port_store_relaxed(&shm->stats.records, shm->stats.records + 1);
 		port_store_release(&shm->assigned, ctx.copied);
 		port_store_release(&shm->assigned_sequence, *last_sequence_out);
 	}
@@ -370,22 +472,63 @@ append_locked(LogGroup *log, NvmkvSlice batch, uint32_t count, uint64_t *last_se
 		port_store_release(&shm->written, shm->assigned);
 	}
 	if (ctx.write_locked)
-		release_write_lock(shm);
+		release_and_wake(shm, &shm->write_lock);
 	return status;
+}
+
+/* What a failure here means, the next append says: this one's record is in the ring. */
+static void
+write_chunk(LogGroup *log)
+{
+	LogGroupShm *shm = log->shm;
+	uint64_t sequence;
+	uint64_t end;
+
+	if (port_load_acquire(&shm->assigned) - port_load_acquire(&shm->written) < shm->chunk_bytes ||
+		take(shm, &shm->write_lock, false) != NVMKV_OK)
+		return;
+	(void) write_assigned(log, &sequence, &end);
+	release_and_wake(shm, &shm->write_lock);
 }
 
 NvmkvStatus
 log_group_append(LogGroup *log, NvmkvSlice batch, uint32_t count, uint64_t *last_sequence_out)
 {
+	LogGroupShm *shm = log->shm;
 	NvmkvStatus status;
 
-	port_lock_exclusive(&log->shm->append_lock);
+	NVMKV_RETURN_IF(take(shm, &shm->append_lock, true));
 	status = append_locked(log, batch, count, last_sequence_out);
-	port_lock_release(&log->shm->append_lock);
+	port_lock_release(&shm->append_lock);
+	if (status == NVMKV_OK)
+		write_chunk(log);
 	return status;
 }
 
 /* ---- flushing ---- */
+
+/* Leads a round, for all who wait, if nobody else does: BUSY.  *done reaches "sequence" on OK. */
+static NvmkvStatus
+lead(LogGroup *log, bool sync, const uint64_t *done, uint64_t sequence)
+{
+	LogGroupShm *shm = log->shm;
+	bool syncs = sync && !shm->mapped;
+	PortLock *lock = syncs ? &shm->sync_lock : &shm->write_lock;
+	NvmkvStatus status;
+	uint64_t written;
+	uint64_t end;
+
+	NVMKV_RETURN_IF(take(shm, lock, false));
+	/* The previous leader may have finished between the test and the lock. */
+	if (port_load_acquire(done) >= sequence)
+		status = NVMKV_OK;
+	else if (syncs)
+		status = sync_assigned(log);
+	else
+		status = write_assigned(log, &written, &end);
+	release_and_wake(shm, lock);
+	return status;
+}
 
 NvmkvStatus
 log_group_flush(LogGroup *log, uint64_t sequence, bool sync)
@@ -393,35 +536,28 @@ log_group_flush(LogGroup *log, uint64_t sequence, bool sync)
 	LogGroupShm *shm = log->shm;
 	const uint64_t *done = sync ? &shm->synced_sequence : &shm->written_sequence;
 	uint64_t assigned = port_load_acquire(&shm->assigned_sequence);
-	NvmkvStatus status = NVMKV_OK;
-	bool led = false;
+	NvmkvStatus status;
 
 	if (sequence > assigned)
 		sequence = assigned;
 	if (port_load_acquire(done) >= sequence)
 		return NVMKV_OK;
+	status = lead(log, sync, done, sequence);
+	if (status != NVMKV_BUSY)
+		return status;
+
+	port_count(&shm->stats.waits, 1);
 	port_cond_prepare(&shm->written_cond);
 	while (port_load_acquire(done) < sequence)
 	{
-		if (port_lock_try_exclusive(&shm->write_lock))
-		{
-			/* The previous leader may have finished between the test and the lock. */
-			if (port_load_acquire(done) < sequence)
-			{
-				led = true;
-				status = write_assigned(log, sync);
-			}
-			release_write_lock(shm);
-		}
-		else
+		status = lead(log, sync, done, sequence);
+		if (status == NVMKV_BUSY)
 			status = port_cond_wait(&shm->written_cond, WAIT_MS);
 		if (status != NVMKV_OK)
 			break;
 	}
 	port_cond_finish(&shm->written_cond);
-	if (!led)
-		port_count(&shm->stats.waits, 1);
-	return status;
+	return status == NVMKV_BUSY ? NVMKV_OK : status;
 }
 
 /* ---- files ---- */
@@ -477,7 +613,7 @@ create_file(LogGroup *log, uint64_t number, uint64_t recycle, PortFile **file_ou
 	return NVMKV_OK;
 }
 
-/* Caller holds both locks; everything assigned is synced. */
+/* Caller holds all locks; everything assigned is synced. */
 static void
 install_file(LogGroup *log, uint64_t number, PortFile *file, uint64_t allocated)
 {
@@ -485,11 +621,11 @@ install_file(LogGroup *log, uint64_t number, PortFile *file, uint64_t allocated)
 	uint64_t start = shm->assigned;
 	uint64_t end = start + LOG_FILE_HEADER_BYTES;
 
+	/* This process opens it again when it has to write: then it is mapped, too, if need be. */
 	close_file(log);
-	log->file = file;
-	log->file_number = number;
+	port_files->close(file);
 	shm->file_start = start;
-	shm->allocated = allocated;
+	port_store_release(&shm->allocated, allocated);
 
 	/* The header went to the file directly: its positions are skipped in the ring. */
 	port_store_release(&shm->written, end);
@@ -504,51 +640,90 @@ log_group_start(LogGroup *log, uint64_t number, uint64_t last_sequence)
 	LogGroupShm *shm = log->shm;
 	PortFile *file;
 	uint64_t allocated;
-	NvmkvStatus status;
 
+	/* Nobody else is there yet: no locks. */
 	if (shm->number != 0 || number == 0)
 		return NVMKV_FAIL(NVMKV_INVALID, "log file %" PRIu64 " cannot start the log", number);
-	port_lock_exclusive(&shm->append_lock);
-	port_lock_exclusive(&shm->write_lock);
-	status = create_file(log, number, 0, &file, &allocated);
+	NVMKV_RETURN_IF(create_file(log, number, 0, &file, &allocated));
+	shm->mapped = log_map_ops->is_pmem(file);
+	install_file(log, number, file, allocated);
+	shm->written_sequence = last_sequence;
+	shm->synced_sequence = last_sequence;
+	port_store_release(&shm->assigned_sequence, last_sequence);
+	return NVMKV_OK;
+}
+
+/*
+ * Caller holds sync_lock.  Syncs until little is left, or those who append are too fast for it; then lets nobody append
+ * until the rest is synced and the new file is in use.
+ */
+static NvmkvStatus
+change_file(LogGroup *log, uint64_t number, PortFile *file, uint64_t allocated, uint64_t *last_sequence_out)
+{
+	LogGroupShm *shm = log->shm;
+	unsigned syncs;
+	NvmkvStatus status;
+
+	for (syncs = 0; syncs < ROTATE_SYNCS_MAX; syncs++)
+	{
+		if (port_load_acquire(&shm->assigned) - port_load_acquire(&shm->synced) <= ROTATE_UNSYNCED_BYTES)
+			break;
+		NVMKV_RETURN_IF(sync_assigned(log));
+	}
+	NVMKV_RETURN_IF(take(shm, &shm->append_lock, true));
+	status = sync_assigned(log);
+	if (status == NVMKV_OK)
+		status = take(shm, &shm->write_lock, true);
 	if (status == NVMKV_OK)
 	{
+		*last_sequence_out = shm->assigned_sequence;
 		install_file(log, number, file, allocated);
-		shm->written_sequence = last_sequence;
-		shm->synced_sequence = last_sequence;
-		port_store_release(&shm->assigned_sequence, last_sequence);
+		release_and_wake(shm, &shm->write_lock);
 	}
-	release_write_lock(shm);
 	port_lock_release(&shm->append_lock);
+	return status;
+}
+
+/* Caller holds rotate_lock.  The new file is made first, while others append and sync. */
+static NvmkvStatus
+rotate_locked(LogGroup *log, uint64_t number, uint64_t recycle, uint64_t *last_sequence_out)
+{
+	LogGroupShm *shm = log->shm;
+	PortFile *file;
+	uint64_t allocated;
+	NvmkvStatus status;
+
+	if (shm->number == 0 || number <= shm->number || recycle >= shm->number)
+		return NVMKV_FAIL(NVMKV_INVALID, "log file %" PRIu64 " cannot follow %" PRIu64 ", recycling %" PRIu64,
+						  number, shm->number, recycle);
+	NVMKV_RETURN_IF(port_fault("log.rotate"));
+	NVMKV_RETURN_IF(check_failed(shm));
+	NVMKV_RETURN_IF(create_file(log, number, recycle, &file, &allocated));
+	status = take(shm, &shm->sync_lock, true);
+	if (status == NVMKV_OK)
+	{
+		status = change_file(log, number, file, allocated, last_sequence_out);
+		release_and_wake(shm, &shm->sync_lock);
+	}
+	if (status != NVMKV_OK)
+	{
+		char path[LOG_GROUP_PATH_BYTES_MAX];
+
+		port_files->close(file);
+		log_group_path(path, sizeof(path), log->dir, number);
+		(void) port_files->unlink(path);
+	}
 	return status;
 }
 
 NvmkvStatus
 log_group_rotate(LogGroup *log, uint64_t number, uint64_t recycle, uint64_t *last_sequence_out)
 {
-	LogGroupShm *shm = log->shm;
-	PortFile *file;
-	uint64_t allocated;
-	NvmkvStatus status = NVMKV_OK;
+	NvmkvStatus status;
 
-	port_lock_exclusive(&shm->append_lock);
-	port_lock_exclusive(&shm->write_lock);
-	if (shm->number == 0 || number <= shm->number || recycle >= shm->number)
-		status = NVMKV_FAIL(NVMKV_INVALID, "log file %" PRIu64 " cannot follow %" PRIu64 ", recycling %" PRIu64,
-							number, shm->number, recycle);
-	if (status == NVMKV_OK)
-		status = port_fault("log.rotate");
-	if (status == NVMKV_OK)
-		status = write_assigned(log, true);
-	if (status == NVMKV_OK)
-		status = create_file(log, number, recycle, &file, &allocated);
-	if (status == NVMKV_OK)
-	{
-		*last_sequence_out = shm->assigned_sequence;
-		install_file(log, number, file, allocated);
-	}
-	release_write_lock(shm);
-	port_lock_release(&shm->append_lock);
+	NVMKV_RETURN_IF(take(log->shm, &log->shm->rotate_lock, true));
+	status = rotate_locked(log, number, recycle, last_sequence_out);
+	port_lock_release(&log->shm->rotate_lock);
 	return status;
 }
 

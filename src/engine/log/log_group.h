@@ -10,8 +10,12 @@
  * sequence of the record before it plus one, also from one file to the next.
  * Recovery checks that, which is how a missing file or a file cut short shows.
  *
- * A process that is killed while it holds one of the two locks stops the log:
- * all processes must end and the database be recovered, as for every lock.
+ * A process that is killed while it holds one of the locks stops the log: from
+ * then on everybody gets READ_ONLY.  All processes must end and the database be
+ * recovered.
+ *
+ * On persistent memory the files are written through a map (log_map.h), and
+ * whatever is written is durable: a sync costs no system call.
  */
 #ifndef NVMKV_LOG_LOG_GROUP_H
 #define NVMKV_LOG_LOG_GROUP_H
@@ -19,18 +23,19 @@
 #include "engine/base/coding.h"
 #include "engine/base/ikey.h"
 #include "engine/base/logops.h"
-#include "engine/port/port.h"
+#include "engine/log/log_map.h"
 
 typedef struct LogGroupShm LogGroupShm;
 
 #define LOG_GROUP_PATH_BYTES_MAX 4096
 
-/* Handle of one process (and one thread of it). */
+/* Handle of one process (and one thread of it).  Must stay where it is. */
 typedef struct LogGroup
 {
 	LogGroupShm *shm;
 	PortFile *file; /* of log "file_number"; NULL: none open */
 	uint64_t file_number;
+	LogMap map; /* of "file", on persistent memory */
 	char *dir;
 } LogGroup;
 
@@ -46,7 +51,7 @@ typedef struct LogGroupStats
 /* Shared memory needed for a ring of buffer_bytes. */
 extern size_t log_group_shm_bytes(uint64_t buffer_bytes);
 
-/* Lays the shared part over 64-byte aligned memory.  Files grow in steps of segment_bytes, allocated ahead. */
+/* Lays the shared part over 64-byte aligned memory.  Files are made with segment_bytes allocated, and grow by less. */
 extern void log_group_shm_init(LogGroupShm *shm, uint64_t buffer_bytes, uint64_t segment_bytes);
 
 /* Makes this process's handle; "dir" is copied.  NO_MEMORY. */
@@ -66,7 +71,7 @@ extern NvmkvStatus log_group_start(LogGroup *log, uint64_t number, uint64_t last
  * Appends one batch of "count" entries; they get the sequences last - count + 1 .. last.  Not durable.
  * BUSY never; NO_SPACE, NO_MEMORY and IO while allocating: nothing was appended, try again.  LIMIT: too large for a
  * log file.  READ_ONLY: an earlier write or sync failed; the text is the first cause.
- * Takes PORT_RANK_LOG, and PORT_RANK_LOG_WRITE when the ring or the file is full.
+ * Takes PORT_RANK_LOG, and PORT_RANK_LOG_WRITE when much has gathered in the ring, or the file is full.
  */
 extern NvmkvStatus log_group_append(LogGroup *log, NvmkvSlice batch, uint32_t count, uint64_t *last_sequence_out);
 
@@ -81,6 +86,7 @@ extern NvmkvStatus log_group_flush(LogGroup *log, uint64_t sequence, bool sync);
  * Ends the current file, durably, and starts file "number" (greater than all before).  recycle, unless 0, is the number of
  * an old log file that nobody needs: it is renamed instead of allocating a new one.  *last_sequence_out: the last
  * sequence in the file that was ended.  When the new file cannot be made the old one stays in use.
+ * Others append while the new file is made; they wait only for the sync of what came meanwhile.
  */
 extern NvmkvStatus log_group_rotate(LogGroup *log, uint64_t number, uint64_t recycle, uint64_t *last_sequence_out);
 

@@ -30,8 +30,10 @@ typedef enum PortLockRank
 	PORT_RANK_MANIFEST,  /* who may change the version */
 	PORT_RANK_MEMTABLES, /* who may switch memtables */
 	PORT_RANK_EXTENTS,   /* bitmap of the pool */
-	PORT_RANK_LOG,       /* standalone log: who appends */
-	PORT_RANK_LOG_WRITE, /* standalone log: who writes and syncs the file */
+	PORT_RANK_LOG_ROTATE, /* standalone log: who ends its file */
+	PORT_RANK_LOG_SYNC,   /* standalone log: who syncs */
+	PORT_RANK_LOG,        /* standalone log: who appends */
+	PORT_RANK_LOG_WRITE,  /* standalone log: who writes the file */
 	PORT_RANK_CACHE      /* a shard of the block cache: only ever tried */
 } PortLockRank;
 
@@ -45,6 +47,20 @@ extern void port_lock_exclusive(PortLock *lock);
 extern void port_lock_shared(PortLock *lock);
 extern bool port_lock_try_exclusive(PortLock *lock);
 extern void port_lock_release(PortLock *lock);
+
+/*
+ * An exclusive lock whose next owner learns that a process died while it held it.  From then on nobody gets it, and
+ * nobody waits for it.  (In the server such a death restarts everything, so there is none to learn of.)
+ */
+typedef enum PortLockResult
+{
+	PORT_LOCK_TAKEN,
+	PORT_LOCK_BUSY, /* without "wait" */
+	PORT_LOCK_DEAD
+} PortLockResult;
+
+extern void port_lock_init_robust(PortLock *lock, PortLockRank rank);
+extern PortLockResult port_lock_robust(PortLock *lock, bool wait); /* release as any lock */
 
 /* ---- waiting in shared memory ---- */
 typedef struct PortCond

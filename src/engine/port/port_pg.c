@@ -80,6 +80,21 @@ port_lock_release(PortLock *lock)
 	LWLockRelease(lwlock_of(lock));
 }
 
+void
+port_lock_init_robust(PortLock *lock, PortLockRank rank)
+{
+	port_lock_init(lock, rank);
+}
+
+PortLockResult
+port_lock_robust(PortLock *lock, bool wait)
+{
+	if (!wait)
+		return port_lock_try_exclusive(lock) ? PORT_LOCK_TAKEN : PORT_LOCK_BUSY;
+	port_lock_exclusive(lock);
+	return PORT_LOCK_TAKEN;
+}
+
 /* ---- waiting ---- */
 
 StaticAssertDecl(sizeof(ConditionVariable) <= sizeof(PortCond), "PortCond is too small");

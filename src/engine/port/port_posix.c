@@ -2,7 +2,8 @@
  * port_posix.c
  *	  The host is a plain process: library, tools, tests.
  *
- * Locks are process-shared pthread read-write locks.  Waiting is a futex on a
+ * Locks are process-shared pthread read-write locks; the robust ones are
+ * mutexes, because the kernel knows who holds those.  Waiting is a futex on a
  * generation number instead of a pthread condition variable, because a waiter
  * that is killed inside a condition variable may hang its next broadcast.
  *
@@ -26,8 +27,13 @@
 
 typedef struct PosixLock
 {
-	pthread_rwlock_t rwlock;
+	union
+	{
+		pthread_rwlock_t rwlock;
+		pthread_mutex_t mutex; /* robust */
+	} u;
 	uint32_t rank;
+	bool robust;
 } PosixLock;
 
 _Static_assert(sizeof(PosixLock) <= sizeof(PortLock), "PortLock is too small");
@@ -91,11 +97,12 @@ port_lock_init(PortLock *lock, PortLockRank rank)
 	/* Writers do not starve; nobody takes the same lock twice. */
 	rc = pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	assert(rc == 0);
-	rc = pthread_rwlock_init(&l->rwlock, &attr);
+	rc = pthread_rwlock_init(&l->u.rwlock, &attr);
 	assert(rc == 0);
 	(void) rc;
 	(void) pthread_rwlockattr_destroy(&attr);
 	l->rank = (uint32_t) rank;
+	l->robust = false;
 }
 
 void
@@ -105,7 +112,7 @@ port_lock_exclusive(PortLock *lock)
 	int rc;
 
 	assert_rank(l);
-	rc = pthread_rwlock_wrlock(&l->rwlock);
+	rc = pthread_rwlock_wrlock(&l->u.rwlock);
 	assert(rc == 0);
 	(void) rc;
 	note_acquired(l);
@@ -120,7 +127,7 @@ port_lock_shared(PortLock *lock)
 	assert_rank(l);
 
 	/* EAGAIN: too many readers at this moment. */
-	while ((rc = pthread_rwlock_rdlock(&l->rwlock)) == EAGAIN)
+	while ((rc = pthread_rwlock_rdlock(&l->u.rwlock)) == EAGAIN)
 		port_sleep_us(1000);
 	assert(rc == 0);
 	(void) rc;
@@ -132,7 +139,7 @@ port_lock_try_exclusive(PortLock *lock)
 {
 	PosixLock *l = (PosixLock *) (void *) lock;
 
-	if (pthread_rwlock_trywrlock(&l->rwlock) != 0)
+	if (pthread_rwlock_trywrlock(&l->u.rwlock) != 0)
 		return false;
 	note_acquired(l);
 	return true;
@@ -145,9 +152,56 @@ port_lock_release(PortLock *lock)
 	int rc;
 
 	note_released(l);
-	rc = pthread_rwlock_unlock(&l->rwlock);
+	rc = l->robust ? pthread_mutex_unlock(&l->u.mutex) : pthread_rwlock_unlock(&l->u.rwlock);
 	assert(rc == 0);
 	(void) rc;
+}
+
+void
+port_lock_init_robust(PortLock *lock, PortLockRank rank)
+{
+	PosixLock *l = (PosixLock *) (void *) lock;
+	pthread_mutexattr_t attr;
+	int rc;
+
+	rc = pthread_mutexattr_init(&attr);
+	assert(rc == 0);
+	rc = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	assert(rc == 0);
+	rc = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	assert(rc == 0);
+	rc = pthread_mutex_init(&l->u.mutex, &attr);
+	assert(rc == 0);
+	(void) rc;
+	(void) pthread_mutexattr_destroy(&attr);
+	l->rank = (uint32_t) rank;
+	l->robust = true;
+}
+
+PortLockResult
+port_lock_robust(PortLock *lock, bool wait)
+{
+	PosixLock *l = (PosixLock *) (void *) lock;
+	int rc = pthread_mutex_trylock(&l->u.mutex);
+
+	assert(l->robust);
+	if (rc == EBUSY)
+	{
+		if (!wait)
+			return PORT_LOCK_BUSY;
+		assert_rank(l);
+		rc = pthread_mutex_lock(&l->u.mutex);
+	}
+	if (rc == 0)
+	{
+		note_acquired(l);
+		return PORT_LOCK_TAKEN;
+	}
+
+	/* Letting go of it without calling it consistent makes every later attempt fail at once. */
+	if (rc == EOWNERDEAD)
+		(void) pthread_mutex_unlock(&l->u.mutex);
+	return PORT_LOCK_DEAD;
 }
 
 /* ---- waiting ---- */
