@@ -16,7 +16,8 @@ static const char usage[] =
 	"       nvmkv_dump sst FILE [--keys]        footer, properties, blocks; entries\n"
 	"       nvmkv_dump pool FILE [--dir DIR [--keys]]\n"
 	"                                           header; rows by the manifest in DIR; entries\n"
-	"       nvmkv_dump check DIR [--pool FILE]  is the database in DIR, which nobody uses, sound?\n"
+	"       nvmkv_dump check DIR [--pool FILE] [--log-dir DIR]\n"
+	"                                           is the database in DIR, which nobody uses, sound?\n"
 	"Reads only.  Exit code 1: something is damaged, or cannot be read.\n";
 
 void
@@ -133,6 +134,7 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 	const char *path = argc > 2 ? argv[2] : NULL;
 	const char *dir = NULL;
 	const char *pool = NULL;
+	const char *log_dir = NULL;
 	bool is_pool = strcmp(what, "pool") == 0;
 	bool good = path != NULL;
 	int i;
@@ -145,6 +147,8 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 			dir = argv[++i];
 		else if (strcmp(argv[i], "--pool") == 0 && strcmp(what, "check") == 0 && i + 1 < argc)
 			pool = argv[++i];
+		else if (strcmp(argv[i], "--log-dir") == 0 && strcmp(what, "check") == 0 && i + 1 < argc)
+			log_dir = argv[++i];
 		else
 			good = false;
 	}
@@ -157,7 +161,7 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 	else if (good && is_pool && (dir != NULL || !dump.show_keys))
 		dump_pool(&dump, path, dir);
 	else if (good && strcmp(what, "check") == 0)
-		dump_check(&dump, path, pool);
+		dump_check(&dump, path, pool, log_dir);
 	else
 	{
 		fputs(usage, err);

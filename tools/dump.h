@@ -38,10 +38,10 @@ extern void dump_table(Dump *dump, const char *path);
 extern void dump_pool(Dump *dump, const char *path, const char *dir); /* dir NULL: without rows */
 
 /*
- * Verifies a whole database that nobody uses.  pool NULL: DIR/level0.pool.  Every finding is a line on "err"; what was
- * looked at is counted on "out".
+ * Verifies a whole database that nobody uses.  pool NULL: DIR/level0.pool; log_dir NULL: DIR.  Every finding is a line
+ * on "err"; what was looked at is counted on "out".
  */
-extern void dump_check(Dump *dump, const char *dir, const char *pool);
+extern void dump_check(Dump *dump, const char *dir, const char *pool, const char *log_dir);
 
 /* ---- shared by them ---- */
 

@@ -3,8 +3,8 @@
  *	  Verification of a database that nobody uses: what nvmkv_check does for one
  *	  that is open, and what only opening would find.
  *
- * Walks the manifest, every table, every row and the log, and goes on after a
- * finding.  Nothing is opened in the sense of the engine: a log is not
+ * Walks the manifest, every table, every row, of every column family, and the
+ * log, and goes on after a finding.  Nothing is opened in the sense of the engine: a log is not
  * replayed, nothing is removed, the pool is not locked.
  */
 #include "tools/dump.h"
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "engine/base/batch.h"
+#include "engine/db/family_file.h"
 #include "engine/log/log_group.h"
 #include "engine/log/log_reader.h"
 #include "engine/sst/sst_verify.h"
@@ -24,14 +25,18 @@
 typedef struct Check
 {
 	Dump *dump;
+	/* the tree that is looked at: the database itself, or a family of it */
 	const char *dir;
 	const VersionDraft *live;
 	uint64_t manifest_number;
-	uint64_t problems;
-	uint64_t log_records;
-	uint64_t last_sequence; /* of the log so far */
+	/* the log */
+	const char *log_dir;
+	uint64_t durable_seq; /* of the database itself: what is below need not be in the log */
+	uint64_t last_sequence;
 	uint64_t *logs;
 	size_t nlogs;
+	/* what was seen */
+	uint64_t tables, rows, records, problems;
 } Check;
 
 static void
@@ -186,7 +191,7 @@ check_batch(NvmkvSlice batch, uint32_t *count_out)
 static NvmkvStatus
 check_record(Check *c, NvmkvSlice record)
 {
-	uint64_t durable = c->live->durable_seq;
+	uint64_t durable = c->durable_seq;
 	NvmkvSlice batch;
 	uint64_t base = 0;
 	uint32_t count = 0;
@@ -197,7 +202,7 @@ check_record(Check *c, NvmkvSlice record)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "it starts with sequence %" PRIu64 " after %" PRIu64 ": a log file is missing or cut short",
 						  base, c->last_sequence > durable ? c->last_sequence : durable);
 	c->last_sequence = base + count - 1;
-	c->log_records++;
+	c->records++;
 	return NVMKV_OK;
 }
 
@@ -209,7 +214,7 @@ check_log(Check *c, uint64_t number)
 	NvmkvSlice record;
 	NvmkvStatus st;
 
-	log_group_path(path, sizeof(path), c->dir, number);
+	log_group_path(path, sizeof(path), c->log_dir, number);
 	if (log_reader_open(&reader, path, LOG_KIND_WAL, number) != NVMKV_OK)
 	{
 		failure(c);
@@ -242,7 +247,7 @@ has_file(const VersionDraft *live, uint64_t number)
 	return false;
 }
 
-/* Collects logs; says what the next open will remove. */
+/* Says what the next open will remove. */
 static bool
 see_name(void *ctx, const char *name)
 {
@@ -250,6 +255,22 @@ see_name(void *ctx, const char *name)
 	char *end;
 	uint64_t number = strtoull(name, &end, 10);
 	bool left_over = strcmp(name, "CURRENT.tmp") == 0;
+
+	if (end != name && strcmp(end, ".sst") == 0)
+		left_over = !has_file(c->live, number);
+	else if (strncmp(name, "MANIFEST-", 9) == 0)
+		left_over = strtoull(name + 9, NULL, 10) != c->manifest_number;
+	if (left_over)
+		fprintf(c->dump->out, "left over from an interrupted step, to be removed by the next open: %s\n", name);
+	return true;
+}
+
+static bool
+collect_log(void *ctx, const char *name)
+{
+	Check *c = ctx;
+	char *end;
+	uint64_t number = strtoull(name, &end, 10);
 
 	if (end != name && strcmp(end, ".log") == 0)
 	{
@@ -263,12 +284,6 @@ see_name(void *ctx, const char *name)
 		c->logs = grown;
 		c->logs[c->nlogs++] = number;
 	}
-	else if (end != name && strcmp(end, ".sst") == 0)
-		left_over = !has_file(c->live, number);
-	else if (strncmp(name, "MANIFEST-", 9) == 0)
-		left_over = strtoull(name + 9, NULL, 10) != c->manifest_number;
-	if (left_over)
-		fprintf(c->dump->out, "left over from an interrupted step, to be removed by the next open: %s\n", name);
 	return true;
 }
 
@@ -281,35 +296,89 @@ compare_numbers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-void
-dump_check(Dump *dump, const char *dir, const char *pool)
+static void
+check_logs(Check *c)
 {
-	char path[PATH_BYTES];
-	DumpState state;
-	Check c = {.dump = dump, .dir = dir};
-	uint32_t i;
 	size_t l;
 
-	if (snprintf(path, sizeof(path), "%s/level0.pool", dir) >= (int) sizeof(path))
+	if (port_files->list(c->log_dir, collect_log, c) != NVMKV_OK)
+		failure(c);
+	if (c->nlogs > 1)
+		qsort(c->logs, c->nlogs, sizeof(uint64_t), compare_numbers);
+	for (l = 0; l < c->nlogs; l++)
+		check_log(c, c->logs[l]);
+	free(c->logs);
+}
+
+/* ---- trees ---- */
+
+/* Manifest, tables, rows.  pool NULL: level0.pool in "dir". */
+static void
+check_tree(Check *c, const char *dir, const char *pool)
+{
+	char beside[PATH_BYTES];
+	DumpState state;
+	uint32_t i;
+
+	(void) snprintf(beside, sizeof(beside), "%s/level0.pool", dir);
+	if (dump_fold_current(c->dump, dir, &c->manifest_number, &state))
 	{
-		problem(&c, "the name of the directory is too long");
+		c->dir = dir;
+		c->live = &state.live;
+		for (i = 0; i < c->live->nfiles; i++)
+			check_table(c, &c->live->files[i]);
+		check_pool(c, pool != NULL ? pool : beside);
+		if (port_files->list(dir, see_name, c) != NVMKV_OK)
+			failure(c);
+		c->tables += c->live->nfiles;
+		c->rows += c->live->nrows;
+		c->durable_seq = c->live->durable_seq;
+	}
+	else
+		c->problems++;
+	dump_state_free(&state);
+}
+
+/* Their directories and pools are named as in db/family.c. */
+static void
+check_families(Check *c, const char *dir, const char *pool)
+{
+	NvmkvFamilyInfo families[NVMKV_FAMILIES_MAX];
+	unsigned count = 0;
+	unsigned i;
+
+	if (family_file_read(dir, families, &count) != NVMKV_OK)
+	{
+		failure(c);
 		return;
 	}
-	if (dump_fold_current(dump, dir, &c.manifest_number, &state))
+	for (i = 0; i < count; i++)
 	{
-		c.live = &state.live;
-		for (i = 0; i < c.live->nfiles; i++)
-			check_table(&c, &c.live->files[i]);
-		check_pool(&c, pool != NULL ? pool : path);
-		if (port_files->list(dir, see_name, &c) != NVMKV_OK)
-			failure(&c);
-		if (c.nlogs > 1)
-			qsort(c.logs, c.nlogs, sizeof(uint64_t), compare_numbers);
-		for (l = 0; l < c.nlogs; l++)
-			check_log(&c, c.logs[l]);
-		free(c.logs);
-		fprintf(dump->out, "tables %" PRIu32 ", rows %" PRIu32 ", logs %zu with %" PRIu64 " records: %" PRIu64 " problems\n",
-				c.live->nfiles, c.live->nrows, c.nlogs, c.log_records, c.problems);
+		char family_dir[PATH_BYTES];
+		char family_pool[PATH_BYTES];
+
+		(void) snprintf(family_dir, sizeof(family_dir), "%s/family-%u", dir, families[i].id);
+		(void) snprintf(family_pool, sizeof(family_pool), "%s.family-%u", pool != NULL ? pool : "", families[i].id);
+		check_tree(c, family_dir, pool != NULL ? family_pool : NULL);
 	}
-	dump_state_free(&state);
+}
+
+void
+dump_check(Dump *dump, const char *dir, const char *pool, const char *log_dir)
+{
+	Check c = {.dump = dump, .log_dir = log_dir != NULL ? log_dir : dir};
+	uint64_t durable_seq;
+
+	if (strlen(dir) > PATH_BYTES / 2 || (pool != NULL && strlen(pool) > PATH_BYTES / 2))
+	{
+		problem(&c, "the name of the directory or the pool is too long");
+		return;
+	}
+	check_tree(&c, dir, pool);
+	durable_seq = c.durable_seq;
+	check_families(&c, dir, pool);
+	c.durable_seq = durable_seq;
+	check_logs(&c);
+	fprintf(dump->out, "tables %" PRIu64 ", rows %" PRIu64 ", logs %zu with %" PRIu64 " records: %" PRIu64 " problems\n",
+			c.tables, c.rows, c.nlogs, c.records, c.problems);
 }

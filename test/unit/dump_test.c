@@ -357,6 +357,55 @@ TEST(damaged_pools_are_reported)
 
 /* ---- the whole database ---- */
 
+/* A family is checked with the rest. */
+TEST(checks_families)
+{
+	Rig rig;
+	NvmkvDb *family;
+	NvmkvFamilyOptions options;
+	NvmkvBatch batch = {0};
+	char path[700];
+	unsigned i, id = 0;
+	uint64_t last;
+	uint8_t *data;
+	size_t size;
+
+	rig_init(&rig);
+	rig.options.max_families = 2;
+	REQUIRE_OK(rig_open(&rig));
+	CHECK_OK(rig_put(rig.db, "a", "1"));
+	nvmkv_family_options_default(rig.db, &options);
+	CHECK_OK(nvmkv_family_create(rig.db, 0, "other", &options, &id));
+	REQUIRE_OK(nvmkv_family(rig.db, id, &family));
+	for (i = 0; i < 300; i++)
+	{
+		nvmkv_batch_clear(&batch);
+		nvmkv_batch_family(&batch, id);
+		CHECK_OK(nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, rig_key(i), nvmkv_slice(NULL, 0), rig_slice("value")));
+		CHECK_OK(rig_write(rig.db, &batch, &last));
+	}
+	nvmkv_batch_free(&batch);
+	CHECK_OK(nvmkv_flush_all(family));
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	rig_close(&rig);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 0);
+	CHECK(strstr(out_text, "tables 1, rows 1, logs 1 with 301 records: 0 problems\n") != NULL);
+	rig_path(&rig, "FAMILIES", path, sizeof(path));
+	data = read_whole(path, &size);
+	data[30] ^= 1;
+	write_whole(path, data, size);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 1);
+	CHECK(strstr(err_text, "FAMILIES") != NULL);
+	data[30] ^= 1;
+	write_whole(path, data, size);
+	free(data);
+	snprintf(path, sizeof(path), "%s/family-%u/CURRENT", rig.path, id);
+	CHECK(unlink(path) == 0);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 1);
+	CHECK(strstr(err_text, "family-") != NULL);
+	rig_remove(&rig);
+}
+
 TEST(checks_a_database)
 {
 	Rig rig;
@@ -374,6 +423,8 @@ TEST(checks_a_database)
 	CHECK_EQ(run("check", rig.path, "--pool", rig.path, NULL), 1);
 	CHECK_EQ(run("check", rig.path, "--dir", path, NULL), 2);
 	CHECK_EQ(run("check", rig.dir, NULL, NULL, NULL), 1);
+	CHECK_EQ(run("check", rig.path, "--log-dir", rig.path, NULL), 0);
+	CHECK_EQ(run("check", rig.path, "--log-dir", "/nowhere", NULL), 1);
 	/* Something is left over: no problem. */
 	rig_path(&rig, "009999.sst", path, sizeof(path));
 	write_whole(path, (const uint8_t *) "x", 1);
