@@ -7,7 +7,7 @@
 #include "lib/check.h"
 #include "lib/rig.h"
 
-#include "engine/db/db_int.h"
+#include "engine/db/write_control.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -241,6 +241,47 @@ TEST(flood_with_a_container)
 TEST(flood_without_a_container)
 {
 	flood(0, 12 << 20);
+}
+
+/* ---- nothing to slow down for ---- */
+
+/* Whatever the sizes: an empty container and one memtable that is not full are room enough. */
+TEST(an_idle_database_slows_nobody_down)
+{
+	static const struct
+	{
+		uint64_t write_buffer, pool, file;
+	} sizes[] = {
+		{1 << 20, 16 << 20, 1 << 20},
+		{1 << 20, 16 << 20, 1 << 30},
+		{4 << 20, 16 << 20, 32 << 20},
+		{1 << 20, 128 << 20, 32 << 20},
+		{1 << 20, 0, 1 << 20},
+	};
+	unsigned i;
+
+	port_files = &rig_quick_files;
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+	{
+		NvmkvStats stats;
+		Rig rig;
+
+		rig_init(&rig);
+		rig.options.write_buffer_bytes = sizes[i].write_buffer;
+		rig.options.nvm_bytes = sizes[i].pool;
+		rig.options.target_file_bytes = sizes[i].file;
+		REQUIRE_OK(rig_open(&rig));
+		/* As if somebody else worked. */
+		rig.db->shm->control.worker = 77;
+		rig.db->shm->control.worked_us = port_now_us() + 3600000000;
+		REQUIRE_OK(rig_put(rig.db, "a", "b"));
+		nvmkv_stats(rig.db, &stats);
+		CHECK_EQ(stats.write_rate, 0);
+		CHECK(!rig.db->shm->control.pressed);
+		CHECK(!write_control_pool_is_low(rig.db));
+		rig_remove(&rig);
+	}
+	port_files = &port_posix_files;
 }
 
 /* ---- the limit of compaction ---- */

@@ -39,7 +39,7 @@ TEST(rate_follows_the_drain)
 	CHECK_EQ(rate_of(-3.0, 80 * MIB), (uint64_t) (10 * MIB));
 	CHECK(rate_of(0.9999, 10 * MIB) > (uint64_t) (79 * MIB));
 	/* A drain that stands still, or was never seen, does not stop writers. */
-	CHECK(rate_of(0.0, 1.0) >= 8192);
+	CHECK(rate_of(0.0, 1.0) >= 100000);
 	CHECK(rate_of(0.0, 0.0) >= 1048576);
 }
 

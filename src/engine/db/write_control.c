@@ -68,11 +68,15 @@ extents_zone(const NvmkvDb *db)
 	return (uint64_t) (EXTENTS_ZONE_SHARE * (double) db->pool->extent_count * (double) NVM_EXTENT_BYTES);
 }
 
-/* A flush needs its extents when it starts, and a column gives its back when it ends. */
+/* A flush needs its extents when it starts, and a column gives its back when it ends; in a small pool it is small. */
 static uint64_t
 extents_below_zone(const NvmkvDb *db)
 {
-	return db->options.write_buffer_bytes + db->options.target_file_bytes;
+	uint64_t column = extents_zone(db);
+
+	if (db->options.target_file_bytes < column)
+		column = db->options.target_file_bytes;
+	return db->options.write_buffer_bytes + column;
 }
 
 bool
@@ -132,15 +136,19 @@ static void
 look_at_extents(NvmkvDb *db, WriteSignal *signal, uint64_t now_us)
 {
 	uint64_t total, running;
+	bool rows;
 
 	signal->reserve = 1.0;
 	if (db->pool == NULL)
 		return;
+	db_enter(db);
+	rows = versions_current(&db->versions)->nrows > 0;
+	db_leave(db);
 	jobs_drained(db, DB_JOB_COLUMN, &total, &running);
 	signal->reserve = ((double) nvm_pool_free_count(db->pool) * (double) NVM_EXTENT_BYTES + (double) running -
 					   (double) extents_below_zone(db)) /
 		(double) extents_zone(db);
-	signal->drain = measure(&db->shm->control, NVMKV_STALL_EXTENTS, total, signal->reserve < 1.0, now_us);
+	signal->drain = measure(&db->shm->control, NVMKV_STALL_EXTENTS, total, rows && signal->reserve < 1.0, now_us);
 }
 
 static void

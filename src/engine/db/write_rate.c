@@ -9,7 +9,7 @@
 
 /* A drain that was never seen at work, and the least that one is believed to achieve. */
 #define DRAIN_UNKNOWN 16777216.0
-#define DRAIN_MIN 65536.0
+#define DRAIN_MIN 1048576.0
 
 #define METER_US 2e6
 /* Less than this says nothing. */
