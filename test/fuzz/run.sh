@@ -29,6 +29,7 @@ limits() {
 	sst) echo 4000 16384 100 ;;
 	row) echo 500 256 0 ;;
 	open) echo 200 128 0 ;;
+	header) echo 30000 512 0 ;;
 	*) echo 1000 4096 100 ;;
 	esac
 }

@@ -51,6 +51,18 @@ encode_entry(uint8_t *p, const NvmkvFamilyInfo *info)
 	memcpy(p + ENTRY_NAME, info->name, strlen(info->name));
 }
 
+/* A name, and zeros behind it. */
+static bool
+name_is_padded(const char *name)
+{
+	size_t i;
+
+	for (i = strnlen(name, NVMKV_FAMILY_NAME_BYTES + 1); i <= NVMKV_FAMILY_NAME_BYTES; i++)
+		if (name[i] != '\0')
+			return false;
+	return name[NVMKV_FAMILY_NAME_BYTES] == '\0';
+}
+
 static NvmkvStatus
 decode_entry(const char *path, const uint8_t *p, NvmkvFamilyInfo *info)
 {
@@ -64,7 +76,7 @@ decode_entry(const char *path, const uint8_t *p, NvmkvFamilyInfo *info)
 	info->options.bloom_bits_per_key = get_u32(p + 36);
 	info->options.l0_write_amplification = (double) get_u64(p + 40) / 1000.0;
 	memcpy(info->name, p + ENTRY_NAME, sizeof(info->name));
-	if (info->id == 0 || info->id >= NVMKV_FAMILIES_MAX || info->name[NVMKV_FAMILY_NAME_BYTES] != '\0' ||
+	if (info->id == 0 || info->id >= NVMKV_FAMILIES_MAX || !name_is_padded(info->name) ||
 		family_name_check(info->name) != NVMKV_OK)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" lists a malformed column family (id %u)", path, info->id);
 	return NVMKV_OK;
