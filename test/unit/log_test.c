@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "engine/base/coding.h"
@@ -873,9 +874,21 @@ fork_writer(Group *g, Progress *progress, uint32_t writer, uint64_t batches)
 	return pid;
 }
 
+/* As on a disk: while one syncs, the others run, and come to wait for it. */
+static NvmkvStatus
+sync_as_others_run(PortFile *file)
+{
+	unsigned i;
+
+	for (i = 0; i < 50; i++)
+		(void) sched_yield();
+	return port_posix_files.sync(file);
+}
+
 TEST(group_of_four_processes)
 {
 	const uint64_t batches = 500;
+	PortFileOps files = port_posix_files;
 	Group g;
 	Progress *progress = port_posix_shared_alloc(sizeof(Progress));
 	pid_t pids[4];
@@ -884,6 +897,8 @@ TEST(group_of_four_processes)
 	unsigned i;
 
 	REQUIRE(progress != NULL);
+	files.sync = sync_as_others_run;
+	port_files = &files;
 	start_group(&g, 131072, 0);
 	for (i = 0; i < 4; i++)
 		pids[i] = fork_writer(&g, progress, i, batches);
@@ -894,6 +909,7 @@ TEST(group_of_four_processes)
 		CHECK(waitpid(pids[i], &status, 0) == pids[i]);
 		CHECK_EQ(status, 0);
 	}
+	port_files = &port_posix_files;
 	CHECK_OK(log_group_flush(&g.log, NVMKV_SEQUENCE_MAX, true));
 	replay(&r, 0, 1, log_group_number(&g.log));
 	CHECK_EQ(r.records, 4 * batches);
