@@ -290,8 +290,18 @@ extern NvmkvStatus nvmkv_switch_memtable(NvmkvDb *db);
  */
 extern NvmkvStatus nvmkv_flush_all(NvmkvDb *db);
 
-/* Drains the container wholly into level 1, gate or not. In this process. */
+/*
+ * Drains the container wholly into level 1, gate or not, and the levels until none is over its target.  In this
+ * process, and any other that lends a hand.
+ */
 extern NvmkvStatus nvmkv_compact_all(NvmkvDb *db);
+
+/*
+ * Flushes and drains as above, then takes everything in [lower, upper) (upper.size 0: no upper bound) down to the
+ * lowest level that has any of it, and writes what is there anew: what no reader can see any more gives its space back.
+ * CANCELLED between tables.
+ */
+extern NvmkvStatus nvmkv_compact_range(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper);
 
 /*
  * For a copy of the running database's files (see db/backup.c).  Call when the host has fixed the position "redo"

@@ -118,6 +118,7 @@ typedef struct NvmkvJobStats
 	uint64_t started_clock_us, finished_clock_us; /* finished 0 while it runs */
 	uint64_t keys_done, keys_total, bytes_done, bytes_total;
 	uint32_t rows_in, files_in, files_out;
+	int level, output_level; /* of a compaction's inputs (0: the container) and of its tables; -1: it is none */
 	uint8_t first_key[NVMKV_JOB_KEY_BYTES], last_key[NVMKV_JOB_KEY_BYTES];
 	uint8_t first_key_size, last_key_size; /* 0: unbounded / unknown */
 } NvmkvJobStats;

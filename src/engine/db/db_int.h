@@ -6,15 +6,17 @@
  * bitmap, list of retired things, counters of reads, block cache, own log;
  * offsets are in DbShm.
  *
- * Who may do background work is not a lock but a claim: a word holding the
- * claimer's process slot + 1.  A claim is held through long I/O without holding
+ * Who may do background work is not a lock but a claim: a word that names the
+ * claimer's process slot.  A claim is held through long I/O without holding
  * interrupts off, and a dead or aborted process's claim can be found and taken
- * away (nvmkv_abort_cleanup).
+ * away (nvmkv_abort_cleanup).  Compactions, of which several run at once, claim
+ * key ranges (running.h).
  */
 #ifndef NVMKV_DB_DB_INT_H
 #define NVMKV_DB_DB_INT_H
 
 #include "engine/db/bucket.h"
+#include "engine/db/running.h"
 #include "engine/db/write_rate.h"
 #include "engine/log/log_group.h"
 #include "engine/mem/mempool.h"
@@ -30,7 +32,6 @@
 typedef enum DbClaim
 {
 	DB_CLAIM_FLUSH,	  /* the oldest immutable memtable, and the receiver's newest row */
-	DB_CLAIM_COMPACT, /* the compactor's rows and level 1 */
 	DB_CLAIMS
 } DbClaim;
 
@@ -96,13 +97,6 @@ typedef enum DbSticky
 	DB_STICKY_SET
 } DbSticky;
 
-/* Where level compaction goes on: behind this key.  Changed under the COMPACT claim. */
-typedef struct DbCompactPointer
-{
-	uint32_t size;
-	uint8_t key[NVMKV_KEY_BYTES_MAX];
-} DbCompactPointer;
-
 typedef struct DbRetiredShm DbRetiredShm; /* retire.c */
 
 /* How fast writers may be (write_control.h). */
@@ -163,7 +157,8 @@ typedef struct DbShm
 	PortCond progress; /* broadcast after every finished step */
 	DbCounters counters;
 	DbReadCounters reads_base; /* sums at the last reset */
-	DbCompactPointer compact_pointers[VERSION_LEVELS];
+	RunningShm running;
+	DbKey compact_pointers[VERSION_LEVELS]; /* where level compaction goes on: behind this key; under running's lock */
 	DbWriteControl control;
 	DbWorkLimit work_limit;
 	uint64_t next_job;
@@ -205,6 +200,7 @@ struct NvmkvDb
 	uint64_t unlooked_bytes; /* written since this process last looked at the room for writes */
 	uint64_t paid_bytes;	 /* of the next writes: their turn has come */
 	struct Flush *flush;	 /* under way in this process, NULL: none */
+	struct Compaction *compaction; /* the same */
 
 	/* Column families (family.c).  In a family's handle: root is the database's handle. */
 	NvmkvDb *root;					  /* itself in the database's handle */
@@ -289,6 +285,7 @@ extern NvmkvStatus db_note_failure(NvmkvDb *db, NvmkvStatus status);
 
 /* A private copy of the current version, to be freed with port_free. */
 extern NvmkvStatus db_copy_image(NvmkvDb *db, VersionImage **image_out);
+extern NvmkvStatus db_copy_image_in_epoch(NvmkvDb *db, VersionImage **image_out);
 
 /* GcFilter's question: does a frozen range deletion stand at this prefix?  ctx: NvmkvDb. */
 extern NvmkvStatus db_storage_dropped(void *ctx, NvmkvSlice storage, bool *dropped_out);
@@ -329,6 +326,9 @@ extern NvmkvStatus db_install(NvmkvDb *db, const VersionEdit *edit);
  * BUSY: others are at it.  NO_SPACE and all other failures: waiting would not help.
  */
 extern NvmkvStatus db_make_room(NvmkvDb *db, bool *did_out);
+
+/* Waits a moment for somebody else's step; CANCELLED. */
+extern NvmkvStatus db_wait_progress(NvmkvDb *db);
 
 /* Drains all rows of the container older than this one into level 1; younger ones may come as fast as they like. */
 extern NvmkvStatus db_drain_rows_before(NvmkvDb *db, uint64_t row_id);
@@ -421,6 +421,7 @@ extern void job_phase(DbJob *job, DbJobPhase phase);
 extern void job_progress(DbJob *job, uint64_t keys_done, uint64_t bytes_done);
 extern void job_totals(DbJob *job, uint64_t keys_total, uint64_t bytes_total, uint32_t rows_in, uint32_t files_in);
 extern void job_takes(DbJob *job, uint64_t bytes);
+extern void job_levels(DbJob *job, unsigned level, unsigned output_level);
 extern void job_range(DbJob *job, NvmkvSlice first, NvmkvSlice last);
 extern void job_end(DbJob *job, bool ok, uint32_t files_out);
 
@@ -438,6 +439,8 @@ extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);
 
 /* Lets go of what a flush that an abort cut short had taken. */
 extern void flush_abandon(NvmkvDb *db);
+
+/* BUSY: others are at what there is to do. */
 extern NvmkvStatus compact_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out);
 
 /* ---- drop.c: tables of dropped storages ---- */
@@ -445,7 +448,7 @@ extern NvmkvStatus compact_step(NvmkvDb *db, bool force, bool *did_out, bool *mo
 /* Is it time to look again?  Says so once. */
 extern bool drop_is_due(NvmkvDb *db);
 
-/* Takes out the tables that hold nothing else.  REQUIRES the COMPACT claim. */
+/* Takes out what holds nothing else. */
 extern NvmkvStatus drop_step(NvmkvDb *db, bool *did_out);
 
 /* ---- level.c ---- */
@@ -457,7 +460,7 @@ extern double level_score(const NvmkvDb *db, const VersionImage *v, unsigned lev
 /* The level that is most over its target; *level_out 0: all are empty. */
 extern double level_highest_score(const NvmkvDb *db, const VersionImage *v, unsigned *level_out);
 
-/* Moves one table down if a level has at least this score.  REQUIRES the COMPACT claim. */
+/* Moves one table down if a level has at least this score; of those nobody else works on. */
 extern NvmkvStatus level_step(NvmkvDb *db, double from_score, bool *did_out);
 
 /* All receiver rows become the compactor, if there is none.  REQUIRES the FLUSH claim. */

@@ -283,6 +283,7 @@ init_memory(NvmkvDb *db, uint8_t *memory)
 	shm->log_off = db->options.standalone_log ? l.log : 0;
 	shm->families_off = l.total > l.families ? l.families : 0;
 	port_cond_init(&shm->progress);
+	running_init(&shm->running);
 	port_cond_init(&shm->work_limit.wait);
 	if (db->root == db)
 		nvmkv_set_compaction_rate(db, db->options.compaction_bytes_per_second);
@@ -437,6 +438,7 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	db->tables = NULL;
 	db->own_log = NULL;
 	db->flush = NULL;
+	db->compaction = NULL;
 	db->paid_bytes = 0;
 	memset(&db->point, 0, sizeof(db->point));
 	db->root = db;

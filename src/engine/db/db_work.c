@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "engine/base/assert.h"
+#include "engine/db/compaction.h"
 #include "engine/db/db_int.h"
 #include "engine/db/work_limit.h"
 #include "engine/db/write_control.h"
@@ -46,6 +47,9 @@ clean_tree(NvmkvDb *db, int slot)
 
 	mempool_abort_cleanup(&db->mem, slot);
 	epoch_abort_cleanup(db->epochs, slot);
+	compaction_abandon(db);
+	if (running_abort(db))
+		jobs_abort(db);
 	for (i = 0; i < DB_CLAIMS; i++)
 		if (port_load_relaxed(&db->shm->claims[i]) == db_claim_word())
 		{
@@ -151,22 +155,26 @@ db_install(NvmkvDb *db, const VersionEdit *edit)
 /* ---- helpers of jobs ---- */
 
 NvmkvStatus
+db_copy_image_in_epoch(NvmkvDb *db, VersionImage **image_out)
+{
+	const VersionImage *v = versions_current(&db->versions);
+
+	*image_out = port_alloc(v->bytes);
+	if (*image_out == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a copy of the version");
+	memcpy(*image_out, v, v->bytes);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
 db_copy_image(NvmkvDb *db, VersionImage **image_out)
 {
-	const VersionImage *v;
-	VersionImage *copy;
+	NvmkvStatus st;
 
-	*image_out = NULL;
 	db_enter(db);
-	v = versions_current(&db->versions);
-	copy = port_alloc(v->bytes);
-	if (copy != NULL)
-		memcpy(copy, v, v->bytes);
+	st = db_copy_image_in_epoch(db, image_out);
 	db_leave(db);
-	if (copy == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a copy of the version");
-	*image_out = copy;
-	return NVMKV_OK;
+	return st;
 }
 
 typedef struct DroppedSearch
@@ -301,9 +309,8 @@ nvmkv_switch_memtable(NvmkvDb *db)
 	return family_each(db, switch_tree);
 }
 
-/* Waits a moment for somebody else's step; CANCELLED. */
-static NvmkvStatus
-wait_progress(NvmkvDb *db)
+NvmkvStatus
+db_wait_progress(NvmkvDb *db)
 {
 	NvmkvStatus st;
 
@@ -346,7 +353,7 @@ make_room_or_wait(NvmkvDb *db)
 	NvmkvStatus st = db_make_room(db, &did);
 
 	if (st == NVMKV_BUSY || (st == NVMKV_OK && !did))
-		st = wait_progress(db);
+		st = db_wait_progress(db);
 	return st;
 }
 
@@ -407,7 +414,7 @@ compact_tree(NvmkvDb *db)
 		work_limit_urge(db);
 		st = compact_step(db, true, &did, &more);
 		if (st == NVMKV_BUSY)
-			st = wait_progress(db);
+			st = db_wait_progress(db);
 		else if (st == NVMKV_OK && !did)
 			return do_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 		NVMKV_RETURN_IF(st);
@@ -447,7 +454,7 @@ db_drain_rows_before(NvmkvDb *db, uint64_t row_id)
 		work_limit_urge(db);
 		st = compact_step(db, true, &did, &more);
 		if (st == NVMKV_BUSY || (st == NVMKV_OK && !did))
-			st = wait_progress(db);
+			st = db_wait_progress(db);
 		NVMKV_RETURN_IF(st);
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");

@@ -1,18 +1,24 @@
 /*
  * drop.c
- *	  Tables that hold nothing but entries of a dropped storage go as a whole.
+ *	  Tables and rows that hold nothing but entries of a dropped storage go as a
+ *	  whole.
  *
  * Compaction drops such entries wherever it comes by (gc.h), but nobody writes
  * to a dropped storage any more, so nothing makes it come by.
  *
- * The entry that says the storage is dropped is its smallest key.  The table
- * it is in stays: other entries of the storage may stand in rows, or share
- * their tables with other storages.
+ * The entry that says the storage is dropped is its smallest key.  What it is in
+ * stays: other entries of the storage may stand in rows, or share their tables
+ * with other storages.  It goes when a compaction takes it and nothing else of
+ * the storage is left (compaction.c).
  *
- * Crash outcome: the edit is installed or not; files that no version names are
- * removed at the next open.  REQUIRES the COMPACT claim.
+ * A step is about one storage, whose whole range it announces (running.h).
+ * Rows may be those a flush builds its hints on, hence the FLUSH claim; without
+ * it they wait for the next time.
+ *
+ * Crash outcome: the edit is installed or not; what no version names is free at
+ * the next open.
  */
-#include "engine/db/db_int.h"
+#include "engine/db/compaction.h"
 
 #define STORAGE_BYTES 8
 
@@ -38,70 +44,179 @@ is_within_storage(NvmkvSlice smallest, NvmkvSlice largest)
 		memcmp(smallest.data, largest.data, STORAGE_BYTES) == 0;
 }
 
-/* drops: room for all tables of the version. */
+/* The next dropped storage, from table or row *at on, that has one to itself.  *storage_out: into the image. */
 static NvmkvStatus
-collect(NvmkvDb *db, const VersionImage *v, MetaFileDrop *drops, uint32_t *ndrops_out)
+find_dropped(Compaction *c, uint32_t *at, NvmkvSlice *storage_out)
 {
+	const VersionImage *v = c->v;
 	const VersionFile *files = version_files(v);
-	const uint8_t *asked = NULL; /* the storage of the last answer */
-	bool dropped = false;
-	uint32_t i;
+	NvmkvSlice asked = *storage_out;
 
-	*ndrops_out = 0;
-	for (i = 0; i < v->nfiles; i++)
+	*storage_out = nvmkv_slice(NULL, 0);
+	for (; *at < v->nfiles + v->nrows; (*at)++)
 	{
-		NvmkvSlice smallest = version_bytes(v, files[i].smallest);
+		bool is_file = *at < v->nfiles;
+		const VersionRow *row = is_file ? NULL : &v->rows[*at - v->nfiles];
+		NvmkvSlice smallest = version_bytes(v, is_file ? files[*at].smallest : row->smallest);
+		NvmkvSlice largest = version_bytes(v, is_file ? files[*at].largest : row->largest);
+		NvmkvSlice storage = nvmkv_slice(smallest.data, STORAGE_BYTES);
+		bool dropped;
 
-		if (!is_within_storage(smallest, version_bytes(v, files[i].largest)))
+		if (!is_within_storage(smallest, largest) || slice_equal(storage, asked))
 			continue;
-		if (asked == NULL || memcmp(asked, smallest.data, STORAGE_BYTES) != 0)
-		{
-			NVMKV_RETURN_IF(db_storage_dropped(db, nvmkv_slice(smallest.data, STORAGE_BYTES), &dropped));
-			asked = smallest.data;
-		}
+		NVMKV_RETURN_IF(db_storage_dropped(c->db, storage, &dropped));
+		asked = storage;
 		if (dropped)
 		{
-			drops[*ndrops_out].level = files[i].level;
-			drops[(*ndrops_out)++].number = files[i].number;
+			*storage_out = storage;
+			return NVMKV_OK;
 		}
 	}
 	return NVMKV_OK;
 }
 
+static bool
+is_in(const VersionImage *v, VersionBytes smallest, VersionBytes largest, NvmkvSlice storage)
+{
+	NvmkvSlice low = version_bytes(v, smallest);
+
+	return is_within_storage(low, version_bytes(v, largest)) && memcmp(low.data, storage.data, STORAGE_BYTES) == 0;
+}
+
+/* What the current version has of the storage alone. */
+static NvmkvStatus
+collect(Compaction *c, NvmkvSlice storage, bool with_rows, VersionEdit *edit)
+{
+	const VersionFile *files = version_files(c->v);
+	uint32_t i;
+
+	port_free(c->drops);
+	port_free(c->row_drops);
+	c->drops = port_alloc((c->v->nfiles + 1) * sizeof(MetaFileDrop));
+	c->row_drops = port_alloc((c->v->nrows + 1) * sizeof(uint64_t));
+	if (c->drops == NULL || c->row_drops == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+	for (i = 0; i < c->v->nfiles; i++)
+		if (is_in(c->v, files[i].smallest, files[i].largest, storage))
+		{
+			c->drops[edit->nfile_drops].level = files[i].level;
+			c->drops[edit->nfile_drops++].number = files[i].number;
+		}
+	for (i = 0; with_rows && i < c->v->nrows; i++)
+		if (is_in(c->v, c->v->rows[i].smallest, c->v->rows[i].largest, storage))
+			c->row_drops[edit->nrow_drops++] = c->v->rows[i].row_id;
+	edit->file_drops = c->drops;
+	edit->row_drops = c->row_drops;
+	return NVMKV_OK;
+}
+
+/* Announces the storage's range on all levels; c->running NULL: others are at work there. */
+static NvmkvStatus
+announce(Compaction *c, NvmkvSlice storage, bool with_rows, VersionEdit *edit)
+{
+	NvmkvDb *db = c->db;
+	uint8_t last[NVMKV_KEY_BYTES_MAX];
+	NvmkvSlice high = nvmkv_slice(last, sizeof(last));
+	NvmkvStatus st = NVMKV_OK;
+
+	memset(last, UINT8_MAX, sizeof(last));
+	memcpy(last, storage.data, STORAGE_BYTES);
+	running_lock(db);
+	if (!running_conflicts(db, 0, VERSION_LEVELS - 1, storage, high))
+	{
+		VersionImage *v;
+
+		st = db_copy_image(db, &v);
+		if (st == NVMKV_OK)
+		{
+			port_free(c->v);
+			c->v = v;
+			st = collect(c, nvmkv_slice(last, STORAGE_BYTES), with_rows, edit);
+		}
+		if (st == NVMKV_OK && edit->nfile_drops + edit->nrow_drops > 0)
+			c->running = running_add(db, 0, VERSION_LEVELS - 1, nvmkv_slice(last, STORAGE_BYTES), high);
+	}
+	running_unlock(db);
+	return st;
+}
+
+static void
+retire(const Compaction *c, const VersionEdit *edit)
+{
+	uint32_t i, r;
+
+	for (i = 0; i < edit->nfile_drops; i++)
+		retired_add_file(c->db, edit->file_drops[i].number);
+	for (i = 0; i < edit->nrow_drops; i++)
+		for (r = 0; r < c->v->nrows; r++)
+			if (c->v->rows[r].row_id == edit->row_drops[i])
+			{
+				NvmRowRef row = version_row_ref(c->v, &c->v->rows[r]);
+				uint32_t from = row.first_extent_live > 1 ? row.first_extent_live : 1;
+
+				retired_add_extents(c->db, row.extents, 1);
+				if (row.extent_count > from)
+					retired_add_extents(c->db, row.extents + from, row.extent_count - from);
+			}
+}
+
+static NvmkvStatus
+install(Compaction *c, const VersionEdit *edit)
+{
+	/* What was learnt of the dropping transaction must not be forgotten by a crash. */
+	NVMKV_RETURN_IF(db_flush_log(c->db, NVMKV_SEQUENCE_MAX));
+	NVMKV_RETURN_IF(port_fault("drop.before_install"));
+	NVMKV_RETURN_IF(db_install(c->db, edit));
+	running_end(c->db, c->running, true);
+	c->running = NULL;
+	retire(c, edit);
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+drop_first(Compaction *c, bool with_rows, bool *did_out)
+{
+	NvmkvSlice storage = nvmkv_slice(NULL, 0);
+	uint32_t at = 0;
+
+	for (;;)
+	{
+		VersionEdit edit = {0};
+
+		NVMKV_RETURN_IF(find_dropped(c, &at, &storage));
+		if (storage.size == 0)
+			return NVMKV_OK;
+		NVMKV_RETURN_IF(announce(c, storage, with_rows, &edit));
+		if (c->running != NULL)
+		{
+			NVMKV_RETURN_IF(install(c, &edit));
+			*did_out = true;
+			return NVMKV_OK;
+		}
+		at++;
+		/* The image may be another, and the slice was into the old one: what repeats is asked again. */
+		storage = nvmkv_slice(NULL, 0);
+	}
+}
+
 NvmkvStatus
 drop_step(NvmkvDb *db, bool *did_out)
 {
-	VersionImage *v;
-	MetaFileDrop *drops;
-	VersionEdit edit = {0};
-	uint32_t i;
+	Compaction *c;
+	bool with_rows;
 	NvmkvStatus st;
 
 	*did_out = false;
-	NVMKV_RETURN_IF(db_copy_image(db, &v));
-	drops = port_alloc((v->nfiles + 1) * sizeof(MetaFileDrop));
-	if (drops == NULL)
+	NVMKV_RETURN_IF(compaction_create(db, &c));
+	st = db_copy_image(db, &c->v);
+	if (st == NVMKV_OK)
 	{
-		port_free(v);
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+		if (db->has_txn && db->txn.begin_job != NULL)
+			db->txn.begin_job(db->txn.ctx);
+		with_rows = db_claim(db, DB_CLAIM_FLUSH);
+		st = drop_first(c, with_rows, did_out);
+		if (with_rows)
+			db_unclaim(db, DB_CLAIM_FLUSH);
 	}
-	if (db->has_txn && db->txn.begin_job != NULL)
-		db->txn.begin_job(db->txn.ctx);
-	st = collect(db, v, drops, &edit.nfile_drops);
-	if (st == NVMKV_OK && edit.nfile_drops > 0)
-	{
-		edit.file_drops = drops;
-		/* What was learnt of the dropping transaction must not be forgotten by a crash. */
-		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
-		if (st == NVMKV_OK)
-			st = db_install(db, &edit);
-		for (i = 0; st == NVMKV_OK && i < edit.nfile_drops; i++)
-			retired_add_file(db, drops[i].number);
-		*did_out = st == NVMKV_OK;
-	}
-	if (st != NVMKV_OK)
-		(void) db_note_failure(db, st);
-	port_free(drops);
-	port_free(v);
-	return st;
+	return compaction_end(c, st);
 }

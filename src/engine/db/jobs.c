@@ -34,7 +34,7 @@ job_begin(NvmkvDb *db, DbJobKind kind)
 	DbJob *job = &db->shm->jobs[id % DB_JOBS];
 	unsigned i;
 
-	/* Claims allow few jobs at once, so an element without a running job is always near. */
+	/* Few jobs run at once, so an element without a running one is always near. */
 	for (i = 0; i < DB_JOBS && is_running(job); i++)
 		job = &db->shm->jobs[(id + i + 1) % DB_JOBS];
 	begin_change(job);
@@ -44,6 +44,7 @@ job_begin(NvmkvDb *db, DbJobKind kind)
 	memset(&job->stats, 0, sizeof(job->stats));
 	job->takes = 0;
 	job->stats.job_id = id;
+	job->stats.level = job->stats.output_level = -1;
 	job->stats.started_clock_us = port_clock_us();
 	end_change(job);
 	return job;
@@ -103,6 +104,15 @@ jobs_drained(const NvmkvDb *db, DbJobKind kind, uint64_t *total_out, uint64_t *r
 									(double) port_load_relaxed(&job->stats.keys_done) / (double) keys);
 	}
 	*total_out += *running_out;
+}
+
+void
+job_levels(DbJob *job, unsigned level, unsigned output_level)
+{
+	begin_change(job);
+	job->stats.level = (int) level;
+	job->stats.output_level = (int) output_level;
+	end_change(job);
 }
 
 static uint8_t

@@ -7,7 +7,8 @@
  * one above (the flattened shape: column compaction keeps the work of a step
  * independent of level 1's width).  The last level has no target.
  * Which table: round robin over the key space, by a pointer kept in shared
- * memory; after a restart it begins anew.
+ * memory; after a restart it begins anew.  Tables that others work on, or whose
+ * range others work on, are passed over.
  *
  * A table that overlaps nothing below moves by an edit alone, unless it
  * overlaps so much two levels down that its later merge would be expensive.
@@ -17,14 +18,15 @@
  * All versions of a user key are in one table of a level, so tables need no
  * company to keep versions together.
  *
- * Crash outcome as for a column (column.c): before the edit nothing has
- * happened, after it all has.  REQUIRES the COMPACT claim.
+ * nvmkv_compact_range goes through a key range in the same way, level by level;
+ * at the last it rewrites tables in place.
+ *
+ * For the course of it and what a crash leaves see compaction.h.
  */
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/db/compaction.h"
+#include "engine/db/level.h"
 #include "engine/db/merge_copy.h"
-#include "engine/iter/level.h"
-#include "engine/iter/merge.h"
 
 #define LEVEL_FACTOR 10
 
@@ -77,57 +79,109 @@ level_highest_score(const NvmkvDb *db, const VersionImage *v, unsigned *level_ou
 	return best;
 }
 
-typedef struct LevelJob
+/* ---- choosing a table ---- */
+
+/* Announces the compaction of a table; false: others are at it. */
+static bool
+announce(Compaction *c, unsigned level, unsigned output_level, uint32_t file)
 {
-	NvmkvDb *db;
-	DbJob *job;
-	VersionImage *v; /* private copy */
-	unsigned level;	 /* from here to level + 1 */
-	uint32_t file;	 /* the table, index in v */
-	NvmkvSlice low, high;
-	uint32_t first_below, end_below;
-	uint32_t first_grandparent, end_grandparent;
-	TableOutput output;
-	GcFilter gc;
-} LevelJob;
+	const VersionFile *f = &version_files(c->v)[file];
+
+	c->level = level;
+	c->output_level = output_level;
+	c->first_taken = file;
+	c->end_taken = file + 1;
+	c->low = version_bytes(c->v, f->smallest);
+	c->high = version_bytes(c->v, f->largest);
+	return compaction_announce(c);
+}
 
 /* The first table behind the pointer, or the level's first. */
 static uint32_t
-pick_file(const LevelJob *l)
+file_behind_pointer(const Compaction *c, unsigned level)
 {
-	const DbCompactPointer *pointer = &l->db->shm->compact_pointers[l->level];
-	const VersionFile *files = version_files(l->v);
-	NvmkvSlice behind = nvmkv_slice(pointer->key, pointer->size);
+	const VersionFile *files = version_files(c->v);
+	NvmkvSlice behind = db_key_slice(&c->db->shm->compact_pointers[level]);
 	uint32_t i;
 
-	for (i = l->v->level_start[l->level]; i < l->v->level_start[l->level + 1]; i++)
-		if (slice_compare(version_bytes(l->v, files[i].largest), behind) > 0)
+	for (i = c->v->level_start[level]; i < c->v->level_start[level + 1]; i++)
+		if (slice_compare(version_bytes(c->v, files[i].largest), behind) > 0)
 			return i;
-	return l->v->level_start[l->level];
+	return c->v->level_start[level];
 }
 
-static void
-advance_pointer(LevelJob *l)
+/* Announces the next table of the level that nobody works on, and moves the pointer behind it. */
+static bool
+pick_of_level(Compaction *c, unsigned level)
 {
-	DbCompactPointer *pointer = &l->db->shm->compact_pointers[l->level];
+	uint32_t start = c->v->level_start[level];
+	uint32_t n = c->v->level_start[level + 1] - start;
+	uint32_t first = file_behind_pointer(c, level) - start;
+	uint32_t i;
 
-	NVMKV_ASSERT(l->high.size <= sizeof(pointer->key));
-	memcpy(pointer->key, l->high.data, l->high.size);
-	pointer->size = (uint32_t) l->high.size;
+	for (i = 0; i < n; i++)
+		if (announce(c, level, level + 1, start + (first + i) % n))
+		{
+			db_key_set(&c->db->shm->compact_pointers[level], c->high);
+			return true;
+		}
+	return false;
 }
 
-static void
-pick(LevelJob *l)
+/* The level with the highest score of those not tried yet, what is on its way out not counted; 0: none reaches it. */
+static unsigned
+highest_untried(const Compaction *c, double from_score, unsigned tried)
 {
-	const VersionFile *files = version_files(l->v);
+	double best = from_score;
+	unsigned found = 0;
+	unsigned level;
 
-	l->file = pick_file(l);
-	l->low = version_bytes(l->v, files[l->file].smallest);
-	l->high = version_bytes(l->v, files[l->file].largest);
-	merge_overlapping(l->v, l->level + 1, l->low, l->high, &l->first_below, &l->end_below);
-	if (l->level + 2 < VERSION_LEVELS)
-		merge_overlapping(l->v, l->level + 2, l->low, l->high, &l->first_grandparent, &l->end_grandparent);
+	for (level = 1; level < VERSION_LEVELS - 1; level++)
+	{
+		uint64_t bytes = c->v->level_bytes[level];
+		uint64_t leaving = running_taken(c->db, level);
+		double score = (double) (bytes > leaving ? bytes - leaving : 0) / (double) level_target(c->db, level);
+
+		if ((tried & 1u << level) == 0 && bytes > leaving && score >= best)
+		{
+			best = score;
+			found = level;
+		}
+	}
+	return found;
 }
+
+/* REQUIRES the lock of running.h. */
+static void
+pick_by_score(Compaction *c, double from_score)
+{
+	unsigned tried = 0;
+	unsigned level;
+
+	while ((level = highest_untried(c, from_score, tried)) != 0 && !pick_of_level(c, level))
+		tried |= 1u << level;
+}
+
+/* The first table of the range, in the level; the level's end when there is none. */
+static uint32_t
+first_in_range(const VersionImage *v, const LevelRange *range)
+{
+	const VersionFile *files = version_files(v);
+	uint32_t end = v->level_start[range->level + 1];
+	uint32_t i;
+
+	for (i = version_find_file(v, range->level, range->lower); i < end; i++)
+	{
+		if (range->upper.size > 0 && slice_compare(version_bytes(v, files[i].smallest), range->upper) >= 0)
+			return end;
+		if ((!range->behind || slice_compare(version_bytes(v, files[i].largest), range->lower) > 0) &&
+			files[i].number < range->below_number)
+			return i;
+	}
+	return end;
+}
+
+/* ---- the work ---- */
 
 static uint64_t
 grandparent_limit(const NvmkvDb *db)
@@ -135,35 +189,18 @@ grandparent_limit(const NvmkvDb *db)
 	return GRANDPARENT_FACTOR * db->options.target_file_bytes;
 }
 
+/* It overlaps nothing below, nor too much two levels down. */
 static bool
-is_trivial_move(const LevelJob *l)
+is_trivial_move(const Compaction *c, uint64_t grandparent_bytes)
 {
-	return l->first_below == l->end_below &&
-		merge_files_bytes(l->v, l->first_grandparent, l->end_grandparent) <= grandparent_limit(l->db);
-}
-
-/* An edit that takes the inputs out; the caller adds what comes in.  drops: room for all inputs. */
-static void
-drop_inputs(const LevelJob *l, MetaFileDrop *drops, VersionEdit *edit)
-{
-	const VersionFile *files = version_files(l->v);
-	uint32_t i;
-
-	drops[0].level = l->level;
-	drops[0].number = files[l->file].number;
-	edit->nfile_drops = 1;
-	for (i = l->first_below; i < l->end_below; i++)
-	{
-		drops[edit->nfile_drops].level = l->level + 1;
-		drops[edit->nfile_drops++].number = files[i].number;
-	}
-	edit->file_drops = drops;
+	return c->output_level != c->level && c->first_merged == c->end_merged &&
+		grandparent_bytes <= grandparent_limit(c->db);
 }
 
 static NvmkvStatus
-move_file(LevelJob *l)
+move_file(Compaction *c)
 {
-	const VersionFile *file = &version_files(l->v)[l->file];
+	const VersionFile *file = &version_files(c->v)[c->first_taken];
 	VersionEdit edit = {0};
 	MetaFileDrop drop;
 	MetaFile moved;
@@ -175,154 +212,118 @@ move_file(LevelJob *l)
 	moved.min_sequence = file->min_sequence;
 	moved.max_sequence = file->max_sequence;
 	moved.min_unresolved_fxid = file->min_unresolved_fxid;
-	moved.level = l->level + 1;
-	moved.smallest = l->low;
-	moved.largest = l->high;
-	drop_inputs(l, &drop, &edit);
+	moved.level = c->output_level;
+	moved.smallest = c->low;
+	moved.largest = c->high;
+	drop.level = c->level;
+	drop.number = file->number;
+	edit.file_drops = &drop;
+	edit.nfile_drops = 1;
 	edit.file_adds = &moved;
 	edit.nfile_adds = 1;
-	job_phase(l->job, DB_PHASE_INSTALLING);
+	job_phase(c->job, DB_PHASE_INSTALLING);
 	NVMKV_RETURN_IF(port_fault("level.before_install"));
-	return db_install(l->db, &edit);
+	NVMKV_RETURN_IF(db_install(c->db, &edit));
+	running_end(c->db, c->running, true);
+	c->running = NULL;
+	return NVMKV_OK;
 }
 
 static NvmkvStatus
-merge_files(LevelJob *l)
+install(Compaction *c)
 {
-	LevelIter *levels = port_alloc(2 * sizeof(LevelIter));
-	NvmkvIter *children[2];
-	MergeIter merge;
-	NvmkvStatus st;
-
-	if (levels == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a compaction");
-	level_iter_init(&levels[0], l->db->tables, l->v, l->file, l->file + 1, SST_ITER_BULK);
-	level_iter_init(&levels[1], l->db->tables, l->v, l->first_below, l->end_below, SST_ITER_BULK);
-	children[0] = &levels[0].base;
-	children[1] = &levels[1].base;
-	st = merge_iter_init(&merge, children, 2);
-	if (st == NVMKV_OK)
-	{
-		st = merge_copy(l->job, &l->gc, &merge.base, &l->output);
-		merge_iter_free(&merge);
-	}
-	children[0]->ops->destroy(children[0]);
-	children[1]->ops->destroy(children[1]);
-	port_free(levels);
-	return st;
-}
-
-static NvmkvStatus
-install(LevelJob *l)
-{
-	NvmkvDb *db = l->db;
 	VersionEdit edit = {0};
-	MetaFileDrop *drops = port_alloc((l->end_below - l->first_below + 1) * sizeof(MetaFileDrop));
-	uint32_t i;
+	MetaFileDrop *drops = port_alloc(compaction_inputs(c) * sizeof(MetaFileDrop));
 	NvmkvStatus st;
 
 	if (drops == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	drop_inputs(l, drops, &edit);
-	edit.file_adds = l->output.files;
-	edit.nfile_adds = l->output.nfiles;
-	edit.has_next_file = true;
-	edit.next_file = port_load_seq(&db->root->shm->next_file);
+	compaction_fill_edit(c, drops, &edit);
+	job_phase(c->job, DB_PHASE_INSTALLING);
 	st = port_fault("level.before_install");
 	if (st == NVMKV_OK)
-		st = db_install_with_running(db, &edit, &l->gc);
-	for (i = 0; st == NVMKV_OK && i < edit.nfile_drops; i++)
-		retired_add_file(db, drops[i].number);
+		st = db_install_with_running(c->db, &edit, &c->gc);
+	if (st == NVMKV_OK)
+		compaction_installed(c, &edit);
 	port_free(drops);
 	return st;
 }
 
-static void
-announce(LevelJob *l)
-{
-	const VersionFile *files = version_files(l->v);
-	uint64_t keys = files[l->file].entries;
-	uint32_t i;
-
-	for (i = l->first_below; i < l->end_below; i++)
-		keys += files[i].entries;
-	job_totals(l->job, keys, files[l->file].bytes + merge_files_bytes(l->v, l->first_below, l->end_below), 0,
-			   l->end_below - l->first_below + 1);
-	job_takes(l->job, files[l->file].bytes);
-	job_range(l->job, l->low, l->high);
-	job_phase(l->job, DB_PHASE_MERGING);
-}
-
+/* What was announced. */
 static NvmkvStatus
-run(LevelJob *l)
+run(Compaction *c)
 {
-	NvmkvDb *db = l->db;
-	uint64_t taken = version_files(l->v)[l->file].bytes;
-	uint64_t read = merge_files_bytes(l->v, l->first_below, l->end_below);
-	NvmkvStatus st;
+	uint32_t first = 0;
+	uint32_t end = 0;
 
-	announce(l);
-	if (is_trivial_move(l))
-		return move_file(l);
-	table_output_grandparents(&l->output, l->v, l->first_grandparent, l->end_grandparent, grandparent_limit(db));
-	st = merge_files(l);
-	if (st == NVMKV_OK)
-	{
-		job_phase(l->job, DB_PHASE_SYNCING);
-		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
-	}
-	if (st == NVMKV_OK)
-		st = table_output_finish(&l->output);
-	if (st == NVMKV_OK)
-	{
-		job_phase(l->job, DB_PHASE_INSTALLING);
-		st = install(l);
-	}
-	if (st == NVMKV_OK)
-	{
-		DbCounters *n = &db->shm->counters;
-
-		port_count(&n->file_read_bytes, taken + read);
-		port_count(&n->level_bytes_taken[l->level + 1], taken);
-		port_count(&n->level_bytes_read[l->level + 1], taken + read);
-		port_count(&n->level_bytes_written[l->level + 1], l->output.bytes);
-		db_count_gc(db, &l->gc);
-		port_store_relaxed(&db->shm->no_space, 0);
-	}
-	return st;
+	compaction_begin(c, DB_JOB_LEVEL);
+	NVMKV_RETURN_IF(port_fault("level.announced"));
+	if (c->output_level + 1 < VERSION_LEVELS)
+		merge_overlapping(c->v, c->output_level + 1, db_key_slice(&c->running->low), db_key_slice(&c->running->high), &first,
+						  &end);
+	if (is_trivial_move(c, merge_files_bytes(c->v, first, end)))
+		return move_file(c);
+	table_output_grandparents(&c->output, c->v, first, end, grandparent_limit(c->db));
+	NVMKV_RETURN_IF(compaction_write(c));
+	return install(c);
 }
 
 NvmkvStatus
 level_step(NvmkvDb *db, double from_score, bool *did_out)
 {
-	LevelJob l;
+	Compaction *c;
+	unsigned level;
+	bool reached;
 	NvmkvStatus st;
 
 	*did_out = false;
-	memset(&l, 0, sizeof(l));
-	l.db = db;
-	NVMKV_RETURN_IF(db_copy_image(db, &l.v));
-	if (level_highest_score(db, l.v, &l.level) < from_score || l.level == 0)
-	{
-		port_free(l.v);
+	db_enter(db);
+	reached = level_highest_score(db, versions_current(&db->versions), &level) >= from_score && level != 0;
+	db_leave(db);
+	if (!reached)
 		return NVMKV_OK;
-	}
-	pick(&l);
-	l.job = job_begin(db, DB_JOB_LEVEL);
-	table_output_init(&l.output, db, l.level + 1);
-	gc_init(&l.gc, db->has_txn ? &db->txn : NULL,
-			merge_is_bottom(l.v, l.level + 1, l.low, l.high, l.first_below, l.end_below), db_storage_dropped,
-			db_recorded_outcome, db);
-	st = run(&l);
+	NVMKV_RETURN_IF(compaction_create(db, &c));
+	running_lock(db);
+	st = db_copy_image(db, &c->v);
 	if (st == NVMKV_OK)
-		advance_pointer(&l);
-	else
-		(void) db_note_failure(db, st);
-	*did_out = st == NVMKV_OK;
-	job_end(l.job, st == NVMKV_OK, l.output.nfiles);
-	/* After a failed sync the manifest may name the tables or not. */
-	table_output_free(&l.output, st == NVMKV_OK || db_is_sticky(db));
-	gc_free(&l.gc);
-	port_free(l.v);
-	return st;
+		pick_by_score(c, from_score);
+	running_unlock(db);
+	if (st == NVMKV_OK && c->running != NULL)
+	{
+		st = run(c);
+		*did_out = st == NVMKV_OK;
+	}
+	return compaction_end(c, st);
+}
+
+NvmkvStatus
+level_range_step(NvmkvDb *db, const LevelRange *range, NvmkvBuf *largest_out, bool *did_out)
+{
+	Compaction *c;
+	bool found = false;
+	NvmkvStatus st;
+
+	*did_out = false;
+	NVMKV_RETURN_IF(compaction_create(db, &c));
+	running_lock(db);
+	st = db_copy_image(db, &c->v);
+	if (st == NVMKV_OK)
+	{
+		uint32_t file = first_in_range(c->v, range);
+
+		found = file < c->v->level_start[range->level + 1];
+		if (found)
+			(void) announce(c, range->level, range->output_level, file);
+	}
+	running_unlock(db);
+	if (st == NVMKV_OK && found && c->running == NULL)
+		st = NVMKV_FAIL(NVMKV_BUSY, "another process compacts this range");
+	if (st == NVMKV_OK && found)
+		st = nvmkv_buf_set(largest_out, c->high);
+	if (st == NVMKV_OK && found)
+	{
+		st = run(c);
+		*did_out = st == NVMKV_OK;
+	}
+	return compaction_end(c, st);
 }

@@ -8,32 +8,70 @@
 #define MERGE_STRIDE 4096
 #define MERGE_STRIDE_BYTES UINT64_C(262144)
 
-NvmkvStatus
-merge_copy(DbJob *job, GcFilter *gc, NvmkvIter *m, TableOutput *output)
+#define STORAGE_BYTES 8
+
+/* Beyond the storage of the current entry.  Nothing there: *has_next_out false. */
+static NvmkvStatus
+skip_storage(NvmkvIter *m, bool *has_next_out)
 {
+	uint8_t next[STORAGE_BYTES];
+	unsigned i = STORAGE_BYTES;
+
+	memcpy(next, m->key.data, STORAGE_BYTES);
+	while (i > 0 && next[i - 1] == UINT8_MAX)
+		i--;
+	*has_next_out = i > 0;
+	if (i > 0)
+	{
+		next[i - 1]++;
+		m->ops->seek(m, nvmkv_slice(next, i), NVMKV_TAG_MAX);
+	}
+	return m->status;
+}
+
+/* A look around now and then. */
+static NvmkvStatus
+look(const Compaction *c, uint64_t keys, uint64_t bytes)
+{
+	job_progress(c->job, keys, bytes);
+	if (port_interrupted())
+		return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
+	if (running_turn(c->db, c->running) == RUNNING_TURN_NEVER)
+		return NVMKV_FAIL(NVMKV_BUSY, "the column before this one failed");
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+merge_copy(Compaction *c)
+{
+	NvmkvIter *m = &c->merge.base;
 	uint64_t keys = 0;
 	uint64_t bytes = 0;
 	uint64_t look_at = MERGE_STRIDE_BYTES;
+	bool has_next = true;
 
-	for (m->ops->seek_first(m); m->valid; m->ops->next(m))
+	m->ops->seek_first(m);
+	while (has_next && m->valid)
 	{
 		uint64_t tag = m->tag;
 		NvmkvSlice payload = m->payload;
 		bool keep;
 
-		NVMKV_RETURN_IF(gc_next(gc, m->key, &tag, &payload, &keep));
+		NVMKV_RETURN_IF(gc_next(&c->gc, m->key, &tag, &payload, &keep));
 		if (keep)
-			NVMKV_RETURN_IF(table_output_add(output, m->key, tag, payload));
+			NVMKV_RETURN_IF(table_output_add(&c->output, m->key, tag, payload));
 		bytes += m->key.size + m->payload.size;
 		if (++keys % MERGE_STRIDE == 0 || bytes >= look_at)
 		{
 			look_at = bytes + MERGE_STRIDE_BYTES;
-			job_progress(job, keys, bytes);
-			if (port_interrupted())
-				return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
+			NVMKV_RETURN_IF(look(c, keys, bytes));
 		}
+		if (!keep && c->gc.storage_dropped && m->key.size > STORAGE_BYTES)
+			NVMKV_RETURN_IF(skip_storage(m, &has_next));
+		else
+			m->ops->next(m);
 	}
-	job_progress(job, keys, bytes);
+	job_progress(c->job, keys, bytes);
 	return m->status;
 }
 
@@ -51,23 +89,10 @@ merge_overlapping(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSl
 }
 
 bool
-merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high, uint32_t first_input,
-				uint32_t end_input)
+merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high)
 {
-	const VersionFile *files = version_files(v);
 	unsigned below;
 
-	/* Inputs of the level reach beyond the range, and their deletions there are judged too. */
-	if (first_input < end_input)
-	{
-		NvmkvSlice smallest = version_bytes(v, files[first_input].smallest);
-		NvmkvSlice largest = version_bytes(v, files[end_input - 1].largest);
-
-		if (slice_compare(smallest, low) < 0)
-			low = smallest;
-		if (slice_compare(largest, high) > 0)
-			high = largest;
-	}
 	for (below = level + 1; below < VERSION_LEVELS; below++)
 	{
 		uint32_t first, end;

@@ -6,21 +6,17 @@
 #ifndef NVMKV_DB_MERGE_COPY_H
 #define NVMKV_DB_MERGE_COPY_H
 
-#include "engine/db/table_output.h"
-#include "engine/job/gc.h"
+#include "engine/db/compaction.h"
 
 /*
- * Reads "merged" from its first entry to its last.  CANCELLED when the host wants this process to stop; or what reading or
- * writing says.
+ * Reads the merge from its first entry to its last; of a dropped storage hardly more than the first entry.
+ * CANCELLED when the host wants this process to stop; BUSY when the column cannot be installed any more; or what
+ * reading or writing says.
  */
-extern NvmkvStatus merge_copy(DbJob *job, GcFilter *gc, NvmkvIter *merged, TableOutput *output);
+extern NvmkvStatus merge_copy(Compaction *c);
 
-/*
- * Is there no table below "level" that overlaps [low, high] or the inputs, tables [first_input, end_input) of "level"?
- * Then a frozen deletion in the output hides nothing.
- */
-extern bool merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high,
-							uint32_t first_input, uint32_t end_input);
+/* Is there no table below "level" that overlaps [low, high]?  Then a frozen deletion in the output hides nothing. */
+extern bool merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high);
 
 /* Sum of the sizes of files [first, end) of the image. */
 extern uint64_t merge_files_bytes(const VersionImage *v, uint32_t first, uint32_t end);

@@ -50,7 +50,7 @@ others_work(const NvmkvDb *db, uint64_t now_us)
 		if (claim != 0 && claim != db_claim_word())
 			return true;
 	}
-	return false;
+	return running_others(db);
 }
 
 void

@@ -171,6 +171,17 @@ gc_next(GcFilter *gc, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, bool *
 			gc->dropped_obsolete++;
 			return NVMKV_OK;
 		}
+		if (kind == NVMKV_KIND_RANGE_DELETION && gc->elsewhere != NULL)
+		{
+			bool elsewhere;
+
+			NVMKV_RETURN_IF(gc->elsewhere(gc->ctx, key, &elsewhere));
+			if (!elsewhere)
+			{
+				gc->dropped_obsolete++;
+				return NVMKV_OK;
+			}
+		}
 	}
 	*keep_out = true;
 	return NVMKV_OK;

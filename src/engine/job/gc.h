@@ -10,7 +10,8 @@
  *	  frozen			kept without its tag; everything older of the key is garbage
  * Locks are kept only while they run.  A frozen deletion is dropped where
  * nothing older can exist below ("bottom").  Entries of a dropped storage
- * (a frozen range deletion at its 8-byte prefix) are garbage.
+ * (a frozen range deletion at its 8-byte prefix) are garbage, and so is that
+ * range deletion when the job takes all that is left of the storage.
  */
 #ifndef NVMKV_JOB_GC_H
 #define NVMKV_JOB_GC_H
@@ -33,7 +34,9 @@ struct GcFilter
 	NvmkvStatus (*dropped)(void *ctx, NvmkvSlice storage, bool *dropped_out);
 	/* What the version has recorded of a transaction the host cannot tell about any more.  NULL: nothing. */
 	NvmkvOutcome (*recorded)(void *ctx, uint64_t fxid);
-	void *ctx; /* of both */
+	/* Are there entries of a dropped storage that the job does not take?  NULL: there may be. */
+	NvmkvStatus (*elsewhere)(void *ctx, NvmkvSlice storage, bool *elsewhere_out);
+	void *ctx; /* of all three */
 	/* Transactions whose entries were kept as they are, each once: MetaOutcome wants them recorded with the output. */
 	uint64_t *running;
 	uint32_t nrunning, running_capacity;

@@ -236,9 +236,10 @@ draft_apply(VersionDraft *d, const VersionEdit *e)
 		d->system_identifier = e->system_identifier;
 	if (e->has_durable)
 		d->durable_seq = e->durable_seq;
-	if (e->has_next_file)
+	/* Several jobs run at once, and one that read the counter earlier may come later. */
+	if (e->has_next_file && e->next_file > d->next_file)
 		d->next_file = e->next_file;
-	if (e->has_next_row)
+	if (e->has_next_row && e->next_row > d->next_row)
 		d->next_row = e->next_row;
 	if (e->has_pool)
 		d->pool_id = e->pool_id;

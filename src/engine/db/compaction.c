@@ -1,0 +1,373 @@
+/*
+ * compaction.c
+ *	  The common course of compactions (see compaction.h).
+ */
+#include "engine/db/compaction.h"
+
+#include "engine/base/assert.h"
+#include "engine/db/merge_copy.h"
+
+#define STORAGE_BYTES 8
+
+NvmkvStatus
+compaction_create(NvmkvDb *db, Compaction **c_out)
+{
+	Compaction *c = port_alloc_zero(sizeof(Compaction));
+
+	NVMKV_ASSERT(db->compaction == NULL);
+	if (c == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a compaction");
+	c->db = db;
+	c->output.db = db;
+	db->compaction = c;
+	*c_out = c;
+	return NVMKV_OK;
+}
+
+static void
+widen(const VersionImage *v, uint32_t first, uint32_t end, NvmkvSlice *low, NvmkvSlice *high)
+{
+	const VersionFile *files = version_files(v);
+	uint32_t i;
+
+	for (i = first; i < end; i++)
+	{
+		NvmkvSlice smallest = version_bytes(v, files[i].smallest);
+		NvmkvSlice largest = version_bytes(v, files[i].largest);
+
+		if (slice_compare(smallest, *low) < 0)
+			*low = smallest;
+		if (slice_compare(largest, *high) > 0)
+			*high = largest;
+	}
+}
+
+bool
+compaction_announce(Compaction *c)
+{
+	NvmkvSlice low = c->low;
+	NvmkvSlice high = c->high;
+
+	if (c->output_level != c->level)
+		merge_overlapping(c->v, c->output_level, low, high, &c->first_merged, &c->end_merged);
+	widen(c->v, c->first_taken, c->end_taken, &low, &high);
+	widen(c->v, c->first_merged, c->end_merged, &low, &high);
+	if (running_conflicts(c->db, c->level, c->output_level, low, high))
+		return false;
+	c->running = running_add(c->db, c->level, c->output_level, low, high);
+	if (c->running == NULL)
+		return false;
+	c->running->taken_bytes = merge_files_bytes(c->v, c->first_taken, c->end_taken);
+	return true;
+}
+
+uint64_t
+compaction_taken_bytes(const Compaction *c)
+{
+	return c->column.bytes + merge_files_bytes(c->v, c->first_taken, c->end_taken);
+}
+
+uint64_t
+compaction_merged_bytes(const Compaction *c)
+{
+	return merge_files_bytes(c->v, c->first_merged, c->end_merged);
+}
+
+/* ---- entries that say that a storage is dropped ---- */
+
+/* Is there an entry of the storage in this table? */
+static NvmkvStatus
+table_has(NvmkvDb *db, const VersionFile *file, NvmkvSlice storage, bool *has_out)
+{
+	SstTable *table;
+	SstIter *it;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(table_cache_get(db->tables, file->number, file->bytes, &table));
+	it = port_alloc(sizeof(SstIter));
+	if (it == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+	sst_iter_init(it, table, SST_ITER_BULK);
+	it->base.ops->seek(&it->base, storage, NVMKV_TAG_MAX);
+	st = it->base.status;
+	*has_out = st == NVMKV_OK && it->base.valid && it->base.key.size >= STORAGE_BYTES &&
+		memcmp(it->base.key.data, storage.data, STORAGE_BYTES) == 0;
+	it->base.ops->destroy(&it->base);
+	port_free(it);
+	return st;
+}
+
+static bool
+is_input(const Compaction *c, uint64_t number)
+{
+	const VersionFile *files = version_files(c->v);
+	uint32_t i;
+
+	for (i = c->first_taken; i < c->end_taken; i++)
+		if (files[i].number == number)
+			return true;
+	for (i = c->first_merged; i < c->end_merged; i++)
+		if (files[i].number == number)
+			return true;
+	return false;
+}
+
+/* Entries of the row that this compaction takes; 0 when it takes none. */
+static uint64_t
+taken_of_row(const Compaction *c, uint64_t row_id)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->nrows; i++)
+		if (c->rows[i].row_id == row_id)
+			return c->column.end_index[i];
+	return 0;
+}
+
+static NvmkvStatus
+row_has(const Compaction *c, const VersionImage *v, const VersionRow *row, NvmkvSlice storage, bool *has_out)
+{
+	NvmRowRef ref = version_row_ref(v, row);
+	uint64_t taken = taken_of_row(c, row->row_id);
+	NvmkvBuf scratch = {0};
+	uint64_t index;
+	NvmkvStatus st;
+
+	*has_out = false;
+	if (taken > ref.first_live)
+		ref.first_live = taken;
+	st = nvm_row_lower_bound(c->db->pool, &ref, storage, NVMKV_TAG_MAX, ref.first_live, ref.entries, &index);
+	if (st == NVMKV_OK && index < ref.entries)
+	{
+		NvmkvSlice key, payload;
+		uint64_t tag;
+
+		st = nvm_row_entry(c->db->pool, &ref, index, &scratch, &key, &tag, &payload);
+		*has_out = st == NVMKV_OK && key.size >= STORAGE_BYTES && memcmp(key.data, storage.data, STORAGE_BYTES) == 0;
+	}
+	nvmkv_buf_free(&scratch);
+	return st;
+}
+
+/*
+ * GcFilter's question: does anything of the storage exist beside this compaction's inputs?  Looked for in one version,
+ * the current one: what other compactions carry is in it where they took it from, or where they put it.  Memtables need
+ * no look: nobody has written to the storage since it was dropped, and the entry that says so was written last.
+ */
+static NvmkvStatus
+is_elsewhere(void *ctx, NvmkvSlice storage, bool *elsewhere_out)
+{
+	NvmkvDb *db = ctx;
+	const VersionImage *v;
+	const VersionFile *files;
+	bool found = false;
+	uint32_t i;
+	NvmkvStatus st = NVMKV_OK;
+
+	db_enter(db);
+	v = versions_current(&db->versions);
+	files = version_files(v);
+	for (i = 0; st == NVMKV_OK && !found && i < v->nrows; i++)
+		st = row_has(db->compaction, v, &v->rows[i], storage, &found);
+	for (i = 0; st == NVMKV_OK && !found && i < v->nfiles; i++)
+	{
+		NvmkvSlice smallest = version_bytes(v, files[i].smallest);
+		NvmkvSlice largest = version_bytes(v, files[i].largest);
+
+		if (slice_compare(largest, storage) >= 0 &&
+			memcmp(smallest.data, storage.data, smallest.size < STORAGE_BYTES ? smallest.size : STORAGE_BYTES) <= 0 &&
+			!is_input(db->compaction, files[i].number))
+			st = table_has(db, &files[i], storage, &found);
+	}
+	db_leave(db);
+	/* What cannot be read may hold some. */
+	*elsewhere_out = found || st != NVMKV_OK;
+	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION || st == NVMKV_IO ? NVMKV_OK : st;
+}
+
+/* ---- the course ---- */
+
+void
+compaction_begin(Compaction *c, DbJobKind kind)
+{
+	NvmkvDb *db = c->db;
+	const VersionFile *files = version_files(c->v);
+	uint64_t keys = 0;
+	uint32_t i;
+
+	c->job = job_begin(db, kind);
+	for (i = 0; i < c->nrows; i++)
+		keys += c->column.end_index[i] - c->rows[i].first_live;
+	for (i = c->first_taken; i < c->end_taken; i++)
+		keys += files[i].entries;
+	for (i = c->first_merged; i < c->end_merged; i++)
+		keys += files[i].entries;
+	job_totals(c->job, keys, compaction_taken_bytes(c) + compaction_merged_bytes(c), c->nrows, compaction_inputs(c));
+	job_levels(c->job, c->level, c->output_level);
+	job_takes(c->job, compaction_taken_bytes(c));
+	job_range(c->job, c->low, c->high);
+	table_output_init(&c->output, db, c->output_level);
+	gc_init(&c->gc, db->has_txn ? &db->txn : NULL,
+			merge_is_bottom(c->v, c->output_level, db_key_slice(&c->running->low), db_key_slice(&c->running->high)),
+			db_storage_dropped, db_recorded_outcome, db);
+	c->gc.elsewhere = is_elsewhere;
+	job_phase(c->job, DB_PHASE_MERGING);
+}
+
+static NvmkvStatus
+open_inputs(Compaction *c)
+{
+	/* Tables of level 0 overlap; those of other levels are one sequence. */
+	uint32_t ntaken = c->level == 0 ? c->end_taken - c->first_taken : c->first_taken < c->end_taken;
+	unsigned n = 0;
+	uint32_t i;
+
+	c->row_iters = port_alloc((c->nrows + 1) * sizeof(NvmRowIter));
+	c->file_iters = port_alloc((ntaken + 1) * sizeof(LevelIter));
+	c->children = port_alloc((c->nrows + ntaken + 1) * sizeof(NvmkvIter *));
+	if (c->row_iters == NULL || c->file_iters == NULL || c->children == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a compaction of %u rows", c->nrows);
+	for (i = 0; i < c->nrows; i++)
+	{
+		nvm_row_iter_init(&c->row_iters[i], c->db->pool, &c->rows[i], c->column.end_index[i]);
+		c->children[n++] = &c->row_iters[i].base;
+	}
+	for (i = 0; i < ntaken; i++)
+	{
+		uint32_t first = c->first_taken + i;
+
+		level_iter_init(&c->file_iters[i], c->db->tables, c->v, first, c->level == 0 ? first + 1 : c->end_taken,
+						SST_ITER_BULK);
+		c->children[n++] = &c->file_iters[i].base;
+	}
+	level_iter_init(&c->file_iters[ntaken], c->db->tables, c->v, c->first_merged, c->end_merged, SST_ITER_BULK);
+	c->children[n++] = &c->file_iters[ntaken].base;
+	c->nchildren = n;
+	NVMKV_RETURN_IF(merge_iter_init(&c->merge, c->children, n));
+	c->is_merging = true;
+	return NVMKV_OK;
+}
+
+static void
+close_inputs(Compaction *c)
+{
+	unsigned i;
+
+	if (c->is_merging)
+		merge_iter_free(&c->merge);
+	c->is_merging = false;
+	for (i = 0; i < c->nchildren; i++)
+		c->children[i]->ops->destroy(c->children[i]);
+	c->nchildren = 0;
+	port_free(c->row_iters);
+	port_free(c->file_iters);
+	port_free(c->children);
+	c->row_iters = NULL;
+	c->file_iters = NULL;
+	c->children = NULL;
+}
+
+NvmkvStatus
+compaction_write(Compaction *c)
+{
+	NvmkvStatus st = open_inputs(c);
+
+	if (st == NVMKV_OK)
+		st = merge_copy(c);
+	close_inputs(c);
+	NVMKV_RETURN_IF(st);
+	job_phase(c->job, DB_PHASE_SYNCING);
+	NVMKV_RETURN_IF(db_flush_log(c->db, NVMKV_SEQUENCE_MAX));
+	return table_output_finish(&c->output);
+}
+
+uint32_t
+compaction_inputs(const Compaction *c)
+{
+	return c->end_taken - c->first_taken + c->end_merged - c->first_merged;
+}
+
+void
+compaction_fill_edit(const Compaction *c, MetaFileDrop *drops, VersionEdit *edit)
+{
+	const VersionFile *files = version_files(c->v);
+	uint32_t i;
+
+	for (i = c->first_taken; i < c->end_taken; i++)
+	{
+		drops[edit->nfile_drops].level = c->level;
+		drops[edit->nfile_drops++].number = files[i].number;
+	}
+	for (i = c->first_merged; i < c->end_merged; i++)
+	{
+		drops[edit->nfile_drops].level = c->output_level;
+		drops[edit->nfile_drops++].number = files[i].number;
+	}
+	edit->file_drops = drops;
+	edit->file_adds = c->output.files;
+	edit->nfile_adds = c->output.nfiles;
+	edit->has_next_file = true;
+	edit->next_file = port_load_seq(&c->db->root->shm->next_file);
+}
+
+void
+compaction_installed(Compaction *c, const VersionEdit *edit)
+{
+	DbCounters *n = &c->db->shm->counters;
+	uint64_t taken_files = merge_files_bytes(c->v, c->first_taken, c->end_taken);
+	unsigned level = c->output_level;
+	uint32_t i;
+
+	running_end(c->db, c->running, true);
+	c->running = NULL;
+	for (i = 0; i < edit->nfile_drops; i++)
+		retired_add_file(c->db, edit->file_drops[i].number);
+	port_count(&n->file_read_bytes, taken_files + compaction_merged_bytes(c));
+	port_count(&n->level_bytes_taken[level], compaction_taken_bytes(c));
+	port_count(&n->level_bytes_read[level], compaction_merged_bytes(c) + (c->level > 0 ? taken_files : 0));
+	port_count(&n->level_bytes_written[level], c->output.bytes);
+	db_count_gc(c->db, &c->gc);
+	port_store_relaxed(&c->db->shm->no_space, 0);
+}
+
+/* Lets go of everything. */
+static void
+free_all(Compaction *c, bool installed)
+{
+	NvmkvDb *db = c->db;
+
+	close_inputs(c);
+	if (c->job != NULL)
+		job_end(c->job, installed, c->output.nfiles);
+	/* After a failed sync the manifest may name the tables or not. */
+	table_output_free(&c->output, installed || db_is_sticky(db));
+	gc_free(&c->gc);
+	if (c->running != NULL)
+		running_end(db, c->running, false);
+	nvm_column_free(&c->column);
+	nvmkv_buf_free(&c->low_key);
+	port_free(c->rows);
+	port_free(c->drops);
+	port_free(c->row_drops);
+	port_free(c->v);
+	db->compaction = NULL;
+	port_free(c);
+}
+
+NvmkvStatus
+compaction_end(Compaction *c, NvmkvStatus status)
+{
+	NvmkvDb *db = c->db;
+
+	if (status != NVMKV_OK)
+		(void) db_note_failure(db, status);
+	free_all(c, status == NVMKV_OK);
+	return status;
+}
+
+void
+compaction_abandon(NvmkvDb *db)
+{
+	if (db->compaction != NULL)
+		free_all(db->compaction, false);
+}

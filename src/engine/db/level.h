@@ -1,0 +1,25 @@
+/*
+ * level.h
+ *	  Level compaction of a key range, a table a step.
+ */
+#ifndef NVMKV_DB_LEVEL_H
+#define NVMKV_DB_LEVEL_H
+
+#include "engine/db/db_int.h"
+
+typedef struct LevelRange
+{
+	unsigned level, output_level; /* the same, or the next */
+	NvmkvSlice lower;			  /* inclusive */
+	bool behind;				  /* tables that end at "lower" are not meant */
+	NvmkvSlice upper;			  /* exclusive; empty: none */
+	uint64_t below_number;		  /* only tables with a smaller number */
+} LevelRange;
+
+/*
+ * Compacts the first table of the range; its largest key is in *largest_out.  OK with *did_out false: there is none.
+ * BUSY: others are at work there.
+ */
+extern NvmkvStatus level_range_step(NvmkvDb *db, const LevelRange *range, NvmkvBuf *largest_out, bool *did_out);
+
+#endif
