@@ -30,7 +30,7 @@ SELECT count(*) AS storages FROM nvmkv.storage \gset
 
 -- definitions
 SELECT said($$CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (nvm_path '/tmp/x')$$);
-SELECT said($$CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'cold')$$);
+SELECT said($$CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family '')$$);
 SELECT said($$CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (filename '/etc/passwd')$$);
 SELECT said($$CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (primary_key 'a', primary_key 'a')$$);
 SELECT said($$CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (index_a 'a')$$);

@@ -56,6 +56,7 @@ GRANT SELECT ON nvmkv.storage TO pg_monitor;
 -- ---------------------------------------------------------------- views
 
 CREATE FUNCTION nvmkv.progress(
+	OUT column_family text,
 	OUT job_id int8,
 	OUT job text,
 	OUT pid int4,
@@ -76,7 +77,7 @@ AS 'MODULE_PATHNAME', 'nvmkv_sql_progress'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 
 CREATE VIEW nvmkv.progress AS
-	SELECT job_id, job, pid, 'default'::text AS column_family, phase, started, finished,
+	SELECT job_id, job, pid, column_family, phase, started, finished,
 		   keys_done, keys_total, bytes_done, bytes_total, first_key, last_key,
 		   rows_in, files_in, files_out
 	FROM nvmkv.progress();
@@ -136,6 +137,7 @@ CREATE VIEW nvmkv.stat_engine AS
 	FROM nvmkv.stat_engine() AS s;
 
 CREATE FUNCTION nvmkv.stat_memtables(
+	OUT column_family text,
 	OUT buffer int4,
 	OUT state text,
 	OUT bytes int8,
@@ -151,6 +153,7 @@ CREATE VIEW nvmkv.stat_memtables AS
 	SELECT * FROM nvmkv.stat_memtables();
 
 CREATE FUNCTION nvmkv.stat_matrix(
+	OUT column_family text,
 	OUT row_id int8,
 	OUT role text,
 	OUT keys int8,
@@ -167,6 +170,7 @@ CREATE VIEW nvmkv.stat_matrix AS
 	SELECT * FROM nvmkv.stat_matrix();
 
 CREATE FUNCTION nvmkv.stat_levels(
+	OUT column_family text,
 	OUT level int4,
 	OUT files int8,
 	OUT bytes int8,
@@ -212,6 +216,22 @@ LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 CREATE VIEW nvmkv.stat_workers AS
 	SELECT * FROM nvmkv.stat_workers();
 
+-- What there is, and the shape it was made with; sizes in bytes.
+CREATE FUNCTION nvmkv.column_families(
+	OUT column_family text,
+	OUT number int4,
+	OUT nvm_size int8,					-- 0: no container
+	OUT write_buffer_size int8,
+	OUT max_write_buffers int4,
+	OUT target_file_size int8,
+	OUT bloom_bits_per_key int4)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_column_families'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.column_families AS
+	SELECT * FROM nvmkv.column_families();
+
 -- Entries are versions and row locks too, so they are more than rows.
 CREATE FUNCTION nvmkv.storage_estimate(
 	storage_id int8,
@@ -251,6 +271,12 @@ RETURNS TABLE (object text, problem text)
 AS 'MODULE_PATHNAME', 'nvmkv_sql_check'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
+-- Gives the space of a column family back that no table is in any more.  Takes effect at once.
+CREATE FUNCTION nvmkv.drop_column_family(column_family text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_drop_column_family'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
 CREATE FUNCTION nvmkv.reset_stats()
 RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_reset_stats'
@@ -258,8 +284,9 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
-	nvmkv.stat_levels(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8),
-	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass), nvmkv.reset_stats()
+	nvmkv.stat_levels(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
+	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass),
+	nvmkv.drop_column_family(text), nvmkv.reset_stats()
 FROM PUBLIC;
 
 -- A view's functions are called with the rights of whoever reads it.
@@ -270,5 +297,6 @@ TO pg_monitor;
 
 GRANT SELECT ON
 	nvmkv.progress, nvmkv.stat_engine, nvmkv.stat_memtables, nvmkv.stat_matrix,
-	nvmkv.stat_levels, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables
+	nvmkv.stat_levels, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables,
+	nvmkv.column_families
 TO pg_monitor;

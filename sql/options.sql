@@ -14,7 +14,7 @@ SELECT * FROM on_another;
 -- Unknown options, in every place that can have some.
 CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (primary_key 'a');
 CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (path '/tmp');
-CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'cold');
+CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family '');
 ALTER SERVER nvmkv OPTIONS (ADD compression 'lz4');
 CREATE USER MAPPING FOR CURRENT_USER SERVER nvmkv OPTIONS (password 'secret');
 CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (column_family 'default');

@@ -83,8 +83,8 @@ extern void nvmkv_set_wake(NvmkvDb *db, void (*wake)(void));
  * A column family is a tree of its own - memtables, container, levels, shape - that shares the database's log, so
  * that one batch may write to several and is in all of them or in none (nvmkv_batch_family).  The default family, 0,
  * is the handle that nvmkv_open gives; the others have handles of their own, from nvmkv_family, for reading and for
- * statistics.  Everything that is not said of one key or range (writing, work, flushing, gates, clean-up,
- * verification) is done through the database's handle, for all families.
+ * statistics.  Writing takes either: the batch says which families.  Everything else that is not said of one key or
+ * range (work, flushing, gates, clean-up, verification) is done through the database's handle, for all families.
  */
 #define NVMKV_FAMILY_NAME_BYTES 63
 

@@ -25,6 +25,7 @@
 
 #include "fdw/analyze.h"
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/keycode.h"
 #include "fdw/keysplit.h"
 #include "fdw/relinfo.h"
@@ -130,8 +131,8 @@ compare_positions(const void *a, const void *b)
 static int
 acquire_sample(Relation rel, int elevel, HeapTuple *rows, int target, double *live_out, double *dead_out)
 {
-	NvmkvDb *db = nvmkv_engine();
 	NvmkvTable *table = nvmkv_table(rel);
+	NvmkvDb *db = nvmkv_engine_of(table->storage_id);
 	TupleDesc tupdesc = RelationGetDescr(rel);
 	NvmkvVisibility visibility;
 	NvmkvEstimate estimate;

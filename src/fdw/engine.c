@@ -90,6 +90,7 @@ fill_options(NvmkvOptions *options)
 	options->compaction_bytes_per_second = (uint64) nvmkv_compaction_rate_limit_kb * 1024;
 	options->process_slots = (unsigned) (MaxBackends + NUM_AUXILIARY_PROCS);
 	options->version_slot_bytes = ENGINE_VERSION_BYTES;
+	options->max_families = (unsigned) nvmkv_max_column_families;
 	options->standalone_log = false;
 }
 

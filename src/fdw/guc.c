@@ -9,6 +9,7 @@
 
 #include "utils/guc.h"
 
+#include "engine/base/options.h"
 #include "fdw/guc.h"
 
 int nvmkv_write_buffer_size_kb = 65536;
@@ -20,6 +21,7 @@ int nvmkv_block_cache_size_mb = 64;
 int nvmkv_bloom_bits_per_key = 10;
 double nvmkv_l0_write_amplification = 3.0;
 int nvmkv_compaction_workers = 1;
+int nvmkv_max_column_families = 1;
 int nvmkv_compaction_rate_limit_kb = 0;
 
 /* Smaller ones hold next to nothing beside their header. */
@@ -99,5 +101,10 @@ nvmkv_guc_init(void)
 							"It does not apply while writers would have to wait for compaction.",
 							&nvmkv_compaction_rate_limit_kb, 0, 0, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB, check_compaction_rate_limit, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.max_column_families",
+							"Number of column families there can be, the default one included.",
+							"For each, address space for its memtables is reserved at server start.",
+							&nvmkv_max_column_families, 1, 1, NVMKV_FAMILIES_MAX,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("nvmkv");
 }

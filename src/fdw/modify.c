@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/epq.h"
 #include "fdw/keycode.h"
 #include "fdw/modify.h"
@@ -218,9 +219,9 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	/* This statement is about to look at the table, or at its keys. */
 	nvmkv_write_flush_deferred();
 
-	modify->db = nvmkv_engine();
 	modify->rel = rri->ri_RelationDesc;
 	modify->table = nvmkv_table(modify->rel);
+	modify->db = nvmkv_engine_of(modify->table->storage_id);
 	modify->mtstate = mtstate;
 
 	/* COPY has no plan and runs without es_output_cid. */

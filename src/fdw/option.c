@@ -12,6 +12,7 @@
 #include "parser/scansup.h"
 #include "utils/builtins.h"
 
+#include "fdw/family.h"
 #include "fdw/option.h"
 #include "fdw/table.h"
 
@@ -25,6 +26,11 @@ typedef struct OptionDef
 
 static const OptionDef option_defs[] = {
 	{NVMKV_OPTION_COLUMN_FAMILY, ForeignServerRelationId},
+	{NVMKV_OPTION_NVM, ForeignServerRelationId},
+	{NVMKV_OPTION_WRITE_BUFFER_SIZE, ForeignServerRelationId},
+	{NVMKV_OPTION_MAX_WRITE_BUFFERS, ForeignServerRelationId},
+	{NVMKV_OPTION_TARGET_FILE_SIZE, ForeignServerRelationId},
+	{NVMKV_OPTION_BLOOM_BITS_PER_KEY, ForeignServerRelationId},
 	{NVMKV_OPTION_PRIMARY_KEY, ForeignTableRelationId},
 };
 
@@ -85,12 +91,9 @@ nvmkv_fdw_validator(PG_FUNCTION_ARGS)
 
 		if (strcmp(def->defname, NVMKV_OPTION_PRIMARY_KEY) == 0)
 			list_free_deep(nvmkv_parse_primary_key(defGetString(def)));
-		else if (strcmp(def->defname, NVMKV_OPTION_COLUMN_FAMILY) == 0 && strcmp(defGetString(def), "default") != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-					 errmsg("column family \"%s\" does not exist", defGetString(def)),
-					 errhint("The only column family is \"default\".")));
 	}
+	if (context == ForeignServerRelationId)
+		nvmkv_family_check_options(options);
 	PG_RETURN_VOID();
 }
 

@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/registry.h"
 #include "fdw/visibility.h"
 #include "fdw/write.h"
@@ -100,12 +101,10 @@ nvmkv_registry_has_storage(uint64 storage_id)
 	return found;
 }
 
-/* Storage ids (uint64 *) of a database, palloc'd. */
+/* Storage ids (uint64 *) of the entries in [lower, upper), palloc'd. */
 static List *
-storages_of(NvmkvScan *scan, Oid dboid, const NvmkvVisibility *visibility)
+storages_between(NvmkvScan *scan, RegistryKey lower, RegistryKey upper, const NvmkvVisibility *visibility)
 {
-	RegistryKey lower = make_key(dboid, 0);
-	RegistryKey upper = make_key(dboid, PG_UINT64_MAX);
 	List *ids = NIL;
 
 	nvmkv_check_status(nvmkv_scan_start(scan, nvmkv_slice(&lower, sizeof(lower)), nvmkv_slice(&upper, sizeof(upper)),
@@ -128,7 +127,7 @@ storages_of(NvmkvScan *scan, Oid dboid, const NvmkvVisibility *visibility)
 			if (rows[i].key.size != sizeof(RegistryKey))
 				ereport(ERROR,
 						(errcode(ERRCODE_DATA_CORRUPTED),
-						 errmsg("malformed entry in the list of storages of database %u", dboid)));
+						 errmsg("malformed entry in the list of storages")));
 			memcpy(id, rows[i].key.data + DATABASE_PREFIX_BYTES, sizeof(uint64));
 			*id = pg_ntoh64(*id);
 			ids = lappend(ids, id);
@@ -136,14 +135,14 @@ storages_of(NvmkvScan *scan, Oid dboid, const NvmkvVisibility *visibility)
 	}
 }
 
-void
-nvmkv_registry_drop_database(Oid dboid)
+/* The same, of those that the latest snapshot sees. */
+static List *
+current_storages(RegistryKey lower, RegistryKey upper)
 {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	NvmkvScan *volatile scan = NULL;
 	NvmkvVisibility visibility;
 	List *ids = NIL;
-	ListCell *lc;
 
 	nvmkv_visibility_init(&visibility, snapshot, NULL);
 	PG_TRY();
@@ -152,7 +151,7 @@ nvmkv_registry_drop_database(Oid dboid)
 
 		nvmkv_check_status(nvmkv_scan_create(nvmkv_engine(), &new_scan), "reading the list of storages", NULL);
 		scan = new_scan;
-		ids = storages_of(new_scan, dboid, &visibility);
+		ids = storages_between(new_scan, lower, upper, &visibility);
 	}
 	PG_FINALLY();
 	{
@@ -160,7 +159,27 @@ nvmkv_registry_drop_database(Oid dboid)
 	}
 	PG_END_TRY();
 	UnregisterSnapshot(snapshot);
+	return ids;
+}
+
+void
+nvmkv_registry_drop_database(Oid dboid)
+{
+	List *ids = current_storages(make_key(dboid, 0), make_key(dboid, PG_UINT64_MAX));
+	ListCell *lc;
 
 	foreach(lc, ids)
 		end_storage(dboid, *(uint64 *) lfirst(lc));
+}
+
+bool
+nvmkv_registry_has_family(unsigned family)
+{
+	List *ids = current_storages(make_key(0, 0), make_key(PG_UINT32_MAX, PG_UINT64_MAX));
+	ListCell *lc;
+
+	foreach(lc, ids)
+		if (nvmkv_family_of_storage(*(uint64 *) lfirst(lc)) == family)
+			return true;
+	return false;
 }

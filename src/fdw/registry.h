@@ -18,6 +18,9 @@ extern void nvmkv_registry_end_storage(uint64 storage_id);
  */
 extern bool nvmkv_registry_has_storage(uint64 storage_id);
 
+/* Is a storage of any database in this column family?  Of those that committed transactions have left. */
+extern bool nvmkv_registry_has_family(unsigned family);
+
 /* Ends all storages of a database that the current transaction drops. */
 extern void nvmkv_registry_drop_database(Oid dboid);
 

@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/keycode.h"
 #include "fdw/plan.h"
 #include "fdw/quals.h"
@@ -67,7 +68,7 @@ create_estimates(void)
 void
 nvmkv_table_estimate(const NvmkvTable *table, NvmkvEstimate *estimate_out)
 {
-	NvmkvDb *db = nvmkv_engine_or_null();
+	NvmkvDb *db = nvmkv_engine_of_or_null(table->storage_id);
 	TimestampTz now;
 	CachedEstimate *cached;
 	bool found;

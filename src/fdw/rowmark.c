@@ -15,6 +15,7 @@
 #include "utils/rel.h"
 
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/keycode.h"
 #include "fdw/rowcode.h"
 #include "fdw/rowmark.h"
@@ -75,8 +76,8 @@ get_marks(ExecRowMark *erm, Relation rel)
 	old_context = MemoryContextSwitchTo(GetMemoryChunkContext(erm));
 	marks = palloc0(sizeof(NvmkvRowMarks));
 	marks->context = CurrentMemoryContext;
-	marks->db = nvmkv_engine();
 	marks->table = nvmkv_table(rel);
+	marks->db = nvmkv_engine_of(marks->table->storage_id);
 	initStringInfo(&marks->key);
 	initStringInfo(&marks->value);
 	initStringInfo(&marks->moved);

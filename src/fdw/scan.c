@@ -31,6 +31,7 @@
 #include "utils/rel.h"
 
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/keycode.h"
 #include "fdw/parallel.h"
 #include "fdw/plan.h"
@@ -163,8 +164,8 @@ nvmkv_scan_open(ForeignScanState *node)
 	if (state->open)
 		return;
 	oldcontext = MemoryContextSwitchTo(state->context);
-	state->db = nvmkv_engine();
 	state->table = nvmkv_table(rel);
+	state->db = nvmkv_engine_of(state->table->storage_id);
 	nvmkv_visibility_init(&state->visibility, estate->es_snapshot, rel);
 	if (state->table->nkeys > 0)
 	{

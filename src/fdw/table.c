@@ -34,6 +34,7 @@
 #include "fdw/catalog.h"
 #include "fdw/ddl.h"
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/keycode.h"
 #include "fdw/option.h"
 #include "fdw/registry.h"
@@ -427,7 +428,7 @@ nvmkv_table_new_storage(Relation rel)
 	row.relid = RelationGetRelid(rel);
 	row.dboid = MyDatabaseId;
 	row.nkeys = nvmkv_key_resolve(rel, GetForeignTable(row.relid)->options, row.keys);
-	row.storage_id = nvmkv_wal_new_storage_id();
+	row.storage_id = nvmkv_family_new_storage_id(rel);
 	nvmkv_catalog_put(&row);
 	nvmkv_registry_begin_storage(row.storage_id);
 

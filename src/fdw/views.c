@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/keycode.h"
 #include "fdw/resultrow.h"
 #include "fdw/rowcode.h"
@@ -82,36 +83,41 @@ list_jobs(struct NvmkvDb *db, void *out, unsigned max)
 Datum
 nvmkv_sql_progress(PG_FUNCTION_ARGS)
 {
-	NvmkvDb *db = nvmkv_engine();
-	NvmkvJobStats *jobs;
-	unsigned count;
+	unsigned nfamilies;
+	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
 	NvmkvResultRow row = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
-	jobs = fetch_list(list_jobs, db, sizeof(NvmkvJobStats), &count);
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned f = 0; f < nfamilies; f++)
 	{
-		const NvmkvJobStats *job = &jobs[i];
+		unsigned count;
+		NvmkvJobStats *jobs = fetch_list(list_jobs, families[f].db, sizeof(NvmkvJobStats), &count);
 
-		nvmkv_result_put_int8(&row, job->job_id);
-		nvmkv_result_put_text(&row, job->job);
-		if (job->pid != 0)
-			nvmkv_result_put(&row, Int32GetDatum(job->pid));
-		else
-			nvmkv_result_put_null(&row);
-		nvmkv_result_put_text(&row, job->phase);
-		nvmkv_result_put_time(&row, job->started_clock_us);
-		nvmkv_result_put_time(&row, job->finished_clock_us);
-		nvmkv_result_put_int8(&row, job->keys_done);
-		nvmkv_result_put_int8(&row, job->keys_total);
-		nvmkv_result_put_int8(&row, job->bytes_done);
-		nvmkv_result_put_int8(&row, job->bytes_total);
-		nvmkv_result_put_bytes(&row, job->first_key, job->first_key_size);
-		nvmkv_result_put_bytes(&row, job->last_key, job->last_key_size);
-		nvmkv_result_put_int4(&row, job->rows_in);
-		nvmkv_result_put_int4(&row, job->files_in);
-		nvmkv_result_put_int4(&row, job->files_out);
-		nvmkv_result_emit(fcinfo, &row);
+		for (unsigned i = 0; i < count; i++)
+		{
+			const NvmkvJobStats *job = &jobs[i];
+
+			nvmkv_result_put_text(&row, families[f].name);
+			nvmkv_result_put_int8(&row, job->job_id);
+			nvmkv_result_put_text(&row, job->job);
+			if (job->pid != 0)
+				nvmkv_result_put(&row, Int32GetDatum(job->pid));
+			else
+				nvmkv_result_put_null(&row);
+			nvmkv_result_put_text(&row, job->phase);
+			nvmkv_result_put_time(&row, job->started_clock_us);
+			nvmkv_result_put_time(&row, job->finished_clock_us);
+			nvmkv_result_put_int8(&row, job->keys_done);
+			nvmkv_result_put_int8(&row, job->keys_total);
+			nvmkv_result_put_int8(&row, job->bytes_done);
+			nvmkv_result_put_int8(&row, job->bytes_total);
+			nvmkv_result_put_bytes(&row, job->first_key, job->first_key_size);
+			nvmkv_result_put_bytes(&row, job->last_key, job->last_key_size);
+			nvmkv_result_put_int4(&row, job->rows_in);
+			nvmkv_result_put_int4(&row, job->files_in);
+			nvmkv_result_put_int4(&row, job->files_out);
+			nvmkv_result_emit(fcinfo, &row);
+		}
 	}
 	return (Datum) 0;
 }
@@ -208,23 +214,28 @@ list_memtables(struct NvmkvDb *db, void *out, unsigned max)
 Datum
 nvmkv_sql_stat_memtables(PG_FUNCTION_ARGS)
 {
-	NvmkvDb *db = nvmkv_engine();
-	NvmkvMemtableStats *memtables;
-	unsigned count;
+	unsigned nfamilies;
+	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
 	NvmkvResultRow row = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
-	memtables = fetch_list(list_memtables, db, sizeof(NvmkvMemtableStats), &count);
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned f = 0; f < nfamilies; f++)
 	{
-		nvmkv_result_put_int4(&row, memtables[i].buffer);
-		nvmkv_result_put_text(&row, memtables[i].state);
-		nvmkv_result_put_int8(&row, memtables[i].bytes);
-		nvmkv_result_put_int8(&row, memtables[i].capacity);
-		nvmkv_result_put_int8(&row, memtables[i].entries);
-		nvmkv_result_put_lsn(&row, memtables[i].first_sequence);
-		nvmkv_result_put_lsn(&row, memtables[i].last_sequence);
-		nvmkv_result_emit(fcinfo, &row);
+		unsigned count;
+		NvmkvMemtableStats *memtables = fetch_list(list_memtables, families[f].db, sizeof(NvmkvMemtableStats), &count);
+
+		for (unsigned i = 0; i < count; i++)
+		{
+			nvmkv_result_put_text(&row, families[f].name);
+			nvmkv_result_put_int4(&row, memtables[i].buffer);
+			nvmkv_result_put_text(&row, memtables[i].state);
+			nvmkv_result_put_int8(&row, memtables[i].bytes);
+			nvmkv_result_put_int8(&row, memtables[i].capacity);
+			nvmkv_result_put_int8(&row, memtables[i].entries);
+			nvmkv_result_put_lsn(&row, memtables[i].first_sequence);
+			nvmkv_result_put_lsn(&row, memtables[i].last_sequence);
+			nvmkv_result_emit(fcinfo, &row);
+		}
 	}
 	return (Datum) 0;
 }
@@ -238,24 +249,29 @@ list_rows(struct NvmkvDb *db, void *out, unsigned max)
 Datum
 nvmkv_sql_stat_matrix(PG_FUNCTION_ARGS)
 {
-	NvmkvDb *db = nvmkv_engine();
-	NvmkvRowStats *rows;
-	unsigned count;
+	unsigned nfamilies;
+	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
 	NvmkvResultRow row = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
-	rows = fetch_list(list_rows, db, sizeof(NvmkvRowStats), &count);
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned f = 0; f < nfamilies; f++)
 	{
-		nvmkv_result_put_int8(&row, rows[i].row_id);
-		nvmkv_result_put_text(&row, rows[i].role);
-		nvmkv_result_put_int8(&row, rows[i].entries);
-		nvmkv_result_put_int8(&row, rows[i].live_entries);
-		nvmkv_result_put_int8(&row, rows[i].bytes);
-		nvmkv_result_put_int8(&row, rows[i].live_bytes);
-		nvmkv_result_put_int4(&row, rows[i].extents);
-		nvmkv_result_put(&row, BoolGetDatum(rows[i].has_hints));
-		nvmkv_result_emit(fcinfo, &row);
+		unsigned count;
+		NvmkvRowStats *rows = fetch_list(list_rows, families[f].db, sizeof(NvmkvRowStats), &count);
+
+		for (unsigned i = 0; i < count; i++)
+		{
+			nvmkv_result_put_text(&row, families[f].name);
+			nvmkv_result_put_int8(&row, rows[i].row_id);
+			nvmkv_result_put_text(&row, rows[i].role);
+			nvmkv_result_put_int8(&row, rows[i].entries);
+			nvmkv_result_put_int8(&row, rows[i].live_entries);
+			nvmkv_result_put_int8(&row, rows[i].bytes);
+			nvmkv_result_put_int8(&row, rows[i].live_bytes);
+			nvmkv_result_put_int4(&row, rows[i].extents);
+			nvmkv_result_put(&row, BoolGetDatum(rows[i].has_hints));
+			nvmkv_result_emit(fcinfo, &row);
+		}
 	}
 	return (Datum) 0;
 }
@@ -269,27 +285,32 @@ list_levels(struct NvmkvDb *db, void *out, unsigned max)
 Datum
 nvmkv_sql_stat_levels(PG_FUNCTION_ARGS)
 {
-	NvmkvDb *db = nvmkv_engine();
-	NvmkvLevelStats *levels;
-	unsigned count;
+	unsigned nfamilies;
+	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
 	NvmkvResultRow row = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
-	levels = fetch_list(list_levels, db, sizeof(NvmkvLevelStats), &count);
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned f = 0; f < nfamilies; f++)
 	{
-		nvmkv_result_put_int4(&row, levels[i].level);
-		nvmkv_result_put_int8(&row, levels[i].files);
-		nvmkv_result_put_int8(&row, levels[i].bytes);
-		if (levels[i].target_bytes > 0)
-			nvmkv_result_put_int8(&row, levels[i].target_bytes);
-		else
-			nvmkv_result_put_null(&row);
-		nvmkv_result_put(&row, Float8GetDatum(levels[i].score));
-		nvmkv_result_put_int8(&row, levels[i].bytes_read);
-		nvmkv_result_put_int8(&row, levels[i].bytes_written);
-		nvmkv_result_put(&row, Float8GetDatum(levels[i].write_amplification));
-		nvmkv_result_emit(fcinfo, &row);
+		unsigned count;
+		NvmkvLevelStats *levels = fetch_list(list_levels, families[f].db, sizeof(NvmkvLevelStats), &count);
+
+		for (unsigned i = 0; i < count; i++)
+		{
+			nvmkv_result_put_text(&row, families[f].name);
+			nvmkv_result_put_int4(&row, levels[i].level);
+			nvmkv_result_put_int8(&row, levels[i].files);
+			nvmkv_result_put_int8(&row, levels[i].bytes);
+			if (levels[i].target_bytes > 0)
+				nvmkv_result_put_int8(&row, levels[i].target_bytes);
+			else
+				nvmkv_result_put_null(&row);
+			nvmkv_result_put(&row, Float8GetDatum(levels[i].score));
+			nvmkv_result_put_int8(&row, levels[i].bytes_read);
+			nvmkv_result_put_int8(&row, levels[i].bytes_written);
+			nvmkv_result_put(&row, Float8GetDatum(levels[i].write_amplification));
+			nvmkv_result_emit(fcinfo, &row);
+		}
 	}
 	return (Datum) 0;
 }
@@ -302,7 +323,7 @@ nvmkv_sql_storage_estimate(PG_FUNCTION_ARGS)
 	NvmkvEstimate estimate;
 	NvmkvResultRow row = {0};
 
-	nvmkv_check_status(nvmkv_estimate(nvmkv_engine(), nvmkv_slice(&lower, sizeof(lower)),
+	nvmkv_check_status(nvmkv_estimate(nvmkv_engine_of((uint64) PG_GETARG_INT64(0)), nvmkv_slice(&lower, sizeof(lower)),
 									  nvmkv_slice(&upper, sizeof(upper)), &estimate),
 					   "estimating the size of a storage of", "nvmkv");
 	nvmkv_result_put(&row, Float8GetDatum(estimate.entries));
@@ -314,7 +335,11 @@ nvmkv_sql_storage_estimate(PG_FUNCTION_ARGS)
 Datum
 nvmkv_sql_reset_stats(PG_FUNCTION_ARGS)
 {
-	nvmkv_reset_stats(nvmkv_engine());
+	unsigned nfamilies;
+	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
+
+	for (unsigned f = 0; f < nfamilies; f++)
+		nvmkv_reset_stats(families[f].db);
 	PG_RETURN_VOID();
 }
 
@@ -393,9 +418,10 @@ check_row(FunctionCallInfo fcinfo, const NvmkvTable *table, const NvmkvScanRow *
 }
 
 static void
-check_table(FunctionCallInfo fcinfo, NvmkvDb *db, Relation rel)
+check_table(FunctionCallInfo fcinfo, Relation rel)
 {
 	NvmkvTable *table = nvmkv_table(rel);
+	NvmkvDb *db = nvmkv_engine_of(table->storage_id);
 	const char *name = RelationGetRelationName(rel);
 	Datum *values = palloc0(sizeof(Datum) * (size_t) table->tupdesc->natts);
 	bool *nulls = palloc0(sizeof(bool) * (size_t) table->tupdesc->natts);
@@ -457,7 +483,7 @@ nvmkv_sql_check(PG_FUNCTION_ARGS)
 	{
 		Relation rel = open_table(PG_GETARG_OID(0));
 
-		check_table(fcinfo, db, rel);
+		check_table(fcinfo, rel);
 		table_close(rel, AccessShareLock);
 	}
 	return (Datum) 0;

@@ -15,6 +15,7 @@
 
 #include "engine/base/batch.h"
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/wal.h"
 
 /* ---------------------------------------------------------------- log operations */
@@ -77,6 +78,18 @@ nvmkv_wal_new_storage_id(void)
 }
 
 void
+nvmkv_wal_family_created(const NvmkvFamilyInfo *info)
+{
+	(void) insert_record(XLOG_NVMKV_FAMILY, info, sizeof(*info));
+}
+
+void
+nvmkv_wal_family_dropped(uint32 id)
+{
+	XLogFlush(insert_record(XLOG_NVMKV_DROP_FAMILY, &id, sizeof(id)));
+}
+
+void
 nvmkv_wal_advance(XLogRecPtr to)
 {
 	static const char nothing[8192];
@@ -128,6 +141,24 @@ redo_write(NvmkvDb *db, XLogReaderState *record)
 }
 
 static void
+redo_family(XLogReaderState *record)
+{
+	NvmkvFamilyInfo info;
+
+	memcpy(&info, XLogRecGetData(record), sizeof(info));
+	nvmkv_family_redo_create(&info, record->ReadRecPtr);
+}
+
+static void
+redo_drop_family(XLogReaderState *record)
+{
+	uint32 id;
+
+	memcpy(&id, XLogRecGetData(record), sizeof(id));
+	nvmkv_family_redo_drop(id, record->ReadRecPtr);
+}
+
+static void
 rmgr_redo(XLogReaderState *record)
 {
 	uint8 info = XLogRecGetInfo(record) & ~XLR_INFO_MASK;
@@ -139,6 +170,12 @@ rmgr_redo(XLogReaderState *record)
 			redo_write(db, record);
 			break;
 		case XLOG_NVMKV_FENCE:
+			break;
+		case XLOG_NVMKV_FAMILY:
+			redo_family(record);
+			break;
+		case XLOG_NVMKV_DROP_FAMILY:
+			redo_drop_family(record);
 			break;
 		case XLOG_NVMKV_CHECKPOINT:
 			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
@@ -162,6 +199,20 @@ rmgr_desc(StringInfo buf, XLogReaderState *record)
 			NVMKV_OK)
 			appendStringInfo(buf, "entries %u", count);
 	}
+	else if (info == XLOG_NVMKV_FAMILY)
+	{
+		NvmkvFamilyInfo family;
+
+		memcpy(&family, XLogRecGetData(record), sizeof(family));
+		appendStringInfo(buf, "family %u %s", family.id, family.name);
+	}
+	else if (info == XLOG_NVMKV_DROP_FAMILY)
+	{
+		uint32 id;
+
+		memcpy(&id, XLogRecGetData(record), sizeof(id));
+		appendStringInfo(buf, "family %u", id);
+	}
 	else if (info == XLOG_NVMKV_CHECKPOINT)
 	{
 		uint64 durable_seq;
@@ -182,6 +233,10 @@ rmgr_identify(uint8 info)
 			return "FENCE";
 		case XLOG_NVMKV_CHECKPOINT:
 			return "CHECKPOINT";
+		case XLOG_NVMKV_FAMILY:
+			return "FAMILY";
+		case XLOG_NVMKV_DROP_FAMILY:
+			return "DROP_FAMILY";
 	}
 	return NULL;
 }

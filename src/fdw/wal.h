@@ -9,6 +9,8 @@
  *	  FENCE			nothing that matters.  A position to flush to, and a new storage id: its end LSN, unique
  *					for ever because the catalogue row that names it follows it in the WAL.  With filling, it
  *					moves the log's end on.
+ *	  FAMILY		a column family, as NvmkvFamilyInfo: it is there before the storage that follows.
+ *	  DROP_FAMILY	its number u32.
  *	  CHECKPOINT	durable sequence u64.  A standby flushes when it replays it, so that its restartpoints are covered.
  *
  * Redo skips what starts below the durable sequence; the rest may be applied
@@ -28,6 +30,8 @@
 #define XLOG_NVMKV_WRITE 0x00
 #define XLOG_NVMKV_FENCE 0x10
 #define XLOG_NVMKV_CHECKPOINT 0x20
+#define XLOG_NVMKV_FAMILY 0x30
+#define XLOG_NVMKV_DROP_FAMILY 0x40
 
 /* Registers the resource manager; from _PG_init while the server preloads libraries. */
 extern void nvmkv_wal_init(void);
@@ -37,6 +41,10 @@ extern const NvmkvLogOps *nvmkv_wal_ops(void);
 
 /* An id no storage of this cluster has had or will have. */
 extern uint64 nvmkv_wal_new_storage_id(void);
+
+/* A column family is there; it is gone, in the log for good. */
+extern void nvmkv_wal_family_created(const NvmkvFamilyInfo *info);
+extern void nvmkv_wal_family_dropped(uint32 id);
 
 /* Fills the log at least up to there. */
 extern void nvmkv_wal_advance(XLogRecPtr to);

@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/keycode.h"
 #include "fdw/rowcode.h"
 #include "fdw/rowid.h"
@@ -66,6 +67,7 @@ nvmkv_write_begin(void)
 void
 nvmkv_write_put(unsigned type, NvmkvSlice key, FullTransactionId fxid, CommandId cid, NvmkvSlice value)
 {
+	nvmkv_batch_family(&record, nvmkv_family_of_key(key));
 	nvmkv_check_status(nvmkv_batch_put_tagged(&record, type, key, U64FromFullTransactionId(fxid), cid, value),
 					   "collecting rows to write", NULL);
 }
@@ -231,7 +233,7 @@ nvmkv_write_batch_create(Relation rel, const NvmkvTable *table, CommandId cid)
 
 	batch->rel = rel;
 	batch->table = table;
-	batch->db = nvmkv_engine();
+	batch->db = nvmkv_engine_of(table->storage_id);
 	batch->fxid = InvalidFullTransactionId;
 	batch->cid = cid;
 	initStringInfo(&batch->bytes);

@@ -67,6 +67,7 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 
 	if (batch->count == 0)
 		return NVMKV_FAIL(NVMKV_INVALID, "empty batch");
+	db = db->root;
 	db->busy_family = 0;
 	if (batch->families != 1)
 		return family_write(db, batch, last_sequence_out);
@@ -158,14 +159,13 @@ wait_room(NvmkvDb *db, size_t memtable_bytes)
 NvmkvStatus
 nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
 {
-	if (db->busy_family != 0)
-	{
-		NvmkvDb *family;
+	NvmkvDb *root = db->root;
+	NvmkvDb *family;
 
-		NVMKV_RETURN_IF(nvmkv_family(db, db->busy_family, &family));
-		return nvmkv_wait_room(family, db->busy_bytes);
-	}
-	return wait_room(db, memtable_bytes);
+	if (root->busy_family == 0)
+		return wait_room(root, memtable_bytes);
+	NVMKV_RETURN_IF(nvmkv_family(root, root->busy_family, &family));
+	return wait_room(family, root->busy_bytes);
 }
 
 NvmkvStatus

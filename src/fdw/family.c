@@ -1,0 +1,348 @@
+/*
+ * family.c
+ *	  Column families in SQL: see family.h.
+ *
+ * The log has a record of the family before each new storage in it, so that a
+ * standby, or a recovery from an older backup, makes it in time.  Replaying one
+ * where another family has the number, or the name, means that what is there is
+ * newer or older than the record: it is dropped, for whatever belongs to it is
+ * in the log from its own record on.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_foreign_server.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "fdw/engine.h"
+#include "fdw/family.h"
+#include "fdw/guc.h"
+#include "fdw/option.h"
+#include "fdw/registry.h"
+#include "fdw/resultrow.h"
+#include "fdw/wal.h"
+
+PG_FUNCTION_INFO_V1(nvmkv_sql_column_families);
+PG_FUNCTION_INFO_V1(nvmkv_sql_drop_column_family);
+
+/* Who makes families takes turns: the object that this lock is on is no server's, and no family's. */
+#define FAMILY_LIST_LOCK 0
+
+/* ---------------------------------------------------------------- handles */
+
+NvmkvDb *
+nvmkv_engine_of(uint64 storage_id)
+{
+	NvmkvDb *db = nvmkv_engine();
+	unsigned id = nvmkv_family_of_storage(storage_id);
+
+	if (id != 0)
+		nvmkv_check_status(nvmkv_family(db, id, &db), "opening a column family of", "nvmkv");
+	return db;
+}
+
+NvmkvDb *
+nvmkv_engine_of_or_null(uint64 storage_id)
+{
+	NvmkvDb *db = nvmkv_engine_or_null();
+	unsigned id = nvmkv_family_of_storage(storage_id);
+
+	if (db != NULL && id != 0 && nvmkv_family(db, id, &db) != NVMKV_OK)
+		return NULL;
+	return db;
+}
+
+/* The number of a family; 0: there is none of this name. */
+static unsigned
+find_family(NvmkvDb *db, const char *name, NvmkvFamilyInfo *info_out)
+{
+	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
+	unsigned count = nvmkv_family_list(db, list, lengthof(list));
+
+	for (unsigned i = 0; i < count; i++)
+		if (strcmp(list[i].name, name) == 0)
+		{
+			*info_out = list[i];
+			return list[i].id;
+		}
+	return 0;
+}
+
+/* Waits for the lock; false if the family of this name has gone, or is another one, by then. */
+static bool
+lock_family(NvmkvDb *db, const char *name, unsigned id, LOCKMODE mode)
+{
+	NvmkvFamilyInfo info;
+
+	LockSharedObject(ForeignServerRelationId, id, 0, mode);
+	if (find_family(db, name, &info) == id)
+		return true;
+	UnlockSharedObject(ForeignServerRelationId, id, 0, mode);
+	return false;
+}
+
+NvmkvFamilyEntry *
+nvmkv_families(unsigned *count_out)
+{
+	NvmkvDb *db = nvmkv_engine();
+	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
+	unsigned count = nvmkv_family_list(db, list, lengthof(list));
+	NvmkvFamilyEntry *entries = palloc((count + 1) * sizeof(NvmkvFamilyEntry));
+	unsigned n = 0;
+
+	entries[n].name = NVMKV_FAMILY_DEFAULT_NAME;
+	entries[n++].db = db;
+	for (unsigned i = 0; i < count; i++)
+		if (lock_family(db, list[i].name, list[i].id, AccessShareLock))
+		{
+			nvmkv_check_status(nvmkv_family(db, list[i].id, &entries[n].db), "opening a column family of", "nvmkv");
+			entries[n++].name = pstrdup(list[i].name);
+		}
+	*count_out = n;
+	return entries;
+}
+
+/* ---------------------------------------------------------------- options */
+
+static void
+report_bad_value(const char *name, const char *value, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+			 hint != NULL ? errhint("%s", _(hint)) : 0));
+}
+
+static int
+int_option(const DefElem *def, int flags, int min, int max)
+{
+	const char *value = defGetString((DefElem *) unconstify(DefElem *, def));
+	const char *hint = NULL;
+	int result;
+
+	if (!parse_int(value, &result, flags, &hint))
+		report_bad_value(def->defname, value, hint);
+	if (result < min || result > max)
+		report_bad_value(def->defname, value,
+						 psprintf("It must be between %d and %d%s.", min, max, flags == GUC_UNIT_KB ? " kB" : ""));
+	return result;
+}
+
+/* What a server's options say of the shape, over the settings'; the name, "default" if none is given. */
+static const char *
+read_options(List *options, NvmkvFamilyOptions *shape, bool *shaped_out)
+{
+	const char *name = NVMKV_FAMILY_DEFAULT_NAME;
+	ListCell *lc;
+
+	*shaped_out = false;
+	foreach(lc, options)
+	{
+		DefElem *def = (DefElem *) lfirst(lc);
+
+		if (strcmp(def->defname, NVMKV_OPTION_COLUMN_FAMILY) == 0)
+		{
+			name = defGetString(def);
+			continue;
+		}
+		*shaped_out = true;
+		if (strcmp(def->defname, NVMKV_OPTION_NVM) == 0)
+			shape->nvm_bytes = defGetBoolean(def) ? (uint64) nvmkv_nvm_size_mb * 1024 * 1024 : 0;
+		else if (strcmp(def->defname, NVMKV_OPTION_WRITE_BUFFER_SIZE) == 0)
+			shape->write_buffer_bytes = (uint64) int_option(def, GUC_UNIT_KB, 1024, 1048576) * 1024;
+		else if (strcmp(def->defname, NVMKV_OPTION_MAX_WRITE_BUFFERS) == 0)
+			shape->max_write_buffers = (unsigned) int_option(def, 0, 2, 15);
+		else if (strcmp(def->defname, NVMKV_OPTION_TARGET_FILE_SIZE) == 0)
+			shape->target_file_bytes = (uint64) int_option(def, GUC_UNIT_KB, 1024, 1048576) * 1024;
+		else if (strcmp(def->defname, NVMKV_OPTION_BLOOM_BITS_PER_KEY) == 0)
+			shape->bloom_bits_per_key = (unsigned) int_option(def, 0, 0, 32);
+		else
+			*shaped_out = false; /* the validator refuses what it does not know */
+	}
+	return name;
+}
+
+void
+nvmkv_family_check_options(List *options)
+{
+	NvmkvFamilyOptions shape;
+	bool shaped;
+	const char *name;
+
+	memset(&shape, 0, sizeof(shape));
+	name = read_options(options, &shape, &shaped);
+	if (name[0] == '\0' || strlen(name) > NVMKV_FAMILY_NAME_BYTES)
+		report_bad_value(NVMKV_OPTION_COLUMN_FAMILY, name,
+						 psprintf("A name has 1 to %d bytes.", NVMKV_FAMILY_NAME_BYTES));
+	for (const char *p = name; *p != '\0'; p++)
+		if ((unsigned char) *p < 0x20 || *p == 0x7f)
+			report_bad_value(NVMKV_OPTION_COLUMN_FAMILY, name, "A name has no control characters.");
+	if (shaped && strcmp(name, NVMKV_FAMILY_DEFAULT_NAME) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("the shape of the default column family cannot be an option of a server"),
+				 errdetail("It is given by the settings nvmkv.*."),
+				 errhint("Name a family of its own with the option \"%s\".", NVMKV_OPTION_COLUMN_FAMILY)));
+}
+
+/* ---------------------------------------------------------------- making */
+
+static void
+make_family(NvmkvDb *db, const char *name, const NvmkvFamilyOptions *shape)
+{
+	NvmkvFamilyInfo info;
+	NvmkvStatus status = NVMKV_OK;
+
+	/* A reason of its own to wait, and to be told apart: two sessions that make families at once. */
+	LockSharedObject(ForeignServerRelationId, FAMILY_LIST_LOCK, 0, ExclusiveLock);
+	if (find_family(db, name, &info) == 0)
+		status = nvmkv_family_create(db, 0, name, shape, NULL);
+	if (status == NVMKV_LIMIT)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("column family \"%s\" cannot be made", name),
+				 errdetail("%s", nvmkv_error()->text),
+				 errhint("Increase nvmkv.max_column_families, or nvmkv.write_buffer_size and nvmkv.max_write_buffers, and restart the server.")));
+	nvmkv_check_status(status, "making a column family of", "nvmkv");
+	UnlockSharedObject(ForeignServerRelationId, FAMILY_LIST_LOCK, 0, ExclusiveLock);
+}
+
+uint64
+nvmkv_family_new_storage_id(Relation rel)
+{
+	NvmkvDb *db = nvmkv_engine();
+	List *options = GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid)->options;
+	NvmkvFamilyOptions shape;
+	NvmkvFamilyInfo info;
+	bool shaped;
+	const char *name;
+	unsigned id;
+
+	nvmkv_family_options_default(db, &shape);
+	shape.nvm_bytes = (uint64) nvmkv_nvm_size_mb * 1024 * 1024;
+	name = read_options(options, &shape, &shaped);
+	if (strcmp(name, NVMKV_FAMILY_DEFAULT_NAME) == 0)
+		return nvmkv_wal_new_storage_id();
+	while ((id = find_family(db, name, &info)) == 0 || !lock_family(db, name, id, RowShareLock))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (id == 0)
+			make_family(db, name, &shape);
+	}
+	nvmkv_wal_family_created(&info);
+	return nvmkv_wal_new_storage_id() | (uint64) id << NVMKV_STORAGE_FAMILY_SHIFT;
+}
+
+/* ---------------------------------------------------------------- dropping */
+
+/* By another transaction that has ended: not by this one, which could still roll back the DROP of a table. */
+static void
+refuse_in_transaction(void)
+{
+	if (IsTransactionBlock() || IsSubTransaction() || TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("nvmkv.drop_column_family() cannot run inside a transaction block, or after a change in the same transaction")));
+	PreventCommandDuringRecovery("nvmkv.drop_column_family()");
+}
+
+Datum
+nvmkv_sql_drop_column_family(PG_FUNCTION_ARGS)
+{
+	const char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	NvmkvDb *db = nvmkv_engine();
+	NvmkvFamilyInfo info;
+	unsigned id;
+
+	refuse_in_transaction();
+	if (strcmp(name, NVMKV_FAMILY_DEFAULT_NAME) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the default column family cannot be dropped")));
+	id = find_family(db, name, &info);
+	if (id == 0 || !lock_family(db, name, id, AccessExclusiveLock))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("column family \"%s\" does not exist", name)));
+	if (nvmkv_registry_has_family(id))
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot drop column family \"%s\" because tables are in it", name),
+				 errhint("Drop the foreign tables of its servers, in all databases, first.")));
+	nvmkv_wal_family_dropped(id);
+	nvmkv_check_status(nvmkv_family_drop(db, id), "dropping a column family of", "nvmkv");
+	PG_RETURN_VOID();
+}
+
+/* ---------------------------------------------------------------- recovery */
+
+static void
+redo_failed(NvmkvStatus status, const char *what, XLogRecPtr lsn)
+{
+	if (status != NVMKV_OK)
+		ereport(FATAL,
+				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("could not %s a column family by the WAL at %X/%X", what, LSN_FORMAT_ARGS(lsn)),
+				 errdetail("%s", nvmkv_error()->text),
+				 status == NVMKV_LIMIT ? errhint("Set nvmkv.max_column_families, nvmkv.write_buffer_size and nvmkv.max_write_buffers at least as on the server that wrote it.") : 0));
+}
+
+void
+nvmkv_family_redo_create(const NvmkvFamilyInfo *info, XLogRecPtr lsn)
+{
+	NvmkvDb *db = nvmkv_engine_for_redo();
+	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
+	unsigned count = nvmkv_family_list(db, list, lengthof(list));
+
+	for (unsigned i = 0; i < count; i++)
+		if ((list[i].id == info->id) != (strcmp(list[i].name, info->name) == 0))
+			redo_failed(nvmkv_family_drop(db, list[i].id), "drop", lsn);
+	redo_failed(nvmkv_family_create(db, info->id, info->name, &info->options, NULL), "make", lsn);
+}
+
+void
+nvmkv_family_redo_drop(uint32 id, XLogRecPtr lsn)
+{
+	NvmkvStatus status = nvmkv_family_drop(nvmkv_engine_for_redo(), id);
+
+	/* Dropped before the crash. */
+	if (status != NVMKV_NOT_FOUND)
+		redo_failed(status, "drop", lsn);
+}
+
+/* ---------------------------------------------------------------- view */
+
+Datum
+nvmkv_sql_column_families(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
+	unsigned count;
+	NvmkvResultRow row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	memset(&list[0], 0, sizeof(list[0]));
+	strlcpy(list[0].name, NVMKV_FAMILY_DEFAULT_NAME, sizeof(list[0].name));
+	nvmkv_family_options_default(db, &list[0].options);
+	list[0].options.nvm_bytes = (uint64) nvmkv_nvm_size_mb * 1024 * 1024;
+	count = 1 + nvmkv_family_list(db, list + 1, lengthof(list) - 1);
+	for (unsigned i = 0; i < count; i++)
+	{
+		nvmkv_result_put_text(&row, list[i].name);
+		nvmkv_result_put_int4(&row, list[i].id);
+		nvmkv_result_put_int8(&row, list[i].options.nvm_bytes);
+		nvmkv_result_put_int8(&row, list[i].options.write_buffer_bytes);
+		nvmkv_result_put_int4(&row, list[i].options.max_write_buffers);
+		nvmkv_result_put_int8(&row, list[i].options.target_file_bytes);
+		nvmkv_result_put_int4(&row, list[i].options.bloom_bits_per_key);
+		nvmkv_result_emit(fcinfo, &row);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,71 @@
+/*
+ * family.h
+ *	  Column families: a table's server option names the one its rows are in.
+ *
+ * A family is made when the first table asks for it, at once and for good,
+ * whatever becomes of the transaction, as a directory would be; it goes by
+ * nvmkv.drop_column_family().  Each storage is in one family for its life: the
+ * first byte of its id, and so of all its keys, is the family's number.  That
+ * is how writes, the log and recovery find the family of an entry.  (Positions
+ * in the log, which make the rest of an id, never come near that byte.)
+ *
+ * Who makes a storage, and who looks at a family's statistics, holds a shared
+ * lock on the family's number until the transaction ends; who drops the family
+ * holds it exclusively, and finds no storage in it.
+ */
+#ifndef NVMKV_FDW_FAMILY_H
+#define NVMKV_FDW_FAMILY_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+#include "engine/nvmkv.h"
+
+#define NVMKV_FAMILY_DEFAULT_NAME "default"
+#define NVMKV_STORAGE_FAMILY_SHIFT 56
+
+/* The family of a storage id.  The registry's prefix is beyond all families: it is in the default one. */
+static inline unsigned
+nvmkv_family_of_storage(uint64 storage_id)
+{
+	unsigned family = (unsigned) (storage_id >> NVMKV_STORAGE_FAMILY_SHIFT);
+
+	return family < NVMKV_FAMILIES_MAX ? family : 0;
+}
+
+/* The same of a key, which starts with the storage id. */
+static inline unsigned
+nvmkv_family_of_key(NvmkvSlice key)
+{
+	return key.size > 0 && key.data[0] < NVMKV_FAMILIES_MAX ? key.data[0] : 0;
+}
+
+/* The engine's handle for reading a storage; as nvmkv_engine(), and ERROR XX001 when its family is not there. */
+extern NvmkvDb *nvmkv_engine_of(uint64 storage_id);
+
+/* The same or NULL, without waiting. */
+extern NvmkvDb *nvmkv_engine_of_or_null(uint64 storage_id);
+
+/* A new storage id in the family that the table's server names; makes the family if there is none of that name. */
+extern uint64 nvmkv_family_new_storage_id(Relation rel);
+
+/* Checks the options of a server, a list of DefElem.  ERROR HV024. */
+extern void nvmkv_family_check_options(List *options);
+
+/* For redo; FATAL when it cannot be done. */
+extern void nvmkv_family_redo_create(const NvmkvFamilyInfo *info, XLogRecPtr lsn);
+extern void nvmkv_family_redo_drop(uint32 id, XLogRecPtr lsn);
+
+/* For views: all families, the default one first, protected from being dropped while the transaction lasts. */
+typedef struct NvmkvFamilyEntry
+{
+	const char *name;
+	NvmkvDb *db;
+} NvmkvFamilyEntry;
+
+extern NvmkvFamilyEntry *nvmkv_families(unsigned *count_out);
+
+#endif
