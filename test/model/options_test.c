@@ -22,7 +22,7 @@
 #define MIB (UINT64_C(1) << 20)
 
 #define KEYS 1200
-#define OPERATIONS 6000
+#define OPERATIONS 4000
 #define STRIDE 250 /* operations between two digests */
 #define SNAPSHOTS 3
 #define TXNS 4

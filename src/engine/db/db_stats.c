@@ -195,21 +195,51 @@ nvmkv_level_stats(NvmkvDb *db, NvmkvLevelStats *out, unsigned max)
 
 /* ---- estimates ---- */
 
+/*
+ * What cannot be read counts whole: an estimate is no place to complain, and the reader whom it is for may want something
+ * else.
+ */
+static bool
+is_unreadable(NvmkvStatus status)
+{
+	return status == NVMKV_CORRUPTION || status == NVMKV_VERSION || status == NVMKV_IO;
+}
+
+/* The row's entries [*from_out, *to_out) are between the keys. */
+static NvmkvStatus
+row_share(NvmkvDb *db, const NvmRowRef *row, NvmkvSlice lower, NvmkvSlice upper, uint64_t *from_out, uint64_t *to_out)
+{
+	*from_out = row->first_live;
+	*to_out = row->entries;
+	NVMKV_RETURN_IF(
+		nvm_row_lower_bound(db->pool, row, lower, NVMKV_TAG_MAX, row->first_live, row->entries, from_out));
+	if (upper.size > 0)
+		NVMKV_RETURN_IF(
+			nvm_row_lower_bound(db->pool, row, upper, NVMKV_TAG_MAX, row->first_live, row->entries, to_out));
+	return NVMKV_OK;
+}
+
 static NvmkvStatus
 estimate_row(NvmkvDb *db, const VersionImage *v, const VersionRow *row, NvmkvSlice lower, NvmkvSlice upper,
 			 NvmkvEstimate *e)
 {
 	NvmRowRef ref;
 	uint64_t from, to;
+	NvmkvStatus st;
 
 	if ((upper.size > 0 && slice_compare(version_bytes(v, row->smallest), upper) >= 0) ||
 		slice_compare(version_bytes(v, row->largest), lower) < 0)
 		return NVMKV_OK;
 	ref = version_row_ref(v, row);
-	NVMKV_RETURN_IF(nvm_row_lower_bound(db->pool, &ref, lower, NVMKV_TAG_MAX, ref.first_live, ref.entries, &from));
-	to = ref.entries;
-	if (upper.size > 0)
-		NVMKV_RETURN_IF(nvm_row_lower_bound(db->pool, &ref, upper, NVMKV_TAG_MAX, ref.first_live, ref.entries, &to));
+	st = row_share(db, &ref, lower, upper, &from, &to);
+	if (is_unreadable(st))
+	{
+		e->entries += (double) (ref.entries - ref.first_live);
+		e->bytes += (double) row->live_bytes;
+		e->sources += 1.0;
+		return NVMKV_OK;
+	}
+	NVMKV_RETURN_IF(st);
 	if (to <= from)
 		return NVMKV_OK;
 	e->entries += (double) (to - from);
@@ -231,11 +261,19 @@ estimate_file(NvmkvDb *db, const VersionImage *v, const VersionFile *file, Nvmkv
 		(upper.size > 0 && slice_compare(version_bytes(v, file->largest), upper) >= 0))
 	{
 		SstTable *table;
+		NvmkvStatus st = table_cache_get(db->tables, file->number, file->bytes, &table);
 
-		NVMKV_RETURN_IF(table_cache_get(db->tables, file->number, file->bytes, &table));
-		NVMKV_RETURN_IF(sst_table_offset_of(table, lower, &from));
-		if (upper.size > 0)
-			NVMKV_RETURN_IF(sst_table_offset_of(table, upper, &to));
+		if (st == NVMKV_OK)
+			st = sst_table_offset_of(table, lower, &from);
+		if (st == NVMKV_OK && upper.size > 0)
+			st = sst_table_offset_of(table, upper, &to);
+		if (is_unreadable(st))
+		{
+			from = 0;
+			to = file->bytes;
+		}
+		else
+			NVMKV_RETURN_IF(st);
 	}
 	if (to < from)
 		to = from;
