@@ -29,6 +29,7 @@ typedef struct Board
 	uint32_t stop; /* for writers, then for the worker */
 	uint32_t worker_stop;
 	uint32_t failures;
+	uint32_t disk_full; /* no table file may be written */
 	uint64_t started_us;
 	uint64_t written[WRITERS][SECONDS + 2]; /* writes in each second */
 	uint64_t longest_us[WRITERS];
@@ -47,6 +48,8 @@ slow_write(PortFile *file, uint64_t offset, const void *data, size_t size)
 {
 	const char *path = port_file_path(file);
 
+	if (board->disk_full && strstr(path, ".sst") != NULL)
+		return NVMKV_FAIL(NVMKV_NO_SPACE, "no space for \"%s\"", path);
 	if (device_rate != 0 && (strstr(path, ".sst") != NULL || strstr(path, "level0.pool") != NULL))
 	{
 		uint64_t now = port_now_us();
@@ -241,6 +244,100 @@ TEST(flood_with_a_container)
 TEST(flood_without_a_container)
 {
 	flood(0, 12 << 20);
+}
+
+/* ---- no space ---- */
+
+/* Writes until it is refused, or so many. */
+static NvmkvStatus
+write_some(NvmkvDb *db, uint64_t *number, uint64_t count)
+{
+	uint8_t value[VALUE_BYTES];
+	NvmkvBatch batch = {.count = 0};
+	uint64_t end = *number + count;
+	uint64_t last;
+	NvmkvStatus st = NVMKV_OK;
+
+	memset(value, 'v', sizeof(value));
+	while (*number < end && st == NVMKV_OK)
+	{
+		nvmkv_batch_clear(&batch);
+		st = nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, rig_key(*number * 7919 % 1000003), nvmkv_slice(NULL, 0),
+							 nvmkv_slice(value, sizeof(value)));
+		while (st == NVMKV_OK && (st = nvmkv_write(db, &batch, &last)) == NVMKV_BUSY)
+			st = nvmkv_wait_room(db, batch.memtable_bytes);
+		if (st == NVMKV_OK)
+			++*number;
+	}
+	nvmkv_batch_free(&batch);
+	return st;
+}
+
+/* Others work, without success: writers fill what is left at full speed and are told; they go on when there is space. */
+static void
+run_out_of_space(uint64_t nvm_bytes)
+{
+	PortFileOps files = rig_quick_files;
+	pid_t flusher, compactor;
+	uint64_t written = 0;
+	uint64_t i, started;
+	NvmkvStats stats;
+	Rig rig;
+	NvmkvStatus st;
+
+	files.write = slow_write;
+	port_files = &files;
+	board = mmap(NULL, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(board != MAP_FAILED);
+	rig_init(&rig);
+	rig.options.nvm_bytes = nvm_bytes;
+	REQUIRE_OK(rig_open(&rig));
+	flusher = start(rig.db, FLUSHER_SLOT, 0, run_flusher);
+	compactor = start(rig.db, COMPACTOR_SLOT, 0, run_compactor);
+	for (i = 0; i < 3; i++)
+	{
+		REQUIRE_OK(write_some(rig.db, &written, 5000));
+		port_store_seq(&board->disk_full, 1);
+		started = port_now_us();
+		CHECK_STATUS(write_some(rig.db, &written, 60000), NVMKV_NO_SPACE);
+		CHECK_STATUS(write_some(rig.db, &written, 1), NVMKV_NO_SPACE);
+		CHECK(port_now_us() - started < 20000000);
+		port_store_seq(&board->disk_full, 0);
+		/* The refusal ends with the first step that succeeds. */
+		started = port_now_us();
+		do
+			st = write_some(rig.db, &written, 5000);
+		while (st == NVMKV_NO_SPACE && port_now_us() - started < 20000000);
+		REQUIRE_OK(st);
+	}
+	port_store_relaxed(&board->worker_stop, 1);
+	CHECK(ended_well(flusher));
+	CHECK(ended_well(compactor));
+	nvmkv_stats(rig.db, &stats);
+	CHECK(!stats.sticky);
+	CHECK(stats.errors > 0);
+	REQUIRE_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	REQUIRE_OK(rig_reopen(&rig));
+	for (i = 0; i < written; i += 97)
+	{
+		NvmkvBuf value = {0};
+
+		CHECK_OK(nvmkv_get(rig.db, rig_key(i * 7919 % 1000003), NULL, &value, NULL));
+		nvmkv_buf_free(&value);
+	}
+	rig_remove(&rig);
+	munmap(board, sizeof(Board));
+	port_files = &port_posix_files;
+}
+
+TEST(full_disk_with_a_container)
+{
+	run_out_of_space(16 << 20);
+}
+
+TEST(full_disk_without_a_container)
+{
+	run_out_of_space(0);
 }
 
 /* ---- nothing to slow down for ---- */

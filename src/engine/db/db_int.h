@@ -110,6 +110,7 @@ typedef struct DbWriteControl
 	WriteMeter meters[NVMKV_STALL_CAUSES]; /* changed by who looks */
 	uint32_t worker;			/* claim word of the process that did background work last, and when */
 	uint64_t worked_us;
+	uint32_t failing[NVMKV_STALL_CAUSES]; /* the last step that was to make room failed */
 	Bucket bucket;
 } DbWriteControl;
 

@@ -248,12 +248,14 @@ do_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 	{
 		case NVMKV_WORK_FLUSH:
 			st = flush_step(db, did_out, more_out);
+			write_control_note_step(db, NVMKV_STALL_MEMTABLES, st);
 			/* A full pool is the compaction's to relieve; anything else without space is for people to relieve. */
 			if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) == 0)
 				port_store_relaxed(&db->shm->no_space, 1);
 			break;
 		case NVMKV_WORK_COMPACT:
 			st = compact_step(db, false, did_out, more_out);
+			write_control_note_step(db, NVMKV_STALL_EXTENTS, st);
 			/* As long as the pool has room, writers do not depend on it. */
 			if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) != 0)
 				port_store_relaxed(&db->shm->no_space, 1);

@@ -62,6 +62,20 @@ write_control_note_worker(NvmkvDb *db)
 	port_store_relaxed(&c->worked_us, port_now_us());
 }
 
+void
+write_control_note_step(NvmkvDb *db, NvmkvStallCause cause, NvmkvStatus status)
+{
+	uint32_t *failing = &db->shm->control.failing[cause];
+	uint32_t fails = status != NVMKV_OK;
+
+	/* Neither is a failure.  A flush that finds no extent waits for compaction. */
+	if (status == NVMKV_BUSY || status == NVMKV_CANCELLED ||
+		(cause == NVMKV_STALL_MEMTABLES && status == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) != 0))
+		return;
+	if (port_load_relaxed(failing) != fails)
+		port_store_relaxed(failing, fails);
+}
+
 static uint64_t
 extents_zone(const NvmkvDb *db)
 {
@@ -219,6 +233,16 @@ write_control_look(NvmkvDb *db, uint64_t now_us)
 	look_at_memtables(db, &signals[NVMKV_STALL_MEMTABLES], now_us);
 	look_at_extents(db, &signals[NVMKV_STALL_EXTENTS], now_us);
 	look_at_debt(db, &signals[NVMKV_STALL_DEBT], now_us);
+	if (port_load_relaxed(&c->failing[NVMKV_STALL_MEMTABLES]) != 0)
+		signals[NVMKV_STALL_MEMTABLES].reserve = 1.0;
+	if (port_load_relaxed(&c->failing[NVMKV_STALL_EXTENTS]) != 0)
+	{
+		signals[NVMKV_STALL_EXTENTS].reserve = 1.0;
+		signals[NVMKV_STALL_DEBT].reserve = 1.0;
+		/* Flushes wait for it, too. */
+		if (port_load_relaxed(&db->shm->pool_full) != 0)
+			signals[NVMKV_STALL_MEMTABLES].reserve = 1.0;
+	}
 	if (port_load_relaxed(&db->shm->pool_full) != 0)
 		signals[NVMKV_STALL_MEMTABLES].drain = signals[NVMKV_STALL_EXTENTS].drain;
 	set_rate(db, signals, now_us);

@@ -23,7 +23,8 @@
  * for is not asked for again when it tries once more.
  *
  * Where nobody but the writer itself does background work, delays would be time
- * lost: there are none.
+ * lost: there are none.  Nor while that work fails (a full disk, say), for no
+ * room comes of it: writers take what is left, and are told why when it ends.
  */
 #ifndef NVMKV_DB_WRITE_CONTROL_H
 #define NVMKV_DB_WRITE_CONTROL_H
@@ -70,6 +71,9 @@ extern bool write_control_is_pressed(NvmkvDb *db);
 
 /* Somebody does background work. */
 extern void write_control_note_worker(NvmkvDb *db);
+
+/* How a step of a flush (memtables), or of compaction (extents), has ended. */
+extern void write_control_note_step(NvmkvDb *db, NvmkvStallCause cause, NvmkvStatus status);
 
 /* Under so many free extents a batch is started whatever it costs: before writers are slowed down. */
 extern bool write_control_pool_is_low(const NvmkvDb *db);
