@@ -122,7 +122,7 @@ run_row() {
 # 10 MB/s for a minute; the container is small enough to be drained several times.
 run_light() {
 	[ "$1" = nvmkv ] || return 0
-	drive "$1" light "$2" --keys=150000 --value-bytes=4096 --load-rate=10M --write-buffer=4M --container=48M \
+	drive "$1" light "$2" --keys=150000 --value-bytes=4096 --load-rate=10M --write-buffer=4M --container=48M --file-bytes=2M \
 		--workloads=fillrandom,settle
 }
 

@@ -14,7 +14,7 @@ lines() {
 	local engine file sep=
 	for engine in nvmkv leveldb rocksdb; do
 		file=$out/series/$1.$engine.1.$2
-		[ -s "$file" ] || continue
+		[ "$(wc -l 2>/dev/null <"$file")" -gt 1 ] 2>/dev/null || continue
 		printf '%s"%s" using %s with lines lw 2 lc rgb "%s" title "%s"' "$sep" "$file" "$3" "$(color "$engine")" "$engine"
 		sep=', '
 	done

@@ -53,18 +53,28 @@ query() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@" || die "the server did
 # note workload table value: one measurement
 note() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$results"; }
 
-# The time of a statement in milliseconds: timed workload table statement
+# Bytes of WAL since the server was made.
+wal_position() { query -c "SELECT pg_current_wal_insert_lsn() - '0/0'"; }
+
+# What a workload wrote to the WAL, full pages after the last checkpoint included: note_wal workload table before rows
+note_wal() { note "$1 WAL bytes/row" "$2" "$(awk -v n=$(($(wal_position) - $3)) -v rows="$4" 'BEGIN { print rows ? n / rows : 0 }')"; }
+
+# The time of a statement in milliseconds, and its WAL if it writes rows: timed workload table statement [rows]
 timed() {
-	local ms
+	local ms before
+	before=$(wal_position)
 	ms=$("$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -c '\timing on' -c "$3" 2>&1 |
 		sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -n 1)
 	[ -n "$ms" ] || die "$1 on $2 failed"
 	note "$1 ms" "$2" "$ms"
+	[ -z "$4" ] || note_wal "$1" "$2" "$before" "$4"
 }
 
-# Latency of transactions from pgbench's log, in microseconds: bench workload table clients script
+# Latency of transactions from pgbench's log, in microseconds; WAL of those that write a row each:
+# bench workload table clients script [writes]
 bench() {
-	local name=$1 table=$2 clients=$3
+	local name=$1 table=$2 clients=$3 before
+	before=$(wal_position)
 	printf '%s\n' "$4" | sed "s/TABLE/$table/g" >"$work/script.sql"
 	rm -f "$work"/log.*
 	(cd "$work" && "$bin/pgbench" -n -M prepared -c "$clients" -j "$clients" -T "$seconds" -D rows="$rows" \
@@ -72,6 +82,8 @@ bench() {
 		cat "$work/pgbench.out" >&2
 		die "$name on $table failed"
 	}
+	[ -z "$5" ] || note_wal "$name" "$table" "$before" \
+		"$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$work/pgbench.out")"
 	note "$name tps" "$table" "$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$work/pgbench.out")"
 	awk '{ print $3 }' "$work"/log.* | sort -n >"$work/latencies"
 	awk 'NR == FNR { n++; next }
@@ -101,7 +113,7 @@ for ((round = 1; round <= rounds; round++)); do
 			query -c "DROP FOREIGN TABLE IF EXISTS nvmkv" \
 				-c "CREATE FOREIGN TABLE nvmkv (k bigint NOT NULL, v text) SERVER nvmkv OPTIONS (primary_key 'k')"
 		fi
-		timed "copy" $table "\\copy $table FROM '$work/rows.copy'"
+		timed "copy" $table "\\copy $table FROM '$work/rows.copy'" "$rows"
 		query -c "ANALYZE $table" -c "CHECKPOINT"
 		timed "count(*)" $table "SELECT count(*) FROM $table"
 		timed "ordered scan" $table "SELECT sum(length(v)) FROM (SELECT v FROM $table ORDER BY k) s"
@@ -113,13 +125,14 @@ SELECT v FROM TABLE WHERE k = :k;'
 		bench "range of 100" $table 1 '\set k random(1, :rows - 100)
 SELECT count(v) FROM TABLE WHERE k >= :k AND k < :k + 100;'
 		bench "update" $table 1 '\set k random(1, :rows)
-UPDATE TABLE SET v = reverse(v) WHERE k = :k;'
+UPDATE TABLE SET v = reverse(v) WHERE k = :k;' writes
 		bench "update, 2 clients" $table 2 '\set k random(1, :rows)
-UPDATE TABLE SET v = reverse(v) WHERE k = :k;'
+UPDATE TABLE SET v = reverse(v) WHERE k = :k;' writes
 		bench "insert" $table 1 '\set k :rows + random(1, 1000000000000)
-INSERT INTO TABLE VALUES (:k, repeat(chr(97), 100)) ON CONFLICT DO NOTHING;'
-		timed "insert select" $table "INSERT INTO $table SELECT -k, v FROM $table WHERE k <= $rows / 5"
-		timed "delete a tenth" $table "DELETE FROM $table WHERE k > 0 AND k <= $rows / 10"
+INSERT INTO TABLE VALUES (:k, repeat(chr(97), 100)) ON CONFLICT DO NOTHING;' writes
+		timed "insert select" $table "INSERT INTO $table SELECT -k, v FROM $table WHERE k <= $rows / 5" \
+			$((rows / 5))
+		timed "delete a tenth" $table "DELETE FROM $table WHERE k > 0 AND k <= $rows / 10" $((rows / 10))
 		query -c "SELECT CASE WHEN count(*) = $rows - $rows / 10 + $rows / 5 THEN '' ELSE 'wrong' END FROM $table
 			WHERE k <= $rows" | grep -q . && die "$table does not hold what it should"
 		if [ $table = heap ]; then

@@ -10,6 +10,7 @@
  *	              others overwrite as much, and drain
  *	  attach      what it costs a new process to read its first value (nvmkv)
  *	  memory      memory in use: shared, and of a process that has read (nvmkv)
+ *	  levels      the engine's own table of its levels
  *	  crash       the process ends without closing anything
  *
  * A workload or step may have options of its own, as in readrandom:threads=4:as=read4.
@@ -254,6 +255,13 @@ memory(Bench *bench)
 }
 
 static void
+levels(Bench *bench)
+{
+	(void) bench;
+	store_print_levels();
+}
+
+static void
 crash(Bench *bench)
 {
 	(void) bench;
@@ -266,7 +274,7 @@ static const struct
 	void (*run)(Bench *bench);
 } steps[] = {
 	{"settle", settle}, {"drain", drain}, {"filllevel0", fill_level0},
-	{"attach", attach}, {"memory", memory}, {"crash", crash},
+	{"attach", attach}, {"memory", memory}, {"levels", levels}, {"crash", crash},
 };
 
 static void

@@ -66,6 +66,9 @@ extern void store_stats(StoreStats *stats);
 /* Memory that all processes share and that is in use, without the container's file; 0: there is none. */
 extern uint64_t store_shared_memory(void);
 
+/* The engine's own table of its levels, to standard output. */
+extern void store_print_levels(void);
+
 /* A number that changes while background work goes on. */
 extern uint64_t store_activity(void);
 

@@ -3,6 +3,7 @@
  *	  LevelDB through its C interface.
  */
 #include <leveldb/c.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -186,6 +187,15 @@ uint64_t
 store_shared_memory(void)
 {
 	return 0;
+}
+
+void
+store_print_levels(void)
+{
+	char *text = leveldb_property_value(db, "leveldb.stats");
+
+	printf("%s\n", text != NULL ? text : "");
+	leveldb_free(text);
 }
 
 uint64_t

@@ -29,6 +29,7 @@
 
 /* Rows of the container that are counted. */
 #define ROWS_MAX 512
+#define LEVELS_MAX 8
 
 /* Rows a scan fetches at a time at most, and bytes. */
 #define SCAN_ROWS 1024u
@@ -329,10 +330,10 @@ store_stats(StoreStats *stats)
 {
 	NvmkvStats s;
 	NvmkvCacheStats cache;
-	NvmkvLevelStats levels[8];
+	NvmkvLevelStats levels[LEVELS_MAX];
 	NvmkvRowStats rows[ROWS_MAX];
 	unsigned nrows = nvmkv_row_stats(db, rows, ROWS_MAX);
-	unsigned n = nvmkv_level_stats(db, levels, 8);
+	unsigned n = nvmkv_level_stats(db, levels, LEVELS_MAX);
 	unsigned i;
 
 	nvmkv_stats(db, &s);
@@ -349,7 +350,7 @@ store_stats(StoreStats *stats)
 		stats->level0_entries += rows[i].live_entries;
 	stats->cache_hits = cache.hits;
 	stats->cache_misses = cache.misses;
-	for (i = 0; i < n && i < 8; i++)
+	for (i = 0; i < n && i < LEVELS_MAX; i++)
 		if (levels[i].level == 1)
 			stats->l1_amplification = levels[i].write_amplification;
 	if (s.errors > 0 && s.last_error[0] != '\0')
@@ -372,6 +373,30 @@ store_shared_memory(void)
 		bytes += (resident[i] & 1) != 0 ? page : 0;
 	free(resident);
 	return bytes;
+}
+
+void
+store_print_levels(void)
+{
+	NvmkvLevelStats levels[LEVELS_MAX];
+	NvmkvRowStats rows[ROWS_MAX];
+	unsigned nlevels = nvmkv_level_stats(db, levels, LEVELS_MAX);
+	unsigned nrows = nvmkv_row_stats(db, rows, ROWS_MAX);
+	NvmkvStats s;
+	unsigned i;
+
+	nvmkv_stats(db, &s);
+	printf("  container: %u rows, %u of %u extents free; %llu batches, %llu columns\n", nrows, s.extents_free,
+		   s.extents_total, (unsigned long long) s.batches, (unsigned long long) s.columns);
+	for (i = 0; i < nrows && i < ROWS_MAX; i++)
+		printf("    row %llu %s: %llu of %llu MB live\n", (unsigned long long) rows[i].row_id, rows[i].role,
+			   (unsigned long long) (rows[i].live_bytes / MIB), (unsigned long long) (rows[i].bytes / MIB));
+	for (i = 0; i < nlevels && i < LEVELS_MAX; i++)
+		if (levels[i].files > 0 || levels[i].bytes_written > 0)
+			printf("  level %u: %llu files, %llu MB, score %.2f; read %llu MB, written %llu MB, amplification %.2f\n",
+				   levels[i].level, (unsigned long long) levels[i].files, (unsigned long long) (levels[i].bytes / MIB),
+				   levels[i].score, (unsigned long long) (levels[i].bytes_read / MIB),
+				   (unsigned long long) (levels[i].bytes_written / MIB), levels[i].write_amplification);
 }
 
 uint64_t

@@ -210,6 +210,15 @@ store_shared_memory(void)
 	return 0;
 }
 
+void
+store_print_levels(void)
+{
+	char *text = rocksdb_property_value(db, "rocksdb.cfstats-no-file-histogram");
+
+	printf("%s\n", text != NULL ? text : "");
+	rocksdb_free(text);
+}
+
 uint64_t
 store_activity(void)
 {
