@@ -63,7 +63,11 @@ drive() {
 		--write-buffer="$write_buffer" --container="$container" --cache="$cache")
 	shift 3
 	[ -x "$programs/bench_$engine" ] || return 0
-	[ "$engine" != nvmkv ] || options+=(--pool="$pool")
+	# Tables and level 1 are as large as the engine wants them, to scale; LevelDB's tables are small anyway.
+	case $engine in
+	nvmkv) options+=(--pool="$pool" --file-bytes="$(scaled $((32 * mb)) $mb)") ;;
+	rocksdb) options+=(--file-bytes="$(scaled $((64 * mb)) $mb)" --level1-bytes="$(scaled $((256 * mb)) $((4 * mb)))") ;;
+	esac
 	printf '%s round %s: ' "$label" "$round" >>"$out/run.log"
 	# A bound, so that a run ends whatever happens.
 	timeout 3600 "$programs/bench_$engine" "${options[@]}" "$@" >>"$out/run.log" 2>&1 || {
@@ -122,7 +126,7 @@ run_row() {
 # 10 MB/s for a minute; the container is small enough to be drained several times.
 run_light() {
 	[ "$1" = nvmkv ] || return 0
-	drive "$1" light "$2" --keys=150000 --value-bytes=4096 --load-rate=10M --write-buffer=4M --container=48M --file-bytes=2M \
+	drive "$1" light "$2" --keys=150000 --value-bytes=4096 --load-rate=10M --write-buffer=4M --container=48M --file-bytes=3M \
 		--workloads=fillrandom,settle
 }
 

@@ -33,7 +33,7 @@ typedef struct BenchOptions
 	uint64_t seed;
 	bool sync; /* every write is durable before the next; fillsync always does */
 	bool keep; /* use the database that is there */
-	uint64_t write_buffer, write_buffers, cache, container, block, bloom, file_bytes, workers;
+	uint64_t write_buffer, write_buffers, cache, container, block, bloom, file_bytes, level1_bytes, workers;
 	const char *compression; /* none, lz4, zstd, snappy */
 	uint64_t round;			 /* only noted */
 	const char *label;		 /* only noted */

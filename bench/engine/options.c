@@ -58,6 +58,7 @@ static const Option option_table[] = {
 	{"block", OPTION_NUMBER, AT(block), "4K", true, "data block"},
 	{"bloom", OPTION_NUMBER, AT(bloom), "10", true, "filter bits a key, 0: no filter"},
 	{"file-bytes", OPTION_NUMBER, AT(file_bytes), "0", true, "table, 0: the engine's default"},
+	{"level1-bytes", OPTION_NUMBER, AT(level1_bytes), "0", true, "RocksDB's target for level 1, 0: its default"},
 	{"workers", OPTION_NUMBER, AT(workers), "1", true, "compactions at a time (LevelDB has 1)"},
 	{"compression", OPTION_TEXT, AT(compression), "none", true, "none, lz4, zstd (LevelDB: snappy)"},
 	{"round", OPTION_NUMBER, AT(round), "1", false, "noted in the row"},

@@ -61,6 +61,8 @@ store_open(const BenchOptions *o)
 	rocksdb_options_set_max_background_jobs(options, 1 + (int) o->workers);
 	if (o->file_bytes > 0)
 		rocksdb_options_set_target_file_size_base(options, o->file_bytes);
+	if (o->level1_bytes > 0)
+		rocksdb_options_set_max_bytes_for_level_base(options, o->level1_bytes);
 	rocksdb_options_set_compression(options, compression_code(o->compression));
 	if (o->log_dir[0] != '\0')
 		rocksdb_options_set_wal_dir(options, o->log_dir);
