@@ -67,7 +67,7 @@ timed() {
 		sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -n 1)
 	[ -n "$ms" ] || die "$1 on $2 failed"
 	note "$1 ms" "$2" "$ms"
-	[ -z "$4" ] || note_wal "$1" "$2" "$before" "$4"
+	[ -z "${4:-}" ] || note_wal "$1" "$2" "$before" "$4"
 }
 
 # Latency of transactions from pgbench's log, in microseconds; WAL of those that write a row each:
@@ -82,7 +82,7 @@ bench() {
 		cat "$work/pgbench.out" >&2
 		die "$name on $table failed"
 	}
-	[ -z "$5" ] || note_wal "$name" "$table" "$before" \
+	[ -z "${5:-}" ] || note_wal "$name" "$table" "$before" \
 		"$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$work/pgbench.out")"
 	note "$name tps" "$table" "$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$work/pgbench.out")"
 	awk '{ print $3 }' "$work"/log.* | sort -n >"$work/latencies"
