@@ -85,6 +85,9 @@ extern NvmkvStatus nvm_row_check_header(const NvmPool *pool, const NvmRowRef *ro
 extern NvmkvStatus nvm_row_verify(const NvmPool *pool, const NvmRowRef *row, const NvmRowRef *older,
 								  void (*problem)(void *ctx, const char *text), void *ctx);
 
+/* Fetches what nvm_row_may_contain will look at into the processor's cache. */
+extern void nvm_row_prefetch(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash);
+
 /* false: no entry has the user key with this filter_hash. */
 extern bool nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash);
 

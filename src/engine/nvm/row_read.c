@@ -679,24 +679,44 @@ nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint64_t index, c
 
 /* ---- filter and header ---- */
 
+/* The line of the filter where the key would be; NULL when there is none. */
+static inline const uint8_t *
+filter_line(const NvmPool *pool, const NvmRowRef *row, const uint8_t *header, uint64_t key_hash)
+{
+	uint64_t offset = get_u64(header + NVM_ROW_OFFSET_FILTER);
+	uint64_t lines = get_u64(header + NVM_ROW_OFFSET_FILTER_BYTES) / NVM_ROW_LINE_BYTES;
+
+	/* A line that is not aligned could run over the end of its extent. */
+	if (NVM_ROW_UNLIKELY(lines == 0 || lines > UINT32_MAX || offset % NVM_ROW_LINE_BYTES != 0))
+		return NULL;
+	return nvm_row_at(pool, row, offset + ((key_hash >> 32) * lines >> 32) * NVM_ROW_LINE_BYTES);
+}
+
+void
+nvm_row_prefetch(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash)
+{
+	const uint8_t *header = nvm_row_at(pool, row, 0);
+	const uint8_t *line;
+
+	/* What nobody has checked yet may be anything, and whether it has to be checked is not known here. */
+	if (NVM_ROW_UNLIKELY(header == NULL || (pool->checked != NULL && !is_checked(pool, row, row->extents[0], 0))))
+		return;
+	line = filter_line(pool, row, header, key_hash);
+	if (line != NULL)
+		__builtin_prefetch(line);
+}
+
 bool
 nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash)
 {
 	const uint8_t *header = nvm_row_at(pool, row, 0);
 	const uint8_t *line;
-	uint64_t offset;
-	uint64_t lines;
 	bool filter;
 
 	/* Where the filter is damaged the search decides, and says what is wrong if more is. */
 	if (NVM_ROW_UNLIKELY(header == NULL || row_is_sound(pool, row, &filter) != NVMKV_OK || !filter))
 		return true;
-	offset = get_u64(header + NVM_ROW_OFFSET_FILTER);
-	lines = get_u64(header + NVM_ROW_OFFSET_FILTER_BYTES) / NVM_ROW_LINE_BYTES;
-	/* A line that is not aligned could run over the end of its extent. */
-	if (NVM_ROW_UNLIKELY(lines == 0 || lines > UINT32_MAX || offset % NVM_ROW_LINE_BYTES != 0))
-		return true;
-	line = nvm_row_at(pool, row, offset + ((key_hash >> 32) * lines >> 32) * NVM_ROW_LINE_BYTES);
+	line = filter_line(pool, row, header, key_hash);
 	/* What is lost is not absent: the search that follows says so. */
 	return line == NULL || filter_may_contain(line, NVM_ROW_LINE_BYTES, key_hash) || is_lost(pool, row);
 }

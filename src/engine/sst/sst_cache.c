@@ -395,7 +395,7 @@ sst_cache_get(SstCache *cache, const SstCacheKey *key, SstBlock *block_out)
 }
 
 bool
-sst_cache_still_has(const SstCache *cache, const SstCacheKey *key, const uint8_t *data)
+sst_cache_peek(const SstCache *cache, const SstCacheKey *key, SstBlock *block_out)
 {
 	CacheBlock *block;
 	Place place;
@@ -404,7 +404,18 @@ sst_cache_still_has(const SstCache *cache, const SstCacheKey *key, const uint8_t
 		return false;
 	place = place_of(cache->shm, key->number, key->offset);
 	block = find(cache->shm, &place, key);
-	return block != NULL && data_of(block) == data;
+	if (block == NULL)
+		return false;
+	show(block, block_out);
+	return true;
+}
+
+bool
+sst_cache_still_has(const SstCache *cache, const SstCacheKey *key, const uint8_t *data)
+{
+	SstBlock block;
+
+	return sst_cache_peek(cache, key, &block) && block.data == data;
 }
 
 /* ---------------------------------------------------------------- the hands; all under the shard's lock */

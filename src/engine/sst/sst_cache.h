@@ -107,6 +107,9 @@ extern void sst_cache_detach(SstCache *cache);
 /* Finds a block; lock-free. */
 extern bool sst_cache_get(SstCache *cache, const SstCacheKey *key, SstBlock *block_out);
 
+/* The same, but neither counts nor keeps the block longer. */
+extern bool sst_cache_peek(const SstCache *cache, const SstCacheKey *key, SstBlock *block_out);
+
 /*
  * Is the block of this key still the one that was found at "data"?  Then it is good for the epoch the caller is in
  * now, though it was found in an earlier one.

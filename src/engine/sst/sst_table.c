@@ -452,6 +452,25 @@ sst_table_may_contain(SstTable *table, NvmkvSlice key, uint64_t hash, bool *may_
 	return sst_table_filter_probe(table, filter, hash, may_out);
 }
 
+void
+sst_table_prefetch(SstTable *table, NvmkvSlice key, uint64_t hash)
+{
+	SstHandle index;
+	SstHandle filter;
+	SstBlock block;
+	bool found;
+
+	if (table->cache == NULL || find_partition(table, key, &found, &index, &filter) != NVMKV_OK || !found)
+		return;
+	if (filter.size != 0 && filter.size % FILTER_LINE_BYTES == 0)
+	{
+		SstCacheKey cache_key = {table->number, filter.offset, filter.size};
+
+		if (sst_cache_peek(table->cache, &cache_key, &block))
+			filter_prefetch(block.data, block.size, hash);
+	}
+}
+
 NvmkvStatus
 sst_table_offset_of(SstTable *table, NvmkvSlice key, uint64_t *offset_out)
 {

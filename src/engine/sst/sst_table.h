@@ -55,6 +55,9 @@ extern const SstProps *sst_table_props(const SstTable *table);
 /* false: no version of this user key is in the table (hash = filter_hash(key)).  At failure true. */
 extern NvmkvStatus sst_table_may_contain(SstTable *table, NvmkvSlice key, uint64_t hash, bool *may_out);
 
+/* Fetches the filter's line for the key into the processor's cache, if the filter is in the block cache. */
+extern void sst_table_prefetch(SstTable *table, NvmkvSlice key, uint64_t hash);
+
 /* About how many of the file's bytes stand before "key": the offset of the data block where it would be. */
 extern NvmkvStatus sst_table_offset_of(SstTable *table, NvmkvSlice key, uint64_t *offset_out);
 

@@ -221,6 +221,14 @@ table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTabl
 	return NVMKV_OK;
 }
 
+SstTable *
+table_cache_peek(const TableCache *cache, uint64_t number)
+{
+	const OpenTable *open = find(cache, number);
+
+	return open != NULL ? open->table : NULL;
+}
+
 void
 table_cache_evict(TableCache *cache, uint64_t number)
 {

@@ -39,6 +39,9 @@ extern void table_cache_destroy(TableCache *cache);
  */
 extern NvmkvStatus table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out);
 
+/* The same if it is open already, else NULL. */
+extern SstTable *table_cache_peek(const TableCache *cache, uint64_t number);
+
 /* Closes the table: the file is gone, or will be. */
 extern void table_cache_evict(TableCache *cache, uint64_t number);
 
