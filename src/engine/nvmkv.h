@@ -163,7 +163,7 @@ extern NvmkvStatus nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes);
 
 /*
  * While writers are slowed down: waits until a batch of this size has its turn, so that nvmkv_write does not say BUSY
- * when it comes with locks held.  Costs next to nothing at other times.  OK, CANCELLED, READ_ONLY.  Counts the delay.
+ * when it comes with locks held.  db: of the family that is written to.  Costs next to nothing at other times.  OK, CANCELLED, READ_ONLY.  Counts the delay.
  * Hold nothing.
  */
 extern NvmkvStatus nvmkv_wait_turn(NvmkvDb *db, size_t memtable_bytes);

@@ -103,9 +103,10 @@ nvmkv_write_finish(NvmkvDb *db, Relation rel)
  * look twice.  Merely spares nvmkv_write_wait_room, which does the same and more.
  */
 static void
-wait_turn(NvmkvDb *db, Relation rel, Size bytes)
+wait_turn(const NvmkvTable *table, Relation rel, Size bytes)
 {
-	NvmkvStatus status = nvmkv_wait_turn(db, bytes);
+	NvmkvDb *family = nvmkv_engine_of_or_null(table->storage_id);
+	NvmkvStatus status = family != NULL ? nvmkv_wait_turn(family, bytes) : NVMKV_OK;
 
 	if (status == NVMKV_CANCELLED)
 		nvmkv_check_status(status, "writing foreign table", object_name(rel));
@@ -453,7 +454,7 @@ nvmkv_write_batch_flush(NvmkvWriteBatch *batch, ItemPointerData *tids)
 		int n = chunk_size(batch, batch->written, &bytes);
 
 		CHECK_FOR_INTERRUPTS();
-		wait_turn(batch->db, batch->rel, bytes);
+		wait_turn(batch->table, batch->rel, bytes);
 		if (keyed)
 			write_keyed_chunk(batch, batch->written, n);
 		else

@@ -7,7 +7,8 @@
  * it does not apply while any reserve of room for writes shrinks
  * (write_control.h), so it never makes a writer wait, nor while somebody waits
  * for compaction itself (a backup point, nvmkv_compact_all).  Flushes are
- * exempt, since writers and checkpoints wait for them.
+ * exempt, since writers and checkpoints wait for them.  The limit is one for all
+ * families, and lifted for each that is in need.
  */
 #ifndef NVMKV_DB_WORK_LIMIT_H
 #define NVMKV_DB_WORK_LIMIT_H

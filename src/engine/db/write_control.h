@@ -22,6 +22,8 @@
  * it holds nothing.  There it draws a ticket (bucket.h), and what it has paid
  * for is not asked for again when it tries once more.
  *
+ * Each family has its own control.
+ *
  * Where nobody but the writer itself does background work, delays would be time
  * lost: there are none.  Nor while that work fails (a full disk, say), for no
  * room comes of it: writers take what is left, and are told why when it ends.
