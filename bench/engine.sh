@@ -102,6 +102,7 @@ run_sync() {
 }
 
 run_syncnvm() {
+	[ "$1" != leveldb ] || return 0
 	drive "$1" syncnvm "$2" $(in_memory "$1") --keys="$(scaled 2000000)" --workloads=fillsync
 }
 

@@ -51,7 +51,7 @@ extern void data_prepare(const BenchOptions *o);
 /* value_bytes bytes that compress as wanted. */
 extern const uint8_t *data_value(const BenchOptions *o, uint64_t i);
 
-/* Zipf's distribution over 0 .. n - 1, exponent 0.99, as YCSB draws it; the popular ones are scattered over all keys. */
+/* Zipf's distribution over 0 .. n - 1, exponent 0.99, as YCSB draws it. */
 typedef struct DataZipf
 {
 	uint64_t n;

@@ -129,7 +129,7 @@ team_run(const BenchOptions *options, WorkerMain main, unsigned count, const Dat
 	free(members);
 }
 
-/* Time has gone over the end of a second: how many operations belong to which one does not matter within an operation. */
+/* Time has gone over the end of a second.  An operation belongs to the second it ends in. */
 static bool
 next_second(Worker *w, uint64_t now)
 {

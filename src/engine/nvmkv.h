@@ -55,7 +55,8 @@ extern size_t nvmkv_shm_bytes(const NvmkvOptions *options);
 /*
  * Opens (creates if the directory is empty or absent) the database; the only process that does so.
  * memory: nvmkv_shm_bytes(options) zeroed bytes, 64-byte aligned, that outlive the handle.  dir, options->nvm_path,
- * options->log_dir: copied. log: NULL only with options->standalone_log.  In that case the own log is replayed before the call returns.
+ * options->log_dir: copied. log: NULL only with options->standalone_log.  In that case the own log is replayed before
+ * the call returns.
  * Errors: IO, NO_SPACE, CORRUPTION, VERSION, NOT_FOUND (pool is gone), INVALID (other system's files, options): the
  * text names file and remedy.
  * Leaves the gate closed for writes until nvmkv_open_gate.
