@@ -42,7 +42,7 @@ extern void lossy_crash(void);
 
 extern uint64_t lossy_operations(void);
 
-/* What the crashes did, by kind of file, for tests to see that everything happened: where it is, is the test's business. */
+/* What the crashes did, by kind of file, for tests to see that everything happened. */
 typedef enum LossyKind
 {
 	LOSSY_CURRENT,

@@ -130,6 +130,19 @@ small_cache(NvmkvOptions *o)
 	o->nvm_bytes = 0;
 }
 
+static void
+limited_compaction(NvmkvOptions *o)
+{
+	o->compaction_bytes_per_second = 256 * MIB;
+}
+
+static void
+several_families(NvmkvOptions *o)
+{
+	o->max_families = 3;
+	o->write_buffer_bytes = 2 * MIB;
+}
+
 static const Set sets[] = {
 	{"the test's own", as_they_are, 0, false},
 	{"small blocks", small_blocks, 0, false},
@@ -144,7 +157,10 @@ static const Set sets[] = {
 	{"many memtables", many_memtables, 0, false},
 	{"large block cache", large_cache, 0, false},
 	{"small block cache", small_cache, 0, false},
+	{"limited compaction", limited_compaction, 0, false},
+	{"room for families", several_families, 0, false},
 	{"a worker", as_they_are, 1, false},
+	{"a worker, limited compaction", limited_compaction, 1, false},
 	{"two workers, no container", no_container, 2, false},
 	{"two workers, small cache", small_cache, 2, false},
 	{"other options at each reopen", as_they_are, 0, true},

@@ -196,8 +196,8 @@ nvmkv_level_stats(NvmkvDb *db, NvmkvLevelStats *out, unsigned max)
 /* ---- estimates ---- */
 
 /*
- * What cannot be read counts whole: an estimate is no place to complain, and the reader whom it is for may want something
- * else.
+ * What cannot be read counts whole: an estimate is no place to complain, and the reader whom it is for may want
+ * something else.
  */
 static bool
 is_unreadable(NvmkvStatus status)
