@@ -905,6 +905,9 @@ load_write(Load *load, unsigned w)
 		mempool_write_end(&b->pool, slot, &room);
 		i += batch;
 		port_store_seq(&load->acked[w], i);
+		/* However busy the machine is: readers see the second half. */
+		while (i > LOAD_ENTRIES / 2 && port_load_relaxed(&load->looks) == 0)
+			sched_yield();
 	}
 	(void) port_fetch_add(&load->writers_done, 1);
 }
