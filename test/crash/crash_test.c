@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 
 #include "engine/db/db_int.h"
+#include "engine/log/log_format.h"
+#include "engine/log/log_map.h"
 
 #include "lib/lossy.h"
 #include "lib/rig.h"
@@ -59,11 +61,12 @@ typedef struct Point
 	uint32_t hits;
 } Point;
 
-/* What became of lines of the pool that were not persisted, when the power went. */
+/* What became of lines of the pool and of a mapped log that were not persisted, when the power went. */
 typedef struct LineTally
 {
 	uint64_t kept, reverted, torn;
 	uint64_t header; /* of them in the pool's header */
+	uint64_t log;    /* of them in the log */
 } LineTally;
 
 /* What the child did, for the parent. */
@@ -93,7 +96,7 @@ typedef enum FaultKind
 	FAULT_FILES, /* it and all after it */
 	FAULT_SPACES,		/* the same, NO_SPACE, until the next reopen */
 	FAULT_POWER, /* the power goes at the n-th file operation */
-	FAULT_POWER_LINES	/* the power goes at the n-th copy to or persist of the pool */
+	FAULT_POWER_LINES	/* the power goes at the n-th copy to or persist of the pool or a mapped log */
 } FaultKind;
 
 typedef struct Fault
@@ -113,6 +116,7 @@ static bool fault_over; /* a passing failure has passed */
 static bool pool_without_container;
 static bool long_keys;	 /* they make a manifest grow fast */
 static bool large_values; /* enough data for level 2 */
+static bool mapped_log;	  /* the log is on persistent memory */
 
 static uint64_t script_state;
 
@@ -123,13 +127,14 @@ script_random(uint64_t bound)
 	return (script_state >> 33) % bound;
 }
 
-/* ---- the pool as persistent memory: lines of 64 bytes ---- */
+/* ---- persistent memory: lines of 64 bytes, of the pool and of a mapped log ---- */
 
 #define LINE 64
 
 typedef struct OldLine
 {
-	uint64_t number;
+	const uint8_t *at;
+	bool of_log;
 	uint8_t bytes[LINE];
 	struct OldLine *next;
 } OldLine;
@@ -139,6 +144,15 @@ static NvmDeviceOps line_ops;
 static NvmDevice *line_device;
 static OldLine *old_lines;
 static uint64_t line_operations;
+
+static void
+put_line(const OldLine *old, const void *words)
+{
+	if (old->of_log)
+		memcpy((void *) (uintptr_t) old->at, words, LINE);
+	else
+		line_inner->copy(line_device, (uint64_t) (old->at - line_device->base), words, LINE);
+}
 
 static void
 lose_lines(void)
@@ -151,7 +165,7 @@ lose_lines(void)
 		uint64_t words[LINE / 8];
 		unsigned i;
 
-		memcpy(words, line_device->base + old->number * LINE, LINE);
+		memcpy(words, old->at, LINE);
 		for (i = 0; i < LINE / 8; i++)
 		{
 			/* Eight bytes are old or new; the medium never makes up others. */
@@ -161,8 +175,9 @@ lose_lines(void)
 		record->lines.kept += choice == 0;
 		record->lines.reverted += choice == 1;
 		record->lines.torn += choice == 2;
-		record->lines.header += old->number * LINE < NVM_EXTENT_BYTES;
-		line_inner->copy(line_device, old->number * LINE, words, LINE);
+		record->lines.header += !old->of_log && (uint64_t) (old->at - line_device->base) < NVM_EXTENT_BYTES;
+		record->lines.log += old->of_log;
+		put_line(old, words);
 	}
 }
 
@@ -178,44 +193,42 @@ line_before(void)
 	}
 }
 
+/* Whoever copies much persists soon: the search is linear. */
 static void
-line_copy(NvmDevice *dev, uint64_t offset, const void *data, size_t size)
+remember_lines(const uint8_t *base, uint64_t offset, size_t size, bool of_log)
 {
 	uint64_t line;
 
-	line_before();
 	for (line = offset / LINE; size > 0 && line <= (offset + size - 1) / LINE; line++)
 	{
 		OldLine *old = old_lines;
 
-		while (old != NULL && old->number != line)
+		while (old != NULL && old->at != base + line * LINE)
 			old = old->next;
 		if (old != NULL)
 			continue;
 		old = malloc(sizeof(OldLine));
 		if (old == NULL)
 			_exit(3);
-		old->number = line;
-		memcpy(old->bytes, dev->base + line * LINE, LINE);
+		old->at = base + line * LINE;
+		old->of_log = of_log;
+		memcpy(old->bytes, old->at, LINE);
 		old->next = old_lines;
 		old_lines = old;
-		/* The search above is linear: whoever copies much persists soon. */
 	}
-	line_inner->copy(dev, offset, data, size);
 }
 
-static NvmkvStatus
-line_persist(NvmDevice *dev, uint64_t offset, uint64_t size)
+/* Lines of one or the other within [from, to). */
+static void
+forget_lines(bool of_log, const uint8_t *from, const uint8_t *to)
 {
 	OldLine **link = &old_lines;
 
-	line_before();
-	NVMKV_RETURN_IF(line_inner->persist(dev, offset, size));
 	while (*link != NULL)
 	{
 		OldLine *old = *link;
 
-		if (old->number * LINE < offset || old->number * LINE >= offset + size)
+		if (old->of_log != of_log || old->at < from || old->at >= to)
 			link = &old->next;
 		else
 		{
@@ -223,20 +236,61 @@ line_persist(NvmDevice *dev, uint64_t offset, uint64_t size)
 			free(old);
 		}
 	}
+}
+
+static void
+line_copy(NvmDevice *dev, uint64_t offset, const void *data, size_t size)
+{
+	line_before();
+	remember_lines(dev->base, offset, size, false);
+	line_inner->copy(dev, offset, data, size);
+}
+
+static NvmkvStatus
+line_persist(NvmDevice *dev, uint64_t offset, uint64_t size)
+{
+	line_before();
+	NVMKV_RETURN_IF(line_inner->persist(dev, offset, size));
+	forget_lines(false, dev->base + offset, dev->base + offset + size);
 	return NVMKV_OK;
 }
+
+static bool
+log_is_pmem(PortFile *file)
+{
+	(void) file;
+	return true;
+}
+
+static void
+log_copy(LogMap *map, uint64_t offset, const void *data, size_t size)
+{
+	if (fault.kind == FAULT_POWER_LINES)
+	{
+		line_before();
+		remember_lines(map->base, offset, size, true);
+	}
+	log_map_pmem.copy(map, offset, data, size);
+}
+
+static void
+log_drain(LogMap *map)
+{
+	if (fault.kind == FAULT_POWER_LINES)
+	{
+		line_before();
+		forget_lines(true, map->base, map->base + LOG_FILE_BYTES_MAX);
+	}
+	log_map_pmem.drain(map);
+}
+
+static const LogMapOps line_log = {log_is_pmem, log_copy, log_drain};
 
 /* All that was not persisted when the device is closed might get lost later; nothing may rely on it. */
 static void
 line_close(NvmDevice *dev)
 {
-	while (old_lines != NULL)
-	{
-		OldLine *next = old_lines->next;
-
-		free(old_lines);
-		old_lines = next;
-	}
+	forget_lines(false, dev->base, dev->base + dev->bytes);
 	line_device = NULL;
 	line_inner->close(dev);
 }
@@ -616,6 +670,8 @@ run_child(Rig *rig, uint64_t seed, bool *killed_out)
 			check_random_state = fault.seed;
 		}
 		lossy_overwritten("level0.pool");
+		if (mapped_log)
+			log_map_ops = &line_log;
 		port_files = &lossy_files;
 		port_fault_hook = at_point;
 		code = play_script(rig, seed);
@@ -699,6 +755,7 @@ add_tallies(void)
 	all_lines.reverted += record->lines.reverted;
 	all_lines.torn += record->lines.torn;
 	all_lines.header += record->lines.header;
+	all_lines.log += record->lines.log;
 }
 
 /* One life, one fault, one recovery. */
@@ -926,18 +983,42 @@ TEST(deeper_levels)
 	pool_without_container = false;
 }
 
-TEST(power_goes_with_lines_in_flight)
+static void
+lose_power_with_lines(unsigned lives, uint64_t range)
 {
 	uint64_t seed = check_random();
 	unsigned i;
 
 	REQUIRE(make_record());
-	for (i = 0; i < LIVES(15); i++)
+	for (i = 0; i < LIVES(lives); i++)
 	{
-		Fault f = {FAULT_POWER_LINES, NULL, 1 + check_random_below(250), check_random()};
+		Fault f = {FAULT_POWER_LINES, NULL, 1 + check_random_below(range), check_random()};
 
 		CHECK(try_fault(&f, seed + i / 5));
 	}
+}
+
+TEST(power_goes_with_lines_in_flight)
+{
+	lose_power_with_lines(15, 250);
+}
+
+/* What was acknowledged was drained: any of the other lines may get lost. */
+TEST(power_goes_with_a_log_on_persistent_memory)
+{
+	mapped_log = true;
+	lose_power_with_lines(30, 400);
+	sample(FAULT_POWER, NULL, 15);
+	mapped_log = false;
+}
+
+TEST(death_and_failures_with_a_log_on_persistent_memory)
+{
+	mapped_log = true;
+	every_point(FAULT_KILL, "log.", 3);
+	every_point(FAULT_ERROR, "log.", 3);
+	sample(FAULT_FILE, NULL, 10);
+	mapped_log = false;
 }
 
 /* Any script, any fault, as long as time is given. */
@@ -961,10 +1042,12 @@ TEST(random_faults)
 			f.at *= 3;
 		}
 		pool_without_container = check_random_below(4) == 0;
+		mapped_log = check_random_below(3) == 0;
 		CHECK(try_fault(&f, check_random()));
 		lives++;
 	}
 	pool_without_container = false;
+	mapped_log = false;
 	printf("%u lives\n", lives);
 }
 
@@ -977,15 +1060,15 @@ TEST(what_the_power_took)
 		printf("%-8s sectors kept %" PRIu64 ", reverted %" PRIu64 ", of them garbled %" PRIu64 "; names lost %" PRIu64 ", back %" PRIu64 "\n",
 			   lossy_kind_name((LossyKind) k), all_sectors.kept[k], all_sectors.reverted[k], all_sectors.garbled[k],
 			   all_sectors.names_lost[k], all_sectors.names_back[k]);
-	printf("lines kept %" PRIu64 ", reverted %" PRIu64 ", torn %" PRIu64 ", in the header %" PRIu64 "\n", all_lines.kept,
-		   all_lines.reverted, all_lines.torn, all_lines.header);
+	printf("lines kept %" PRIu64 ", reverted %" PRIu64 ", torn %" PRIu64 ", in the header %" PRIu64 ", in the log %" PRIu64 "\n",
+		   all_lines.kept, all_lines.reverted, all_lines.torn, all_lines.header, all_lines.log);
 	/* With fewer lives it may not have. */
 	if (check_argc > 1 || LIVES(3) < 3)
 		return;
 	CHECK(all_sectors.kept[LOSSY_CURRENT] + all_sectors.reverted[LOSSY_CURRENT] > 0);
 	for (k = LOSSY_MANIFEST; k <= LOSSY_POOL; k++)
 		CHECK(all_sectors.kept[k] > 0 && all_sectors.reverted[k] > 0 && all_sectors.garbled[k] > 0);
-	CHECK(all_lines.kept > 0 && all_lines.reverted > 0 && all_lines.torn > 0);
+	CHECK(all_lines.kept > 0 && all_lines.reverted > 0 && all_lines.torn > 0 && all_lines.log > 0);
 }
 
 TEST_MAIN()

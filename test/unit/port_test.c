@@ -252,6 +252,29 @@ TEST(descending_ranks_are_caught)
 }
 #endif
 
+TEST(robust_lock_outlives_its_holder)
+{
+	PortLock *lock = port_posix_shared_alloc(sizeof(PortLock));
+	pid_t pid;
+
+	port_lock_init_robust(lock, PORT_RANK_LOG);
+	CHECK(port_lock_robust(lock, true) == PORT_LOCK_TAKEN);
+	pid = fork();
+	if (pid == 0)
+		_exit(port_lock_robust(lock, false) == PORT_LOCK_BUSY ? 0 : 1);
+	CHECK_EQ(wait_child(pid), 0);
+	port_lock_release(lock);
+
+	pid = fork();
+	if (pid == 0)
+		_exit(port_lock_robust(lock, true) == PORT_LOCK_TAKEN ? 0 : 1);
+	CHECK_EQ(wait_child(pid), 0);
+	CHECK(port_lock_robust(lock, true) == PORT_LOCK_DEAD);
+	CHECK(port_lock_robust(lock, false) == PORT_LOCK_DEAD);
+	CHECK(port_lock_robust(lock, true) == PORT_LOCK_DEAD);
+	port_posix_shared_free(lock, sizeof(PortLock));
+}
+
 TEST(waits_end_by_broadcast)
 {
 	Shared *s = make_shared();

@@ -33,12 +33,15 @@ typedef struct PosixLock
 		pthread_mutex_t mutex; /* robust */
 	} u;
 	uint32_t rank;
-	bool robust;
+	uint16_t robust;
+	uint16_t dead; /* robust: its owner died */
 } PosixLock;
 
 _Static_assert(sizeof(PosixLock) <= sizeof(PortLock), "PortLock is too small");
 
 #define HELD_LOCKS_MAX 16
+
+#define ROBUST_WAIT_SECONDS 1
 
 static _Thread_local uint32_t held_ranks[HELD_LOCKS_MAX];
 static _Thread_local const PosixLock *held_locks[HELD_LOCKS_MAX];
@@ -102,7 +105,7 @@ port_lock_init(PortLock *lock, PortLockRank rank)
 	(void) rc;
 	(void) pthread_rwlockattr_destroy(&attr);
 	l->rank = (uint32_t) rank;
-	l->robust = false;
+	l->robust = 0;
 }
 
 void
@@ -152,7 +155,7 @@ port_lock_release(PortLock *lock)
 	int rc;
 
 	note_released(l);
-	rc = l->robust ? pthread_mutex_unlock(&l->u.mutex) : pthread_rwlock_unlock(&l->u.rwlock);
+	rc = l->robust != 0 ? pthread_mutex_unlock(&l->u.mutex) : pthread_rwlock_unlock(&l->u.rwlock);
 	assert(rc == 0);
 	(void) rc;
 }
@@ -175,30 +178,45 @@ port_lock_init_robust(PortLock *lock, PortLockRank rank)
 	(void) rc;
 	(void) pthread_mutexattr_destroy(&attr);
 	l->rank = (uint32_t) rank;
-	l->robust = true;
+	l->robust = 1;
+	l->dead = 0;
 }
 
+/*
+ * A robust mutex that is let go of without being called consistent cannot be had again.  But an attempt to take it then
+ * may leave it looking taken (glibc's trylock does), so the lock has a mark of its own; and whoever waits looks at the
+ * mark now and then.
+ */
 PortLockResult
 port_lock_robust(PortLock *lock, bool wait)
 {
 	PosixLock *l = (PosixLock *) (void *) lock;
-	int rc = pthread_mutex_trylock(&l->u.mutex);
+	int rc;
 
-	assert(l->robust);
+	assert(l->robust != 0);
+	if (port_load_acquire(&l->dead) != 0)
+		return PORT_LOCK_DEAD;
+	rc = pthread_mutex_trylock(&l->u.mutex);
+	if (rc == EBUSY && !wait)
+		return PORT_LOCK_BUSY;
 	if (rc == EBUSY)
-	{
-		if (!wait)
-			return PORT_LOCK_BUSY;
 		assert_rank(l);
-		rc = pthread_mutex_lock(&l->u.mutex);
+	while (rc == EBUSY || rc == ETIMEDOUT)
+	{
+		struct timespec until;
+
+		if (port_load_acquire(&l->dead) != 0)
+			return PORT_LOCK_DEAD;
+		(void) clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += ROBUST_WAIT_SECONDS;
+		rc = pthread_mutex_timedlock(&l->u.mutex, &until);
 	}
 	if (rc == 0)
 	{
 		note_acquired(l);
 		return PORT_LOCK_TAKEN;
 	}
-
-	/* Letting go of it without calling it consistent makes every later attempt fail at once. */
+	port_store_release(&l->dead, 1);
 	if (rc == EOWNERDEAD)
 		(void) pthread_mutex_unlock(&l->u.mutex);
 	return PORT_LOCK_DEAD;
