@@ -69,7 +69,7 @@ typedef struct NvmkvCacheStats
 	uint64_t blocks;
 	/* events */
 	uint64_t hits, misses, inserts, evictions;
-	uint64_t refused; /* blocks not kept: asked for once only while the cache is full, too large, or no room just then */
+	uint64_t refused; /* blocks not kept: asked for once only, too large, or no room at that moment */
 } NvmkvCacheStats;
 
 extern void nvmkv_cache_stats(struct NvmkvDb *db, NvmkvCacheStats *out);

@@ -56,7 +56,7 @@ extend_sse42(uint32_t crc, const uint8_t *p, size_t size)
 typedef struct Lanes
 {
 	size_t bytes;
-	uint32_t x1, x2;
+	uint64_t x1, x2;
 } Lanes;
 
 static const Lanes long_lanes = {1024, 0x170076fa, 0xa51b6135};
@@ -82,8 +82,8 @@ extend_lanes(uint32_t crc, const uint8_t *p, const Lanes *lanes)
 		b = _mm_crc32_u64(b, get_u64(p + lanes->bytes));
 		c = _mm_crc32_u64(c, get_u64(p + 2 * lanes->bytes));
 	}
-	a_shifted = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t) a), _mm_cvtsi64_si128((int64_t) (uint64_t) lanes->x2), 0);
-	b_shifted = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t) b), _mm_cvtsi64_si128((int64_t) (uint64_t) lanes->x1), 0);
+	a_shifted = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t) a), _mm_cvtsi64_si128((int64_t) lanes->x2), 0);
+	b_shifted = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t) b), _mm_cvtsi64_si128((int64_t) lanes->x1), 0);
 	return (uint32_t) (c ^ _mm_crc32_u64(0, (uint64_t) _mm_cvtsi128_si64(_mm_xor_si128(a_shifted, b_shifted))));
 }
 

@@ -243,7 +243,9 @@ sst_cache_shm_init(SstCacheShm *shm, uint64_t cache_bytes, unsigned slots, uint3
 	shm->block_units_max = l.shard_units / BLOCK_SHARE;
 	shm->ahead_units = l.shard_units / AHEAD_SHARE;
 	if (shm->ahead_units < AHEAD_UNITS_MIN)
-		shm->ahead_units = l.shard_units / BLOCK_SHARE < AHEAD_UNITS_MIN ? l.shard_units / BLOCK_SHARE : AHEAD_UNITS_MIN;
+		shm->ahead_units = AHEAD_UNITS_MIN;
+	if (shm->ahead_units > shm->block_units_max)
+		shm->ahead_units = shm->block_units_max;
 	shm->counts_off = l.counts;
 	shm->shards_off = l.shard_array;
 	shm->buckets_off = l.buckets;
@@ -286,7 +288,7 @@ sst_cache_detach(SstCache *cache)
 typedef struct Place
 {
 	uint64_t *bucket; /* BUCKET_WORDS words */
-	uint16_t *asked;  /* BUCKET_MARKS marks of blocks that were asked for lately and would stand in this bucket */
+	uint16_t *asked;  /* BUCKET_MARKS marks of blocks of this bucket that were asked for lately */
 	CacheShard *shard;
 	uint64_t tag; /* as in a word */
 } Place;

@@ -90,7 +90,7 @@ typedef struct SstCacheStats
 } SstCacheStats;
 
 /*
- * cache_bytes: memory for blocks; the index comes on top: 24 bytes for each block_bytes of it, some more if those are few.
+ * cache_bytes: memory for blocks; the index comes on top, about 24 bytes for each block_bytes.
  * slots: of processes.
  * block_bytes: about what most blocks have, see NvmkvOptions.
  */

@@ -48,8 +48,8 @@ typedef struct SstIter
 extern void sst_iter_init(SstIter *it, SstTable *table, SstIterMode mode);
 
 /*
- * To be called in a new epoch.  true: the iterator may go on where it stands.  false: its blocks have left the cache; it
- * must be sought anew before anything else.
+ * To be called in a new epoch.  true: the iterator may go on where it stands.  false: its blocks have left the cache;
+ * it must be sought anew before anything else.
  */
 extern bool sst_iter_renew(SstIter *it);
 

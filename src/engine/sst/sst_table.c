@@ -141,7 +141,7 @@ sst_table_read(SstTable *table, uint64_t offset, void *data, size_t size)
 
 /* ---------------------------------------------------------------- opening */
 
-/* Reads a block to "room", which has room for the trailer; "tail" holds the file's bytes from tail_offset to its end. */
+/* Reads a block, and its trailer, to "room"; "tail" holds the file's bytes from tail_offset to its end. */
 static NvmkvStatus
 read_from_tail(SstTable *table, SstHandle handle, const uint8_t *tail, uint64_t tail_offset, uint8_t *room)
 {
@@ -161,6 +161,7 @@ read_head(SstTable *table, uint8_t *tail)
 	size_t tail_bytes = table->file_bytes < TAIL_BYTES ? (size_t) table->file_bytes : TAIL_BYTES;
 	uint64_t tail_offset = table->file_bytes - tail_bytes;
 	SstFooter footer;
+	size_t size;
 	Head head;
 
 	NVMKV_RETURN_IF(sst_table_read(table, tail_offset, tail, tail_bytes));
@@ -168,12 +169,13 @@ read_head(SstTable *table, uint8_t *tail)
 	head.limit = footer.top.offset;
 	head.top_size = footer.top.size;
 	head.props_size = footer.props.size;
-	NVMKV_RETURN_IF(nvmkv_buf_reserve(&table->head, sizeof(head) + head.top_size + head.props_size + SST_TRAILER_BYTES));
+	size = sizeof(head) + head.top_size + head.props_size;
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(&table->head, size + SST_TRAILER_BYTES));
 	memcpy(table->head.data, &head, sizeof(head));
 	NVMKV_RETURN_IF(read_from_tail(table, footer.top, tail, tail_offset, table->head.data + sizeof(head)));
 	NVMKV_RETURN_IF(read_from_tail(table, footer.props, tail, tail_offset,
 								   table->head.data + sizeof(head) + head.top_size));
-	table->head.size = sizeof(head) + head.top_size + head.props_size;
+	table->head.size = size;
 	return NVMKV_OK;
 }
 

@@ -24,7 +24,10 @@ typedef struct TableCacheStats
 	uint64_t opened; /* since the cache was created */
 } TableCacheStats;
 
-/* dir: where the files are, at most 1024 bytes.  tables_max: how many stay open, at least 1.  blocks: copied; NULL: none. */
+/*
+ * dir: where the files are, at most 1024 bytes.  tables_max: how many stay open, at least 1.  blocks: copied; NULL:
+ * none.
+ */
 extern NvmkvStatus table_cache_create(const char *dir, unsigned tables_max, const SstCache *blocks,
 									  TableCache **cache_out);
 
