@@ -1,6 +1,7 @@
 /*
  * compactor.c
- *	  The compaction worker: drains the compactor into level 1, a column a step.
+ *	  A compaction worker: a column of the compactor, or a table of a level, a step.
+ *	  Several of them work on disjoint ranges (engine/db/running.h).
  */
 #include "postgres.h"
 
@@ -38,7 +39,10 @@ nvmkv_compactor_main(Datum arg)
 			nvmkv_worker_wake(); /* flush may have waited for extents */
 		}
 		if (status == NVMKV_BUSY)
+		{
+			me->state = "waiting for another worker";
 			sleep_ms = RETRY_MS;
+		}
 		else if (status != NVMKV_OK && status != NVMKV_CANCELLED)
 		{
 			nvmkv_worker_note(me, status);

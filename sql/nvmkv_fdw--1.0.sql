@@ -71,7 +71,9 @@ CREATE FUNCTION nvmkv.progress(
 	OUT last_key bytea,
 	OUT rows_in int4,
 	OUT files_in int4,
-	OUT files_out int4)
+	OUT files_out int4,
+	OUT level int4,						-- the inputs' level (0: the container), and that of the tables made of them
+	OUT output_level int4)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_progress'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -79,7 +81,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 CREATE VIEW nvmkv.progress AS
 	SELECT job_id, job, pid, column_family, phase, started, finished,
 		   keys_done, keys_total, bytes_done, bytes_total, first_key, last_key,
-		   rows_in, files_in, files_out
+		   rows_in, files_in, files_out, level, output_level
 	FROM nvmkv.progress();
 
 -- Times in milliseconds, sequences as positions in the write-ahead log.
@@ -259,7 +261,8 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_flush'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
--- Drains the container into level 1.  The table is what the caller cares for; more may be done.
+-- Drains the container, takes the table (or everything) down to the lowest level that has any of it, and writes that
+-- anew: what was deleted, rolled back or dropped gives its space back.
 CREATE FUNCTION nvmkv.compact(relation regclass DEFAULT NULL)
 RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_compact'

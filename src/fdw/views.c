@@ -80,6 +80,15 @@ list_jobs(struct NvmkvDb *db, void *out, unsigned max)
 	return nvmkv_job_stats(db, out, max);
 }
 
+static void
+put_level(NvmkvResultRow *row, int level)
+{
+	if (level >= 0)
+		nvmkv_result_put_int4(row, level);
+	else
+		nvmkv_result_put_null(row);
+}
+
 Datum
 nvmkv_sql_progress(PG_FUNCTION_ARGS)
 {
@@ -116,6 +125,8 @@ nvmkv_sql_progress(PG_FUNCTION_ARGS)
 			nvmkv_result_put_int4(&row, job->rows_in);
 			nvmkv_result_put_int4(&row, job->files_in);
 			nvmkv_result_put_int4(&row, job->files_out);
+			put_level(&row, job->level);
+			put_level(&row, job->output_level);
 			nvmkv_result_emit(fcinfo, &row);
 		}
 	}
@@ -369,11 +380,22 @@ Datum
 nvmkv_sql_compact(PG_FUNCTION_ARGS)
 {
 	NvmkvDb *db = nvmkv_engine();
+	uint64 lower = 0;
+	uint64 upper = 0;
+	size_t size = 0; /* of both; 0: everything */
 
 	if (!PG_ARGISNULL(0))
-		table_close(open_table(PG_GETARG_OID(0)), AccessShareLock);
-	nvmkv_check_status(nvmkv_flush_all(db), "flushing the memtables of", "nvmkv");
-	nvmkv_check_status(nvmkv_compact_all(db), "compacting", "nvmkv");
+	{
+		Relation rel = open_table(PG_GETARG_OID(0));
+		uint64 storage_id = nvmkv_table(rel)->storage_id;
+
+		lower = pg_hton64(storage_id);
+		upper = pg_hton64(storage_id + 1);
+		size = NVMKV_STORAGE_ID_BYTES;
+		table_close(rel, AccessShareLock);
+	}
+	nvmkv_check_status(nvmkv_compact_range(db, nvmkv_slice(&lower, size), nvmkv_slice(&upper, size)), "compacting",
+					   "nvmkv");
 	PG_RETURN_VOID();
 }
 

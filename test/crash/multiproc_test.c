@@ -26,7 +26,7 @@
 
 #define WRITERS 4
 #define READERS 2
-#define WORKERS 2
+#define WORKERS 3
 #define ALL (WRITERS + READERS + WORKERS)
 #define OWN_KEYS 300 /* of a writer, half of them in a second place */
 #define SHARED_KEYS 64

@@ -26,7 +26,7 @@
 #define STRIDE 250 /* operations between two digests */
 #define SNAPSHOTS 3
 #define TXNS 4
-#define WORKERS_MAX 2
+#define WORKERS_MAX 3
 #define VALUE_MAX 30000
 #define DEFAULT_SECONDS 5.0
 
@@ -163,6 +163,8 @@ static const Set sets[] = {
 	{"a worker, limited compaction", limited_compaction, 1, false},
 	{"two workers, no container", no_container, 2, false},
 	{"two workers, small cache", small_cache, 2, false},
+	{"two workers", as_they_are, 2, false},
+	{"three workers, eager batches", eager_batches, 3, false},
 	{"other options at each reopen", as_they_are, 0, true},
 };
 
