@@ -123,11 +123,10 @@ typedef struct Lead
 	uint32_t arrived;
 	uint32_t order;
 	uint32_t ended; /* status + 1 */
-	uint32_t did;
-	pid_t pid;
 } Lead;
 
 static Lead *leads; /* shared */
+static pid_t pids[CHILDREN];
 static Lead *mine;
 static jmp_buf raised;
 
@@ -171,7 +170,6 @@ child_main(Rig *rig, unsigned number)
 		nvmkv_abort_cleanup(rig->db);
 		st = NVMKV_CANCELLED;
 	}
-	mine->did = did;
 	port_store_seq(&mine->ended, (uint32_t) st + 1);
 	_exit(0);
 }
@@ -183,9 +181,9 @@ start_child(Rig *rig, unsigned number, const char *at)
 	memset(&leads[number], 0, sizeof(Lead));
 	(void) snprintf(leads[number].at, sizeof(leads[number].at), "%s", at);
 	fflush(NULL);
-	leads[number].pid = fork();
-	REQUIRE(leads[number].pid >= 0);
-	if (leads[number].pid == 0)
+	pids[number] = fork();
+	REQUIRE(pids[number] >= 0);
+	if (pids[number] == 0)
 		child_main(rig, number);
 }
 
@@ -210,8 +208,9 @@ ends(unsigned number)
 {
 	int status;
 
-	while (waitpid(leads[number].pid, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(pids[number], &status, 0) < 0 && errno == EINTR)
 		;
+	CHECK(WIFEXITED(status));
 	return leads[number].ended == 0 ? NVMKV_INVALID : (NvmkvStatus) (leads[number].ended - 1);
 }
 
