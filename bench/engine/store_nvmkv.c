@@ -343,7 +343,7 @@ store_stats(StoreStats *stats)
 	stats->log_bytes = s.log_bytes;
 	stats->file_bytes = s.file_bytes + s.manifest_bytes;
 	for (i = 0; i < NVMKV_STALL_CAUSES; i++)
-		stats->stall_seconds += (double) s.stall_us[i] / 1e6;
+		stats->stall_seconds += (double) (s.stall_us[i] + s.delay_us[i]) / 1e6;
 	stats->nvm_total = s.extents_total * MIB;
 	stats->nvm_used = (s.extents_total - s.extents_free) * MIB;
 	for (i = 0; i < nrows && i < ROWS_MAX; i++)
