@@ -47,7 +47,7 @@ TAP_TESTS = 1
 
 PG_CPPFLAGS = -I$(srcdir)/src -D_GNU_SOURCE
 PG_CFLAGS = -MMD -MP
-SHLIB_LINK = -lpmem -Wl,--version-script=$(topdir)/src/nvmkv_fdw.map
+SHLIB_LINK = -lpmem -llz4 -lzstd -Wl,--version-script=$(topdir)/src/nvmkv_fdw.map
 EXTRA_CLEAN = $(OBJS:.o=.d)
 
 ifdef ASSERT

@@ -9,7 +9,8 @@
 # Prints the directory of the private server's programs; everything else goes to stderr.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev)
+packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev
+	liblz4-dev libzstd-dev)
 case ${1:-} in
 --packages) packages+=(clang libclang-rt-14-dev libipc-run-perl) ;;
 '') ;;

@@ -14,10 +14,13 @@ CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'f', wri
 CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'f', write_buffer_size '1 apple');
 CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'f', max_write_buffers '1');
 CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'f', bloom_bits_per_key '33');
+CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'f', compression 'gzip');
+CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'f', compression 'lz4 zstd');
+CREATE SERVER bad FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'f', compression 'lz4,lz4,lz4,lz4,lz4,lz4,zstd');
 CREATE SERVER hot FOREIGN DATA WRAPPER nvmkv_fdw
 	OPTIONS (column_family 'hot', write_buffer_size '4MB', max_write_buffers '2', target_file_size '2MB');
 CREATE SERVER cold FOREIGN DATA WRAPPER nvmkv_fdw
-	OPTIONS (column_family 'cold', nvm 'off', write_buffer_size '2MB', bloom_bits_per_key '0');
+	OPTIONS (column_family 'cold', nvm 'off', write_buffer_size '2MB', bloom_bits_per_key '0', compression 'lz4, zstd');
 ALTER SERVER cold OPTIONS (SET nvm 'maybe');
 
 -- A family is made with its first table.

@@ -226,7 +226,8 @@ CREATE FUNCTION nvmkv.column_families(
 	OUT write_buffer_size int8,
 	OUT max_write_buffers int4,
 	OUT target_file_size int8,
-	OUT bloom_bits_per_key int4)
+	OUT bloom_bits_per_key int4,
+	OUT compression text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_column_families'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;

@@ -21,7 +21,7 @@ include $(SRCDIR)/test/warnings.mk
 
 CPPFLAGS_ALL = -I$(SRCDIR)/src -I$(SRCDIR)/test -I$(SRCDIR) -D_GNU_SOURCE $(if $(filter 0,$(ASSERT)),,-DUSE_ASSERT_CHECKING=1) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(OPT) -MMD -MP $(ENGINE_WARNINGS) $(if $(WERROR),-Werror) $(CFLAGS)
-LDLIBS_ALL = -lpmem -lpthread $(LDLIBS)
+LDLIBS_ALL = -lpmem -llz4 -lzstd -lpthread $(LDLIBS)
 
 ifeq ($(SANITIZE),address)
 CFLAGS_ALL += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer

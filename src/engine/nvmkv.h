@@ -98,6 +98,7 @@ typedef struct NvmkvFamilyOptions
 	uint32_t block_bytes;
 	unsigned bloom_bits_per_key;
 	double l0_write_amplification;
+	uint8_t compression[NVMKV_LEVELS];
 } NvmkvFamilyOptions;
 
 typedef struct NvmkvFamilyInfo

@@ -38,6 +38,7 @@
 #include "fdw/engine.h"
 #include "fdw/guc.h"
 #include "fdw/latch.h"
+#include "fdw/option.h"
 #include "fdw/rowid.h"
 #include "fdw/visibility.h"
 #include "fdw/wal.h"
@@ -78,6 +79,8 @@ static shmem_startup_hook_type previous_shmem_startup;
 static void
 fill_options(NvmkvOptions *options)
 {
+	const char *detail;
+
 	nvmkv_options_default(options);
 	options->write_buffer_bytes = (uint64) nvmkv_write_buffer_size_kb * 1024;
 	options->max_write_buffers = (unsigned) nvmkv_max_write_buffers;
@@ -87,6 +90,7 @@ fill_options(NvmkvOptions *options)
 	options->block_cache_bytes = (uint64) nvmkv_block_cache_size_mb * 1024 * 1024;
 	options->bloom_bits_per_key = (unsigned) nvmkv_bloom_bits_per_key;
 	options->l0_write_amplification = nvmkv_l0_write_amplification;
+	(void) nvmkv_parse_compression(nvmkv_compression, options->compression, &detail); /* it was checked when it was set */
 	options->compaction_bytes_per_second = (uint64) nvmkv_compaction_rate_limit_kb * 1024;
 	options->process_slots = (unsigned) (MaxBackends + NUM_AUXILIARY_PROCS);
 	options->version_slot_bytes = ENGINE_VERSION_BYTES;

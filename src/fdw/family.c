@@ -163,6 +163,13 @@ read_options(List *options, NvmkvFamilyOptions *shape, bool *shaped_out)
 			shape->target_file_bytes = (uint64) int_option(def, GUC_UNIT_KB, 1024, 1048576) * 1024;
 		else if (strcmp(def->defname, NVMKV_OPTION_BLOOM_BITS_PER_KEY) == 0)
 			shape->bloom_bits_per_key = (unsigned) int_option(def, 0, 0, 32);
+		else if (strcmp(def->defname, NVMKV_OPTION_COMPRESSION) == 0)
+		{
+			const char *detail;
+
+			if (!nvmkv_parse_compression(defGetString(def), shape->compression, &detail))
+				report_bad_value(def->defname, defGetString(def), detail);
+		}
 		else
 			*shaped_out = false; /* the validator refuses what it does not know */
 	}
@@ -319,6 +326,22 @@ nvmkv_family_redo_drop(uint32 id, XLogRecPtr lsn)
 
 /* ---------------------------------------------------------------- view */
 
+/* As it may be written in an option; palloc'd. */
+static char *
+describe_compression(const uint8 *compression)
+{
+	static const char *const names[] = {"none", "lz4", "zstd"};
+	StringInfoData list;
+	int last = NVMKV_LEVELS - 1;
+
+	while (last > 1 && compression[last] == compression[last - 1])
+		last--;
+	initStringInfo(&list);
+	for (int level = 1; level <= last; level++)
+		appendStringInfo(&list, "%s%s", level > 1 ? ", " : "", names[compression[level]]);
+	return list.data;
+}
+
 Datum
 nvmkv_sql_column_families(PG_FUNCTION_ARGS)
 {
@@ -342,6 +365,7 @@ nvmkv_sql_column_families(PG_FUNCTION_ARGS)
 		nvmkv_result_put_int4(&row, list[i].options.max_write_buffers);
 		nvmkv_result_put_int8(&row, list[i].options.target_file_bytes);
 		nvmkv_result_put_int4(&row, list[i].options.bloom_bits_per_key);
+		nvmkv_result_put_text(&row, describe_compression(list[i].options.compression));
 		nvmkv_result_emit(fcinfo, &row);
 	}
 	return (Datum) 0;

@@ -11,6 +11,7 @@
 
 #include "engine/base/options.h"
 #include "fdw/guc.h"
+#include "fdw/option.h"
 
 int nvmkv_write_buffer_size_kb = 65536;
 int nvmkv_max_write_buffers = 4;
@@ -20,6 +21,7 @@ int nvmkv_target_file_size_kb = 32768;
 int nvmkv_block_cache_size_mb = 64;
 int nvmkv_bloom_bits_per_key = 10;
 double nvmkv_l0_write_amplification = 3.0;
+char *nvmkv_compression = NULL;
 int nvmkv_compaction_workers = 1;
 int nvmkv_max_column_families = 1;
 int nvmkv_compaction_rate_limit_kb = 0;
@@ -45,6 +47,18 @@ check_compaction_rate_limit(int *newval, void **extra, GucSource source)
 	if (*newval == 0 || *newval >= COMPACTION_RATE_KB_MIN)
 		return true;
 	GUC_check_errdetail("\"nvmkv.compaction_rate_limit\" must be 0 or at least %dkB.", COMPACTION_RATE_KB_MIN);
+	return false;
+}
+
+static bool
+check_compression(char **newval, void **extra, GucSource source)
+{
+	uint8 compression[NVMKV_LEVELS];
+	const char *detail;
+
+	if (nvmkv_parse_compression(*newval, compression, &detail))
+		return true;
+	GUC_check_errdetail("%s", detail);
 	return false;
 }
 
@@ -91,6 +105,11 @@ nvmkv_guc_init(void)
 							 "A batch is drained once it is large enough for this, or when the container fills up.",
 							 &nvmkv_l0_write_amplification, 3.0, 1.5, 20.0,
 							 PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("nvmkv.compression",
+							   "Compression of table files: none, lz4 or zstd, or a list of them by level.",
+							   "The last one of a list is that of all further levels.",
+							   &nvmkv_compression, "none",
+							   PGC_POSTMASTER, 0, check_compression, NULL, NULL);
 	DefineCustomIntVariable("nvmkv.compaction_workers",
 							"Number of compaction workers.",
 							NULL,

@@ -15,6 +15,7 @@ extern int nvmkv_target_file_size_kb;
 extern int nvmkv_block_cache_size_mb;
 extern int nvmkv_bloom_bits_per_key;
 extern double nvmkv_l0_write_amplification;
+extern char *nvmkv_compression; /* text of nvmkv_parse_compression */
 extern int nvmkv_compaction_workers;
 extern int nvmkv_max_column_families;
 extern int nvmkv_compaction_rate_limit_kb; /* a second; 0: none */

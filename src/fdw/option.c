@@ -31,6 +31,7 @@ static const OptionDef option_defs[] = {
 	{NVMKV_OPTION_MAX_WRITE_BUFFERS, ForeignServerRelationId},
 	{NVMKV_OPTION_TARGET_FILE_SIZE, ForeignServerRelationId},
 	{NVMKV_OPTION_BLOOM_BITS_PER_KEY, ForeignServerRelationId},
+	{NVMKV_OPTION_COMPRESSION, ForeignServerRelationId},
 	{NVMKV_OPTION_PRIMARY_KEY, ForeignTableRelationId},
 };
 
@@ -110,6 +111,55 @@ nvmkv_option_string(List *options, const char *name)
 			return defGetString(def);
 	}
 	return NULL;
+}
+
+/* ---------------------------------------------------------------- compression */
+
+static int
+codec_of(const char *name, size_t length)
+{
+	static const char *const names[] = {"none", "lz4", "zstd"};
+
+	for (int codec = 0; codec < lengthof(names); codec++)
+		if (strlen(names[codec]) == length && pg_strncasecmp(names[codec], name, length) == 0)
+			return codec;
+	return -1;
+}
+
+bool
+nvmkv_parse_compression(const char *definition, uint8 compression_out[NVMKV_LEVELS], const char **detail_out)
+{
+	const char *p = definition;
+	int level = 1;
+
+	for (;;)
+	{
+		const char *start;
+		int codec;
+
+		while (scanner_isspace(*p))
+			p++;
+		start = p;
+		while (*p != '\0' && *p != ',' && !scanner_isspace(*p))
+			p++;
+		codec = codec_of(start, (size_t) (p - start));
+		*detail_out = "Write none, lz4 or zstd; or a list of them, for level 1, 2 and so on, separated by commas.";
+		if (codec < 0)
+			return false;
+		*detail_out = "There are 6 levels.";
+		if (level == NVMKV_LEVELS)
+			return false;
+		for (int l = level == 1 ? 0 : level; l < NVMKV_LEVELS; l++)
+			compression_out[l] = (uint8) codec;
+		level++;
+		while (scanner_isspace(*p))
+			p++;
+		*detail_out = "A comma is expected between levels.";
+		if (*p == '\0')
+			return true;
+		if (*p++ != ',')
+			return false;
+	}
 }
 
 /* ---------------------------------------------------------------- primary key */

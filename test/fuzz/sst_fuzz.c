@@ -101,9 +101,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 /* ---- seeds ---- */
 
 static void
-seed(unsigned keys, unsigned versions, size_t value_bytes, unsigned restart_interval, unsigned bloom_bits)
+seed(unsigned keys, unsigned versions, size_t value_bytes, unsigned restart_interval, unsigned bloom_bits,
+	 unsigned codec)
 {
-	const SstBuildOptions options = {1024, restart_interval, bloom_bits};
+	const SstBuildOptions options = {1024, restart_interval, bloom_bits, codec};
 	const char *path = fuzz_path("seed.sst");
 	uint8_t value[200] = {0};
 	SstBuilder *builder;
@@ -137,9 +138,11 @@ seed(unsigned keys, unsigned versions, size_t value_bytes, unsigned restart_inte
 void
 fuzz_seeds(void)
 {
-	seed(1, 1, 3, 16, 0);
-	seed(1, 30, 20, 4, 10);
-	seed(40, 1, 0, 16, 10);
-	seed(60, 3, 5, 2, 4);
-	seed(50, 2, 100, 1, 0);
+	seed(1, 1, 3, 16, 0, SST_CODEC_NONE);
+	seed(1, 30, 20, 4, 10, SST_CODEC_NONE);
+	seed(40, 1, 0, 16, 10, SST_CODEC_NONE);
+	seed(60, 3, 5, 2, 4, SST_CODEC_NONE);
+	seed(50, 2, 100, 1, 0, SST_CODEC_NONE);
+	seed(60, 3, 50, 16, 10, SST_CODEC_LZ4);
+	seed(60, 3, 50, 16, 10, SST_CODEC_ZSTD);
 }

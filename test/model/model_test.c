@@ -266,6 +266,7 @@ static void
 random_options(Model *m)
 {
 	NvmkvOptions *o = &m->rig.options;
+	unsigned i;
 
 	rig_options(o);
 	o->write_buffer_bytes = (1 + below(4)) * MIB;
@@ -275,6 +276,8 @@ random_options(Model *m)
 	o->block_bytes = 1024u << below(7);
 	o->restart_interval = (unsigned) (1 + below(32));
 	o->bloom_bits_per_key = (unsigned) below(16);
+	for (i = 0; i < NVMKV_LEVELS; i++)
+		o->compression[i] = (uint8_t) below(3);
 	o->l0_write_amplification = 1.5 + (double) below(100) / 20.0;
 	o->log_buffer_bytes = (64 + below(1000)) * 1024;
 	if (m->deep)

@@ -143,6 +143,20 @@ several_families(NvmkvOptions *o)
 	o->write_buffer_bytes = 2 * MIB;
 }
 
+static void
+lz4(NvmkvOptions *o)
+{
+	memset(o->compression, NVMKV_COMPRESSION_LZ4, sizeof(o->compression));
+}
+
+static void
+zstd_below(NvmkvOptions *o)
+{
+	memset(o->compression, NVMKV_COMPRESSION_ZSTD, sizeof(o->compression));
+	o->compression[1] = NVMKV_COMPRESSION_NONE;
+	o->block_cache_bytes = 1 * MIB;
+}
+
 static const Set sets[] = {
 	{"the test's own", as_they_are, 0, false},
 	{"small blocks", small_blocks, 0, false},
@@ -159,6 +173,8 @@ static const Set sets[] = {
 	{"small block cache", small_cache, 0, false},
 	{"limited compaction", limited_compaction, 0, false},
 	{"room for families", several_families, 0, false},
+	{"LZ4", lz4, 0, false},
+	{"Zstandard from level 2 on, small block cache", zstd_below, 0, false},
 	{"a worker", as_they_are, 1, false},
 	{"a worker, limited compaction", limited_compaction, 1, false},
 	{"two workers, no container", no_container, 2, false},

@@ -9,6 +9,7 @@
 #include "engine/base/crc32c.h"
 #include "engine/base/filter.h"
 #include "engine/sst/sst_builder.h"
+#include "engine/sst/sst_codec.h"
 #include "engine/sst/sst_iter.h"
 #include "engine/sst/sst_verify.h"
 #include "engine/sst/table_cache.h"
@@ -197,7 +198,7 @@ model_random(Model *m, size_t keys, unsigned versions_max, size_t prefix_bytes, 
 	model_sort(m);
 }
 
-static const SstBuildOptions default_options = {4096, 16, 10};
+static const SstBuildOptions default_options = {4096, 16, 10, SST_CODEC_NONE};
 
 /* An empty file; NULL at failure. */
 static PortFile *
@@ -545,7 +546,7 @@ TEST(worked_example)
 		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x1e, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00,
 		0x00, 0x00, 0xe3, 0x87, 0x38, 0x20, 0x4e, 0x56, 0x4d, 0x4b, 0x56, 0x53, 0x54, 0x31,
 	};
-	SstBuildOptions options = {4096, 16, 0};
+	SstBuildOptions options = {4096, 16, 0, SST_CODEC_NONE};
 	Model m = {0};
 	Scratch s;
 	uint64_t bytes;
@@ -581,7 +582,8 @@ TEST(one_entry)
 TEST(random_tables_under_many_options)
 {
 	static const SstBuildOptions options[] = {
-		{1024, 1, 10}, {1024, 2, 0}, {4096, 16, 10}, {1024, 128, 32}, {65536, 7, 1}};
+		{1024, 1, 10, SST_CODEC_NONE}, {1024, 2, 0, SST_CODEC_LZ4}, {4096, 16, 10, SST_CODEC_ZSTD},
+		{1024, 128, 32, SST_CODEC_ZSTD}, {65536, 7, 1, SST_CODEC_LZ4}, {4096, 16, 10, SST_CODEC_NONE}};
 	size_t i;
 
 	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
@@ -605,7 +607,7 @@ TEST(long_shared_prefixes_and_longest_keys)
 	build_and_check(&m, &default_options, 1 << 20, 7);
 	model_free(&m);
 	model_random(&m, 400, 1, NVMKV_KEY_BYTES_MAX - 6, 6, 0);
-	build_and_check(&m, &(SstBuildOptions){1024, 16, 10}, 1 << 20, 5);
+	build_and_check(&m, &(SstBuildOptions){1024, 16, 10, SST_CODEC_NONE}, 1 << 20, 5);
 	model_free(&m);
 }
 
@@ -622,7 +624,7 @@ TEST(versions_of_a_key_span_partitions)
 		model_add(&m, str("hot"), ikey_tag(1000 + i * 2, NVMKV_TYPE_VALUE), nvmkv_slice(payload, sizeof(payload)));
 	model_add(&m, str("z"), ikey_tag(1, NVMKV_TYPE_VALUE), str("last"));
 	model_sort(&m);
-	build_and_check(&m, &(SstBuildOptions){1024, 16, 10}, 1 << 20, 3);
+	build_and_check(&m, &(SstBuildOptions){1024, 16, 10, SST_CODEC_NONE}, 1 << 20, 3);
 	model_free(&m);
 }
 
@@ -735,7 +737,7 @@ TEST(offset_of_grows_with_the_key)
 TEST(builder_refuses_what_is_wrong)
 {
 	static const SstBuildOptions bad[] = {
-		{1023, 16, 10}, {(1 << 20) + 1, 16, 10}, {4096, 0, 10}, {4096, 129, 10}, {4096, 16, 33}};
+		{1023, 16, 10, 0}, {(1 << 20) + 1, 16, 10, 0}, {4096, 0, 10, 0}, {4096, 129, 10, 0}, {4096, 16, 33, 0}, {4096, 16, 10, 3}};
 	uint8_t *big = calloc(1, SST_PAYLOAD_BYTES_MAX + 1);
 	uint64_t tag = ikey_tag(10, NVMKV_TYPE_VALUE);
 	PortFile *file;
@@ -897,7 +899,7 @@ TEST(every_flipped_bit_is_detected)
 
 	model_random(&m, 120, 2, 3, 6, 30);
 	scratch_make(&s);
-	bytes = build(&m, &(SstBuildOptions){1024, 4, 10}, s.path);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE}, s.path);
 	REQUIRE(bytes > 0);
 	good = read_file(s.path, bytes);
 	data = malloc(bytes);
@@ -936,7 +938,7 @@ TEST(sealed_damage_never_crashes)
 
 	model_random(&m, 150, 2, 3, 6, 30);
 	scratch_make(&s);
-	bytes = build(&m, &(SstBuildOptions){1024, 4, 10}, s.path);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE}, s.path);
 	REQUIRE(bytes > 0);
 	good = read_file(s.path, bytes);
 	data = malloc(bytes);
@@ -946,7 +948,7 @@ TEST(sealed_damage_never_crashes)
 	{
 		uint8_t trailer[SST_TRAILER_BYTES];
 
-		sst_trailer_encode(good + start, end - start, trailer);
+		sst_trailer_encode(good + start, end - start, SST_CODEC_NONE, trailer);
 		if (memcmp(trailer, good + end, SST_TRAILER_BYTES) != 0)
 			continue;
 		blocks[block_count] = start;
@@ -973,7 +975,7 @@ TEST(sealed_damage_never_crashes)
 				value = check_random_below(2) == 0 ? 0xff : (uint8_t) (data[blocks[block] + at] + 1);
 			data[blocks[block] + at] = value;
 		}
-		sst_trailer_encode(data + blocks[block], size, data + ends[block]);
+		sst_trailer_encode(data + blocks[block], size, SST_CODEC_NONE, data + ends[block]);
 		write_file(s.path, data, bytes);
 		read_damaged(s.path, bytes, &m, true);
 		if (sst_verify(s.path, 1, bytes, count_problem, &problems) == NVMKV_OK && problems == 0)
@@ -998,7 +1000,7 @@ TEST(truncated_files)
 
 	model_random(&m, 400, 2, 3, 6, 30);
 	scratch_make(&s);
-	bytes = build(&m, &(SstBuildOptions){1024, 4, 10}, s.path);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE}, s.path);
 	REQUIRE(bytes > 0);
 	good = read_file(s.path, bytes);
 	for (size = 0; size < bytes; size += 1 + bytes / 300)
@@ -1018,6 +1020,117 @@ TEST(truncated_files)
 	free(good);
 	model_free(&m);
 	check_remove_dir(s.dir);
+}
+
+/* ---- compression ---- */
+
+/* Repetitive rows; size of the table, and whether it reads back. */
+static uint64_t
+compressed_bytes(unsigned codec)
+{
+	SstBuildOptions options = {8192, 16, 10, codec};
+	char value[200];
+	uint64_t bytes;
+	Model m = {0};
+	Scratch s;
+	int i;
+
+	for (i = 0; i < 3000; i++)
+	{
+		char key[16];
+
+		snprintf(key, sizeof(key), "key%08d", i);
+		snprintf(value, sizeof(value), "row %d of a table with much that repeats, much that repeats, much that repeats", i);
+		model_add(&m, str(key), ikey_tag(1, NVMKV_TYPE_VALUE), str(value));
+	}
+	scratch_make(&s);
+	bytes = build(&m, &options, s.path);
+	CHECK(bytes > 0);
+	check_table(s.path, bytes, &m, 1 << 20, 7);
+	check_table(s.path, bytes, &m, 0, 7);
+	check_remove_dir(s.dir);
+	model_free(&m);
+	return bytes;
+}
+
+TEST(compression_makes_tables_smaller)
+{
+	uint64_t none = compressed_bytes(SST_CODEC_NONE);
+	uint64_t lz4 = compressed_bytes(SST_CODEC_LZ4);
+	uint64_t zstd = compressed_bytes(SST_CODEC_ZSTD);
+
+	CHECK(lz4 < none * 6 / 10);
+	CHECK(zstd < lz4);
+}
+
+/* What does not become smaller is stored as it is: not a byte more than without a codec. */
+TEST(random_bytes_are_not_compressed)
+{
+	uint64_t bytes[3];
+	unsigned codec;
+	Model m = {0};
+
+	model_random(&m, 400, 1, 0, 16, 400);
+	for (codec = SST_CODEC_NONE; codec <= SST_CODEC_ZSTD; codec++)
+	{
+		SstBuildOptions options = {4096, 16, 10, codec};
+		Scratch s;
+
+		scratch_make(&s);
+		bytes[codec] = build(&m, &options, s.path);
+		check_remove_dir(s.dir);
+	}
+	CHECK(bytes[SST_CODEC_LZ4] == bytes[SST_CODEC_NONE] && bytes[SST_CODEC_ZSTD] == bytes[SST_CODEC_NONE]);
+	model_free(&m);
+}
+
+/* Bytes that a sound checksum vouches for, and that expand to nothing, or to something else, are found out. */
+TEST(malformed_compressed_blocks)
+{
+	static uint8_t room[4096];
+	uint8_t raw[4096];
+	SstCompressor c = {0};
+	void *context = NULL;
+	NvmkvSlice stored;
+	unsigned codec;
+	size_t i;
+
+	for (i = 0; i < sizeof(raw); i++)
+		raw[i] = (uint8_t) (i % 100 < 90 ? 'a' + i % 7 : check_random());
+	for (c.codec = SST_CODEC_LZ4; c.codec <= SST_CODEC_ZSTD; c.codec++)
+	{
+		uint8_t *copy;
+		uint32_t bytes;
+
+		CHECK_OK(sst_compress(&c, nvmkv_slice(raw, sizeof(raw)), &stored, &codec));
+		CHECK(codec == c.codec && stored.size < sizeof(raw));
+		CHECK_OK(sst_expanded_bytes(stored, "t", 0, &bytes));
+		CHECK(bytes == sizeof(raw));
+		CHECK_OK(sst_expand(codec, stored, room, bytes, &context, "t", 0));
+		CHECK(memcmp(room, raw, sizeof(raw)) == 0);
+		copy = malloc(stored.size);
+		for (i = 4; i <= stored.size; i++) /* cut off */
+		{
+			NvmkvSlice cut = nvmkv_slice(stored.data, i);
+
+			CHECK(i == stored.size || (i == 4 ? sst_expanded_bytes(cut, "t", 0, &bytes)
+											  : sst_expand(codec, cut, room, sizeof(room), &context, "t", 0)) == NVMKV_CORRUPTION);
+		}
+		for (i = 0; i < 20000; i++) /* damaged: either found out, or expanded within the room */
+		{
+			memcpy(copy, stored.data, stored.size);
+			copy[4 + check_random_below((uint32_t) stored.size - 4)] ^= (uint8_t) (1 + check_random_below(255));
+			(void) sst_expand(codec, nvmkv_slice(copy, stored.size), room, sizeof(room), &context, "t", 0);
+		}
+		CHECK_STATUS(sst_expand(codec, stored, room, sizeof(room) - 1, &context, "t", 0), NVMKV_CORRUPTION);
+		put_u32(copy, 0);
+		CHECK_STATUS(sst_expanded_bytes(nvmkv_slice(copy, stored.size), "t", 0, &bytes), NVMKV_CORRUPTION);
+		put_u32(copy, SST_BLOCK_BYTES_MAX + 1);
+		CHECK_STATUS(sst_expanded_bytes(nvmkv_slice(copy, stored.size), "t", 0, &bytes), NVMKV_CORRUPTION);
+		free(copy);
+	}
+	sst_expander_free(context);
+	sst_compressor_free(&c);
 }
 
 TEST(codecs_and_versions_of_the_future)
@@ -1047,7 +1160,7 @@ TEST(codecs_and_versions_of_the_future)
 		crc = crc32c_extend(crc32c(trailer - props_size, props_size), trailer + SST_TRAILER_CODEC, 4);
 		put_u32(trailer, crc32c_mask(crc));
 		write_file(s.path, data, bytes);
-		CHECK_STATUS(sst_table_open(s.path, 1, bytes, NULL, &table), codec <= 2 ? NVMKV_NOT_SUPPORTED : NVMKV_VERSION);
+		CHECK_STATUS(sst_table_open(s.path, 1, bytes, NULL, &table), codec <= 2 ? NVMKV_CORRUPTION : NVMKV_VERSION);
 	}
 	put_u32(footer + SST_FOOTER_VERSION, SST_FORMAT_VERSION + 1);
 	put_u32(footer + SST_FOOTER_CRC, crc32c_mask(crc32c(footer, SST_FOOTER_CRC)));
@@ -1382,7 +1495,7 @@ TEST(iterators_over_many_epochs)
 
 	model_random(&m, 3000, 2, 3, 6, 60);
 	scratch_make(&s);
-	bytes = build(&m, &(SstBuildOptions){1024, 4, 10}, s.path);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE}, s.path);
 	REQUIRE_OK(cache_rig_init(&rig, 128 * 1024, 1024));
 	REQUIRE_OK(sst_table_open(s.path, 1, bytes, &rig.cache, &table));
 	for (reverse = false;; reverse = true)

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <string.h>
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
@@ -23,6 +24,7 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->restart_interval = 16;
 	options->bloom_bits_per_key = 10;
 	options->l0_write_amplification = 3.0;
+	memset(options->compression, NVMKV_COMPRESSION_NONE, sizeof(options->compression));
 	options->block_cache_bytes = 64 * MIB;
 	options->compaction_bytes_per_second = 0;
 	options->version_slot_bytes = 4 * MIB;
@@ -46,6 +48,8 @@ check_range(const char *name, uint64_t value, uint64_t min, uint64_t max)
 NvmkvStatus
 nvmkv_options_check(const NvmkvOptions *options)
 {
+	unsigned level;
+
 	NVMKV_RETURN_IF(check_range("write_buffer_bytes", options->write_buffer_bytes, 1 * MIB, 1 * GIB));
 	NVMKV_RETURN_IF(check_range("max_write_buffers", options->max_write_buffers, 2, NVMKV_MEMTABLES_MAX));
 	if (options->nvm_bytes != 0)
@@ -61,6 +65,8 @@ nvmkv_options_check(const NvmkvOptions *options)
 	if (options->compaction_bytes_per_second != 0)
 		NVMKV_RETURN_IF(check_range("compaction_bytes_per_second", options->compaction_bytes_per_second, 64 * KIB,
 									UINT64_C(1) << 46));
+	for (level = 0; level < NVMKV_LEVELS; level++)
+		NVMKV_RETURN_IF(check_range("compression", options->compression[level], NVMKV_COMPRESSION_NONE, NVMKV_COMPRESSION_ZSTD));
 	NVMKV_RETURN_IF(check_range("version_slot_bytes", options->version_slot_bytes, 64 * KIB, 1 * GIB));
 	NVMKV_RETURN_IF(check_range("process_slots", options->process_slots, 1, 65535));
 	NVMKV_RETURN_IF(check_range("max_families", options->max_families, 1, NVMKV_FAMILIES_MAX));

@@ -14,7 +14,16 @@
 /* Payload without the transaction tag: a column of 32 MiB, and the rest of its row. */
 #define NVMKV_VALUE_BYTES_MAX (32u * 1024 * 1024 + 64 * 1024)
 #define NVMKV_FAMILIES_MAX 16                     /* column families, the default one included */
+#define NVMKV_LEVELS 7                            /* of a tree: 0, where there is no container, to 6 */
 #define NVMKV_MEMTABLES_MAX 15                    /* their order is packed in nibbles of one word */
+
+/* On disk: never renumber. */
+typedef enum NvmkvCompression
+{
+	NVMKV_COMPRESSION_NONE,
+	NVMKV_COMPRESSION_LZ4,
+	NVMKV_COMPRESSION_ZSTD
+} NvmkvCompression;
 
 typedef struct NvmkvOptions
 {
@@ -27,6 +36,7 @@ typedef struct NvmkvOptions
 	unsigned restart_interval;     /* keys between restart points, 1 .. 128 */
 	unsigned bloom_bits_per_key;   /* 0 .. 32 */
 	double l0_write_amplification; /* batch gate, 1.5 .. 20 */
+	uint8_t compression[NVMKV_LEVELS]; /* NvmkvCompression of the data blocks that are written to each level */
 	uint64_t block_cache_bytes;    /* blocks of tables in shared memory, 64 KiB .. 1 TiB */
 	uint64_t compaction_bytes_per_second; /* written at most, 0: no limit; nvmkv_set_compaction_rate changes it */
 	uint64_t version_slot_bytes;   /* room for one version image */

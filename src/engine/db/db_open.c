@@ -251,7 +251,7 @@ settle_memory(NvmkvDb *db, uint8_t *memory, bool create)
 		sst_cache_attach(&db->blocks, cache, &epochs);
 	}
 	else
-		db->blocks = db->root->blocks;
+		sst_cache_attach(&db->blocks, db->root->blocks.shm, &db->root->blocks.epochs);
 }
 
 static NvmkvStatus

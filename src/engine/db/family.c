@@ -124,6 +124,7 @@ nvmkv_family_options_default(const NvmkvDb *db, NvmkvFamilyOptions *options)
 	options->block_bytes = o->block_bytes;
 	options->bloom_bits_per_key = o->bloom_bits_per_key;
 	options->l0_write_amplification = o->l0_write_amplification;
+	memcpy(options->compression, o->compression, sizeof(options->compression));
 }
 
 /* What the tree of a family is opened with: its shape; the rest is the root's. */
@@ -138,6 +139,7 @@ merge_options(const NvmkvDb *root, const NvmkvFamilyOptions *own, NvmkvOptions *
 	options->block_bytes = own->block_bytes;
 	options->bloom_bits_per_key = own->bloom_bits_per_key;
 	options->l0_write_amplification = own->l0_write_amplification;
+	memcpy(options->compression, own->compression, sizeof(options->compression));
 	options->standalone_log = false;
 	options->max_families = 1;
 }

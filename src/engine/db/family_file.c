@@ -14,8 +14,9 @@
 #define FAMILIES_MAGIC UINT64_C(0x4d4146564b4d564e) /* "NVMKVFAM" */
 #define FAMILIES_FORMAT 1
 #define HEADER_BYTES 16
-#define ENTRY_BYTES 112
-#define ENTRY_NAME 48
+#define ENTRY_BYTES 120
+#define ENTRY_COMPRESSION 48
+#define ENTRY_NAME 56
 #define TRAILER_BYTES 4
 #define FILE_BYTES_MAX (HEADER_BYTES + NVMKV_FAMILIES_MAX * ENTRY_BYTES + TRAILER_BYTES)
 #define PATH_BYTES_MAX 1100
@@ -48,6 +49,7 @@ encode_entry(uint8_t *p, const NvmkvFamilyInfo *info)
 	put_u32(p + 32, info->options.block_bytes);
 	put_u32(p + 36, info->options.bloom_bits_per_key);
 	put_u64(p + 40, (uint64_t) (info->options.l0_write_amplification * 1000.0 + 0.5));
+	memcpy(p + ENTRY_COMPRESSION, info->options.compression, NVMKV_LEVELS);
 	memcpy(p + ENTRY_NAME, info->name, strlen(info->name));
 }
 
@@ -75,6 +77,7 @@ decode_entry(const char *path, const uint8_t *p, NvmkvFamilyInfo *info)
 	info->options.block_bytes = get_u32(p + 32);
 	info->options.bloom_bits_per_key = get_u32(p + 36);
 	info->options.l0_write_amplification = (double) get_u64(p + 40) / 1000.0;
+	memcpy(info->options.compression, p + ENTRY_COMPRESSION, NVMKV_LEVELS);
 	memcpy(info->name, p + ENTRY_NAME, sizeof(info->name));
 	if (info->id == 0 || info->id >= NVMKV_FAMILIES_MAX || !name_is_padded(info->name) ||
 		family_name_check(info->name) != NVMKV_OK)

@@ -10,7 +10,7 @@
  *	  0			8		magic "NVMKVFAM"
  *	  8			4		format (1)
  *	  12		4		count of families
- *	  16		count x 112, by id:
+ *	  16		count x 120, by id:
  *		  0		4		id, 1 .. NVMKV_FAMILIES_MAX - 1
  *		  4		4		memtables
  *		  8		8		bytes of a memtable
@@ -19,7 +19,8 @@
  *		  32	4		bytes of a data block
  *		  36	4		bits per key of filters
  *		  40	8		write amplification of the batch gate, in thousandths
- *		  48	64		name, padded with zeros; at least one zero
+ *		  48	7		compression of each level (NvmkvCompression), a zero
+ *		  56	64		name, padded with zeros; at least one zero
  *	  end		4		crc32c of all before it, masked
  */
 #ifndef NVMKV_DB_FAMILY_FILE_H

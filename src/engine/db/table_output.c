@@ -26,6 +26,7 @@ start_table(TableOutput *out)
 	options.block_bytes = out->db->options.block_bytes;
 	options.restart_interval = out->db->options.restart_interval;
 	options.bloom_bits_per_key = out->db->options.bloom_bits_per_key;
+	options.codec = out->db->options.compression[out->level];
 	out->paid = 0;
 	out->number = port_fetch_add(&out->db->root->shm->next_file, 1);
 	NVMKV_RETURN_IF(sst_file_name(out->db->dir, out->number, path, sizeof(path)));

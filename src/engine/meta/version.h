@@ -18,7 +18,7 @@
 #include "engine/base/options.h"
 #include "engine/nvm/row.h"
 
-#define VERSION_LEVELS 7 /* 0 (files of families without a container) .. 6 */
+#define VERSION_LEVELS NVMKV_LEVELS /* 0 (files of families without a container) .. 6 */
 
 typedef enum VersionRole
 {

@@ -15,6 +15,7 @@
 #include "engine/base/filter.h"
 #include "engine/sst/sst_block.h"
 #include "engine/sst/sst_builder.h"
+#include "engine/sst/sst_codec.h"
 
 #define WRITE_BUFFER_BYTES ((size_t) 256 * 1024)
 
@@ -40,6 +41,7 @@ struct SstBuilder
 	NvmkvBuf last_key;	   /* of the newest entry */
 	uint64_t last_tag;
 	NvmkvBuf smallest;
+	SstCompressor compressor;
 	SstProps props;
 	bool failed;
 	bool finished;
@@ -55,6 +57,8 @@ check_options(const SstBuildOptions *options)
 						  options->restart_interval, SST_RESTART_INTERVAL_MAX);
 	if (options->bloom_bits_per_key > 32)
 		return NVMKV_FAIL(NVMKV_INVALID, "%u bits a key are not in 0 .. 32", options->bloom_bits_per_key);
+	if (options->codec > SST_CODEC_ZSTD)
+		return NVMKV_FAIL(NVMKV_INVALID, "there is no codec %u", options->codec);
 	return NVMKV_OK;
 }
 
@@ -77,6 +81,7 @@ sst_builder_create(const SstBuildOptions *options, PortFile *file, SstBuilder **
 	}
 	b->file = file;
 	b->options = *options;
+	b->compressor.codec = options->codec;
 	sst_block_builder_init(&b->data, options->restart_interval);
 	sst_block_builder_init(&b->index, 1);
 	sst_block_builder_init(&b->top, 1);
@@ -103,6 +108,7 @@ sst_builder_destroy(SstBuilder *b)
 	nvmkv_buf_free(&b->out);
 	nvmkv_buf_free(&b->last_key);
 	nvmkv_buf_free(&b->smallest);
+	sst_compressor_free(&b->compressor);
 	port_free(b);
 }
 
@@ -148,17 +154,41 @@ write_out(SstBuilder *b, const uint8_t *data, size_t size)
 }
 
 static NvmkvStatus
-write_block(SstBuilder *b, NvmkvSlice block, SstHandle *handle_out)
+write_stored(SstBuilder *b, NvmkvSlice block, unsigned codec, SstHandle *handle_out)
 {
 	uint8_t trailer[SST_TRAILER_BYTES];
 
-	if (block.size > SST_BLOCK_BYTES_MAX)
-		return NVMKV_FAIL(NVMKV_LIMIT, "SSTable block of %zu bytes", block.size);
 	handle_out->offset = b->file_offset + b->out.size;
 	handle_out->size = (uint32_t) block.size;
-	sst_trailer_encode(block.data, block.size, trailer);
+	sst_trailer_encode(block.data, block.size, codec, trailer);
 	NVMKV_RETURN_IF(write_out(b, block.data, block.size));
 	return write_out(b, trailer, sizeof(trailer));
+}
+
+static NvmkvStatus
+check_size(NvmkvSlice block)
+{
+	if (block.size > SST_BLOCK_BYTES_MAX)
+		return NVMKV_FAIL(NVMKV_LIMIT, "SSTable block of %zu bytes", block.size);
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+write_block(SstBuilder *b, NvmkvSlice block, SstHandle *handle_out)
+{
+	NVMKV_RETURN_IF(check_size(block));
+	return write_stored(b, block, SST_CODEC_NONE, handle_out);
+}
+
+static NvmkvStatus
+write_data_block(SstBuilder *b, NvmkvSlice block, SstHandle *handle_out)
+{
+	NvmkvSlice stored;
+	unsigned codec;
+
+	NVMKV_RETURN_IF(check_size(block));
+	NVMKV_RETURN_IF(sst_compress(&b->compressor, block, &stored, &codec));
+	return write_stored(b, stored, codec, handle_out);
 }
 
 static NvmkvStatus
@@ -244,7 +274,7 @@ close_data_block(SstBuilder *b, const NvmkvSlice *next)
 			separator = nvmkv_slice(separator_bytes, sst_separator(last, *next, separator_bytes));
 	}
 	NVMKV_RETURN_IF(sst_block_builder_finish(&b->data, &block));
-	NVMKV_RETURN_IF(write_block(b, block, &handle));
+	NVMKV_RETURN_IF(write_data_block(b, block, &handle));
 	sst_block_builder_reset(&b->data);
 	b->props.data_blocks++;
 	end = sst_handle_encode(payload, handle);

@@ -16,6 +16,7 @@ typedef struct SstBuildOptions
 	uint32_t block_bytes;		 /* 1 KiB .. 1 MiB; only a single entry may make a data block larger */
 	unsigned restart_interval;	 /* 1 .. SST_RESTART_INTERVAL_MAX */
 	unsigned bloom_bits_per_key; /* 0 .. 32; 0 = no filters */
+	unsigned codec;				 /* SST_CODEC_*, of data blocks */
 } SstBuildOptions;
 
 typedef struct SstBuilder SstBuilder;

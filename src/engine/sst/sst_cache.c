@@ -54,6 +54,7 @@
  * the memory when nothing survives, a fifth in the worst mix seen.
  */
 #include "engine/sst/sst_cache.h"
+#include "engine/sst/sst_codec.h"
 
 #include "engine/base/assert.h"
 #include "engine/port/port.h"
@@ -274,6 +275,7 @@ sst_cache_attach(SstCache *cache, SstCacheShm *shm, const SstCacheEpochs *epochs
 	cache->shm = shm;
 	cache->epochs = *epochs;
 	cache->spare = NULL;
+	cache->expander = NULL;
 }
 
 void
@@ -281,6 +283,8 @@ sst_cache_detach(SstCache *cache)
 {
 	port_free(cache->spare);
 	cache->spare = NULL;
+	sst_expander_free(cache->expander);
+	cache->expander = NULL;
 }
 
 /* ---------------------------------------------------------------- finding */

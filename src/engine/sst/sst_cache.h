@@ -48,6 +48,7 @@ typedef struct SstCache
 {
 	SstCacheShm *shm;
 	SstCacheEpochs epochs;
+	void *expander; /* context of sst_codec.h, which the next compressed block is expanded with; NULL: none yet */
 	uint8_t *spare; /* SST_SPARE_BYTES of private memory for the next block that is not kept; NULL: none at hand */
 } SstCache;
 

@@ -10,19 +10,19 @@
 #include "engine/sst/sst_format.h"
 
 void
-sst_trailer_encode(const uint8_t *block, size_t size, uint8_t trailer[SST_TRAILER_BYTES])
+sst_trailer_encode(const uint8_t *block, size_t size, unsigned codec, uint8_t trailer[SST_TRAILER_BYTES])
 {
 	uint32_t crc;
 
 	memset(trailer, 0, SST_TRAILER_BYTES);
-	trailer[SST_TRAILER_CODEC] = SST_CODEC_NONE;
+	trailer[SST_TRAILER_CODEC] = (uint8_t) codec;
 	crc = crc32c(block, size);
 	crc = crc32c_extend(crc, trailer + SST_TRAILER_CODEC, SST_TRAILER_BYTES - SST_TRAILER_CODEC);
 	put_u32(trailer + SST_TRAILER_CRC, crc32c_mask(crc));
 }
 
 NvmkvStatus
-sst_trailer_check(const uint8_t *block, size_t size, const char *path, uint64_t offset)
+sst_trailer_check(const uint8_t *block, size_t size, const char *path, uint64_t offset, unsigned *codec_out)
 {
 	const uint8_t *trailer = block + size;
 	uint32_t stored = crc32c_unmask(get_u32(trailer + SST_TRAILER_CRC));
@@ -35,18 +35,14 @@ sst_trailer_check(const uint8_t *block, size_t size, const char *path, uint64_t 
 						  path, offset, size, crc, stored);
 	if (trailer[SST_TRAILER_ZERO] != 0 || trailer[SST_TRAILER_ZERO + 1] != 0 || trailer[SST_TRAILER_ZERO + 2] != 0)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: block at %" PRIu64 ": reserved trailer bytes are not zero", path, offset);
-	switch (trailer[SST_TRAILER_CODEC])
-	{
-		case SST_CODEC_NONE:
-			return NVMKV_OK;
-		case SST_CODEC_LZ4:
-		case SST_CODEC_ZSTD:
-			return NVMKV_FAIL(NVMKV_NOT_SUPPORTED, "%s: block at %" PRIu64 " is compressed (codec %u), which this build cannot read",
-							  path, offset, (unsigned) trailer[SST_TRAILER_CODEC]);
-		default:
-			return NVMKV_FAIL(NVMKV_VERSION, "%s: block at %" PRIu64 " has the unknown codec %u",
-							  path, offset, (unsigned) trailer[SST_TRAILER_CODEC]);
-	}
+	if (trailer[SST_TRAILER_CODEC] > SST_CODEC_ZSTD)
+		return NVMKV_FAIL(NVMKV_VERSION, "%s: block at %" PRIu64 " has the unknown codec %u",
+						  path, offset, (unsigned) trailer[SST_TRAILER_CODEC]);
+	if (codec_out != NULL)
+		*codec_out = trailer[SST_TRAILER_CODEC];
+	else if (trailer[SST_TRAILER_CODEC] != SST_CODEC_NONE)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: block at %" PRIu64 " is compressed, and is none of data", path, offset);
+	return NVMKV_OK;
 }
 
 uint8_t *

@@ -21,7 +21,7 @@
  *
  * Trailer, after every block:
  *	  0  crc    u32  masked crc32c of the block's bytes followed by trailer bytes 4..7
- *	  4  codec  u8   SST_CODEC_*; 0 = stored as is
+ *	  4  codec  u8   SST_CODEC_*; 0 = stored as is, else sst_codec.h; data blocks only
  *	  5  zero   u8[3], checked
  *
  * Entry block (data, index, top index):
@@ -55,7 +55,7 @@
  *
  * Reader's duty: every block's crc is checked when it is read from the file,
  * every length and offset before it is used.  The wrong magic or checksum is
- * CORRUPTION; a higher version is VERSION; a reserved codec is NOT_SUPPORTED.
+ * CORRUPTION; a higher version, or an unknown codec, is VERSION.
  *
  * SST_FORMAT_VERSION goes up when an old reader could misread a new file.
  * Magic, version and checksum keep their places in the footer for ever.
@@ -126,9 +126,9 @@
 #define SST_TRAILER_ZERO 5
 #define SST_TRAILER_BYTES 8
 
-#define SST_CODEC_NONE 0
-#define SST_CODEC_LZ4 1	 /* reserved */
-#define SST_CODEC_ZSTD 2 /* reserved */
+#define SST_CODEC_NONE NVMKV_COMPRESSION_NONE
+#define SST_CODEC_LZ4 NVMKV_COMPRESSION_LZ4
+#define SST_CODEC_ZSTD NVMKV_COMPRESSION_ZSTD
 
 /* ---- entry blocks ---- */
 #define SST_ENTRY_HEADER_BYTES_MIN 3 /* three varints */
@@ -232,11 +232,15 @@ typedef struct SstProps
 	NvmkvSlice largest;
 } SstProps;
 
-/* Fills the trailer of block[0..size). */
-extern void sst_trailer_encode(const uint8_t *block, size_t size, uint8_t trailer[SST_TRAILER_BYTES]);
+/* Fills the trailer of block[0..size), as it is stored. */
+extern void sst_trailer_encode(const uint8_t *block, size_t size, unsigned codec, uint8_t trailer[SST_TRAILER_BYTES]);
 
-/* block[0..size) is followed by its trailer.  "path" and "offset" name it in the error text. */
-extern NvmkvStatus sst_trailer_check(const uint8_t *block, size_t size, const char *path, uint64_t offset);
+/*
+ * block[0..size) is followed by its trailer.  "path" and "offset" name it in the error text.  *codec_out: how it is
+ * compressed; NULL: it is CORRUPTION if it is.
+ */
+extern NvmkvStatus sst_trailer_check(const uint8_t *block, size_t size, const char *path, uint64_t offset,
+									 unsigned *codec_out);
 
 extern uint8_t *sst_handle_encode(uint8_t *p, SstHandle handle);
 

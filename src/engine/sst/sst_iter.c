@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "engine/base/assert.h"
+#include "engine/sst/sst_codec.h"
 #include "engine/sst/sst_iter.h"
 
 /* One read of a bulk iterator. */
@@ -70,12 +71,15 @@ load_index(SstIter *it, SstHandle handle)
 	return NVMKV_OK;
 }
 
-/* Makes the block's bytes stand in the chunk, and checks them. */
+/* Makes the block's bytes stand in the chunk, and checks them; a compressed one is expanded beside it. */
 static NvmkvStatus
-load_chunk(SstIter *it, SstHandle handle, const uint8_t **block_out)
+load_chunk(SstIter *it, SstHandle handle, NvmkvSlice *block_out)
 {
+	const char *path = sst_table_path(it->table);
 	size_t need = (size_t) handle.size + SST_TRAILER_BYTES;
 	uint64_t have_end = it->chunk_offset + it->chunk.size;
+	unsigned codec;
+	uint32_t bytes;
 
 	if (handle.offset < it->chunk_offset || handle.offset + need > have_end)
 	{
@@ -91,15 +95,23 @@ load_chunk(SstIter *it, SstHandle handle, const uint8_t **block_out)
 		it->chunk.size = want;
 		it->chunk_offset = handle.offset;
 	}
-	*block_out = it->chunk.data + (handle.offset - it->chunk_offset);
-	return sst_trailer_check(*block_out, handle.size, sst_table_path(it->table), handle.offset);
+	*block_out = nvmkv_slice(it->chunk.data + (handle.offset - it->chunk_offset), handle.size);
+	NVMKV_RETURN_IF(sst_trailer_check(block_out->data, handle.size, path, handle.offset, &codec));
+	if (codec == SST_CODEC_NONE)
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(sst_expanded_bytes(*block_out, path, handle.offset, &bytes));
+	it->expanded.size = 0;
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(&it->expanded, bytes));
+	NVMKV_RETURN_IF(sst_table_expand(it->table, codec, *block_out, handle.offset, it->expanded.data, bytes));
+	*block_out = nvmkv_slice(it->expanded.data, bytes);
+	return NVMKV_OK;
 }
 
 /* Opens the data block the index cursor names. */
 static NvmkvStatus
 load_data(SstIter *it)
 {
-	const uint8_t *bytes;
+	NvmkvSlice bytes;
 	SstHandle handle;
 
 	NVMKV_RETURN_IF(sst_table_data_handle(it->table, it->index.payload, &handle));
@@ -111,9 +123,9 @@ load_data(SstIter *it)
 	else
 	{
 		NVMKV_RETURN_IF(sst_table_block(it->table, handle, SST_BLOCK_DATA, &it->data_block));
-		bytes = it->data_block.data;
+		bytes = nvmkv_slice(it->data_block.data, it->data_block.size);
 	}
-	if (!sst_block_cursor_open(&it->data, bytes, handle.size, it->key_buffer))
+	if (!sst_block_cursor_open(&it->data, bytes.data, (uint32_t) bytes.size, it->key_buffer))
 		return sst_table_malformed(it->table, handle.offset);
 	it->data_handle = handle;
 	return NVMKV_OK;
@@ -375,6 +387,7 @@ iter_destroy(NvmkvIter *base)
 	drop_data(it);
 	drop_index(it);
 	nvmkv_buf_free(&it->chunk);
+	nvmkv_buf_free(&it->expanded);
 	sst_table_unref(it->table);
 	it->table = NULL;
 }

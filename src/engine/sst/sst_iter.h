@@ -41,6 +41,7 @@ typedef struct SstIter
 	SstBlock data_block;		/* none in bulk mode, where the block is in "chunk" */
 	NvmkvBuf chunk;				/* bulk: bytes of the file from chunk_offset */
 	uint64_t chunk_offset;
+	NvmkvBuf expanded;			/* bulk: the data block, if it is stored compressed */
 	uint8_t key_buffer[SST_KEY_BUFFER_BYTES];
 } SstIter;
 

@@ -16,6 +16,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/filter.h"
+#include "engine/sst/sst_codec.h"
 #include "engine/sst/sst_table.h"
 
 /* What opening reads at first: enough for the top index of a file of some hundred MiB. */
@@ -151,7 +152,7 @@ read_from_tail(SstTable *table, SstHandle handle, const uint8_t *tail, uint64_t 
 		memcpy(room, tail + (handle.offset - tail_offset), size);
 	else
 		NVMKV_RETURN_IF(sst_table_read(table, handle.offset, room, size));
-	return sst_trailer_check(room, handle.size, table->path, handle.offset);
+	return sst_trailer_check(room, handle.size, table->path, handle.offset, NULL);
 }
 
 /* Makes the head from the file. */
@@ -281,12 +282,12 @@ sst_table_open(const char *path, uint64_t number, uint64_t file_bytes, SstCache 
 
 /* ---------------------------------------------------------------- blocks */
 
-/* Reads the block to "room", which has room for the trailer, and checks it. */
+/* Reads the block as it is stored to "room", which has room for the trailer, and checks it. */
 static NvmkvStatus
-read_block(SstTable *table, SstHandle handle, uint8_t *room)
+read_stored(SstTable *table, SstHandle handle, uint8_t *room, unsigned *codec_out)
 {
 	NVMKV_RETURN_IF(sst_table_read(table, handle.offset, room, (size_t) handle.size + SST_TRAILER_BYTES));
-	return sst_trailer_check(room, handle.size, table->path, handle.offset);
+	return sst_trailer_check(room, handle.size, table->path, handle.offset, codec_out);
 }
 
 /* Private memory for a block; the spare of the cache's handle if it will do. */
@@ -309,20 +310,84 @@ alloc_own(SstTable *table, size_t bytes, bool may_be_spare, SstBlock *block_out)
 	return NVMKV_OK;
 }
 
+NvmkvStatus
+sst_table_expand(SstTable *table, unsigned codec, NvmkvSlice stored, uint64_t offset, uint8_t *room, uint32_t bytes)
+{
+	void *context = NULL;
+	NvmkvStatus status;
+
+	if (table->cache != NULL)
+		return sst_expand(codec, stored, room, bytes, &table->cache->expander, table->path, offset);
+	status = sst_expand(codec, stored, room, bytes, &context, table->path, offset);
+	sst_expander_free(context);
+	return status;
+}
+
+/* A compressed block in private memory; *block_out is as it was at failure. */
+static NvmkvStatus
+expand_private(SstTable *table, unsigned codec, NvmkvSlice stored, uint64_t offset, SstBlock *block_out)
+{
+	SstBlock block = {0};
+	NvmkvStatus status;
+	uint32_t bytes;
+
+	NVMKV_RETURN_IF(sst_expanded_bytes(stored, table->path, offset, &bytes));
+	NVMKV_RETURN_IF(alloc_own(table, bytes, false, &block));
+	status = sst_table_expand(table, codec, stored, offset, block.own, bytes);
+	if (status != NVMKV_OK)
+	{
+		sst_table_release_block(table, &block);
+		return status;
+	}
+	block.data = block.own;
+	block.size = bytes;
+	*block_out = block;
+	return NVMKV_OK;
+}
+
 static NvmkvStatus
 read_private(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out)
 {
+	SstBlock block = {0};
 	NvmkvStatus status;
+	unsigned codec;
 
-	NVMKV_RETURN_IF(alloc_own(table, (size_t) handle.size + SST_TRAILER_BYTES, use != SST_BLOCK_PRIVATE, block_out));
-	status = read_block(table, handle, block_out->own);
+	NVMKV_RETURN_IF(alloc_own(table, (size_t) handle.size + SST_TRAILER_BYTES, use != SST_BLOCK_PRIVATE, &block));
+	status = read_stored(table, handle, block.own, &codec);
+	if (status == NVMKV_OK && codec == SST_CODEC_NONE)
+	{
+		block.data = block.own;
+		block.size = handle.size;
+		*block_out = block;
+		return NVMKV_OK;
+	}
+	if (status == NVMKV_OK)
+		status = expand_private(table, codec, nvmkv_slice(block.own, handle.size), handle.offset, block_out);
+	sst_table_release_block(table, &block);
+	return status;
+}
+
+/* A compressed block, in room of its own size in the cache if there is some. */
+static NvmkvStatus
+expand_to_cache(SstTable *table, const SstCacheKey *key, unsigned codec, NvmkvSlice stored, SstCachePriority priority,
+				SstBlock *block_out)
+{
+	SstBlock block;
+	NvmkvStatus status;
+	uint8_t *room;
+	uint32_t bytes;
+
+	NVMKV_RETURN_IF(sst_expanded_bytes(stored, table->path, key->offset, &bytes));
+	if (!sst_cache_reserve(table->cache, key, bytes, 0, &block, &room))
+		return expand_private(table, codec, stored, key->offset, block_out);
+	status = sst_table_expand(table, codec, stored, key->offset, room, bytes);
 	if (status != NVMKV_OK)
 	{
-		sst_table_release_block(table, block_out);
+		sst_cache_cancel(table->cache, key, &block);
 		return status;
 	}
-	block_out->data = block_out->own;
-	block_out->size = handle.size;
+	sst_cache_publish(table->cache, key, priority, &block);
+	*block_out = block;
 	return NVMKV_OK;
 }
 
@@ -337,6 +402,8 @@ NvmkvStatus
 sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out)
 {
 	SstCacheKey key = {table->number, handle.offset, handle.size};
+	SstCachePriority priority = use == SST_BLOCK_INDEX ? SST_CACHE_HIGH : SST_CACHE_LOW;
+	unsigned codec = SST_CODEC_NONE;
 	NvmkvStatus status;
 	SstBlock block;
 	uint8_t *room;
@@ -349,15 +416,17 @@ sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *bl
 	if (!is_wanted(table, &key, use) ||
 		!sst_cache_reserve(table->cache, &key, handle.size, SST_TRAILER_BYTES, &block, &room))
 		return read_private(table, handle, use, block_out);
-	status = read_block(table, handle, room);
-	if (status != NVMKV_OK)
+	status = read_stored(table, handle, room, &codec);
+	if (status == NVMKV_OK && codec == SST_CODEC_NONE)
 	{
-		sst_cache_cancel(table->cache, &key, &block);
-		return status;
+		sst_cache_publish(table->cache, &key, priority, &block);
+		*block_out = block;
+		return NVMKV_OK;
 	}
-	sst_cache_publish(table->cache, &key, use == SST_BLOCK_INDEX ? SST_CACHE_HIGH : SST_CACHE_LOW, &block);
-	*block_out = block;
-	return NVMKV_OK;
+	if (status == NVMKV_OK)
+		status = expand_to_cache(table, &key, codec, nvmkv_slice(room, handle.size), priority, block_out);
+	sst_cache_cancel(table->cache, &key, &block);
+	return status;
 }
 
 void

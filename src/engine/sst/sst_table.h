@@ -77,6 +77,9 @@ extern uint64_t sst_table_limit(const SstTable *table);
  * it is good until the caller's epoch ends, and in a later one if sst_table_block_is_current says so.
  */
 extern NvmkvStatus sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out);
+/* Expands a block that was read by sst_table_read; see sst_expand. */
+extern NvmkvStatus sst_table_expand(SstTable *table, unsigned codec, NvmkvSlice stored, uint64_t offset, uint8_t *room,
+									uint32_t bytes);
 extern void sst_table_release_block(SstTable *table, SstBlock *block);
 extern bool sst_table_block_is_current(const SstTable *table, SstHandle handle, const SstBlock *block);
 
