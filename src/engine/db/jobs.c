@@ -27,6 +27,17 @@ is_running(const DbJob *job)
 	return job->kind != DB_JOB_NONE && job->phase != DB_PHASE_FINISHED && job->phase != DB_PHASE_FAILED;
 }
 
+/* The same of an element that may be somebody's: false if it is, or becomes so meanwhile. */
+static bool
+begin_change_of_idle(DbJob *job)
+{
+	uint32_t generation = port_load_acquire(&job->generation);
+
+	return (generation & 1) == 0 && !is_running(job) &&
+		__atomic_compare_exchange_n(&job->generation, &generation, generation + 1, false, __ATOMIC_ACQ_REL,
+									__ATOMIC_RELAXED);
+}
+
 DbJob *
 job_begin(NvmkvDb *db, DbJobKind kind)
 {
@@ -35,11 +46,12 @@ job_begin(NvmkvDb *db, DbJobKind kind)
 	unsigned i;
 
 	/* Few jobs run at once, so an element without a running one is always near. */
-	for (i = 0; i < DB_JOBS && is_running(job); i++)
+	for (i = 0; i < DB_JOBS && !begin_change_of_idle(job); i++)
 		job = &db->shm->jobs[(id + i + 1) % DB_JOBS];
-	begin_change(job);
-	job->kind = (uint32_t) kind;
-	job->phase = DB_PHASE_PICKING;
+	if (i == DB_JOBS)
+		begin_change(job);
+	port_store_relaxed(&job->kind, (uint32_t) kind);
+	port_store_relaxed(&job->phase, (uint32_t) DB_PHASE_PICKING);
 	job->pid = (int32_t) getpid();
 	memset(&job->stats, 0, sizeof(job->stats));
 	job->takes = 0;
