@@ -252,7 +252,8 @@ TEST(columns_run_together_and_install_in_order)
 	REQUIRE(arrives(1));
 	CHECK_EQ(running(rig.db), 2);
 	CHECK_EQ(rig.db->shm->running.works[1].after, rig.db->shm->running.works[0].column);
-	CHECK(slice_compare(db_key_slice(&rig.db->shm->running.works[0].high), db_key_slice(&rig.db->shm->running.works[1].low)) < 0);
+	CHECK(slice_compare(db_key_slice(&rig.db->shm->running.works[0].high),
+						db_key_slice(&rig.db->shm->running.works[1].low)) < 0);
 	tell(1, ORDER_GO_ON);
 	port_sleep_us(30000);
 	nvmkv_stats(rig.db, &stats);
@@ -347,7 +348,8 @@ TEST(columns_and_levels_keep_apart)
 				const Running *a = &rig.db->shm->running.works[i];
 				const Running *b = &rig.db->shm->running.works[k];
 
-				if (a->owner != 0 && b->owner != 0 && a->first_level <= b->last_level && b->first_level <= a->last_level)
+				if (a->owner != 0 && b->owner != 0 && a->first_level <= b->last_level &&
+					b->first_level <= a->last_level)
 					CHECK(slice_compare(db_key_slice(&a->high), db_key_slice(&b->low)) < 0 ||
 						  slice_compare(db_key_slice(&b->high), db_key_slice(&a->low)) < 0);
 			}

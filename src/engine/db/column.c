@@ -114,7 +114,8 @@ add_row(Compaction *c, const VersionRow *row, const Running *last)
 	{
 		uint64_t start;
 
-		NVMKV_RETURN_IF(nvm_row_upper_bound(c->db->pool, &ref, db_key_slice(&last->cut), ref.first_live, ref.entries, &start));
+		NVMKV_RETURN_IF(nvm_row_upper_bound(c->db->pool, &ref, db_key_slice(&last->cut), ref.first_live, ref.entries,
+											&start));
 		if (start > ref.first_live)
 		{
 			ref.first_extent_live = nvm_row_extents_below(c->db->pool, &ref, start);

@@ -259,8 +259,8 @@ run(Compaction *c)
 	compaction_begin(c, DB_JOB_LEVEL);
 	NVMKV_RETURN_IF(port_fault("level.announced"));
 	if (c->output_level + 1 < VERSION_LEVELS)
-		merge_overlapping(c->v, c->output_level + 1, db_key_slice(&c->running->low), db_key_slice(&c->running->high), &first,
-						  &end);
+		merge_overlapping(c->v, c->output_level + 1, db_key_slice(&c->running->low), db_key_slice(&c->running->high),
+						  &first, &end);
 	if (is_trivial_move(c, merge_files_bytes(c->v, first, end)))
 		return move_file(c);
 	table_output_grandparents(&c->output, c->v, first, end, grandparent_limit(c->db));
