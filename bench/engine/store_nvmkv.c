@@ -143,6 +143,18 @@ background_main(int slot, int (*round)(void))
 	_exit(0);
 }
 
+static int
+codec_of(const char *name)
+{
+	if (strcmp(name, "none") == 0)
+		return NVMKV_COMPRESSION_NONE;
+	if (strcmp(name, "lz4") == 0)
+		return NVMKV_COMPRESSION_LZ4;
+	if (strcmp(name, "zstd") == 0)
+		return NVMKV_COMPRESSION_ZSTD;
+	bench_die("nvmkv: --compression is none, lz4 or zstd");
+}
+
 static void
 start_background(int (*round)(void))
 {
@@ -178,8 +190,7 @@ store_open(const BenchOptions *o)
 	options.log_buffer_bytes = 4 * MIB;
 	options.standalone_log = true;
 	options.log_dir = o->log_dir[0] != '\0' ? o->log_dir : NULL;
-	if (strcmp(o->compression, "none") != 0)
-		bench_die("nvmkv: --compression is not supported");
+	memset(options.compression, codec_of(o->compression), sizeof(options.compression));
 
 	port_posix_set_slot(0);
 	port_posix_log_from(PORT_LOG_WARNING);
