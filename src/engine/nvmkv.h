@@ -158,15 +158,15 @@ extern NvmkvStatus nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *l
 extern size_t nvmkv_batch_bytes_max(const NvmkvDb *db);
 
 /*
- * Waits for the turn of, and then room for, a batch of this size.  OK: try again.  CANCELLED, NO_SPACE, READ_ONLY as said.  Counts the
- * stall. Hold nothing.
+ * Waits for the turn of, and then room for, a batch of this size.  OK: try again.  CANCELLED, NO_SPACE, READ_ONLY as
+ * said.  Counts the stall.  Hold nothing.
  */
 extern NvmkvStatus nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes);
 
 /*
  * While writers are slowed down: waits until a batch of this size has its turn, so that nvmkv_write does not say BUSY
- * when it comes with locks held.  db: of the family that is written to.  Costs next to nothing at other times.  OK, CANCELLED, READ_ONLY.  Counts the delay.
- * Hold nothing.
+ * when it comes with locks held.  db: of the family that is written to.  Costs next to nothing at other times.  OK,
+ * CANCELLED, READ_ONLY.  Counts the delay.  Hold nothing.
  */
 extern NvmkvStatus nvmkv_wait_turn(NvmkvDb *db, size_t memtable_bytes);
 

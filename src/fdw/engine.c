@@ -90,7 +90,8 @@ fill_options(NvmkvOptions *options)
 	options->block_cache_bytes = (uint64) nvmkv_block_cache_size_mb * 1024 * 1024;
 	options->bloom_bits_per_key = (unsigned) nvmkv_bloom_bits_per_key;
 	options->l0_write_amplification = nvmkv_l0_write_amplification;
-	(void) nvmkv_parse_compression(nvmkv_compression, options->compression, &detail); /* it was checked when it was set */
+	/* It was checked when it was set. */
+	(void) nvmkv_parse_compression(nvmkv_compression, options->compression, &detail);
 	options->compaction_bytes_per_second = (uint64) nvmkv_compaction_rate_limit_kb * 1024;
 	options->process_slots = (unsigned) (MaxBackends + NUM_AUXILIARY_PROCS);
 	options->version_slot_bytes = ENGINE_VERSION_BYTES;

@@ -37,7 +37,8 @@ extern char *nvmkv_format_primary_key(List *specs);
  * 'lz4', or 'none, lz4, zstd': of level 1, 2 and so on, the last one of all that follow; level 0, where there is no
  * container, is compressed like level 1.  false: it is no such list; *detail_out says why.
  */
-extern bool nvmkv_parse_compression(const char *definition, uint8 compression_out[NVMKV_LEVELS], const char **detail_out);
+extern bool nvmkv_parse_compression(const char *definition, uint8 compression_out[NVMKV_LEVELS],
+									const char **detail_out);
 
 /* Value of a string option in a list of DefElem, or NULL. */
 extern const char *nvmkv_option_string(List *options, const char *name);

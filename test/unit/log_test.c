@@ -1270,7 +1270,8 @@ TEST(mapped_group_acknowledges_what_is_drained)
 	map_drains = 0;
 	for (counter = 1; counter <= 200; counter++)
 	{
-		CHECK_OK(log_group_append(&g.log, make_test_batch(data, 0, counter, check_random_below(2000)), batch_count(counter), &last));
+		CHECK_OK(log_group_append(&g.log, make_test_batch(data, 0, counter, check_random_below(2000)),
+								  batch_count(counter), &last));
 		CHECK_OK(log_group_flush(&g.log, last, true));
 		CHECK_EQ(map_undrained, 0);
 	}

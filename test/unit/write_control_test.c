@@ -273,7 +273,9 @@ write_some(NvmkvDb *db, uint64_t *number, uint64_t count)
 	return st;
 }
 
-/* Others work, without success: writers fill what is left at full speed and are told; they go on when there is space. */
+/*
+ * Others work, without success: writers fill what is left at full speed and are told; they go on when there is space.
+ */
 static void
 run_out_of_space(uint64_t nvm_bytes)
 {
@@ -395,7 +397,8 @@ fill_level0(Rig *rig, unsigned tables)
 	for (n = 0; n < tables; n++)
 	{
 		for (i = 0; i < 800; i++)
-			REQUIRE_OK(rig_entry(rig->db, NVMKV_KIND_VALUE, rig_key(i * 7919 + n), 0, 0, nvmkv_slice(value, sizeof(value))));
+			REQUIRE_OK(rig_entry(rig->db, NVMKV_KIND_VALUE, rig_key(i * 7919 + n), 0, 0,
+								 nvmkv_slice(value, sizeof(value))));
 		REQUIRE_OK(nvmkv_flush_all(rig->db));
 	}
 }

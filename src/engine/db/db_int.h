@@ -131,7 +131,8 @@ typedef struct DbShm
 	 * log_off 0: the host's log.  families_off 0: there can be no other families.  A family has no log and no cache:
 	 * it uses the root's.
 	 */
-	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, reads_off, cache_off, log_off, families_off;
+	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, reads_off;
+	uint64_t cache_off, log_off, families_off;
 
 	uint64_t next_drop_us;		  /* when to look for tables of dropped storages again */
 	/*

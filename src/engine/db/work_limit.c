@@ -14,7 +14,8 @@
 static bool
 applies(NvmkvDb *db, uint64_t now_us)
 {
-	return now_us > port_load_relaxed(&db->root->shm->work_limit.urgent_us) + URGENT_US && !write_control_is_pressed(db);
+	return now_us > port_load_relaxed(&db->root->shm->work_limit.urgent_us) + URGENT_US &&
+		!write_control_is_pressed(db);
 }
 
 void

@@ -220,7 +220,8 @@ posix_write_behind(PortFile *file, uint64_t offset, uint64_t size, bool wait)
 	if (wait)
 		flags |= SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
 	/* Whoever does not know it leaves all the work to sync. */
-	if (sync_file_range(file->fd, (off_t) offset, (off_t) size, flags) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+	if (sync_file_range(file->fd, (off_t) offset, (off_t) size, flags) != 0 &&
+		(errno == EIO || errno == ENOSPC || errno == EDQUOT))
 		return fail_errno("write file", file->path);
 	return NVMKV_OK;
 }

@@ -43,8 +43,8 @@ compress_lz4(SstCompressor *c, NvmkvSlice raw, size_t *bytes_out)
 	int bound = LZ4_compressBound((int) raw.size);
 
 	NVMKV_RETURN_IF(nvmkv_buf_reserve(&c->out, SIZE_BYTES + (size_t) bound));
-	*bytes_out = (size_t) LZ4_compress_default((const char *) raw.data, (char *) c->out.data + SIZE_BYTES, (int) raw.size,
-											   bound);
+	*bytes_out = (size_t) LZ4_compress_default((const char *) raw.data, (char *) c->out.data + SIZE_BYTES,
+											   (int) raw.size, bound);
 	return NVMKV_OK;
 }
 
@@ -116,7 +116,8 @@ sst_expand(unsigned codec, NvmkvSlice stored, uint8_t *room, uint32_t bytes, voi
 		NVMKV_RETURN_IF(expand_zstd(compressed, room, bytes, context, &right));
 	else
 		right = compressed.size <= INT_MAX &&
-			LZ4_decompress_safe((const char *) compressed.data, (char *) room, (int) compressed.size, (int) bytes) == (int) bytes;
+			LZ4_decompress_safe((const char *) compressed.data, (char *) room, (int) compressed.size, (int) bytes) ==
+				(int) bytes;
 	if (!right)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: block at %" PRIu64 " does not expand to %" PRIu32 " bytes though its checksum is right",
 						  path, offset, bytes);
