@@ -231,6 +231,9 @@ extern NvmkvStatus nvmkv_scan_create(NvmkvDb *db, NvmkvScan **scan_out);
 extern NvmkvStatus nvmkv_scan_start(NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, bool reverse,
 									const NvmkvSnapshot *snapshot);
 
+/* From the next batch on rows come without their values (of size 0), for whoever counts or wants keys only. */
+extern void nvmkv_scan_keys_only(NvmkvScan *scan);
+
 /*
  * Fetches up to max_rows rows or about max_bytes bytes (at least one row).  *rows_out stays valid until the next call
  * on the scan.

@@ -219,7 +219,11 @@ start_range(ForeignScanState *node, NvmkvTableScan *state, const NvmkvKeyRange *
 	const char *name = RelationGetRelationName(node->ss.ss_currentRelation);
 
 	if (state->scan == NULL)
+	{
 		nvmkv_check_status(nvmkv_scan_create(state->db, &state->scan), "reading foreign table", name);
+		if (state->need_values == 0)
+			nvmkv_scan_keys_only(state->scan);
+	}
 	nvmkv_check_status(nvmkv_scan_start(state->scan, range->lower, range->upper, state->backward,
 										&state->visibility.engine),
 					   "reading foreign table", name);

@@ -83,6 +83,13 @@ nvmkv_visibility_forget(void)
 /* ---------------------------------------------------------------- outcomes */
 
 /*
+ * The last answer below: versions that were stored together mostly have one writer, and asking takes a lock.  Of a
+ * transaction that no longer runs an outcome is final, so it holds for as long as this process lives.
+ */
+static uint64 settled_fxid; /* 0: none, no version has that id */
+static bool settled_committed;
+
+/*
  * Did a transaction that no longer runs commit?
  *
  * The commit log is never truncated above the oldest snapshot, ours included;
@@ -97,6 +104,8 @@ outcome_is_committed(uint64 fxid)
 	uint64 oldest;
 	bool committed = false;
 
+	if (fxid == settled_fxid)
+		return settled_committed;
 	if (fxid >= widen_cached(&wide_transaction_xmin, TransactionXmin))
 		return TransactionIdDidCommit(xid);
 
@@ -124,6 +133,8 @@ outcome_is_committed(uint64 fxid)
 				 errdetail("A row version in a foreign table was written by it; the server has kept outcomes from transaction %llu on.",
 						   (unsigned long long) oldest)));
 	}
+	settled_committed = committed;
+	settled_fxid = fxid;
 	return committed;
 }
 

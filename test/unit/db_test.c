@@ -475,6 +475,37 @@ TEST(sequence_bounds_what_is_seen)
 	rig_remove(&rig);
 }
 
+TEST(keys_without_values)
+{
+	Rig rig;
+	NvmkvScan *scan = NULL;
+	unsigned place;
+
+	rig_init(&rig);
+	REQUIRE_OK(rig_open(&rig));
+	CHECK_OK(rig_put(rig.db, "a", "1"));
+	CHECK_OK(rig_put(rig.db, "b", "2"));
+	CHECK_OK(rig_delete(rig.db, "b"));
+	CHECK_OK(rig_put(rig.db, "c", "3"));
+	for (place = 0; place < 2; place++)
+	{
+		const NvmkvScanRow *rows;
+		unsigned n = 0;
+
+		if (place == 1)
+			REQUIRE_OK(nvmkv_flush_all(rig.db));
+		REQUIRE_OK(nvmkv_scan_create(rig.db, &scan));
+		nvmkv_scan_keys_only(scan);
+		REQUIRE_OK(nvmkv_scan_start(scan, rig_slice(""), rig_slice(""), place == 1, NULL));
+		REQUIRE_OK(nvmkv_scan_batch(scan, 8, 4096, &rows, &n));
+		REQUIRE(n == 2);
+		CHECK(slice_equal(rows[place].key, rig_slice("a")) && rows[place].value.size == 0);
+		CHECK(slice_equal(rows[1 - place].key, rig_slice("c")) && rows[1 - place].value.size == 0);
+		nvmkv_scan_destroy(scan);
+	}
+	rig_remove(&rig);
+}
+
 TEST(dropped_storages_disappear)
 {
 	Rig rig;

@@ -26,6 +26,7 @@ struct NvmkvScan
 	NvmkvDb *db;
 	NvmkvBuf lower, upper;
 	bool reverse;
+	bool keys_only;
 	const NvmkvSnapshot *snapshot;
 
 	bool started; /* something was examined: "resume" says where */
@@ -266,6 +267,8 @@ emit(NvmkvScan *s, unsigned *count, const NvmkvVersion *version, NvmkvSlice valu
 {
 	NvmkvScanRow *row = &s->out[*count];
 
+	if (s->keys_only)
+		value.size = 0;
 	NVMKV_RETURN_IF(nvmkv_buf_reserve(&s->bytes, s->key.size + value.size));
 	row->key = nvmkv_slice((const uint8_t *) (uintptr_t) s->bytes.size, s->key.size);
 	NVMKV_RETURN_IF(nvmkv_buf_append(&s->bytes, s->key.data, s->key.size));
@@ -465,6 +468,12 @@ nvmkv_scan_start(NvmkvScan *s, NvmkvSlice lower, NvmkvSlice upper, bool reverse,
 	s->done = false;
 	db_count_read(&db_reads(s->db)->scans);
 	return NVMKV_OK;
+}
+
+void
+nvmkv_scan_keys_only(NvmkvScan *s)
+{
+	s->keys_only = true;
 }
 
 const NvmkvScanStats *
