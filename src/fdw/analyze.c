@@ -152,12 +152,7 @@ acquire_sample(Relation rel, int elevel, HeapTuple *rows, int target, double *li
 	sample.row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv sample row", ALLOCSET_DEFAULT_SIZES);
 	reservoir_init_selection_state(&sample.reservoir, target);
 
-	initStringInfo(&lower);
-	initStringInfo(&upper);
-	nvmkv_key_begin(table, &lower);
-	nvmkv_key_begin(table, &upper);
-	if (!nvmkv_key_successor(&upper))
-		resetStringInfo(&upper);
+	nvmkv_key_table_range(table, &lower, &upper);
 	nvmkv_visibility_init(&visibility, GetActiveSnapshot(), NULL);
 	nvmkv_table_estimate(table, &estimate);
 

@@ -793,6 +793,17 @@ nvmkv_key_successor(StringInfo buf)
 	return false;
 }
 
+void
+nvmkv_key_table_range(const NvmkvTable *table, StringInfo lower, StringInfo upper)
+{
+	initStringInfo(lower);
+	initStringInfo(upper);
+	nvmkv_key_begin(table, lower);
+	nvmkv_key_begin(table, upper);
+	if (!nvmkv_key_successor(upper))
+		resetStringInfo(upper);
+}
+
 char *
 nvmkv_key_description(const NvmkvTable *table, Relation rel, TupleTableSlot *slot)
 {

@@ -48,6 +48,9 @@ extern void nvmkv_key_decode(const NvmkvTable *table, NvmkvSlice key, Datum *val
  */
 extern bool nvmkv_key_successor(StringInfo buf);
 
+/* Initializes both to the range of all keys of a table: [lower, upper); an empty upper has no bound. */
+extern void nvmkv_key_table_range(const NvmkvTable *table, StringInfo lower, StringInfo upper);
+
 /*
  * "(a, b)=(1, x)" as in the heap's duplicate-key DETAIL; honours column privileges as BuildIndexValueDescription does:
  * NULL if not permitted.

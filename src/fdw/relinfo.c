@@ -96,12 +96,7 @@ nvmkv_table_estimate(const NvmkvTable *table, NvmkvEstimate *estimate_out)
 		return;
 	}
 
-	initStringInfo(&lower);
-	initStringInfo(&upper);
-	nvmkv_key_begin(table, &lower);
-	nvmkv_key_begin(table, &upper);
-	if (!nvmkv_key_successor(&upper))
-		resetStringInfo(&upper);
+	nvmkv_key_table_range(table, &lower, &upper);
 	nvmkv_check_status(nvmkv_estimate(db, nvmkv_slice(lower.data, (size_t) lower.len),
 									  nvmkv_slice(upper.data, (size_t) upper.len), estimate_out),
 					   "estimating the size of a table of", "nvmkv");

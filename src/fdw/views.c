@@ -72,6 +72,30 @@ fetch_list(ListFunction list, NvmkvDb *db, size_t element_size, unsigned *count_
 	}
 }
 
+/* A row of the result for each element of each family's list: the family's name, then what "put" says of the element. */
+static void
+emit_lists(FunctionCallInfo fcinfo, ListFunction list, size_t element_size,
+		   void (*put)(NvmkvResultRow *row, const void *element))
+{
+	unsigned nfamilies;
+	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
+	NvmkvResultRow row = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (unsigned f = 0; f < nfamilies; f++)
+	{
+		unsigned count;
+		const char *elements = fetch_list(list, families[f].db, element_size, &count);
+
+		for (unsigned i = 0; i < count; i++)
+		{
+			nvmkv_result_put_text(&row, families[f].name);
+			put(&row, elements + i * element_size);
+			nvmkv_result_emit(fcinfo, &row);
+		}
+	}
+}
+
 /* ---------------------------------------------------------------- what goes on */
 
 static unsigned
@@ -89,47 +113,37 @@ put_level(NvmkvResultRow *row, int level)
 		nvmkv_result_put_null(row);
 }
 
+static void
+put_job_stats(NvmkvResultRow *row, const void *element)
+{
+	const NvmkvJobStats *job = element;
+
+	nvmkv_result_put_int8(row, job->job_id);
+	nvmkv_result_put_text(row, job->job);
+	if (job->pid != 0)
+		nvmkv_result_put(row, Int32GetDatum(job->pid));
+	else
+		nvmkv_result_put_null(row);
+	nvmkv_result_put_text(row, job->phase);
+	nvmkv_result_put_time(row, job->started_clock_us);
+	nvmkv_result_put_time(row, job->finished_clock_us);
+	nvmkv_result_put_int8(row, job->keys_done);
+	nvmkv_result_put_int8(row, job->keys_total);
+	nvmkv_result_put_int8(row, job->bytes_done);
+	nvmkv_result_put_int8(row, job->bytes_total);
+	nvmkv_result_put_bytes(row, job->first_key, job->first_key_size);
+	nvmkv_result_put_bytes(row, job->last_key, job->last_key_size);
+	nvmkv_result_put_int4(row, job->rows_in);
+	nvmkv_result_put_int4(row, job->files_in);
+	nvmkv_result_put_int4(row, job->files_out);
+	put_level(row, job->level);
+	put_level(row, job->output_level);
+}
+
 Datum
 nvmkv_sql_progress(PG_FUNCTION_ARGS)
 {
-	unsigned nfamilies;
-	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
-	NvmkvResultRow row = {0};
-
-	InitMaterializedSRF(fcinfo, 0);
-	for (unsigned f = 0; f < nfamilies; f++)
-	{
-		unsigned count;
-		NvmkvJobStats *jobs = fetch_list(list_jobs, families[f].db, sizeof(NvmkvJobStats), &count);
-
-		for (unsigned i = 0; i < count; i++)
-		{
-			const NvmkvJobStats *job = &jobs[i];
-
-			nvmkv_result_put_text(&row, families[f].name);
-			nvmkv_result_put_int8(&row, job->job_id);
-			nvmkv_result_put_text(&row, job->job);
-			if (job->pid != 0)
-				nvmkv_result_put(&row, Int32GetDatum(job->pid));
-			else
-				nvmkv_result_put_null(&row);
-			nvmkv_result_put_text(&row, job->phase);
-			nvmkv_result_put_time(&row, job->started_clock_us);
-			nvmkv_result_put_time(&row, job->finished_clock_us);
-			nvmkv_result_put_int8(&row, job->keys_done);
-			nvmkv_result_put_int8(&row, job->keys_total);
-			nvmkv_result_put_int8(&row, job->bytes_done);
-			nvmkv_result_put_int8(&row, job->bytes_total);
-			nvmkv_result_put_bytes(&row, job->first_key, job->first_key_size);
-			nvmkv_result_put_bytes(&row, job->last_key, job->last_key_size);
-			nvmkv_result_put_int4(&row, job->rows_in);
-			nvmkv_result_put_int4(&row, job->files_in);
-			nvmkv_result_put_int4(&row, job->files_out);
-			put_level(&row, job->level);
-			put_level(&row, job->output_level);
-			nvmkv_result_emit(fcinfo, &row);
-		}
-	}
+	emit_lists(fcinfo, list_jobs, sizeof(NvmkvJobStats), put_job_stats);
 	return (Datum) 0;
 }
 
@@ -222,32 +236,24 @@ list_memtables(struct NvmkvDb *db, void *out, unsigned max)
 	return nvmkv_memtable_stats(db, out, max);
 }
 
+static void
+put_memtable_stats(NvmkvResultRow *row, const void *element)
+{
+	const NvmkvMemtableStats *memtable = element;
+
+	nvmkv_result_put_int4(row, memtable->buffer);
+	nvmkv_result_put_text(row, memtable->state);
+	nvmkv_result_put_int8(row, memtable->bytes);
+	nvmkv_result_put_int8(row, memtable->capacity);
+	nvmkv_result_put_int8(row, memtable->entries);
+	nvmkv_result_put_lsn(row, memtable->first_sequence);
+	nvmkv_result_put_lsn(row, memtable->last_sequence);
+}
+
 Datum
 nvmkv_sql_stat_memtables(PG_FUNCTION_ARGS)
 {
-	unsigned nfamilies;
-	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
-	NvmkvResultRow row = {0};
-
-	InitMaterializedSRF(fcinfo, 0);
-	for (unsigned f = 0; f < nfamilies; f++)
-	{
-		unsigned count;
-		NvmkvMemtableStats *memtables = fetch_list(list_memtables, families[f].db, sizeof(NvmkvMemtableStats), &count);
-
-		for (unsigned i = 0; i < count; i++)
-		{
-			nvmkv_result_put_text(&row, families[f].name);
-			nvmkv_result_put_int4(&row, memtables[i].buffer);
-			nvmkv_result_put_text(&row, memtables[i].state);
-			nvmkv_result_put_int8(&row, memtables[i].bytes);
-			nvmkv_result_put_int8(&row, memtables[i].capacity);
-			nvmkv_result_put_int8(&row, memtables[i].entries);
-			nvmkv_result_put_lsn(&row, memtables[i].first_sequence);
-			nvmkv_result_put_lsn(&row, memtables[i].last_sequence);
-			nvmkv_result_emit(fcinfo, &row);
-		}
-	}
+	emit_lists(fcinfo, list_memtables, sizeof(NvmkvMemtableStats), put_memtable_stats);
 	return (Datum) 0;
 }
 
@@ -257,33 +263,25 @@ list_rows(struct NvmkvDb *db, void *out, unsigned max)
 	return nvmkv_row_stats(db, out, max);
 }
 
+static void
+put_row_stats(NvmkvResultRow *row, const void *element)
+{
+	const NvmkvRowStats *stored = element;
+
+	nvmkv_result_put_int8(row, stored->row_id);
+	nvmkv_result_put_text(row, stored->role);
+	nvmkv_result_put_int8(row, stored->entries);
+	nvmkv_result_put_int8(row, stored->live_entries);
+	nvmkv_result_put_int8(row, stored->bytes);
+	nvmkv_result_put_int8(row, stored->live_bytes);
+	nvmkv_result_put_int4(row, stored->extents);
+	nvmkv_result_put(row, BoolGetDatum(stored->has_hints));
+}
+
 Datum
 nvmkv_sql_stat_matrix(PG_FUNCTION_ARGS)
 {
-	unsigned nfamilies;
-	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
-	NvmkvResultRow row = {0};
-
-	InitMaterializedSRF(fcinfo, 0);
-	for (unsigned f = 0; f < nfamilies; f++)
-	{
-		unsigned count;
-		NvmkvRowStats *rows = fetch_list(list_rows, families[f].db, sizeof(NvmkvRowStats), &count);
-
-		for (unsigned i = 0; i < count; i++)
-		{
-			nvmkv_result_put_text(&row, families[f].name);
-			nvmkv_result_put_int8(&row, rows[i].row_id);
-			nvmkv_result_put_text(&row, rows[i].role);
-			nvmkv_result_put_int8(&row, rows[i].entries);
-			nvmkv_result_put_int8(&row, rows[i].live_entries);
-			nvmkv_result_put_int8(&row, rows[i].bytes);
-			nvmkv_result_put_int8(&row, rows[i].live_bytes);
-			nvmkv_result_put_int4(&row, rows[i].extents);
-			nvmkv_result_put(&row, BoolGetDatum(rows[i].has_hints));
-			nvmkv_result_emit(fcinfo, &row);
-		}
-	}
+	emit_lists(fcinfo, list_rows, sizeof(NvmkvRowStats), put_row_stats);
 	return (Datum) 0;
 }
 
@@ -293,36 +291,28 @@ list_levels(struct NvmkvDb *db, void *out, unsigned max)
 	return nvmkv_level_stats(db, out, max);
 }
 
+static void
+put_level_stats(NvmkvResultRow *row, const void *element)
+{
+	const NvmkvLevelStats *level = element;
+
+	nvmkv_result_put_int4(row, level->level);
+	nvmkv_result_put_int8(row, level->files);
+	nvmkv_result_put_int8(row, level->bytes);
+	if (level->target_bytes > 0)
+		nvmkv_result_put_int8(row, level->target_bytes);
+	else
+		nvmkv_result_put_null(row);
+	nvmkv_result_put(row, Float8GetDatum(level->score));
+	nvmkv_result_put_int8(row, level->bytes_read);
+	nvmkv_result_put_int8(row, level->bytes_written);
+	nvmkv_result_put(row, Float8GetDatum(level->write_amplification));
+}
+
 Datum
 nvmkv_sql_stat_levels(PG_FUNCTION_ARGS)
 {
-	unsigned nfamilies;
-	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
-	NvmkvResultRow row = {0};
-
-	InitMaterializedSRF(fcinfo, 0);
-	for (unsigned f = 0; f < nfamilies; f++)
-	{
-		unsigned count;
-		NvmkvLevelStats *levels = fetch_list(list_levels, families[f].db, sizeof(NvmkvLevelStats), &count);
-
-		for (unsigned i = 0; i < count; i++)
-		{
-			nvmkv_result_put_text(&row, families[f].name);
-			nvmkv_result_put_int4(&row, levels[i].level);
-			nvmkv_result_put_int8(&row, levels[i].files);
-			nvmkv_result_put_int8(&row, levels[i].bytes);
-			if (levels[i].target_bytes > 0)
-				nvmkv_result_put_int8(&row, levels[i].target_bytes);
-			else
-				nvmkv_result_put_null(&row);
-			nvmkv_result_put(&row, Float8GetDatum(levels[i].score));
-			nvmkv_result_put_int8(&row, levels[i].bytes_read);
-			nvmkv_result_put_int8(&row, levels[i].bytes_written);
-			nvmkv_result_put(&row, Float8GetDatum(levels[i].write_amplification));
-			nvmkv_result_emit(fcinfo, &row);
-		}
-	}
+	emit_lists(fcinfo, list_levels, sizeof(NvmkvLevelStats), put_level_stats);
 	return (Datum) 0;
 }
 
@@ -453,12 +443,7 @@ check_table(FunctionCallInfo fcinfo, Relation rel)
 	StringInfoData upper;
 	NvmkvScan *volatile scan = NULL;
 
-	initStringInfo(&lower);
-	initStringInfo(&upper);
-	nvmkv_key_begin(table, &lower);
-	nvmkv_key_begin(table, &upper);
-	if (!nvmkv_key_successor(&upper))
-		resetStringInfo(&upper);
+	nvmkv_key_table_range(table, &lower, &upper);
 	nvmkv_visibility_init(&visibility, GetActiveSnapshot(), NULL);
 
 	PG_TRY();
