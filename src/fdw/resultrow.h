@@ -9,7 +9,7 @@
 
 #include "fmgr.h"
 
-#define NVMKV_RESULT_COLUMNS_MAX 40
+#define NVMKV_RESULT_COLUMNS_MAX 64
 
 /* Zero-initialise; columns are put in order. */
 typedef struct NvmkvResultRow

@@ -65,6 +65,18 @@ name_is_padded(const char *name)
 	return name[NVMKV_FAMILY_NAME_BYTES] == '\0';
 }
 
+/* A codec of each level, and the zero behind them. */
+static bool
+compression_is_known(const uint8_t *p)
+{
+	unsigned level;
+
+	for (level = 0; level < NVMKV_LEVELS; level++)
+		if (p[level] > NVMKV_COMPRESSION_ZSTD)
+			return false;
+	return p[NVMKV_LEVELS] == 0;
+}
+
 static NvmkvStatus
 decode_entry(const char *path, const uint8_t *p, NvmkvFamilyInfo *info)
 {
@@ -79,8 +91,8 @@ decode_entry(const char *path, const uint8_t *p, NvmkvFamilyInfo *info)
 	info->options.l0_write_amplification = (double) get_u64(p + 40) / 1000.0;
 	memcpy(info->options.compression, p + ENTRY_COMPRESSION, NVMKV_LEVELS);
 	memcpy(info->name, p + ENTRY_NAME, sizeof(info->name));
-	if (info->id == 0 || info->id >= NVMKV_FAMILIES_MAX || !name_is_padded(info->name) ||
-		family_name_check(info->name) != NVMKV_OK)
+	if (info->id == 0 || info->id >= NVMKV_FAMILIES_MAX || !compression_is_known(p + ENTRY_COMPRESSION) ||
+		!name_is_padded(info->name) || family_name_check(info->name) != NVMKV_OK)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" lists a malformed column family (id %u)", path, info->id);
 	return NVMKV_OK;
 }
