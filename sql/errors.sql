@@ -95,6 +95,8 @@ SELECT said($$SELECT xmin FROM t$$);
 SELECT said($$SELECT * FROM t TABLESAMPLE SYSTEM (10)$$);
 SELECT said($$MERGE INTO t USING u ON t.k = u.b WHEN MATCHED THEN DELETE$$);
 SELECT said($$DECLARE c CURSOR FOR SELECT k FROM t; FETCH c; DELETE FROM t WHERE CURRENT OF c$$);
+SELECT said($$INSERT INTO t VALUES (1, 'x') ON CONFLICT ON CONSTRAINT t_pkey DO NOTHING$$);
+SELECT said($$IMPORT FOREIGN SCHEMA public FROM SERVER nvmkv INTO public$$);
 SELECT said($$SELECT nvmkv.compact('pg_class'::regclass)$$);
 SELECT said($$SELECT * FROM nvmkv.check('pg_class'::regclass)$$);
 COPY t FROM STDIN;
