@@ -13,7 +13,7 @@
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
 # Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits).
-# Builds are in build/long.  The last line is "N passed, N failed".
+# Random numbers differ from run to run, unless NVMKV_SEED says otherwise.  Builds are in build/long.  The last line is "N passed, N failed".
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 work=$build/long
@@ -39,6 +39,8 @@ add() {
 	passed=$((passed + $1))
 	failed=$((failed + $3))
 }
+
+export NVMKV_SEED=${NVMKV_SEED:-random}
 
 plain=(CC=gcc WERROR=1 BUILD="$work/plain")
 

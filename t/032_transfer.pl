@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $kills = $ENV{NVMKV_KILLS} || 5;
-my $seed = $ENV{NVMKV_SEED} || time;
+my $seed = $ENV{NVMKV_SEED} || 1;
 my $clients = 8;
 my $accounts = 500;
 my $start = 1000;

@@ -7,7 +7,8 @@
  *
  * A failed check prints where and goes on, so that clean-up runs; REQUIRE ends
  * the test.  Arguments select tests by a part of their name.  The seed of
- * check_random() is printed and can be given in NVMKV_SEED.
+ * check_random() is printed; it is always the same unless NVMKV_SEED gives a
+ * number, or the word "random".
  * The last line of output is "N passed, N failed".
  */
 #ifndef NVMKV_TEST_CHECK_H
@@ -194,7 +195,10 @@ check_main(int argc, char **argv)
 
 	check_argc = argc;
 
-	check_seed = seed != NULL ? (uint64_t) strtoull(seed, NULL, 0) : (uint64_t) time(NULL) << 16 ^ (uint64_t) getpid();
+	if (seed != NULL && strcmp(seed, "random") == 0)
+		check_seed = (uint64_t) time(NULL) << 16 ^ (uint64_t) getpid();
+	else
+		check_seed = seed != NULL ? (uint64_t) strtoull(seed, NULL, 0) : 1;
 	printf("NVMKV_SEED=%" PRIu64 "\n", check_seed);
 	for (test = check_tests; test != NULL; test = test->next)
 	{
