@@ -1901,7 +1901,7 @@ TEST(row_hints_without_older)
 	fixture_open(&f, 16 * MIB);
 	older_builder = build_row(&f, &list, NULL, 10, &older_built);
 
-	/* Keys and tags stay: a search must then ask of some entry whether it is before, and that is answered for sound ones only. */
+	/* Keys and tags stay: searches must ask of some entry whether it is before, and only of a sound one that is said. */
 	for (i = 0; i < older_built->ref.entries; i++)
 	{
 		NvmRowEntryHead head;
