@@ -389,6 +389,7 @@ store_shared_memory(void)
 void
 store_print_levels(void)
 {
+	static const char *const causes[NVMKV_STALL_CAUSES] = {"memtables", "extents", "levels"};
 	NvmkvLevelStats levels[LEVELS_MAX];
 	NvmkvRowStats rows[ROWS_MAX];
 	unsigned nlevels = nvmkv_level_stats(db, levels, LEVELS_MAX);
@@ -399,6 +400,11 @@ store_print_levels(void)
 	nvmkv_stats(db, &s);
 	printf("  container: %u rows, %u of %u extents free; %llu batches, %llu columns\n", nrows, s.extents_free,
 		   s.extents_total, (unsigned long long) s.batches, (unsigned long long) s.columns);
+	for (i = 0; i < NVMKV_STALL_CAUSES; i++)
+		if (s.stalls[i] > 0 || s.delays[i] > 0)
+			printf("  writers waited for %s: %llu times for their turn, %.3f s; %llu times for room, %.3f s\n", causes[i],
+				   (unsigned long long) s.delays[i], (double) s.delay_us[i] / 1e6, (unsigned long long) s.stalls[i],
+				   (double) s.stall_us[i] / 1e6);
 	for (i = 0; i < nrows && i < ROWS_MAX; i++)
 		printf("    row %llu %s: %llu of %llu MB live\n", (unsigned long long) rows[i].row_id, rows[i].role,
 			   (unsigned long long) (rows[i].live_bytes / MIB), (unsigned long long) (rows[i].bytes / MIB));

@@ -82,22 +82,50 @@ extents_zone(const NvmkvDb *db)
 	return (uint64_t) (EXTENTS_ZONE_SHARE * (double) db->pool->extent_count * (double) NVM_EXTENT_BYTES);
 }
 
-/* A flush needs its extents when it starts, and a column gives its back when it ends; in a small pool it is small. */
+/* What a column gives back it gives when it ends; in a small pool it is small. */
 static uint64_t
-extents_below_zone(const NvmkvDb *db)
+column_bytes(const NvmkvDb *db)
 {
-	uint64_t column = extents_zone(db);
+	uint64_t zone = extents_zone(db);
 
-	if (db->options.target_file_bytes < column)
-		column = db->options.target_file_bytes;
-	return db->options.write_buffer_bytes + column;
+	return db->options.target_file_bytes < zone ? db->options.target_file_bytes : zone;
 }
 
 bool
 write_control_pool_is_low(const NvmkvDb *db)
 {
 	return db->pool != NULL &&
-		nvm_pool_free_count(db->pool) * NVM_EXTENT_BYTES < extents_below_zone(db) + extents_zone(db);
+		nvm_pool_free_count(db->pool) * NVM_EXTENT_BYTES <
+			db->options.write_buffer_bytes + column_bytes(db) + extents_zone(db);
+}
+
+/*
+ * What memtables will take of the pool, but for what a running flush has taken: so free extents less this do not leap
+ * when a flush takes them.  One write buffer at most: more than that waits for flushes and not for extents.
+ */
+static double
+extents_promised(const NvmkvDb *db)
+{
+	double limit = (double) db->options.write_buffer_bytes;
+	double bytes = 0.0;
+	uint64_t total, running;
+	MemPoolStats pool;
+	unsigned i;
+
+	mempool_stats(&db->mem, &pool);
+	for (i = 0; i < pool.buffers; i++)
+	{
+		MemBufferStats buffer;
+
+		mempool_buffer_stats(&db->mem, i, &buffer);
+		if (buffer.state == MEM_BUFFER_ACTIVE || buffer.state == MEM_BUFFER_IMMUTABLE)
+			bytes += (double) buffer.bytes;
+	}
+	jobs_drained(db, DB_JOB_FLUSH, &total, &running);
+	bytes -= (double) running;
+	if (bytes < 0.0)
+		bytes = 0.0;
+	return bytes < limit ? bytes : limit;
 }
 
 /* In write buffers.  A flush gives its buffer back when it ends; with two of them there is no more to spare. */
@@ -160,7 +188,7 @@ look_at_extents(NvmkvDb *db, WriteSignal *signal, uint64_t now_us)
 	db_leave(db);
 	jobs_drained(db, DB_JOB_COLUMN, &total, &running);
 	signal->reserve = ((double) nvm_pool_free_count(db->pool) * (double) NVM_EXTENT_BYTES + (double) running -
-					   (double) extents_below_zone(db)) /
+					   (double) column_bytes(db) - extents_promised(db)) /
 		(double) extents_zone(db);
 	signal->drain = measure(&db->shm->control, NVMKV_STALL_EXTENTS, total, rows && signal->reserve < 1.0, now_us);
 }

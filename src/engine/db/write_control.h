@@ -5,7 +5,7 @@
  * Three things can end, or get out of hand, and each has a zone (write_rate.h):
  *	  memtables	 the last write buffer's worth of free room but for one that a
  *				 flush under way will free.  Drained by flushes.
- *	  extents	 an eighth of the pool, beyond the extents of one more flush and one
+ *	  extents	 an eighth of the pool, beyond what memtables hold (one at most) and one
  *				 more column.  Drained by columns.
  *	  debt		 a level with 2 to 4 times its target (8 to 24 tables in level 0,
  *				 where there is no container).  Drained by level compaction (by
