@@ -295,13 +295,12 @@ line_close(NvmDevice *dev)
 	line_inner->close(dev);
 }
 
+/* From the first byte on: the header is written before the database is open. */
 static void
-watch_lines(NvmkvDb *db)
+watch_lines(NvmDevice *dev)
 {
-	if (db->pool == NULL)
-		return;
-	line_device = db->pool->dev;
-	line_inner = line_device->ops;
+	line_device = dev;
+	line_inner = dev->ops;
 	line_ops.copy = line_copy;
 	line_ops.persist = line_persist;
 	line_ops.close = line_close;
@@ -566,8 +565,6 @@ script_reopen(Rig *rig)
 	while (record->nwrites > 0 && record->writes[record->nwrites - 1].seq > stats.last_sequence)
 		record->nwrites--;
 	record->assigned = record->attempted = record->synced = stats.last_sequence;
-	if (fault.kind == FAULT_POWER_LINES)
-		watch_lines(rig->db);
 }
 
 /* Exit code of the child. */
@@ -667,6 +664,7 @@ run_child(Rig *rig, uint64_t seed, bool *killed_out)
 		{
 			lossy_hook = NULL;
 			lossy_ignore_content("level0.pool");
+			nvm_device_hook = watch_lines;
 			check_random_state = fault.seed;
 		}
 		lossy_overwritten("level0.pool");
@@ -998,6 +996,26 @@ lose_power_with_lines(unsigned lives, uint64_t range)
 	}
 }
 
+/*
+ * The first copy is the header's, the second operation persists it: the power goes in between.  What is there afterwards
+ * is no header, all of it, or a torn one.
+ */
+TEST(power_goes_while_a_pool_gets_its_header)
+{
+	uint64_t before = all_lines.header;
+	uint64_t seed = check_random();
+	unsigned i;
+
+	REQUIRE(make_record());
+	for (i = 0; i < LIVES(12); i++)
+	{
+		Fault f = {FAULT_POWER_LINES, NULL, 2, check_random()};
+
+		CHECK(try_fault(&f, seed));
+	}
+	CHECK(all_lines.header > before);
+}
+
 TEST(power_goes_with_lines_in_flight)
 {
 	lose_power_with_lines(15, 250);
@@ -1068,7 +1086,7 @@ TEST(what_the_power_took)
 	CHECK(all_sectors.kept[LOSSY_CURRENT] + all_sectors.reverted[LOSSY_CURRENT] > 0);
 	for (k = LOSSY_MANIFEST; k <= LOSSY_POOL; k++)
 		CHECK(all_sectors.kept[k] > 0 && all_sectors.reverted[k] > 0 && all_sectors.garbled[k] > 0);
-	CHECK(all_lines.kept > 0 && all_lines.reverted > 0 && all_lines.torn > 0 && all_lines.log > 0);
+	CHECK(all_lines.kept > 0 && all_lines.reverted > 0 && all_lines.torn > 0 && all_lines.header > 0 && all_lines.log > 0);
 }
 
 TEST_MAIN()

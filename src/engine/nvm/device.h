@@ -71,6 +71,9 @@ extern NvmkvStatus nvm_device_open(const char *path, uint64_t create_bytes, NvmD
 extern NvmkvStatus nvm_device_attach(const char *path, NvmDevice **dev_out);
 extern void nvm_device_close(NvmDevice *dev);
 
+/* For tests: called with each device as soon as it is mapped; may wrap its operations.  NULL: none. */
+extern void (*nvm_device_hook)(NvmDevice *dev);
+
 /* IO: names the device and the first of its pages that this process found gone.  REQUIRES that there is one. */
 extern NvmkvStatus nvm_device_lost(const NvmDevice *dev);
 

@@ -24,6 +24,8 @@
 
 #include "engine/base/assert.h"
 
+void (*nvm_device_hook)(NvmDevice *dev);
+
 typedef struct MappedDevice
 {
 	NvmDevice dev; /* first: the operations cast back */
@@ -267,6 +269,8 @@ open_existing(const char *path, const struct stat *st, bool lock, NvmDevice **de
 		release(&m->dev);
 		return status;
 	}
+	if (nvm_device_hook != NULL)
+		nvm_device_hook(&m->dev);
 	*dev_out = &m->dev;
 	return NVMKV_OK;
 }
