@@ -71,6 +71,17 @@ $late->start;
 is($late->safe_psql('postgres', $sums), $expected, 'a backup has the families');
 $late->stop;
 
+# On a standby, too, who looks at the statistics of a family is waited for by who drops it.
+$early->append_conf('postgresql.conf', "max_standby_streaming_delay = -1\n");
+$early->reload;
+my $reader = $early->background_psql('postgres');
+my $storage = $primary->safe_psql('postgres', q{
+	SELECT storage_id FROM nvmkv.stat_tables WHERE relname = 'hot'
+});
+$reader->query_safe('BEGIN');
+$reader->query_safe("SELECT * FROM nvmkv.storage_estimate($storage)");
+$reader->query_safe('SELECT count(*) FROM nvmkv.stat_levels');
+
 # A dropped family's number serves another; what the log says of the first is not taken for the second's.
 $primary->safe_psql('postgres', q{INSERT INTO hot SELECT 100000 + g, 'of a dropped family' FROM generate_series(1, 1000) g});
 $primary->safe_psql('postgres', 'DROP FOREIGN TABLE hot; DROP SERVER hot');
@@ -83,6 +94,14 @@ $primary->safe_psql('postgres', q{
 $expected = $primary->safe_psql('postgres', $sums);
 like($expected, qr/^hot\|100\|5050\|400$/m, 'the new family has its own rows alone');
 is($primary->safe_psql('postgres', $families), "0|default\n1|warm\n2|cold", 'and the number of the dropped one');
+is($primary->safe_psql('postgres', 'SELECT entries FROM nvmkv.storage_estimate(3::int8 << 56)'), '0', 'nothing is estimated of a family that is not there');
+ok($early->poll_query_until('postgres', q{
+	SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE backend_type = 'startup'
+}), 'a standby does not drop a family whose statistics are read');
+like($early->safe_psql('postgres', $families), qr/^1\|hot$/m, 'it is still there');
+$reader->query_safe('SELECT count(*) FROM nvmkv.stat_levels');
+$reader->query_safe('COMMIT');
+$reader->quit;
 $primary->wait_for_catchup($early, 'replay', $primary->lsn('insert'));
 is($early->safe_psql('postgres', $sums), $expected, 'also on the standby');
 is($early->safe_psql('postgres', $families), "0|default\n1|warm\n2|cold", 'with the same numbers');

@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "access/xlogutils.h"
 #include "catalog/pg_foreign_server.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
@@ -57,6 +58,17 @@ nvmkv_engine_of_or_null(uint64 storage_id)
 	if (db != NULL && id != 0 && nvmkv_family(db, id, &db) != NVMKV_OK)
 		return NULL;
 	return db;
+}
+
+NvmkvDb *
+nvmkv_engine_of_any(uint64 storage_id)
+{
+	NvmkvDb *db = nvmkv_engine();
+	unsigned id = nvmkv_family_of_storage(storage_id);
+
+	if (id != 0)
+		LockSharedObject(ForeignServerRelationId, id, 0, AccessShareLock);
+	return id == 0 ? db : nvmkv_engine_of_or_null(storage_id);
 }
 
 /* The number of a family; 0: there is none of this name. */
@@ -301,6 +313,26 @@ redo_failed(NvmkvStatus status, const char *what, XLogRecPtr lsn)
 				 status == NVMKV_LIMIT ? errhint("Set nvmkv.max_column_families, nvmkv.write_buffer_size and nvmkv.max_write_buffers at least as on the server that wrote it.") : 0));
 }
 
+/*
+ * On a standby those who read the family's tables have gone, for the locks of their DROPs are in the log.  The lock on
+ * the family itself is not: here it is taken anew, so that those who look at its statistics are waited for, or are
+ * cancelled when that takes too long, as they would be for a table.
+ */
+static NvmkvStatus
+redo_drop(NvmkvDb *db, unsigned id)
+{
+	LOCKTAG tag;
+	NvmkvStatus status;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, ForeignServerRelationId, id, 0);
+	if (InHotStandby)
+		(void) LockAcquire(&tag, AccessExclusiveLock, true, false);
+	status = nvmkv_family_drop(db, id);
+	if (InHotStandby)
+		(void) LockRelease(&tag, AccessExclusiveLock, true);
+	return status;
+}
+
 void
 nvmkv_family_redo_create(const NvmkvFamilyInfo *info, XLogRecPtr lsn)
 {
@@ -310,14 +342,14 @@ nvmkv_family_redo_create(const NvmkvFamilyInfo *info, XLogRecPtr lsn)
 
 	for (unsigned i = 0; i < count; i++)
 		if ((list[i].id == info->id) != (strcmp(list[i].name, info->name) == 0))
-			redo_failed(nvmkv_family_drop(db, list[i].id), "drop", lsn);
+			redo_failed(redo_drop(db, list[i].id), "drop", lsn);
 	redo_failed(nvmkv_family_create(db, info->id, info->name, &info->options, NULL), "make", lsn);
 }
 
 void
 nvmkv_family_redo_drop(uint32 id, XLogRecPtr lsn)
 {
-	NvmkvStatus status = nvmkv_family_drop(nvmkv_engine_for_redo(), id);
+	NvmkvStatus status = redo_drop(nvmkv_engine_for_redo(), id);
 
 	/* Dropped before the crash. */
 	if (status != NVMKV_NOT_FOUND)

@@ -11,7 +11,8 @@
  *
  * Who makes a storage, and who looks at a family's statistics, holds a shared
  * lock on the family's number until the transaction ends; who drops the family
- * holds it exclusively, and finds no storage in it.
+ * holds it exclusively, and finds no storage in it.  So does recovery on a
+ * standby.
  */
 #ifndef NVMKV_FDW_FAMILY_H
 #define NVMKV_FDW_FAMILY_H
@@ -48,6 +49,12 @@ extern NvmkvDb *nvmkv_engine_of(uint64 storage_id);
 
 /* The same or NULL, without waiting. */
 extern NvmkvDb *nvmkv_engine_of_or_null(uint64 storage_id);
+
+/*
+ * The same for who has no lock on a table of the storage, and so may ask for one that is gone: the family is protected
+ * from being dropped while the transaction lasts.  NULL: there is no such family.
+ */
+extern NvmkvDb *nvmkv_engine_of_any(uint64 storage_id);
 
 /* A new storage id in the family that the table's server names; makes the family if there is none of that name. */
 extern uint64 nvmkv_family_new_storage_id(Relation rel);

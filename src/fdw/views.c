@@ -321,12 +321,15 @@ nvmkv_sql_storage_estimate(PG_FUNCTION_ARGS)
 {
 	uint64 lower = pg_hton64((uint64) PG_GETARG_INT64(0));
 	uint64 upper = pg_hton64((uint64) PG_GETARG_INT64(0) + 1);
-	NvmkvEstimate estimate;
+	NvmkvDb *db = nvmkv_engine_of_any((uint64) PG_GETARG_INT64(0));
+	NvmkvEstimate estimate = {0};
 	NvmkvResultRow row = {0};
 
-	nvmkv_check_status(nvmkv_estimate(nvmkv_engine_of((uint64) PG_GETARG_INT64(0)), nvmkv_slice(&lower, sizeof(lower)),
-									  nvmkv_slice(&upper, sizeof(upper)), &estimate),
-					   "estimating the size of a storage of", "nvmkv");
+	/* Nothing is left of a storage whose family was dropped. */
+	if (db != NULL)
+		nvmkv_check_status(nvmkv_estimate(db, nvmkv_slice(&lower, sizeof(lower)), nvmkv_slice(&upper, sizeof(upper)),
+										  &estimate),
+						   "estimating the size of a storage of", "nvmkv");
 	nvmkv_result_put(&row, Float8GetDatum(estimate.entries));
 	nvmkv_result_put(&row, Float8GetDatum(estimate.bytes));
 	nvmkv_result_put(&row, Float8GetDatum(estimate.sources));
