@@ -636,4 +636,81 @@ TEST(work_while_families_come_and_go)
 	rig_remove(&rig);
 }
 
+/*
+ * A kill may take what the log had not written, and the log then goes on from an earlier position: a family that was born
+ * behind it must not take what comes next for what it has.
+ */
+TEST(born_behind_unsynced_writes)
+{
+	Rig rig;
+	unsigned a, i;
+	uint64_t before = 0;
+	NvmkvStats stats;
+
+	family_rig(&rig);
+	CHECK_OK(rig_open(&rig));
+	CHECK_OK(put_one(rig.db, 0, "k", "synced"));
+	CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	for (i = 0; i < 50; i++)
+		CHECK_OK(put_one(rig.db, 0, "k", "not synced"));
+	CHECK_OK(create(rig.db, "a", &a));
+	nvmkv_stats(rig.db, &stats);
+	before = stats.last_sequence;
+	CHECK_OK(rig_reopen(&rig));
+	nvmkv_stats(rig.db, &stats);
+	/* Making a family synced them. */
+	CHECK_EQ(stats.last_sequence, before);
+	CHECK_GET(rig.db, 0, "k", "not synced");
+	CHECK_OK(put_one(rig.db, a, "k", "later"));
+	CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	CHECK_OK(rig_reopen(&rig));
+	CHECK_GET(rig.db, a, "k", "later");
+	rig_remove(&rig);
+}
+
+static Rig *busy_rig;
+static unsigned busy_family;
+
+/* Between a flush's sync of the log and its edit: others write, and the start of the family's new memtable moves up. */
+static NvmkvStatus
+write_elsewhere(const char *point)
+{
+	NvmkvDb *family;
+	unsigned i;
+
+	if (strcmp(point, "table.synced") != 0)
+		return NVMKV_OK;
+	port_fault_hook = NULL;
+	for (i = 0; i < 50; i++)
+		CHECK_OK(put_one(busy_rig->db, 0, "k", "not synced"));
+	CHECK_OK(nvmkv_family(busy_rig->db, busy_family, &family));
+	CHECK_OK(nvmkv_switch_memtable(family));
+	return NVMKV_OK;
+}
+
+TEST(flushed_while_others_write)
+{
+	Rig rig;
+	unsigned a;
+
+	family_rig(&rig);
+	CHECK_OK(rig_open(&rig));
+	CHECK_OK(create(rig.db, "a", &a));
+	CHECK_OK(put_one(rig.db, a, "k", "flushed"));
+	busy_rig = &rig;
+	busy_family = a;
+	port_fault_hook = write_elsewhere;
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK(port_fault_hook == NULL);
+	port_fault_hook = NULL;
+	CHECK_OK(rig_reopen(&rig));
+	CHECK_GET(rig.db, a, "k", "flushed");
+	CHECK_GET(rig.db, 0, "k", "-");
+	CHECK_OK(put_one(rig.db, a, "k", "later"));
+	CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	CHECK_OK(rig_reopen(&rig));
+	CHECK_GET(rig.db, a, "k", "later");
+	rig_remove(&rig);
+}
+
 TEST_MAIN()

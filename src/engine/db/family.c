@@ -413,7 +413,7 @@ families_abort_cleanup(NvmkvDb *root)
 	if (shm == NULL || slot < 0)
 		return;
 	port_store_seq(&shm->in_use[slot], 0);
-	/* Nothing of the host's is called while the claim is held, so nothing can be left half done. */
+	/* Nothing of the host's that may raise is called while the claim is held, so nothing can be left half done. */
 	NVMKV_ASSERT(port_load_relaxed(&shm->claim) != (uint32_t) (slot + 2));
 }
 
@@ -507,7 +507,10 @@ choose_slot(const NvmkvDb *root, unsigned wanted, const char *name, unsigned *id
 	return NVMKV_OK;
 }
 
-/* An empty tree that is durable up to the log's end. */
+/*
+ * An empty tree that is durable up to the log's end.  The log must be, too: else it might go on from before that after a
+ * crash, and what it then has for the family would be taken for old.
+ */
 static NvmkvStatus
 open_empty(NvmkvDb *root, NvmkvDb *db)
 {
@@ -517,6 +520,7 @@ open_empty(NvmkvDb *root, NvmkvDb *db)
 	NVMKV_RETURN_IF(tree_open(db, tree_memory(root, db->family)));
 	edit.has_durable = true;
 	edit.durable_seq = root->log.position(root->log.ctx);
+	NVMKV_RETURN_IF(db_flush_log(root, NVMKV_SEQUENCE_MAX));
 	NVMKV_RETURN_IF(db_install(db, &edit));
 	NVMKV_RETURN_IF(nvmkv_switch_memtable(db)); /* an empty one: its start moves up */
 	if (port_load_acquire(&root->shm->accepting) != 0)

@@ -5,7 +5,8 @@
  *
  * Steps, and what a crash after each leaves:
  *	  1 entries filtered (gc.h) and copied to extents or a file		nothing: the log replays the memtable
- *	  2 log flushed: the records of the memtable, and the outcomes of transactions that step 1 stored	the same
+ *	  2 log flushed: the records of the memtable, all before the new durable sequence, and the outcomes of transactions
+ *		that step 1 stored	the same
  *	  3 row (table) persisted						extents and files no version names are free at the next open
  *	  4 edit installed: the row and the new durable sequence		the row is there, replay starts behind it
  *	  5 memtable unlinked
@@ -39,6 +40,7 @@ typedef struct Flush
 	TableOutput output;		/* without one */
 	uint64_t keys, bytes;
 	bool pool_full; /* no extent was left */
+	uint64_t durable; /* what the edit will say; the log is synced up to there */
 } Flush;
 
 /* Feeds what survives to add(ctx, ...). */
@@ -125,13 +127,25 @@ install(Flush *f, VersionEdit *edit)
 
 	job_phase(f->job, DB_PHASE_INSTALLING);
 	edit->has_durable = true;
-	edit->durable_seq = mempool_durable_after(&db->mem, f->buffer);
+	edit->durable_seq = f->durable;
 	edit->has_next_row = true;
 	edit->next_row = port_load_seq(&db->shm->next_row);
 	edit->has_next_file = true;
 	edit->next_file = port_load_seq(&db->root->shm->next_file);
 	NVMKV_RETURN_IF(port_fault("flush.before_install"));
 	return db_install_with_running(db, edit, &f->gc);
+}
+
+/*
+ * Step 2.  The position first: an empty memtable's start may move up at any time, as far as the log is written but not
+ * synced.  After a crash the log might go on from before it, and what it then has for the tree would be taken for old.
+ */
+static NvmkvStatus
+sync_log(Flush *f)
+{
+	job_phase(f->job, DB_PHASE_SYNCING);
+	f->durable = mempool_durable_after(&f->db->mem, f->buffer);
+	return db_flush_log(f->db, NVMKV_SEQUENCE_MAX);
 }
 
 static NvmkvStatus
@@ -155,10 +169,7 @@ flush_to_row(Flush *f)
 		st = filter_memtable(f, add_to_row, f->builder, &added);
 	f->pool_full = st == NVMKV_NO_SPACE;
 	if (st == NVMKV_OK)
-	{
-		job_phase(f->job, DB_PHASE_SYNCING);
-		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
-	}
+		st = sync_log(f);
 	if (st == NVMKV_OK && added > 0)
 	{
 		st = nvm_row_builder_finish(f->builder, &built);
@@ -199,10 +210,7 @@ flush_to_tables(Flush *f)
 	f->output.split_bytes = UINT64_MAX;
 	st = filter_memtable(f, add_to_tables, &f->output, &added);
 	if (st == NVMKV_OK)
-	{
-		job_phase(f->job, DB_PHASE_SYNCING);
-		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
-	}
+		st = sync_log(f);
 	if (st == NVMKV_OK)
 		st = table_output_finish(&f->output);
 	if (st == NVMKV_OK)

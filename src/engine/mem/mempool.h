@@ -115,7 +115,10 @@ extern NvmkvStatus mempool_switch(MemPool *pool, int slot);
 /* The buffer to flush next.  NOT_FOUND: none.  BUSY: a writer is still inside; it wakes the flusher when it is done. */
 extern NvmkvStatus mempool_oldest_immutable(MemPool *pool, unsigned *buffer_out, MemtableShm **memtable_out);
 
-/* durable_seq once this buffer, the oldest, will be flushed: to be recorded with its row. */
+/*
+ * durable_seq once this buffer, the oldest, will be flushed: to be recorded with its row, when the log has been synced
+ * after this call.
+ */
 extern uint64_t mempool_durable_after(MemPool *pool, unsigned buffer);
 
 /* Its row is published: unlinks it and starts its reclamation.  Returns the new durable_seq. */
