@@ -1546,6 +1546,98 @@ TEST(iterators_over_many_epochs)
 	model_free(&m);
 }
 
+/* ---- reading ahead ---- */
+
+static unsigned ahead_reads;
+static size_t ahead_bytes;
+static size_t ahead_refused; /* reads of more than so many bytes fail; 0: none do */
+
+static NvmkvStatus
+counted_read(PortFile *file, uint64_t offset, void *data, size_t size)
+{
+	if (ahead_refused > 0 && size > ahead_refused)
+		return NVMKV_FAIL(NVMKV_IO, "injected failure");
+	ahead_reads++;
+	ahead_bytes += size;
+	return port_posix_files.read(file, offset, data, size);
+}
+
+/* All entries from number "from" on, in an epoch of their own each time "stay" of them were looked at. */
+static void
+scan_on(CacheRig *rig, SstIter *it, const Model *m, size_t from, size_t stay)
+{
+	size_t i;
+
+	cache_rig_enter(rig);
+	it->base.ops->seek(&it->base, m->entries[from].key, m->entries[from].tag);
+	for (i = from; i < m->count && is_at(&it->base, m, i); i++)
+	{
+		if (i % stay == stay - 1)
+		{
+			cache_rig_leave(rig);
+			cache_rig_enter(rig);
+			if (!sst_iter_renew(it))
+				it->base.ops->seek(&it->base, m->entries[i].key, m->entries[i].tag);
+		}
+		it->base.ops->next(&it->base);
+	}
+	CHECK(is_at(&it->base, m, i));
+	cache_rig_leave(rig);
+}
+
+/* A scan of more than the cache holds: few reads, the cache keeps what it has, and errors of what nobody needs are none. */
+TEST(long_scans_read_ahead)
+{
+	Model m = {0};
+	SstTable *table;
+	SstCacheStats before, after;
+	CacheRig rig;
+	Scratch s;
+	uint64_t bytes;
+	unsigned codec;
+	SstIter it;
+
+	model_random(&m, 20000, 1, 4, 8, 100);
+	faulty_files = port_posix_files;
+	faulty_files.read = counted_read;
+	for (codec = SST_CODEC_NONE; codec <= SST_CODEC_LZ4; codec++)
+	{
+		unsigned round;
+
+		scratch_make(&s);
+		bytes = build(&m, &(SstBuildOptions){1024, 4, 10, codec}, s.path);
+		REQUIRE(bytes > 1024 * 1024 / 2);
+		REQUIRE_OK(cache_rig_init(&rig, 128 * 1024, 1024));
+		REQUIRE_OK(sst_table_open(s.path, 1, bytes, &rig.cache, &table));
+		port_files = &faulty_files;
+		sst_iter_init(&it, table, SST_ITER_CACHED);
+		scan_on(&rig, &it, &m, 0, 100); /* fills the cache */
+		sst_cache_stats(&rig.cache, &before);
+		for (round = 0; round < 3; round++)
+		{
+			ahead_reads = 0;
+			ahead_bytes = 0;
+			scan_on(&rig, &it, &m, check_random_below(m.count / 2), 1 + check_random_below(300));
+			CHECK(ahead_reads < bytes / 16384);
+			CHECK(ahead_bytes < 2 * bytes);
+		}
+		sst_cache_stats(&rig.cache, &after);
+		CHECK(after.inserts - before.inserts < 64);
+
+		/* Blocks one after the other can be read, larger pieces cannot. */
+		ahead_refused = 32 * 1024 - 1;
+		scan_on(&rig, &it, &m, 0, 100);
+		ahead_refused = 0;
+		it.base.ops->destroy(&it.base);
+		port_files = &port_posix_files;
+		sst_table_unref(table);
+		CHECK_CACHE(&rig.cache);
+		cache_rig_free(&rig);
+		check_remove_dir(s.dir);
+	}
+	model_free(&m);
+}
+
 /* ---- the table cache ---- */
 
 static bool

@@ -11,13 +11,11 @@
 #define BUF_BYTES_MIN 64
 
 NvmkvStatus
-nvmkv_buf_reserve(NvmkvBuf *buf, size_t extra)
+nvmkv_buf_grow(NvmkvBuf *buf, size_t extra)
 {
 	size_t capacity;
 	uint8_t *data;
 
-	if (extra <= buf->capacity - buf->size)
-		return NVMKV_OK;
 	if (extra > SIZE_MAX / 2 - buf->size)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "buffer of %zu bytes cannot grow by %zu", buf->size, extra);
 	capacity = buf->capacity * 2;
@@ -31,27 +29,6 @@ nvmkv_buf_reserve(NvmkvBuf *buf, size_t extra)
 	buf->data = data;
 	buf->capacity = capacity;
 	return NVMKV_OK;
-}
-
-NvmkvStatus
-nvmkv_buf_append(NvmkvBuf *buf, const void *data, size_t size)
-{
-	if (size == 0)
-		return NVMKV_OK;
-	NVMKV_RETURN_IF(nvmkv_buf_reserve(buf, size));
-	memcpy(buf->data + buf->size, data, size);
-	buf->size += size;
-	return NVMKV_OK;
-}
-
-NvmkvStatus
-nvmkv_buf_set(NvmkvBuf *buf, NvmkvSlice s)
-{
-	/* Room first: at failure the old bytes stay. */
-	if (s.size > buf->capacity)
-		NVMKV_RETURN_IF(nvmkv_buf_reserve(buf, s.size - buf->size));
-	buf->size = 0;
-	return nvmkv_buf_append(buf, s.data, s.size);
 }
 
 void

@@ -58,11 +58,36 @@ typedef struct NvmkvBuf
 	size_t capacity;
 } NvmkvBuf;
 
-/* Makes room for "extra" more bytes.  NO_MEMORY leaves the buffer as it was. */
-extern NvmkvStatus nvmkv_buf_reserve(NvmkvBuf *buf, size_t extra);
-extern NvmkvStatus nvmkv_buf_append(NvmkvBuf *buf, const void *data, size_t size);
-extern NvmkvStatus nvmkv_buf_set(NvmkvBuf *buf, NvmkvSlice s);
+extern NvmkvStatus nvmkv_buf_grow(NvmkvBuf *buf, size_t extra);
 extern void nvmkv_buf_free(NvmkvBuf *buf);
+
+/* Makes room for "extra" more bytes.  NO_MEMORY leaves the buffer as it was. */
+static inline NvmkvStatus
+nvmkv_buf_reserve(NvmkvBuf *buf, size_t extra)
+{
+	return extra <= buf->capacity - buf->size ? NVMKV_OK : nvmkv_buf_grow(buf, extra);
+}
+
+static inline NvmkvStatus
+nvmkv_buf_append(NvmkvBuf *buf, const void *data, size_t size)
+{
+	if (size == 0)
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(buf, size));
+	memcpy(buf->data + buf->size, data, size);
+	buf->size += size;
+	return NVMKV_OK;
+}
+
+static inline NvmkvStatus
+nvmkv_buf_set(NvmkvBuf *buf, NvmkvSlice s)
+{
+	/* Room first: at failure the old bytes stay. */
+	if (s.size > buf->capacity)
+		NVMKV_RETURN_IF(nvmkv_buf_grow(buf, s.size - buf->size));
+	buf->size = 0;
+	return nvmkv_buf_append(buf, s.data, s.size);
+}
 
 static inline NvmkvSlice
 nvmkv_buf_slice(const NvmkvBuf *buf)

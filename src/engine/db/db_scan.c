@@ -266,14 +266,19 @@ static NvmkvStatus
 emit(NvmkvScan *s, unsigned *count, const NvmkvVersion *version, NvmkvSlice value)
 {
 	NvmkvScanRow *row = &s->out[*count];
+	uint8_t *to;
 
 	if (s->keys_only)
 		value.size = 0;
 	NVMKV_RETURN_IF(nvmkv_buf_reserve(&s->bytes, s->key.size + value.size));
+	to = s->bytes.data + s->bytes.size;
+	if (s->key.size > 0)
+		memcpy(to, s->key.data, s->key.size);
+	if (value.size > 0)
+		memcpy(to + s->key.size, value.data, value.size);
 	row->key = nvmkv_slice((const uint8_t *) (uintptr_t) s->bytes.size, s->key.size);
-	NVMKV_RETURN_IF(nvmkv_buf_append(&s->bytes, s->key.data, s->key.size));
-	row->value = nvmkv_slice((const uint8_t *) (uintptr_t) s->bytes.size, value.size);
-	NVMKV_RETURN_IF(nvmkv_buf_append(&s->bytes, value.data, value.size));
+	row->value = nvmkv_slice((const uint8_t *) (uintptr_t) (s->bytes.size + s->key.size), value.size);
+	s->bytes.size += s->key.size + value.size;
 	row->txn = version->txn;
 	row->sequence = version->sequence;
 	(*count)++;

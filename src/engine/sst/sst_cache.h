@@ -117,6 +117,9 @@ extern bool sst_cache_peek(const SstCache *cache, const SstCacheKey *key, SstBlo
  */
 extern bool sst_cache_still_has(const SstCache *cache, const SstCacheKey *key, const uint8_t *data);
 
+/* Would a block of this key drive out none yet? */
+extern bool sst_cache_has_room(const SstCache *cache, const SstCacheKey *key);
+
 /* Is a data block worth keeping: is there room still, or was it asked for lately? Remembers that it was. */
 extern bool sst_cache_wants(SstCache *cache, const SstCacheKey *key);
 

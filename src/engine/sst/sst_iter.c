@@ -12,8 +12,12 @@
 #include "engine/sst/sst_codec.h"
 #include "engine/sst/sst_iter.h"
 
-/* One read of a bulk iterator. */
+/* One read of a bulk iterator, and the longest of one that reads ahead; that begins with less, and doubles it. */
 #define CHUNK_BYTES ((size_t) 256 * 1024)
+#define AHEAD_BYTES_MIN ((size_t) 32 * 1024)
+
+/* So many blocks in a row are a long scan. */
+#define AHEAD_RUN 4
 
 static void
 drop_data(SstIter *it)
@@ -71,29 +75,62 @@ load_index(SstIter *it, SstHandle handle)
 	return NVMKV_OK;
 }
 
+/* Does the chunk have all of the block? */
+static bool
+is_in_chunk(const SstIter *it, SstHandle handle)
+{
+	return handle.offset >= it->chunk_offset &&
+		handle.offset + handle.size + SST_TRAILER_BYTES <= it->chunk_offset + it->chunk.size;
+}
+
+/* How much to read for a block of so many bytes, from there on. */
+static size_t
+chunk_bytes(const SstIter *it, uint64_t offset, size_t need)
+{
+	uint64_t left = sst_table_limit(it->table) - offset;
+	size_t want = CHUNK_BYTES;
+
+	if (it->mode == SST_ITER_CACHED)
+	{
+		want = it->chunk.size > 0 && offset == it->chunk_offset + it->chunk.size ? 2 * it->chunk.size : AHEAD_BYTES_MIN;
+		if (want > CHUNK_BYTES)
+			want = CHUNK_BYTES;
+	}
+	if (left < want)
+		want = (size_t) left;
+	/* Backwards nothing behind the block will be asked for. */
+	return want > need && offset >= it->chunk_offset ? want : need;
+}
+
+static NvmkvStatus
+read_chunk(SstIter *it, uint64_t offset, size_t bytes)
+{
+	it->chunk.size = 0;
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(&it->chunk, bytes));
+	NVMKV_RETURN_IF(sst_table_read(it->table, offset, it->chunk.data, bytes));
+	it->chunk.size = bytes;
+	it->chunk_offset = offset;
+	return NVMKV_OK;
+}
+
 /* Makes the block's bytes stand in the chunk, and checks them; a compressed one is expanded beside it. */
 static NvmkvStatus
 load_chunk(SstIter *it, SstHandle handle, NvmkvSlice *block_out)
 {
 	const char *path = sst_table_path(it->table);
 	size_t need = (size_t) handle.size + SST_TRAILER_BYTES;
-	uint64_t have_end = it->chunk_offset + it->chunk.size;
 	unsigned codec;
 	uint32_t bytes;
 
-	if (handle.offset < it->chunk_offset || handle.offset + need > have_end)
+	if (!is_in_chunk(it, handle))
 	{
-		uint64_t left = sst_table_limit(it->table) - handle.offset;
-		size_t want = need;
+		size_t want = chunk_bytes(it, handle.offset, need);
+		NvmkvStatus status = read_chunk(it, handle.offset, want);
 
-		/* Backwards nothing behind the block will be asked for. */
-		if (handle.offset >= it->chunk_offset && want < CHUNK_BYTES)
-			want = left < CHUNK_BYTES ? (size_t) left : CHUNK_BYTES;
-		it->chunk.size = 0;
-		NVMKV_RETURN_IF(nvmkv_buf_reserve(&it->chunk, want));
-		NVMKV_RETURN_IF(sst_table_read(it->table, handle.offset, it->chunk.data, want));
-		it->chunk.size = want;
-		it->chunk_offset = handle.offset;
+		/* What nobody asked for may be unreadable. */
+		if (status == NVMKV_IO && it->mode == SST_ITER_CACHED && want > need)
+			status = read_chunk(it, handle.offset, need);
+		NVMKV_RETURN_IF(status);
 	}
 	*block_out = nvmkv_slice(it->chunk.data + (handle.offset - it->chunk_offset), handle.size);
 	NVMKV_RETURN_IF(sst_trailer_check(block_out->data, handle.size, path, handle.offset, &codec));
@@ -104,6 +141,25 @@ load_chunk(SstIter *it, SstHandle handle, NvmkvSlice *block_out)
 	NVMKV_RETURN_IF(nvmkv_buf_reserve(&it->expanded, bytes));
 	NVMKV_RETURN_IF(sst_table_expand(it->table, codec, *block_out, handle.offset, it->expanded.data, bytes));
 	*block_out = nvmkv_slice(it->expanded.data, bytes);
+	return NVMKV_OK;
+}
+
+/* By way of the cache, or ahead and past it. */
+static NvmkvStatus
+load_cached(SstIter *it, SstHandle handle, NvmkvSlice *bytes_out)
+{
+	if (handle.offset != it->behind)
+		it->run = 0;
+	it->behind = handle.offset + handle.size + SST_TRAILER_BYTES;
+	if (is_in_chunk(it, handle))
+		return load_chunk(it, handle, bytes_out);
+	if (!sst_table_find_block(it->table, handle, &it->data_block))
+	{
+		if (!sst_table_cache_has_room(it->table, handle) && ++it->run > AHEAD_RUN)
+			return load_chunk(it, handle, bytes_out);
+		NVMKV_RETURN_IF(sst_table_load_block(it->table, handle, SST_BLOCK_DATA, &it->data_block));
+	}
+	*bytes_out = nvmkv_slice(it->data_block.data, it->data_block.size);
 	return NVMKV_OK;
 }
 
@@ -121,10 +177,7 @@ load_data(SstIter *it)
 	if (it->mode == SST_ITER_BULK)
 		NVMKV_RETURN_IF(load_chunk(it, handle, &bytes));
 	else
-	{
-		NVMKV_RETURN_IF(sst_table_block(it->table, handle, SST_BLOCK_DATA, &it->data_block));
-		bytes = nvmkv_slice(it->data_block.data, it->data_block.size);
-	}
+		NVMKV_RETURN_IF(load_cached(it, handle, &bytes));
 	if (!sst_block_cursor_open(&it->data, bytes.data, (uint32_t) bytes.size, it->key_buffer))
 		return sst_table_malformed(it->table, handle.offset);
 	it->data_handle = handle;
@@ -341,9 +394,9 @@ iter_next(NvmkvIter *base)
 	SstIter *it = (SstIter *) base;
 
 	NVMKV_ASSERT(base->valid);
-	if (sst_block_cursor_next(&it->data))
-		show(it);
-	else if (it->data.corrupt)
+	if (sst_iter_step(it))
+		return;
+	if (it->data.corrupt)
 		stop(it, sst_table_malformed(it->table, it->data_handle.offset));
 	else
 		next_block(it);

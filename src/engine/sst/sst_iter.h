@@ -3,8 +3,13 @@
  *	  An iterator over one SSTable, forwards and backwards.
  *
  * The struct is the caller's memory; nothing is allocated for it, except the
- * read-ahead buffer of a bulk iterator and blocks the cache does not take.  It
- * holds a reference on the table, and one index and one data block.
+ * read-ahead buffer and blocks the cache does not take.  It holds a reference on
+ * the table, and one index and one data block.
+ *
+ * Long scans read ahead: after some data blocks in a row that the cache does
+ * not have, and has no free room for, the next ones come in one read, into the
+ * iterator's own memory and not by way of the cache, which a scan larger than it
+ * would only empty.
  *
  * What it holds of the block cache is good within one epoch.  Who uses it in
  * several asks at the start of each whether it is still good, and seeks anew if
@@ -38,12 +43,29 @@ typedef struct SstIter
 	SstHandle index_handle; /* of the blocks; size 0 = none */
 	SstHandle data_handle;
 	SstBlock index_block;
-	SstBlock data_block;		/* none in bulk mode, where the block is in "chunk" */
-	NvmkvBuf chunk;				/* bulk: bytes of the file from chunk_offset */
+	SstBlock data_block;		/* none if the block is in "chunk" */
+	uint64_t behind;			/* offset behind the last data block loaded */
+	unsigned run;				/* blocks loaded in a row that the cache has no room for */
+	NvmkvBuf chunk;				/* read ahead: bytes of the file from chunk_offset */
 	uint64_t chunk_offset;
-	NvmkvBuf expanded;			/* bulk: the data block, if it is stored compressed */
+	NvmkvBuf expanded;			/* a data block of the chunk, if it is stored compressed */
 	uint8_t key_buffer[SST_KEY_BUFFER_BYTES];
 } SstIter;
+
+/*
+ * base.next within the data block, without a call: false, and nothing done, where base.next has more to do.  REQUIRES
+ * valid.
+ */
+static inline bool
+sst_iter_step(SstIter *it)
+{
+	if (!sst_block_cursor_next(&it->data))
+		return false;
+	it->base.key = it->data.key;
+	it->base.tag = it->data.tag;
+	it->base.payload = it->data.payload;
+	return true;
+}
 
 /* The iterator stands nowhere; takes a reference on the table. */
 extern void sst_iter_init(SstIter *it, SstTable *table, SstIterMode mode);

@@ -398,8 +398,25 @@ is_wanted(SstTable *table, const SstCacheKey *key, SstBlockUse use)
 	return use == SST_BLOCK_INDEX || sst_cache_wants(table->cache, key);
 }
 
+bool
+sst_table_find_block(SstTable *table, SstHandle handle, SstBlock *block_out)
+{
+	SstCacheKey key = {table->number, handle.offset, handle.size};
+
+	memset(block_out, 0, sizeof(*block_out));
+	return table->cache != NULL && sst_cache_get(table->cache, &key, block_out);
+}
+
+bool
+sst_table_cache_has_room(const SstTable *table, SstHandle handle)
+{
+	SstCacheKey key = {table->number, handle.offset, handle.size};
+
+	return table->cache != NULL && sst_cache_has_room(table->cache, &key);
+}
+
 NvmkvStatus
-sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out)
+sst_table_load_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out)
 {
 	SstCacheKey key = {table->number, handle.offset, handle.size};
 	SstCachePriority priority = use == SST_BLOCK_INDEX ? SST_CACHE_HIGH : SST_CACHE_LOW;
@@ -411,8 +428,6 @@ sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *bl
 	memset(block_out, 0, sizeof(*block_out));
 	if (table->cache == NULL || use == SST_BLOCK_PRIVATE)
 		return read_private(table, handle, use, block_out);
-	if (sst_cache_get(table->cache, &key, block_out))
-		return NVMKV_OK;
 	if (!is_wanted(table, &key, use) ||
 		!sst_cache_reserve(table->cache, &key, handle.size, SST_TRAILER_BYTES, &block, &room))
 		return read_private(table, handle, use, block_out);
@@ -427,6 +442,14 @@ sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *bl
 		status = expand_to_cache(table, &key, codec, nvmkv_slice(room, handle.size), priority, block_out);
 	sst_cache_cancel(table->cache, &key, &block);
 	return status;
+}
+
+NvmkvStatus
+sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out)
+{
+	if (use != SST_BLOCK_PRIVATE && sst_table_find_block(table, handle, block_out))
+		return NVMKV_OK;
+	return sst_table_load_block(table, handle, use, block_out);
 }
 
 void

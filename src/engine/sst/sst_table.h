@@ -77,6 +77,11 @@ extern uint64_t sst_table_limit(const SstTable *table);
  * it is good until the caller's epoch ends, and in a later one if sst_table_block_is_current says so.
  */
 extern NvmkvStatus sst_table_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out);
+/* Its two halves: the block as the cache has it, if it does; and from the file, left in the cache if that wants it. */
+extern bool sst_table_find_block(SstTable *table, SstHandle handle, SstBlock *block_out);
+extern NvmkvStatus sst_table_load_block(SstTable *table, SstHandle handle, SstBlockUse use, SstBlock *block_out);
+/* Would the cache take the block without driving out another? */
+extern bool sst_table_cache_has_room(const SstTable *table, SstHandle handle);
 /* Expands a block that was read by sst_table_read; see sst_expand. */
 extern NvmkvStatus sst_table_expand(SstTable *table, unsigned codec, NvmkvSlice stored, uint64_t offset, uint8_t *room,
 									uint32_t bytes);
