@@ -358,6 +358,28 @@ TEST(log_of_an_idle_family)
 	rig_remove(&rig);
 }
 
+/* A log file that one flush ends and lets go of at once, while the default family has nothing to flush. */
+TEST(log_file_of_one_flush)
+{
+	Rig rig;
+	unsigned a;
+
+	family_rig(&rig);
+	CHECK_OK(rig_open(&rig));
+	CHECK_OK(create(rig.db, "a", &a));
+	CHECK_OK(fill(rig.db, 0, 0, 600));
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_OK(fill(rig.db, a, 0, 600));
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_OK(put_one(rig.db, a, "z", "z"));
+	CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	CHECK_OK(rig_reopen(&rig));
+	CHECK_GET(rig.db, a, "z", "z");
+	CHECK(count_rows(rig.db, 0) == 600);
+	CHECK(count_rows(rig.db, a) == 601);
+	rig_remove(&rig);
+}
+
 TEST(drop_and_create_again)
 {
 	Rig rig;

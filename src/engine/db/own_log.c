@@ -296,6 +296,19 @@ hurry_lagging(NvmkvDb *root)
 			(void) mempool_switch(&tree->mem, port_process_slot()); /* BUSY: it is being flushed */
 }
 
+/* May the files that everybody has flushed be let go of?  Not before the root's version says so. */
+static bool
+note_unneeded(NvmkvDb *root, uint64_t durable)
+{
+	const DbShm *shm = root->shm;
+
+	if (shm->nended_logs == 0 || shm->ended_logs[0].last_sequence > durable || note_durable(root, durable) == NVMKV_OK)
+		return true;
+	/* Not the flush's failure: the files stay, and the one in use goes on. */
+	(void) db_note_failure(root, nvmkv_error()->status);
+	return false;
+}
+
 static void
 tidy_claimed(NvmkvDb *root)
 {
@@ -307,12 +320,8 @@ tidy_claimed(NvmkvDb *root)
 	if (shm->nended_logs >= LAGGING_LOGS_MAX)
 		hurry_lagging(root);
 	durable = nvmkv_durable_seq(root);
-	/* Not the flush's failure: the files stay, and the one in use goes on. */
-	if (shm->nended_logs > 0 && shm->ended_logs[0].last_sequence <= durable && note_durable(root, durable) != NVMKV_OK)
-	{
-		(void) db_note_failure(root, nvmkv_error()->status);
+	if (!note_unneeded(root, durable))
 		return;
-	}
 	if (stats.bytes - shm->log_bytes_ended >= root->options.write_buffer_bytes && shm->nended_logs < DB_ENDED_LOGS_MAX)
 	{
 		if (end_file(root, durable) == NVMKV_OK)
@@ -320,7 +329,9 @@ tidy_claimed(NvmkvDb *root)
 		else
 			(void) db_note_failure(root, nvmkv_error()->status);
 	}
-	remove_unneeded(root, durable);
+	/* The file that was ended just now may be one of them. */
+	if (note_unneeded(root, durable))
+		remove_unneeded(root, durable);
 }
 
 void
