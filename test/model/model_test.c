@@ -8,6 +8,9 @@
  * away a tail of the unsynced log: the database says how long it is, the model
  * checks that it is allowed and forgets the same.
  *
+ * In some rounds the storages are in several column families, which batches
+ * write across, and which come and go.
+ *
  * NVMKV_SEED repeats a run, NVMKV_MODEL_SECONDS makes it long; a failure
  * prints the seed of the round it happened in: with it in NVMKV_SEED that
  * round comes first.
@@ -21,6 +24,8 @@
 #define SCANS 4
 #define TXNS 6
 #define SNAPSHOTS 5
+#define STORAGES 4
+#define FAMILIES 4
 #define DEFAULT_SECONDS 8.0
 
 typedef enum Mode
@@ -46,6 +51,7 @@ typedef struct Key
 	uint8_t *data;
 	size_t size;
 	unsigned storage;
+	unsigned family;
 	Ver *versions; /* oldest first */
 	unsigned nversions, capacity;
 	struct Key *next_dead;
@@ -63,6 +69,7 @@ typedef struct OpenScan
 	NvmkvScan *scan; /* NULL: none */
 	RigSnapshot *snapshot;
 	bool reverse;
+	unsigned family;
 	Key **keys; /* what it must show */
 	Ver *versions;
 	unsigned n, at;
@@ -73,10 +80,14 @@ typedef struct Model
 	Rig rig;
 	RigTxns *txns;
 	Mode mode;
-	Key **keys; /* in order */
+	Key **keys; /* in order, by family */
 	unsigned nkeys;
 	Key *dead; /* of dropped storages, until the end: scans may show them */
 	unsigned nstorages;
+	unsigned home[STORAGES]; /* the family each is in */
+	unsigned max_families;
+	uint32_t families; /* bit i: there is family i */
+	uint64_t next_family; /* a name for it */
 	uint64_t next_storage;
 	uint32_t value_max;
 	bool deep; /* enough data to need level 2 */
@@ -153,11 +164,16 @@ value_is(const Model *m, const Ver *version, NvmkvSlice value)
 static int
 compare_keys(const void *a, const void *b)
 {
-	return slice_compare(key_slice(*(Key *const *) a), key_slice(*(Key *const *) b));
+	const Key *x = *(Key *const *) a;
+	const Key *y = *(Key *const *) b;
+
+	if (x->family != y->family)
+		return x->family < y->family ? -1 : 1;
+	return slice_compare(key_slice(x), key_slice(y));
 }
 
 static Key *
-make_key(unsigned storage, uint64_t id)
+make_key(unsigned storage, unsigned family, uint64_t id)
 {
 	Key *key = calloc(1, sizeof(Key));
 
@@ -172,6 +188,7 @@ make_key(unsigned storage, uint64_t id)
 	if (key->size > 12 && one_in(2))
 		memset(key->data + 8, one_in(2) ? 0 : 0xff, key->size - 12);
 	key->storage = storage;
+	key->family = family;
 	return key;
 }
 
@@ -286,6 +303,60 @@ random_options(Model *m)
 		o->nvm_bytes = one_in(4) ? 16 * MIB : 0;
 		o->target_file_bytes = 1 * MIB;
 	}
+	o->max_families = m->max_families;
+	/* What is reserved for a family is as much as the database itself has. */
+	if (m->max_families > 1 && o->nvm_bytes == 0)
+		o->nvm_bytes = 16 * MIB;
+}
+
+/* ---- families ---- */
+
+static bool
+has_family(const Model *m, unsigned family)
+{
+	return (m->families >> family & 1) != 0;
+}
+
+static unsigned
+some_family(const Model *m)
+{
+	unsigned family;
+
+	while (!has_family(m, family = (unsigned) below(m->max_families)))
+		;
+	return family;
+}
+
+/* NULL after a failure. */
+static NvmkvDb *
+family_db(Model *m, unsigned family)
+{
+	NvmkvDb *db = NULL;
+
+	if (m->rig.db != NULL)
+		CHECK_OK(nvmkv_family(m->rig.db, family, &db));
+	return db;
+}
+
+static void
+make_family(Model *m, unsigned family)
+{
+	NvmkvFamilyOptions shape;
+	char name[24];
+	unsigned id = 0, i;
+
+	nvmkv_family_options_default(m->rig.db, &shape);
+	shape.write_buffer_bytes = 1 * MIB;
+	shape.max_write_buffers = 2;
+	shape.nvm_bytes = one_in(2) ? 0 : 16 * MIB;
+	shape.target_file_bytes = (1 + below(3)) * MIB;
+	shape.block_bytes = 1024u << below(7);
+	shape.bloom_bits_per_key = (unsigned) below(16);
+	for (i = 0; i < NVMKV_LEVELS; i++)
+		shape.compression[i] = (uint8_t) below(3);
+	(void) snprintf(name, sizeof(name), "%" PRIu64, m->next_family++);
+	CHECK_OK(nvmkv_family_create(m->rig.db, one_in(2) ? family : 0, name, &shape, &id));
+	m->families |= UINT32_C(1) << id;
 }
 
 static void
@@ -449,6 +520,7 @@ op_write(Model *m)
 		else if (v->kind == NVMKV_KIND_LOCK)
 			v->size = 1;
 		fill(m->scratch, v->size, v->seed);
+		nvmkv_batch_family(&batch, key->family);
 		if (fxid != 0)
 			st = nvmkv_batch_put_tagged(&batch, v->kind | NVMKV_TYPE_TAGGED_BIT, key_slice(key), fxid, v->cid,
 										nvmkv_slice(m->scratch, v->size));
@@ -481,7 +553,72 @@ op_write(Model *m)
 	nvmkv_batch_free(&batch);
 }
 
-/* DROP TABLE: nobody uses the storage any more, another one takes its place. */
+/* Nobody uses them any more. */
+static void
+end_all(Model *m)
+{
+	unsigned i;
+
+	for (i = 0; i < TXNS; i++)
+		end_txn(m, &m->open[i]);
+	for (i = 0; i < SCANS; i++)
+		close_scan(&m->scans[i]);
+}
+
+/* The storage's keys are gone, others take their place, perhaps in another family. */
+static void
+renew_storage(Model *m, unsigned storage)
+{
+	unsigned i, kept, dropped = 0;
+
+	for (i = kept = 0; i < m->nkeys; i++)
+	{
+		Key *key = m->keys[i];
+
+		if (key->storage == storage)
+		{
+			key->next_dead = m->dead;
+			m->dead = key;
+			dropped++;
+		}
+		else
+			m->keys[kept++] = key;
+	}
+	m->next_storage++;
+	m->home[storage] = some_family(m);
+	for (i = 0; i < dropped; i++)
+		m->keys[kept++] = make_key(storage, m->home[storage], m->next_storage);
+	sort_keys(m);
+}
+
+/* A family that is there goes, with all that is in it; one that is not there is made. */
+static void
+op_family(Model *m)
+{
+	unsigned family = (unsigned) below(m->max_families);
+	unsigned storage;
+
+	if (family == 0)
+		return;
+	if (!has_family(m, family))
+	{
+		make_family(m, family);
+		return;
+	}
+	end_all(m);
+	if (failed(m))
+		return;
+	CHECK_OK(nvmkv_family_drop(m->rig.db, family));
+	m->families &= ~(UINT32_C(1) << family);
+	/* At once, so that its number is used again while the log has much of the old one. */
+	if (one_in(2))
+		make_family(m, family);
+	for (storage = 0; storage < m->nstorages && !failed(m); storage++)
+		if (m->home[storage] == family)
+			renew_storage(m, storage);
+}
+
+/* DROP TABLE: another storage takes its place. */
 static void
 op_drop_storage(Model *m)
 {
@@ -491,17 +628,15 @@ op_drop_storage(Model *m)
 	bool aborts = m->mode != MODE_UNTAGGED && one_in(3);
 	NvmkvBatch batch = {0};
 	uint64_t last;
-	unsigned i, kept, dropped = 0;
+	unsigned i;
 
-	for (i = 0; i < TXNS; i++)
-		end_txn(m, &m->open[i]);
-	for (i = 0; i < SCANS; i++)
-		close_scan(&m->scans[i]);
+	end_all(m);
 	for (i = 0; i < m->nkeys && m->keys[i]->storage != storage; i++)
 		;
 	if (i == m->nkeys || failed(m))
 		return;
 	memcpy(prefix, m->keys[i]->data, sizeof(prefix));
+	nvmkv_batch_family(&batch, m->home[storage]);
 	if (m->mode == MODE_UNTAGGED)
 		CHECK_OK(nvmkv_batch_put(&batch, NVMKV_TYPE_RANGE_DELETION, nvmkv_slice(prefix, 8), nvmkv_slice(NULL, 0),
 								 nvmkv_slice(NULL, 0)));
@@ -525,23 +660,7 @@ op_drop_storage(Model *m)
 	}
 	if (fxid != 0)
 		rig_commit(m->txns, fxid);
-	for (i = kept = 0; i < m->nkeys; i++)
-	{
-		Key *key = m->keys[i];
-
-		if (key->storage == storage)
-		{
-			key->next_dead = m->dead;
-			m->dead = key;
-			dropped++;
-		}
-		else
-			m->keys[kept++] = key;
-	}
-	m->next_storage++;
-	for (i = 0; i < dropped; i++)
-		m->keys[kept++] = make_key(storage, m->next_storage);
-	sort_keys(m);
+	renew_storage(m, storage);
 }
 
 /* ---- reading ---- */
@@ -568,7 +687,7 @@ check_get(Model *m, const Key *key, const RigSnapshot *snapshot)
 {
 	NvmkvBuf value = {0};
 	NvmkvVersion version;
-	NvmkvStatus st = nvmkv_get(m->rig.db, key_slice(key), snapshot != NULL ? &snapshot->base : NULL, &value, &version);
+	NvmkvStatus st = nvmkv_get(family_db(m, key->family), key_slice(key), snapshot != NULL ? &snapshot->base : NULL, &value, &version);
 	const Ver *expected = visible(key, snapshot);
 
 	if (!CHECK_STATUS(st, expected != NULL ? NVMKV_OK : NVMKV_NOT_FOUND))
@@ -643,7 +762,7 @@ op_versions(Model *m)
 	seen.m = m;
 	seen.key = key;
 	seen.last_seq = UINT64_MAX;
-	CHECK_OK(nvmkv_versions(m->rig.db, key_slice(key), see_version, &seen));
+	CHECK_OK(nvmkv_versions(family_db(m, key->family), key_slice(key), see_version, &seen));
 	for (i = key->nversions; i-- > 0;)
 	{
 		const Ver *v = &key->versions[i];
@@ -655,15 +774,32 @@ op_versions(Model *m)
 	}
 }
 
-/* Bounds of a scan: often close together, sometimes absent, in front of or behind everything. */
+/* The family's keys: [first, end). */
 static void
+keys_of_family(const Model *m, unsigned family, unsigned *first, unsigned *end)
+{
+	unsigned i;
+
+	for (i = 0; i < m->nkeys && m->keys[i]->family < family; i++)
+		;
+	*first = i;
+	for (; i < m->nkeys && m->keys[i]->family == family; i++)
+		;
+	*end = i;
+}
+
+/* Bounds of a scan: often close together, sometimes absent, in front of or behind everything.  Returns the family. */
+static unsigned
 random_range(Model *m, NvmkvSlice *lower, NvmkvSlice *upper, unsigned *first, unsigned *end)
 {
-	unsigned a = (unsigned) below(m->nkeys);
-	unsigned b = one_in(2) ? (unsigned) below(m->nkeys) : a + (unsigned) below(30);
+	unsigned family = m->keys[below(m->nkeys)]->family;
+	unsigned low, high, a, b;
 
-	if (b >= m->nkeys)
-		b = m->nkeys - 1;
+	keys_of_family(m, family, &low, &high);
+	a = low + (unsigned) below(high - low);
+	b = one_in(2) ? low + (unsigned) below(high - low) : a + (unsigned) below(30);
+	if (b >= high)
+		b = high - 1;
 	if (a > b)
 	{
 		unsigned swap = a;
@@ -676,25 +812,27 @@ random_range(Model *m, NvmkvSlice *lower, NvmkvSlice *upper, unsigned *first, un
 	if (one_in(5))
 	{
 		*lower = nvmkv_slice(NULL, 0);
-		*first = 0;
+		*first = low;
 	}
 	*upper = key_slice(m->keys[b]);
 	*end = b;
 	if (one_in(5))
 	{
 		*upper = nvmkv_slice(NULL, 0);
-		*end = m->nkeys;
+		*end = high;
 	}
+	return family;
 }
 
 /* Starts a scan in the slot, whose snapshot it takes over. */
 static void
-start_scan(Model *m, OpenScan *s, RigSnapshot *snapshot, NvmkvSlice lower, NvmkvSlice upper, unsigned first,
-		   unsigned end)
+start_scan(Model *m, OpenScan *s, RigSnapshot *snapshot, unsigned family, NvmkvSlice lower, NvmkvSlice upper,
+		   unsigned first, unsigned end)
 {
 	unsigned i;
 
 	s->snapshot = snapshot;
+	s->family = family;
 	s->reverse = one_in(2);
 	s->keys = grow(NULL, (end - first) * sizeof(Key *));
 	s->versions = grow(NULL, (end - first) * sizeof(Ver));
@@ -708,19 +846,20 @@ start_scan(Model *m, OpenScan *s, RigSnapshot *snapshot, NvmkvSlice lower, Nvmkv
 		s->keys[s->n] = m->keys[at];
 		s->versions[s->n++] = *v;
 	}
-	CHECK_OK(nvmkv_scan_create(m->rig.db, &s->scan));
+	CHECK_OK(nvmkv_scan_create(family_db(m, family), &s->scan));
 	if (s->scan != NULL)
 		CHECK_OK(nvmkv_scan_start(s->scan, lower, upper, s->reverse, snapshot != NULL ? &snapshot->base : NULL));
 }
 
 /* Rows of storages that are gone may or may not be there any more. */
 static bool
-is_of_the_model(const Model *m, NvmkvSlice key)
+is_of_the_model(const Model *m, unsigned family, NvmkvSlice key)
 {
 	Key probe;
 	Key *p = &probe;
 
 	memset(&probe, 0, sizeof(probe));
+	probe.family = family;
 	probe.data = (uint8_t *) (uintptr_t) key.data;
 	probe.size = key.size;
 	return bsearch(&p, m->keys, m->nkeys, sizeof(Key *), compare_keys) != NULL;
@@ -739,7 +878,7 @@ continue_scan(Model *m, OpenScan *s)
 		return false;
 	for (i = 0; i < n && !failed(m); i++)
 	{
-		if (!is_of_the_model(m, rows[i].key))
+		if (!is_of_the_model(m, s->family, rows[i].key))
 			continue;
 		CHECK(s->at < s->n);
 		if (s->at < s->n)
@@ -760,7 +899,7 @@ op_scan(Model *m)
 {
 	OpenScan *s = &m->scans[below(SCANS)];
 	NvmkvSlice lower, upper;
-	unsigned first, end;
+	unsigned family, first, end;
 	RigSnapshot *snapshot;
 	OpenScan whole;
 
@@ -770,15 +909,15 @@ op_scan(Model *m)
 			close_scan(s);
 		return;
 	}
-	random_range(m, &lower, &upper, &first, &end);
+	family = random_range(m, &lower, &upper, &first, &end);
 	snapshot = take_snapshot(m);
 	if (m->mode == MODE_TAGGED && snapshot != NULL && one_in(2))
 	{
-		start_scan(m, s, snapshot, lower, upper, first, end);
+		start_scan(m, s, snapshot, family, lower, upper, first, end);
 		return;
 	}
 	memset(&whole, 0, sizeof(whole));
-	start_scan(m, &whole, snapshot, lower, upper, first, end);
+	start_scan(m, &whole, snapshot, family, lower, upper, first, end);
 	while (continue_scan(m, &whole))
 		;
 	close_scan(&whole);
@@ -787,14 +926,18 @@ op_scan(Model *m)
 static void
 scan_all(Model *m)
 {
-	int i;
+	unsigned i;
 
-	for (i = 0; i < 2 && !failed(m); i++)
+	for (i = 0; i < 2 * m->max_families && !failed(m); i++)
 	{
 		OpenScan whole;
+		unsigned first, end;
 
+		if (!has_family(m, i / 2))
+			continue;
+		keys_of_family(m, i / 2, &first, &end);
 		memset(&whole, 0, sizeof(whole));
-		start_scan(m, &whole, take_snapshot(m), nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0), 0, m->nkeys);
+		start_scan(m, &whole, take_snapshot(m), i / 2, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0), first, end);
 		while (continue_scan(m, &whole))
 			;
 		close_scan(&whole);
@@ -825,7 +968,7 @@ op_work(Model *m)
 	{
 		case 0:
 		case 1:
-			st = nvmkv_switch_memtable(db);
+			st = nvmkv_switch_memtable(family_db(m, some_family(m)));
 			break;
 		case 2:
 		case 3:
@@ -844,10 +987,10 @@ op_work(Model *m)
 			st = nvmkv_work(db, NVMKV_WORK_RESOLVE, &did, &more);
 			break;
 		case 8:
-			random_range(m, &lower, &upper, &first, &end);
+			db = family_db(m, random_range(m, &lower, &upper, &first, &end));
 			st = nvmkv_estimate(db, lower, upper, &estimate);
 			CHECK(estimate.entries >= 0 && estimate.bytes >= 0);
-			nvmkv_tidy(db);
+			nvmkv_tidy(m->rig.db);
 			break;
 	}
 	if (st != NVMKV_BUSY)
@@ -894,6 +1037,8 @@ operation(Model *m)
 		CHECK_OK(nvmkv_compact_all(m->rig.db));
 	else if (dice < 995)
 		op_drop_storage(m);
+	else if (dice < 996)
+		op_family(m);
 	else if (dice < 997)
 		scan_all(m);
 	else if (dice < 998)
@@ -950,19 +1095,13 @@ play_round(uint64_t ops)
 	m.txns = rig_txns_create();
 	m.mode = (Mode) below(MODES);
 	m.deep = one_in(5);
+	m.max_families = (unsigned) (one_in(2) ? 1 : 2 + below(FAMILIES - 1));
+	m.families = 1;
 	rig_init(&m.rig);
 	random_options(&m);
-	m.nstorages = (unsigned) (1 + below(4));
+	m.nstorages = (unsigned) (1 + below(STORAGES));
 	m.next_storage = 1000;
 	m.nkeys = (unsigned) (m.deep ? 3500 : one_in(3) ? 20 + below(100) : 500 + below(3000));
-	m.keys = grow(NULL, m.nkeys * sizeof(Key *));
-	for (i = 0; i < m.nkeys; i++)
-	{
-		unsigned storage = (unsigned) below(m.nstorages);
-
-		m.keys[i] = make_key(storage, storage + 1);
-	}
-	sort_keys(&m);
 	m.value_max = m.deep ? 150000 : (uint32_t) (100u << below(12));
 	m.scratch = grow(NULL, (size_t) m.value_max + 64);
 	m.ends_capacity = 1024;
@@ -970,6 +1109,18 @@ play_round(uint64_t ops)
 	m.ends[0] = 0;
 	m.nends = 1;
 	open_database(&m);
+	for (i = 1; i < m.max_families && !failed(&m); i++)
+		make_family(&m, i);
+	for (i = 0; i < m.nstorages; i++)
+		m.home[i] = some_family(&m);
+	m.keys = grow(NULL, m.nkeys * sizeof(Key *));
+	for (i = 0; i < m.nkeys; i++)
+	{
+		unsigned storage = (unsigned) below(m.nstorages);
+
+		m.keys[i] = make_key(storage, m.home[storage], storage + 1);
+	}
+	sort_keys(&m);
 	while (m.ops < ops && !failed(&m) && m.txns->next_fxid < RIG_TXNS - 10)
 		operation(&m);
 	if (!failed(&m))
