@@ -106,6 +106,8 @@ CREATE FUNCTION nvmkv.stat_engine(
 	OUT scans int8,
 	OUT filter_useful int8,
 	OUT filter_passed int8,
+	OUT data_reads int8,
+	OUT sources_skipped int8,
 	OUT switches int8,
 	OUT flushes int8,
 	OUT columns_compacted int8,

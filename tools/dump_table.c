@@ -32,9 +32,9 @@ dump_props(Dump *dump, const SstProps *props)
 			props->max_sequence, props->min_unresolved_fxid);
 	fprintf(dump->out,
 			"properties: data blocks %" PRIu64 " of %" PRIu32 " bytes, partitions %" PRIu32 ", restart interval %" PRIu32
-			", filter bits %" PRIu32 ", keys ",
+			", filter bits %u of keys and prefixes of %u bytes, keys ",
 			props->data_blocks, props->block_bytes, props->partitions, props->restart_interval,
-			props->bloom_bits_per_key);
+			(unsigned) props->bloom_bits_per_key, (unsigned) props->prefix_bytes);
 	dump_bytes(dump, props->smallest);
 	fputs(" .. ", dump->out);
 	dump_bytes(dump, props->largest);

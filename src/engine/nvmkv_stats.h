@@ -44,6 +44,8 @@ typedef struct NvmkvStats
 	uint64_t writes, entries_written, gets, get_hits, scans;
 	uint64_t filter_useful;	  /* lookups a row's or table's filter ended */
 	uint64_t filter_passed;	  /* lookups that had to go on */
+	uint64_t data_reads;	  /* by lookups: data blocks of tables they asked for, rows whose entries they read */
+	uint64_t sources_skipped; /* rows and tables that scans left out, as their filters do not know the prefix */
 	uint64_t flushes, columns, batches, files_written, files_deleted, switches;
 	uint64_t entries_frozen, entries_dropped_aborted, entries_dropped_obsolete;
 	uint64_t stalls[NVMKV_STALL_CAUSES]; /* writes that were stopped: there was no room */

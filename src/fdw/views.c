@@ -184,6 +184,8 @@ nvmkv_sql_stat_engine(PG_FUNCTION_ARGS)
 	nvmkv_result_put_int8(&row, stats.scans);
 	nvmkv_result_put_int8(&row, stats.filter_useful);
 	nvmkv_result_put_int8(&row, stats.filter_passed);
+	nvmkv_result_put_int8(&row, stats.data_reads);
+	nvmkv_result_put_int8(&row, stats.sources_skipped);
 	nvmkv_result_put_int8(&row, stats.switches);
 	nvmkv_result_put_int8(&row, stats.flushes);
 	nvmkv_result_put_int8(&row, stats.columns);

@@ -47,7 +47,7 @@ build_row(NvmPool *from, uint64_t row_id, const NvmRowRef *older, unsigned count
 	unsigned i;
 
 	FUZZ_REQUIRE(value != NULL);
-	FUZZ_OK(nvm_row_builder_create(from, row_id, older, 10, &builder));
+	FUZZ_OK(nvm_row_builder_create(from, row_id, older, 10, 6, &builder));
 	for (i = 0; i < count; i++)
 	{
 		unsigned type = i % 7 == 0 ? NVMKV_TYPE_DELETION : i % 5 == 0 ? NVMKV_TYPE_TAGGED_VALUE : NVMKV_TYPE_VALUE;
@@ -220,7 +220,14 @@ read_row(const NvmRowRef *row, const NvmRowRef *older)
 		uint64_t left, right;
 
 		(void) nvm_row_may_contain(&pool, row, filter_hash(key));
+		(void) nvm_row_may_hold(&pool, row, 6, filter_prefix_hash(nvmkv_slice(key.data, 6)));
 		it.base.ops->seek(&it.base, key, NVMKV_TAG_MAX);
+		if (it.index < row->entries)
+		{
+			bool may;
+
+			(void) nvm_row_may_be(&pool, row, it.index, key, &may);
+		}
 		nvm_row_hint_window(&pool, row, it.index, older, &left, &right);
 		FUZZ_REQUIRE(left <= right && right <= older->entries);
 		it.base.ops->seek_for_prev(&it.base, key, 0);

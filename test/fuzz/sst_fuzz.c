@@ -62,6 +62,8 @@ read_table(SstTable *table, SstIterMode mode, const NvmkvSlice *keys, unsigned n
 		if (it.base.valid)
 			FUZZ_REQUIRE(slice_equal(it.base.key, keys[i]));
 		(void) sst_table_may_contain(table, keys[i], filter_hash(keys[i]), &may);
+		(void) sst_table_may_hold(table, nvmkv_slice("key000", 6), filter_prefix_hash(nvmkv_slice("key000", 6)), keys[i],
+								  nvmkv_slice("key001", 6), &may);
 		(void) sst_table_offset_of(table, keys[i], &offset);
 	}
 	it.base.ops->destroy(&it.base);
@@ -102,9 +104,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 static void
 seed(unsigned keys, unsigned versions, size_t value_bytes, unsigned restart_interval, unsigned bloom_bits,
-	 unsigned codec)
+	 unsigned codec, unsigned prefix_bytes)
 {
-	const SstBuildOptions options = {1024, restart_interval, bloom_bits, codec};
+	const SstBuildOptions options = {1024, restart_interval, bloom_bits, codec, prefix_bytes};
 	const char *path = fuzz_path("seed.sst");
 	uint8_t value[200] = {0};
 	SstBuilder *builder;
@@ -138,11 +140,11 @@ seed(unsigned keys, unsigned versions, size_t value_bytes, unsigned restart_inte
 void
 fuzz_seeds(void)
 {
-	seed(1, 1, 3, 16, 0, SST_CODEC_NONE);
-	seed(1, 30, 20, 4, 10, SST_CODEC_NONE);
-	seed(40, 1, 0, 16, 10, SST_CODEC_NONE);
-	seed(60, 3, 5, 2, 4, SST_CODEC_NONE);
-	seed(50, 2, 100, 1, 0, SST_CODEC_NONE);
-	seed(60, 3, 50, 16, 10, SST_CODEC_LZ4);
-	seed(60, 3, 50, 16, 10, SST_CODEC_ZSTD);
+	seed(1, 1, 3, 16, 0, SST_CODEC_NONE, 0);
+	seed(1, 30, 20, 4, 10, SST_CODEC_NONE, 0);
+	seed(40, 1, 0, 16, 10, SST_CODEC_NONE, 3);
+	seed(60, 3, 5, 2, 4, SST_CODEC_NONE, 6);
+	seed(50, 2, 100, 1, 0, SST_CODEC_NONE, 6);
+	seed(60, 3, 50, 16, 10, SST_CODEC_LZ4, 6);
+	seed(60, 3, 50, 16, 10, SST_CODEC_ZSTD, 0);
 }

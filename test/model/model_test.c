@@ -293,6 +293,7 @@ random_options(Model *m)
 	o->block_bytes = 1024u << below(7);
 	o->restart_interval = (unsigned) (1 + below(32));
 	o->bloom_bits_per_key = (unsigned) below(16);
+	o->prefix_bytes = (unsigned) below(9);
 	for (i = 0; i < NVMKV_LEVELS; i++)
 		o->compression[i] = (uint8_t) below(3);
 	o->l0_write_amplification = 1.5 + (double) below(100) / 20.0;

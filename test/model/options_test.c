@@ -73,6 +73,19 @@ large_filters(NvmkvOptions *o)
 }
 
 static void
+short_prefixes(NvmkvOptions *o)
+{
+	o->prefix_bytes = 6;
+}
+
+static void
+long_prefixes(NvmkvOptions *o)
+{
+	o->prefix_bytes = 7;
+	o->nvm_bytes = 0;
+}
+
+static void
 no_container(NvmkvOptions *o)
 {
 	o->nvm_bytes = 0;
@@ -163,6 +176,8 @@ static const Set sets[] = {
 	{"large blocks", large_blocks, 0, false},
 	{"no filters", no_filters, 0, false},
 	{"large filters", large_filters, 0, false},
+	{"prefixes of 6 bytes in the filters", short_prefixes, 0, false},
+	{"prefixes of 7 bytes in the filters, no container", long_prefixes, 0, false},
 	{"no container", no_container, 0, false},
 	{"no container, no filters", no_container_no_filters, 0, false},
 	{"large container", large_container, 0, false},

@@ -116,6 +116,8 @@ TEST(filter_hash_is_fixed)
 	CHECK_EQ(filter_hash(nvmkv_slice("a", 1)), UINT64_C(0xD24EC4F1A98C6E5B));
 	CHECK_EQ(filter_hash(nvmkv_slice("abc", 3)), UINT64_C(0x44BC2CF5AD770999));
 	CHECK_EQ(filter_hash(nvmkv_slice("Nobody inspects the spammish repetition", 39)), UINT64_C(0xFBCEA83C8A378BF1));
+	CHECK_EQ(filter_prefix_hash(nvmkv_slice("", 0)), UINT64_C(0xD5AFBA1336A3BE4B));
+	CHECK_EQ(filter_prefix_hash(nvmkv_slice("abc", 3)), UINT64_C(0xBEA9CA8199328908));
 }
 
 TEST(filter_finds_what_was_added)
@@ -336,6 +338,11 @@ TEST(options)
 	CHECK(strstr(nvmkv_error()->text, "write_buffer_bytes") != NULL);
 	o = good;
 	o.max_write_buffers = 1;
+	CHECK_STATUS(nvmkv_options_check(&o), NVMKV_INVALID);
+	o = good;
+	o.prefix_bytes = NVMKV_PREFIX_BYTES_MAX;
+	CHECK_OK(nvmkv_options_check(&o));
+	o.prefix_bytes++;
 	CHECK_STATUS(nvmkv_options_check(&o), NVMKV_INVALID);
 	o = good;
 	o.l0_write_amplification = 0.0 / 0.0;

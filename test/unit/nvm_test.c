@@ -312,6 +312,7 @@ verify_row(const Fixture *f, const NvmRowRef *row, const NvmRowRef *older, bool 
 }
 
 static uint64_t next_row_id = 1;
+static unsigned row_prefix_bytes; /* of rows that are built from now on */
 
 /* Builds and keeps the memory of the builder: its ref is valid until the builder is destroyed. */
 static NvmRowBuilder *
@@ -322,7 +323,7 @@ build_row(const Fixture *f, const Entries *list, const NvmRowRef *older, unsigne
 	uint64_t i;
 
 	*built_out = NULL;
-	status = nvm_row_builder_create(f->pool, next_row_id++, older, bits, &b);
+	status = nvm_row_builder_create(f->pool, next_row_id++, older, bits, row_prefix_bytes, &b);
 	for (i = 0; i < list->count && status == NVMKV_OK; i++)
 		status = nvm_row_builder_add(b, list->e[i].key, list->e[i].tag, list->e[i].payload);
 	if (status == NVMKV_OK)
@@ -522,6 +523,26 @@ check_filter(const Fixture *f, const NvmRowRef *row, const Entries *list, unsign
 		CHECK_EQ(hits, 4000);
 	else if (bits >= 10)
 		CHECK(hits < 4000 / 20);
+}
+
+/* What the index says of entries and of keys that are not theirs. */
+static void
+check_may_be(const Fixture *f, const NvmRowRef *row, const Entries *list, unsigned kind, uint64_t range)
+{
+	uint8_t other[NVMKV_KEY_BYTES_MAX];
+	uint64_t i;
+	bool may;
+
+	for (i = row->first_live; i < list->count; i++)
+	{
+		size_t size = random_key(kind, other, range);
+
+		CHECK_OK(nvm_row_may_be(f->pool, row, i, list->e[i].key, &may));
+		CHECK(may);
+		CHECK_OK(nvm_row_may_be(f->pool, row, i, nvmkv_slice(other, size), &may));
+		CHECK(may || !slice_equal(list->e[i].key, nvmkv_slice(other, size)));
+	}
+	CHECK_STATUS(nvm_row_may_be(f->pool, row, row->entries, nvmkv_slice(other, 1), &may), NVMKV_INVALID);
 }
 
 /* ---- device and pool ---- */
@@ -1018,10 +1039,14 @@ TEST(row_random)
 		unsigned bits = round % 5 == 0 ? 0 : 10;
 		Entries list = random_entries(kind, count, range, round % 9 == 0 ? 20000 : 200);
 		const NvmRowBuilt *built;
-		NvmRowBuilder *b = build_row(&f, &list, NULL, bits, &built);
-		NvmRowRef row = built->ref;
+		NvmRowBuilder *b;
+		NvmRowRef row;
 		unsigned pass;
 
+		row_prefix_bytes = round % 4 * 3;
+		b = build_row(&f, &list, NULL, bits, &built);
+		row = built->ref;
+		row_prefix_bytes = 0;
 		check_built(built, &list);
 		CHECK_OK(nvm_row_check_header(f.pool, &row));
 		CHECK_EQ(verify_row(&f, &row, NULL, true), 0);
@@ -1030,6 +1055,7 @@ TEST(row_random)
 		{
 			check_all_entries(&f, &row, &list);
 			check_searches(&f, &row, &list, kind, range, 300);
+			check_may_be(&f, &row, &list, kind, range);
 			check_iterator(&f, &row, &list, kind, range, row.entries, 200);
 			check_iterator(&f, &row, &list, kind, range, check_random_below(count + 2), 100);
 			row.first_live = pass == 2 ? count : check_random_below(count + 1);
@@ -1046,6 +1072,69 @@ TEST(row_random)
 		if (check_failures > 0)
 			fprintf(stderr, "    round %u, kind %u, %" PRIu64 " entries\n", round, kind, count);
 	}
+	fixture_close(&f);
+}
+
+/* Keys of even ids; odd ids are hardly ever believed to be there. */
+TEST(row_knows_prefixes)
+{
+	const uint64_t ids = 1000;
+	uint8_t key[16];
+	Entries list = {0};
+	Fixture f;
+	uint64_t id;
+	unsigned bits;
+
+	fixture_open_quick(&f, 16 * MIB);
+	entries_add(&list, "short", 5, ikey_tag(1, NVMKV_TYPE_VALUE), "v", 1);
+	for (id = 0; id < 2 * ids; id += 2)
+	{
+		uint64_t i;
+
+		put_be64(key, id);
+		entries_add(&list, key, 8, ikey_tag(7, NVMKV_TYPE_RANGE_DELETION), NULL, 0);
+		for (i = 0; i < id % 7; i++)
+		{
+			put_be64(key + 8, i);
+			entries_add(&list, key, sizeof(key), ikey_tag(100 + i, NVMKV_TYPE_VALUE), "value", 5);
+		}
+	}
+	entries_sort(&list);
+	for (bits = 0; bits <= 10; bits += 10)
+	{
+		const NvmRowBuilt *built;
+		NvmRowBuilder *b;
+		unsigned wrong = 0;
+
+		row_prefix_bytes = 8;
+		b = build_row(&f, &list, NULL, bits, &built);
+		row_prefix_bytes = 0;
+		CHECK_EQ(verify_row(&f, &built->ref, NULL, true), 0);
+		for (id = 0; id < 2 * ids; id++)
+		{
+			bool may;
+
+			put_be64(key, id);
+			may = nvm_row_may_hold(f.pool, &built->ref, 8, filter_prefix_hash(nvmkv_slice(key, 8)));
+			CHECK(may || id % 2 != 0);
+			wrong += may && id % 2 != 0;
+			/* Prefixes of another length are not in it, so it says nothing of them. */
+			CHECK(nvm_row_may_hold(f.pool, &built->ref, 7, filter_prefix_hash(nvmkv_slice(key, 7))));
+			CHECK(nvm_row_may_hold(f.pool, &built->ref, 0, filter_prefix_hash(nvmkv_slice(key, 0))));
+			if (id % 2 == 0)
+				CHECK(nvm_row_may_contain(f.pool, &built->ref, filter_hash(nvmkv_slice(key, 8))));
+		}
+		CHECK(bits == 0 ? wrong == ids : wrong < ids / 20);
+		nvm_row_builder_destroy(b);
+
+		/* As before there were prefixes. */
+		b = build_row(&f, &list, NULL, bits, &built);
+		put_be64(key, 1);
+		CHECK(nvm_row_may_hold(f.pool, &built->ref, 8, filter_prefix_hash(nvmkv_slice(key, 8))));
+		CHECK_EQ(verify_row(&f, &built->ref, NULL, true), 0);
+		nvm_row_builder_destroy(b);
+	}
+	entries_free(&list);
 	fixture_close(&f);
 }
 
@@ -1221,37 +1310,37 @@ TEST(row_limits)
 	NvmkvSlice value = nvmkv_slice("v", 1);
 
 	fixture_open(&f, 64 * MIB);
-	CHECK_STATUS(nvm_row_builder_create(f.pool, 0, NULL, 10, &b), NVMKV_INVALID);
-	CHECK_OK(nvm_row_builder_create(f.pool, 900, NULL, 10, &b));
+	CHECK_STATUS(nvm_row_builder_create(f.pool, 0, NULL, 10, 0, &b), NVMKV_INVALID);
+	CHECK_OK(nvm_row_builder_create(f.pool, 900, NULL, 10, 0, &b));
 	CHECK_STATUS(nvm_row_builder_finish(b, &built), NVMKV_INVALID);
 	nvm_row_builder_destroy(b);
 
-	CHECK_OK(nvm_row_builder_create(f.pool, 901, NULL, 10, &b));
+	CHECK_OK(nvm_row_builder_create(f.pool, 901, NULL, 10, 0, &b));
 	CHECK_OK(nvm_row_builder_add(b, key, ikey_tag(5, NVMKV_TYPE_VALUE), value));
 	CHECK_STATUS(nvm_row_builder_add(b, key, ikey_tag(5, NVMKV_TYPE_VALUE), value), NVMKV_INVALID);
 	CHECK_STATUS(nvm_row_builder_add(b, nvmkv_slice("l", 1), ikey_tag(5, NVMKV_TYPE_VALUE), value), NVMKV_INVALID);
 	CHECK_STATUS(nvm_row_builder_finish(b, &built), NVMKV_INVALID);
 	nvm_row_builder_destroy(b);
 
-	CHECK_OK(nvm_row_builder_create(f.pool, 902, NULL, 10, &b));
+	CHECK_OK(nvm_row_builder_create(f.pool, 902, NULL, 10, 0, &b));
 	CHECK_STATUS(
 		nvm_row_builder_add(b, nvmkv_slice(big, NVMKV_KEY_BYTES_MAX + 1), ikey_tag(5, NVMKV_TYPE_VALUE), value),
 		NVMKV_LIMIT);
 	nvm_row_builder_destroy(b);
-	CHECK_OK(nvm_row_builder_create(f.pool, 903, NULL, 10, &b));
+	CHECK_OK(nvm_row_builder_create(f.pool, 903, NULL, 10, 0, &b));
 	CHECK_STATUS(nvm_row_builder_add(b, key, ikey_tag(5, NVMKV_TYPE_VALUE),
 									 nvmkv_slice(big, NVMKV_VALUE_BYTES_MAX + NVMKV_TXN_TAG_BYTES + 1)),
 				 NVMKV_LIMIT);
 	nvm_row_builder_destroy(b);
-	CHECK_OK(nvm_row_builder_create(f.pool, 904, NULL, 10, &b));
+	CHECK_OK(nvm_row_builder_create(f.pool, 904, NULL, 10, 0, &b));
 	CHECK_STATUS(nvm_row_builder_add(b, key, ikey_tag(5, NVMKV_TYPE_TAGGED_VALUE), value), NVMKV_CORRUPTION);
 	nvm_row_builder_destroy(b);
-	CHECK_OK(nvm_row_builder_create(f.pool, 905, NULL, 10, &b));
+	CHECK_OK(nvm_row_builder_create(f.pool, 905, NULL, 10, 0, &b));
 	CHECK_STATUS(nvm_row_builder_add(b, key, ikey_tag(5, 0x77), value), NVMKV_INVALID);
 	nvm_row_builder_destroy(b);
 
 	/* The largest there may be. */
-	CHECK_OK(nvm_row_builder_create(f.pool, 906, NULL, 10, &b));
+	CHECK_OK(nvm_row_builder_create(f.pool, 906, NULL, 10, 0, &b));
 	CHECK_OK(nvm_row_builder_add(b, nvmkv_slice(big, NVMKV_KEY_BYTES_MAX), ikey_tag(5, NVMKV_TYPE_TAGGED_VALUE),
 								 nvmkv_slice(big, NVMKV_VALUE_BYTES_MAX + NVMKV_TXN_TAG_BYTES)));
 	CHECK_OK(nvm_row_builder_finish(b, &built));
@@ -1330,7 +1419,7 @@ TEST(row_pool_full)
 		uint64_t i;
 
 		CHECK_OK(nvm_pool_take(f.pool, 31 - room, held));
-		CHECK_OK(nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, &b));
+		CHECK_OK(nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, 0, &b));
 		for (i = 0; i < list.count && status == NVMKV_OK; i++)
 			status = nvm_row_builder_add(b, list.e[i].key, list.e[i].tag, list.e[i].payload);
 		if (status == NVMKV_OK)
@@ -1482,7 +1571,7 @@ TEST(row_fault_points)
 		fault_point = points[i];
 		fault_hits = 0;
 		port_fault_hook = fail_at_point;
-		CHECK_OK(nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, &b));
+		CHECK_OK(nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, 0, &b));
 		for (j = 0; j < list.count; j++)
 			CHECK_OK(nvm_row_builder_add(b, list.e[j].key, list.e[j].tag, list.e[j].payload));
 		CHECK_STATUS(nvm_row_builder_finish(b, &built), NVMKV_IO);
@@ -1528,7 +1617,7 @@ TEST(row_no_memory)
 
 		allocations_left = n;
 		port_fault_hook = fail_allocation;
-		status = nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, &b);
+		status = nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, 0, &b);
 		for (i = 0; i < list.count && status == NVMKV_OK; i++)
 			status = nvm_row_builder_add(b, list.e[i].key, list.e[i].tag, list.e[i].payload);
 		if (status == NVMKV_OK)
@@ -1598,7 +1687,7 @@ TEST(row_device_failures)
 
 		writes_left = n;
 		syncs_left = 2;
-		CHECK_OK(nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, &b));
+		CHECK_OK(nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, 0, &b));
 		for (i = 0; i < list.count && status == NVMKV_OK; i++)
 			status = nvm_row_builder_add(b, list.e[i].key, list.e[i].tag, list.e[i].payload);
 		if (status == NVMKV_OK)
@@ -1616,7 +1705,7 @@ TEST(row_device_failures)
 	syncs_left = 0;
 	for (n = 0; n < 2; n++)
 	{
-		CHECK_OK(nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, &b));
+		CHECK_OK(nvm_row_builder_create(f.pool, next_row_id++, NULL, 10, 0, &b));
 		CHECK_OK(nvm_row_builder_add(b, list.e[0].key, list.e[0].tag, list.e[0].payload));
 		CHECK_STATUS(nvm_row_builder_finish(b, &built), NVMKV_IO);
 		nvm_row_builder_destroy(b);
@@ -1716,7 +1805,9 @@ TEST(row_every_byte_is_checked)
 		add_random(&list, list.count % 2 == 0 ? KEYS_TABLES : KEYS_DECIMAL, 400, 40);
 	entries_sort(&list);
 	older_builder = build_row(&f, &older, NULL, 10, &older_built);
+	row_prefix_bytes = 8;
 	b = build_row(&f, &list, &older_built->ref, 10, &built);
+	row_prefix_bytes = 0;
 	row = built->ref;
 	header = f.pool->dev->base + nvm_extent_offset(row.extents[0]);
 	used = get_u64(header + NVM_ROW_OFFSET_LIST) + 4 * row.extent_count;
@@ -1766,7 +1857,9 @@ TEST(row_random_damage)
 	unsigned corruptions = 0;
 
 	fixture_open_quick(&f, 16 * MIB);
+	row_prefix_bytes = 8;
 	b = build_row(&f, &list, NULL, 10, &built);
+	row_prefix_bytes = 0;
 	row = built->ref;
 	CHECK(row.extent_count <= 2);
 	CHECK(nvm_row_copy_out(f.pool, &row, 0, (uint64_t) row.extent_count * MIB, saved));
@@ -1797,8 +1890,12 @@ TEST(row_random_damage)
 			NvmkvSlice k;
 			NvmkvSlice p;
 			NvmkvStatus status = nvm_row_lower_bound(f.pool, &row, target, tag, 0, row.entries, &index);
+			bool may = true;
 
 			(void) nvm_row_may_contain(f.pool, &row, filter_hash(target));
+			(void) nvm_row_may_hold(f.pool, &row, 8, check_random());
+			if (status == NVMKV_OK && index < row.entries)
+				status = nvm_row_may_be(f.pool, &row, index, target, &may);
 			if (status == NVMKV_OK && index < row.entries)
 				status = nvm_row_entry(f.pool, &row, index, &scratch, &k, &tag, &p);
 			if (status == NVMKV_OK && index < row.entries)
@@ -2182,7 +2279,7 @@ overhead(const Fixture *f, size_t key_size, size_t value_size, uint64_t count)
 	uint64_t i;
 
 	check_random_bytes(value, value_size);
-	CHECK_OK(nvm_row_builder_create(f->pool, next_row_id++, NULL, 10, &b));
+	CHECK_OK(nvm_row_builder_create(f->pool, next_row_id++, NULL, 10, 0, &b));
 	for (i = 0; i < count; i++)
 	{
 		put_be64(key + 8, i * 7);

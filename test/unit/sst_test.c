@@ -198,7 +198,7 @@ model_random(Model *m, size_t keys, unsigned versions_max, size_t prefix_bytes, 
 	model_sort(m);
 }
 
-static const SstBuildOptions default_options = {4096, 16, 10, SST_CODEC_NONE};
+static const SstBuildOptions default_options = {4096, 16, 10, SST_CODEC_NONE, 0};
 
 /* An empty file; NULL at failure. */
 static PortFile *
@@ -362,6 +362,33 @@ check_scans(NvmkvIter *it, const Model *m)
 	CHECK(!it->valid && it->status == NVMKV_OK);
 }
 
+/* Ranges within one prefix of the length the table's filters know. */
+static void
+check_prefixes(SstTable *table, const Model *m, size_t step)
+{
+	size_t bytes = sst_table_props(table)->prefix_bytes;
+	size_t i;
+
+	for (i = 0; bytes > 0 && i < m->count; i += step)
+	{
+		NvmkvSlice key = m->entries[i].key;
+		uint8_t upper[NVMKV_KEY_BYTES_MAX + 1];
+		NvmkvSlice prefix = nvmkv_slice(key.data, bytes);
+		uint64_t hash;
+		bool may = false;
+
+		if (key.size < bytes || key.size == NVMKV_KEY_BYTES_MAX)
+			continue;
+		hash = filter_prefix_hash(prefix);
+		memcpy(upper, key.data, key.size);
+		upper[key.size] = 0;
+		CHECK_OK(sst_table_may_hold(table, prefix, hash, key, nvmkv_slice(upper, key.size + 1), &may));
+		CHECK(may);
+		CHECK_OK(sst_table_may_hold(table, prefix, hash, prefix, nvmkv_slice(upper, key.size + 1), &may));
+		CHECK(may);
+	}
+}
+
 static void
 check_point_lookups(SstIter *it, SstTable *table, const Model *m, size_t step)
 {
@@ -421,6 +448,7 @@ check_table(const char *path, uint64_t bytes, const Model *m, uint64_t cache_byt
 		check_scans(&it.base, m);
 		check_boundaries(&it.base, m, step);
 		check_point_lookups(&it, table, m, step);
+		check_prefixes(table, m, step);
 		it.base.ops->destroy(&it.base);
 		it.base.ops->destroy(&it.base);
 		sst_iter_init(&it, table, SST_ITER_BULK);
@@ -546,7 +574,7 @@ TEST(worked_example)
 		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x1e, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00,
 		0x00, 0x00, 0xe3, 0x87, 0x38, 0x20, 0x4e, 0x56, 0x4d, 0x4b, 0x56, 0x53, 0x54, 0x31,
 	};
-	SstBuildOptions options = {4096, 16, 0, SST_CODEC_NONE};
+	SstBuildOptions options = {4096, 16, 0, SST_CODEC_NONE, 0};
 	Model m = {0};
 	Scratch s;
 	uint64_t bytes;
@@ -582,8 +610,9 @@ TEST(one_entry)
 TEST(random_tables_under_many_options)
 {
 	static const SstBuildOptions options[] = {
-		{1024, 1, 10, SST_CODEC_NONE}, {1024, 2, 0, SST_CODEC_LZ4}, {4096, 16, 10, SST_CODEC_ZSTD},
-		{1024, 128, 32, SST_CODEC_ZSTD}, {65536, 7, 1, SST_CODEC_LZ4}, {4096, 16, 10, SST_CODEC_NONE}};
+		{1024, 1, 10, SST_CODEC_NONE, 0}, {1024, 2, 0, SST_CODEC_LZ4, 0}, {4096, 16, 10, SST_CODEC_ZSTD, 0},
+		{1024, 128, 32, SST_CODEC_ZSTD, 0}, {65536, 7, 1, SST_CODEC_LZ4, 2}, {4096, 16, 10, SST_CODEC_NONE, 3},
+		{1024, 4, 10, SST_CODEC_NONE, 9}};
 	size_t i;
 
 	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
@@ -607,7 +636,7 @@ TEST(long_shared_prefixes_and_longest_keys)
 	build_and_check(&m, &default_options, 1 << 20, 7);
 	model_free(&m);
 	model_random(&m, 400, 1, NVMKV_KEY_BYTES_MAX - 6, 6, 0);
-	build_and_check(&m, &(SstBuildOptions){1024, 16, 10, SST_CODEC_NONE}, 1 << 20, 5);
+	build_and_check(&m, &(SstBuildOptions){1024, 16, 10, SST_CODEC_NONE, 0}, 1 << 20, 5);
 	model_free(&m);
 }
 
@@ -624,7 +653,7 @@ TEST(versions_of_a_key_span_partitions)
 		model_add(&m, str("hot"), ikey_tag(1000 + i * 2, NVMKV_TYPE_VALUE), nvmkv_slice(payload, sizeof(payload)));
 	model_add(&m, str("z"), ikey_tag(1, NVMKV_TYPE_VALUE), str("last"));
 	model_sort(&m);
-	build_and_check(&m, &(SstBuildOptions){1024, 16, 10, SST_CODEC_NONE}, 1 << 20, 3);
+	build_and_check(&m, &(SstBuildOptions){1024, 16, 10, SST_CODEC_NONE, 2}, 1 << 20, 3);
 	model_free(&m);
 }
 
@@ -641,6 +670,83 @@ TEST(many_partitions)
 		model_add(&m, nvmkv_slice(key, sizeof(key)), ikey_tag(i + 1, NVMKV_TYPE_VALUE), nvmkv_slice(key, 8));
 	}
 	build_and_check(&m, &default_options, 1 << 18, 97);
+	model_free(&m);
+}
+
+/* Keys of even ids, of one of them so many that they fill several partitions; odd ids are hardly ever believed in. */
+TEST(prefixes)
+{
+	const uint64_t ids = 1500;
+	Model m = {0};
+	uint8_t key[16];
+	uint64_t big = 700;
+	uint64_t id;
+	unsigned bits;
+
+	model_add(&m, str("short"), ikey_tag(1, NVMKV_TYPE_VALUE), str(""));
+	for (id = 0; id < 2 * ids; id += 2)
+	{
+		uint64_t count = id == big ? 30000 : id % 50;
+		uint64_t i;
+
+		put_be64(key, id);
+		model_add(&m, nvmkv_slice(key, 8), ikey_tag(9, NVMKV_TYPE_RANGE_DELETION), str(""));
+		for (i = 0; i < count; i++)
+		{
+			put_be64(key + 8, i * 2);
+			model_add(&m, nvmkv_slice(key, 16), ikey_tag(i + 1, NVMKV_TYPE_VALUE), nvmkv_slice(key, 8));
+		}
+	}
+	model_sort(&m);
+	for (bits = 0; bits <= 10; bits += 10)
+	{
+		SstBuildOptions options = {1024, 16, bits, SST_CODEC_NONE, 8};
+		unsigned problems = 0;
+		unsigned wrong = 0;
+		SstTable *table;
+		uint64_t bytes;
+		Scratch s;
+		bool may;
+
+		scratch_make(&s);
+		bytes = build(&m, &options, s.path);
+		REQUIRE(bytes > 0);
+		REQUIRE_OK(sst_table_open(s.path, 1, bytes, NULL, &table));
+		CHECK_EQ(sst_table_props(table)->prefix_bytes, bits == 0 ? 0 : 8);
+		CHECK(bits == 0 || sst_table_props(table)->partitions > 4);
+		for (id = 0; id <= 2 * ids; id++)
+		{
+			uint8_t next[8];
+			NvmkvSlice prefix = nvmkv_slice(key, 8);
+
+			put_be64(key, id);
+			put_be64(next, id + 1);
+			CHECK_OK(sst_table_may_hold(table, prefix, filter_prefix_hash(prefix), prefix, nvmkv_slice(next, 8), &may));
+			CHECK(may || id % 2 != 0 || id == 2 * ids);
+			wrong += may && id % 2 != 0;
+			/* A table cannot answer for prefixes of another length. */
+			prefix.size = 7;
+			CHECK_OK(sst_table_may_hold(table, prefix, filter_prefix_hash(prefix), prefix, nvmkv_slice(next, 8), &may));
+			CHECK(may);
+		}
+		CHECK(bits == 0 ? wrong == ids : wrong < ids / 20);
+		put_be64(key, big);
+		for (id = 0; id < 60000; id += 50)
+		{
+			uint8_t upper[16];
+
+			put_be64(key + 8, id);
+			memcpy(upper, key, 8);
+			put_be64(upper + 8, id + 1);
+			CHECK_OK(sst_table_may_hold(table, nvmkv_slice(key, 8), filter_prefix_hash(nvmkv_slice(key, 8)),
+										nvmkv_slice(key, 16), nvmkv_slice(upper, 16), &may));
+			CHECK(may);
+		}
+		sst_table_unref(table);
+		CHECK_OK(sst_verify(s.path, 1, bytes, print_problem, &problems));
+		CHECK_EQ(problems, 0);
+		check_remove_dir(s.dir);
+	}
 	model_free(&m);
 }
 
@@ -737,8 +843,8 @@ TEST(offset_of_grows_with_the_key)
 TEST(builder_refuses_what_is_wrong)
 {
 	static const SstBuildOptions bad[] = {
-		{1023, 16, 10, 0}, {(1 << 20) + 1, 16, 10, 0}, {4096, 0, 10, 0}, {4096, 129, 10, 0}, {4096, 16, 33, 0},
-		{4096, 16, 10, 3}};
+		{1023, 16, 10, 0, 0}, {(1 << 20) + 1, 16, 10, 0, 0}, {4096, 0, 10, 0, 0}, {4096, 129, 10, 0, 0}, {4096, 16, 33, 0, 0},
+		{4096, 16, 10, 3, 0}, {4096, 16, 10, 0, NVMKV_PREFIX_BYTES_MAX + 1}};
 	uint8_t *big = calloc(1, SST_PAYLOAD_BYTES_MAX + 1);
 	uint64_t tag = ikey_tag(10, NVMKV_TYPE_VALUE);
 	PortFile *file;
@@ -881,6 +987,14 @@ read_damaged(const char *path, uint64_t bytes, const Model *m, bool sealed)
 		status = sst_table_may_contain(table, e->key, filter_hash(e->key), &may);
 		CHECK(sealed || may);
 		failed |= status != NVMKV_OK;
+		if (e->key.size >= 4)
+		{
+			NvmkvSlice prefix = nvmkv_slice(e->key.data, 4);
+
+			status = sst_table_may_hold(table, prefix, filter_prefix_hash(prefix), prefix, nvmkv_slice(NULL, 0), &may);
+			CHECK(sealed || may);
+			failed |= status != NVMKV_OK;
+		}
 		failed |= sst_table_offset_of(table, e->key, &offset) != NVMKV_OK;
 	}
 	it.base.ops->destroy(&it.base);
@@ -900,7 +1014,7 @@ TEST(every_flipped_bit_is_detected)
 
 	model_random(&m, 120, 2, 3, 6, 30);
 	scratch_make(&s);
-	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE}, s.path);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE, 4}, s.path);
 	REQUIRE(bytes > 0);
 	good = read_file(s.path, bytes);
 	data = malloc(bytes);
@@ -939,7 +1053,7 @@ TEST(sealed_damage_never_crashes)
 
 	model_random(&m, 150, 2, 3, 6, 30);
 	scratch_make(&s);
-	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE}, s.path);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE, 4}, s.path);
 	REQUIRE(bytes > 0);
 	good = read_file(s.path, bytes);
 	data = malloc(bytes);
@@ -1001,7 +1115,7 @@ TEST(truncated_files)
 
 	model_random(&m, 400, 2, 3, 6, 30);
 	scratch_make(&s);
-	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE}, s.path);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE, 0}, s.path);
 	REQUIRE(bytes > 0);
 	good = read_file(s.path, bytes);
 	for (size = 0; size < bytes; size += 1 + bytes / 300)
@@ -1029,7 +1143,7 @@ TEST(truncated_files)
 static uint64_t
 compressed_bytes(unsigned codec)
 {
-	SstBuildOptions options = {8192, 16, 10, codec};
+	SstBuildOptions options = {8192, 16, 10, codec, 0};
 	char value[200];
 	uint64_t bytes;
 	Model m = {0};
@@ -1074,7 +1188,7 @@ TEST(random_bytes_are_not_compressed)
 	model_random(&m, 400, 1, 0, 16, 400);
 	for (codec = SST_CODEC_NONE; codec <= SST_CODEC_ZSTD; codec++)
 	{
-		SstBuildOptions options = {4096, 16, 10, codec};
+		SstBuildOptions options = {4096, 16, 10, codec, 0};
 		Scratch s;
 
 		scratch_make(&s);
@@ -1498,7 +1612,7 @@ TEST(iterators_over_many_epochs)
 
 	model_random(&m, 3000, 2, 3, 6, 60);
 	scratch_make(&s);
-	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE}, s.path);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE, 0}, s.path);
 	REQUIRE_OK(cache_rig_init(&rig, 128 * 1024, 1024));
 	REQUIRE_OK(sst_table_open(s.path, 1, bytes, &rig.cache, &table));
 	for (reverse = false;; reverse = true)
@@ -1605,7 +1719,7 @@ TEST(long_scans_read_ahead)
 		unsigned round;
 
 		scratch_make(&s);
-		bytes = build(&m, &(SstBuildOptions){1024, 4, 10, codec}, s.path);
+		bytes = build(&m, &(SstBuildOptions){1024, 4, 10, codec, 0}, s.path);
 		REQUIRE(bytes > 1024 * 1024 / 2);
 		REQUIRE_OK(cache_rig_init(&rig, 128 * 1024, 1024));
 		REQUIRE_OK(sst_table_open(s.path, 1, bytes, &rig.cache, &table));

@@ -4,8 +4,8 @@
  *
  * Six probes are within a few percent of the best number for 6 to 14 bits a
  * key, and a fixed number lets every reader probe every filter without knowing
- * how densely it was built.  The hash is XXH64 (seed 0), written out here
- * because its value is part of the file formats.
+ * how densely it was built.  The hash is XXH64 (seed 0 for keys, 1 for
+ * prefixes), written out here because its value is part of the file formats.
  */
 #include "engine/base/filter.h"
 #include "engine/base/coding.h"
@@ -36,8 +36,8 @@ hash_merge(uint64_t h, uint64_t acc)
 	return (h ^ hash_round(0, acc)) * PRIME64_1 + PRIME64_4;
 }
 
-uint64_t
-filter_hash(NvmkvSlice key)
+static inline uint64_t
+seeded_hash(NvmkvSlice key, uint64_t seed)
 {
 	const uint8_t *p = key.data;
 	size_t left = key.size;
@@ -45,10 +45,10 @@ filter_hash(NvmkvSlice key)
 
 	if (left >= 32)
 	{
-		uint64_t a = PRIME64_1 + PRIME64_2;
-		uint64_t b = PRIME64_2;
-		uint64_t c = 0;
-		uint64_t d = UINT64_C(0) - PRIME64_1;
+		uint64_t a = seed + PRIME64_1 + PRIME64_2;
+		uint64_t b = seed + PRIME64_2;
+		uint64_t c = seed;
+		uint64_t d = seed - PRIME64_1;
 
 		for (; left >= 32; left -= 32, p += 32)
 		{
@@ -64,7 +64,7 @@ filter_hash(NvmkvSlice key)
 		h = hash_merge(h, d);
 	}
 	else
-		h = PRIME64_5;
+		h = seed + PRIME64_5;
 
 	h += (uint64_t) key.size;
 	for (; left >= 8; left -= 8, p += 8)
@@ -81,6 +81,18 @@ filter_hash(NvmkvSlice key)
 	h = (h ^ h >> 33) * PRIME64_2;
 	h = (h ^ h >> 29) * PRIME64_3;
 	return h ^ h >> 32;
+}
+
+uint64_t
+filter_hash(NvmkvSlice key)
+{
+	return seeded_hash(key, 0);
+}
+
+uint64_t
+filter_prefix_hash(NvmkvSlice prefix)
+{
+	return seeded_hash(prefix, 1);
 }
 
 size_t

@@ -16,6 +16,12 @@
 /* 64-bit hash of a user key: fixed for ever, it is part of the file formats. */
 extern uint64_t filter_hash(NvmkvSlice key);
 
+/*
+ * The same for what keys begin with: another function, so that a prefix in a filter says nothing of the key that
+ * consists of it.
+ */
+extern uint64_t filter_prefix_hash(NvmkvSlice prefix);
+
 /* Bytes of a filter for "keys" keys at bits_per_key (1..32): a multiple of 64, at least 64; 0 when bits_per_key is 0. */
 extern size_t filter_bytes(uint64_t keys, unsigned bits_per_key);
 

@@ -13,6 +13,7 @@
 #define NVMKV_KEY_BYTES_MAX 2048                  /* encoded key, storage id included */
 /* Payload without the transaction tag: a column of 32 MiB, and the rest of its row. */
 #define NVMKV_VALUE_BYTES_MAX (32u * 1024 * 1024 + 64 * 1024)
+#define NVMKV_PREFIX_BYTES_MAX 64
 #define NVMKV_FAMILIES_MAX 16                     /* column families, the default one included */
 #define NVMKV_LEVELS 7                            /* of a tree: 0, where there is no container, to 6 */
 #define NVMKV_MEMTABLES_MAX 15                    /* their order is packed in nibbles of one word */
@@ -35,6 +36,7 @@ typedef struct NvmkvOptions
 	uint32_t block_bytes;          /* data block before compression, 1 KiB .. 1 MiB */
 	unsigned restart_interval;     /* keys between restart points, 1 .. 128 */
 	unsigned bloom_bits_per_key;   /* 0 .. 32 */
+	unsigned prefix_bytes;         /* filters also know what keys of so many bytes or more begin with; 0 .. 64, 0 = no */
 	double l0_write_amplification; /* batch gate, 1.5 .. 20 */
 	uint8_t compression[NVMKV_LEVELS]; /* NvmkvCompression of the data blocks that are written to each level */
 	uint64_t block_cache_bytes;    /* blocks of tables in shared memory, 64 KiB .. 1 TiB */

@@ -187,6 +187,14 @@ is_elsewhere(void *ctx, NvmkvSlice storage, bool *elsewhere_out)
 
 /* ---- the course ---- */
 
+/* Is the output level the last one with anything, and not about to give tables to the next? */
+static bool
+output_is_last(const Compaction *c)
+{
+	return c->v->level_start[c->output_level + 1] == c->v->level_start[VERSION_LEVELS] &&
+		level_score(c->db, c->v, c->output_level) < 1.0;
+}
+
 void
 compaction_begin(Compaction *c, DbJobKind kind)
 {
@@ -206,7 +214,7 @@ compaction_begin(Compaction *c, DbJobKind kind)
 	job_levels(c->job, c->level, c->output_level);
 	job_takes(c->job, compaction_taken_bytes(c));
 	job_range(c->job, c->low, c->high);
-	table_output_init(&c->output, db, c->output_level);
+	table_output_init(&c->output, db, c->output_level, output_is_last(c));
 	gc_init(&c->gc, db->has_txn ? &db->txn : NULL,
 			merge_is_bottom(c->v, c->output_level, db_key_slice(&c->running->low), db_key_slice(&c->running->high)),
 			db_storage_dropped, db_recorded_outcome, db);

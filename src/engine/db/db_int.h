@@ -57,6 +57,7 @@ typedef struct DbReadCounters
 	_Alignas(64) uint64_t gets;
 	uint64_t get_hits, scans;
 	uint64_t filter_useful, filter_passed;
+	uint64_t data_reads, sources_skipped;
 } DbReadCounters;
 
 typedef enum DbJobKind
@@ -268,9 +269,15 @@ db_reads(NvmkvDb *db)
 }
 
 static inline void
+db_count_reads(uint64_t *counter, uint64_t count)
+{
+	port_store_relaxed(counter, port_load_relaxed(counter) + count);
+}
+
+static inline void
 db_count_read(uint64_t *counter)
 {
-	port_store_relaxed(counter, port_load_relaxed(counter) + 1);
+	db_count_reads(counter, 1);
 }
 
 /* Does the snapshot see this version?  Locks and range deletions are seen by nobody. */

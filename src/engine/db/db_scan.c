@@ -10,6 +10,7 @@
  * were the scan goes on where it stands; otherwise the sources are taken anew,
  * if need be, and sought by the last key.
  */
+#include "engine/base/filter.h"
 #include "engine/db/db_int.h"
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
@@ -27,6 +28,8 @@ struct NvmkvScan
 	NvmkvBuf lower, upper;
 	bool reverse;
 	bool keys_only;
+	bool has_prefix; /* all keys of the range begin with the first prefix_bytes of "lower" */
+	uint64_t prefix_hash;
 	const NvmkvSnapshot *snapshot;
 
 	bool started; /* something was examined: "resume" says where */
@@ -96,6 +99,77 @@ is_outside(const NvmkvScan *s, NvmkvSlice smallest, NvmkvSlice largest)
 		slice_compare(largest, nvmkv_buf_slice(&s->lower)) < 0;
 }
 
+/* ---- sources that have nothing with the range's prefix ---- */
+
+/*
+ * Do all keys in [lower, upper) begin with the first bytes of lower, as many as filters know?  Those that begin so are
+ * in front of the next number of so many digits, if there is one.
+ */
+static void
+find_prefix(NvmkvScan *s)
+{
+	size_t bytes = s->db->options.prefix_bytes;
+	uint8_t next[NVMKV_PREFIX_BYTES_MAX];
+	size_t digits = bytes;
+
+	s->has_prefix = false;
+	if (bytes == 0 || s->lower.size < bytes)
+		return;
+	memcpy(next, s->lower.data, bytes);
+	while (digits > 0 && next[digits - 1] == 0xff)
+		digits--;
+	if (digits > 0)
+	{
+		next[digits - 1]++;
+		if (s->upper.size == 0 || slice_compare(nvmkv_buf_slice(&s->upper), nvmkv_slice(next, digits)) > 0)
+			return;
+	}
+	s->has_prefix = true;
+	s->prefix_hash = filter_prefix_hash(nvmkv_slice(s->lower.data, bytes));
+}
+
+static inline bool
+begins_with_prefix(const NvmkvScan *s, NvmkvSlice key)
+{
+	size_t bytes = s->db->options.prefix_bytes;
+
+	return key.size >= bytes && memcmp(key.data, s->lower.data, bytes) == 0;
+}
+
+/* May a source with these ends have the prefix somewhere between them only? */
+static inline bool
+is_in_doubt(const NvmkvScan *s, NvmkvSlice smallest, NvmkvSlice largest)
+{
+	return s->has_prefix && !begins_with_prefix(s, smallest) && !begins_with_prefix(s, largest);
+}
+
+static bool
+row_lacks_prefix(NvmkvScan *s, const VersionImage *v, const VersionRow *row, const NvmRowRef *ref)
+{
+	if (!is_in_doubt(s, version_bytes(v, row->smallest), version_bytes(v, row->largest)) ||
+		nvm_row_may_hold(s->db->pool, ref, s->db->options.prefix_bytes, s->prefix_hash))
+		return false;
+	db_count_read(&db_reads(s->db)->sources_skipped);
+	return true;
+}
+
+/* What cannot be read is not left out: who reads the table says what is wrong. */
+static bool
+table_lacks_prefix(NvmkvScan *s, const VersionImage *v, const VersionFile *file)
+{
+	SstTable *table;
+	bool may;
+
+	if (!is_in_doubt(s, version_bytes(v, file->smallest), version_bytes(v, file->largest)) ||
+		table_cache_get(s->db->tables, file->number, file->bytes, &table) != NVMKV_OK ||
+		sst_table_may_hold(table, nvmkv_slice(s->lower.data, s->db->options.prefix_bytes), s->prefix_hash,
+						   nvmkv_buf_slice(&s->lower), nvmkv_buf_slice(&s->upper), &may) != NVMKV_OK ||
+		may)
+		return false;
+	db_count_read(&db_reads(s->db)->sources_skipped);
+	return true;
+}
+
 /* The run [*first, *end) of a level's files that the scan's range touches. */
 static void
 level_run(const NvmkvScan *s, const VersionImage *v, unsigned level, uint32_t *first, uint32_t *end)
@@ -149,13 +223,16 @@ take_sources(NvmkvScan *s)
 		if (is_outside(s, version_bytes(v, v->rows[i].smallest), version_bytes(v, v->rows[i].largest)))
 			continue;
 		ref = version_row_ref(v, &v->rows[i]);
+		if (row_lacks_prefix(s, v, &v->rows[i], &ref))
+			continue;
 		nvm_row_iter_init(&s->rows[s->nrows], db->pool, &ref, ref.entries);
 		s->sources[s->nsources++] = &s->rows[s->nrows].base;
 		s->nrows++;
 	}
 	for (i = 0; i < v->level_start[1]; i++)
 	{
-		if (is_outside(s, version_bytes(v, files[i].smallest), version_bytes(v, files[i].largest)))
+		if (is_outside(s, version_bytes(v, files[i].smallest), version_bytes(v, files[i].largest)) ||
+			table_lacks_prefix(s, v, &files[i]))
 			continue;
 		level_iter_init(&s->levels[s->nlevels], db->tables, v, i, i + 1, SST_ITER_CACHED);
 		s->sources[s->nsources++] = &s->levels[s->nlevels].base;
@@ -166,7 +243,8 @@ take_sources(NvmkvScan *s)
 		uint32_t first, end;
 
 		level_run(s, v, level, &first, &end);
-		if (first == end)
+		/* Of two tables or more, each reaches to an end of the other inside the range: they have the prefix. */
+		if (first == end || (end - first == 1 && table_lacks_prefix(s, v, &files[first])))
 			continue;
 		level_iter_init(&s->levels[s->nlevels], db->tables, v, first, end, SST_ITER_CACHED);
 		s->sources[s->nsources++] = &s->levels[s->nlevels].base;
@@ -467,6 +545,7 @@ nvmkv_scan_start(NvmkvScan *s, NvmkvSlice lower, NvmkvSlice upper, bool reverse,
 	drop_sources(s);
 	NVMKV_RETURN_IF(nvmkv_buf_set(&s->lower, lower));
 	NVMKV_RETURN_IF(nvmkv_buf_set(&s->upper, upper));
+	find_prefix(s);
 	s->reverse = reverse;
 	s->snapshot = snapshot != NULL ? snapshot : &scan_everything;
 	s->started = false;

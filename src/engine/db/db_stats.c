@@ -23,6 +23,8 @@ sum_reads(const NvmkvDb *db, DbReadCounters *sum)
 		sum->scans += port_load_relaxed(&own->scans);
 		sum->filter_useful += port_load_relaxed(&own->filter_useful);
 		sum->filter_passed += port_load_relaxed(&own->filter_passed);
+		sum->data_reads += port_load_relaxed(&own->data_reads);
+		sum->sources_skipped += port_load_relaxed(&own->sources_skipped);
 	}
 }
 
@@ -65,6 +67,8 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	out->scans = reads.scans - shm->reads_base.scans;
 	out->filter_useful = reads.filter_useful - shm->reads_base.filter_useful;
 	out->filter_passed = reads.filter_passed - shm->reads_base.filter_passed;
+	out->data_reads = reads.data_reads - shm->reads_base.data_reads;
+	out->sources_skipped = reads.sources_skipped - shm->reads_base.sources_skipped;
 	out->flushes = port_load_relaxed(&n->flushes);
 	out->columns = port_load_relaxed(&n->columns);
 	out->batches = port_load_relaxed(&n->batches);

@@ -164,7 +164,7 @@ flush_to_row(Flush *f)
 	NVMKV_RETURN_IF(db_copy_image(db, &f->image));
 	has_older = newest_receiver(f->image, &older);
 	st = nvm_row_builder_create(db->pool, row_id, has_older ? &older : NULL, db->options.bloom_bits_per_key,
-								&f->builder);
+								db->options.prefix_bytes, &f->builder);
 	if (st == NVMKV_OK)
 		st = filter_memtable(f, add_to_row, f->builder, &added);
 	f->pool_full = st == NVMKV_NO_SPACE;
@@ -205,7 +205,7 @@ flush_to_tables(Flush *f)
 	uint64_t added;
 	NvmkvStatus st;
 
-	table_output_init(&f->output, db, 0);
+	table_output_init(&f->output, db, 0, false);
 	/* One memtable, one table: the limit of tables in level 0 is that of memtables, not of their size. */
 	f->output.split_bytes = UINT64_MAX;
 	st = filter_memtable(f, add_to_tables, &f->output, &added);

@@ -15,6 +15,7 @@ typedef struct TableOutput
 {
 	NvmkvDb *db;
 	unsigned level;
+	unsigned bloom_bits_per_key;
 	uint64_t split_bytes;
 	PortFile *file; /* being written, with "builder" */
 	SstBuilder *builder;
@@ -30,7 +31,8 @@ typedef struct TableOutput
 	uint64_t grandparent_bytes, grandparent_limit; /* overlapped by the table being written */
 } TableOutput;
 
-extern void table_output_init(TableOutput *out, NvmkvDb *db, unsigned level);
+/* last: no deeper level has anything, and none is about to. */
+extern void table_output_init(TableOutput *out, NvmkvDb *db, unsigned level, bool last);
 
 /* A table also ends before it would overlap more than "limit" bytes of files [first, end) of the image, which must stay. */
 extern void table_output_grandparents(TableOutput *out, const VersionImage *v, uint32_t first, uint32_t end,

@@ -50,11 +50,13 @@ typedef struct NvmRowBuilt
 
 /*
  * older: the next older row (for hints), or NULL; copied, but its extents (list and content) must stay until finish.
+ * prefix_bytes: of the prefixes in the filter, 0 = none.
  * Takes extents from the pool as it grows; data goes to the medium as it comes.
  * Process memory: 16 bytes an entry, 8 a key for the filter, and half a MiB.
  */
 extern NvmkvStatus nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older,
-										  unsigned bloom_bits_per_key, NvmRowBuilder **builder_out);
+										  unsigned bloom_bits_per_key, unsigned prefix_bytes,
+										  NvmRowBuilder **builder_out);
 
 /*
  * Entries in internal-key order (INVALID otherwise).  NO_SPACE when the pool is full, LIMIT when the row would pass 4
@@ -91,6 +93,9 @@ extern void nvm_row_prefetch(const NvmPool *pool, const NvmRowRef *row, uint64_t
 /* false: no entry has the user key with this filter_hash. */
 extern bool nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash);
 
+/* false: no entry's key begins with the prefix of so many bytes with this filter_prefix_hash. */
+extern bool nvm_row_may_hold(const NvmPool *pool, const NvmRowRef *row, unsigned prefix_bytes, uint64_t prefix_hash);
+
 /*
  * First index >= (key, tag) in [first_live, entries], looked for in the window [left, right] (pass 0, entries, or a
  * hint window); entries when there is none.  CORRUPTION.
@@ -101,6 +106,13 @@ extern NvmkvStatus nvm_row_lower_bound(const NvmPool *pool, const NvmRowRef *row
 /* The same for the first index whose user key is greater than "key": past all its versions. */
 extern NvmkvStatus nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row, NvmkvSlice key, uint64_t left,
 									   uint64_t right, uint64_t *index_out);
+
+/*
+ * *may_out false: the live entry at index is not one of this user key, says the index alone; nothing of the data is
+ * read.  CORRUPTION.
+ */
+extern NvmkvStatus nvm_row_may_be(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice key,
+								  bool *may_out);
 
 /*
  * "index" is a lower bound found in "row"; the lower bound of the same target in "older" is within [*left_out, *right_out].

@@ -56,6 +56,7 @@ struct NvmRowBuilder
 {
 	NvmPool *pool;
 	unsigned bloom_bits_per_key;
+	unsigned prefix_bytes; /* in the filter */
 	NvmkvStatus failed; /* first failure; the row cannot be finished then */
 	bool finished;
 	bool kept;
@@ -75,7 +76,7 @@ struct NvmRowBuilder
 	Array elements;
 	Array blocks;        /* BlockPlan */
 	Array fence_keys;    /* bytes, back to back */
-	Array hashes;        /* uint64_t, one a user key */
+	Array hashes;        /* uint64_t, one a user key, one a run of equal prefixes */
 	NvmkvBuf block_keys; /* keys of the block that is being filled */
 	uint32_t block_key_ends[NVM_ROW_BLOCK_ENTRIES];
 	uint64_t block_first_tag;
@@ -403,6 +404,14 @@ count_entry(NvmRowBuilt *built, NvmkvSlice key, uint64_t tag, const NvmkvTxnTag 
 	built->user_bytes += key.size + value.size;
 }
 
+/* Has the key, larger than the last, another prefix? */
+static bool
+begins_prefix(const NvmRowBuilder *b, NvmkvSlice key)
+{
+	return b->prefix_bytes > 0 && key.size >= b->prefix_bytes &&
+		(b->last_key.size < b->prefix_bytes || memcmp(key.data, b->last_key.data, b->prefix_bytes) != 0);
+}
+
 static NvmkvStatus
 add(NvmRowBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
@@ -430,6 +439,11 @@ add(NvmRowBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 			uint64_t hash = filter_hash(key);
 
 			NVMKV_RETURN_IF(array_append(&b->hashes, &hash, sizeof(hash)));
+			if (begins_prefix(b, key))
+			{
+				hash = filter_prefix_hash(nvmkv_slice(key.data, b->prefix_bytes));
+				NVMKV_RETURN_IF(array_append(&b->hashes, &hash, sizeof(hash)));
+			}
 		}
 		if (first)
 			NVMKV_RETURN_IF(nvmkv_buf_set(&b->built.smallest, key));
@@ -568,6 +582,7 @@ write_regions(NvmRowBuilder *b, Array *directory, Array *filter, Array *list, ui
 	put_u64(header + NVM_ROW_OFFSET_MAGIC, NVM_ROW_MAGIC);
 	put_u32(header + NVM_ROW_OFFSET_FORMAT, NVM_ROW_FORMAT);
 	put_u16(header + NVM_ROW_OFFSET_SKIP, (uint16_t) row_skip);
+	put_u16(header + NVM_ROW_OFFSET_PREFIX_BYTES, (uint16_t) b->prefix_bytes);
 	put_u64(header + NVM_ROW_OFFSET_FILTER, filter_offset);
 	put_u64(header + NVM_ROW_OFFSET_FILTER_BYTES, filter->bytes);
 	put_u64(header + NVM_ROW_OFFSET_FENCE_BYTES,
@@ -644,13 +659,15 @@ nvm_row_builder_finish(NvmRowBuilder *b, const NvmRowBuilt **built_out)
 
 NvmkvStatus
 nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older, unsigned bloom_bits_per_key,
-					   NvmRowBuilder **builder_out)
+					   unsigned prefix_bytes, NvmRowBuilder **builder_out)
 {
 	NvmRowBuilder *b;
 
 	*builder_out = NULL;
 	if (row_id == 0)
 		return NVMKV_FAIL(NVMKV_INVALID, "a row needs an identifier that is not 0");
+	if (prefix_bytes > NVMKV_PREFIX_BYTES_MAX)
+		return NVMKV_FAIL(NVMKV_INVALID, "prefixes of %u bytes are not in 0 .. %d", prefix_bytes, NVMKV_PREFIX_BYTES_MAX);
 	b = port_alloc_zero(sizeof(*b));
 	if (b == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to build row %" PRIu64, row_id);
@@ -662,6 +679,7 @@ nvm_row_builder_create(NvmPool *pool, uint64_t row_id, const NvmRowRef *older, u
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to build row %" PRIu64, row_id);
 	}
 	b->bloom_bits_per_key = bloom_bits_per_key;
+	b->prefix_bytes = bloom_bits_per_key == 0 ? 0 : prefix_bytes;
 	b->position = NVM_ROW_HEADER_BYTES;
 	b->flushed = NVM_ROW_HEADER_BYTES;
 	b->built.ref.row_id = row_id;

@@ -50,13 +50,15 @@
  * tag.  A fence key never crosses an extent boundary (zeros before it).
  *
  * Filter line of a key with hash h: (h >> 32) * lines >> 32; its bits are
- * base/filter.h's.
+ * base/filter.h's.  If the header's prefix bytes are not 0, the filter also
+ * has, by filter_prefix_hash, the first so many bytes of every key that has as
+ * many.
  *
  * Header:
  *	   0  8		magic "NVMKVROW"
  *	   8  4		format version, 1
  *	  12  2		row skip: bytes all keys of the row share
- *	  14  2		zero
+ *	  14  2		bytes of the prefixes in the filter, 0 none
  *	  16  8		logical offset of the filter
  *	  24  8		bytes of the filter
  *	  32  8		bytes of the fences
@@ -77,7 +79,8 @@
  *	 136  116	zero
  *	 252  4		masked crc32c of bytes 0..251
  *
- * A change of any of this is a new version number.
+ * A change of any of this is a new version number, unless older readers find
+ * in the new rows what they look for, as with the prefix bytes: they were zero.
  */
 #ifndef NVMKV_NVM_ROW_FORMAT_H
 #define NVMKV_NVM_ROW_FORMAT_H
@@ -91,7 +94,7 @@
 #define NVM_ROW_OFFSET_MAGIC 0
 #define NVM_ROW_OFFSET_FORMAT 8
 #define NVM_ROW_OFFSET_SKIP 12
-#define NVM_ROW_OFFSET_ZERO1 14
+#define NVM_ROW_OFFSET_PREFIX_BYTES 14
 #define NVM_ROW_OFFSET_FILTER 16
 #define NVM_ROW_OFFSET_FILTER_BYTES 24
 #define NVM_ROW_OFFSET_FENCE_BYTES 32

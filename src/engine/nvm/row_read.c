@@ -583,6 +583,33 @@ search_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *targ
 }
 
 static NvmkvStatus
+may_be(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice key, bool *may_out)
+{
+	uint64_t block = index >> NVM_ROW_BLOCK_SHIFT;
+	const uint8_t *element;
+	NvmRowFence fence;
+
+	*may_out = true;
+	NVMKV_RETURN_IF(block_is_sound(pool, row, block));
+	element = nvm_row_element(pool, row, index);
+	if (NVM_ROW_UNLIKELY(element == NULL))
+		return damaged(pool, row, "no extent for block", block);
+	NVMKV_RETURN_IF(nvm_row_fence(pool, row, block, &fence));
+	*may_out = compare_shared(key, fence.key, fence.skip) == 0 &&
+		element_prefix(element, 0) == nvm_row_prefix(key.data, key.size, fence.skip);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvm_row_may_be(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice key, bool *may_out)
+{
+	if (index < row->first_live || index >= row->entries)
+		return NVMKV_FAIL(NVMKV_INVALID, "row %" PRIu64 ": entry %" PRIu64 " is not in [%" PRIu64 ", %" PRIu64 ")",
+						  row->row_id, index, row->first_live, row->entries);
+	return settled(pool, row, may_be(pool, row, index, key, may_out));
+}
+
+static NvmkvStatus
 search(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *target, uint64_t left, uint64_t right,
 	   uint64_t *index_out)
 {
@@ -719,6 +746,16 @@ nvm_row_may_contain(const NvmPool *pool, const NvmRowRef *row, uint64_t key_hash
 	line = filter_line(pool, row, header, key_hash);
 	/* What is lost is not absent: the search that follows says so. */
 	return line == NULL || filter_may_contain(line, NVM_ROW_LINE_BYTES, key_hash) || is_lost(pool, row);
+}
+
+bool
+nvm_row_may_hold(const NvmPool *pool, const NvmRowRef *row, unsigned prefix_bytes, uint64_t prefix_hash)
+{
+	const uint8_t *header = nvm_row_at(pool, row, 0);
+
+	/* Not yet checked here; but a wrong length says "may", and with the right one the rest finds out. */
+	return prefix_bytes == 0 || header == NULL || get_u16(header + NVM_ROW_OFFSET_PREFIX_BYTES) != prefix_bytes ||
+		nvm_row_may_contain(pool, row, prefix_hash);
 }
 
 static NvmkvStatus

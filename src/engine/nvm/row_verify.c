@@ -147,6 +147,7 @@ static NvmkvStatus
 verify_entries(const Verify *v)
 {
 	const NvmRowRef *row = v->row;
+	unsigned prefix_bytes = get_u16(nvm_row_at(v->pool, row, 0) + NVM_ROW_OFFSET_PREFIX_BYTES);
 	NvmkvBuf scratch = {0};
 	NvmkvBuf last_key = {0};
 	uint64_t last_tag = 0;
@@ -207,6 +208,9 @@ verify_entries(const Verify *v)
 		verify_element(v, i, key, tag);
 		if (!nvm_row_may_contain(v->pool, row, filter_hash(key)))
 			report(v, "the filter does not know the key of entry %" PRIu64, i);
+		if (prefix_bytes > 0 && key.size >= prefix_bytes &&
+			!nvm_row_may_hold(v->pool, row, prefix_bytes, filter_prefix_hash(nvmkv_slice(key.data, prefix_bytes))))
+			report(v, "the filter does not know the prefix of entry %" PRIu64, i);
 
 		status = nvmkv_buf_set(&last_key, key);
 		last_tag = tag;

@@ -32,7 +32,7 @@ struct SstBuilder
 	SstBlockBuilder data;
 	SstBlockBuilder index;
 	SstBlockBuilder top;
-	NvmkvBuf hashes;	   /* uint64_t each: the partition's user keys */
+	NvmkvBuf hashes;	   /* uint64_t each: the partition's user keys, and their prefixes */
 	uint64_t hashes_max;   /* how many fill a filter partition; UINT64_MAX without filters */
 	NvmkvBuf filter;
 	NvmkvBuf out;		   /* written so far, not yet in the file */
@@ -57,6 +57,8 @@ check_options(const SstBuildOptions *options)
 						  options->restart_interval, SST_RESTART_INTERVAL_MAX);
 	if (options->bloom_bits_per_key > 32)
 		return NVMKV_FAIL(NVMKV_INVALID, "%u bits a key are not in 0 .. 32", options->bloom_bits_per_key);
+	if (options->prefix_bytes > NVMKV_PREFIX_BYTES_MAX)
+		return NVMKV_FAIL(NVMKV_INVALID, "prefixes of %u bytes are not in 0 .. %d", options->prefix_bytes, NVMKV_PREFIX_BYTES_MAX);
 	if (options->codec > SST_CODEC_ZSTD)
 		return NVMKV_FAIL(NVMKV_INVALID, "there is no codec %u", options->codec);
 	return NVMKV_OK;
@@ -90,7 +92,8 @@ sst_builder_create(const SstBuildOptions *options, PortFile *file, SstBuilder **
 	b->props.min_sequence = UINT64_MAX;
 	b->props.block_bytes = options->block_bytes;
 	b->props.restart_interval = options->restart_interval;
-	b->props.bloom_bits_per_key = options->bloom_bits_per_key;
+	b->props.bloom_bits_per_key = (uint16_t) options->bloom_bits_per_key;
+	b->props.prefix_bytes = options->bloom_bits_per_key == 0 ? 0 : (uint16_t) options->prefix_bytes;
 	*builder_out = b;
 	return NVMKV_OK;
 }
@@ -334,6 +337,30 @@ check_order(const SstBuilder *b, NvmkvSlice key, uint64_t tag, size_t *shared_ou
 	return NVMKV_OK;
 }
 
+/*
+ * Notes what the partition's filter has to know of an entry that shares so many bytes with the one before.  A key or a
+ * prefix that goes on in a new partition is in that one's filter too.
+ */
+static NvmkvStatus
+add_hashes(SstBuilder *b, NvmkvSlice key, size_t shared, bool new_key)
+{
+	bool new_partition = b->data.entries == 0 && b->index.entries == 0;
+	size_t prefix_bytes = b->props.prefix_bytes;
+	uint64_t hash;
+
+	if (new_key || new_partition)
+	{
+		hash = filter_hash(key);
+		NVMKV_RETURN_IF(nvmkv_buf_append(&b->hashes, &hash, sizeof(hash)));
+	}
+	if (prefix_bytes > 0 && key.size >= prefix_bytes && (shared < prefix_bytes || new_partition))
+	{
+		hash = filter_prefix_hash(nvmkv_slice(key.data, prefix_bytes));
+		NVMKV_RETURN_IF(nvmkv_buf_append(&b->hashes, &hash, sizeof(hash)));
+	}
+	return NVMKV_OK;
+}
+
 static NvmkvStatus
 add_entry(SstBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
@@ -362,13 +389,8 @@ add_entry(SstBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 			NVMKV_RETURN_IF(close_data_block(b, &key));
 	}
 
-	/* A key that goes on in a new partition is in that one's filter too. */
-	if (b->hashes_max != UINT64_MAX && (new_key || (b->data.entries == 0 && b->index.entries == 0)))
-	{
-		uint64_t hash = filter_hash(key);
-
-		NVMKV_RETURN_IF(nvmkv_buf_append(&b->hashes, &hash, sizeof(hash)));
-	}
+	if (b->hashes_max != UINT64_MAX)
+		NVMKV_RETURN_IF(add_hashes(b, key, shared, new_key));
 	NVMKV_RETURN_IF(count_entry(b, key, tag, payload));
 	NVMKV_RETURN_IF(sst_block_builder_add(&b->data, key, b->data.entries == 0 ? 0 : shared, tag, payload));
 	if (new_key)

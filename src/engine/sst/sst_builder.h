@@ -17,6 +17,7 @@ typedef struct SstBuildOptions
 	unsigned restart_interval;	 /* 1 .. SST_RESTART_INTERVAL_MAX */
 	unsigned bloom_bits_per_key; /* 0 .. 32; 0 = no filters */
 	unsigned codec;				 /* SST_CODEC_*, of data blocks */
+	unsigned prefix_bytes;		 /* 0 .. NVMKV_PREFIX_BYTES_MAX, of the prefixes in the filters; 0 = none */
 } SstBuildOptions;
 
 typedef struct SstBuilder SstBuilder;

@@ -144,7 +144,8 @@ sst_props_encode(const SstProps *props, NvmkvBuf *buf)
 	put_u32(fixed + SST_PROPS_PARTITIONS, props->partitions);
 	put_u32(fixed + SST_PROPS_BLOCK_BYTES, props->block_bytes);
 	put_u32(fixed + SST_PROPS_RESTART_INTERVAL, props->restart_interval);
-	put_u32(fixed + SST_PROPS_BLOOM_BITS, props->bloom_bits_per_key);
+	put_u16(fixed + SST_PROPS_BLOOM_BITS, props->bloom_bits_per_key);
+	put_u16(fixed + SST_PROPS_PREFIX_BYTES, props->prefix_bytes);
 	put_u32(fixed + SST_PROPS_SMALLEST_BYTES, (uint32_t) props->smallest.size);
 	put_u32(fixed + SST_PROPS_LARGEST_BYTES, (uint32_t) props->largest.size);
 	NVMKV_RETURN_IF(nvmkv_buf_append(buf, fixed, sizeof(fixed)));
@@ -179,7 +180,8 @@ sst_props_decode(NvmkvSlice bytes, const char *path, SstProps *props_out)
 	props_out->partitions = get_u32(fixed + SST_PROPS_PARTITIONS);
 	props_out->block_bytes = get_u32(fixed + SST_PROPS_BLOCK_BYTES);
 	props_out->restart_interval = get_u32(fixed + SST_PROPS_RESTART_INTERVAL);
-	props_out->bloom_bits_per_key = get_u32(fixed + SST_PROPS_BLOOM_BITS);
+	props_out->bloom_bits_per_key = get_u16(fixed + SST_PROPS_BLOOM_BITS);
+	props_out->prefix_bytes = get_u16(fixed + SST_PROPS_PREFIX_BYTES);
 	props_out->smallest = nvmkv_slice(fixed + SST_PROPS_FIXED_BYTES, smallest_bytes);
 	props_out->largest = nvmkv_slice(fixed + SST_PROPS_FIXED_BYTES + smallest_bytes, largest_bytes);
 	return NVMKV_OK;

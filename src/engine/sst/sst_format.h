@@ -47,7 +47,10 @@
  *									   varint offset, varint size          (filter; 0, 0 = none)
  *
  * Filter block: filter.h's bytes, a multiple of FILTER_LINE_BYTES, sized for
- * the partition's keys.
+ * the partition's keys.  If the properties' prefix bytes are not 0, it also
+ * holds filter_prefix_hash of the first so many bytes of every key in the
+ * partition that has as many.  (Tables from before there were prefixes have a 0
+ * there; a reader that knows of none finds the keys all the same.)
  *
  * Properties block: see SST_PROPS_*.
  * Footer: the last SST_FOOTER_BYTES of the file, see SST_FOOTER_*.
@@ -169,7 +172,8 @@
 #define SST_PROPS_PARTITIONS 72			  /* u32 */
 #define SST_PROPS_BLOCK_BYTES 76		  /* u32, as asked for */
 #define SST_PROPS_RESTART_INTERVAL 80	  /* u32 */
-#define SST_PROPS_BLOOM_BITS 84			  /* u32, bits a key; 0 = no filters */
+#define SST_PROPS_BLOOM_BITS 84			  /* u16, bits a key; 0 = no filters */
+#define SST_PROPS_PREFIX_BYTES 86		  /* u16, of the prefixes in the filters; 0 = none */
 #define SST_PROPS_SMALLEST_BYTES 88		  /* u32 */
 #define SST_PROPS_LARGEST_BYTES 92		  /* u32 */
 #define SST_PROPS_FIXED_BYTES 96		  /* then the smallest and the largest user key, and nothing else */
@@ -227,7 +231,8 @@ typedef struct SstProps
 	uint32_t partitions;
 	uint32_t block_bytes;
 	uint32_t restart_interval;
-	uint32_t bloom_bits_per_key;
+	uint16_t bloom_bits_per_key;
+	uint16_t prefix_bytes; /* 0: the filters know of none */
 	NvmkvSlice smallest;
 	NvmkvSlice largest;
 } SstProps;

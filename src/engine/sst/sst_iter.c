@@ -174,6 +174,7 @@ load_data(SstIter *it)
 	if (it->data_handle.size != 0 && it->data_handle.offset == handle.offset)
 		return NVMKV_OK;
 	drop_data(it);
+	it->data_blocks++;
 	if (it->mode == SST_ITER_BULK)
 		NVMKV_RETURN_IF(load_chunk(it, handle, &bytes));
 	else

@@ -43,6 +43,7 @@ typedef struct SstIter
 	SstHandle index_handle; /* of the blocks; size 0 = none */
 	SstHandle data_handle;
 	SstBlock index_block;
+	unsigned data_blocks;		/* asked for since sst_iter_init */
 	SstBlock data_block;		/* none if the block is in "chunk" */
 	uint64_t behind;			/* offset behind the last data block loaded */
 	unsigned run;				/* blocks loaded in a row that the cache has no room for */

@@ -546,6 +546,37 @@ sst_table_may_contain(SstTable *table, NvmkvSlice key, uint64_t hash, bool *may_
 	return sst_table_filter_probe(table, filter, hash, may_out);
 }
 
+NvmkvStatus
+sst_table_may_hold(SstTable *table, NvmkvSlice prefix, uint64_t hash, NvmkvSlice lower, NvmkvSlice upper,
+				   bool *may_out)
+{
+	SstBlockCursor top = table->top_start;
+	bool found;
+
+	*may_out = true;
+	if (prefix.size == 0 || table->props.prefix_bytes != prefix.size)
+		return NVMKV_OK;
+
+	/* A partition between two others that the range meets would be full of it: so these are few. */
+	for (found = sst_block_cursor_seek(&top, lower, NVMKV_TAG_MAX); found; found = sst_block_cursor_next(&top))
+	{
+		SstHandle index;
+		SstHandle filter;
+
+		NVMKV_RETURN_IF(sst_table_top_handles(table, top.payload, &index, &filter));
+		NVMKV_RETURN_IF(sst_table_filter_probe(table, filter, hash, may_out));
+		if (*may_out)
+			return NVMKV_OK;
+		*may_out = true;
+		if (upper.size > 0 && slice_compare(top.key, upper) >= 0)
+			break;
+	}
+	if (top.corrupt)
+		return sst_table_malformed(table, table->limit);
+	*may_out = false;
+	return NVMKV_OK;
+}
+
 void
 sst_table_prefetch(SstTable *table, NvmkvSlice key, uint64_t hash)
 {

@@ -55,6 +55,13 @@ extern const SstProps *sst_table_props(const SstTable *table);
 /* false: no version of this user key is in the table (hash = filter_hash(key)).  At failure true. */
 extern NvmkvStatus sst_table_may_contain(SstTable *table, NvmkvSlice key, uint64_t hash, bool *may_out);
 
+/*
+ * Keys in [lower, upper) all begin with "prefix" (hash = filter_prefix_hash(prefix)).  false: the table has none of
+ * them, say the filters of the partitions that would hold them.  upper.size 0: no upper bound.  At failure true.
+ */
+extern NvmkvStatus sst_table_may_hold(SstTable *table, NvmkvSlice prefix, uint64_t hash, NvmkvSlice lower,
+									  NvmkvSlice upper, bool *may_out);
+
 /* Fetches the filter's line for the key into the processor's cache, if the filter is in the block cache. */
 extern void sst_table_prefetch(SstTable *table, NvmkvSlice key, uint64_t hash);
 

@@ -139,6 +139,7 @@ check_entry(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal,
 {
 	NvmkvSlice last = nvmkv_buf_slice(&w->last_key);
 	bool new_key = !w->have_last || !slice_equal(last, c->key);
+	size_t prefix_bytes = sst_table_props(w->table)->prefix_bytes;
 
 	if (w->have_last && ikey_compare(last, w->last_tag, c->key, c->tag) >= 0)
 		finding(w, "data block at %" PRIu64 ": entry %u is not above the one before", offset, (unsigned) ordinal);
@@ -150,6 +151,9 @@ check_entry(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal,
 		finding(w, "data block at %" PRIu64 ": entry %u is not above the separator of the block before", offset, (unsigned) ordinal);
 	if (filter->data != NULL && !filter_may_contain(filter->data, filter->size, filter_hash(c->key)))
 		finding(w, "data block at %" PRIu64 ": the key of entry %u is missing in the filter", offset, (unsigned) ordinal);
+	if (filter->data != NULL && prefix_bytes > 0 && c->key.size >= prefix_bytes &&
+		!filter_may_contain(filter->data, filter->size, filter_prefix_hash(nvmkv_slice(c->key.data, prefix_bytes))))
+		finding(w, "data block at %" PRIu64 ": the prefix of entry %u is missing in the filter", offset, (unsigned) ordinal);
 	check_shared(w, c, offset, ordinal);
 	count(w, c, new_key);
 	if (!w->have_last)
