@@ -44,6 +44,7 @@ families(const uint8_t *data, size_t size)
 	char dir[700];
 	unsigned count;
 	unsigned i;
+	bool doubtful;
 	size_t again_bytes;
 	uint8_t *again;
 
@@ -59,7 +60,7 @@ families(const uint8_t *data, size_t size)
 			return;
 		FUZZ_REQUIRE(list[i].id > 0 && list[i].id < NVMKV_FAMILIES_MAX && family_name_check(list[i].name) == NVMKV_OK);
 	}
-	FUZZ_OK(family_file_write(dir, list, count));
+	FUZZ_OK(family_file_write(dir, list, count, &doubtful));
 	again = fuzz_read_file(path, &again_bytes);
 	FUZZ_REQUIRE(again_bytes == size && memcmp(again, data, size - 4) == 0);
 	free(again);
@@ -143,6 +144,7 @@ fuzz_seeds(void)
 	char dir[700];
 	uint8_t *file;
 	size_t size;
+	bool doubtful;
 	unsigned i;
 
 	nvm_pool_header_encode(&header, page);
@@ -161,7 +163,7 @@ fuzz_seeds(void)
 		list[i].options.l0_write_amplification = 3.0;
 	}
 	(void) snprintf(dir, sizeof(dir), "%.*s", (int) (strlen(path) - strlen("/FAMILIES")), path);
-	FUZZ_OK(family_file_write(dir, list, 2));
+	FUZZ_OK(family_file_write(dir, list, 2, &doubtful));
 	file = fuzz_read_file(path, &size);
 	seed(2, file, size);
 	free(file);

@@ -735,4 +735,58 @@ TEST(flushed_while_others_write)
 	rig_remove(&rig);
 }
 
+static unsigned renames_that_fail;
+
+/* The new name is there, but nobody knows for how long: the directory could not be synced. */
+static NvmkvStatus
+half_rename(const char *from, const char *to)
+{
+	NVMKV_RETURN_IF(rig_quick_files.rename(from, to));
+	if (strstr(to, "FAMILIES") == NULL || renames_that_fail == 0)
+		return NVMKV_OK;
+	renames_that_fail--;
+	return NVMKV_FAIL(NVMKV_IO, "could not sync the directory of \"%s\"", to);
+}
+
+/* Whatever list is in place then: what is acknowledged later is there at the next open. */
+TEST(list_replaced_and_not_synced)
+{
+	PortFileOps ops = rig_quick_files;
+	unsigned failures;
+
+	ops.rename = half_rename;
+	port_files = &ops;
+	for (failures = 1; failures <= 2; failures++)
+	{
+		NvmkvStatus expected = failures == 1 ? NVMKV_OK : NVMKV_READ_ONLY;
+		unsigned a, b;
+		Rig rig;
+
+		family_rig(&rig);
+		CHECK_OK(rig_open(&rig));
+		CHECK_OK(create(rig.db, "a", &a));
+		CHECK_OK(put_one(rig.db, a, "k", "v"));
+		CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+		renames_that_fail = failures;
+		CHECK_STATUS(nvmkv_family_drop(rig.db, a), NVMKV_IO);
+		CHECK(strstr(nvmkv_error()->text, "FAMILIES") != NULL);
+		CHECK_GET(rig.db, a, "k", "v");
+		CHECK_STATUS(put_one(rig.db, a, "k", "w"), expected);
+		if (failures == 1)
+			CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+		else
+			CHECK_STATUS(create(rig.db, "b", &b), NVMKV_READ_ONLY);
+		CHECK_OK(rig_reopen(&rig));
+		/* Who was told nothing more may find it dropped, or not. */
+		CHECK_GET(rig.db, a, "k", failures == 1 ? "w" : nvmkv_family_list(rig.db, NULL, 0) == 0 ? "!" : "v");
+		renames_that_fail = failures;
+		CHECK_STATUS(create(rig.db, "c", &b), NVMKV_IO);
+		CHECK_STATUS(put_one(rig.db, 0, "k", "w"), expected);
+		CHECK_OK(rig_reopen(&rig));
+		CHECK_OK(nvmkv_check(rig.db, no_problem, NULL));
+		rig_remove(&rig);
+	}
+	port_files = &port_posix_files;
+}
+
 TEST_MAIN()

@@ -458,7 +458,7 @@ remove_files(NvmkvDb *root, unsigned id)
 }
 
 static NvmkvStatus
-write_list(NvmkvDb *root)
+write_list(NvmkvDb *root, bool *doubtful_out)
 {
 	FamilyShm *shm = family_shm(root);
 	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
@@ -468,7 +468,24 @@ write_list(NvmkvDb *root)
 	for (id = 1; id < root->options.max_families; id++)
 		if (shm->slot[id].state == FAMILY_OPEN || shm->slot[id].state == FAMILY_OPENING)
 			list[n++] = shm->slot[id].info;
-	return family_file_write(root->dir, list, n);
+	return family_file_write(root->dir, list, n, doubtful_out);
+}
+
+/*
+ * After a failure to replace the list it may be in doubt which is in place, and the next open goes by it: a family that
+ * goes on would be lost, or one without files looked for.  So the list of what there is now is written once more; if that
+ * fails, too, nothing is written any more before the next open, which finds out.
+ */
+static NvmkvStatus
+list_in_doubt(NvmkvDb *root, NvmkvStatus status)
+{
+	char text[NVMKV_ERROR_TEXT_MAX];
+	bool doubtful;
+
+	(void) snprintf(text, sizeof(text), "%s", nvmkv_error()->text);
+	if (write_list(root, &doubtful) != NVMKV_OK)
+		db_set_sticky(root);
+	return NVMKV_FAIL(status, "%s", text);
 }
 
 /* ---- create ---- */
@@ -536,6 +553,7 @@ create_claimed(NvmkvDb *root, unsigned wanted, const char *name, const NvmkvFami
 	NvmkvDb *db;
 	unsigned id;
 	bool there;
+	bool doubtful = false;
 	NvmkvStatus st;
 
 	NVMKV_RETURN_IF(choose_slot(root, wanted, name, &id, &there));
@@ -554,12 +572,12 @@ create_claimed(NvmkvDb *root, unsigned wanted, const char *name, const NvmkvFami
 	set_state(shm, id, FAMILY_OPENING);
 	st = open_empty(root, db);
 	if (st == NVMKV_OK)
-		st = write_list(root);
+		st = write_list(root, &doubtful);
 	if (st != NVMKV_OK)
 	{
 		tree_close(db);
 		set_state(shm, id, FAMILY_FREE);
-		return st;
+		return doubtful ? list_in_doubt(root, st) : st;
 	}
 	root->families[id] = db;
 	set_state(shm, id, FAMILY_OPEN);
@@ -578,6 +596,7 @@ nvmkv_family_create(NvmkvDb *db, unsigned id, const char *name, const NvmkvFamil
 	if (shm == NULL)
 		return NVMKV_FAIL(NVMKV_LIMIT, "the database was opened for the default column family alone (max_families is 1)");
 	NVMKV_RETURN_IF(check_family(root, options));
+	NVMKV_RETURN_IF(db_refuse_if_sticky(root));
 	NVMKV_RETURN_IF(claim(root));
 	st = create_claimed(root, id, name, options, &made);
 	unclaim(shm);
@@ -616,6 +635,7 @@ static NvmkvStatus
 drop_claimed(NvmkvDb *root, unsigned id)
 {
 	FamilyShm *shm = family_shm(root);
+	bool doubtful = false;
 	NvmkvStatus st;
 
 	if (shm->slot[id].state != FAMILY_OPEN)
@@ -625,11 +645,11 @@ drop_claimed(NvmkvDb *root, unsigned id)
 	if (st == NVMKV_OK)
 		st = port_fault("family.before_drop");
 	if (st == NVMKV_OK)
-		st = write_list(root);
+		st = write_list(root, &doubtful);
 	if (st != NVMKV_OK)
 	{
 		set_state(shm, id, FAMILY_OPEN);
-		return st;
+		return doubtful ? list_in_doubt(root, st) : st;
 	}
 	detach(root, id);
 	/* It is gone; what cannot be removed is removed at the next open, or when the number is used again. */
@@ -650,6 +670,7 @@ nvmkv_family_drop(NvmkvDb *db, unsigned id)
 		return NVMKV_FAIL(NVMKV_INVALID, "the default column family cannot be dropped");
 	if (shm == NULL || id >= root->options.max_families)
 		return NVMKV_FAIL(NVMKV_NOT_FOUND, "there is no column family %u", id);
+	NVMKV_RETURN_IF(db_refuse_if_sticky(root));
 	NVMKV_RETURN_IF(claim(root));
 	st = drop_claimed(root, id);
 	unclaim(shm);

@@ -150,7 +150,7 @@ family_file_read(const char *dir, NvmkvFamilyInfo list_out[NVMKV_FAMILIES_MAX], 
 }
 
 NvmkvStatus
-family_file_write(const char *dir, const NvmkvFamilyInfo *list, unsigned count)
+family_file_write(const char *dir, const NvmkvFamilyInfo *list, unsigned count, bool *doubtful_out)
 {
 	uint8_t bytes[FILE_BYTES_MAX];
 	char path[PATH_BYTES_MAX];
@@ -160,6 +160,7 @@ family_file_write(const char *dir, const NvmkvFamilyInfo *list, unsigned count)
 	unsigned i;
 	NvmkvStatus st;
 
+	*doubtful_out = false;
 	put_u64(bytes, FAMILIES_MAGIC);
 	put_u32(bytes + 8, FAMILIES_FORMAT);
 	put_u32(bytes + 12, count);
@@ -177,7 +178,8 @@ family_file_write(const char *dir, const NvmkvFamilyInfo *list, unsigned count)
 	port_files->close(file);
 	if (st == NVMKV_OK)
 		st = port_fault("families.before_rename");
-	if (st == NVMKV_OK)
-		st = port_files->rename(temp, path);
+	NVMKV_RETURN_IF(st);
+	st = port_files->rename(temp, path);
+	*doubtful_out = st != NVMKV_OK;
 	return st;
 }

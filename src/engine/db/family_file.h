@@ -31,8 +31,8 @@
 /* Reads the list; none when the file is absent.  CORRUPTION, VERSION, IO: the text names the file. */
 extern NvmkvStatus family_file_read(const char *dir, NvmkvFamilyInfo list_out[NVMKV_FAMILIES_MAX], unsigned *count_out);
 
-/* Replaces the list, durably.  After a failure the old one or the new one is in place. */
-extern NvmkvStatus family_file_write(const char *dir, const NvmkvFamilyInfo *list, unsigned count);
+/* Replaces the list, durably.  After a failure the old one is in place, or, if *doubtful_out, the old or the new one. */
+extern NvmkvStatus family_file_write(const char *dir, const NvmkvFamilyInfo *list, unsigned count, bool *doubtful_out);
 
 /* Can a family be called this?  1 .. NVMKV_FAMILY_NAME_BYTES bytes, none of them a control character.  INVALID. */
 extern NvmkvStatus family_name_check(const char *name);
