@@ -9,6 +9,10 @@
  * the writes up to some moment, and this moment must not lie before the last
  * write that was acknowledged as durable.
  *
+ * In some lives the keys are spread over column families, which are dropped and
+ * made anew on the way.  A family's name says which one of all it was, so that
+ * after a death in the middle of it the model knows what has become of it.
+ *
  * NVMKV_CRASH_SECONDS makes the random part longer.
  */
 #include <signal.h>
@@ -24,6 +28,7 @@
 #include "lib/check.h"
 
 #define KEYS 400
+#define FAMILIES 3
 #define WRITES_MAX 8192
 #define POINTS_MAX 64
 #define SYNCS_MAX 12 /* remembered of each kind of file */
@@ -53,6 +58,7 @@ typedef struct Write
 	uint32_t size;
 	uint16_t key;
 	bool deletes;
+	uint32_t birth; /* of the key's family, as it was then */
 } Write;
 
 typedef struct Point
@@ -81,6 +87,9 @@ typedef struct Record
 	LineTally lines;
 	uint64_t nsyncs[LOSSY_KINDS]; /* operations that sync such a file */
 	uint64_t syncs[LOSSY_KINDS][SYNCS_MAX];
+	uint32_t births;			/* of families, all that were tried */
+	uint32_t birth[FAMILIES];	/* of each family that is there, 0: none; the default one's is 1 */
+	bool unsettled[FAMILIES];	/* who made or dropped it died, or failed: it may or may not be there */
 	uint32_t npoints;
 	Point points[POINTS_MAX];
 	Write writes[WRITES_MAX];
@@ -117,6 +126,7 @@ static bool pool_without_container;
 static bool long_keys;	 /* they make a manifest grow fast */
 static bool large_values; /* enough data for level 2 */
 static bool mapped_log;	  /* the log is on persistent memory */
+static bool with_families;
 
 static uint64_t script_state;
 
@@ -134,24 +144,23 @@ script_random(uint64_t bound)
 typedef struct OldLine
 {
 	const uint8_t *at;
-	bool of_log;
+	NvmDevice *dev; /* NULL: of the log */
 	uint8_t bytes[LINE];
 	struct OldLine *next;
 } OldLine;
 
 static const NvmDeviceOps *line_inner;
 static NvmDeviceOps line_ops;
-static NvmDevice *line_device;
 static OldLine *old_lines;
 static uint64_t line_operations;
 
 static void
 put_line(const OldLine *old, const void *words)
 {
-	if (old->of_log)
+	if (old->dev == NULL)
 		memcpy((void *) (uintptr_t) old->at, words, LINE);
 	else
-		line_inner->copy(line_device, (uint64_t) (old->at - line_device->base), words, LINE);
+		line_inner->copy(old->dev, (uint64_t) (old->at - old->dev->base), words, LINE);
 }
 
 static void
@@ -175,8 +184,8 @@ lose_lines(void)
 		record->lines.kept += choice == 0;
 		record->lines.reverted += choice == 1;
 		record->lines.torn += choice == 2;
-		record->lines.header += !old->of_log && (uint64_t) (old->at - line_device->base) < NVM_EXTENT_BYTES;
-		record->lines.log += old->of_log;
+		record->lines.header += old->dev != NULL && (uint64_t) (old->at - old->dev->base) < NVM_EXTENT_BYTES;
+		record->lines.log += old->dev == NULL;
 		put_line(old, words);
 	}
 }
@@ -195,7 +204,7 @@ line_before(void)
 
 /* Whoever copies much persists soon: the search is linear. */
 static void
-remember_lines(const uint8_t *base, uint64_t offset, size_t size, bool of_log)
+remember_lines(NvmDevice *dev, const uint8_t *base, uint64_t offset, size_t size)
 {
 	uint64_t line;
 
@@ -211,16 +220,15 @@ remember_lines(const uint8_t *base, uint64_t offset, size_t size, bool of_log)
 		if (old == NULL)
 			_exit(3);
 		old->at = base + line * LINE;
-		old->of_log = of_log;
+		old->dev = dev;
 		memcpy(old->bytes, old->at, LINE);
 		old->next = old_lines;
 		old_lines = old;
 	}
 }
 
-/* Lines of one or the other within [from, to). */
 static void
-forget_lines(bool of_log, const uint8_t *from, const uint8_t *to)
+forget_lines(const uint8_t *from, const uint8_t *to)
 {
 	OldLine **link = &old_lines;
 
@@ -228,7 +236,7 @@ forget_lines(bool of_log, const uint8_t *from, const uint8_t *to)
 	{
 		OldLine *old = *link;
 
-		if (old->of_log != of_log || old->at < from || old->at >= to)
+		if (old->at < from || old->at >= to)
 			link = &old->next;
 		else
 		{
@@ -242,7 +250,7 @@ static void
 line_copy(NvmDevice *dev, uint64_t offset, const void *data, size_t size)
 {
 	line_before();
-	remember_lines(dev->base, offset, size, false);
+	remember_lines(dev, dev->base, offset, size);
 	line_inner->copy(dev, offset, data, size);
 }
 
@@ -251,7 +259,7 @@ line_persist(NvmDevice *dev, uint64_t offset, uint64_t size)
 {
 	line_before();
 	NVMKV_RETURN_IF(line_inner->persist(dev, offset, size));
-	forget_lines(false, dev->base + offset, dev->base + offset + size);
+	forget_lines(dev->base + offset, dev->base + offset + size);
 	return NVMKV_OK;
 }
 
@@ -268,7 +276,7 @@ log_copy(LogMap *map, uint64_t offset, const void *data, size_t size)
 	if (fault.kind == FAULT_POWER_LINES)
 	{
 		line_before();
-		remember_lines(map->base, offset, size, true);
+		remember_lines(NULL, map->base, offset, size);
 	}
 	log_map_pmem.copy(map, offset, data, size);
 }
@@ -279,7 +287,7 @@ log_drain(LogMap *map)
 	if (fault.kind == FAULT_POWER_LINES)
 	{
 		line_before();
-		forget_lines(true, map->base, map->base + LOG_FILE_BYTES_MAX);
+		forget_lines(map->base, map->base + LOG_FILE_BYTES_MAX);
 	}
 	log_map_pmem.drain(map);
 }
@@ -290,8 +298,7 @@ static const LogMapOps line_log = {log_is_pmem, log_copy, log_drain};
 static void
 line_close(NvmDevice *dev)
 {
-	forget_lines(false, dev->base, dev->base + dev->bytes);
-	line_device = NULL;
+	forget_lines(dev->base, dev->base + dev->bytes);
 	line_inner->close(dev);
 }
 
@@ -299,12 +306,11 @@ line_close(NvmDevice *dev)
 static void
 watch_lines(NvmDevice *dev)
 {
-	line_device = dev;
 	line_inner = dev->ops;
 	line_ops.copy = line_copy;
 	line_ops.persist = line_persist;
 	line_ops.close = line_close;
-	line_device->ops = &line_ops;
+	dev->ops = &line_ops;
 }
 
 /* ---- faults ---- */
@@ -404,6 +410,12 @@ key_of(unsigned number)
 	return nvmkv_slice(text, LONG_KEY_BYTES);
 }
 
+static unsigned
+family_of(unsigned key)
+{
+	return with_families ? key % FAMILIES : 0;
+}
+
 /* The newest write of the key with a sequence up to "last"; NULL: none, or a deletion. */
 static const Write *
 newest(unsigned key, uint64_t last)
@@ -411,23 +423,27 @@ newest(unsigned key, uint64_t last)
 	uint32_t i;
 
 	for (i = record->nwrites; i-- > 0;)
-		if (record->writes[i].key == key && record->writes[i].seq <= last)
+		if (record->writes[i].key == key && record->writes[i].seq <= last &&
+			record->writes[i].birth == record->birth[family_of(key)])
 			return record->writes[i].deletes ? NULL : &record->writes[i];
 	return NULL;
 }
 
-/* Does the database hold what the writes up to "last" left?  Prints the first difference. */
+/* Does the family hold what the writes up to "last" left in it?  Prints the first difference. */
 static bool
-holds(NvmkvDb *db, uint64_t last, bool reverse)
+family_holds(NvmkvDb *root, unsigned family, uint64_t last, bool reverse)
 {
 	static uint8_t buffer[VALUE_MAX + 8];
-	NvmkvScan *scan;
+	NvmkvScan *scan = NULL;
 	const NvmkvScanRow *rows;
 	unsigned n, i;
 	unsigned key = reverse ? KEYS : 0;
 	bool good = true;
-	NvmkvStatus st = nvmkv_scan_create(db, &scan);
+	NvmkvDb *db;
+	NvmkvStatus st = nvmkv_family(root, family, &db);
 
+	if (st == NVMKV_OK)
+		st = nvmkv_scan_create(db, &scan);
 	if (st == NVMKV_OK)
 		st = nvmkv_scan_start(scan, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0), reverse, NULL);
 	do
@@ -446,11 +462,12 @@ holds(NvmkvDb *db, uint64_t last, bool reverse)
 
 			/* The next key that has a value. */
 			if (reverse)
-				while (key > 0 && (w = newest(--key, last)) == NULL)
+				while (key > 0 && (family_of(--key) != family || (w = newest(key, last)) == NULL))
 					;
 			else
-				while (key < KEYS && (w = newest(key++, last)) == NULL)
-					;
+				for (; key < KEYS && w == NULL; key++)
+					if (family_of(key) == family)
+						w = newest(key, last);
 			if (i == n && n > 0)
 			{
 				/* It belongs to the next batch. */
@@ -475,6 +492,73 @@ holds(NvmkvDb *db, uint64_t last, bool reverse)
 	return good;
 }
 
+static bool
+holds(NvmkvDb *db, uint64_t last, bool reverse)
+{
+	unsigned family;
+
+	for (family = 0; family < FAMILIES; family++)
+		if (record->birth[family] != 0 && !family_holds(db, family, last, reverse))
+			return false;
+	return true;
+}
+
+/* ---- families ---- */
+
+/* Which are there?  false: not those that should be. */
+static bool
+look_at_families(NvmkvDb *db)
+{
+	NvmkvFamilyInfo list[FAMILIES];
+	unsigned count = nvmkv_family_list(db, list, FAMILIES);
+	unsigned family, i;
+
+	record->birth[0] = 1;
+	for (family = 1; family < FAMILIES; family++)
+	{
+		uint32_t birth = 0;
+
+		for (i = 0; i < count; i++)
+			if (list[i].id == family)
+				birth = (uint32_t) strtoul(list[i].name, NULL, 10);
+		if (birth != record->birth[family] && !record->unsettled[family])
+		{
+			fprintf(stderr, "    family %u is the %" PRIu32 "th, not the %" PRIu32 "th\n", family, birth, record->birth[family]);
+			return false;
+		}
+		record->birth[family] = birth;
+		record->unsettled[family] = false;
+	}
+	return true;
+}
+
+/* Makes a family, or drops it, or does the one after the other.  A failure leaves it to the next open what has become of it. */
+static void
+script_family(NvmkvDb *db, unsigned family)
+{
+	NvmkvFamilyOptions shape;
+	char name[16];
+	bool there = record->birth[family] != 0;
+
+	if (record->unsettled[family])
+		return;
+	record->unsettled[family] = true;
+	if (there && nvmkv_family_drop(db, family) != NVMKV_OK)
+		return;
+	record->birth[family] = 0;
+	if (!there || script_random(2) == 0)
+	{
+		nvmkv_family_options_default(db, &shape);
+		if (family == 1 && !pool_without_container)
+			shape.nvm_bytes = UINT64_C(16) << 20;
+		(void) snprintf(name, sizeof(name), "%" PRIu32, ++record->births);
+		if (nvmkv_family_create(db, family, name, &shape, NULL) != NVMKV_OK)
+			return;
+		record->birth[family] = record->births;
+	}
+	record->unsettled[family] = false;
+}
+
 static void
 script_write(NvmkvDb *db)
 {
@@ -494,6 +578,10 @@ script_write(NvmkvDb *db)
 
 		w->seq = record->assigned + 1 + i;
 		w->key = (uint16_t) script_random(KEYS);
+		if (record->birth[family_of(w->key)] == 0)
+			w->key = (uint16_t) (w->key - family_of(w->key));
+		w->birth = record->birth[family_of(w->key)];
+		nvmkv_batch_family(&batch, family_of(w->key));
 		w->seed = script_random(1u << 30);
 		w->deletes = script_random(5) == 0;
 		if (w->deletes)
@@ -513,7 +601,12 @@ script_write(NvmkvDb *db)
 		record->attempted = record->assigned + count;
 		st = rig_write(db, &batch, &last);
 		if (st == NVMKV_OK)
+		{
 			record->assigned = last;
+			/* Who takes a write answers for it. */
+			for (i = 0; i < count; i++)
+				record->unsettled[family_of(record->writes[record->nwrites - 1 - i].key)] = false;
+		}
 		else
 		{
 			record->nwrites -= count;
@@ -555,6 +648,8 @@ script_reopen(Rig *rig)
 	}
 	if (fault.kind == FAULT_SPACES)
 		fault_over = lossy_operations() >= fault.at;
+	if (!look_at_families(rig->db))
+		_exit(EXIT_WRONG);
 	nvmkv_stats(rig->db, &stats);
 	if (stats.last_sequence < record->synced || stats.last_sequence > record->assigned)
 	{
@@ -579,11 +674,15 @@ play_script(Rig *rig, uint64_t seed)
 	if (pool_without_container)
 		rig->options.nvm_bytes = 0;
 	script_reopen(rig);
+	for (step = 1; step < FAMILIES && with_families; step++)
+		script_family(rig->db, step);
 	for (step = 0; step < (long_keys || large_values ? STEPS_MANY : STEPS); step++)
 	{
 		NvmkvDb *db = rig->db;
 		uint64_t dice = script_random(100);
 
+		if (with_families && script_random(60) == 0)
+			script_family(db, 1 + (unsigned) script_random(FAMILIES - 1));
 		if (dice < 58)
 			script_write(db);
 		else if (dice < 68)
@@ -712,6 +811,8 @@ recovers(Rig *rig)
 		fprintf(stderr, "    does not open: %s\n", nvmkv_error()->text);
 		return false;
 	}
+	if (!look_at_families(rig->db))
+		return false;
 	nvmkv_stats(rig->db, &stats);
 	last = stats.last_sequence;
 	if (last < record->synced || last > record->attempted)
@@ -770,6 +871,8 @@ try_fault(const Fault *f, uint64_t seed)
 	rig.options.max_write_buffers = 4;
 	if (pool_without_container)
 		rig.options.nvm_bytes = 0;
+	if (with_families)
+		rig.options.max_families = FAMILIES;
 	good = run_child(&rig, seed, &killed);
 	add_tallies();
 	fault.kind = FAULT_NONE;
@@ -981,6 +1084,21 @@ TEST(deeper_levels)
 	pool_without_container = false;
 }
 
+TEST(families_come_and_go)
+{
+	with_families = true;
+	every_point(FAULT_KILL, "famil", 3);
+	every_point(FAULT_ERROR, "famil", 3);
+	every_point(FAULT_KILL, "manifest.", 2);
+	every_point(FAULT_KILL, "log.", 2);
+	sample(FAULT_FILE, NULL, 15);
+	sample(FAULT_FILES, NULL, 5);
+	sample(FAULT_SPACES, NULL, 8);
+	sample(FAULT_POWER, NULL, 30);
+	sample(FAULT_ERROR, "port.alloc", 20);
+	with_families = false;
+}
+
 static void
 lose_power_with_lines(unsigned lives, uint64_t range)
 {
@@ -1061,11 +1179,13 @@ TEST(random_faults)
 		}
 		pool_without_container = check_random_below(4) == 0;
 		mapped_log = check_random_below(3) == 0;
+		with_families = check_random_below(3) == 0;
 		CHECK(try_fault(&f, check_random()));
 		lives++;
 	}
 	pool_without_container = false;
 	mapped_log = false;
+	with_families = false;
 	printf("%u lives\n", lives);
 }
 
