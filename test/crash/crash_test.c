@@ -532,7 +532,7 @@ look_at_families(NvmkvDb *db)
 	return true;
 }
 
-/* Makes a family, or drops it, or does the one after the other.  A failure leaves it to the next open what has become of it. */
+/* Makes a family, or drops it, or drops and makes it.  After a failure the next open tells what has become of it. */
 static void
 script_family(NvmkvDb *db, unsigned family)
 {
@@ -1115,8 +1115,8 @@ lose_power_with_lines(unsigned lives, uint64_t range)
 }
 
 /*
- * The first copy is the header's, the second operation persists it: the power goes in between.  What is there afterwards
- * is no header, all of it, or a torn one.
+ * The first copy is the header's, the second operation persists it: the power goes in between.  What is there
+ * afterwards is no header, all of it, or a torn one.
  */
 TEST(power_goes_while_a_pool_gets_its_header)
 {
@@ -1206,7 +1206,8 @@ TEST(what_the_power_took)
 	CHECK(all_sectors.kept[LOSSY_CURRENT] + all_sectors.reverted[LOSSY_CURRENT] > 0);
 	for (k = LOSSY_MANIFEST; k <= LOSSY_POOL; k++)
 		CHECK(all_sectors.kept[k] > 0 && all_sectors.reverted[k] > 0 && all_sectors.garbled[k] > 0);
-	CHECK(all_lines.kept > 0 && all_lines.reverted > 0 && all_lines.torn > 0 && all_lines.header > 0 && all_lines.log > 0);
+	CHECK(all_lines.kept > 0 && all_lines.reverted > 0 && all_lines.torn > 0);
+	CHECK(all_lines.header > 0 && all_lines.log > 0);
 }
 
 TEST_MAIN()

@@ -688,7 +688,8 @@ check_get(Model *m, const Key *key, const RigSnapshot *snapshot)
 {
 	NvmkvBuf value = {0};
 	NvmkvVersion version;
-	NvmkvStatus st = nvmkv_get(family_db(m, key->family), key_slice(key), snapshot != NULL ? &snapshot->base : NULL, &value, &version);
+	NvmkvStatus st = nvmkv_get(family_db(m, key->family), key_slice(key), snapshot != NULL ? &snapshot->base : NULL,
+							   &value, &version);
 	const Ver *expected = visible(key, snapshot);
 
 	if (!CHECK_STATUS(st, expected != NULL ? NVMKV_OK : NVMKV_NOT_FOUND))

@@ -659,8 +659,8 @@ TEST(work_while_families_come_and_go)
 }
 
 /*
- * A kill may take what the log had not written, and the log then goes on from an earlier position: a family that was born
- * behind it must not take what comes next for what it has.
+ * A kill may take what the log had not written, and the log then goes on from an earlier position: a family that was
+ * born behind it must not take what comes next for what it has.
  */
 TEST(born_behind_unsynced_writes)
 {

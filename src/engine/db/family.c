@@ -473,8 +473,8 @@ write_list(NvmkvDb *root, bool *doubtful_out)
 
 /*
  * After a failure to replace the list it may be in doubt which is in place, and the next open goes by it: a family that
- * goes on would be lost, or one without files looked for.  So the list of what there is now is written once more; if that
- * fails, too, nothing is written any more before the next open, which finds out.
+ * goes on would be lost, or one without files looked for.  So the list of what there is now is written once more; if
+ * that fails, too, nothing is written any more before the next open, which finds out.
  */
 static NvmkvStatus
 list_in_doubt(NvmkvDb *root, NvmkvStatus status)
@@ -525,8 +525,8 @@ choose_slot(const NvmkvDb *root, unsigned wanted, const char *name, unsigned *id
 }
 
 /*
- * An empty tree that is durable up to the log's end.  The log must be, too: else it might go on from before that after a
- * crash, and what it then has for the family would be taken for old.
+ * An empty tree that is durable up to the log's end.  The log must be, too: else it might go on from before that after
+ * a crash, and what it then has for the family would be taken for old.
  */
 static NvmkvStatus
 open_empty(NvmkvDb *root, NvmkvDb *db)

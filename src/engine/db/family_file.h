@@ -31,7 +31,7 @@
 /* Reads the list; none when the file is absent.  CORRUPTION, VERSION, IO: the text names the file. */
 extern NvmkvStatus family_file_read(const char *dir, NvmkvFamilyInfo list_out[NVMKV_FAMILIES_MAX], unsigned *count_out);
 
-/* Replaces the list, durably.  After a failure the old one is in place, or, if *doubtful_out, the old or the new one. */
+/* Replaces the list, durably.  After a failure the old one is in place; if *doubtful_out, the old or the new one. */
 extern NvmkvStatus family_file_write(const char *dir, const NvmkvFamilyInfo *list, unsigned count, bool *doubtful_out);
 
 /* Can a family be called this?  1 .. NVMKV_FAMILY_NAME_BYTES bytes, none of them a control character.  INVALID. */
