@@ -67,6 +67,24 @@ replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t needed_
 }
 
 /*
+ * What is replayed goes to rows and tables, of one family before it does of another, and so must not be lost again:
+ * after a kill the system still has what had only been written.
+ */
+static NvmkvStatus
+sync_log_file(const NvmkvDb *db, uint64_t number)
+{
+	char path[LOG_GROUP_PATH_BYTES_MAX];
+	PortFile *file;
+	NvmkvStatus st;
+
+	log_group_path(path, sizeof(path), db->log_dir, number);
+	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_READ | PORT_FILE_WRITE, &file));
+	st = port_files->sync(file);
+	port_files->close(file);
+	return st;
+}
+
+/*
  * The root's version says how far the log has been let go of, so that a record that is missing is told from one that
  * nobody needs.  Most often its own flushes have said so; not when only other families are written to.
  */
@@ -145,6 +163,8 @@ own_log_recover(NvmkvDb *db)
 		st = NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
 	if (st == NVMKV_OK && list.count > 1)
 		qsort(list.numbers, list.count, sizeof(uint64_t), compare_numbers);
+	for (i = 0; st == NVMKV_OK && i < list.count; i++)
+		st = sync_log_file(db, list.numbers[i]);
 	db->replaying = true;
 	db->replay_position = durable;
 	for (i = 0; st == NVMKV_OK && i < list.count; i++)
@@ -171,7 +191,7 @@ own_log_recover(NvmkvDb *db)
 	return st;
 }
 
-/* The log's operations while it is being replayed: nothing is appended, all of it is durable. */
+/* The log's operations while it is being replayed: nothing is appended, all of it has been synced. */
 static NvmkvStatus
 own_append(void *ctx, NvmkvSlice batch, uint32_t count, uint64_t *last_sequence_out)
 {
