@@ -26,8 +26,13 @@
 /* A batch is worth starting when it fills this share of the pool. */
 #define BATCH_POOL_SHARE 0.40
 
-/* A level with this score is compacted before the next column. */
+/*
+ * A level with this score is compacted before the next column, for the wider level 1 is, the more each column rewrites.
+ * While writers wait for columns, after so many steps one of them has its turn all the same: a column brings level 1
+ * one or two tables' worth, a step takes one away.
+ */
 #define LEVEL_URGENT_SCORE 1.5
+#define LEVEL_STEPS_MAX 3
 
 /* Between two looks whether the columns before are installed; each wakes those who wait. */
 #define TURN_WAIT_MS 100
@@ -480,16 +485,31 @@ under_pressure(NvmkvDb *db)
 	return db->pool != NULL && (port_load_relaxed(&db->shm->pool_full) != 0 || write_control_pool_is_low(db));
 }
 
-/* Columns come first, for writers wait for them; but a level 1 far over its target makes each of them dear. */
+static NvmkvStatus
+urgent_level_step(NvmkvDb *db, bool *did_out)
+{
+	uint32_t *steps = &db->shm->level_steps;
+
+	if (port_load_relaxed(steps) >= LEVEL_STEPS_MAX && under_pressure(db))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(level_step(db, LEVEL_URGENT_SCORE, did_out));
+	if (*did_out)
+		(void) __atomic_fetch_add(steps, 1, __ATOMIC_RELAXED);
+	return NVMKV_OK;
+}
+
 static NvmkvStatus
 choose_step(NvmkvDb *db, bool force, bool *did_out)
 {
 	if (force || drop_is_due(db))
 		NVMKV_RETURN_IF(drop_step(db, did_out));
-	if (!*did_out && !force && !under_pressure(db))
-		NVMKV_RETURN_IF(level_step(db, LEVEL_URGENT_SCORE, did_out));
+	if (!*did_out && !force)
+		NVMKV_RETURN_IF(urgent_level_step(db, did_out));
 	if (!*did_out)
+	{
 		NVMKV_RETURN_IF(column_step(db, force, did_out));
+		port_store_relaxed(&db->shm->level_steps, 0);
+	}
 	if (!*did_out)
 		NVMKV_RETURN_IF(level_step(db, 1.0, did_out));
 	return NVMKV_OK;

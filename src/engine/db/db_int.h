@@ -145,6 +145,7 @@ typedef struct DbShm
 	uint32_t accepting;			  /* writers are welcome */
 	uint32_t no_space;			  /* the last flush or compaction found no space; cleared by the next that succeeds */
 	uint32_t pool_full;			  /* the last flush found no extent: compaction is wanted whatever the gate says */
+	uint32_t level_steps;		  /* of level compaction since a column was last looked for (column.c) */
 	/* compaction would start a batch but a flush runs: the flush does it when it is done */
 	uint32_t batch_wanted;
 	uint32_t hold_files; /* a copy of the files is being made: obsolete tables stay */
