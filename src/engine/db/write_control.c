@@ -223,9 +223,7 @@ look_at_debt(NvmkvDb *db, WriteSignal *signal, uint64_t now_us)
 		}
 	}
 	jobs_drained(db, DB_JOB_LEVEL, &total, &running);
-	/* Columns go first when the pool is low. */
-	signal->drain = measure(&db->shm->control, NVMKV_STALL_DEBT, total,
-							score >= SCORE_BUSY && !write_control_pool_is_low(db), now_us);
+	signal->drain = measure(&db->shm->control, NVMKV_STALL_DEBT, total, score >= SCORE_BUSY, now_us);
 }
 
 static void
