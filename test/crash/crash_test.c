@@ -1109,8 +1109,8 @@ TEST(families_come_and_go)
 }
 
 /*
- * Recovery from a kill finds in the log what was never synced.  When the power goes before all families have flushed it,
- * they must agree about it all the same.
+ * Recovery from a kill finds in the log what was never synced.  When the power goes before all families have flushed
+ * it, they must agree about it all the same.
  */
 TEST(power_goes_in_recovery)
 {

@@ -7,7 +7,8 @@
  * into a digest after every so many operations, and all digests must agree with
  * those of the first set.  Options decide where data is, never what it is.
  *
- * Some sets have worker processes beside the one that plays, one changes the
+ * Some sets spread the keys over column families, some have worker processes
+ * beside the one that plays, one changes the
  * options at each reopen.  NVMKV_OPTIONS_SECONDS goes on with new scripts.
  */
 #include <signal.h>
@@ -156,6 +157,13 @@ several_families(NvmkvOptions *o)
 	o->write_buffer_bytes = 2 * MIB;
 }
 
+/* The keys are spread over all that there are. */
+static void
+three_families(NvmkvOptions *o)
+{
+	o->max_families = 3;
+}
+
 static void
 lz4(NvmkvOptions *o)
 {
@@ -188,6 +196,8 @@ static const Set sets[] = {
 	{"small block cache", small_cache, 0, false},
 	{"limited compaction", limited_compaction, 0, false},
 	{"room for families", several_families, 0, false},
+	{"three families", three_families, 0, false},
+	{"three families, two workers", three_families, 2, false},
 	{"LZ4", lz4, 0, false},
 	{"Zstandard from level 2 on, small block cache", zstd_below, 0, false},
 	{"a worker", as_they_are, 1, false},
@@ -207,6 +217,7 @@ typedef struct Play
 {
 	const Set *set;
 	Rig rig;
+	unsigned families;
 	RigTxns *txns;
 	RigSnapshot *snapshots[SNAPSHOTS];
 	uint64_t open[TXNS];  /* fxid, 0: none */
@@ -295,6 +306,23 @@ stop_workers(Play *p)
 	}
 }
 
+/* Those that are not there yet. */
+static void
+make_families(Play *p)
+{
+	NvmkvFamilyOptions shape;
+	char name[16];
+	unsigned family;
+
+	nvmkv_family_options_default(p->rig.db, &shape);
+	for (family = 1; family < p->families; family++)
+	{
+		(void) snprintf(name, sizeof(name), "%u", family);
+		shape.nvm_bytes = family == 1 ? 16 * MIB : 0;
+		CHECK_OK(nvmkv_family_create(p->rig.db, family, name, &shape, NULL));
+	}
+}
+
 static void
 open_database(Play *p)
 {
@@ -306,6 +334,7 @@ open_database(Play *p)
 	if (p->rig.db == NULL)
 		return;
 	rig_txns_use(p->txns, p->rig.db);
+	make_families(p);
 	start_workers(p);
 }
 
@@ -342,6 +371,21 @@ make_value(Play *p, uint64_t seed, size_t size)
 	return nvmkv_slice(p->buffer, size);
 }
 
+static unsigned
+family_of(const Play *p, uint64_t key)
+{
+	return (unsigned) (key % p->families);
+}
+
+static NvmkvDb *
+family_db(Play *p, unsigned family)
+{
+	NvmkvDb *db = p->rig.db;
+
+	CHECK_OK(nvmkv_family(p->rig.db, family, &db));
+	return db;
+}
+
 static bool
 is_running(const Play *p, uint64_t fxid)
 {
@@ -372,6 +416,7 @@ op_write(Play *p)
 		if (is_running(p, p->writer[key]) && p->writer[key] != fxid)
 			continue;
 		p->writer[key] = fxid;
+		nvmkv_batch_family(&batch, family_of(p, key));
 		if (fxid == 0)
 			CHECK_OK(nvmkv_batch_put(&batch, deletes ? NVMKV_TYPE_DELETION : NVMKV_TYPE_VALUE, rig_key(key),
 									 nvmkv_slice(NULL, 0), value));
@@ -423,7 +468,8 @@ op_get(Play *p)
 
 	for (i = 0; i < 5; i++)
 	{
-		NvmkvStatus st = nvmkv_get(p->rig.db, rig_key(roll(p, KEYS + 50)), &s->base, &value, &version);
+		uint64_t key = roll(p, KEYS + 50);
+		NvmkvStatus st = nvmkv_get(family_db(p, family_of(p, key)), rig_key(key), &s->base, &value, &version);
 
 		CHECK(st == NVMKV_OK || st == NVMKV_NOT_FOUND);
 		fold(p, st);
@@ -436,18 +482,22 @@ op_get(Play *p)
 	nvmkv_buf_free(&value);
 }
 
-static void
-op_scan(Play *p)
+/* A row that a scan has shown. */
+typedef struct Row
 {
-	RigSnapshot *s = op_snapshot(p);
-	uint64_t from = roll(p, KEYS);
-	uint64_t to = roll(p, 3) == 0 ? KEYS : from + roll(p, 60);
-	bool reverse = roll(p, 2) == 0;
+	uint64_t sequence, value_size, value_hash;
+} Row;
+
+/* Notes the rows of one family, by key. */
+static void
+scan_family(Play *p, unsigned family, uint64_t from, uint64_t to, bool reverse, const RigSnapshot *s, Row *rows_out)
+{
 	const NvmkvScanRow *rows;
 	NvmkvScan *scan;
+	uint64_t next = reverse ? to : from;
 	unsigned n = 0, i;
 
-	REQUIRE_OK(nvmkv_scan_create(p->rig.db, &scan));
+	REQUIRE_OK(nvmkv_scan_create(family_db(p, family), &scan));
 	CHECK_OK(nvmkv_scan_start(scan, rig_key(from), rig_key(to), reverse, &s->base));
 	do
 	{
@@ -455,12 +505,46 @@ op_scan(Play *p)
 			n = 0;
 		for (i = 0; i < n; i++)
 		{
-			fold_slice(p, rows[i].key);
-			fold_slice(p, rows[i].value);
-			fold(p, rows[i].sequence);
+			char text[16] = {0};
+			uint64_t key;
+
+			memcpy(text, rows[i].key.data, rows[i].key.size < 15 ? rows[i].key.size : 15);
+			key = strtoull(text, NULL, 10);
+			CHECK(key < KEYS && family_of(p, key) == family && (reverse ? key < next : key >= next));
+			if (key >= KEYS)
+				continue;
+			next = reverse ? key : key + 1;
+			rows_out[key].sequence = rows[i].sequence;
+			rows_out[key].value_size = rows[i].value.size;
+			rows_out[key].value_hash = filter_hash(rows[i].value);
 		}
 	} while (n > 0);
 	nvmkv_scan_destroy(scan);
+}
+
+static void
+op_scan(Play *p)
+{
+	static Row seen[KEYS];
+	RigSnapshot *s = op_snapshot(p);
+	uint64_t from = roll(p, KEYS);
+	uint64_t to = roll(p, 3) == 0 ? KEYS : from + roll(p, 60);
+	bool reverse = roll(p, 2) == 0;
+	uint64_t key;
+	unsigned family;
+
+	memset(seen, 0, sizeof(seen));
+	for (family = 0; family < p->families; family++)
+		scan_family(p, family, from, to, reverse, s, seen);
+	for (key = 0; key < KEYS; key++)
+	{
+		if (seen[key].sequence == 0)
+			continue;
+		fold(p, key);
+		fold(p, seen[key].sequence);
+		fold(p, seen[key].value_size);
+		fold(p, seen[key].value_hash);
+	}
 }
 
 /* What is done where there are no workers; whether it finds anything to do is the options' business. */
@@ -542,6 +626,7 @@ play(Play *p, const Set *set, uint64_t seed)
 	p->buffer = malloc(VALUE_MAX);
 	REQUIRE(p->buffer != NULL);
 	rig_init(&p->rig);
+	p->families = set->change == three_families ? 3 : 1;
 	open_database(p);
 	for (i = 0; i < OPERATIONS && check_failures == before; i++)
 	{
