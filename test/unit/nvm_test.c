@@ -1998,7 +1998,7 @@ TEST(row_hints_without_older)
 	fixture_open(&f, 16 * MIB);
 	older_builder = build_row(&f, &list, NULL, 10, &older_built);
 
-	/* Keys and tags stay: searches must ask of some entry whether it is before, and only of a sound one that is said. */
+	/* Keys and tags stay: searches must ask of some entry whether it is before, and only a sound one may say that. */
 	for (i = 0; i < older_built->ref.entries; i++)
 	{
 		NvmRowEntryHead head;

@@ -843,7 +843,8 @@ TEST(offset_of_grows_with_the_key)
 TEST(builder_refuses_what_is_wrong)
 {
 	static const SstBuildOptions bad[] = {
-		{1023, 16, 10, 0, 0}, {(1 << 20) + 1, 16, 10, 0, 0}, {4096, 0, 10, 0, 0}, {4096, 129, 10, 0, 0}, {4096, 16, 33, 0, 0},
+		{1023, 16, 10, 0, 0},  {(1 << 20) + 1, 16, 10, 0, 0}, {4096, 0, 10, 0, 0},
+		{4096, 129, 10, 0, 0}, {4096, 16, 33, 0, 0},
 		{4096, 16, 10, 3, 0}, {4096, 16, 10, 0, NVMKV_PREFIX_BYTES_MAX + 1}};
 	uint8_t *big = calloc(1, SST_PAYLOAD_BYTES_MAX + 1);
 	uint64_t tag = ikey_tag(10, NVMKV_TYPE_VALUE);
@@ -1699,7 +1700,7 @@ scan_on(CacheRig *rig, SstIter *it, const Model *m, size_t from, size_t stay)
 	cache_rig_leave(rig);
 }
 
-/* A scan of more than the cache holds: few reads, the cache keeps what it has, and errors of what nobody needs are none. */
+/* A scan of more than the cache holds: few reads, the cache keeps what it has, errors of what nobody needs are none. */
 TEST(long_scans_read_ahead)
 {
 	Model m = {0};

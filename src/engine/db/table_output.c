@@ -12,8 +12,8 @@
  * Bits a key beyond those of the options.  The filters of all levels together are to pass as many keys in vain as one
  * ideal filter with the options' bits would: at 10 bits 0.8 %, where one of ours, a line a key, passes 1.0 %.
  * So each is a bit larger, which is 0.65 % for the last level; and the levels above it, which have a tenth of the
- * keys, get so many bits that they hardly count: 0.12 % each, and 0.01 % for each of the tables of level 0, which may be
- * many.
+ * keys, get so many bits that they hardly count: 0.12 % each, and 0.01 % for each of the tables of level 0, which may
+ * be many.
  */
 #define LAST_LEVEL_BITS 1
 #define UPPER_LEVEL_BITS 6

@@ -638,7 +638,8 @@ count_refused(SstCache *cache)
 bool
 sst_cache_has_room(const SstCache *cache, const SstCacheKey *key)
 {
-	return cache->shm != NULL && port_load_relaxed(&place_of(cache->shm, key->number, key->offset).shard->evictions) == 0;
+	return cache->shm != NULL &&
+		   port_load_relaxed(&place_of(cache->shm, key->number, key->offset).shard->evictions) == 0;
 }
 
 bool
