@@ -190,6 +190,42 @@ TEST(buffers_grow)
 	CHECK(buf.data == NULL && buf.size == 0 && buf.capacity == 0);
 }
 
+/* Bytes compare by memcmp's order wherever they differ, also above 0x7f. */
+static void
+compare_at_all_sizes(void)
+{
+	uint8_t x[48];
+	uint8_t y[48];
+	size_t n, m, i;
+
+	for (n = 0; n <= sizeof(x); n++)
+	{
+		for (i = 0; i < n; i++)
+			x[i] = y[i] = (uint8_t) check_random();
+		CHECK(slice_compare(nvmkv_slice(x, n), nvmkv_slice(y, n)) == 0);
+		CHECK(slice_equal(nvmkv_slice(x, n), nvmkv_slice(y, n)));
+		for (m = 0; m < n; m++)
+			CHECK(slice_compare(nvmkv_slice(x, m), nvmkv_slice(y, n)) < 0 &&
+				  slice_compare(nvmkv_slice(x, n), nvmkv_slice(y, m)) > 0);
+		for (i = 0; i < n; i++)
+		{
+			uint8_t kept = y[i];
+
+			do
+				y[i] = (uint8_t) check_random();
+			while (y[i] == x[i]);
+			for (m = i + 1; m <= n; m++)
+			{
+				int c = slice_compare(nvmkv_slice(x, m), nvmkv_slice(y, n));
+
+				CHECK(x[i] < y[i] ? c < 0 : c > 0);
+				CHECK(!slice_equal(nvmkv_slice(x, n), nvmkv_slice(y, n)));
+			}
+			y[i] = kept;
+		}
+	}
+}
+
 TEST(order_of_entries)
 {
 	NvmkvSlice a = nvmkv_slice("a", 1);
@@ -197,7 +233,9 @@ TEST(order_of_entries)
 
 	CHECK(slice_compare(a, ab) < 0 && slice_compare(ab, a) > 0 && slice_compare(a, a) == 0);
 	CHECK(slice_compare(nvmkv_slice(NULL, 0), a) < 0);
+	CHECK(slice_equal(a, a) && !slice_equal(a, ab) && slice_equal(nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)));
 	CHECK(slice_has_prefix(ab, a) && !slice_has_prefix(a, ab));
+	compare_at_all_sizes();
 	CHECK(ikey_compare(a, ikey_tag(5, NVMKV_TYPE_VALUE), a, ikey_tag(4, NVMKV_TYPE_VALUE)) < 0);
 	CHECK(ikey_compare(a, NVMKV_TAG_MAX, a, ikey_tag(NVMKV_SEQUENCE_MAX, 0x33)) < 0);
 	CHECK(ikey_compare(a, 0, ab, NVMKV_TAG_MAX) < 0);

@@ -506,6 +506,157 @@ TEST(keys_without_values)
 	rig_remove(&rig);
 }
 
+/*
+ * Runs of keys that only one source has, between keys that several have: a forward scan takes the ones straight from
+ * their source and the others by the merge, and must not show where it changes from one to the other.
+ */
+#define RUN_KEYS 600
+#define RUN_ROUNDS 8
+
+typedef struct RunVersion
+{
+	uint64_t sequence; /* 0: none */
+	bool is_value;
+} RunVersion;
+
+typedef struct Runs
+{
+	RunVersion version[RUN_KEYS][RUN_ROUNDS];
+} Runs;
+
+static NvmkvStatus
+write_run_version(NvmkvDb *db, unsigned key, unsigned round, RunVersion *version)
+{
+	NvmkvBatch batch = {0};
+	uint8_t data[100];
+	NvmkvStatus st;
+
+	fill_value(data, sizeof(data), (uint64_t) key * 1000003 + round);
+	st = nvmkv_batch_put(&batch, version->is_value ? NVMKV_KIND_VALUE : NVMKV_KIND_DELETION, rig_key(key),
+						 nvmkv_slice(NULL, 0), nvmkv_slice(data, version->is_value ? sizeof(data) : 0));
+	if (st == NVMKV_OK)
+		st = rig_write(db, &batch, &version->sequence);
+	nvmkv_batch_free(&batch);
+	return st;
+}
+
+/* Is the key shown at the sequence?  *round_out: by the version of which round. */
+static bool
+run_shows(const Runs *runs, unsigned key, uint64_t sequence, unsigned *round_out)
+{
+	unsigned round = RUN_ROUNDS;
+
+	while (round-- > 0)
+	{
+		const RunVersion *version = &runs->version[key][round];
+
+		if (version->sequence == 0 || version->sequence > sequence)
+			continue;
+		*round_out = round;
+		return version->is_value;
+	}
+	return false;
+}
+
+static void
+check_run_scan(NvmkvDb *db, const Runs *runs, uint64_t sequence, bool reverse)
+{
+	const NvmkvSnapshot snapshot = {NULL, NULL, sequence};
+	unsigned lower = (unsigned) (check_random() % RUN_KEYS);
+	unsigned upper = lower + (unsigned) (check_random() % (RUN_KEYS + 1 - lower));
+	unsigned max_rows = 1 + (unsigned) (check_random() % 100);
+	size_t max_bytes = (size_t) (check_random() % 20000);
+	unsigned at = 0; /* keys passed, from the side the scan comes from */
+	unsigned key;
+	const NvmkvScanRow *rows;
+	const NvmkvScanStats *stats;
+	NvmkvBuf low = {0};
+	uint64_t shown = 0;
+	unsigned n = 0;
+	NvmkvScan *scan;
+
+	REQUIRE_OK(nvmkv_scan_create(db, &scan));
+	CHECK_OK(nvmkv_buf_set(&low, rig_key(lower)));
+	REQUIRE_OK(nvmkv_scan_start(scan, nvmkv_buf_slice(&low), rig_key(upper), reverse, &snapshot));
+	do
+	{
+		unsigned i;
+
+		REQUIRE_OK(nvmkv_scan_batch(scan, max_rows, max_bytes, &rows, &n));
+		CHECK(n <= max_rows);
+		for (i = 0; i < n; i++)
+		{
+			unsigned round = 0;
+
+			while (at < upper - lower && !run_shows(runs, reverse ? upper - 1 - at : lower + at, sequence, &round))
+				at++;
+			REQUIRE(at < upper - lower);
+			key = reverse ? upper - 1 - at : lower + at;
+			at++;
+			CHECK(slice_equal(rows[i].key, rig_key(key)));
+			CHECK(is_number(rows[i].value, key, round, 100));
+			CHECK_EQ(rows[i].sequence, runs->version[key][round].sequence);
+		}
+		shown += n;
+	} while (n > 0);
+	for (; at < upper - lower; at++)
+	{
+		unsigned round;
+
+		CHECK(!run_shows(runs, reverse ? upper - 1 - at : lower + at, sequence, &round));
+	}
+	stats = nvmkv_scan_stats(scan);
+	CHECK_EQ(stats->rows, shown);
+	CHECK_EQ(stats->memtable_entries + stats->level0_entries + stats->table_entries, shown);
+	nvmkv_scan_destroy(scan);
+	nvmkv_buf_free(&low);
+}
+
+TEST(scans_change_between_runs_and_merging)
+{
+	static Runs runs;
+	unsigned round, i;
+	Rig rig;
+
+	memset(&runs, 0, sizeof(runs));
+	rig_init(&rig);
+	REQUIRE_OK(rig_open(&rig));
+	for (round = 0; round < RUN_ROUNDS; round++)
+	{
+		uint64_t first = 0;
+		uint64_t last = 0;
+		unsigned key = 0;
+
+		/* Blocks of keys, long and short, with long and short gaps between them; the first round has all. */
+		while (key < RUN_KEYS)
+		{
+			unsigned end = key + 1 + (unsigned) (check_random() % (check_random() % 2 == 0 ? 4 : 60));
+
+			for (; key < end && key < RUN_KEYS; key++)
+			{
+				RunVersion *version = &runs.version[key][round];
+
+				version->is_value = check_random() % 10 != 0;
+				REQUIRE_OK(write_run_version(rig.db, key, round, version));
+				first = first != 0 ? first : version->sequence;
+				last = version->sequence;
+			}
+			if (round > 0)
+				key += (unsigned) (check_random() % (check_random() % 2 == 0 ? 4 : 200));
+		}
+		if (round < 6)
+			CHECK_OK(nvmkv_flush_all(rig.db));
+		if (round == 2)
+			CHECK_OK(nvmkv_compact_all(rig.db));
+		for (i = 0; i < 60; i++)
+			check_run_scan(rig.db, &runs, NVMKV_SEQUENCE_MAX, i % 3 == 0);
+		/* From amidst the round, which holds no key twice; so nothing that is seen then has been merged away. */
+		for (i = 0; i < 30 && round != 2; i++)
+			check_run_scan(rig.db, &runs, first + check_random() % (last - first + 1), i % 3 == 0);
+	}
+	rig_remove(&rig);
+}
+
 TEST(dropped_storages_disappear)
 {
 	Rig rig;

@@ -9,6 +9,11 @@
  * have left the block cache, which is asked about them.  If both are as they
  * were the scan goes on where it stands; otherwise the sources are taken anew,
  * if need be, and sought by the last key.
+ *
+ * Forwards most keys have one version, which everybody sees, in one source, and
+ * so have many that follow.  Such a run is taken from its source directly, up
+ * to the key where another source comes in.  Anything else goes by the merge,
+ * version by version.
  */
 #include "engine/base/filter.h"
 #include "engine/db/db_int.h"
@@ -47,7 +52,7 @@ struct NvmkvScan
 	NvmkvIter **sources;
 	MergeIter merge;
 
-	/* The batch handed out. */
+	/* The batch handed out; its rows point into "bytes". */
 	NvmkvBuf bytes;
 	NvmkvScanRow *out;
 	unsigned out_capacity;
@@ -316,14 +321,14 @@ in_range(const NvmkvScan *s)
 }
 
 static void
-count_source(NvmkvScan *s, unsigned source)
+count_source(NvmkvScan *s, unsigned source, unsigned rows)
 {
 	if (source < s->nmemtables)
-		s->stats.memtable_entries++;
+		s->stats.memtable_entries += rows;
 	else if (source < s->nmemtables + s->nrows)
-		s->stats.level0_entries++;
+		s->stats.level0_entries += rows;
 	else
-		s->stats.table_entries++;
+		s->stats.table_entries += rows;
 }
 
 /* The entry the merge stands on, as a version. */
@@ -339,26 +344,47 @@ current_version(NvmkvScan *s, NvmkvVersion *version)
 	return ikey_split_payload(m->tag, m->payload, &version->txn, &version->value);
 }
 
-/* Appends a row to the batch; offsets stand in for pointers until the batch is complete. */
+/* Room for one more row of "size" bytes; the rows move along with their bytes. */
 static NvmkvStatus
-emit(NvmkvScan *s, unsigned *count, const NvmkvVersion *version, NvmkvSlice value)
+grow_bytes(NvmkvScan *s, unsigned count, size_t size)
+{
+	uintptr_t old = (uintptr_t) s->bytes.data;
+	unsigned i;
+
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(&s->bytes, size));
+	for (i = 0; i < count; i++)
+	{
+		s->out[i].key.data = s->bytes.data + ((uintptr_t) s->out[i].key.data - old);
+		s->out[i].value.data = s->bytes.data + ((uintptr_t) s->out[i].value.data - old);
+	}
+	return NVMKV_OK;
+}
+
+static inline NvmkvSlice
+append_bytes(NvmkvBuf *bytes, NvmkvSlice s)
+{
+	uint8_t *at = bytes->data + bytes->size;
+
+	if (s.size > 0)
+		memcpy(at, s.data, s.size);
+	bytes->size += s.size;
+	return nvmkv_slice(at, s.size);
+}
+
+/* Appends a row to the batch. */
+static inline NvmkvStatus
+emit(NvmkvScan *s, unsigned *count, NvmkvSlice key, NvmkvSlice value, NvmkvTxnTag txn, uint64_t sequence)
 {
 	NvmkvScanRow *row = &s->out[*count];
-	uint8_t *to;
 
 	if (s->keys_only)
 		value.size = 0;
-	NVMKV_RETURN_IF(nvmkv_buf_reserve(&s->bytes, s->key.size + value.size));
-	to = s->bytes.data + s->bytes.size;
-	if (s->key.size > 0)
-		memcpy(to, s->key.data, s->key.size);
-	if (value.size > 0)
-		memcpy(to + s->key.size, value.data, value.size);
-	row->key = nvmkv_slice((const uint8_t *) (uintptr_t) s->bytes.size, s->key.size);
-	row->value = nvmkv_slice((const uint8_t *) (uintptr_t) (s->bytes.size + s->key.size), value.size);
-	s->bytes.size += s->key.size + value.size;
-	row->txn = version->txn;
-	row->sequence = version->sequence;
+	if (s->bytes.capacity - s->bytes.size <= key.size + value.size)
+		NVMKV_RETURN_IF(grow_bytes(s, *count, key.size + value.size + 1));
+	row->key = append_bytes(&s->bytes, key);
+	row->value = append_bytes(&s->bytes, value);
+	row->txn = txn;
+	row->sequence = sequence;
 	(*count)++;
 	s->stats.rows++;
 	return NVMKV_OK;
@@ -386,8 +412,8 @@ examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
 			decided = db_snapshot_sees(s->snapshot, &version);
 			if (decided && (version.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
 			{
-				count_source(s, source);
-				NVMKV_RETURN_IF(emit(s, count, &version, version.value));
+				count_source(s, source, 1);
+				NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), version.value, version.txn, version.sequence));
 			}
 			else
 				s->stats.versions_passed++;
@@ -427,10 +453,88 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 	if (have && (winner.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
 	{
 		s->stats.versions_passed--;
-		count_source(s, winner_source);
-		NVMKV_RETURN_IF(emit(s, count, &winner, nvmkv_buf_slice(&s->value)));
+		count_source(s, winner_source, 1);
+		NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), nvmkv_buf_slice(&s->value), winner.txn,
+							 winner.sequence));
 	}
 	return m->status;
+}
+
+/* Where a batch ends. */
+typedef struct BatchLimits
+{
+	unsigned rows;
+	size_t bytes;
+} BatchLimits;
+
+static inline bool
+has_room(const NvmkvScan *s, const BatchLimits *limits, unsigned count, unsigned entries)
+{
+	return count < limits->rows && (count == 0 || s->bytes.size < limits->bytes) && entries < SCAN_ENTRIES_MAX;
+}
+
+/* The key at which a run of the merge's current child ends: another child's, or the range's end. */
+static bool
+run_end(NvmkvScan *s, NvmkvSlice *end_out)
+{
+	NvmkvSlice upper = nvmkv_buf_slice(&s->upper);
+	bool has_end = merge_iter_next_key(&s->merge, end_out);
+
+	if (upper.size > 0 && (!has_end || slice_compare(upper, *end_out) < 0))
+	{
+		*end_out = upper;
+		has_end = true;
+	}
+	return has_end;
+}
+
+static inline void
+step(NvmkvIter *it, bool in_tables)
+{
+	if (!in_tables || !level_iter_step((LevelIter *) it))
+		it->ops->next(it);
+}
+
+/*
+ * Takes keys from the source the merge stands on, forwards, as long as no other source has a version of them and
+ * the newest is a value that is visible to all; none if the first is not such a key.  Leaves the merge behind them.
+ */
+static NvmkvStatus
+take_run(NvmkvScan *s, const BatchLimits *limits, unsigned *count, unsigned *entries)
+{
+	const NvmkvTxnTag no_txn = {0, 0};
+	NvmkvIter *it = merge_iter_child(&s->merge);
+	unsigned source = merge_iter_source(&s->merge);
+	bool in_tables = source >= s->nmemtables + s->nrows;
+	unsigned before = *count;
+	NvmkvSlice end;
+	bool has_end;
+
+	if (ikey_type(it->tag) != NVMKV_TYPE_VALUE)
+		return NVMKV_OK;
+	has_end = run_end(s, &end);
+	while (it->valid && ikey_type(it->tag) == NVMKV_TYPE_VALUE && ikey_sequence(it->tag) <= s->snapshot->sequence &&
+		   (!has_end || slice_compare(it->key, end) < 0) && has_room(s, limits, *count, *entries))
+	{
+		NvmkvSlice key;
+
+		NVMKV_RETURN_IF(emit(s, count, it->key, it->payload, no_txn, ikey_sequence(it->tag)));
+		key = s->out[*count - 1].key;
+		(*entries)++;
+		step(it, in_tables);
+		while (it->valid && slice_equal(it->key, key))
+		{
+			(*entries)++;
+			s->stats.versions_passed++;
+			step(it, in_tables);
+		}
+	}
+	if (*count > before)
+	{
+		count_source(s, source, *count - before);
+		merge_iter_moved(&s->merge);
+	}
+	return s->merge.base.status;
 }
 
 /* Are the blocks on which the tables' iterators stand still there? */
@@ -447,10 +551,11 @@ renew_tables(NvmkvScan *s)
 
 /* One stay inside the epoch. */
 static NvmkvStatus
-fill(NvmkvScan *s, unsigned max_rows, size_t max_bytes, unsigned *count)
+fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
 {
 	unsigned entries = 0;
 	bool examined = false;
+	bool in_row = false; /* the last key examined is the last row's, and not in s->key */
 
 	if (!s->have_sources || s->super_version != mempool_super_version(&s->db->mem) ||
 		s->pages_lost != db_pages_lost(s->db))
@@ -461,20 +566,26 @@ fill(NvmkvScan *s, unsigned max_rows, size_t max_bytes, unsigned *count)
 	else if (!renew_tables(s))
 		seek(s);
 	NVMKV_RETURN_IF(s->merge.base.status);
-	while (*count < max_rows && (*count == 0 || s->bytes.size < max_bytes) && entries < SCAN_ENTRIES_MAX)
+	while (has_room(s, limits, *count, entries))
 	{
+		unsigned before = *count;
+
 		if (!in_range(s))
 		{
 			s->done = true;
 			return s->merge.base.status;
 		}
-		NVMKV_RETURN_IF(s->reverse ? examine_backward(s, count, &entries) : examine_forward(s, count, &entries));
+		if (!s->reverse)
+			NVMKV_RETURN_IF(take_run(s, limits, count, &entries));
+		in_row = *count > before;
+		if (!in_row)
+			NVMKV_RETURN_IF(s->reverse ? examine_backward(s, count, &entries) : examine_forward(s, count, &entries));
 		examined = true;
 	}
 	/* What a later batch resumes behind: the last key examined.  After a failure it is where this batch began. */
 	if (examined)
 	{
-		NVMKV_RETURN_IF(nvmkv_buf_set(&s->resume, nvmkv_buf_slice(&s->key)));
+		NVMKV_RETURN_IF(nvmkv_buf_set(&s->resume, in_row ? s->out[*count - 1].key : nvmkv_buf_slice(&s->key)));
 		s->started = true;
 	}
 	return NVMKV_OK;
@@ -483,8 +594,8 @@ fill(NvmkvScan *s, unsigned max_rows, size_t max_bytes, unsigned *count)
 NvmkvStatus
 nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvScanRow **rows_out, unsigned *count_out)
 {
+	const BatchLimits limits = {max_rows, max_bytes};
 	unsigned count = 0;
-	unsigned i;
 
 	*rows_out = NULL;
 	*count_out = 0;
@@ -505,7 +616,7 @@ nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvS
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "scan interrupted");
 		db_enter(s->db);
-		st = fill(s, max_rows, max_bytes, &count);
+		st = fill(s, &limits, &count);
 		if (s->have_sources)
 			st = db_settled(s->db, s->pages_lost, st);
 		db_leave(s->db);
@@ -515,11 +626,6 @@ nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvS
 			s->done = false;
 			return st;
 		}
-	}
-	for (i = 0; i < count; i++)
-	{
-		s->out[i].key.data = s->bytes.data + (uintptr_t) s->out[i].key.data;
-		s->out[i].value.data = s->bytes.data + (uintptr_t) s->out[i].value.data;
 	}
 	s->stats.batches++;
 	*rows_out = s->out;

@@ -170,13 +170,8 @@ level_next(NvmkvIter *base)
 {
 	LevelIter *it = (LevelIter *) base;
 
-	if (sst_iter_step(&it->table))
-	{
-		it->base.key = it->table.base.key;
-		it->base.tag = it->table.base.tag;
-		it->base.payload = it->table.base.payload;
+	if (level_iter_step(it))
 		return;
-	}
 	it->table.base.ops->next(&it->table.base);
 	skip_forward(it);
 }

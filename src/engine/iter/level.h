@@ -27,6 +27,20 @@ typedef struct LevelIter
 extern void level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, uint32_t first,
 							uint32_t end, SstIterMode mode);
 
+/* next within the data block, as sst_iter_step is, without telling the table's iterator, whose position nobody reads. */
+static inline bool
+level_iter_step(LevelIter *it)
+{
+	SstBlockCursor *data = &it->table.data;
+
+	if (!sst_block_cursor_next(data))
+		return false;
+	it->base.key = data->key;
+	it->base.tag = data->tag;
+	it->base.payload = data->payload;
+	return true;
+}
+
 /* See sst_iter_renew. */
 extern bool level_iter_renew(LevelIter *it);
 

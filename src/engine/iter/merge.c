@@ -2,9 +2,10 @@
  * merge.c
  *	  K-way merge by a binary heap over the children's positions.
  *
- * Moving on in the same direction costs one sift: the current child moves and
- * sinks to its place.  A change of direction repositions every child around
- * the current entry, which is rare.
+ * Moving on in the same direction costs one comparison, with the entry that
+ * comes next, as long as the current child stays in front; otherwise it sinks
+ * to its place.  A change of direction repositions every child around the
+ * current entry, which is rare.
  */
 #include "engine/iter/merge.h"
 
@@ -66,6 +67,7 @@ rebuild(MergeIter *m, bool reverse)
 
 	m->reverse = reverse;
 	m->heap_size = 0;
+	m->second = 0;
 	m->base.status = NVMKV_OK;
 	for (i = 0; i < m->nchildren; i++)
 	{
@@ -129,6 +131,15 @@ merge_seek_last(NvmkvIter *it)
 	rebuild(m, true);
 }
 
+/* Where in the heap the child is that comes next after the first.  REQUIRES at least two. */
+static inline unsigned
+find_second(MergeIter *m)
+{
+	if (m->second == 0)
+		m->second = m->heap_size > 2 && before(m, m->heap[2], m->heap[1]) ? 2 : 1;
+	return m->second;
+}
+
 /* After the child at the top has moved in the heap's direction. */
 static void
 settle_top(MergeIter *m)
@@ -138,9 +149,26 @@ settle_top(MergeIter *m)
 	if (top->status != NVMKV_OK && m->base.status == NVMKV_OK)
 		m->base.status = top->status;
 	if (!top->valid)
+	{
 		m->heap[0] = m->heap[--m->heap_size];
-	if (m->heap_size > 1)
-		sift_down(m, 0);
+		m->second = 0;
+		if (m->heap_size > 1)
+			sift_down(m, 0);
+	}
+	else if (m->heap_size > 1)
+	{
+		unsigned second = find_second(m);
+
+		if (before(m, m->heap[second], m->heap[0]))
+		{
+			unsigned moved = m->heap[0];
+
+			m->heap[0] = m->heap[second];
+			m->heap[second] = moved;
+			sift_down(m, second);
+			m->second = 0;
+		}
+	}
 	publish(m);
 }
 
@@ -243,6 +271,27 @@ unsigned
 merge_iter_source(const MergeIter *m)
 {
 	return m->heap[0];
+}
+
+NvmkvIter *
+merge_iter_child(const MergeIter *m)
+{
+	return m->children[m->heap[0]];
+}
+
+bool
+merge_iter_next_key(MergeIter *m, NvmkvSlice *key_out)
+{
+	if (m->heap_size < 2)
+		return false;
+	*key_out = m->children[m->heap[find_second(m)]]->key;
+	return true;
+}
+
+void
+merge_iter_moved(MergeIter *m)
+{
+	settle_top(m);
 }
 
 void

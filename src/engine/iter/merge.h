@@ -18,7 +18,8 @@ typedef struct MergeIter
 	unsigned nchildren;
 	unsigned *heap; /* indexes of valid children; heap[0] is the current one */
 	unsigned heap_size;
-	bool reverse; /* which way the heap is ordered */
+	unsigned second; /* heap[second] comes next after heap[0]; 0: not known */
+	bool reverse;	 /* which way the heap is ordered */
 } MergeIter;
 
 /* children: stays valid as long as the merge.  NO_MEMORY. */
@@ -29,6 +30,15 @@ extern void merge_iter_take(MergeIter *it, bool reverse);
 
 /* The child the current entry comes from. REQUIRES valid. */
 extern unsigned merge_iter_source(const MergeIter *it);
+
+/*
+ * For a caller that moves the child of the current entry itself, forwards, as long as its key is below that of all
+ * other children: the child, the least key of the others (false: there are none left), and what to call when done.
+ * REQUIRES valid, and not reverse.
+ */
+extern NvmkvIter *merge_iter_child(const MergeIter *it);
+extern bool merge_iter_next_key(MergeIter *it, NvmkvSlice *key_out);
+extern void merge_iter_moved(MergeIter *it);
 
 /* Frees the heap, not the children. (base.ops->destroy does the same.) */
 extern void merge_iter_free(MergeIter *it);
