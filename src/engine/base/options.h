@@ -36,7 +36,7 @@ typedef struct NvmkvOptions
 	uint32_t block_bytes;          /* data block before compression, 1 KiB .. 1 MiB */
 	unsigned restart_interval;     /* keys between restart points, 1 .. 128 */
 	unsigned bloom_bits_per_key;   /* 0 .. 32 */
-	unsigned prefix_bytes;         /* filters also know so many first bytes of the keys that have them; 0 .. 64, 0: none */
+	unsigned prefix_bytes;         /* filters also know so many first bytes of keys; 0 .. 64, 0: none */
 	double l0_write_amplification; /* batch gate, 1.5 .. 20 */
 	uint8_t compression[NVMKV_LEVELS]; /* NvmkvCompression of the data blocks that are written to each level */
 	uint64_t block_cache_bytes;    /* blocks of tables in shared memory, 64 KiB .. 1 TiB */
