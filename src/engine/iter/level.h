@@ -27,7 +27,7 @@ typedef struct LevelIter
 extern void level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, uint32_t first,
 							uint32_t end, SstIterMode mode);
 
-/* next within the data block, as sst_iter_step is, without telling the table's iterator, whose position nobody reads. */
+/* next within the data block, as sst_iter_step is; the table's iterator, whose position nobody reads, is not told. */
 static inline bool
 level_iter_step(LevelIter *it)
 {
