@@ -190,6 +190,19 @@ LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 CREATE VIEW nvmkv.stat_levels AS
 	SELECT * FROM nvmkv.stat_levels();
 
+-- Tables of the values that others keep apart.
+CREATE FUNCTION nvmkv.stat_values(
+	OUT column_family text,
+	OUT files int8,
+	OUT bytes int8,
+	OUT bytes_in_use int8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_values'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.stat_values AS
+	SELECT * FROM nvmkv.stat_values();
+
 CREATE FUNCTION nvmkv.stat_cache(
 	OUT capacity int8,
 	OUT bytes int8,						-- of blocks that can be found
@@ -290,7 +303,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
-	nvmkv.stat_levels(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
+	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
 	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass),
 	nvmkv.drop_column_family(text), nvmkv.reset_stats()
 FROM PUBLIC;
@@ -298,11 +311,11 @@ FROM PUBLIC;
 -- A view's functions are called with the rights of whoever reads it.
 GRANT EXECUTE ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
-	nvmkv.stat_levels(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8)
+	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8)
 TO pg_monitor;
 
 GRANT SELECT ON
 	nvmkv.progress, nvmkv.stat_engine, nvmkv.stat_memtables, nvmkv.stat_matrix,
-	nvmkv.stat_levels, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables,
+	nvmkv.stat_levels, nvmkv.stat_values, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables,
 	nvmkv.column_families
 TO pg_monitor;

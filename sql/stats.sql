@@ -80,6 +80,7 @@ SELECT nvmkv.compact('t');
 SELECT count(*), sum(k) FROM t;
 SELECT coalesce(sum(live_keys), 0) AS keys_in_container FROM nvmkv.stat_matrix;
 SELECT sum(files) > 0 AS files, sum(bytes) > 0 AS bytes FROM nvmkv.stat_levels WHERE level > 0;
+SELECT bool_and(bytes_in_use <= bytes) AS sane FROM nvmkv.stat_values;
 SELECT count(*) > 0 AS seen FROM nvmkv.progress WHERE job = 'column compaction' AND phase = 'finished' AND files_out > 0;
 
 -- Read from there through the block cache: what the first query left, the second finds.

@@ -24,6 +24,7 @@ my @bad = (
 		'nvmkv.target_file_size' => [ '1kB', qr/WARNING: +1 kB is outside the valid range/, '32MB' ],
 		'nvmkv.block_cache_size' => [ '0', qr/WARNING: +0 is outside the valid range/, '64MB' ],
 		'nvmkv.bloom_bits_per_key' => [ '33', qr/WARNING: +33 is outside the valid range/, '10' ],
+		'nvmkv.value_threshold' => [ '63', qr/WARNING: +invalid value for parameter "nvmkv.value_threshold": 63\n.*must be 0 or at least 64B/, '1kB' ],
 		'nvmkv.l0_write_amplification' => [ '1', qr/WARNING: +1 is outside the valid range .*l0_write_amplification/, '3' ],
 		'nvmkv.compaction_workers' => [ '0', qr/WARNING: +0 is outside the valid range/, '1' ],
 	},

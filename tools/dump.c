@@ -9,6 +9,7 @@
 
 #include "engine/log/log_format.h"
 #include "engine/port/port.h"
+#include "engine/sst/sst_format.h"
 
 static const char usage[] =
 	"usage: nvmkv_dump manifest FILE|DIR        edits, and the state they make\n"
@@ -83,9 +84,10 @@ type_name(unsigned type)
 void
 dump_entry(Dump *dump, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
-	const char *name = type_name(ikey_type(tag));
+	const char *name = ikey_type_is_valid_in_table(ikey_type(tag)) ? type_name(ikey_type(tag) & ~NVMKV_TYPE_APART_BIT) : NULL;
 	NvmkvTxnTag txn;
 	NvmkvSlice value;
+	SstReference reference;
 
 	fprintf(dump->out, "%" PRIu64 " ", ikey_sequence(tag));
 	if (name == NULL)
@@ -103,7 +105,16 @@ dump_entry(Dump *dump, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 	}
 	if (ikey_is_tagged(tag))
 		fprintf(dump->out, " fxid %" PRIu64 " cid %" PRIu32, txn.fxid, txn.cid);
-	fprintf(dump->out, " value %zu\n", value.size);
+	if (!ikey_is_apart(tag))
+		fprintf(dump->out, " value %zu\n", value.size);
+	else if (sst_reference_decode(value, &reference) == NVMKV_OK)
+		fprintf(dump->out, " value in %06" PRIu64 ".sst, block at %" PRIu64 ", %" PRIu32 " bytes\n", reference.number,
+				reference.block.offset, reference.block.size);
+	else
+	{
+		fputc('\n', dump->out);
+		dump_failure(dump);
+	}
 }
 
 NvmkvStatus

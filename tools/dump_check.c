@@ -19,6 +19,8 @@
 #include "engine/log/log_reader.h"
 #include "engine/sst/sst_verify.h"
 #include "engine/sst/table_cache.h"
+#include "engine/sst/value_read.h"
+#include "engine/sst/value_refs.h"
 
 #define PATH_BYTES 4096
 
@@ -28,6 +30,8 @@ typedef struct Check
 	/* the tree that is looked at: the database itself, or a family of it */
 	const char *dir;
 	const VersionDraft *live;
+	TableCache *values; /* for what tables refer to */
+	ValueRefs refs;		/* of all tables */
 	uint64_t manifest_number;
 	/* the log */
 	const char *log_dir;
@@ -78,14 +82,57 @@ check_table(Check *c, const MetaFile *file)
 	}
 	props = sst_table_props(table);
 	if (props->entries != file->entries || !slice_equal(props->smallest, file->smallest) ||
-		!slice_equal(props->largest, file->largest))
+		!slice_equal(props->largest, file->largest) ||
+		props->value_bytes != (file->level == VERSION_VALUES ? 0 : file->value_bytes))
 	{
 		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\": the table's properties are not what the manifest says", path);
 		failure(c);
 	}
+	if (value_refs_add_list(&c->refs, props->references) != NVMKV_OK)
+		failure(c);
 	sst_table_unref(table);
 	if (sst_verify(path, file->number, file->bytes, problem, c) != NVMKV_OK)
 		failure(c);
+	if (file->level != VERSION_VALUES && file->value_bytes > 0 &&
+		value_verify(c->values, file->number, file->bytes, problem, c) != NVMKV_OK)
+		failure(c);
+}
+
+/* Is so much of each value table referred to as the manifest says? */
+static void
+check_values(Check *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->live->nfiles; i++)
+	{
+		const MetaFile *file = &c->live->files[i];
+		const ValueShare *share = value_refs_find(&c->refs, file->number);
+		uint64_t bytes = share != NULL ? share->bytes : 0;
+
+		if (file->level != VERSION_VALUES || bytes == file->value_bytes)
+			continue;
+		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "value table %" PRIu64 " has %" PRIu64 " bytes in use, tables refer to %" PRIu64,
+						  file->number, file->value_bytes, bytes);
+		failure(c);
+	}
+}
+
+static void
+check_tables(Check *c)
+{
+	uint32_t i;
+
+	if (table_cache_create(c->dir, TABLE_CACHE_TABLES_DEFAULT, NULL, &c->values) != NVMKV_OK)
+	{
+		failure(c);
+		return;
+	}
+	for (i = 0; i < c->live->nfiles; i++)
+		check_table(c, &c->live->files[i]);
+	check_values(c);
+	table_cache_destroy(c->values);
+	value_refs_free(&c->refs);
 }
 
 /* ---- rows ---- */
@@ -318,15 +365,13 @@ check_tree(Check *c, const char *dir, const char *pool)
 {
 	char beside[PATH_BYTES];
 	DumpState state;
-	uint32_t i;
 
 	(void) snprintf(beside, sizeof(beside), "%s/level0.pool", dir);
 	if (dump_fold_current(c->dump, dir, &c->manifest_number, &state))
 	{
 		c->dir = dir;
 		c->live = &state.live;
-		for (i = 0; i < c->live->nfiles; i++)
-			check_table(c, &c->live->files[i]);
+		check_tables(c);
 		check_pool(c, pool != NULL ? pool : beside);
 		if (port_files->list(dir, see_name, c) != NVMKV_OK)
 			failure(c);

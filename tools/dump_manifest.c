@@ -82,10 +82,13 @@ dump_row(Dump *dump, const MetaRow *row)
 static void
 dump_file(Dump *dump, const MetaFile *file)
 {
-	fprintf(dump->out, "table %06" PRIu64 " level %" PRIu32 ": bytes %" PRIu64 ", entries %" PRIu64 ", sequences %" PRIu64
-					   " .. %" PRIu64 ", unresolved fxid %" PRIu64 ",",
-			file->number, file->level, file->bytes, file->entries, file->min_sequence, file->max_sequence,
-			file->min_unresolved_fxid);
+	if (file->level == VERSION_VALUES)
+		fprintf(dump->out, "value table %06" PRIu64 ": bytes %" PRIu64 ", in use %" PRIu64 ", not in use %" PRIu64
+				", entries %" PRIu64 ",", file->number, file->bytes, file->value_bytes, file->released_bytes, file->entries);
+	else
+		fprintf(dump->out, "table %06" PRIu64 " level %" PRIu32 ": bytes %" PRIu64 ", apart %" PRIu64 ", entries %" PRIu64
+				", sequences %" PRIu64 " .. %" PRIu64 ", unresolved fxid %" PRIu64 ",", file->number, file->level, file->bytes,
+				file->value_bytes, file->entries, file->min_sequence, file->max_sequence, file->min_unresolved_fxid);
 	dump_range(dump, file->smallest, file->largest);
 	fputc('\n', dump->out);
 }
@@ -137,12 +140,19 @@ dump_edit(Dump *dump, const VersionEdit *e)
 		dump_row(dump, &e->row_adds[i]);
 	}
 	for (i = 0; i < e->nfile_drops; i++)
-		fprintf(dump->out, "    drop table %06" PRIu64 " level %" PRIu32 "\n", e->file_drops[i].number, e->file_drops[i].level);
+		if (e->file_drops[i].level == VERSION_VALUES)
+			fprintf(dump->out, "    drop value table %06" PRIu64 "\n", e->file_drops[i].number);
+		else
+			fprintf(dump->out, "    drop table %06" PRIu64 " level %" PRIu32 "\n", e->file_drops[i].number,
+					e->file_drops[i].level);
 	for (i = 0; i < e->nfile_adds; i++)
 	{
 		fputs("    add ", dump->out);
 		dump_file(dump, &e->file_adds[i]);
 	}
+	for (i = 0; i < e->nvalue_releases; i++)
+		fprintf(dump->out, "    value table %06" PRIu64 ": %" PRIu64 " bytes are not in use any more\n",
+				e->value_releases[i].number, e->value_releases[i].bytes);
 }
 
 /* ---- folding ---- */

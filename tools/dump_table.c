@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "engine/sst/sst_table.h"
+#include "engine/sst/value_refs.h"
 
 static void
 dump_handle(Dump *dump, const char *what, SstHandle handle)
@@ -20,6 +21,21 @@ dump_footer(Dump *dump, const SstFooter *footer)
 	dump_handle(dump, "footer: top index", footer->top);
 	dump_handle(dump, "; properties", footer->props);
 	fprintf(dump->out, "; file of %" PRIu64 " bytes\n", footer->file_bytes);
+}
+
+/* The value tables it refers to. */
+static void
+dump_refs(Dump *dump, const SstProps *props)
+{
+	ValueRefs refs = {0};
+	uint32_t i;
+
+	if (value_refs_add_list(&refs, props->references) != NVMKV_OK)
+		dump_failure(dump);
+	for (i = 0; i < refs.count; i++)
+		fprintf(dump->out, "properties: refers to %" PRIu64 " bytes in value table %06" PRIu64 "\n", refs.shares[i].bytes,
+				refs.shares[i].number);
+	value_refs_free(&refs);
 }
 
 static void
@@ -39,6 +55,7 @@ dump_props(Dump *dump, const SstProps *props)
 	fputs(" .. ", dump->out);
 	dump_bytes(dump, props->largest);
 	fputc('\n', dump->out);
+	dump_refs(dump, props);
 }
 
 /* A block in the index, with the separator that ends it. */

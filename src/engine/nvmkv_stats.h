@@ -103,6 +103,16 @@ typedef struct NvmkvLevelStats
 	double write_amplification;
 } NvmkvLevelStats;
 
+/* Tables of the values that others keep apart. */
+typedef struct NvmkvValueStats
+{
+	uint64_t files, bytes;
+	uint64_t bytes_in_use; /* of values somebody refers to; the rest comes back by compaction */
+} NvmkvValueStats;
+
+/* One element. */
+extern unsigned nvmkv_value_stats(struct NvmkvDb *db, NvmkvValueStats *out, unsigned max);
+
 /* Each fills up to max elements and returns how many there are. */
 extern unsigned nvmkv_memtable_stats(struct NvmkvDb *db, NvmkvMemtableStats *out, unsigned max);
 extern unsigned nvmkv_row_stats(struct NvmkvDb *db, NvmkvRowStats *out, unsigned max);

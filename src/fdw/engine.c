@@ -90,6 +90,7 @@ fill_options(NvmkvOptions *options)
 	options->target_file_bytes = (uint64) nvmkv_target_file_size_kb * 1024;
 	options->block_cache_bytes = (uint64) nvmkv_block_cache_size_mb * 1024 * 1024;
 	options->bloom_bits_per_key = (unsigned) nvmkv_bloom_bits_per_key;
+	options->value_threshold_bytes = (uint32) nvmkv_value_threshold;
 	options->prefix_bytes = NVMKV_STORAGE_ID_BYTES;
 	options->l0_write_amplification = nvmkv_l0_write_amplification;
 	/* It was checked when it was set. */

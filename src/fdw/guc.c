@@ -20,6 +20,7 @@ char *nvmkv_nvm_path = NULL;
 int nvmkv_target_file_size_kb = 32768;
 int nvmkv_block_cache_size_mb = 64;
 int nvmkv_bloom_bits_per_key = 10;
+int nvmkv_value_threshold = 1024;
 double nvmkv_l0_write_amplification = 3.0;
 char *nvmkv_compression = NULL;
 int nvmkv_compaction_workers = 1;
@@ -28,6 +29,9 @@ int nvmkv_compaction_rate_limit_kb = 0;
 
 /* Smaller ones hold next to nothing beside their header. */
 #define NVM_SIZE_MB_MIN 16
+
+/* A reference takes about a third of it. */
+#define VALUE_THRESHOLD_MIN 64
 
 /* A job would seem to stand still. */
 #define COMPACTION_RATE_KB_MIN 64
@@ -38,6 +42,15 @@ check_nvm_size(int *newval, void **extra, GucSource source)
 	if (*newval == 0 || *newval >= NVM_SIZE_MB_MIN)
 		return true;
 	GUC_check_errdetail("\"nvmkv.nvm_size\" must be 0 or at least %dMB.", NVM_SIZE_MB_MIN);
+	return false;
+}
+
+static bool
+check_value_threshold(int *newval, void **extra, GucSource source)
+{
+	if (*newval == 0 || *newval >= VALUE_THRESHOLD_MIN)
+		return true;
+	GUC_check_errdetail("\"nvmkv.value_threshold\" must be 0 or at least %dB.", VALUE_THRESHOLD_MIN);
 	return false;
 }
 
@@ -100,6 +113,11 @@ nvmkv_guc_init(void)
 							NULL,
 							&nvmkv_bloom_bits_per_key, 10, 0, 32,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.value_threshold",
+							"Size from which on table files keep a row's values apart from its key; 0: never.",
+							"Larger rows are then written once, and not again each time that their keys move down a level.",
+							&nvmkv_value_threshold, 1024, 0, 1024 * 1024,
+							PGC_POSTMASTER, GUC_UNIT_BYTE, check_value_threshold, NULL, NULL);
 	DefineCustomRealVariable("nvmkv.l0_write_amplification",
 							 "Bytes that draining level 0 may write for each byte taken from it.",
 							 "A batch is drained once it is large enough for this, or when the container fills up.",

@@ -14,6 +14,7 @@ extern char *nvmkv_nvm_path;
 extern int nvmkv_target_file_size_kb;
 extern int nvmkv_block_cache_size_mb;
 extern int nvmkv_bloom_bits_per_key;
+extern int nvmkv_value_threshold;
 extern double nvmkv_l0_write_amplification;
 extern char *nvmkv_compression; /* text of nvmkv_parse_compression */
 extern int nvmkv_compaction_workers;

@@ -37,6 +37,7 @@ PG_FUNCTION_INFO_V1(nvmkv_sql_stat_engine);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_memtables);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_matrix);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_levels);
+PG_FUNCTION_INFO_V1(nvmkv_sql_stat_values);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_cache);
 PG_FUNCTION_INFO_V1(nvmkv_sql_storage_estimate);
 PG_FUNCTION_INFO_V1(nvmkv_sql_flush);
@@ -315,6 +316,29 @@ Datum
 nvmkv_sql_stat_levels(PG_FUNCTION_ARGS)
 {
 	emit_lists(fcinfo, list_levels, sizeof(NvmkvLevelStats), put_level_stats);
+	return (Datum) 0;
+}
+
+static unsigned
+list_values(struct NvmkvDb *db, void *out, unsigned max)
+{
+	return nvmkv_value_stats(db, out, max);
+}
+
+static void
+put_value_stats(NvmkvResultRow *row, const void *element)
+{
+	const NvmkvValueStats *values = element;
+
+	nvmkv_result_put_int8(row, values->files);
+	nvmkv_result_put_int8(row, values->bytes);
+	nvmkv_result_put_int8(row, values->bytes_in_use);
+}
+
+Datum
+nvmkv_sql_stat_values(PG_FUNCTION_ARGS)
+{
+	emit_lists(fcinfo, list_values, sizeof(NvmkvValueStats), put_value_stats);
 	return (Datum) 0;
 }
 

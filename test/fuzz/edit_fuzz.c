@@ -29,7 +29,7 @@ touch_image(const VersionImage *image)
 {
 	uint32_t i;
 
-	FUZZ_REQUIRE(image->level_start[VERSION_LEVELS] == image->nfiles);
+	FUZZ_REQUIRE(image->level_start[VERSION_GROUPS] == image->nfiles);
 	for (i = 0; i < image->nrows; i++)
 	{
 		NvmRowRef ref = version_row_ref(image, &image->rows[i]);

@@ -294,6 +294,7 @@ random_options(Model *m)
 	o->restart_interval = (unsigned) (1 + below(32));
 	o->bloom_bits_per_key = (unsigned) below(16);
 	o->prefix_bytes = (unsigned) below(9);
+	o->value_threshold_bytes = one_in(4) ? 0 : (uint32_t) (64 + below(2000));
 	for (i = 0; i < NVMKV_LEVELS; i++)
 		o->compression[i] = (uint8_t) below(3);
 	o->l0_write_amplification = 1.5 + (double) below(100) / 20.0;

@@ -145,6 +145,26 @@ small_cache(NvmkvOptions *o)
 }
 
 static void
+values_apart(NvmkvOptions *o)
+{
+	o->value_threshold_bytes = 64;
+}
+
+static void
+values_apart_without_container(NvmkvOptions *o)
+{
+	o->value_threshold_bytes = 200;
+	o->nvm_bytes = 0;
+	memset(o->compression, NVMKV_COMPRESSION_LZ4, sizeof(o->compression));
+}
+
+static void
+values_with_keys(NvmkvOptions *o)
+{
+	o->value_threshold_bytes = 0;
+}
+
+static void
 limited_compaction(NvmkvOptions *o)
 {
 	o->compaction_bytes_per_second = 256 * MIB;
@@ -195,6 +215,10 @@ static const Set sets[] = {
 	{"large block cache", large_cache, 0, false},
 	{"small block cache", small_cache, 0, false},
 	{"limited compaction", limited_compaction, 0, false},
+	{"values apart", values_apart, 0, false},
+	{"values apart, a worker", values_apart, 1, false},
+	{"values apart, no container", values_apart_without_container, 1, false},
+	{"values with keys", values_with_keys, 0, false},
 	{"room for families", several_families, 0, false},
 	{"three families", three_families, 0, false},
 	{"three families, two workers", three_families, 2, false},

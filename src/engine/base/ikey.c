@@ -24,3 +24,11 @@ ikey_type_is_valid(unsigned type)
 			return false;
 	}
 }
+
+bool
+ikey_type_is_valid_in_table(unsigned type)
+{
+	if ((type & NVMKV_TYPE_APART_BIT) != 0)
+		return (type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE && ikey_type_is_valid(type & ~NVMKV_TYPE_APART_BIT);
+	return ikey_type_is_valid(type);
+}

@@ -9,6 +9,10 @@
  * (for deletions empty, or what the host wants to know of them; one lock-mode byte for LOCK).  Untagged types carry
  * the user value only.
  *
+ * In tables a value may stand apart from its key: the type then has
+ * NVMKV_TYPE_APART_BIT, and the payload a reference (sst_format.h) where the
+ * user value would be.
+ *
  * THE VALUES ARE ON DISK: never renumber.
  */
 #ifndef NVMKV_BASE_IKEY_H
@@ -34,6 +38,7 @@ typedef enum NvmkvType
 } NvmkvType;
 
 #define NVMKV_TYPE_KIND_MASK 0x03  /* DELETION, VALUE, LOCK, RANGE_DELETION */
+#define NVMKV_TYPE_APART_BIT 0x04u /* of values, in tables alone: a reference stands for the value */
 #define NVMKV_TYPE_TAGGED_BIT 0x10 /* payload starts with fxid and cid */
 #define NVMKV_TYPE_COMMITTED_BIT 0x20
 
@@ -76,8 +81,17 @@ ikey_is_tagged(uint64_t tag)
 	return (tag & NVMKV_TYPE_TAGGED_BIT) != 0;
 }
 
-/* Is this a type that may be on a medium? */
+static inline bool
+ikey_is_apart(uint64_t tag)
+{
+	return (tag & NVMKV_TYPE_APART_BIT) != 0;
+}
+
+/* Is this a type that may be in a batch or a row? */
 extern bool ikey_type_is_valid(unsigned type);
+
+/* And in a table, where values may stand apart? */
+extern bool ikey_type_is_valid_in_table(unsigned type);
 
 /* <0, 0, >0: key ascending, tag descending. */
 static inline int

@@ -23,6 +23,7 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->block_bytes = 8 * KIB;
 	options->restart_interval = 16;
 	options->bloom_bits_per_key = 10;
+	options->value_threshold_bytes = 1024;
 	options->prefix_bytes = 0;
 	options->l0_write_amplification = 3.0;
 	memset(options->compression, NVMKV_COMPRESSION_NONE, sizeof(options->compression));
@@ -59,6 +60,8 @@ nvmkv_options_check(const NvmkvOptions *options)
 	NVMKV_RETURN_IF(check_range("block_bytes", options->block_bytes, 1 * KIB, 1 * MIB));
 	NVMKV_RETURN_IF(check_range("restart_interval", options->restart_interval, 1, 128));
 	NVMKV_RETURN_IF(check_range("bloom_bits_per_key", options->bloom_bits_per_key, 0, 32));
+	if (options->value_threshold_bytes != 0)
+		NVMKV_RETURN_IF(check_range("value_threshold_bytes", options->value_threshold_bytes, 64, 1 * GIB));
 	NVMKV_RETURN_IF(check_range("prefix_bytes", options->prefix_bytes, 0, NVMKV_PREFIX_BYTES_MAX));
 	/* Written so that a NaN fails. */
 	if (!(options->l0_write_amplification >= 1.5 && options->l0_write_amplification <= 20.0))

@@ -36,6 +36,7 @@ typedef struct NvmkvOptions
 	uint32_t block_bytes;          /* data block before compression, 1 KiB .. 1 MiB */
 	unsigned restart_interval;     /* keys between restart points, 1 .. 128 */
 	unsigned bloom_bits_per_key;   /* 0 .. 32 */
+	uint32_t value_threshold_bytes; /* tables keep values of this size and more apart; 64 .. 1 GiB, 0: none */
 	unsigned prefix_bytes;         /* filters also know so many first bytes of keys; 0 .. 64, 0: none */
 	double l0_write_amplification; /* batch gate, 1.5 .. 20 */
 	uint8_t compression[NVMKV_LEVELS]; /* NvmkvCompression of the data blocks that are written to each level */

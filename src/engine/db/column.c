@@ -21,6 +21,7 @@
 
 #include "engine/db/compaction.h"
 #include "engine/db/merge_copy.h"
+#include "engine/db/value.h"
 #include "engine/db/write_control.h"
 
 /* A batch is worth starting when it fills this share of the pool. */
@@ -378,7 +379,7 @@ install_with(Compaction *c, uint64_t *row_drops, MetaRowAdvance *advances, MetaF
 	VersionEdit edit = {0};
 
 	advance_rows(c, row_drops, advances, &edit);
-	compaction_fill_edit(c, drops, &edit);
+	NVMKV_RETURN_IF(compaction_fill_edit(c, drops, &edit));
 	NVMKV_RETURN_IF(wait_for_turn(c));
 	job_phase(c->job, DB_PHASE_INSTALLING);
 	NVMKV_RETURN_IF(port_fault("column.before_install"));
@@ -501,7 +502,8 @@ urgent_level_step(NvmkvDb *db, bool *did_out)
 static NvmkvStatus
 choose_step(NvmkvDb *db, bool force, bool *did_out)
 {
-	if (force || drop_is_due(db))
+	NVMKV_RETURN_IF(value_sweep(db, did_out));
+	if (!*did_out && (force || drop_is_due(db)))
 		NVMKV_RETURN_IF(drop_step(db, did_out));
 	if (!*did_out && !force)
 		NVMKV_RETURN_IF(urgent_level_step(db, did_out));
@@ -512,6 +514,8 @@ choose_step(NvmkvDb *db, bool force, bool *did_out)
 	}
 	if (!*did_out)
 		NVMKV_RETURN_IF(level_step(db, 1.0, did_out));
+	if (!*did_out)
+		NVMKV_RETURN_IF(value_collect(db, did_out));
 	return NVMKV_OK;
 }
 

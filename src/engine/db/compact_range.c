@@ -14,6 +14,7 @@
  */
 #include "engine/db/compaction.h"
 #include "engine/db/level.h"
+#include "engine/db/value.h"
 #include "engine/db/work_limit.h"
 
 /* The lowest level with a table in the range; 0: none below level 0. */
@@ -82,12 +83,16 @@ compact_tree(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper)
 	uint64_t below_number = port_load_seq(&db->root->shm->next_file);
 	unsigned lowest = lowest_level(db, lower, upper);
 	unsigned level;
+	bool swept;
 
 	if (lowest == 0)
 		return NVMKV_OK;
 	for (level = 1; level < lowest; level++)
 		NVMKV_RETURN_IF(compact_level(db, level, level + 1, lower, upper, UINT64_MAX));
-	return compact_level(db, lowest, lowest, lower, upper, below_number);
+	NVMKV_RETURN_IF(compact_level(db, lowest, lowest, lower, upper, below_number));
+	NVMKV_RETURN_IF(value_sweep(db, &swept));
+	(void) retired_reclaim(db);
+	return NVMKV_OK;
 }
 
 NvmkvStatus

@@ -6,6 +6,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/db/merge_copy.h"
+#include "engine/db/value.h"
 
 #define STORAGE_BYTES 8
 
@@ -169,7 +170,7 @@ is_elsewhere(void *ctx, NvmkvSlice storage, bool *elsewhere_out)
 	files = version_files(v);
 	for (i = 0; st == NVMKV_OK && !found && i < v->nrows; i++)
 		st = row_has(db->compaction, v, &v->rows[i], storage, &found);
-	for (i = 0; st == NVMKV_OK && !found && i < v->nfiles; i++)
+	for (i = 0; st == NVMKV_OK && !found && i < version_ntables(v); i++)
 	{
 		NvmkvSlice smallest = version_bytes(v, files[i].smallest);
 		NvmkvSlice largest = version_bytes(v, files[i].largest);
@@ -215,6 +216,7 @@ compaction_begin(Compaction *c, DbJobKind kind)
 	job_takes(c->job, compaction_taken_bytes(c));
 	job_range(c->job, c->low, c->high);
 	table_output_init(&c->output, db, c->output_level, output_is_last(c));
+	c->output.inputs = c->v;
 	gc_init(&c->gc, db->has_txn ? &db->txn : NULL,
 			merge_is_bottom(c->v, c->output_level, db_key_slice(&c->running->low), db_key_slice(&c->running->high)),
 			db_storage_dropped, db_recorded_outcome, db);
@@ -295,12 +297,30 @@ compaction_inputs(const Compaction *c)
 	return c->end_taken - c->first_taken + c->end_merged - c->first_merged;
 }
 
-void
-compaction_fill_edit(const Compaction *c, MetaFileDrop *drops, VersionEdit *edit)
+/* What the inputs refer to and the outputs do not. */
+static NvmkvStatus
+release_values(Compaction *c, VersionEdit *edit)
 {
 	const VersionFile *files = version_files(c->v);
 	uint32_t i;
 
+	for (i = c->first_taken; i < c->end_taken; i++)
+		NVMKV_RETURN_IF(value_refs_of_table(c->db, &files[i], &c->released));
+	for (i = c->first_merged; i < c->end_merged; i++)
+		NVMKV_RETURN_IF(value_refs_of_table(c->db, &files[i], &c->released));
+	NVMKV_RETURN_IF(value_release(&c->released, &c->output.refs, c->output.files, c->output.nfiles));
+	edit->value_releases = c->released.shares;
+	edit->nvalue_releases = c->released.count;
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+compaction_fill_edit(Compaction *c, MetaFileDrop *drops, VersionEdit *edit)
+{
+	const VersionFile *files = version_files(c->v);
+	uint32_t i;
+
+	NVMKV_RETURN_IF(release_values(c, edit));
 	for (i = c->first_taken; i < c->end_taken; i++)
 	{
 		drops[edit->nfile_drops].level = c->level;
@@ -316,6 +336,7 @@ compaction_fill_edit(const Compaction *c, MetaFileDrop *drops, VersionEdit *edit
 	edit->nfile_adds = c->output.nfiles;
 	edit->has_next_file = true;
 	edit->next_file = port_load_seq(&c->db->root->shm->next_file);
+	return NVMKV_OK;
 }
 
 void
@@ -354,6 +375,7 @@ free_all(Compaction *c, bool installed)
 		running_end(db, c->running, false);
 	nvm_column_free(&c->column);
 	nvmkv_buf_free(&c->low_key);
+	value_refs_free(&c->released);
 	port_free(c->rows);
 	port_free(c->drops);
 	port_free(c->row_drops);

@@ -40,6 +40,8 @@ typedef struct Compaction
 	NvmkvBuf low_key;
 	TableOutput output;
 	GcFilter gc;
+	bool moves_all;		 /* values apart are written anew, wherever they are */
+	ValueRefs released;	 /* what is not referred to any more; for the edit */
 	MetaFileDrop *drops; /* drop.c */
 	uint64_t *row_drops;
 
@@ -72,7 +74,7 @@ extern NvmkvStatus compaction_write(Compaction *c);
 
 /* The tables' part of the edit.  drops: room for compaction_inputs() elements. */
 extern uint32_t compaction_inputs(const Compaction *c);
-extern void compaction_fill_edit(const Compaction *c, MetaFileDrop *drops, VersionEdit *edit);
+extern NvmkvStatus compaction_fill_edit(Compaction *c, MetaFileDrop *drops, VersionEdit *edit);
 
 /* Step 5 for tables; counters. */
 extern void compaction_installed(Compaction *c, const VersionEdit *edit);

@@ -11,6 +11,7 @@
 
 #include "engine/db/db_int.h"
 #include "engine/sst/sst_verify.h"
+#include "engine/db/value.h"
 
 typedef struct Check
 {
@@ -77,6 +78,35 @@ check_row(Check *c, uint64_t row_id)
 	return nvm_row_verify(c->db->pool, &ref, older_row != NULL ? &older : NULL, report, c);
 }
 
+/* Of the whole file, past the table cache: that knows value tables without their heads. */
+static NvmkvStatus
+check_table(Check *c, const VersionImage *v, const VersionFile *file)
+{
+	bool is_values = file->level == VERSION_VALUES;
+	SstTable *table;
+	const SstProps *props;
+	char path[SST_PATH_BYTES_MAX];
+
+	(void) snprintf(c->where, sizeof(c->where), "table %" PRIu64 " of level %u", file->number, file->level);
+	if (is_values)
+		(void) snprintf(c->where, sizeof(c->where), "value table %" PRIu64, file->number);
+	NVMKV_RETURN_IF(sst_file_name(c->db->dir, file->number, path, sizeof(path)));
+	if (sst_table_open(path, file->number, file->bytes, NULL, &table) != NVMKV_OK)
+	{
+		report(c, nvmkv_error()->text);
+		return NVMKV_OK;
+	}
+	props = sst_table_props(table);
+	if (props->entries != file->entries || !slice_equal(props->smallest, version_bytes(v, file->smallest)) ||
+		!slice_equal(props->largest, version_bytes(v, file->largest)) ||
+		props->value_bytes != (is_values ? 0 : file->value_bytes))
+		report(c, "the table's properties are not what the manifest says");
+	sst_table_unref(table);
+	NVMKV_RETURN_IF(sst_verify(path, file->number, file->bytes, report, c));
+	return is_values || file->value_bytes == 0 ? NVMKV_OK :
+		value_verify(c->db->tables, file->number, file->bytes, report, c);
+}
+
 static NvmkvStatus
 check_file(Check *c, uint64_t number)
 {
@@ -85,29 +115,41 @@ check_file(Check *c, uint64_t number)
 	uint32_t i;
 
 	for (i = 0; i < v->nfiles; i++)
-	{
-		SstTable *table;
-		const SstProps *props;
-		char path[SST_PATH_BYTES_MAX];
-		NvmkvStatus st;
-
-		if (files[i].number != number)
-			continue;
-		(void) snprintf(c->where, sizeof(c->where), "table %" PRIu64 " of level %u", number, files[i].level);
-		st = table_cache_get(c->db->tables, number, files[i].bytes, &table);
-		if (st != NVMKV_OK)
-		{
-			report(c, nvmkv_error()->text);
-			return NVMKV_OK;
-		}
-		props = sst_table_props(table);
-		if (props->entries != files[i].entries || !slice_equal(props->smallest, version_bytes(v, files[i].smallest)) ||
-			!slice_equal(props->largest, version_bytes(v, files[i].largest)))
-			report(c, "the table's properties are not what the manifest says");
-		NVMKV_RETURN_IF(sst_file_name(c->db->dir, number, path, sizeof(path)));
-		return sst_verify(path, number, files[i].bytes, report, c);
-	}
+		if (files[i].number == number)
+			return check_table(c, v, &files[i]);
 	return NVMKV_OK;
+}
+
+/* Is so much of each value table referred to as the manifest says?  In one version: so all tables' heads are in an epoch. */
+static NvmkvStatus
+check_values(Check *c)
+{
+	const VersionImage *v = versions_current(&c->db->versions);
+	const VersionFile *files = version_files(v);
+	ValueRefs refs = {0};
+	uint32_t i;
+	NvmkvStatus st = NVMKV_OK;
+
+	(void) snprintf(c->where, sizeof(c->where), "value tables");
+	for (i = 0; i < version_ntables(v) && st == NVMKV_OK; i++)
+		st = value_refs_of_table(c->db, &files[i], &refs);
+	/* A table that cannot be opened is told of by itself. */
+	for (i = version_ntables(v); i < v->nfiles && st == NVMKV_OK; i++)
+	{
+		const ValueShare *share = value_refs_find(&refs, files[i].number);
+		uint64_t bytes = share != NULL ? share->bytes : 0;
+
+		if (bytes != files[i].value_bytes)
+		{
+			char text[128];
+
+			(void) snprintf(text, sizeof(text), "table %" PRIu64 " has %" PRIu64 " bytes in use, tables refer to %" PRIu64,
+							files[i].number, files[i].value_bytes, bytes);
+			report(c, text);
+		}
+	}
+	value_refs_free(&refs);
+	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION ? NVMKV_OK : st;
 }
 
 /* The shape of the version itself: what draft_finish checks, on the image. */
@@ -155,6 +197,12 @@ check_tree(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char
 			st = NVMKV_FAIL(NVMKV_CANCELLED, "check interrupted");
 	}
 	port_free(v);
+	if (st == NVMKV_OK)
+	{
+		db_enter(db);
+		st = check_values(&c);
+		db_leave(db);
+	}
 	return st;
 }
 

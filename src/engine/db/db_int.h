@@ -32,6 +32,7 @@
 typedef enum DbClaim
 {
 	DB_CLAIM_FLUSH,	  /* the oldest immutable memtable, and the receiver's newest row */
+	DB_CLAIM_VALUES,  /* dead value tables */
 	DB_CLAIMS
 } DbClaim;
 
@@ -215,6 +216,7 @@ struct NvmkvDb
 	size_t busy_bytes;
 	unsigned work_turn;				  /* root only: the family that is asked first for work */
 	SstIter point;			 /* of the point lookup that is under way; table NULL: none is */
+	NvmkvBuf apart;			 /* the value apart that the lookup's visitor is shown */
 };
 
 /* ---- helpers shared by the files of this folder and job/ ---- */

@@ -382,6 +382,7 @@ tree_close(NvmkvDb *db)
 {
 	if (db->point.table != NULL)
 		db->point.base.ops->destroy(&db->point.base);
+	nvmkv_buf_free(&db->apart);
 	if (db->tables != NULL)
 		table_cache_destroy(db->tables);
 	if (db->pool != NULL && !db->is_thread)
@@ -441,6 +442,7 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	db->compaction = NULL;
 	db->paid_bytes = 0;
 	memset(&db->point, 0, sizeof(db->point));
+	memset(&db->apart, 0, sizeof(db->apart));
 	db->root = db;
 	memset(db->families, 0, sizeof(db->families)); /* made when they are asked for */
 	db->families[0] = db;

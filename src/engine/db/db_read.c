@@ -15,6 +15,7 @@
 
 #include "engine/base/filter.h"
 #include "engine/db/db_int.h"
+#include "engine/sst/value_read.h"
 
 /* Rows, and tables, whose filters are asked for together. */
 #define SOURCES_AT_ONCE 16
@@ -28,8 +29,24 @@ typedef struct Walk
 	uint64_t hash;
 	Visit visit;
 	void *ctx;
+	bool with_references; /* the visitor is shown the reference of a value apart instead of the value */
 	bool stopped;
 } Walk;
+
+/* The version's value, which is apart, in the handle's buffer: the visitor may raise. */
+static NvmkvStatus
+fetch_apart(Walk *w, uint64_t tag, NvmkvVersion *version)
+{
+	ValueBlock value;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(value_open(w->db->tables, w->key, tag, version->value, SST_BLOCK_DATA, &value));
+	st = nvmkv_buf_set(&w->db->apart, value.value);
+	value_close(&value);
+	version->type &= ~NVMKV_TYPE_APART_BIT;
+	version->value = nvmkv_buf_slice(&w->db->apart);
+	return st;
+}
 
 /* Shows one entry to the visitor. */
 static NvmkvStatus
@@ -41,6 +58,8 @@ show(Walk *w, uint64_t tag, NvmkvSlice payload, uint8_t *memo)
 	version.type = ikey_type(tag);
 	version.memo = memo;
 	NVMKV_RETURN_IF(ikey_split_payload(tag, payload, &version.txn, &version.value));
+	if (ikey_is_apart(tag) && !w->with_references)
+		NVMKV_RETURN_IF(fetch_apart(w, tag, &version));
 	if (!w->visit(w->ctx, &version))
 		w->stopped = true;
 	return NVMKV_OK;
@@ -237,7 +256,7 @@ walk_sources(Walk *w)
 NvmkvStatus
 nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const NvmkvVersion *version), void *ctx)
 {
-	Walk w = {db, key, filter_hash(key), visit, ctx, false};
+	Walk w = {db, key, filter_hash(key), visit, ctx, false, false};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 
@@ -255,6 +274,7 @@ typedef struct Get
 	NvmkvBuf *value;
 	NvmkvVersion *version;
 	NvmkvStatus result;
+	uint64_t apart; /* tag, if the value is a reference; else 0 */
 } Get;
 
 bool
@@ -283,23 +303,48 @@ get_visit(void *ctx, const NvmkvVersion *version)
 	if (get->version != NULL)
 	{
 		*get->version = *version;
+		get->version->type &= ~NVMKV_TYPE_APART_BIT;
 		get->version->value = nvmkv_slice(NULL, 0);
 		get->version->memo = NULL;
 	}
+	if (ikey_is_apart(version->type))
+		get->apart = ikey_tag(version->sequence, version->type);
 	if ((version->type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
 		get->result = nvmkv_buf_set(get->value, version->value);
 	return false;
+}
+
+/* Puts the value in the place of its reference. */
+static NvmkvStatus
+follow_reference(NvmkvDb *db, NvmkvSlice key, const Get *get)
+{
+	ValueBlock value;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(value_open(db->tables, key, get->apart, nvmkv_buf_slice(get->value), SST_BLOCK_DATA, &value));
+	st = nvmkv_buf_set(get->value, value.value);
+	value_close(&value);
+	return st;
 }
 
 NvmkvStatus
 nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *value_out, NvmkvVersion *version_out)
 {
 	static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX};
-	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND};
+	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND, 0};
+	Walk w = {db, key, filter_hash(key), get_visit, &get, true, false};
+	uint32_t lost = db_pages_lost(db);
+	NvmkvStatus st;
 
 	value_out->size = 0;
 	db_count_read(&db_reads(db)->gets);
-	NVMKV_RETURN_IF(nvmkv_versions(db, key, get_visit, &get));
+	db_enter(db);
+	st = walk_sources(&w);
+	if (st == NVMKV_OK && get.result == NVMKV_OK && get.apart != 0)
+		st = follow_reference(db, key, &get);
+	st = db_settled(db, lost, st);
+	db_leave(db);
+	NVMKV_RETURN_IF(st);
 	if (get.result == NVMKV_OK)
 		db_count_read(&db_reads(db)->get_hits);
 	return get.result;

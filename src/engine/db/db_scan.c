@@ -19,6 +19,7 @@
 #include "engine/db/db_int.h"
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
+#include "engine/sst/value_read.h"
 
 /* Entries looked at before the epoch is left for a moment even without a result. */
 #define SCAN_ENTRIES_MAX 65536
@@ -373,7 +374,7 @@ append_bytes(NvmkvBuf *bytes, NvmkvSlice s)
 
 /* Appends a row to the batch. */
 static inline NvmkvStatus
-emit(NvmkvScan *s, unsigned *count, NvmkvSlice key, NvmkvSlice value, NvmkvTxnTag txn, uint64_t sequence)
+emit_value(NvmkvScan *s, unsigned *count, NvmkvSlice key, NvmkvSlice value, NvmkvTxnTag txn, uint64_t sequence)
 {
 	NvmkvScanRow *row = &s->out[*count];
 
@@ -388,6 +389,27 @@ emit(NvmkvScan *s, unsigned *count, NvmkvSlice key, NvmkvSlice value, NvmkvTxnTa
 	(*count)++;
 	s->stats.rows++;
 	return NVMKV_OK;
+}
+
+/* The value is apart. */
+static NvmkvStatus
+emit_apart(NvmkvScan *s, unsigned *count, NvmkvSlice key, uint64_t tag, NvmkvSlice reference, NvmkvTxnTag txn)
+{
+	ValueBlock value;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(value_open(s->db->tables, key, tag, reference, SST_BLOCK_DATA, &value));
+	st = emit_value(s, count, key, value.value, txn, ikey_sequence(tag));
+	value_close(&value);
+	return st;
+}
+
+static inline NvmkvStatus
+emit(NvmkvScan *s, unsigned *count, NvmkvSlice key, uint64_t tag, NvmkvSlice value, NvmkvTxnTag txn)
+{
+	if (__builtin_expect(ikey_is_apart(tag), 0) && !s->keys_only)
+		return emit_apart(s, count, key, tag, value, txn);
+	return emit_value(s, count, key, value, txn, ikey_sequence(tag));
 }
 
 /* Examines all versions of the key the merge stands on, newest first; leaves the merge behind them. */
@@ -413,7 +435,7 @@ examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
 			if (decided && (version.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
 			{
 				count_source(s, source, 1);
-				NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), version.value, version.txn, version.sequence));
+				NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), m->tag, version.value, version.txn));
 			}
 			else
 				s->stats.versions_passed++;
@@ -454,8 +476,8 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 	{
 		s->stats.versions_passed--;
 		count_source(s, winner_source, 1);
-		NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), nvmkv_buf_slice(&s->value), winner.txn,
-							 winner.sequence));
+		NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), ikey_tag(winner.sequence, winner.type),
+							 nvmkv_buf_slice(&s->value), winner.txn));
 	}
 	return m->status;
 }
@@ -495,6 +517,13 @@ step(NvmkvIter *it, bool in_tables)
 		it->ops->next(it);
 }
 
+/* Visible to all, wherever its value is. */
+static inline bool
+is_plain_value(uint64_t tag)
+{
+	return (ikey_type(tag) & ~NVMKV_TYPE_APART_BIT) == NVMKV_TYPE_VALUE;
+}
+
 /*
  * Takes keys from the source the merge stands on, forwards, as long as no other source has a version of them and
  * the newest is a value that is visible to all; none if the first is not such a key.  Leaves the merge behind them.
@@ -510,15 +539,15 @@ take_run(NvmkvScan *s, const BatchLimits *limits, unsigned *count, unsigned *ent
 	NvmkvSlice end;
 	bool has_end;
 
-	if (ikey_type(it->tag) != NVMKV_TYPE_VALUE)
+	if (!is_plain_value(it->tag))
 		return NVMKV_OK;
 	has_end = run_end(s, &end);
-	while (it->valid && ikey_type(it->tag) == NVMKV_TYPE_VALUE && ikey_sequence(it->tag) <= s->snapshot->sequence &&
+	while (it->valid && is_plain_value(it->tag) && ikey_sequence(it->tag) <= s->snapshot->sequence &&
 		   (!has_end || slice_compare(it->key, end) < 0) && has_room(s, limits, *count, *entries))
 	{
 		NvmkvSlice key;
 
-		NVMKV_RETURN_IF(emit(s, count, it->key, it->payload, no_txn, ikey_sequence(it->tag)));
+		NVMKV_RETURN_IF(emit(s, count, it->key, it->tag, it->payload, no_txn));
 		key = s->out[*count - 1].key;
 		(*entries)++;
 		step(it, in_tables);

@@ -197,6 +197,22 @@ nvmkv_level_stats(NvmkvDb *db, NvmkvLevelStats *out, unsigned max)
 	return level;
 }
 
+unsigned
+nvmkv_value_stats(NvmkvDb *db, NvmkvValueStats *out, unsigned max)
+{
+	const VersionImage *v;
+
+	if (max == 0)
+		return 0;
+	db_enter(db);
+	v = versions_current(&db->versions);
+	out->files = v->nfiles - version_ntables(v);
+	out->bytes = v->level_bytes[VERSION_VALUES];
+	out->bytes_in_use = v->value_bytes;
+	db_leave(db);
+	return 1;
+}
+
 /* ---- estimates ---- */
 
 /*
@@ -283,7 +299,7 @@ estimate_file(NvmkvDb *db, const VersionImage *v, const VersionFile *file, Nvmkv
 		to = from;
 	share = file->bytes > 0 ? (double) (to - from) / (double) file->bytes : 0.0;
 	e->entries += share * (double) file->entries;
-	e->bytes += (double) (to - from);
+	e->bytes += (double) (to - from) + share * (double) file->value_bytes;
 	return NVMKV_OK;
 }
 

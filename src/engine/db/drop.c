@@ -19,6 +19,7 @@
  * the next open.
  */
 #include "engine/db/compaction.h"
+#include "engine/db/value.h"
 
 #define STORAGE_BYTES 8
 
@@ -53,10 +54,10 @@ find_dropped(Compaction *c, uint32_t *at, NvmkvSlice *storage_out)
 	NvmkvSlice asked = *storage_out;
 
 	*storage_out = nvmkv_slice(NULL, 0);
-	for (; *at < v->nfiles + v->nrows; (*at)++)
+	for (; *at < version_ntables(v) + v->nrows; (*at)++)
 	{
-		bool is_file = *at < v->nfiles;
-		const VersionRow *row = is_file ? NULL : &v->rows[*at - v->nfiles];
+		bool is_file = *at < version_ntables(v);
+		const VersionRow *row = is_file ? NULL : &v->rows[*at - version_ntables(v)];
 		NvmkvSlice smallest = version_bytes(v, is_file ? files[*at].smallest : row->smallest);
 		NvmkvSlice largest = version_bytes(v, is_file ? files[*at].largest : row->largest);
 		NvmkvSlice storage = nvmkv_slice(smallest.data, STORAGE_BYTES);
@@ -92,16 +93,20 @@ collect(Compaction *c, NvmkvSlice storage, bool with_rows, VersionEdit *edit)
 
 	port_free(c->drops);
 	port_free(c->row_drops);
+	c->released.count = 0;
 	c->drops = port_alloc((c->v->nfiles + 1) * sizeof(MetaFileDrop));
 	c->row_drops = port_alloc((c->v->nrows + 1) * sizeof(uint64_t));
 	if (c->drops == NULL || c->row_drops == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	for (i = 0; i < c->v->nfiles; i++)
+	for (i = 0; i < version_ntables(c->v); i++)
 		if (is_in(c->v, files[i].smallest, files[i].largest, storage))
 		{
+			NVMKV_RETURN_IF(value_refs_of_table(c->db, &files[i], &c->released));
 			c->drops[edit->nfile_drops].level = files[i].level;
 			c->drops[edit->nfile_drops++].number = files[i].number;
 		}
+	edit->value_releases = c->released.shares;
+	edit->nvalue_releases = c->released.count;
 	for (i = 0; with_rows && i < c->v->nrows; i++)
 		if (is_in(c->v, c->v->rows[i].smallest, c->v->rows[i].largest, storage))
 			c->row_drops[edit->nrow_drops++] = c->v->rows[i].row_id;

@@ -212,6 +212,7 @@ move_file(Compaction *c)
 	moved.min_sequence = file->min_sequence;
 	moved.max_sequence = file->max_sequence;
 	moved.min_unresolved_fxid = file->min_unresolved_fxid;
+	moved.value_bytes = file->value_bytes;
 	moved.level = c->output_level;
 	moved.smallest = c->low;
 	moved.largest = c->high;
@@ -238,9 +239,10 @@ install(Compaction *c)
 
 	if (drops == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	compaction_fill_edit(c, drops, &edit);
+	st = compaction_fill_edit(c, drops, &edit);
 	job_phase(c->job, DB_PHASE_INSTALLING);
-	st = port_fault("level.before_install");
+	if (st == NVMKV_OK)
+		st = port_fault("level.before_install");
 	if (st == NVMKV_OK)
 		st = db_install_with_running(c->db, &edit, &c->gc);
 	if (st == NVMKV_OK)
@@ -257,6 +259,7 @@ run(Compaction *c)
 	uint32_t end = 0;
 
 	compaction_begin(c, DB_JOB_LEVEL);
+	c->output.move_all = c->moves_all;
 	NVMKV_RETURN_IF(port_fault("level.announced"));
 	if (c->output_level + 1 < VERSION_LEVELS)
 		merge_overlapping(c->v, c->output_level + 1, db_key_slice(&c->running->low), db_key_slice(&c->running->high),
@@ -312,6 +315,7 @@ level_range_step(NvmkvDb *db, const LevelRange *range, NvmkvBuf *largest_out, bo
 		uint32_t file = first_in_range(c->v, range);
 
 		found = file < c->v->level_start[range->level + 1];
+		c->moves_all = range->level == range->output_level;
 		if (found)
 			(void) announce(c, range->level, range->output_level, file);
 	}
@@ -321,6 +325,43 @@ level_range_step(NvmkvDb *db, const LevelRange *range, NvmkvBuf *largest_out, bo
 	if (st == NVMKV_OK && found)
 		st = nvmkv_buf_set(largest_out, c->high);
 	if (st == NVMKV_OK && found)
+	{
+		st = run(c);
+		*did_out = st == NVMKV_OK;
+	}
+	return compaction_end(c, st);
+}
+
+/* The file of this number in the level; false: it is not there. */
+static bool
+find_number(const VersionImage *v, unsigned level, uint64_t number, uint32_t *file_out)
+{
+	uint32_t i;
+
+	for (i = v->level_start[level]; i < v->level_start[level + 1]; i++)
+		if (version_files(v)[i].number == number)
+		{
+			*file_out = i;
+			return true;
+		}
+	return false;
+}
+
+NvmkvStatus
+level_rewrite(NvmkvDb *db, unsigned level, uint64_t number, bool *did_out)
+{
+	Compaction *c;
+	uint32_t file;
+	NvmkvStatus st;
+
+	*did_out = false;
+	NVMKV_RETURN_IF(compaction_create(db, &c));
+	running_lock(db);
+	st = db_copy_image(db, &c->v);
+	if (st == NVMKV_OK && find_number(c->v, level, number, &file))
+		(void) announce(c, level, level, file);
+	running_unlock(db);
+	if (st == NVMKV_OK && c->running != NULL)
 	{
 		st = run(c);
 		*did_out = st == NVMKV_OK;

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+#include "engine/db/value.h"
 #include "engine/db/work_limit.h"
 
 /*
@@ -19,6 +20,12 @@
 #define UPPER_LEVEL_BITS 6
 #define LEVEL0_BITS 16
 #define FILTER_BITS_MAX 32
+
+/*
+ * A table ends with so many times its size of values apart, too: however small the entries are, a column meets few keys
+ * beside its own in the tables of level 1.
+ */
+#define VALUES_SPLIT_FACTOR 4
 
 static unsigned
 filter_bits(const NvmkvDb *db, unsigned level, bool last)
@@ -41,22 +48,32 @@ table_output_init(TableOutput *out, NvmkvDb *db, unsigned level, bool last)
 	out->split_bytes = db->options.target_file_bytes;
 }
 
+/* Nothing of the entries' own makes a value table: no filters, and each entry is a block. */
+static void
+build_options(const TableOutput *out, const OutputTable *t, SstBuildOptions *options)
+{
+	bool is_values = t == &out->values;
+
+	options->block_bytes = out->db->options.block_bytes;
+	options->restart_interval = is_values ? 1 : out->db->options.restart_interval;
+	options->bloom_bits_per_key = is_values ? 0 : out->bloom_bits_per_key;
+	options->prefix_bytes = is_values ? 0 : out->db->options.prefix_bytes;
+	options->codec = out->db->options.compression[out->level];
+}
+
 static NvmkvStatus
-start_table(TableOutput *out)
+start_table(TableOutput *out, OutputTable *t)
 {
 	SstBuildOptions options;
 	char path[SST_PATH_BYTES_MAX];
 
-	options.block_bytes = out->db->options.block_bytes;
-	options.restart_interval = out->db->options.restart_interval;
-	options.bloom_bits_per_key = out->bloom_bits_per_key;
-	options.prefix_bytes = out->db->options.prefix_bytes;
-	options.codec = out->db->options.compression[out->level];
-	out->paid = 0;
-	out->number = port_fetch_add(&out->db->root->shm->next_file, 1);
-	NVMKV_RETURN_IF(sst_file_name(out->db->dir, out->number, path, sizeof(path)));
-	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_EXCLUSIVE, &out->file));
-	return sst_builder_create(&options, out->file, &out->builder);
+	build_options(out, t, &options);
+	t->paid = 0;
+	t->value_bytes = 0;
+	t->number = port_fetch_add(&out->db->root->shm->next_file, 1);
+	NVMKV_RETURN_IF(sst_file_name(out->db->dir, t->number, path, sizeof(path)));
+	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_EXCLUSIVE, &t->file));
+	return sst_builder_create(&options, t->file, &t->builder);
 }
 
 /* Copies a key for the edit. */
@@ -74,7 +91,7 @@ own_key(NvmkvSlice key, NvmkvSlice *copy_out)
 }
 
 static NvmkvStatus
-record_table(TableOutput *out, const SstBuilt *built)
+record_table(TableOutput *out, const OutputTable *t, const SstBuilt *built)
 {
 	MetaFile *file;
 
@@ -90,13 +107,14 @@ record_table(TableOutput *out, const SstBuilt *built)
 	}
 	file = &out->files[out->nfiles];
 	memset(file, 0, sizeof(*file));
-	file->number = out->number;
-	file->level = out->level;
+	file->number = t->number;
+	file->level = t == &out->values ? VERSION_VALUES : out->level;
 	file->bytes = built->file_bytes;
 	file->entries = built->entries;
 	file->min_sequence = built->min_sequence;
 	file->max_sequence = built->max_sequence;
 	file->min_unresolved_fxid = built->min_unresolved_fxid;
+	file->value_bytes = t->value_bytes;
 	out->nfiles++; /* from here on free removes the file */
 	NVMKV_RETURN_IF(own_key(built->smallest, &file->smallest));
 	return own_key(built->largest, &file->largest);
@@ -132,32 +150,44 @@ verify_table(TableOutput *out, const MetaFile *file)
 }
 
 static NvmkvStatus
-end_table(TableOutput *out)
+add_refs(ValueRefs *refs, const ValueRefs *more)
+{
+	uint32_t i;
+
+	for (i = 0; i < more->count; i++)
+		NVMKV_RETURN_IF(value_refs_add(refs, more->shares[i].number, more->shares[i].bytes));
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+end_table(TableOutput *out, OutputTable *t)
 {
 	SstBuilt built;
-	NvmkvStatus st = sst_builder_finish(out->builder, &built);
+	NvmkvStatus st = sst_builder_finish(t->builder, &built);
 
 	if (st == NVMKV_OK)
 	{
-		st = port_files->sync(out->file);
+		st = port_files->sync(t->file);
 		if (st == NVMKV_IO)
 			db_set_sticky(out->db);
 	}
 	if (st == NVMKV_OK)
 		st = port_fault("table.synced");
 	if (st == NVMKV_OK)
+		st = add_refs(&out->refs, built.refs);
+	if (st == NVMKV_OK)
 	{
-		st = record_table(out, &built);
+		st = record_table(out, t, &built);
 		out->bytes += built.file_bytes;
 		port_count(&out->db->shm->counters.file_bytes, built.file_bytes);
 		port_count(&out->db->shm->counters.files_written, 1);
 	}
 	if (st != NVMKV_OK)
 		return st; /* file and builder stay for free */
-	sst_builder_destroy(out->builder);
-	out->builder = NULL;
-	port_files->close(out->file);
-	out->file = NULL;
+	sst_builder_destroy(t->builder);
+	t->builder = NULL;
+	port_files->close(t->file);
+	t->file = NULL;
 	return verify_table(out, &out->files[out->nfiles - 1]);
 }
 
@@ -188,38 +218,135 @@ overlaps_enough(TableOutput *out, NvmkvSlice key)
 
 /* Tables of level 0 are flushed ones: those do not wait. */
 static NvmkvStatus
-pay(TableOutput *out)
+pay(TableOutput *out, OutputTable *t)
 {
-	uint64_t bytes = sst_builder_bytes(out->builder);
-	uint64_t owed = bytes - out->paid;
+	uint64_t bytes = sst_builder_bytes(t->builder);
+	uint64_t owed = bytes - t->paid;
 
-	if (out->level == 0 || bytes < out->paid + WORK_LIMIT_PIECE_BYTES)
+	if (out->level == 0 || bytes < t->paid + WORK_LIMIT_PIECE_BYTES)
 		return NVMKV_OK;
-	out->paid = bytes;
+	t->paid = bytes;
 	return work_limit_pay(out->db, owed);
+}
+
+/* ---- values apart ---- */
+
+/* Puts the value into the value table; *payload, whose first bytes are the transaction's, becomes what refers to it. */
+static NvmkvStatus
+put_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, NvmkvSlice value)
+{
+	uint8_t bytes[SST_REFERENCE_BYTES_MAX];
+	size_t head = ikey_is_tagged(*tag) ? NVMKV_TXN_TAG_BYTES : 0;
+	SstReference reference;
+
+	if (out->values.builder == NULL)
+		NVMKV_RETURN_IF(start_table(out, &out->values));
+	NVMKV_RETURN_IF(sst_builder_add_value(out->values.builder, key, ikey_tag(ikey_sequence(*tag), NVMKV_TYPE_VALUE),
+										  value, &reference.block));
+	reference.number = out->values.number;
+	out->values.value_bytes += sst_reference_bytes(reference);
+	NVMKV_RETURN_IF(nvmkv_buf_set(&out->payload, nvmkv_slice(payload->data, head)));
+	NVMKV_RETURN_IF(nvmkv_buf_append(&out->payload, bytes, (size_t) (sst_reference_encode(bytes, reference) - bytes)));
+	*payload = nvmkv_buf_slice(&out->payload);
+	*tag |= NVMKV_TYPE_APART_BIT;
+	return pay(out, &out->values);
+}
+
+/* A value that is apart already: stays where it is, or moves to a new value table. */
+static NvmkvStatus
+keep_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, NvmkvSlice where)
+{
+	SstReference reference;
+	ValueBlock value;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(sst_reference_decode(where, &reference));
+	if (!out->move_all && (out->inputs == NULL || !value_is_moved(out->db, out->inputs, reference.number)))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(value_open(out->db->tables, key, *tag, where, SST_BLOCK_PRIVATE, &value));
+	st = put_apart(out, key, tag, payload, value.value);
+	value_close(&value);
+	return st;
+}
+
+/* Gives an entry the form in which it goes to the table. */
+static NvmkvStatus
+settle_value(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload)
+{
+	uint32_t threshold = out->db->options.value_threshold_bytes;
+	NvmkvTxnTag txn;
+	NvmkvSlice value;
+
+	if (ikey_kind(*tag) != NVMKV_KIND_VALUE || (!ikey_is_apart(*tag) && (threshold == 0 || payload->size < threshold)))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(ikey_split_payload(*tag, *payload, &txn, &value));
+	if (ikey_is_apart(*tag))
+		return keep_apart(out, key, tag, payload, value);
+	return value.size >= threshold ? put_apart(out, key, tag, payload, value) : NVMKV_OK;
+}
+
+/* The space of the key's value, which is apart, is part of the table's. */
+static NvmkvStatus
+note_apart(TableOutput *out, uint64_t tag, NvmkvSlice payload)
+{
+	NvmkvTxnTag txn;
+	NvmkvSlice value;
+	SstReference reference;
+
+	if (!ikey_is_apart(tag))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(ikey_split_payload(tag, payload, &txn, &value));
+	NVMKV_RETURN_IF(sst_reference_decode(value, &reference));
+	out->table.value_bytes += sst_reference_bytes(reference);
+	return NVMKV_OK;
+}
+
+/* ---- entries ---- */
+
+static bool
+is_full(const TableOutput *out)
+{
+	uint64_t bytes = sst_builder_bytes(out->table.builder);
+
+	return bytes >= out->split_bytes ||
+		(out->table.value_bytes > 0 && bytes + out->table.value_bytes >= out->split_bytes * VALUES_SPLIT_FACTOR);
+}
+
+static NvmkvStatus
+end_full_tables(TableOutput *out, NvmkvSlice key)
+{
+	if (out->table.builder == NULL || slice_equal(nvmkv_buf_slice(&out->last_key), key))
+		return NVMKV_OK;
+	if (overlaps_enough(out, key) || is_full(out))
+	{
+		NVMKV_RETURN_IF(end_table(out, &out->table));
+		out->grandparent_bytes = 0;
+	}
+	if (out->values.builder != NULL && sst_builder_bytes(out->values.builder) >= out->split_bytes)
+		return end_table(out, &out->values);
+	return NVMKV_OK;
 }
 
 NvmkvStatus
 table_output_add(TableOutput *out, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
-	if (out->builder != NULL && !slice_equal(nvmkv_buf_slice(&out->last_key), key) &&
-		(overlaps_enough(out, key) || sst_builder_bytes(out->builder) >= out->split_bytes))
-	{
-		NVMKV_RETURN_IF(end_table(out));
-		out->grandparent_bytes = 0;
-	}
-	if (out->builder == NULL)
-		NVMKV_RETURN_IF(start_table(out));
+	NVMKV_RETURN_IF(end_full_tables(out, key));
+	if (out->table.builder == NULL)
+		NVMKV_RETURN_IF(start_table(out, &out->table));
 	NVMKV_RETURN_IF(nvmkv_buf_set(&out->last_key, key));
-	NVMKV_RETURN_IF(sst_builder_add(out->builder, key, tag, payload));
-	return pay(out);
+	NVMKV_RETURN_IF(settle_value(out, key, &tag, &payload));
+	NVMKV_RETURN_IF(note_apart(out, tag, payload));
+	NVMKV_RETURN_IF(sst_builder_add(out->table.builder, key, tag, payload));
+	return pay(out, &out->table);
 }
 
 NvmkvStatus
 table_output_finish(TableOutput *out)
 {
-	if (out->builder != NULL)
-		NVMKV_RETURN_IF(end_table(out));
+	if (out->table.builder != NULL)
+		NVMKV_RETURN_IF(end_table(out, &out->table));
+	if (out->values.builder != NULL)
+		NVMKV_RETURN_IF(end_table(out, &out->values));
 	if (out->nfiles > 0)
 	{
 		NvmkvStatus st = port_files->sync_dir(out->db->dir);
@@ -241,17 +368,24 @@ remove_table(TableOutput *out, uint64_t number)
 		port_log(PORT_LOG_WARNING, "could not remove unfinished table \"%s\": %s", path, nvmkv_error()->text);
 }
 
+static void
+abandon_table(TableOutput *out, OutputTable *t)
+{
+	sst_builder_destroy(t->builder);
+	if (t->file != NULL)
+	{
+		port_files->close(t->file);
+		remove_table(out, t->number);
+	}
+}
+
 void
 table_output_free(TableOutput *out, bool keep)
 {
 	uint32_t i;
 
-	sst_builder_destroy(out->builder);
-	if (out->file != NULL)
-	{
-		port_files->close(out->file);
-		remove_table(out, out->number);
-	}
+	abandon_table(out, &out->table);
+	abandon_table(out, &out->values);
 	for (i = 0; i < out->nfiles; i++)
 	{
 		if (!keep)
@@ -260,6 +394,8 @@ table_output_free(TableOutput *out, bool keep)
 		port_free((void *) (uintptr_t) out->files[i].largest.data);
 	}
 	port_free(out->files);
+	value_refs_free(&out->refs);
 	nvmkv_buf_free(&out->last_key);
+	nvmkv_buf_free(&out->payload);
 	memset(out, 0, sizeof(*out));
 }

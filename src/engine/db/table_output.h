@@ -1,6 +1,7 @@
 /*
  * table_output.h
- *	  The tables a job writes: split by size, between user keys only.
+ *	  The tables a job writes: split by size, between user keys only; and value
+ *	  tables for their large values (value.h).
  *
  * A table becomes part of the database by the edit that adds it; until then
  * table_output_free removes it.
@@ -11,18 +12,30 @@
 #include "engine/db/db_int.h"
 #include "engine/sst/sst_builder.h"
 
+/* One that is being written. */
+typedef struct OutputTable
+{
+	PortFile *file; /* NULL: none is */
+	SstBuilder *builder;
+	uint64_t number;
+	uint64_t paid;		  /* bytes of it that the limit of compaction has heard of */
+	uint64_t value_bytes; /* value table: of its blocks; else of the values apart that it refers to */
+} OutputTable;
+
 typedef struct TableOutput
 {
 	NvmkvDb *db;
 	unsigned level;
 	unsigned bloom_bits_per_key;
 	uint64_t split_bytes;
-	PortFile *file; /* being written, with "builder" */
-	SstBuilder *builder;
-	uint64_t number;
-	uint64_t paid; /* bytes of it that the limit of compaction has heard of */
+	OutputTable table;
+	OutputTable values;
+	const VersionImage *inputs; /* where the values apart of the entries added are; NULL: they have none */
+	bool move_all;				/* and all of those are written anew */
+	ValueRefs refs;				/* of all tables */
 	NvmkvBuf last_key;
-	MetaFile *files; /* finished and synced; their keys are owned here */
+	NvmkvBuf payload; /* of an entry whose value goes apart */
+	MetaFile *files; /* finished and synced, value tables too; their keys are owned here */
 	uint32_t nfiles, capacity;
 	uint64_t bytes;
 	/* Tables two levels down, for table_output_grandparents. */

@@ -124,6 +124,8 @@ draft_from_image(VersionDraft *d, const VersionImage *v)
 		to->min_sequence = from->min_sequence;
 		to->max_sequence = from->max_sequence;
 		to->min_unresolved_fxid = from->min_unresolved_fxid;
+		to->value_bytes = from->value_bytes;
+		to->released_bytes = from->released_bytes;
 		to->level = from->level;
 		to->smallest = version_bytes(v, from->smallest);
 		to->largest = version_bytes(v, from->largest);
@@ -216,6 +218,9 @@ apply_files(VersionDraft *d, const VersionEdit *e)
 		if (file == NULL || file->level != e->file_drops[i].level)
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit drops table %" PRIu64 " of level %u, which is not there",
 							  e->file_drops[i].number, e->file_drops[i].level);
+		if (file->level == VERSION_VALUES && file->value_bytes > 0)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit drops value table %" PRIu64 ", of which %" PRIu64 " bytes are in use",
+							  file->number, file->value_bytes);
 		d->nfiles--;
 		memmove(file, file + 1, (size_t) (d->files + d->nfiles - file) * sizeof(MetaFile));
 	}
@@ -225,6 +230,17 @@ apply_files(VersionDraft *d, const VersionEdit *e)
 		if (find_file(d, e->file_adds[i].number) != NULL)
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit adds table %" PRIu64 " twice", e->file_adds[i].number);
 		d->files[d->nfiles++] = e->file_adds[i];
+	}
+	for (i = 0; i < e->nvalue_releases; i++)
+	{
+		const ValueShare *release = &e->value_releases[i];
+		MetaFile *file = find_file(d, release->number);
+
+		if (file == NULL || file->level != VERSION_VALUES || file->value_bytes < release->bytes)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit releases %" PRIu64 " bytes of value table %" PRIu64 ", which are not there",
+							  release->bytes, release->number);
+		file->value_bytes -= release->bytes;
+		file->released_bytes += release->bytes;
 	}
 	return NVMKV_OK;
 }
@@ -317,8 +333,38 @@ compare_files(const void *a, const void *b)
 	/* Level 0 files overlap: newest first there. */
 	if (x->level == 0)
 		return x->number > y->number ? -1 : 1;
+	if (x->level == VERSION_VALUES)
+		return x->number < y->number ? -1 : 1;
 	c = slice_compare(x->smallest, y->smallest);
 	return c != 0 ? c : (x->number < y->number ? -1 : 1);
+}
+
+/* What tables refer to is what value tables have. */
+static NvmkvStatus
+check_values(const VersionDraft *d)
+{
+	uint64_t referred = 0;
+	uint64_t stored = 0;
+	uint32_t i;
+
+	for (i = 0; i < d->nfiles; i++)
+	{
+		const MetaFile *file = &d->files[i];
+
+		if (file->level == VERSION_VALUES &&
+			(file->value_bytes > file->bytes || file->released_bytes > file->bytes - file->value_bytes))
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "value table %" PRIu64 " of %" PRIu64 " bytes has %" PRIu64
+							  " bytes in use, and %" PRIu64 " that are not", file->number, file->bytes, file->value_bytes,
+							  file->released_bytes);
+		if (file->level == VERSION_VALUES)
+			stored += file->value_bytes;
+		else
+			referred += file->value_bytes;
+	}
+	if (referred != stored)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "tables refer to %" PRIu64 " bytes of values, %" PRIu64 " are in value tables",
+						  referred, stored);
+	return NVMKV_OK;
 }
 
 NvmkvStatus
@@ -340,12 +386,13 @@ draft_finish(VersionDraft *d)
 	{
 		if (slice_compare(d->files[i].smallest, d->files[i].largest) > 0)
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "table %" PRIu64 " has its key range inside out", d->files[i].number);
-		if (i > 0 && d->files[i].level > 0 && d->files[i - 1].level == d->files[i].level &&
+		if (i > 0 && d->files[i].level > 0 && d->files[i].level < VERSION_VALUES &&
+			d->files[i - 1].level == d->files[i].level &&
 			slice_compare(d->files[i - 1].largest, d->files[i].smallest) >= 0)
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "tables %" PRIu64 " and %" PRIu64 " of level %u overlap",
 							  d->files[i - 1].number, d->files[i].number, d->files[i].level);
 	}
-	return NVMKV_OK;
+	return check_values(d);
 }
 
 static uint64_t
@@ -449,12 +496,19 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 		to->min_sequence = from->min_sequence;
 		to->max_sequence = from->max_sequence;
 		to->min_unresolved_fxid = from->min_unresolved_fxid;
+		to->value_bytes = from->value_bytes;
+		to->released_bytes = from->released_bytes;
 		to->level = from->level;
 		to->smallest = place(v, &at, from->smallest.data, from->smallest.size);
 		to->largest = place(v, &at, from->largest.data, from->largest.size);
 		v->level_bytes[from->level] += from->bytes;
-		for (level = from->level + 1; level <= VERSION_LEVELS; level++)
+		for (level = from->level + 1; level <= VERSION_GROUPS; level++)
 			v->level_start[level]++;
+		if (from->level == VERSION_VALUES)
+		{
+			v->value_bytes += from->value_bytes;
+			v->ndead += from->value_bytes == 0;
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ typedef enum EditTag
 	TAG_ROW_ROLE = 19,
 	TAG_FILE_ADD = 32,
 	TAG_FILE_DROP = 33,
+	TAG_VALUE_RELEASE = 34,
 	TAG_OUTCOME = 48
 } EditTag;
 
@@ -140,8 +141,8 @@ write_row(Writer *w, const MetaRow *row)
 }
 
 /*
- * FILE_ADD body: level, number, bytes, entries, min_sequence, max_sequence, min_unresolved_fxid (varints), smallest,
- * largest
+ * FILE_ADD body: level, number, bytes, entries, min_sequence, max_sequence, min_unresolved_fxid, value_bytes,
+ * released_bytes (varints), smallest, largest
  */
 static void
 write_file(Writer *w, const MetaFile *file)
@@ -154,6 +155,8 @@ write_file(Writer *w, const MetaFile *file)
 	write_varint(w, file->min_sequence);
 	write_varint(w, file->max_sequence);
 	write_varint(w, file->min_unresolved_fxid);
+	write_varint(w, file->value_bytes);
+	write_varint(w, file->released_bytes);
 	write_slice(w, file->smallest);
 	write_slice(w, file->largest);
 }
@@ -224,6 +227,12 @@ edit_encode(const VersionEdit *edit, NvmkvBuf *out)
 	}
 	for (i = 0; i < edit->nfile_adds; i++)
 		write_file(&w, &edit->file_adds[i]);
+	for (i = 0; i < edit->nvalue_releases; i++)
+	{
+		write_varint(&w, TAG_VALUE_RELEASE);
+		write_varint(&w, edit->value_releases[i].number);
+		write_varint(&w, edit->value_releases[i].bytes);
+	}
 	for (i = 0; i < edit->noutcomes; i++)
 	{
 		write_varint(&w, TAG_OUTCOME);
@@ -355,13 +364,15 @@ read_row(Reader *r, MetaRow *row)
 static void
 read_file(Reader *r, MetaFile *file)
 {
-	file->level = read_varint32(r, VERSION_LEVELS - 1);
+	file->level = read_varint32(r, VERSION_VALUES);
 	file->number = read_varint(r);
 	file->bytes = read_varint(r);
 	file->entries = read_varint(r);
 	file->min_sequence = read_varint(r);
 	file->max_sequence = read_varint(r);
 	file->min_unresolved_fxid = read_varint(r);
+	file->value_bytes = read_varint(r);
+	file->released_bytes = read_varint(r);
 	file->smallest = read_slice(r);
 	file->largest = read_slice(r);
 }
@@ -492,9 +503,18 @@ read_field(Reader *r, VersionEdit *e)
 				MetaFileDrop drop;
 
 				memset(&drop, 0, sizeof(drop));
-				drop.level = read_varint32(r, VERSION_LEVELS - 1);
+				drop.level = read_varint32(r, VERSION_VALUES);
 				drop.number = read_varint(r);
 				LIST_APPEND(r, e->file_drops, e->nfile_drops, drop);
+				break;
+			}
+		case TAG_VALUE_RELEASE:
+			{
+				ValueShare release;
+
+				release.number = read_varint(r);
+				release.bytes = read_varint(r);
+				LIST_APPEND(r, e->value_releases, e->nvalue_releases, release);
 				break;
 			}
 		case TAG_OUTCOME:

@@ -19,6 +19,7 @@
  *		19 ROW_ROLE		row id varint, role varint
  *		32 FILE_ADD		see edit.c
  *		33 FILE_DROP	level varint, number varint
+ *		34 VALUE_RELEASE	number varint, bytes varint: so much of a value table is not referred to any more
  *		48 OUTCOME		fxid varint, state varint: a transaction whose tagged entries rows or tables hold
  * An unknown tag is VERSION: an edit cannot be skipped.
  *
@@ -31,8 +32,9 @@
 #define NVMKV_META_EDIT_H
 
 #include "engine/meta/version.h"
+#include "engine/sst/value_refs.h"
 
-#define EDIT_FORMAT 1
+#define EDIT_FORMAT 2
 
 /* Memory that is released at once. Zero-initialise. */
 typedef struct MetaArena
@@ -67,8 +69,8 @@ typedef struct MetaRowRole
 typedef struct MetaFile
 {
 	uint64_t number, bytes, entries;
-	uint64_t min_sequence, max_sequence, min_unresolved_fxid;
-	uint32_t level;
+	uint64_t min_sequence, max_sequence, min_unresolved_fxid, value_bytes, released_bytes;
+	uint32_t level; /* VERSION_VALUES: a value table */
 	NvmkvSlice smallest, largest;
 } MetaFile;
 
@@ -90,7 +92,7 @@ typedef struct VersionEdit
 	bool has_system, has_durable, has_next_file, has_next_row, has_pool, has_log;
 	uint64_t system_identifier, durable_seq, next_file, next_row, pool_id, log_number;
 
-	/* Lists applied in this order: drops and advances of rows, roles, row adds; file drops, file adds. */
+	/* Lists applied in this order: drops and advances of rows, roles, row adds; file drops, file adds, releases. */
 	const uint64_t *row_drops;
 	uint32_t nrow_drops;
 	const MetaRowAdvance *row_advances;
@@ -103,6 +105,8 @@ typedef struct VersionEdit
 	uint32_t nfile_drops;
 	const MetaFile *file_adds;
 	uint32_t nfile_adds;
+	const ValueShare *value_releases;
+	uint32_t nvalue_releases;
 	const MetaOutcome *outcomes; /* a state other than RUNNING overrides RUNNING, never the other way */
 	uint32_t noutcomes;
 } VersionEdit;

@@ -77,3 +77,22 @@ version_min_unresolved(const VersionImage *v)
 		min = min_fxid(min, files[i].min_unresolved_fxid);
 	return min;
 }
+
+const VersionFile *
+version_find_values(const VersionImage *v, uint64_t number)
+{
+	const VersionFile *files = version_files(v);
+	uint32_t lo = v->level_start[VERSION_VALUES];
+	uint32_t hi = v->level_start[VERSION_VALUES + 1];
+
+	while (lo < hi)
+	{
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (files[mid].number < number)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < v->level_start[VERSION_VALUES + 1] && files[lo].number == number ? &files[lo] : NULL;
+}

@@ -10,7 +10,11 @@
  * Everything in the compactor is older than everything in the receiver, and
  * everything in the rows is newer than everything in the files.
  * Files stand by level, then by smallest key; within a level >= 1 their key
- * ranges are disjoint.
+ * ranges are disjoint.  Value tables come last.
+ *
+ * Every value apart that a table refers to is in a value table of the image,
+ * and is referred to once: the value_bytes of tables and of value tables have
+ * the same sum.
  */
 #ifndef NVMKV_META_VERSION_H
 #define NVMKV_META_VERSION_H
@@ -19,6 +23,12 @@
 #include "engine/nvm/row.h"
 
 #define VERSION_LEVELS NVMKV_LEVELS /* 0 (files of families without a container) .. 6 */
+
+/*
+ * Value tables (sst_format.h) are in no level: the image has them behind all levels, as if they were one more, by number.
+ */
+#define VERSION_VALUES VERSION_LEVELS
+#define VERSION_GROUPS (VERSION_LEVELS + 1)
 
 typedef enum VersionRole
 {
@@ -57,6 +67,8 @@ typedef struct VersionFile
 	uint64_t entries;
 	uint64_t min_sequence, max_sequence;
 	uint64_t min_unresolved_fxid;
+	uint64_t value_bytes;	 /* table: of the values apart that it refers to; value table: of those still referred to */
+	uint64_t released_bytes; /* value table: of those that nobody refers to any more */
 	uint32_t level;
 	uint32_t zero;
 	VersionBytes smallest, largest;
@@ -96,9 +108,12 @@ typedef struct VersionImage
 	uint64_t log_number; /* standalone: oldest log file still needed */
 	uint32_t nrows;
 	uint32_t nfiles;
-	uint32_t level_start[VERSION_LEVELS + 1]; /* files of level l are [level_start[l], level_start[l+1]) */
+	uint32_t level_start[VERSION_GROUPS + 1]; /* files of level l are [level_start[l], level_start[l+1]) */
 	uint32_t noutcomes;
-	uint64_t level_bytes[VERSION_LEVELS];
+	uint32_t ndead; /* value tables that nothing refers to any more */
+	uint32_t zero;
+	uint64_t level_bytes[VERSION_GROUPS];
+	uint64_t value_bytes; /* of all values apart that are referred to */
 	VersionRow rows[]; /* nrows, then VersionFile[nfiles], VersionOutcome[noutcomes] by fxid, then the bytes */
 } VersionImage;
 
@@ -146,6 +161,16 @@ version_row_ref(const VersionImage *v, const VersionRow *row)
  * REQUIRES level >= 1 (LevelDB's FindFile).
  */
 extern uint32_t version_find_file(const VersionImage *v, unsigned level, NvmkvSlice key);
+
+/* Files of all levels: the first so many of the image; the rest are value tables. */
+static inline uint32_t
+version_ntables(const VersionImage *v)
+{
+	return v->level_start[VERSION_VALUES];
+}
+
+/* The value table of this number; NULL: there is none. */
+extern const VersionFile *version_find_values(const VersionImage *v, uint64_t number);
 
 /* Bytes of receiver / compactor rows that are still live. */
 extern uint64_t version_role_bytes(const VersionImage *v, VersionRole role);

@@ -42,6 +42,7 @@ struct SstBuilder
 	uint64_t last_tag;
 	NvmkvBuf smallest;
 	SstCompressor compressor;
+	ValueRefs refs;
 	SstProps props;
 	bool failed;
 	bool finished;
@@ -112,6 +113,7 @@ sst_builder_destroy(SstBuilder *b)
 	nvmkv_buf_free(&b->last_key);
 	nvmkv_buf_free(&b->smallest);
 	sst_compressor_free(&b->compressor);
+	value_refs_free(&b->refs);
 	port_free(b);
 }
 
@@ -256,18 +258,31 @@ partition_is_full(const SstBuilder *b)
 		sst_block_builder_bytes(&b->index) >= SST_INDEX_BLOCK_BYTES;
 }
 
+/* Writes the data block, which this separator describes. */
+static NvmkvStatus
+end_data_block(SstBuilder *b, NvmkvSlice separator, uint64_t tag, SstHandle *handle_out)
+{
+	uint8_t payload[SST_HANDLE_BYTES_MAX];
+	NvmkvSlice block;
+	uint8_t *end;
+
+	NVMKV_RETURN_IF(sst_block_builder_finish(&b->data, &block));
+	NVMKV_RETURN_IF(write_data_block(b, block, handle_out));
+	sst_block_builder_reset(&b->data);
+	b->props.data_blocks++;
+	end = sst_handle_encode(payload, *handle_out);
+	return add_to_index(&b->index, separator, tag, payload, end);
+}
+
 /* Writes the data block; the next entry's key is *next, or NULL at the end. */
 static NvmkvStatus
 close_data_block(SstBuilder *b, const NvmkvSlice *next)
 {
 	uint8_t separator_bytes[NVMKV_KEY_BYTES_MAX];
-	uint8_t payload[SST_HANDLE_BYTES_MAX];
 	NvmkvSlice last = nvmkv_buf_slice(&b->last_key);
 	NvmkvSlice separator = last;
 	uint64_t tag = 0;
 	SstHandle handle;
-	NvmkvSlice block;
-	uint8_t *end;
 
 	if (next != NULL)
 	{
@@ -276,12 +291,7 @@ close_data_block(SstBuilder *b, const NvmkvSlice *next)
 		else
 			separator = nvmkv_slice(separator_bytes, sst_separator(last, *next, separator_bytes));
 	}
-	NVMKV_RETURN_IF(sst_block_builder_finish(&b->data, &block));
-	NVMKV_RETURN_IF(write_data_block(b, block, &handle));
-	sst_block_builder_reset(&b->data);
-	b->props.data_blocks++;
-	end = sst_handle_encode(payload, handle);
-	NVMKV_RETURN_IF(add_to_index(&b->index, separator, tag, payload, end));
+	NVMKV_RETURN_IF(end_data_block(b, separator, tag, &handle));
 	if (next == NULL || partition_is_full(b))
 		return close_partition(b, separator, tag);
 	return NVMKV_OK;
@@ -297,6 +307,13 @@ count_entry(SstBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 	NvmkvSlice value;
 
 	NVMKV_RETURN_IF(ikey_split_payload(tag, payload, &txn, &value));
+	if (ikey_is_apart(tag))
+	{
+		SstReference reference;
+
+		NVMKV_RETURN_IF(sst_reference_decode(value, &reference));
+		NVMKV_RETURN_IF(value_refs_add(&b->refs, reference.number, sst_reference_bytes(reference)));
+	}
 	if (ikey_is_tagged(tag) && (tag & NVMKV_TYPE_COMMITTED_BIT) == 0 &&
 		(b->props.min_unresolved_fxid == 0 || txn.fxid < b->props.min_unresolved_fxid))
 		b->props.min_unresolved_fxid = txn.fxid;
@@ -372,7 +389,7 @@ add_entry(SstBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 		return NVMKV_FAIL(NVMKV_LIMIT, "key of %zu bytes, at most %d are allowed", key.size, NVMKV_KEY_BYTES_MAX);
 	if (payload.size > SST_PAYLOAD_BYTES_MAX)
 		return NVMKV_FAIL(NVMKV_LIMIT, "value of %zu bytes, at most %u are allowed", payload.size, NVMKV_VALUE_BYTES_MAX);
-	if (!ikey_type_is_valid(ikey_type(tag)))
+	if (!ikey_type_is_valid_in_table(ikey_type(tag)))
 		return NVMKV_FAIL(NVMKV_INVALID, "entry type 0x%02x is unknown", ikey_type(tag));
 	if (first)
 		NVMKV_RETURN_IF(nvmkv_buf_set(&b->smallest, key));
@@ -413,6 +430,22 @@ sst_builder_add(SstBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 	return status;
 }
 
+NvmkvStatus
+sst_builder_add_value(SstBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice value, SstHandle *block_out)
+{
+	NvmkvStatus status;
+
+	NVMKV_ASSERT(!b->failed && !b->finished && b->data.entries == 0);
+	status = add_entry(b, key, tag, value);
+	/* The next key is not known: the separator is the entry itself. */
+	if (status == NVMKV_OK)
+		status = end_data_block(b, nvmkv_buf_slice(&b->last_key), tag, block_out);
+	if (status == NVMKV_OK && partition_is_full(b))
+		status = close_partition(b, nvmkv_buf_slice(&b->last_key), tag);
+	b->failed = status != NVMKV_OK;
+	return status;
+}
+
 uint64_t
 sst_builder_bytes(const SstBuilder *b)
 {
@@ -422,7 +455,7 @@ sst_builder_bytes(const SstBuilder *b)
 		return bytes;
 	bytes += sst_block_builder_bytes(&b->data) + sst_block_builder_bytes(&b->index) + sst_block_builder_bytes(&b->top);
 	bytes += filter_bytes(b->hashes.size / sizeof(uint64_t), b->options.bloom_bits_per_key);
-	bytes += SST_PROPS_FIXED_BYTES + b->smallest.size + b->last_key.size;
+	bytes += SST_PROPS_FIXED_BYTES + b->smallest.size + b->last_key.size + b->refs.count * sizeof(ValueShare);
 	return bytes + 5 * SST_TRAILER_BYTES + SST_FOOTER_BYTES;
 }
 
@@ -442,14 +475,20 @@ finish(SstBuilder *b)
 	if (b->props.entries == 0)
 		return NVMKV_FAIL(NVMKV_INVALID, "an SSTable needs an entry");
 	NVMKV_RETURN_IF(port_fault("sst.finish"));
-	NVMKV_RETURN_IF(close_data_block(b, NULL));
+	if (b->data.entries > 0)
+		NVMKV_RETURN_IF(close_data_block(b, NULL));
+	else if (b->index.entries > 0) /* of a value table */
+		NVMKV_RETURN_IF(close_partition(b, nvmkv_buf_slice(&b->last_key), b->last_tag));
 	NVMKV_RETURN_IF(sst_block_builder_finish(&b->top, &block));
 	NVMKV_RETURN_IF(write_block(b, block, &footer.top));
 	b->props.smallest = nvmkv_buf_slice(&b->smallest);
 	b->props.largest = nvmkv_buf_slice(&b->last_key);
 
-	/* The data block's buffer is free now. */
+	/* The buffers of the data block and of the hashes are free now. */
 	sst_block_builder_reset(&b->data);
+	b->hashes.size = 0;
+	NVMKV_RETURN_IF(value_refs_encode(&b->refs, &b->hashes));
+	b->props.references = nvmkv_buf_slice(&b->hashes);
 	NVMKV_RETURN_IF(sst_props_encode(&b->props, &b->data.bytes));
 	NVMKV_RETURN_IF(write_block(b, nvmkv_buf_slice(&b->data.bytes), &footer.props));
 	footer.file_bytes = b->file_offset + b->out.size + SST_FOOTER_BYTES;
@@ -481,5 +520,6 @@ sst_builder_finish(SstBuilder *b, SstBuilt *built_out)
 	built_out->min_unresolved_fxid = b->props.min_unresolved_fxid;
 	built_out->smallest = b->props.smallest;
 	built_out->largest = b->props.largest;
+	built_out->refs = &b->refs;
 	return NVMKV_OK;
 }

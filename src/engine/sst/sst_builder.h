@@ -10,6 +10,7 @@
 
 #include "engine/port/port.h"
 #include "engine/sst/sst_format.h"
+#include "engine/sst/value_refs.h"
 
 typedef struct SstBuildOptions
 {
@@ -34,6 +35,7 @@ typedef struct SstBuilt
 	uint64_t min_unresolved_fxid; /* smallest fxid whose outcome is not stored, 0 none */
 	NvmkvSlice smallest;		  /* user keys */
 	NvmkvSlice largest;
+	const ValueRefs *refs;		  /* what it refers to; the builder's, too */
 } SstBuilt;
 
 /* file: empty, open for writing, stays the caller's.  Returns OK, INVALID (options), NO_MEMORY. */
@@ -47,6 +49,10 @@ extern NvmkvStatus sst_builder_create(const SstBuildOptions *options, PortFile *
  * after a failure only destroy is allowed.
  */
 extern NvmkvStatus sst_builder_add(SstBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
+
+/* The same for a value table: the entry, of type VALUE, is a block for itself, which a reference will name. */
+extern NvmkvStatus sst_builder_add_value(SstBuilder *b, NvmkvSlice key, uint64_t tag, NvmkvSlice value,
+										 SstHandle *block_out);
 
 /* About the size the file would have if it were finished now; never less than what was written. */
 extern uint64_t sst_builder_bytes(const SstBuilder *b);

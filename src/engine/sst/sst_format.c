@@ -8,6 +8,7 @@
 
 #include "engine/base/crc32c.h"
 #include "engine/sst/sst_format.h"
+#include "engine/sst/value_refs.h"
 
 void
 sst_trailer_encode(const uint8_t *block, size_t size, unsigned codec, uint8_t trailer[SST_TRAILER_BYTES])
@@ -69,6 +70,25 @@ sst_handle_decode(const uint8_t *p, const uint8_t *end, uint64_t limit, SstHandl
 	handle_out->offset = offset;
 	handle_out->size = size;
 	return p;
+}
+
+uint8_t *
+sst_reference_encode(uint8_t *p, SstReference reference)
+{
+	return sst_handle_encode(put_varint(p, reference.number), reference.block);
+}
+
+NvmkvStatus
+sst_reference_decode(NvmkvSlice bytes, SstReference *reference_out)
+{
+	const uint8_t *end = bytes.data + bytes.size;
+	const uint8_t *p = get_varint(bytes.data, end, &reference_out->number);
+
+	if (p != NULL)
+		p = sst_handle_decode(p, end, UINT64_MAX, &reference_out->block);
+	if (p != end || reference_out->number == 0 || reference_out->block.size == 0)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "the reference to a value apart is malformed");
+	return NVMKV_OK;
 }
 
 void
@@ -150,7 +170,8 @@ sst_props_encode(const SstProps *props, NvmkvBuf *buf)
 	put_u32(fixed + SST_PROPS_LARGEST_BYTES, (uint32_t) props->largest.size);
 	NVMKV_RETURN_IF(nvmkv_buf_append(buf, fixed, sizeof(fixed)));
 	NVMKV_RETURN_IF(nvmkv_buf_append(buf, props->smallest.data, props->smallest.size));
-	return nvmkv_buf_append(buf, props->largest.data, props->largest.size);
+	NVMKV_RETURN_IF(nvmkv_buf_append(buf, props->largest.data, props->largest.size));
+	return nvmkv_buf_append(buf, props->references.data, props->references.size);
 }
 
 NvmkvStatus
@@ -159,13 +180,14 @@ sst_props_decode(NvmkvSlice bytes, const char *path, SstProps *props_out)
 	const uint8_t *fixed = bytes.data;
 	uint64_t smallest_bytes;
 	uint64_t largest_bytes;
+	size_t known;
 
 	if (bytes.size < SST_PROPS_FIXED_BYTES)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: properties of %zu bytes", path, bytes.size);
 	smallest_bytes = get_u32(fixed + SST_PROPS_SMALLEST_BYTES);
 	largest_bytes = get_u32(fixed + SST_PROPS_LARGEST_BYTES);
 	if (smallest_bytes > NVMKV_KEY_BYTES_MAX || largest_bytes > NVMKV_KEY_BYTES_MAX ||
-		bytes.size != SST_PROPS_FIXED_BYTES + smallest_bytes + largest_bytes)
+		bytes.size < SST_PROPS_FIXED_BYTES + smallest_bytes + largest_bytes)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: properties of %zu bytes with boundary keys of %" PRIu64 " and %" PRIu64 " bytes",
 						  path, bytes.size, smallest_bytes, largest_bytes);
 	props_out->entries = get_u64(fixed + SST_PROPS_ENTRIES);
@@ -184,6 +206,10 @@ sst_props_decode(NvmkvSlice bytes, const char *path, SstProps *props_out)
 	props_out->prefix_bytes = get_u16(fixed + SST_PROPS_PREFIX_BYTES);
 	props_out->smallest = nvmkv_slice(fixed + SST_PROPS_FIXED_BYTES, smallest_bytes);
 	props_out->largest = nvmkv_slice(fixed + SST_PROPS_FIXED_BYTES + smallest_bytes, largest_bytes);
+	known = SST_PROPS_FIXED_BYTES + smallest_bytes + largest_bytes;
+	props_out->references = nvmkv_slice(fixed + known, bytes.size - known);
+	if (!value_refs_check(props_out->references, &props_out->value_bytes))
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: the properties' references to value tables are malformed", path);
 	return NVMKV_OK;
 }
 

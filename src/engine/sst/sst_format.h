@@ -52,7 +52,19 @@
  * partition that has as many.  (Tables from before there were prefixes have a 0
  * there; a reader that knows of none finds the keys all the same.)
  *
- * Properties block: see SST_PROPS_*.
+ * Properties block: see SST_PROPS_*.  It ends with what the table refers to:
+ *	  ( varint number, varint bytes )*    value tables by number; of the blocks, trailers included
+ *
+ *
+ * Values apart.  A large value need not be written again each time that its key
+ * moves down a level: it stands in a value table, and the key's entry, whose type
+ * has NVMKV_TYPE_APART_BIT, has a reference for a value (WiscKey, Lu et al.,
+ * FAST '16).
+ *	  reference := varint number of the value table, varint offset, varint size     (data block)
+ * A value table is an SSTable without filters, and each of its data blocks is one
+ * entry: the key, its sequence with type VALUE, the value.  A reader goes to the
+ * block at once and finds by the key that it is the right one.
+ *
  * Footer: the last SST_FOOTER_BYTES of the file, see SST_FOOTER_*.
  *
  *
@@ -176,7 +188,7 @@
 #define SST_PROPS_PREFIX_BYTES 86		  /* u16, of the prefixes in the filters; 0 = none */
 #define SST_PROPS_SMALLEST_BYTES 88		  /* u32 */
 #define SST_PROPS_LARGEST_BYTES 92		  /* u32 */
-#define SST_PROPS_FIXED_BYTES 96		  /* then the smallest and the largest user key, and nothing else */
+#define SST_PROPS_FIXED_BYTES 96		  /* then the smallest and the largest user key, and references */
 
 /* ---- footer ---- */
 #define SST_FOOTER_TOP_OFFSET 0	   /* u64 */
@@ -235,7 +247,18 @@ typedef struct SstProps
 	uint16_t prefix_bytes; /* 0: the filters know of none */
 	NvmkvSlice smallest;
 	NvmkvSlice largest;
+	NvmkvSlice references; /* a list of value_refs.h, found to be sound */
+	uint64_t value_bytes;  /* of them all */
 } SstProps;
+
+/* Where a value apart is. */
+typedef struct SstReference
+{
+	uint64_t number; /* of the value table */
+	SstHandle block;
+} SstReference;
+
+#define SST_REFERENCE_BYTES_MAX (VARINT64_BYTES_MAX + SST_HANDLE_BYTES_MAX)
 
 /* Fills the trailer of block[0..size), as it is stored. */
 extern void sst_trailer_encode(const uint8_t *block, size_t size, unsigned codec, uint8_t trailer[SST_TRAILER_BYTES]);
@@ -251,6 +274,18 @@ extern uint8_t *sst_handle_encode(uint8_t *p, SstHandle handle);
 
 /* NULL when malformed, or when the block would not lie below "limit" with its trailer. */
 extern const uint8_t *sst_handle_decode(const uint8_t *p, const uint8_t *end, uint64_t limit, SstHandle *handle_out);
+
+extern uint8_t *sst_reference_encode(uint8_t *p, SstReference reference);
+
+/* CORRUPTION when it is malformed. */
+extern NvmkvStatus sst_reference_decode(NvmkvSlice bytes, SstReference *reference_out);
+
+/* What the value takes in its table. */
+static inline uint64_t
+sst_reference_bytes(SstReference reference)
+{
+	return (uint64_t) reference.block.size + SST_TRAILER_BYTES;
+}
 
 extern void sst_footer_encode(const SstFooter *footer, uint8_t bytes[SST_FOOTER_BYTES]);
 extern NvmkvStatus sst_footer_decode(const uint8_t bytes[SST_FOOTER_BYTES], uint64_t file_bytes, const char *path,

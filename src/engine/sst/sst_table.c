@@ -253,23 +253,32 @@ load_head(SstTable *table)
 }
 
 NvmkvStatus
-sst_table_open(const char *path, uint64_t number, uint64_t file_bytes, SstCache *cache, SstTable **table_out)
+sst_table_open_values(const char *path, uint64_t number, SstCache *cache, SstTable **table_out)
 {
 	size_t path_bytes = strlen(path) + 1;
+	SstTable *table = port_alloc_zero(sizeof(*table) + path_bytes);
+
+	*table_out = table;
+	if (table == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "%s: no memory to open the table", path);
+	memcpy(table->path, path, path_bytes);
+	table->cache = cache;
+	table->number = number;
+	table->refs = 1;
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+sst_table_open(const char *path, uint64_t number, uint64_t file_bytes, SstCache *cache, SstTable **table_out)
+{
 	NvmkvStatus status;
 	SstTable *table;
 
 	*table_out = NULL;
 	if (file_bytes < SST_FOOTER_BYTES)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: %" PRIu64 " bytes are too few for an SSTable", path, file_bytes);
-	table = port_alloc_zero(sizeof(*table) + path_bytes);
-	if (table == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "%s: no memory to open the table", path);
-	memcpy(table->path, path, path_bytes);
-	table->cache = cache;
-	table->number = number;
+	NVMKV_RETURN_IF(sst_table_open_values(path, number, cache, &table));
 	table->file_bytes = file_bytes;
-	table->refs = 1;
 	status = load_head(table);
 	if (status != NVMKV_OK)
 	{

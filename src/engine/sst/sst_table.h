@@ -37,6 +37,12 @@ typedef enum SstBlockUse
 extern NvmkvStatus sst_table_open(const char *path, uint64_t number, uint64_t file_bytes, SstCache *cache,
 								  SstTable **table_out);
 
+/*
+ * A value table, of which nothing but sst_table_block is wanted, with handles from references: neither its size nor its
+ * head is looked at.
+ */
+extern NvmkvStatus sst_table_open_values(const char *path, uint64_t number, SstCache *cache, SstTable **table_out);
+
 extern void sst_table_ref(SstTable *table);
 
 /* Closes the file with the last reference. NULL is allowed. */

@@ -12,6 +12,7 @@
 
 #include "engine/base/filter.h"
 #include "engine/sst/sst_verify.h"
+#include "engine/sst/value_refs.h"
 
 #define TEXT_BYTES 512
 
@@ -29,6 +30,7 @@ typedef struct Walk
 	NvmkvBuf separator;
 	uint64_t separator_tag;
 	SstProps sums;
+	ValueRefs refs;
 	NvmkvBuf smallest;
 	uint8_t key_buffer[SST_KEY_BUFFER_BYTES];
 } Walk;
@@ -78,6 +80,22 @@ read_block(Walk *w, SstHandle handle, SstBlock *block_out)
 	if (status != NVMKV_OK && is_finding(w, status))
 		status = NVMKV_OK;
 	return status;
+}
+
+static NvmkvStatus
+count_reference(Walk *w, const SstBlockCursor *c)
+{
+	NvmkvTxnTag txn;
+	NvmkvSlice value;
+	SstReference reference;
+	NvmkvStatus status = ikey_split_payload(c->tag, c->payload, &txn, &value);
+
+	if (status == NVMKV_OK)
+		status = sst_reference_decode(value, &reference);
+	if (status == NVMKV_OK)
+		return value_refs_add(&w->refs, reference.number, sst_reference_bytes(reference));
+	finding(w, "%s", nvmkv_error()->text);
+	return NVMKV_OK;
 }
 
 static void
@@ -143,7 +161,7 @@ check_entry(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal,
 
 	if (w->have_last && ikey_compare(last, w->last_tag, c->key, c->tag) >= 0)
 		finding(w, "data block at %" PRIu64 ": entry %u is not above the one before", offset, (unsigned) ordinal);
-	if (!ikey_type_is_valid(ikey_type(c->tag)))
+	if (!ikey_type_is_valid_in_table(ikey_type(c->tag)))
 		finding(w, "data block at %" PRIu64 ": entry %u has the unknown type 0x%02x", offset, (unsigned) ordinal, ikey_type(c->tag));
 	if (ikey_compare(c->key, c->tag, upper->key, upper->tag) > 0)
 		finding(w, "data block at %" PRIu64 ": entry %u is above the block's separator", offset, (unsigned) ordinal);
@@ -156,6 +174,8 @@ check_entry(Walk *w, const SstBlockCursor *c, uint64_t offset, uint32_t ordinal,
 		finding(w, "data block at %" PRIu64 ": the prefix of entry %u is missing in the filter", offset, (unsigned) ordinal);
 	check_shared(w, c, offset, ordinal);
 	count(w, c, new_key);
+	if (ikey_is_apart(c->tag))
+		NVMKV_RETURN_IF(count_reference(w, c));
 	if (!w->have_last)
 		NVMKV_RETURN_IF(nvmkv_buf_set(&w->smallest, c->key));
 	NVMKV_RETURN_IF(nvmkv_buf_set(&w->last_key, c->key));
@@ -288,7 +308,29 @@ check_number(Walk *w, const char *name, uint64_t stored, uint64_t counted)
 		finding(w, "property %s is %" PRIu64 ", counted %" PRIu64, name, stored, counted);
 }
 
-static void
+/* The references in the properties are those of the entries. */
+static NvmkvStatus
+check_refs(Walk *w)
+{
+	ValueRefs stored = {0};
+	NvmkvStatus status = value_refs_add_list(&stored, sst_table_props(w->table)->references);
+	uint32_t i;
+
+	if (status == NVMKV_OK && stored.count != w->refs.count)
+		finding(w, "properties have references to %u value tables, counted %u", stored.count, w->refs.count);
+	for (i = 0; status == NVMKV_OK && i < w->refs.count; i++)
+	{
+		const ValueShare *share = value_refs_find(&stored, w->refs.shares[i].number);
+
+		if (share == NULL || share->bytes != w->refs.shares[i].bytes)
+			finding(w, "properties have %" PRIu64 " bytes in value table %" PRIu64 ", counted %" PRIu64,
+					share != NULL ? share->bytes : 0, w->refs.shares[i].number, w->refs.shares[i].bytes);
+	}
+	value_refs_free(&stored);
+	return status;
+}
+
+static NvmkvStatus
 check_props(Walk *w)
 {
 	const SstProps *props = sst_table_props(w->table);
@@ -307,6 +349,7 @@ check_props(Walk *w)
 		finding(w, "the smallest key is not the one the properties name");
 	if (!slice_equal(props->largest, nvmkv_buf_slice(&w->last_key)))
 		finding(w, "the largest key is not the one the properties name");
+	return check_refs(w);
 }
 
 static NvmkvStatus
@@ -326,7 +369,7 @@ walk_table(Walk *w)
 	{
 		if (w->expected_offset != sst_table_limit(w->table))
 			finding(w, "the partitions end at %" PRIu64 ", the top index begins at %" PRIu64, w->expected_offset, sst_table_limit(w->table));
-		check_props(w);
+		return check_props(w);
 	}
 	return NVMKV_OK;
 }
@@ -352,6 +395,7 @@ sst_verify(const char *path, uint64_t number, uint64_t file_bytes,
 	nvmkv_buf_free(&w->last_key);
 	nvmkv_buf_free(&w->separator);
 	nvmkv_buf_free(&w->smallest);
+	value_refs_free(&w->refs);
 	port_free(w);
 	return status;
 }

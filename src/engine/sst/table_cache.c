@@ -174,16 +174,18 @@ find(const TableCache *cache, uint64_t number)
 }
 
 static NvmkvStatus
-open_table(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out)
+open_table(TableCache *cache, uint64_t number, bool is_values, uint64_t file_bytes, SstTable **table_out)
 {
 	char path[SST_PATH_BYTES_MAX];
 
 	NVMKV_RETURN_IF(sst_file_name(cache->dir, number, path, sizeof(path)));
+	if (is_values)
+		return sst_table_open_values(path, number, &cache->blocks, table_out);
 	return sst_table_open(path, number, file_bytes, &cache->blocks, table_out);
 }
 
-NvmkvStatus
-table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out)
+static NvmkvStatus
+get(TableCache *cache, uint64_t number, bool is_values, uint64_t file_bytes, SstTable **table_out)
 {
 	OpenTable *open = find(cache, number);
 	NvmkvStatus status;
@@ -205,7 +207,7 @@ table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTabl
 	open = port_alloc_zero(sizeof(*open));
 	if (open == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to open file %06" PRIu64 ".sst", number);
-	status = open_table(cache, number, file_bytes, &open->table);
+	status = open_table(cache, number, is_values, file_bytes, &open->table);
 	if (status != NVMKV_OK)
 	{
 		port_free(open);
@@ -219,6 +221,18 @@ table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTabl
 	cache->stats.opened++;
 	*table_out = open->table;
 	return NVMKV_OK;
+}
+
+NvmkvStatus
+table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out)
+{
+	return get(cache, number, false, file_bytes, table_out);
+}
+
+NvmkvStatus
+table_cache_get_values(TableCache *cache, uint64_t number, SstTable **table_out)
+{
+	return get(cache, number, true, 0, table_out);
 }
 
 SstTable *

@@ -42,6 +42,9 @@ extern void table_cache_destroy(TableCache *cache);
  */
 extern NvmkvStatus table_cache_get(TableCache *cache, uint64_t number, uint64_t file_bytes, SstTable **table_out);
 
+/* The same for a value table, as sst_table_open_values opens it. */
+extern NvmkvStatus table_cache_get_values(TableCache *cache, uint64_t number, SstTable **table_out);
+
 /* The same if it is open already, else NULL. */
 extern SstTable *table_cache_peek(const TableCache *cache, uint64_t number);
 

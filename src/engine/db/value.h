@@ -1,0 +1,43 @@
+/*
+ * value.h
+ *	  Values apart (sst_format.h): giving their space back.
+ *
+ * A value table is written by the job that writes the tables that refer to it,
+ * and becomes part of the database by the same edit.  A reference moves with its
+ * key from table to table, so each value is referred to from one table at a time.
+ *
+ * An edit that replaces tables says what their successors do not refer to any
+ * more (value_release).  A value table nobody refers to is dead, and a later edit
+ * drops it (value_sweep).  One of which more than half is not referred to is
+ * given up: whoever compacts a table that refers to it takes the values along to
+ * a new one, and where nothing else makes compaction come by, value_collect does.
+ * So value tables never take more than about twice what is in them.
+ *
+ * A value table is not deleted before every reader has left the versions that
+ * have it, like any other table (retire.c).
+ */
+#ifndef NVMKV_DB_VALUE_H
+#define NVMKV_DB_VALUE_H
+
+#include "engine/db/db_int.h"
+#include "engine/sst/value_read.h"
+#include "engine/sst/value_refs.h"
+
+/* Does a value move to a new table when a compaction of version v comes by? */
+extern bool value_is_moved(const NvmkvDb *db, const VersionImage *v, uint64_t number);
+
+/* Adds what a table refers to. */
+extern NvmkvStatus value_refs_of_table(NvmkvDb *db, const VersionFile *file, ValueRefs *refs);
+
+/*
+ * refs: what the inputs refer to; becomes what the outputs do not.  CORRUPTION: the outputs refer to more.
+ */
+extern NvmkvStatus value_release(ValueRefs *refs, const ValueRefs *outputs, const MetaFile *files, uint32_t nfiles);
+
+/* Drops dead value tables. */
+extern NvmkvStatus value_sweep(NvmkvDb *db, bool *did_out);
+
+/* Rewrites a table that refers to a value table that is given up. */
+extern NvmkvStatus value_collect(NvmkvDb *db, bool *did_out);
+
+#endif

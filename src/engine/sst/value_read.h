@@ -1,0 +1,33 @@
+/*
+ * value_read.h
+ *	  Reading values that stand apart from their keys (sst_format.h).
+ */
+#ifndef NVMKV_SST_VALUE_READ_H
+#define NVMKV_SST_VALUE_READ_H
+
+#include "engine/sst/table_cache.h"
+
+typedef struct ValueBlock
+{
+	SstTable *table;
+	SstBlock block;
+	NvmkvSlice value;
+} ValueBlock;
+
+/*
+ * The value that stands apart for an entry; its payload without the transaction tag is the reference.  use: as for
+ * sst_table_block.  CORRUPTION: also when another entry's value is there.  To be closed, in the same epoch and on every
+ * path: nothing that raises may come between.
+ */
+extern NvmkvStatus value_open(TableCache *tables, NvmkvSlice key, uint64_t tag, NvmkvSlice reference, SstBlockUse use,
+							  ValueBlock *out);
+extern void value_close(ValueBlock *value);
+
+/*
+ * Reads every value that the table refers to; problem() gets each that is not there.  Else as sst_verify.  REQUIRES that
+ * the value tables stay.
+ */
+extern NvmkvStatus value_verify(TableCache *tables, uint64_t number, uint64_t file_bytes,
+								void (*problem)(void *ctx, const char *text), void *ctx);
+
+#endif
