@@ -84,7 +84,8 @@ type_name(unsigned type)
 void
 dump_entry(Dump *dump, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
-	const char *name = ikey_type_is_valid_in_table(ikey_type(tag)) ? type_name(ikey_type(tag) & ~NVMKV_TYPE_APART_BIT) : NULL;
+	unsigned type = ikey_type(tag);
+	const char *name = ikey_type_is_valid_in_table(type) ? type_name(type & ~NVMKV_TYPE_APART_BIT) : NULL;
 	NvmkvTxnTag txn;
 	NvmkvSlice value;
 	SstReference reference;

@@ -120,7 +120,7 @@ check_file(Check *c, uint64_t number)
 	return NVMKV_OK;
 }
 
-/* Is so much of each value table referred to as the manifest says?  In one version: so all tables' heads are in an epoch. */
+/* Is so much of each value table referred to as the manifest says?  All tables of one version: in one epoch. */
 static NvmkvStatus
 check_values(Check *c)
 {

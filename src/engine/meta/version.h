@@ -25,7 +25,8 @@
 #define VERSION_LEVELS NVMKV_LEVELS /* 0 (files of families without a container) .. 6 */
 
 /*
- * Value tables (sst_format.h) are in no level: the image has them behind all levels, as if they were one more, by number.
+ * Value tables (sst_format.h) are in no level: the image has them behind all levels, as if they were one more, by
+ * number.
  */
 #define VERSION_VALUES VERSION_LEVELS
 #define VERSION_GROUPS (VERSION_LEVELS + 1)

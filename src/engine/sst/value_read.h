@@ -24,8 +24,8 @@ extern NvmkvStatus value_open(TableCache *tables, NvmkvSlice key, uint64_t tag, 
 extern void value_close(ValueBlock *value);
 
 /*
- * Reads every value that the table refers to; problem() gets each that is not there.  Else as sst_verify.  REQUIRES that
- * the value tables stay.
+ * Reads every value that the table refers to; problem() gets each that is not there.  Else as sst_verify.  REQUIRES
+ * that the value tables stay.
  */
 extern NvmkvStatus value_verify(TableCache *tables, uint64_t number, uint64_t file_bytes,
 								void (*problem)(void *ctx, const char *text), void *ctx);
