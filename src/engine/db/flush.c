@@ -208,6 +208,7 @@ flush_to_tables(Flush *f)
 	table_output_init(&f->output, db, 0, false);
 	/* One memtable, one table: the limit of tables in level 0 is that of memtables, not of their size. */
 	f->output.split_bytes = UINT64_MAX;
+	f->output.split_apart_bytes = UINT64_MAX;
 	st = filter_memtable(f, add_to_tables, &f->output, &added);
 	if (st == NVMKV_OK)
 		st = sync_log(f);

@@ -263,12 +263,13 @@ drop_oldest(DbShm *shm)
 	memmove(&shm->ended_logs[0], &shm->ended_logs[1], shm->nended_logs * sizeof(shm->ended_logs[0]));
 }
 
+/* One of them is kept: the next file is made of it, whose blocks, or pages, are there already. */
 static void
 remove_unneeded(NvmkvDb *db, uint64_t durable)
 {
 	DbShm *shm = db->shm;
 
-	while (shm->nended_logs > 0 && shm->ended_logs[0].last_sequence <= durable)
+	while (shm->nended_logs > 1 && shm->ended_logs[1].last_sequence <= durable)
 	{
 		char path[LOG_GROUP_PATH_BYTES_MAX];
 

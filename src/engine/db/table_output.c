@@ -25,7 +25,10 @@
  * A table ends with so many times its size of values apart, too: however small the entries are, a column meets few keys
  * beside its own in the tables of level 1.
  */
-#define VALUES_SPLIT_FACTOR 4
+#define VALUES_SPLIT_FACTOR 8
+
+/* A column is at most twice as large as a table: so its values need not be in more than one. */
+#define VALUE_TABLE_FACTOR 2
 
 static unsigned
 filter_bits(const NvmkvDb *db, unsigned level, bool last)
@@ -46,6 +49,7 @@ table_output_init(TableOutput *out, NvmkvDb *db, unsigned level, bool last)
 	out->level = level;
 	out->bloom_bits_per_key = filter_bits(db, level, last);
 	out->split_bytes = db->options.target_file_bytes;
+	out->split_apart_bytes = VALUES_SPLIT_FACTOR * db->options.target_file_bytes;
 }
 
 /* Nothing of the entries' own makes a value table: no filters, and each entry is a block. */
@@ -159,20 +163,33 @@ add_refs(ValueRefs *refs, const ValueRefs *more)
 	return NVMKV_OK;
 }
 
+/* Several at a time: what the file system has to write for the first covers the others, too. */
+static NvmkvStatus
+sync_tables(TableOutput *out)
+{
+	while (out->nunsynced > 0)
+	{
+		PortFile *file = out->unsynced[out->nunsynced - 1];
+		NvmkvStatus st = port_files->sync(file);
+
+		if (st == NVMKV_IO)
+			db_set_sticky(out->db);
+		NVMKV_RETURN_IF(st);
+		NVMKV_RETURN_IF(port_fault("table.synced"));
+		port_files->close(file);
+		out->nunsynced--;
+	}
+	return NVMKV_OK;
+}
+
 static NvmkvStatus
 end_table(TableOutput *out, OutputTable *t)
 {
 	SstBuilt built;
-	NvmkvStatus st = sst_builder_finish(t->builder, &built);
+	NvmkvStatus st = out->nunsynced < OUTPUT_UNSYNCED_MAX ? NVMKV_OK : sync_tables(out);
 
 	if (st == NVMKV_OK)
-	{
-		st = port_files->sync(t->file);
-		if (st == NVMKV_IO)
-			db_set_sticky(out->db);
-	}
-	if (st == NVMKV_OK)
-		st = port_fault("table.synced");
+		st = sst_builder_finish(t->builder, &built);
 	if (st == NVMKV_OK)
 		st = add_refs(&out->refs, built.refs);
 	if (st == NVMKV_OK)
@@ -186,7 +203,7 @@ end_table(TableOutput *out, OutputTable *t)
 		return st; /* file and builder stay for free */
 	sst_builder_destroy(t->builder);
 	t->builder = NULL;
-	port_files->close(t->file);
+	out->unsynced[out->nunsynced++] = t->file;
 	t->file = NULL;
 	return verify_table(out, &out->files[out->nfiles - 1]);
 }
@@ -231,9 +248,11 @@ pay(TableOutput *out, OutputTable *t)
 
 /* ---- values apart ---- */
 
-/* Puts the value into the value table; *payload, whose first bytes are the transaction's, becomes what refers to it. */
+/*
+ * Puts the value into the value table; *payload, which begins with the transaction's bytes, becomes what refers to it.
+ */
 static NvmkvStatus
-put_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, NvmkvSlice value)
+put_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, NvmkvSlice value, uint64_t *bytes_out)
 {
 	uint8_t bytes[SST_REFERENCE_BYTES_MAX];
 	size_t head = ikey_is_tagged(*tag) ? NVMKV_TXN_TAG_BYTES : 0;
@@ -244,7 +263,8 @@ put_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, 
 	NVMKV_RETURN_IF(sst_builder_add_value(out->values.builder, key, ikey_tag(ikey_sequence(*tag), NVMKV_TYPE_VALUE),
 										  value, &reference.block));
 	reference.number = out->values.number;
-	out->values.value_bytes += sst_reference_bytes(reference);
+	*bytes_out = sst_reference_bytes(reference);
+	out->values.value_bytes += *bytes_out;
 	NVMKV_RETURN_IF(nvmkv_buf_set(&out->payload, nvmkv_slice(payload->data, head)));
 	NVMKV_RETURN_IF(nvmkv_buf_append(&out->payload, bytes, (size_t) (sst_reference_encode(bytes, reference) - bytes)));
 	*payload = nvmkv_buf_slice(&out->payload);
@@ -254,51 +274,37 @@ put_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, 
 
 /* A value that is apart already: stays where it is, or moves to a new value table. */
 static NvmkvStatus
-keep_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, NvmkvSlice where)
+keep_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, NvmkvSlice where, uint64_t *bytes_out)
 {
 	SstReference reference;
 	ValueBlock value;
 	NvmkvStatus st;
 
 	NVMKV_RETURN_IF(sst_reference_decode(where, &reference));
+	*bytes_out = sst_reference_bytes(reference);
 	if (!out->move_all && (out->inputs == NULL || !value_is_moved(out->db, out->inputs, reference.number)))
 		return NVMKV_OK;
 	NVMKV_RETURN_IF(value_open(out->db->tables, key, *tag, where, SST_BLOCK_PRIVATE, &value));
-	st = put_apart(out, key, tag, payload, value.value);
+	st = put_apart(out, key, tag, payload, value.value, bytes_out);
 	value_close(&value);
 	return st;
 }
 
-/* Gives an entry the form in which it goes to the table. */
+/* Gives an entry the form in which it goes to the table.  *bytes_out: what its value takes, if that is apart; else 0. */
 static NvmkvStatus
-settle_value(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload)
+settle_value(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, uint64_t *bytes_out)
 {
 	uint32_t threshold = out->db->options.value_threshold_bytes;
 	NvmkvTxnTag txn;
 	NvmkvSlice value;
 
+	*bytes_out = 0;
 	if (ikey_kind(*tag) != NVMKV_KIND_VALUE || (!ikey_is_apart(*tag) && (threshold == 0 || payload->size < threshold)))
 		return NVMKV_OK;
 	NVMKV_RETURN_IF(ikey_split_payload(*tag, *payload, &txn, &value));
 	if (ikey_is_apart(*tag))
-		return keep_apart(out, key, tag, payload, value);
-	return value.size >= threshold ? put_apart(out, key, tag, payload, value) : NVMKV_OK;
-}
-
-/* The space of the key's value, which is apart, is part of the table's. */
-static NvmkvStatus
-note_apart(TableOutput *out, uint64_t tag, NvmkvSlice payload)
-{
-	NvmkvTxnTag txn;
-	NvmkvSlice value;
-	SstReference reference;
-
-	if (!ikey_is_apart(tag))
-		return NVMKV_OK;
-	NVMKV_RETURN_IF(ikey_split_payload(tag, payload, &txn, &value));
-	NVMKV_RETURN_IF(sst_reference_decode(value, &reference));
-	out->table.value_bytes += sst_reference_bytes(reference);
-	return NVMKV_OK;
+		return keep_apart(out, key, tag, payload, value, bytes_out);
+	return value.size >= threshold ? put_apart(out, key, tag, payload, value, bytes_out) : NVMKV_OK;
 }
 
 /* ---- entries ---- */
@@ -306,10 +312,7 @@ note_apart(TableOutput *out, uint64_t tag, NvmkvSlice payload)
 static bool
 is_full(const TableOutput *out)
 {
-	uint64_t bytes = sst_builder_bytes(out->table.builder);
-
-	return bytes >= out->split_bytes ||
-		(out->table.value_bytes > 0 && bytes + out->table.value_bytes >= out->split_bytes * VALUES_SPLIT_FACTOR);
+	return sst_builder_bytes(out->table.builder) >= out->split_bytes || out->table.value_bytes >= out->split_apart_bytes;
 }
 
 static NvmkvStatus
@@ -322,7 +325,8 @@ end_full_tables(TableOutput *out, NvmkvSlice key)
 		NVMKV_RETURN_IF(end_table(out, &out->table));
 		out->grandparent_bytes = 0;
 	}
-	if (out->values.builder != NULL && sst_builder_bytes(out->values.builder) >= out->split_bytes)
+	if (out->values.builder != NULL &&
+		sst_builder_bytes(out->values.builder) >= VALUE_TABLE_FACTOR * out->db->options.target_file_bytes)
 		return end_table(out, &out->values);
 	return NVMKV_OK;
 }
@@ -330,12 +334,14 @@ end_full_tables(TableOutput *out, NvmkvSlice key)
 NvmkvStatus
 table_output_add(TableOutput *out, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
+	uint64_t apart;
+
 	NVMKV_RETURN_IF(end_full_tables(out, key));
 	if (out->table.builder == NULL)
 		NVMKV_RETURN_IF(start_table(out, &out->table));
 	NVMKV_RETURN_IF(nvmkv_buf_set(&out->last_key, key));
-	NVMKV_RETURN_IF(settle_value(out, key, &tag, &payload));
-	NVMKV_RETURN_IF(note_apart(out, tag, payload));
+	NVMKV_RETURN_IF(settle_value(out, key, &tag, &payload, &apart));
+	out->table.value_bytes += apart;
 	NVMKV_RETURN_IF(sst_builder_add(out->table.builder, key, tag, payload));
 	return pay(out, &out->table);
 }
@@ -347,6 +353,7 @@ table_output_finish(TableOutput *out)
 		NVMKV_RETURN_IF(end_table(out, &out->table));
 	if (out->values.builder != NULL)
 		NVMKV_RETURN_IF(end_table(out, &out->values));
+	NVMKV_RETURN_IF(sync_tables(out));
 	if (out->nfiles > 0)
 	{
 		NvmkvStatus st = port_files->sync_dir(out->db->dir);
@@ -386,6 +393,8 @@ table_output_free(TableOutput *out, bool keep)
 
 	abandon_table(out, &out->table);
 	abandon_table(out, &out->values);
+	while (out->nunsynced > 0)
+		port_files->close(out->unsynced[--out->nunsynced]);
 	for (i = 0; i < out->nfiles; i++)
 	{
 		if (!keep)

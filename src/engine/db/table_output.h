@@ -12,6 +12,9 @@
 #include "engine/db/db_int.h"
 #include "engine/sst/sst_builder.h"
 
+/* So many finished tables may wait to be synced. */
+#define OUTPUT_UNSYNCED_MAX 16
+
 /* One that is being written. */
 typedef struct OutputTable
 {
@@ -28,6 +31,7 @@ typedef struct TableOutput
 	unsigned level;
 	unsigned bloom_bits_per_key;
 	uint64_t split_bytes;
+	uint64_t split_apart_bytes; /* of a table's values apart */
 	OutputTable table;
 	OutputTable values;
 	const VersionImage *inputs; /* where the values apart of the entries added are; NULL: they have none */
@@ -35,7 +39,9 @@ typedef struct TableOutput
 	ValueRefs refs;				/* of all tables */
 	NvmkvBuf last_key;
 	NvmkvBuf payload; /* of an entry whose value goes apart */
-	MetaFile *files; /* finished and synced, value tables too; their keys are owned here */
+	PortFile *unsynced[OUTPUT_UNSYNCED_MAX]; /* of finished tables, the last of "files" */
+	unsigned nunsynced;
+	MetaFile *files; /* finished, value tables too; their keys are owned here */
 	uint32_t nfiles, capacity;
 	uint64_t bytes;
 	/* Tables two levels down, for table_output_grandparents. */

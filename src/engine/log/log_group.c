@@ -74,6 +74,7 @@ struct LogGroupShm
 	bool mapped; /* the files are on persistent memory; from the first one on */
 
 	uint64_t number;     /* of the current file; 0: not started */
+	uint64_t recycled;   /* what its number was before, 0: it is new */
 	uint64_t file_start; /* position of the current file's byte 0 */
 	uint64_t allocated;  /* the current file has blocks up to this offset */
 
@@ -132,7 +133,7 @@ log_group_attach(LogGroup *log, LogGroupShm *shm, const char *dir)
 static void
 close_file(LogGroup *log)
 {
-	log_map_close(&log->map);
+	log->map = NULL;
 	if (log->file != NULL)
 		port_files->close(log->file);
 	log->file = NULL;
@@ -142,7 +143,11 @@ close_file(LogGroup *log)
 void
 log_group_detach(LogGroup *log)
 {
+	unsigned i;
+
 	close_file(log);
+	for (i = 0; i < LOG_GROUP_MAPS; i++)
+		log_map_close(&log->maps[i]);
 	port_free(log->dir);
 	memset(log, 0, sizeof(*log));
 }
@@ -242,6 +247,39 @@ release_and_wake(LogGroupShm *shm, PortLock *lock)
 
 /* ---- writing: with write_lock ---- */
 
+/* The current file's map, the one that its old name had, or the one that was used least recently, to be made anew. */
+static LogMap *
+find_map(LogGroup *log)
+{
+	const LogGroupShm *shm = log->shm;
+	LogMap *oldest = &log->maps[0];
+	unsigned i;
+
+	for (i = 0; i < LOG_GROUP_MAPS; i++)
+	{
+		LogMap *map = &log->maps[i];
+
+		if (map->base != NULL && (map->number == shm->number || map->number == shm->recycled))
+			return map;
+		if (map->base == NULL || (oldest->base != NULL && map->number < oldest->number))
+			oldest = map;
+	}
+	log_map_close(oldest);
+	return oldest;
+}
+
+static NvmkvStatus
+use_map(LogGroup *log)
+{
+	LogMap *map = find_map(log);
+
+	if (map->base == NULL)
+		NVMKV_RETURN_IF(log_map_open(map, log->file));
+	map->number = log->shm->number;
+	log->map = map;
+	return NVMKV_OK;
+}
+
 /* This process's descriptor of the current file, and its map. */
 static NvmkvStatus
 use_current_file(LogGroup *log)
@@ -255,7 +293,7 @@ use_current_file(LogGroup *log)
 	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_READ | PORT_FILE_WRITE, &log->file));
 	if (log->shm->mapped)
 	{
-		NvmkvStatus status = log_map_open(&log->map, log->file);
+		NvmkvStatus status = use_map(log);
 
 		if (status != NVMKV_OK)
 		{
@@ -273,7 +311,7 @@ write_file(LogGroup *log, uint64_t at, const uint8_t *data, uint64_t size)
 {
 	NVMKV_RETURN_IF(port_fault("log.write"));
 	if (log->shm->mapped)
-		return log_map_write(&log->map, log->file, at, data, (size_t) size, port_load_acquire(&log->shm->allocated));
+		return log_map_write(log->map, log->file, at, data, (size_t) size, port_load_acquire(&log->shm->allocated));
 	return port_files->write(log->file, at, data, (size_t) size);
 }
 
@@ -615,7 +653,7 @@ create_file(LogGroup *log, uint64_t number, uint64_t recycle, PortFile **file_ou
 
 /* Caller holds all locks; everything assigned is synced. */
 static void
-install_file(LogGroup *log, uint64_t number, PortFile *file, uint64_t allocated)
+install_file(LogGroup *log, uint64_t number, uint64_t recycled, PortFile *file, uint64_t allocated)
 {
 	LogGroupShm *shm = log->shm;
 	uint64_t start = shm->assigned;
@@ -625,6 +663,7 @@ install_file(LogGroup *log, uint64_t number, PortFile *file, uint64_t allocated)
 	close_file(log);
 	port_files->close(file);
 	shm->file_start = start;
+	shm->recycled = recycled;
 	port_store_release(&shm->allocated, allocated);
 
 	/* The header went to the file directly: its positions are skipped in the ring. */
@@ -646,7 +685,7 @@ log_group_start(LogGroup *log, uint64_t number, uint64_t last_sequence)
 		return NVMKV_FAIL(NVMKV_INVALID, "log file %" PRIu64 " cannot start the log", number);
 	NVMKV_RETURN_IF(create_file(log, number, 0, &file, &allocated));
 	shm->mapped = log_map_ops->is_pmem(file);
-	install_file(log, number, file, allocated);
+	install_file(log, number, 0, file, allocated);
 	shm->written_sequence = last_sequence;
 	shm->synced_sequence = last_sequence;
 	port_store_release(&shm->assigned_sequence, last_sequence);
@@ -658,7 +697,8 @@ log_group_start(LogGroup *log, uint64_t number, uint64_t last_sequence)
  * until the rest is synced and the new file is in use.
  */
 static NvmkvStatus
-change_file(LogGroup *log, uint64_t number, PortFile *file, uint64_t allocated, uint64_t *last_sequence_out)
+change_file(LogGroup *log, uint64_t number, uint64_t recycled, PortFile *file, uint64_t allocated,
+			uint64_t *last_sequence_out)
 {
 	LogGroupShm *shm = log->shm;
 	unsigned syncs;
@@ -677,7 +717,7 @@ change_file(LogGroup *log, uint64_t number, PortFile *file, uint64_t allocated, 
 	if (status == NVMKV_OK)
 	{
 		*last_sequence_out = shm->assigned_sequence;
-		install_file(log, number, file, allocated);
+		install_file(log, number, recycled, file, allocated);
 		release_and_wake(shm, &shm->write_lock);
 	}
 	port_lock_release(&shm->append_lock);
@@ -702,7 +742,7 @@ rotate_locked(LogGroup *log, uint64_t number, uint64_t recycle, uint64_t *last_s
 	status = take(shm, &shm->sync_lock, true);
 	if (status == NVMKV_OK)
 	{
-		status = change_file(log, number, file, allocated, last_sequence_out);
+		status = change_file(log, number, recycle, file, allocated, last_sequence_out);
 		release_and_wake(shm, &shm->sync_lock);
 	}
 	if (status != NVMKV_OK)

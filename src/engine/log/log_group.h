@@ -29,13 +29,20 @@ typedef struct LogGroupShm LogGroupShm;
 
 #define LOG_GROUP_PATH_BYTES_MAX 4096
 
+/*
+ * Files of a process that stay mapped: the one in use, and those that may be used again next.  The pages of a file that
+ * is made of an old one are in the process's tables then.
+ */
+#define LOG_GROUP_MAPS 4
+
 /* Handle of one process (and one thread of it).  Must stay where it is. */
 typedef struct LogGroup
 {
 	LogGroupShm *shm;
 	PortFile *file; /* of log "file_number"; NULL: none open */
 	uint64_t file_number;
-	LogMap map; /* of "file", on persistent memory */
+	LogMap maps[LOG_GROUP_MAPS]; /* on persistent memory */
+	LogMap *map;				 /* of "file" */
 	char *dir;
 } LogGroup;
 

@@ -19,6 +19,7 @@
 typedef struct LogMap
 {
 	uint8_t *base;      /* NULL: not mapped */
+	uint64_t number;    /* of the log file, for those who keep several */
 	uint64_t populated; /* the process has the pages up to this offset in its tables, as far as it knows */
 	PortGuard guard;
 } LogMap;

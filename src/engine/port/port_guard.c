@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define GUARDS_MAX 16
+#define GUARDS_MAX 32
 
 static PortGuard *guards[GUARDS_MAX];
 static uint64_t page_bytes;
