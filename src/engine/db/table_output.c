@@ -312,7 +312,8 @@ settle_value(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payloa
 static bool
 is_full(const TableOutput *out)
 {
-	return sst_builder_bytes(out->table.builder) >= out->split_bytes || out->table.value_bytes >= out->split_apart_bytes;
+	return sst_builder_bytes(out->table.builder) >= out->split_bytes ||
+		out->table.value_bytes >= out->split_apart_bytes;
 }
 
 static NvmkvStatus
