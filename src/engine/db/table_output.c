@@ -290,7 +290,7 @@ keep_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload,
 	return st;
 }
 
-/* Gives an entry the form in which it goes to the table.  *bytes_out: what its value takes, if that is apart; else 0. */
+/* Gives an entry the form that it has in the table.  *bytes_out: what its value takes if that is apart, else 0. */
 static NvmkvStatus
 settle_value(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, uint64_t *bytes_out)
 {
