@@ -17,8 +17,7 @@ typedef enum NvmkvOutcome
 
 /*
  * Process-local.  Used by flush and compaction in this process; NULL outcome: every tag is RUNNING.
- * They had better not raise: nvmkv_abort_cleanup takes a flush apart, but what a compaction has allocated stays
- * until the process ends, and the table it was writing until the next open.
+ * They may raise: nvmkv_abort_cleanup then takes the work apart that asked.
  */
 typedef struct NvmkvTxnOps
 {

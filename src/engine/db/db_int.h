@@ -206,6 +206,7 @@ struct NvmkvDb
 	uint64_t paid_bytes;	 /* of the next writes: their turn has come */
 	struct Flush *flush;	 /* under way in this process, NULL: none */
 	struct Compaction *compaction; /* the same */
+	MetaOutcome *resolving;		   /* the same of resolve_step */
 
 	/* Column families (family.c).  In a family's handle: root is the database's handle. */
 	NvmkvDb *root;					  /* itself in the database's handle */
@@ -480,6 +481,9 @@ extern NvmkvStatus column_start_batch(NvmkvDb *db);
 
 /* Records the outcomes of transactions that have ended since entries of them left the memtables. */
 extern NvmkvStatus resolve_step(NvmkvDb *db, bool *did_out, bool *more_out);
+
+/* What an abort has cut short. */
+extern void resolve_abandon(NvmkvDb *db);
 
 /* Should the receiver become a batch now?  Pure function of the version and the pool. */
 extern bool column_gate(NvmkvDb *db, const VersionImage *v, bool force);

@@ -48,6 +48,7 @@ clean_tree(NvmkvDb *db, int slot)
 	mempool_abort_cleanup(&db->mem, slot);
 	epoch_abort_cleanup(db->epochs, slot);
 	compaction_abandon(db);
+	resolve_abandon(db);
 	if (running_abort(db))
 		jobs_abort(db);
 	for (i = 0; i < DB_CLAIMS; i++)

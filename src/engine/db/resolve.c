@@ -77,73 +77,84 @@ db_install_with_running(NvmkvDb *db, VersionEdit *edit, const GcFilter *gc)
 	return st;
 }
 
-/* The recorded transactions that have ended by now.  *ended_out: to be freed. */
-static NvmkvStatus
-collect_ended(NvmkvDb *db, MetaOutcome **ended_out, uint32_t *nended_out)
+void
+resolve_abandon(NvmkvDb *db)
 {
-	VersionImage *v;
+	port_free(db->resolving);
+	db->resolving = NULL;
+}
+
+/* The transactions that are recorded as running; none: nothing is allocated. */
+static NvmkvStatus
+list_running(NvmkvDb *db, uint32_t *count_out)
+{
+	const VersionImage *v;
 	const VersionOutcome *outcomes;
-	MetaOutcome *ended;
+	uint32_t i;
+	NvmkvStatus st = NVMKV_OK;
+
+	*count_out = 0;
+	db_enter(db);
+	v = versions_current(&db->versions);
+	outcomes = version_outcomes(v);
+	if (v->noutcomes > 0)
+	{
+		db->resolving = port_alloc(v->noutcomes * sizeof(MetaOutcome));
+		if (db->resolving == NULL)
+			st = NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for the outcomes of %u transactions", v->noutcomes);
+	}
+	for (i = 0; st == NVMKV_OK && i < v->noutcomes; i++)
+		if (outcomes[i].state == VERSION_OUTCOME_RUNNING)
+			db->resolving[(*count_out)++].fxid = outcomes[i].fxid;
+	db_leave(db);
+	return st;
+}
+
+/* Keeps those that have ended by now; returns their number. */
+static uint32_t
+keep_ended(NvmkvDb *db, uint32_t count)
+{
+	MetaOutcome *list = db->resolving;
 	uint32_t n = 0;
 	uint32_t i;
 
-	NVMKV_RETURN_IF(db_copy_image(db, &v));
-	ended = port_alloc((v->noutcomes + 1) * sizeof(MetaOutcome));
-	if (ended == NULL)
-	{
-		port_free(v);
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	}
-	outcomes = version_outcomes(v);
-	if (db->txn.begin_job != NULL)
+	if (count > 0 && db->txn.begin_job != NULL)
 		db->txn.begin_job(db->txn.ctx);
-	for (i = 0; i < v->noutcomes; i++)
+	for (i = 0; i < count; i++)
 	{
-		NvmkvOutcome outcome;
+		NvmkvOutcome outcome = db->txn.outcome(db->txn.ctx, list[i].fxid);
 
-		if (outcomes[i].state != VERSION_OUTCOME_RUNNING)
-			continue;
-		outcome = db->txn.outcome(db->txn.ctx, outcomes[i].fxid);
 		if (outcome == NVMKV_OUTCOME_RUNNING)
 			continue;
-		ended[n].fxid = outcomes[i].fxid;
-		ended[n].state = outcome == NVMKV_OUTCOME_ABORTED ? VERSION_OUTCOME_ABORTED : VERSION_OUTCOME_COMMITTED;
-		n++;
+		list[n].fxid = list[i].fxid;
+		list[n++].state = outcome == NVMKV_OUTCOME_ABORTED ? VERSION_OUTCOME_ABORTED : VERSION_OUTCOME_COMMITTED;
 	}
-	port_free(v);
-	*ended_out = ended;
-	*nended_out = n;
-	return NVMKV_OK;
+	return n;
 }
 
 NvmkvStatus
 resolve_step(NvmkvDb *db, bool *did_out, bool *more_out)
 {
 	VersionEdit edit = {0};
-	MetaOutcome *ended;
-	bool any;
+	uint32_t running;
 	NvmkvStatus st;
 
 	*did_out = false;
 	*more_out = false;
 	if (!db->has_txn || db->txn.outcome == NULL)
 		return NVMKV_OK;
-	db_enter(db);
-	any = versions_current(&db->versions)->noutcomes > 0;
-	db_leave(db);
-	if (!any)
-		return NVMKV_OK;
-	NVMKV_RETURN_IF(collect_ended(db, &ended, &edit.noutcomes));
+	NVMKV_RETURN_IF(list_running(db, &running));
+	edit.noutcomes = keep_ended(db, running);
+	edit.outcomes = db->resolving;
 	st = NVMKV_OK;
 	if (edit.noutcomes > 0)
 	{
-		edit.outcomes = ended;
 		/* An outcome may be recorded only when the host cannot lose it any more. */
 		st = db_flush_log(db, NVMKV_SEQUENCE_MAX);
 		if (st == NVMKV_OK)
 			st = db_install(db, &edit);
 		*did_out = st == NVMKV_OK;
 	}
-	port_free(ended);
+	resolve_abandon(db);
 	return st;
 }
