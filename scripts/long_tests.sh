@@ -52,7 +52,7 @@ run() {
 		engine address CC=gcc OPT="-O1 -g" SANITIZE=address BUILD="$work/address"
 		;;
 	thread)
-		TSAN_OPTIONS=suppressions=$root/test/tsan.supp NVMKV_MULTIPROC_ROUNDS=20 engine thread CC=gcc OPT="-O1 -g" SANITIZE=thread BUILD="$work/thread" JOBS=1 \
+		NVMKV_MULTIPROC_ROUNDS=20 engine thread CC=gcc OPT="-O1 -g" SANITIZE=thread BUILD="$work/thread" JOBS=1 \
 			ONLY="base_test meta_test port_test epoch_test memtable_test log_test multiproc_test"
 		;;
 	valgrind)

@@ -2,7 +2,8 @@
  * multiproc_test.c
  *	  Several processes on one database, killed all at once, again and again.
  *
- * A host process opens the database and forks writers, readers and workers.
+ * A host process opens the database and forks writers, readers, workers and
+ * somebody who looks at the views.
  * Each writer has keys of its own, written in pairs, and takes part in
  * counting up shared keys under mutexes in shared memory.  Readers check that
  * no counter ever goes back.  After the kill the database is opened from its
@@ -27,7 +28,8 @@
 #define WRITERS 4
 #define READERS 2
 #define WORKERS 3
-#define ALL (WRITERS + READERS + WORKERS)
+#define WATCHERS 1
+#define ALL (WRITERS + READERS + WORKERS + WATCHERS)
 #define OWN_KEYS 300 /* of a writer, half of them in a second place */
 #define SHARED_KEYS 64
 #define STRIPES 8
@@ -377,6 +379,44 @@ be_worker(NvmkvDb *db)
 	}
 }
 
+/* ---- watcher ---- */
+
+/* What the views show of a moment fits together, whatever happens meanwhile. */
+static void
+look_at_views(NvmkvDb *db)
+{
+	static _Thread_local NvmkvJobStats jobs[64];
+	NvmkvMemtableStats memtables[16];
+	NvmkvLevelStats levels[NVMKV_LEVELS];
+	NvmkvRowStats rows[16];
+	NvmkvCacheStats cache;
+	NvmkvStats stats;
+	unsigned n, i;
+
+	nvmkv_stats(db, &stats);
+	nvmkv_cache_stats(db, &cache);
+	n = nvmkv_job_stats(db, jobs, 64);
+	for (i = 0; i < n; i++)
+		if (jobs[i].job_id == 0 || jobs[i].pid <= 0 || jobs[i].keys_done > jobs[i].keys_total)
+			wrong("jobs", jobs[i].job, jobs[i].keys_done, jobs[i].keys_total);
+	n = nvmkv_memtable_stats(db, memtables, 16);
+	for (i = 0; i < n; i++)
+		if (memtables[i].bytes > memtables[i].capacity)
+			wrong("memtables", memtables[i].state, memtables[i].bytes, memtables[i].capacity);
+	(void) nvmkv_row_stats(db, rows, 16);
+	(void) nvmkv_level_stats(db, levels, NVMKV_LEVELS);
+}
+
+static void
+be_watcher(NvmkvDb *db)
+{
+	while (goes_on())
+	{
+		look_at_views(db);
+		port_sleep_us(1000);
+	}
+}
+
 /* ---- the host ---- */
 
 /* One of them, by number; returns when something is wrong, or it is over. */
@@ -389,8 +429,10 @@ be_somebody(NvmkvDb *db, unsigned i, uint64_t seed)
 		be_writer(db, i);
 	else if (i < WRITERS + READERS)
 		be_reader(db);
-	else
+	else if (i < WRITERS + READERS + WORKERS)
 		be_worker(db);
+	else
+		be_watcher(db);
 }
 
 static void

@@ -76,7 +76,7 @@ typedef struct DbJob
 	uint32_t generation;
 	uint32_t kind;	/* DbJobKind */
 	uint32_t phase; /* DbJobPhase */
-	int32_t pid;
+	uint32_t owner; /* claim word of the process */
 	uint64_t takes;					/* bytes it takes away from where writers need room (write_control.h) */
 	uint64_t drained[DB_JOB_KINDS]; /* what the element's jobs of each kind have taken */
 	NvmkvJobStats stats;			/* without the names */
@@ -108,7 +108,7 @@ typedef struct DbWriteControl
 	uint32_t cause;				/* NvmkvStallCause */
 	uint32_t pressed;			/* some reserve is not whole */
 	uint64_t looked_us;
-	uint64_t looking;			/* when somebody began to look, 0: nobody does */
+	uint32_t looking;			/* claim word of the process that looks, 0: nobody does */
 	WriteMeter meters[NVMKV_STALL_CAUSES]; /* changed by who looks */
 	uint32_t worker;			/* claim word of the process that did background work last, and when */
 	uint64_t worked_us;
@@ -444,7 +444,7 @@ extern void job_end(DbJob *job, bool ok, uint32_t files_out);
  */
 extern void jobs_drained(const NvmkvDb *db, DbJobKind kind, uint64_t *total_out, uint64_t *running_out);
 
-/* Jobs of this process that an abort cut short have failed. */
+/* Jobs of this process slot that an abort cut short have failed. */
 extern void jobs_abort(NvmkvDb *db);
 
 /* ---- work ---- */

@@ -49,6 +49,7 @@ clean_tree(NvmkvDb *db, int slot)
 	epoch_abort_cleanup(db->epochs, slot);
 	compaction_abandon(db);
 	resolve_abandon(db);
+	write_control_abort(db);
 	if (running_abort(db))
 		jobs_abort(db);
 	for (i = 0; i < DB_CLAIMS; i++)

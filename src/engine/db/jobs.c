@@ -2,7 +2,8 @@
  * jobs.c
  *	  The list of running and finished jobs that the progress view shows.
  *
- * One writer an element (its job); readers copy and compare "generation" around the copy.
+ * One writer an element (its job), which may read it as it likes; all else is whole words, each written and read at
+ * once.  Readers copy and compare "generation" around the copy.
  */
 #include "engine/db/db_int.h"
 
@@ -21,10 +22,23 @@ end_change(DbJob *job)
 	port_store_release(&job->generation, job->generation + 1);
 }
 
+_Static_assert(sizeof(NvmkvJobStats) % sizeof(PortWord) == 0 && offsetof(DbJob, stats) % sizeof(PortWord) == 0,
+			   "descriptions are copied by words");
+
+static void
+describe(DbJob *job, const NvmkvJobStats *stats)
+{
+	begin_change(job);
+	port_store_words(&job->stats, stats, sizeof(job->stats));
+	end_change(job);
+}
+
 static bool
 is_running(const DbJob *job)
 {
-	return job->kind != DB_JOB_NONE && job->phase != DB_PHASE_FINISHED && job->phase != DB_PHASE_FAILED;
+	uint32_t phase = port_load_relaxed(&job->phase);
+
+	return port_load_relaxed(&job->kind) != DB_JOB_NONE && phase != DB_PHASE_FINISHED && phase != DB_PHASE_FAILED;
 }
 
 /* The same of an element that may be somebody's: false if it is, or becomes so meanwhile. */
@@ -43,6 +57,7 @@ job_begin(NvmkvDb *db, DbJobKind kind)
 {
 	uint64_t id = port_fetch_add(&db->shm->next_job, 1) + 1;
 	DbJob *job = &db->shm->jobs[id % DB_JOBS];
+	NvmkvJobStats stats = {.job_id = id, .pid = (int) getpid(), .level = -1, .output_level = -1};
 	unsigned i;
 
 	/* Few jobs run at once, so an element without a running one is always near. */
@@ -52,12 +67,10 @@ job_begin(NvmkvDb *db, DbJobKind kind)
 		begin_change(job);
 	port_store_relaxed(&job->kind, (uint32_t) kind);
 	port_store_relaxed(&job->phase, (uint32_t) DB_PHASE_PICKING);
-	job->pid = (int32_t) getpid();
-	memset(&job->stats, 0, sizeof(job->stats));
-	job->takes = 0;
-	job->stats.job_id = id;
-	job->stats.level = job->stats.output_level = -1;
-	job->stats.started_clock_us = port_clock_us();
+	port_store_relaxed(&job->owner, db_claim_word());
+	port_store_relaxed(&job->takes, 0);
+	stats.started_clock_us = port_clock_us();
+	port_store_words(&job->stats, &stats, sizeof(stats));
 	end_change(job);
 	return job;
 }
@@ -78,12 +91,13 @@ job_progress(DbJob *job, uint64_t keys_done, uint64_t bytes_done)
 void
 job_totals(DbJob *job, uint64_t keys_total, uint64_t bytes_total, uint32_t rows_in, uint32_t files_in)
 {
-	begin_change(job);
-	job->stats.keys_total = keys_total;
-	job->stats.bytes_total = bytes_total;
-	job->stats.rows_in = rows_in;
-	job->stats.files_in = files_in;
-	end_change(job);
+	NvmkvJobStats stats = job->stats;
+
+	stats.keys_total = keys_total;
+	stats.bytes_total = bytes_total;
+	stats.rows_in = rows_in;
+	stats.files_in = files_in;
+	describe(job, &stats);
 }
 
 void
@@ -121,10 +135,11 @@ jobs_drained(const NvmkvDb *db, DbJobKind kind, uint64_t *total_out, uint64_t *r
 void
 job_levels(DbJob *job, unsigned level, unsigned output_level)
 {
-	begin_change(job);
-	job->stats.level = (int) level;
-	job->stats.output_level = (int) output_level;
-	end_change(job);
+	NvmkvJobStats stats = job->stats;
+
+	stats.level = (int) level;
+	stats.output_level = (int) output_level;
+	describe(job, &stats);
 }
 
 static uint8_t
@@ -140,18 +155,22 @@ copy_key(uint8_t *to, NvmkvSlice key)
 void
 job_range(DbJob *job, NvmkvSlice first, NvmkvSlice last)
 {
-	begin_change(job);
-	job->stats.first_key_size = copy_key(job->stats.first_key, first);
-	job->stats.last_key_size = copy_key(job->stats.last_key, last);
-	end_change(job);
+	NvmkvJobStats stats = job->stats;
+
+	stats.first_key_size = copy_key(stats.first_key, first);
+	stats.last_key_size = copy_key(stats.last_key, last);
+	describe(job, &stats);
 }
 
 void
 job_end(DbJob *job, bool ok, uint32_t files_out)
 {
+	NvmkvJobStats stats = job->stats;
+
+	stats.files_out = files_out;
+	stats.finished_clock_us = port_clock_us();
 	begin_change(job);
-	job->stats.files_out = files_out;
-	job->stats.finished_clock_us = port_clock_us();
+	port_store_words(&job->stats, &stats, sizeof(stats));
 	if (ok)
 		port_store_relaxed(&job->drained[job->kind], job->drained[job->kind] + job->takes);
 	port_store_relaxed(&job->phase, ok ? DB_PHASE_FINISHED : DB_PHASE_FAILED);
@@ -167,7 +186,7 @@ jobs_abort(NvmkvDb *db)
 	{
 		DbJob *job = &db->shm->jobs[i];
 
-		if (job->pid == (int32_t) getpid() && is_running(job))
+		if (port_load_relaxed(&job->owner) == db_claim_word() && is_running(job))
 			job_end(job, false, job->stats.files_out);
 	}
 }
@@ -197,16 +216,17 @@ copy_job(const DbJob *job, NvmkvJobStats *out)
 	for (tries = 0; tries < 1000; tries++)
 	{
 		uint32_t generation = port_load_acquire(&job->generation);
+		uint32_t kind;
 
 		if ((generation & 1) != 0)
 			continue;
-		*out = job->stats;
-		out->pid = job->pid;
-		out->job = kind_name(job->kind);
+		port_load_words(out, &job->stats, sizeof(*out));
+		kind = port_load_relaxed(&job->kind);
+		out->job = kind_name(kind);
 		out->phase = phase_name(port_load_relaxed(&job->phase));
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (port_load_relaxed(&job->generation) == generation)
-			return job->kind != DB_JOB_NONE;
+			return kind != DB_JOB_NONE;
 	}
 	return false;
 }

@@ -8,9 +8,6 @@
 /* Between two looks. */
 #define LOOK_US UINT64_C(2000)
 
-/* Who began to look so long ago has died. */
-#define LOOK_US_MAX UINT64_C(1000000)
-
 /* The zone of extents, as a share of the pool. */
 #define EXTENTS_ZONE_SHARE 0.125
 
@@ -249,11 +246,11 @@ void
 write_control_look(NvmkvDb *db, uint64_t now_us)
 {
 	DbWriteControl *c = &db->shm->control;
-	uint64_t looking = port_load_relaxed(&c->looking);
+	uint32_t nobody = 0;
 	WriteSignal signals[NVMKV_STALL_CAUSES];
 
-	if (now_us < port_load_relaxed(&c->looked_us) + LOOK_US || (looking != 0 && now_us < looking + LOOK_US_MAX) ||
-		!__atomic_compare_exchange_n(&c->looking, &looking, now_us, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (now_us < port_load_relaxed(&c->looked_us) + LOOK_US || port_load_relaxed(&c->looking) != 0 ||
+		!__atomic_compare_exchange_n(&c->looking, &nobody, db_claim_word(), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return;
 	memset(signals, 0, sizeof(signals));
 	look_at_memtables(db, &signals[NVMKV_STALL_MEMTABLES], now_us);
@@ -274,6 +271,15 @@ write_control_look(NvmkvDb *db, uint64_t now_us)
 	set_rate(db, signals, now_us);
 	port_store_relaxed(&c->looked_us, now_us);
 	port_store_release(&c->looking, 0);
+}
+
+void
+write_control_abort(NvmkvDb *db)
+{
+	DbWriteControl *c = &db->shm->control;
+
+	if (port_load_relaxed(&c->looking) == db_claim_word())
+		port_store_release(&c->looking, 0);
 }
 
 bool

@@ -14,8 +14,8 @@
  * evenly although room comes in pieces; the piece that is promised and not there
  * yet is what lies below the zone.
  *
- * All processes look, none is in charge: a writer looks every some bytes, every
- * 2 ms at most; background work looks when it asks for the pressure.
+ * All processes look, one at a time, none is in charge: a writer looks every some
+ * bytes, every 2 ms at most; background work looks when it asks for the pressure.
  *
  * A writer whose turn has not come gets BUSY from nvmkv_write before anything
  * was done, and waits in nvmkv_wait_room (or before, in nvmkv_wait_turn), where
@@ -67,6 +67,9 @@ extern NvmkvStatus write_control_wait(NvmkvDb *db, size_t bytes);
 
 /* Brings the rate up to date if that was not done just now. */
 extern void write_control_look(NvmkvDb *db, uint64_t now_us);
+
+/* Nobody of this process slot looks any more. */
+extern void write_control_abort(NvmkvDb *db);
 
 /* Does any reserve shrink?  Background work then has no time for anything that can wait. */
 extern bool write_control_is_pressed(NvmkvDb *db);

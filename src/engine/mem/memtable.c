@@ -90,6 +90,7 @@ struct MemtableShm
 	_Alignas(64) uint8_t filter[];
 };
 
+#define HEAD_START offsetof(MemtableShm, head_tower)
 #define HEAD ((uint32_t) (offsetof(MemtableShm, head_link) / UNIT))
 
 _Static_assert(offsetof(MemtableShm, head_link) % UNIT == 0, "the head is addressed like a node");
@@ -260,13 +261,18 @@ memtable_init(MemtableShm *mt, uint64_t bytes)
 	NVMKV_ASSERT(bytes >= MEMTABLE_BYTES_MIN && bytes <= MEMTABLE_BYTES_MAX);
 	NVMKV_ASSERT((uintptr_t) mt % 64 == 0);
 
-	memset(mt, 0, sizeof(*mt) + filter_share(bytes));
 	mt->bytes = bytes;
 	mt->filter_bytes = filter_share(bytes);
 	mt->nodes_start = sizeof(*mt) + mt->filter_bytes;
-	mt->capacity = memtable_capacity(bytes);
 	mt->height = 1;
-	mt->first_sequence = UINT64_MAX;
+	mt->places = 0;
+	/* Statistics, and what memtable_has_room goes by: some process may be looking at the memtable that was here. */
+	port_store_relaxed(&mt->capacity, memtable_capacity(bytes));
+	port_store_relaxed(&mt->used, 0);
+	port_store_relaxed(&mt->entries, 0);
+	port_store_relaxed(&mt->first_sequence, UINT64_MAX);
+	port_store_relaxed(&mt->last_sequence, 0);
+	memset((uint8_t *) mt + HEAD_START, 0, sizeof(*mt) - HEAD_START + filter_share(bytes));
 }
 
 size_t
@@ -301,8 +307,9 @@ bool
 memtable_has_room(const MemtableShm *mt, size_t bytes)
 {
 	uint64_t used = port_load_relaxed(&mt->used);
+	uint64_t capacity = port_load_relaxed(&mt->capacity);
 
-	return bytes <= mt->capacity && used <= mt->capacity - bytes;
+	return bytes <= capacity && used <= capacity - bytes;
 }
 
 /* A counter's compare-and-swap; what it guards is published elsewhere. */

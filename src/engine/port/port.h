@@ -193,4 +193,28 @@ port_fault(const char *point)
 #define port_fetch_sub(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_SEQ_CST)
 #define port_count(p, v) ((void) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)) /* statistics */
 
+typedef uint64_t __attribute__((may_alias)) PortWord;
+
+/*
+ * Copies out of (into) shared memory, word by word and each word at once, while others may do the same.  Multiples of
+ * 8 bytes, aligned.
+ */
+static inline void
+port_load_words(void *to, const void *from, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size / sizeof(PortWord); i++)
+		((PortWord *) to)[i] = port_load_relaxed((const PortWord *) from + i);
+}
+
+static inline void
+port_store_words(void *to, const void *from, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size / sizeof(PortWord); i++)
+		port_store_relaxed((PortWord *) to + i, ((const PortWord *) from)[i]);
+}
+
 #endif
