@@ -16,7 +16,8 @@
  *
  * All memory counts, not only port_alloc: malloc is wrapped (see engine.mk).
  *
- * NVMKV_NTH=all tries every n, not only some; NVMKV_NTH=17 only this one.
+ * NVMKV_NTH=all tries every n, not only some, on all processors; NVMKV_NTH=17
+ * only this one.
  */
 #include <errno.h>
 #include <sys/wait.h>
@@ -251,7 +252,7 @@ typedef struct Write
 typedef struct Play
 {
 	Rig rig;
-	bool levels; /* large values, no container: deeper levels */
+	bool levels; /* small memtables and tables, no container: deeper levels */
 	Write *writes;
 	uint32_t nwrites;
 	uint64_t assigned, synced;
@@ -360,6 +361,15 @@ newest(const Play *p, unsigned key)
 
 /* ---- steps ---- */
 
+/* Most are small beside a memtable, some large beside the log's buffer and a part of the block cache. */
+static uint64_t
+value_size_in_levels(Play *p, bool may_be_large)
+{
+	if (may_be_large && roll(p, 8) == 0)
+		return 20000 + roll(p, VALUE_MAX - 20000);
+	return 2500 + roll(p, 5000);
+}
+
 static void
 write_some(Play *p, unsigned batches)
 {
@@ -382,7 +392,7 @@ write_some(Play *p, unsigned batches)
 			w->seq = p->assigned + 1 + i;
 			w->key = (uint16_t) roll(p, KEYS);
 			w->deletes = roll(p, 8) == 0;
-			w->size = w->deletes ? 0 : (uint32_t) (p->levels ? 20000 + roll(p, VALUE_MAX - 20000) : roll(p, 2500));
+			w->size = w->deletes ? 0 : (uint32_t) (p->levels ? value_size_in_levels(p, i == 0) : roll(p, 2500));
 			done = CALL(p, nvmkv_batch_put(&batch, w->deletes ? NVMKV_TYPE_DELETION : NVMKV_TYPE_VALUE,
 										   rig_key(w->key), nvmkv_slice(NULL, 0), value_of(p, w)));
 		}
@@ -628,7 +638,11 @@ play(Kind kind, uint64_t at, uint64_t length, bool levels, uint64_t *count_out)
 	rig_init(&p.rig);
 	p.rig.options.max_write_buffers = 4;
 	if (levels)
+	{
 		p.rig.options.nvm_bytes = 0;
+		p.rig.options.write_buffer_bytes = 128 * 1024;
+		p.rig.options.target_file_bytes = 320 * 1024;
+	}
 	scenario(&p);
 	*count_out = fault.count;
 	if (p.good)
@@ -650,23 +664,83 @@ play(Kind kind, uint64_t at, uint64_t length, bool levels, uint64_t *count_out)
 
 /* ---- all of them ---- */
 
-/* Shared with the child that plays: a crash is a result, too. */
+#define JOBS_MAX 64
+#define FAILED_MAX 10
+
+/* Shared with the children that play: a crash is a result, too. */
 typedef struct Progress
 {
-	uint64_t total, at, played, failed;
+	uint64_t total, next, stride, played, failed;
+	uint64_t at[JOBS_MAX]; /* what each child plays */
 } Progress;
 
+static bool
+goes_on(Progress *progress)
+{
+	return port_load_seq(&progress->next) <= progress->total && port_load_seq(&progress->failed) < FAILED_MAX;
+}
+
 static void
-play_from(Progress *progress, Kind kind, uint64_t stride, uint64_t length, bool levels)
+play_some(Progress *progress, unsigned job, Kind kind, uint64_t length, bool levels)
 {
 	uint64_t ignored;
 
-	for (; progress->at <= progress->total && progress->failed < 10; progress->at += stride)
+	while (goes_on(progress))
 	{
-		progress->played++;
-		if (!play(kind, progress->at, length, levels, &ignored))
-			progress->failed++;
+		progress->at[job] = port_fetch_add(&progress->next, progress->stride);
+		if (progress->at[job] > progress->total)
+			break;
+		port_count(&progress->played, 1);
+		if (!play(kind, progress->at[job], length, levels, &ignored))
+			port_count(&progress->failed, 1);
 	}
+	fflush(NULL);
+	_exit(0);
+}
+
+/* One child ends, or none is left: false. */
+static bool
+reap(Progress *progress, pid_t *pids, Kind kind, bool levels)
+{
+	int status = 0;
+	pid_t pid = wait(&status);
+	unsigned job = 0;
+
+	if (pid < 0)
+		return false;
+	while (job < JOBS_MAX - 1 && pids[job] != pid)
+		job++;
+	pids[job] = 0;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	{
+		fprintf(stderr, "    %s number %" PRIu64 "%s ended the process (%s %d)\n", kind_names[kind], progress->at[job],
+				levels ? ", deeper levels," : "", WIFSIGNALED(status) ? "signal" : "exit code",
+				WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		port_count(&progress->failed, 1);
+	}
+	return true;
+}
+
+/* By so many children at a time. */
+static void
+play_all(Progress *progress, unsigned jobs, Kind kind, uint64_t length, bool levels)
+{
+	pid_t pids[JOBS_MAX] = {0};
+	unsigned job;
+
+	do
+	{
+		for (job = 0; job < jobs; job++)
+		{
+			if (pids[job] != 0 || !goes_on(progress))
+				continue;
+			fflush(NULL);
+			pids[job] = fork();
+			if (pids[job] == 0)
+				play_some(progress, job, kind, length, levels);
+			REQUIRE(pids[job] > 0);
+		}
+	} while (reap(progress, pids, kind, levels));
 }
 
 static void
@@ -676,40 +750,21 @@ every_nth(Kind kind, bool levels)
 	bool all = text != NULL && strcmp(text, "all") == 0;
 	uint64_t only = text != NULL && !all ? strtoull(text, NULL, 10) : 0;
 	Progress *progress = port_posix_shared_alloc(sizeof(Progress));
-	uint64_t stride, length;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t length;
 
 	REQUIRE(progress != NULL);
 	port_files = &failing_files;
 	CHECK(play(kind, 0, 1, levels, &progress->total));
 	CHECK(progress->total > 20);
-	stride = all ? 1 : progress->total / RUNS_QUICK + 1;
-	progress->at = only > 0 ? only : 1 + check_random_below(stride);
+	progress->stride = all ? 1 : progress->total / RUNS_QUICK + 1;
+	progress->next = only > 0 ? only : 1 + check_random_below(progress->stride);
 	length = all || check_random_below(3) > 0 ? 1 : LENGTH_MAX;
 	if (only > 0)
 		progress->total = only;
-	while (progress->at <= progress->total && progress->failed < 10 && check_failures == 0)
-	{
-		int status = 0;
-		pid_t pid;
-
-		fflush(NULL);
-		pid = fork();
-		if (pid == 0)
-		{
-			play_from(progress, kind, stride, length, levels);
-			fflush(NULL);
-			_exit(0);
-		}
-		REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		{
-			fprintf(stderr, "    %s number %" PRIu64 "%s ended the process (%s %d)\n", kind_names[kind], progress->at,
-					levels ? ", deeper levels," : "", WIFSIGNALED(status) ? "signal" : "exit code",
-					WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-			progress->failed++;
-			progress->at += stride;
-		}
-	}
+	if (check_failures == 0)
+		play_all(progress, !all || processors < 1 ? 1 : processors > JOBS_MAX ? JOBS_MAX : (unsigned) processors, kind,
+				 length, levels);
 	CHECK_EQ(progress->failed, 0);
 	printf("%s: %" PRIu64 " of %" PRIu64 " tried\n", kind_names[kind], progress->played, progress->total);
 	port_files = &port_posix_files;

@@ -52,11 +52,11 @@ nvmkv_options_check(const NvmkvOptions *options)
 {
 	unsigned level;
 
-	NVMKV_RETURN_IF(check_range("write_buffer_bytes", options->write_buffer_bytes, 1 * MIB, 1 * GIB));
+	NVMKV_RETURN_IF(check_range("write_buffer_bytes", options->write_buffer_bytes, 64 * KIB, 1 * GIB));
 	NVMKV_RETURN_IF(check_range("max_write_buffers", options->max_write_buffers, 2, NVMKV_MEMTABLES_MAX));
 	if (options->nvm_bytes != 0)
 		NVMKV_RETURN_IF(check_range("nvm_bytes", options->nvm_bytes, 16 * MIB, UINT64_C(1) << 46));
-	NVMKV_RETURN_IF(check_range("target_file_bytes", options->target_file_bytes, 1 * MIB, 1 * GIB));
+	NVMKV_RETURN_IF(check_range("target_file_bytes", options->target_file_bytes, 64 * KIB, 1 * GIB));
 	NVMKV_RETURN_IF(check_range("block_bytes", options->block_bytes, 1 * KIB, 1 * MIB));
 	NVMKV_RETURN_IF(check_range("restart_interval", options->restart_interval, 1, 128));
 	NVMKV_RETURN_IF(check_range("bloom_bits_per_key", options->bloom_bits_per_key, 0, 32));

@@ -28,11 +28,11 @@ typedef enum NvmkvCompression
 
 typedef struct NvmkvOptions
 {
-	uint64_t write_buffer_bytes;   /* one memtable, 1 MiB .. 1 GiB */
+	uint64_t write_buffer_bytes;   /* one memtable, 64 KiB .. 1 GiB */
 	unsigned max_write_buffers;    /* memtables, 2 .. 15 */
 	uint64_t nvm_bytes;            /* container's pool when it is created; 0 = no container, flush to SSTables */
 	const char *nvm_path;          /* pool file; NULL = <dir>/level0.pool */
-	uint64_t target_file_bytes;    /* SSTable, 1 MiB .. 1 GiB */
+	uint64_t target_file_bytes;    /* SSTable, 64 KiB .. 1 GiB */
 	uint32_t block_bytes;          /* data block before compression, 1 KiB .. 1 MiB */
 	unsigned restart_interval;     /* keys between restart points, 1 .. 128 */
 	unsigned bloom_bits_per_key;   /* 0 .. 32 */
