@@ -27,16 +27,6 @@ pool_header(const uint8_t *data)
 }
 
 static void
-probe(const uint8_t *data, size_t size)
-{
-	const char *path = fuzz_path("pool");
-	uint64_t bytes;
-
-	fuzz_write_file(path, data, size);
-	(void) nvm_pool_probe(path, &bytes);
-}
-
-static void
 families(const uint8_t *data, size_t size)
 {
 	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
@@ -95,23 +85,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
-	switch (data[0] % 5)
+	switch (data[0] % 4)
 	{
 		case 0:
 			if (size > NVM_POOL_HEADER_BYTES)
 				pool_header(data + 1);
 			break;
 		case 1:
-			probe(data + 1, size - 1);
-			break;
-		case 2:
 			families(data + 1, size - 1);
 			break;
-		case 3:
+		case 2:
 			if (size > LOG_FILE_HEADER_BYTES)
 				log_header(data + 1);
 			break;
-		case 4:
+		case 3:
 			if (size > SST_FOOTER_BYTES)
 				footer(data + 1);
 			break;
@@ -149,7 +136,6 @@ fuzz_seeds(void)
 
 	nvm_pool_header_encode(&header, page);
 	seed(0, page, NVM_POOL_HEADER_BYTES);
-	seed(1, page, NVM_POOL_HEADER_BYTES);
 	memset(list, 0, sizeof(list));
 	for (i = 0; i < 2; i++)
 	{
@@ -165,15 +151,15 @@ fuzz_seeds(void)
 	(void) snprintf(dir, sizeof(dir), "%.*s", (int) (strlen(path) - strlen("/FAMILIES")), path);
 	FUZZ_OK(family_file_write(dir, list, 2, &doubtful));
 	file = fuzz_read_file(path, &size);
-	seed(2, file, size);
+	seed(1, file, size);
 	free(file);
 	log_file_header_encode(log, LOG_KIND_WAL, 12);
-	seed(3, log, sizeof(log));
+	seed(2, log, sizeof(log));
 	table.top.offset = 100;
 	table.top.size = 50;
 	table.props.offset = 200;
 	table.props.size = 60;
 	table.file_bytes = 400;
 	sst_footer_encode(&table, bytes);
-	seed(4, bytes, sizeof(bytes));
+	seed(3, bytes, sizeof(bytes));
 }

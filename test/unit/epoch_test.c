@@ -57,7 +57,6 @@ TEST(reader_holds_back_what_was_reachable)
 	uint64_t during;
 	uint64_t after;
 
-	CHECK_EQ(epoch_slots(shm), SLOTS);
 	before = epoch_retire_stamp(shm);
 	CHECK(before > 0);
 	CHECK(epoch_is_safe(shm, before));
@@ -511,7 +510,9 @@ copies_of(Bench *b, int slot, uint64_t id)
 	{
 		MemtableIter it;
 
-		copies += memtable_find(list.memtable[i], nvmkv_slice(key, 16), NVMKV_TAG_MAX, &it);
+		memtable_iter_init(&it, list.memtable[i]);
+		it.base.ops->seek(&it.base, nvmkv_slice(key, 16), NVMKV_TAG_MAX);
+		copies += it.base.valid && slice_equal(it.base.key, nvmkv_slice(key, 16));
 	}
 	epoch_leave(b->epochs, slot);
 	return copies;
@@ -585,7 +586,6 @@ TEST(life_of_buffers)
 	/* The oldest is flushed first; a reader inside keeps it from being used again. */
 	REQUIRE_OK(mempool_oldest_immutable(&b.pool, &first, &mt));
 	CHECK_EQ(first, list.buffer[2]);
-	CHECK_OK(mempool_wait_work(&b.pool, 0));
 	CHECK_EQ(mempool_durable_after(&b.pool, first), switched_at[0]);
 	epoch_enter(b.epochs, 7);
 	CHECK_EQ(mempool_flushed(&b.pool, 1, first), switched_at[0]);
@@ -616,7 +616,6 @@ TEST(life_of_buffers)
 	CHECK_EQ(buffer, first);
 	CHECK_EQ(mempool_flushed(&b.pool, 1, buffer), *b.counter);
 	CHECK_STATUS(mempool_oldest_immutable(&b.pool, &buffer, &mt), NVMKV_NOT_FOUND);
-	CHECK_STATUS(mempool_wait_work(&b.pool, 0), NVMKV_BUSY);
 	mempool_stats(&b.pool, &stats);
 	CHECK_EQ(stats.live, 1);
 	CHECK_EQ(stats.free, 2);
@@ -756,7 +755,6 @@ TEST(gate_and_limits)
 	REQUIRE_OK(mempool_write_begin(&b.pool, 0, max, &room));
 	CHECK(!mempool_writers_are_quiet(&b.pool));
 	mempool_close_gate(&b.pool);
-	CHECK(!mempool_gate_is_open(&b.pool));
 	CHECK_STATUS(write_one(&b, 1, 2), NVMKV_READ_ONLY);
 	CHECK_STATUS(mempool_wait_room(&b.pool, 1, 10, -1), NVMKV_READ_ONLY);
 	/* The one who was inside may finish. */
@@ -1035,7 +1033,7 @@ TEST(switches_under_load_in_processes)
 		if (load_flush(load))
 			flushes++;
 		else
-			(void) mempool_wait_work(&load->b.pool, 20);
+			port_sleep_us(100);
 		/* A flush on demand now and then, also of nearly empty buffers. */
 		if (flushes % 8 == 7)
 			(void) mempool_switch(&load->b.pool, FLUSHER_SLOT);
@@ -1079,7 +1077,7 @@ TEST(switches_under_load_in_threads)
 	while (port_load_acquire(&load->writers_done) < LOAD_WRITERS)
 	{
 		if (!load_flush(load))
-			(void) mempool_wait_work(&load->b.pool, 20);
+			port_sleep_us(100);
 	}
 	for (i = 0; i < LOAD_WRITERS + LOAD_READERS; i++)
 		pthread_join(thread[i], NULL);

@@ -718,24 +718,22 @@ run_group_of_one(void)
 	static uint8_t data[9 << 20];
 	uint64_t last = 0;
 	uint64_t counter;
-	NvmkvLogOps ops;
 	char path[PATH_BYTES];
 
 	start_group(&g, 65536, 1000);
-	log_group_ops(&g.log, &ops);
-	CHECK_EQ(ops.position(ops.ctx), 1000);
-	CHECK_OK(ops.flush(ops.ctx, NVMKV_SEQUENCE_MAX));
+	CHECK_EQ(log_group_position(&g.log), 1000);
+	CHECK_OK(log_group_flush(&g.log, NVMKV_SEQUENCE_MAX, true));
 	for (counter = 1; counter <= 300; counter++)
 	{
 		size_t filling = check_random_below(counter % 20 == 0 ? 300000 : 2000);
 		NvmkvSlice batch = make_test_batch(data, 0, counter, filling);
-		uint64_t before = ops.position(ops.ctx);
+		uint64_t before = log_group_position(&g.log);
 
-		CHECK_OK(ops.append(ops.ctx, batch, batch_count(counter), &last));
+		CHECK_OK(log_group_append(&g.log, batch, batch_count(counter), &last));
 		CHECK_EQ(last, before + batch_count(counter));
-		CHECK_EQ(ops.position(ops.ctx), last);
+		CHECK_EQ(log_group_position(&g.log), last);
 		if (check_random_below(4) == 0)
-			CHECK_OK(ops.flush(ops.ctx, last));
+			CHECK_OK(log_group_flush(&g.log, last, true));
 		if (check_random_below(50) == 0)
 		{
 			uint64_t ended = 0;
@@ -745,13 +743,13 @@ run_group_of_one(void)
 		}
 	}
 	/* One record of 8 MB through a ring of 64 KiB. */
-	CHECK_OK(ops.append(ops.ctx, make_test_batch(data, 0, counter, 8 << 20), batch_count(counter), &last));
-	CHECK_OK(ops.flush(ops.ctx, NVMKV_SEQUENCE_MAX));
+	CHECK_OK(log_group_append(&g.log, make_test_batch(data, 0, counter, 8 << 20), batch_count(counter), &last));
+	CHECK_OK(log_group_flush(&g.log, NVMKV_SEQUENCE_MAX, true));
 	replay(&r, 1000, 1, log_group_number(&g.log));
 	CHECK_EQ(r.records, 301);
 	CHECK_EQ(r.last_sequence, last);
 
-	CHECK_STATUS(ops.append(ops.ctx, nvmkv_slice(data, 12), 0, &last), NVMKV_LIMIT);
+	CHECK_STATUS(log_group_append(&g.log, nvmkv_slice(data, 12), 0, &last), NVMKV_LIMIT);
 	CHECK_STATUS(log_group_rotate(&g.log, 1, 0, &last), NVMKV_INVALID);
 	log_group_path(path, sizeof(path), test_dir, 1);
 	CHECK(access(path, F_OK) == 0);

@@ -145,6 +145,15 @@ shows(const NvmkvIter *it, const Entry *e)
 		   slice_equal(it->payload, nvmkv_slice(e->payload, e->payload_bytes));
 }
 
+/* Points at the newest version of the key that is not newer than the tag. */
+static bool
+find(MemtableShm *mt, NvmkvSlice key, uint64_t tag, MemtableIter *it)
+{
+	memtable_iter_init(it, mt);
+	it->base.ops->seek(&it->base, key, tag);
+	return it->base.valid && slice_equal(it->base.key, key);
+}
+
 /* First index in the sorted entries that is >= (key, tag). */
 static size_t
 lower_bound(const Entry *e, size_t n, NvmkvSlice key, uint64_t tag)
@@ -237,10 +246,10 @@ TEST(agrees_with_sorted_array)
 			REQUIRE(on > 0 ? shows(&it.base, &e[on - 1]) : !it.base.valid);
 		}
 
-		if (memtable_find(mt, key, tag, &it))
+		if (find(mt, key, tag, &it))
 			REQUIRE(at < ENTRIES && shows(&it.base, &e[at]) && slice_equal(entry_key(&e[at]), key));
 		else
-			REQUIRE(!it.base.valid && (at == ENTRIES || !slice_equal(entry_key(&e[at]), key)));
+			REQUIRE(at == ENTRIES || !slice_equal(entry_key(&e[at]), key));
 	}
 	it.base.ops->destroy(&it.base);
 	free(e);
@@ -328,7 +337,7 @@ TEST(empty_memtable)
 	it.base.ops->seek_for_prev(&it.base, text("a"), 0);
 	CHECK(!it.base.valid);
 	CHECK_OK(it.base.status);
-	CHECK(!memtable_find(mt, text("a"), NVMKV_TAG_MAX, &it));
+	CHECK(!find(mt, text("a"), NVMKV_TAG_MAX, &it));
 	CHECK(!memtable_may_contain(mt, filter_hash(text("a"))));
 	CHECK(memtable_is_empty(mt));
 	CHECK_EQ(memtable_entries(mt), 0);
@@ -348,15 +357,15 @@ TEST(versions_stand_newest_first)
 	put(mt, text("k"), ikey_tag(9, NVMKV_TYPE_DELETION), text(""));
 	put(mt, text("k"), ikey_tag(7, NVMKV_TYPE_VALUE), text("seven"));
 	put(mt, text("kk"), ikey_tag(8, NVMKV_TYPE_VALUE), text("other"));
-	REQUIRE(memtable_find(mt, text("k"), NVMKV_TAG_MAX, &it));
+	REQUIRE(find(mt, text("k"), NVMKV_TAG_MAX, &it));
 	CHECK_EQ(ikey_sequence(it.base.tag), 9);
 	it.base.ops->next(&it.base);
 	CHECK_EQ(ikey_sequence(it.base.tag), 7);
-	REQUIRE(memtable_find(mt, text("k"), ikey_tag(6, 0xff), &it));
+	REQUIRE(find(mt, text("k"), ikey_tag(6, 0xff), &it));
 	CHECK_EQ(ikey_sequence(it.base.tag), 5);
 	CHECK(slice_equal(it.base.payload, text("five")));
-	CHECK(!memtable_find(mt, text("k"), ikey_tag(4, 0xff), &it));
-	CHECK(!memtable_find(mt, text("j"), NVMKV_TAG_MAX, &it));
+	CHECK(!find(mt, text("k"), ikey_tag(4, 0xff), &it));
+	CHECK(!find(mt, text("j"), NVMKV_TAG_MAX, &it));
 	free(mt);
 }
 
@@ -529,7 +538,7 @@ TEST(hint_stays_with_the_entry)
 
 	put(mt, text("a"), ikey_tag(1, NVMKV_TYPE_TAGGED_VALUE), text("0123456789abx"));
 	put(mt, text("b"), ikey_tag(2, NVMKV_TYPE_TAGGED_VALUE), text("0123456789aby"));
-	REQUIRE(memtable_find(mt, text("b"), NVMKV_TAG_MAX, &it));
+	REQUIRE(find(mt, text("b"), NVMKV_TAG_MAX, &it));
 	CHECK_EQ(*memtable_iter_hint(&it.base), 0);
 	*memtable_iter_hint(&it.base) = 2;
 	memtable_iter_init(&it, mt);
@@ -658,7 +667,7 @@ all_found(MemtableShm *mt, unsigned w, uint64_t to)
 
 		if (!memtable_may_contain(mt, filter_hash(nvmkv_slice(key, key_bytes))))
 			return false;
-		if (!memtable_find(mt, nvmkv_slice(key, key_bytes), writer_tag(w, i), &it) || it.base.tag != writer_tag(w, i))
+		if (!find(mt, nvmkv_slice(key, key_bytes), writer_tag(w, i), &it) || it.base.tag != writer_tag(w, i))
 			return false;
 	}
 	return true;

@@ -766,32 +766,3 @@ log_group_rotate(LogGroup *log, uint64_t number, uint64_t recycle, uint64_t *las
 	port_lock_release(&log->shm->rotate_lock);
 	return status;
 }
-
-/* ---- the write path's view ---- */
-
-static NvmkvStatus
-ops_append(void *ctx, NvmkvSlice batch, uint32_t count, uint64_t *last_sequence_out)
-{
-	return log_group_append((LogGroup *) ctx, batch, count, last_sequence_out);
-}
-
-static NvmkvStatus
-ops_flush(void *ctx, uint64_t sequence)
-{
-	return log_group_flush((LogGroup *) ctx, sequence, true);
-}
-
-static uint64_t
-ops_position(void *ctx)
-{
-	return log_group_position((const LogGroup *) ctx);
-}
-
-void
-log_group_ops(LogGroup *log, NvmkvLogOps *ops_out)
-{
-	ops_out->ctx = log;
-	ops_out->append = ops_append;
-	ops_out->flush = ops_flush;
-	ops_out->position = ops_position;
-}

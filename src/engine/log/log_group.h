@@ -108,9 +108,6 @@ extern uint64_t log_group_number(const LogGroup *log);
 
 extern void log_group_stats(const LogGroup *log, LogGroupStats *stats_out);
 
-/* The log as the write path sees it; flush syncs.  "log" must outlive it. */
-extern void log_group_ops(LogGroup *log, NvmkvLogOps *ops_out);
-
 #define LOG_GROUP_RECORD_HEADER_BYTES 8
 
 /* Takes a record of this log apart, for recovery.  CORRUPTION when it is too short. */

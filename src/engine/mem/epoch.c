@@ -63,12 +63,6 @@ epoch_init(EpochShm *shm, unsigned slots)
 	shm->slots = slots;
 }
 
-unsigned
-epoch_slots(const EpochShm *shm)
-{
-	return shm->slots;
-}
-
 void
 epoch_enter(EpochShm *shm, int slot)
 {

@@ -27,7 +27,6 @@ extern size_t epoch_shm_bytes(unsigned slots);
 
 /* memory: 64-byte aligned. */
 extern void epoch_init(EpochShm *shm, unsigned slots);
-extern unsigned epoch_slots(const EpochShm *shm);
 
 /* Nests; the outermost pair counts.  What was reachable after enter stays until the matching leave. */
 extern void epoch_enter(EpochShm *shm, int slot);

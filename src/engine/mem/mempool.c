@@ -77,7 +77,6 @@ struct MemPoolShm
 
 	PortLock lock; /* rank MEMTABLES: list, buffer[], generation */
 	PortCond room; /* a buffer became free, or the gate moved */
-	PortCond work; /* the flusher may have something to do */
 
 	uint64_t generation;
 	uint64_t switches;
@@ -159,7 +158,6 @@ mempool_init(MemPoolShm *shm, unsigned buffers, uint64_t buffer_bytes, uint64_t 
 	shm->buffers = buffers;
 	port_lock_init(&shm->lock, PORT_RANK_MEMTABLES);
 	port_cond_init(&shm->room);
-	port_cond_init(&shm->work);
 	for (i = 0; i < buffers; i++)
 	{
 		memtable_init(memtable_of(&pool, i), buffer_bytes);
@@ -227,7 +225,6 @@ mempool_bump(MemPool *pool)
 static void
 wake_flusher(MemPool *pool)
 {
-	port_cond_broadcast(&pool->shm->work);
 	if (pool->wake != NULL)
 		pool->wake();
 }
@@ -455,12 +452,6 @@ mempool_close_gate(MemPool *pool)
 }
 
 bool
-mempool_gate_is_open(const MemPool *pool)
-{
-	return port_load_seq(&pool->shm->gate_open) != 0;
-}
-
-bool
 mempool_writers_are_quiet(const MemPool *pool)
 {
 	return epoch_writers_are_quiet(pool->epochs);
@@ -606,25 +597,6 @@ mempool_reclaim(MemPool *pool, int slot)
 	if (freed > 0)
 		port_cond_broadcast(&shm->room);
 	return waiting;
-}
-
-NvmkvStatus
-mempool_wait_work(MemPool *pool, int timeout_ms)
-{
-	MemPoolShm *shm = pool->shm;
-	NvmkvStatus status = NVMKV_OK;
-	unsigned buffer;
-	MemtableShm *memtable;
-
-	port_cond_prepare(&shm->work);
-	if (mempool_oldest_immutable(pool, &buffer, &memtable) != NVMKV_OK)
-	{
-		status = port_cond_wait(&shm->work, timeout_ms);
-		if (status == NVMKV_OK && mempool_oldest_immutable(pool, &buffer, &memtable) != NVMKV_OK)
-			status = NVMKV_BUSY;
-	}
-	port_cond_finish(&shm->work);
-	return status;
 }
 
 /* ---- statistics ---- */

@@ -35,7 +35,7 @@ typedef struct MemPool
 	MemPoolShm *shm;
 	EpochShm *epochs;
 	const NvmkvLogOps *log; /* only position() is used: may not raise, may take locks of rank LOG */
-	void (*wake)(void);		/* called when the flusher may have work, besides waking mempool_wait_work; NULL: none */
+	void (*wake)(void);		/* called when the flusher may have work; NULL: none */
 } MemPool;
 
 extern size_t mempool_shm_bytes(unsigned buffers, uint64_t buffer_bytes);
@@ -98,7 +98,6 @@ extern NvmkvStatus mempool_wait_room(MemPool *pool, int slot, size_t bytes, int 
 /* The gate.  After close, no new writer gets in; those inside are done when mempool_writers_are_quiet. */
 extern void mempool_open_gate(MemPool *pool);
 extern void mempool_close_gate(MemPool *pool);
-extern bool mempool_gate_is_open(const MemPool *pool);
 extern bool mempool_writers_are_quiet(const MemPool *pool);
 
 /* What an aborted call of this process, or a dead process, left behind. */
@@ -129,9 +128,6 @@ extern uint64_t mempool_durable_seq(MemPool *pool);
 
 /* Makes flushed buffers free that no reader is inside of.  Returns how many are still waiting for readers. */
 extern unsigned mempool_reclaim(MemPool *pool, int slot);
-
-/* For a flusher without a latch of its own: OK there may be work, BUSY the time is over, CANCELLED. */
-extern NvmkvStatus mempool_wait_work(MemPool *pool, int timeout_ms);
 
 /* ---- statistics, racy ---- */
 

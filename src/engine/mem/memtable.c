@@ -203,19 +203,9 @@ node_is_at(const Node *node, const Target *t)
 	return get_be64(node->key) == t->word[0] && get_be64(node->key + 8) == t->word[1] && compare_rest(node, t) == 0;
 }
 
-static inline bool
-node_has_key(const Node *node, const Target *t)
-{
-	if (node->key_bytes != t->key_bytes || get_be64(node->key) != t->word[0] || get_be64(node->key + 8) != t->word[1])
-		return false;
-	return t->key_bytes <= PREFIX_BYTES ||
-		   memcmp(node->key + PREFIX_BYTES, t->key + PREFIX_BYTES, t->key_bytes - PREFIX_BYTES) == 0;
-}
-
 /*
  * From node "at", which is before the target and has a link at "level", down to the bottom.  Returns the first node
- * not before the target (0: none); finger[l], if wanted, becomes the last node before it for all levels up to
- * "level".
+ * not before the target (0: none); finger[l] becomes the last node before it for all levels up to "level".
  */
 static inline __attribute__((always_inline)) uint32_t
 descend(const MemtableShm *mt, const Target *t, uint32_t at, unsigned level, uint32_t *finger)
@@ -234,19 +224,12 @@ descend(const MemtableShm *mt, const Target *t, uint32_t at, unsigned level, uin
 			at = next;
 			continue;
 		}
-		if (finger != NULL)
-			finger[level] = at;
+		finger[level] = at;
 		if (level == 0)
 			return next;
 		bound = next;
 		level--;
 	}
-}
-
-static inline uint32_t
-search(const MemtableShm *mt, const Target *t, uint32_t *finger)
-{
-	return descend(mt, t, HEAD, port_load_relaxed(&mt->height) - 1, finger);
 }
 
 static uint64_t
@@ -612,7 +595,7 @@ iter_of(NvmkvIter *base)
 	return (MemtableIter *) (void *) base;
 }
 
-/* The finger is filled by search for the levels in use; above them the head is before everything. */
+/* The finger is filled by descend for the levels in use; above them the head is before everything. */
 static void
 iter_search(MemtableIter *it, const Target *t, uint32_t *next_out)
 {
@@ -731,8 +714,8 @@ static const NvmkvIterOps iter_ops = {
 	.destroy = iter_destroy,
 };
 
-static inline void
-iter_set_up(MemtableIter *it, MemtableShm *mt)
+void
+memtable_iter_init(MemtableIter *it, MemtableShm *mt)
 {
 	it->base.ops = &iter_ops;
 	it->base.valid = false;
@@ -740,30 +723,9 @@ iter_set_up(MemtableIter *it, MemtableShm *mt)
 	it->mt = mt;
 	it->node = 0;
 	it->finger_valid = false;
-}
-
-void
-memtable_iter_init(MemtableIter *it, MemtableShm *mt)
-{
-	iter_set_up(it, mt);
 	it->base.key = nvmkv_slice(NULL, 0);
 	it->base.tag = 0;
 	it->base.payload = nvmkv_slice(NULL, 0);
-}
-
-bool
-memtable_find(MemtableShm *mt, NvmkvSlice key, uint64_t tag, MemtableIter *it)
-{
-	uint32_t next;
-	Target t;
-
-	iter_set_up(it, mt);
-	target_set(&t, key, tag);
-	next = search(mt, &t, NULL);
-	if (next == 0 || !node_has_key(node_at_const(mt, next), &t))
-		return false;
-	iter_show(it, next);
-	return true;
 }
 
 uint8_t *

@@ -103,11 +103,4 @@ typedef struct MemtableIter
 
 extern void memtable_iter_init(MemtableIter *it, MemtableShm *mt);
 
-/*
- * Point lookup: initialises "it" on the newest version of "key" that is not newer than "tag" (NVMKV_TAG_MAX: the
- * newest). false, and "it" not valid: there is none.  Does not ask the filter.  next() then walks older versions,
- * and on into greater keys.
- */
-extern bool memtable_find(MemtableShm *mt, NvmkvSlice key, uint64_t tag, MemtableIter *it);
-
 #endif

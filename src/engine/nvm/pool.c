@@ -30,10 +30,6 @@ struct NvmPoolShm
 	uint32_t extent_count; /* of the open pool */
 	uint32_t cursor;       /* where the next take starts to look */
 	uint32_t free_count;
-	uint32_t free_min;
-	uint64_t taken;
-	uint64_t given;
-	uint64_t refused;
 	uint64_t words[]; /* bit set: taken */
 };
 
@@ -98,32 +94,6 @@ nvm_pool_header_decode(const uint8_t *bytes, const char *path, NvmPoolHeader *he
 	if (header_out->extent_count == 0 || header_out->extent_count > NVM_EXTENTS_MAX || header_out->pool_id == 0 ||
 		!is_zero(bytes + NVM_POOL_OFFSET_ZERO1, 4) || !is_zero(bytes + NVM_POOL_OFFSET_ZERO2, 20))
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\": header fields are out of range (%u extents)", path, header_out->extent_count);
-	return NVMKV_OK;
-}
-
-NvmkvStatus
-nvm_pool_probe(const char *path, uint64_t *bytes_out)
-{
-	uint8_t bytes[NVM_POOL_HEADER_BYTES];
-	PortFile *file;
-	NvmPoolHeader header;
-	NvmkvStatus status;
-	size_t got = 0;
-
-	*bytes_out = 0;
-	status = port_files->open(path, PORT_FILE_READ, &file);
-	if (status == NVMKV_NOT_FOUND)
-		return NVMKV_OK;
-	NVMKV_RETURN_IF(status);
-	status = port_files->read_some(file, 0, bytes, sizeof(bytes), &got);
-	port_files->close(file);
-	NVMKV_RETURN_IF(status);
-	if (got < sizeof(bytes))
-		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated to %zu bytes", path, got);
-	if (is_zero(bytes, sizeof(bytes)))
-		return NVMKV_OK;
-	NVMKV_RETURN_IF(nvm_pool_header_decode(bytes, path, &header));
-	*bytes_out = nvm_extent_offset(header.extent_count);
 	return NVMKV_OK;
 }
 
@@ -219,10 +189,6 @@ reset_shm(NvmPoolShm *shm, uint32_t extent_count)
 	memset(shm->words, 0, (shm->capacity + WORD_BITS - 1) / WORD_BITS * sizeof(uint64_t));
 	shm->extent_count = extent_count;
 	shm->cursor = 0;
-	shm->free_min = extent_count;
-	shm->taken = 0;
-	shm->given = 0;
-	shm->refused = 0;
 	port_store_relaxed(&shm->free_count, extent_count);
 	port_lock_release(&shm->lock);
 }
@@ -374,8 +340,6 @@ nvm_pool_mark(NvmPool *pool, uint32_t extent)
 	{
 		set_bit_locked(shm, extent);
 		port_store_relaxed(&shm->free_count, shm->free_count - 1);
-		if (shm->free_count < shm->free_min)
-			port_store_relaxed(&shm->free_min, shm->free_count);
 	}
 	port_lock_release(&shm->lock);
 	if (taken)
@@ -394,7 +358,6 @@ nvm_pool_take(NvmPool *pool, uint32_t count, uint32_t *extents_out)
 	free_count = shm->free_count;
 	if (free_count < count)
 	{
-		port_store_relaxed(&shm->refused, shm->refused + 1);
 		port_lock_release(&shm->lock);
 		return NVMKV_FAIL(NVMKV_NO_SPACE, "pool \"%s\" is full: %u of %u extents are free, %u are needed",
 						  pool->dev->path, free_count, pool->extent_count, count);
@@ -411,9 +374,6 @@ nvm_pool_take(NvmPool *pool, uint32_t count, uint32_t *extents_out)
 		shm->cursor = extent + 1;
 	}
 	port_store_relaxed(&shm->free_count, free_count - count);
-	if (shm->free_count < shm->free_min)
-		port_store_relaxed(&shm->free_min, shm->free_count);
-	port_store_relaxed(&shm->taken, shm->taken + count);
 	port_lock_release(&shm->lock);
 	return NVMKV_OK;
 }
@@ -440,7 +400,6 @@ nvm_pool_give(NvmPool *pool, const uint32_t *extents, uint32_t count)
 		given++;
 	}
 	port_store_relaxed(&shm->free_count, shm->free_count + given);
-	port_store_relaxed(&shm->given, shm->given + given);
 	port_lock_release(&shm->lock);
 }
 
@@ -454,17 +413,4 @@ bool
 nvm_pool_is_taken(const NvmPool *pool, uint32_t extent)
 {
 	return extent < pool->extent_count && bit_is_set(pool->shm, extent);
-}
-
-void
-nvm_pool_stats(const NvmPool *pool, NvmPoolStats *stats_out)
-{
-	const NvmPoolShm *shm = pool->shm;
-
-	stats_out->extents = pool->extent_count;
-	stats_out->free = port_load_relaxed(&shm->free_count);
-	stats_out->free_min = port_load_relaxed(&shm->free_min);
-	stats_out->taken = port_load_relaxed(&shm->taken);
-	stats_out->given = port_load_relaxed(&shm->given);
-	stats_out->refused = port_load_relaxed(&shm->refused);
 }

@@ -42,24 +42,6 @@ typedef struct NvmPool
 	uint64_t pool_id;
 } NvmPool;
 
-typedef struct NvmPoolStats
-{
-	uint32_t extents;
-	uint32_t free;
-	uint32_t free_min; /* lowest since open */
-	uint64_t taken;    /* extents ever taken and given since open */
-	uint64_t given;
-	uint64_t refused; /* takes that ended with NO_SPACE */
-} NvmPoolStats;
-
-/*
- * Bytes of the pool that stands at path, from its header; 0 when there is
- * none yet (absent or half created).  For sizing shared memory before the pool
- * is opened.
- * IO, CORRUPTION, VERSION.
- */
-extern NvmkvStatus nvm_pool_probe(const char *path, uint64_t *bytes_out);
-
 /* Shared memory for pools of up to pool_bytes_max; nvm_pool_shm_init once, before anyone opens. */
 extern size_t nvm_pool_shm_bytes(uint64_t pool_bytes_max);
 extern void nvm_pool_shm_init(NvmPoolShm *shm, uint64_t pool_bytes_max);
@@ -97,7 +79,6 @@ extern void nvm_pool_give(NvmPool *pool, const uint32_t *extents, uint32_t count
 /* No lock: a moment's view. */
 extern uint32_t nvm_pool_free_count(const NvmPool *pool);
 extern bool nvm_pool_is_taken(const NvmPool *pool, uint32_t extent);
-extern void nvm_pool_stats(const NvmPool *pool, NvmPoolStats *stats_out);
 
 static inline uint64_t
 nvm_extent_offset(uint32_t extent)

@@ -459,12 +459,6 @@ sst_builder_bytes(const SstBuilder *b)
 	return bytes + 5 * SST_TRAILER_BYTES + SST_FOOTER_BYTES;
 }
 
-uint64_t
-sst_builder_entries(const SstBuilder *b)
-{
-	return b->props.entries;
-}
-
 static NvmkvStatus
 finish(SstBuilder *b)
 {

@@ -57,7 +57,6 @@ extern NvmkvStatus sst_builder_add_value(SstBuilder *b, NvmkvSlice key, uint64_t
 /* About the size the file would have if it were finished now; never less than what was written. */
 extern uint64_t sst_builder_bytes(const SstBuilder *b);
 
-extern uint64_t sst_builder_entries(const SstBuilder *b);
 
 /* Writes the rest.  REQUIRES at least one entry.  The file is complete but not synced. */
 extern NvmkvStatus sst_builder_finish(SstBuilder *b, SstBuilt *built_out);

@@ -267,12 +267,6 @@ table_cache_retain(TableCache *cache, bool (*keep)(void *ctx, uint64_t number), 
 	}
 }
 
-SstCache *
-table_cache_blocks(TableCache *cache)
-{
-	return &cache->blocks;
-}
-
 void
 table_cache_stats(const TableCache *cache, TableCacheStats *stats_out)
 {

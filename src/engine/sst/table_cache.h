@@ -54,7 +54,6 @@ extern void table_cache_evict(TableCache *cache, uint64_t number);
 /* Evicts every table for which "keep" says false. */
 extern void table_cache_retain(TableCache *cache, bool (*keep)(void *ctx, uint64_t number), void *ctx);
 
-extern SstCache *table_cache_blocks(TableCache *cache);
 extern void table_cache_stats(const TableCache *cache, TableCacheStats *stats_out);
 
 /* "<dir>/<number, at least six digits>.sst"; LIMIT when it does not fit. */
