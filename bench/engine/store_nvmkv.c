@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "engine/nvmkv.h"
+#include "engine/port/port_guard.h"
 #include "engine/port/port_posix.h"
 #include "engine/store.h"
 
@@ -202,6 +203,7 @@ store_open(const BenchOptions *o)
 	if (memory == NULL || background == NULL)
 		bench_die("nvmkv: no shared memory");
 	port_cond_init(&background->wake);
+	must(port_guard_install(), "SIGBUS");
 	must(nvmkv_open(memory, o->dir, &options, NULL, &db), "open");
 	nvmkv_set_wake(db, wake_background);
 	nvmkv_open_gate(db);

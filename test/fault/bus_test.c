@@ -1,7 +1,8 @@
 /*
  * bus_test.c
  *	  Pages of the container's pool that are not there any more: the file was
- *	  truncated under its map, or is a hole on a file system that is full.
+ *	  truncated under its map, or is a hole on a file system that is full; and
+ *	  those of tables.
  *
  * Whoever touches such a page gets a failure that names the pool; the rest of
  * the database can be read; nothing is written any more, and no wrong row is
@@ -271,6 +272,71 @@ TEST(hole_on_a_full_tmpfs)
 		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* ---- tables ---- */
+
+/* The only table's path. */
+static bool
+see_table(void *ctx, const char *name)
+{
+	if (strstr(name, ".sst") != NULL)
+		snprintf(ctx, 300, "%s", name);
+	return true;
+}
+
+/* Which of part 0's keys can be read; what cannot names the table. */
+static unsigned
+readable_in_table(NvmkvDb *db, const char *table)
+{
+	NvmkvBuf value = {0};
+	unsigned good = 0;
+	unsigned i;
+
+	for (i = 0; i < ENTRIES; i++)
+	{
+		NvmkvStatus st = nvmkv_get(db, rig_key(i), NULL, &value, NULL);
+
+		if (st == NVMKV_OK)
+		{
+			CHECK(is_whole(nvmkv_buf_slice(&value), i));
+			good++;
+		}
+		else
+		{
+			CHECK_STATUS(st, NVMKV_CORRUPTION);
+			CHECK(strstr(nvmkv_error()->text, table) != NULL);
+		}
+	}
+	nvmkv_buf_free(&value);
+	return good;
+}
+
+/* Its blocks are read through a map, by a reader whose cache holds next to none of them. */
+TEST(table_truncated_under_its_map)
+{
+	Rig rig;
+	char table[300] = "";
+	char path[700];
+	struct stat st;
+
+	REQUIRE_OK(port_guard_install());
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	rig.options.block_cache_bytes = 64 * 1024;
+	rig.options.value_threshold_bytes = 0;
+	make_parts(&rig);
+	REQUIRE_OK(port_files->list(rig.path, see_table, table));
+	rig_path(&rig, table, path, sizeof(path));
+	CHECK_EQ(readable_in_table(rig.db, table), ENTRIES);
+	REQUIRE(stat(path, &st) == 0);
+	CHECK(truncate(path, st.st_size / 2) == 0);
+	CHECK(readable_in_table(rig.db, table) < ENTRIES * 2 / 3);
+	CHECK_EQ(readable(rig.db, 1), ENTRIES);
+	CHECK_OK(rig_put(rig.db, "more", "1"));
+	rig_close(&rig);
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+}
+
 /* ---- the guard alone ---- */
 
 static unsigned others;
@@ -337,7 +403,7 @@ TEST(pages_are_noted)
 	CHECK(ftruncate(fileno(file), 4096) == 0);
 	map = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
 	REQUIRE(map != MAP_FAILED);
-	port_guard_add(&guard, (void *) (uintptr_t) map, 1 << 20, true);
+	CHECK(port_guard_add(&guard, (void *) (uintptr_t) map, 1 << 20, true));
 	map[0] = 1;
 	CHECK_EQ(port_guard_lost(&guard), 0);
 	CHECK(!port_guard_lost_in(&guard, 0, 1 << 20));

@@ -101,7 +101,14 @@ quick_list(const char *dir, bool (*each)(void *ctx, const char *name), void *ctx
 	return port_posix_files.list(dir, each, ctx);
 }
 
+static void *
+quick_map(PortFile *file, uint64_t bytes)
+{
+	return port_posix_files.map(file, bytes);
+}
+
 const PortFileOps rig_quick_files = {
+	.map = quick_map,
 	.open = quick_open,
 	.read = quick_read,
 	.read_some = quick_read_some,
@@ -175,6 +182,7 @@ rig_open(Rig *rig)
 	rig->memory = port_posix_shared_alloc(rig->memory_bytes);
 	if (rig->memory == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no shared memory");
+	NVMKV_RETURN_IF(port_guard_install()); /* or tables are not read through maps */
 	st = nvmkv_open(rig->memory, rig->path, &rig->options, NULL, &rig->db);
 	if (st != NVMKV_OK)
 	{

@@ -8,6 +8,7 @@
 #define NVMKV_TEST_RIG_H
 
 #include "engine/nvmkv.h"
+#include "engine/port/port_guard.h"
 #include "engine/port/port_posix.h"
 
 typedef struct Rig

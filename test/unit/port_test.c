@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "engine/port/port_map.h"
 #include "engine/port/port_posix.h"
 
 /* Exit code of a child, or -signal. */
@@ -408,6 +409,56 @@ TEST(memory)
 	port_free(p);
 	port_free(z);
 	port_free(NULL);
+}
+
+TEST(maps_read_what_was_written)
+{
+	static uint8_t data[3 * 4096 + 100];
+	static uint8_t got[sizeof(data)];
+	PortFileOps without = port_posix_files;
+	PortMap map = {0};
+	PortFile *file;
+	char dir[256];
+	char path[300];
+	size_t i;
+	unsigned tries;
+
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t) (i * 31 / 7);
+	check_make_dir(dir, sizeof(dir));
+	join_path(path, sizeof(path), dir, "file");
+	REQUIRE_OK(port_files->open(path, PORT_FILE_READ | PORT_FILE_WRITE | PORT_FILE_CREATE, &file));
+	REQUIRE_OK(port_files->write(file, 0, data, sizeof(data)));
+
+	/* Nobody would catch a lost page. */
+	CHECK(!port_map_open(&map, file, sizeof(data)));
+	CHECK(map.base == NULL);
+	port_map_close(&map);
+	REQUIRE_OK(port_guard_install());
+	without.map = NULL;
+	port_files = &without;
+	CHECK(!port_map_open(&map, file, sizeof(data)));
+	port_files = &port_posix_files;
+	REQUIRE(port_map_open(&map, file, sizeof(data)));
+
+	/* A slow copy sends the next ones to calls, and not for ever. */
+	for (tries = 0; tries < 100000 && !port_map_read(&map, 0, got, sizeof(got)); tries++)
+		;
+	CHECK(memcmp(data, got, sizeof(data)) == 0);
+	CHECK(!port_map_read(&map, 1, got, sizeof(data)));
+	CHECK(!port_map_read(&map, sizeof(data) + 1, got, 0));
+	CHECK(!port_map_read(&map, UINT64_MAX, got, 2));
+
+	/* What is cut off is not read as zeros. */
+	REQUIRE_OK(port_files->truncate(file, 4096));
+	for (tries = 0; tries < 1000; tries++)
+		CHECK(!port_map_read(&map, 2 * 4096, got, 100));
+	CHECK(port_guard_lost(&map.guard) > 0);
+	port_map_close(&map);
+	port_map_close(&map);
+	port_files->close(file);
+	REQUIRE_OK(port_files->unlink(path));
+	check_remove_dir(dir);
 }
 
 TEST_MAIN()

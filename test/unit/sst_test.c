@@ -1428,6 +1428,7 @@ TEST(reader_passes_failures_on)
 	bytes = build(&m, &default_options, s.path);
 	faulty_files = port_posix_files;
 	faulty_files.read = faulty_read;
+	faulty_files.map = NULL;
 	port_files = &faulty_files;
 	for (nth = 1; nth < 10000; nth++)
 	{
@@ -1715,6 +1716,7 @@ TEST(long_scans_read_ahead)
 	model_random(&m, 20000, 1, 4, 8, 100);
 	faulty_files = port_posix_files;
 	faulty_files.read = counted_read;
+	faulty_files.map = NULL;
 	for (codec = SST_CODEC_NONE; codec <= SST_CODEC_LZ4; codec++)
 	{
 		unsigned round;

@@ -87,7 +87,7 @@ log_map_open(LogMap *map, PortFile *file)
 		return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot map log file \"%s\"", port_file_path(file));
 	map->base = base;
 	map->populated = 0;
-	port_guard_add(&map->guard, base, MAP_BYTES, true);
+	(void) port_guard_add(&map->guard, base, MAP_BYTES, true);
 	return NVMKV_OK;
 }
 

@@ -226,7 +226,7 @@ map_file(MappedDevice *m, uint64_t bytes, bool is_device)
 	}
 	m->map = map;
 	m->dev.base = map;
-	port_guard_add(&m->dev.guard, map, m->dev.bytes, m->dev.is_pmem);
+	(void) port_guard_add(&m->dev.guard, map, m->dev.bytes, m->dev.is_pmem);
 	return NVMKV_OK;
 }
 

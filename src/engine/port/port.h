@@ -152,6 +152,9 @@ typedef struct PortFileOps
 	 * thing.
 	 */
 	NvmkvStatus (*write_behind)(PortFile *file, uint64_t offset, uint64_t size, bool wait);
+
+	/* A shared map for reading, for port_map.h.  NULL, as is what it returns then: the file cannot be mapped. */
+	void *(*map)(PortFile *file, uint64_t bytes);
 } PortFileOps;
 
 extern const PortFileOps port_posix_files;

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -395,6 +396,18 @@ posix_list(const char *dir, bool (*each)(void *ctx, const char *name), void *ctx
 	return status;
 }
 
+static void *
+posix_map(PortFile *file, uint64_t bytes)
+{
+	void *map = mmap(NULL, (size_t) bytes, PROT_READ, MAP_SHARED, file->fd, 0);
+
+	if (map == MAP_FAILED)
+		return NULL;
+	/* Who reads here and there wants no neighbours. */
+	(void) madvise(map, (size_t) bytes, MADV_RANDOM);
+	return map;
+}
+
 int
 port_file_fd(PortFile *file)
 {
@@ -423,6 +436,7 @@ const PortFileOps port_posix_files = {
 	.sync_dir = posix_sync_dir,
 	.list = posix_list,
 	.write_behind = posix_write_behind,
+	.map = posix_map,
 };
 
 const PortFileOps *port_files = &port_posix_files;

@@ -14,7 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define GUARDS_MAX 32
+/* Pools, logs, and the tables that are read through maps. */
+#define GUARDS_MAX 4096
 
 static PortGuard *guards[GUARDS_MAX];
 static uint64_t page_bytes;
@@ -89,7 +90,7 @@ port_guard_install(void)
 	return NVMKV_OK;
 }
 
-void
+bool
 port_guard_add(PortGuard *guard, void *base, uint64_t bytes, bool writable)
 {
 	unsigned i;
@@ -102,9 +103,11 @@ port_guard_add(PortGuard *guard, void *base, uint64_t bytes, bool writable)
 	{
 		PortGuard *none = NULL;
 
-		if (__atomic_compare_exchange_n(&guards[i], &none, guard, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-			return;
+		if (port_load_relaxed(&guards[i]) == NULL &&
+			__atomic_compare_exchange_n(&guards[i], &none, guard, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return installed;
 	}
+	return false;
 }
 
 void

@@ -40,8 +40,11 @@ typedef struct PortGuard
 /* Idempotent.  IO when the system refuses. */
 extern NvmkvStatus port_guard_install(void);
 
-/* The guard must stay where it is until it is removed, and be removed before the map is.  Only so many are kept. */
-extern void port_guard_add(PortGuard *guard, void *base, uint64_t bytes, bool writable);
+/*
+ * The guard must stay where it is until it is removed, and be removed before the map is.  false: no handler is
+ * installed, or there are too many guards, and this one guards nothing.
+ */
+extern bool port_guard_add(PortGuard *guard, void *base, uint64_t bytes, bool writable);
 extern void port_guard_remove(PortGuard *guard);
 
 /* Only grows. */

@@ -16,15 +16,22 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/filter.h"
+#include "engine/port/port_map.h"
 #include "engine/sst/sst_codec.h"
 #include "engine/sst/sst_table.h"
 
 /* What opening reads at first: enough for the top index of a file of some hundred MiB. */
 #define TAIL_BYTES (16 * 1024)
 
+/* Small reads of a table by calls, before it is worth a map.  What is larger is read by a call in any case. */
+#define READS_BEFORE_MAP 8
+#define MAPPED_READ_BYTES_MAX (64 * 1024)
+
 struct SstTable
 {
 	PortFile *file; /* NULL: not open */
+	PortMap map;	/* none before so many small reads */
+	unsigned small_reads;
 	SstCache *cache;
 	uint64_t number;
 	uint64_t file_bytes;
@@ -106,6 +113,7 @@ sst_table_close_file(SstTable *table)
 static void
 destroy_table(SstTable *table)
 {
+	port_map_close(&table->map);
 	(void) sst_table_close_file(table);
 	nvmkv_buf_free(&table->head);
 	port_free(table);
@@ -121,22 +129,54 @@ sst_table_unref(SstTable *table)
 		destroy_table(table);
 }
 
+static NvmkvStatus
+open_file(SstTable *table)
+{
+	NvmkvStatus status = port_files->open(table->path, PORT_FILE_READ, &table->file);
+
+	/* NOT_FOUND would read as "no such key" further up. */
+	if (status == NVMKV_NOT_FOUND)
+		status = NVMKV_FAIL(NVMKV_CORRUPTION, "%s: the file is missing", table->path);
+	if (status != NVMKV_OK)
+		table->file = NULL;
+	return status;
+}
+
+/* What is wrong with the file is found by who reads it. */
+static void
+map_file(SstTable *table)
+{
+	uint64_t bytes;
+
+	if ((table->file != NULL || open_file(table) == NVMKV_OK) &&
+		port_files->size(table->file, &bytes) == NVMKV_OK && bytes > 0)
+		(void) port_map_open(&table->map, table->file, bytes);
+}
+
+/* Blocks are read through a map once there have been some. */
+static bool
+read_mapped(SstTable *table, uint64_t offset, void *data, size_t size)
+{
+	if (table->cache == NULL || size > MAPPED_READ_BYTES_MAX)
+		return false;
+	if (table->small_reads < READS_BEFORE_MAP && ++table->small_reads == READS_BEFORE_MAP)
+		map_file(table);
+	if (table->map.base == NULL)
+		return false;
+	if (port_map_read(&table->map, offset, data, size))
+		return true;
+	if (port_guard_lost(&table->map.guard) != 0)
+		port_map_close(&table->map);
+	return false;
+}
+
 NvmkvStatus
 sst_table_read(SstTable *table, uint64_t offset, void *data, size_t size)
 {
+	if (read_mapped(table, offset, data, size))
+		return NVMKV_OK;
 	if (table->file == NULL)
-	{
-		NvmkvStatus status = port_files->open(table->path, PORT_FILE_READ, &table->file);
-
-		/* NOT_FOUND would read as "no such key" further up. */
-		if (status == NVMKV_NOT_FOUND)
-			status = NVMKV_FAIL(NVMKV_CORRUPTION, "%s: the file is missing", table->path);
-		if (status != NVMKV_OK)
-		{
-			table->file = NULL;
-			return status;
-		}
-	}
+		NVMKV_RETURN_IF(open_file(table));
 	return port_files->read(table->file, offset, data, size);
 }
 
