@@ -170,6 +170,17 @@ read_mapped(SstTable *table, uint64_t offset, void *data, size_t size)
 	return false;
 }
 
+const uint8_t *
+sst_table_view(SstTable *table, uint64_t offset, size_t size)
+{
+	if (table->cache != NULL && table->small_reads < READS_BEFORE_MAP)
+	{
+		table->small_reads = READS_BEFORE_MAP;
+		map_file(table);
+	}
+	return port_map_view(&table->map, offset, size);
+}
+
 NvmkvStatus
 sst_table_read(SstTable *table, uint64_t offset, void *data, size_t size)
 {
