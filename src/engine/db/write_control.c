@@ -23,6 +23,12 @@
 #define SCORE_BUSY 1.5
 #define LEVEL0_BUSY 4
 
+/*
+ * A shorter nap cannot be interrupted, and need not be.  What a write has to wait is mostly some microseconds: a
+ * millisecond at a time would make one write in a hundred or two a slow one.
+ */
+#define SHORT_NAP_US 1000
+
 /* Without any work by others for so long there are no others. */
 #define WORKER_GONE_US UINT64_C(3000000)
 
@@ -334,6 +340,11 @@ wait_for_turn(NvmkvDb *db, uint64_t ticket)
 		us = bucket_wait_us(&c->bucket, ticket, rate);
 		if (us == 0)
 			return NVMKV_OK;
+		if (us < SHORT_NAP_US)
+		{
+			port_sleep_us(us);
+			continue;
+		}
 		us = (us + 999) / 1000;
 		NVMKV_RETURN_IF(port_cond_wait(&db->shm->work_limit.wait, us < NAP_MS_MAX ? (int) us : NAP_MS_MAX));
 		NVMKV_RETURN_IF(db_refuse_writes(db));
