@@ -33,6 +33,9 @@ typedef struct Walk
 	bool stopped;
 } Walk;
 
+/* What the handle keeps of it for the next lookup. */
+#define APART_KEPT_BYTES ((size_t) 256 * 1024)
+
 /* The version's value, which is apart, in the handle's buffer: the visitor may raise. */
 static NvmkvStatus
 fetch_apart(Walk *w, uint64_t tag, NvmkvVersion *version)
@@ -263,6 +266,8 @@ nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const Nvmkv
 	db_enter(db);
 	st = db_settled(db, lost, walk_sources(&w));
 	db_leave(db);
+	if (db->apart.capacity > APART_KEPT_BYTES)
+		nvmkv_buf_free(&db->apart);
 	return st;
 }
 

@@ -169,6 +169,22 @@ rewrite_one(NvmkvDb *db, const VersionImage *v, const VersionFile *values, bool 
 	return NVMKV_OK;
 }
 
+/* Is any table given up that is not dead? */
+static bool
+some_given_up(NvmkvDb *db)
+{
+	const VersionImage *v;
+	bool some = false;
+	uint32_t i;
+
+	db_enter(db);
+	v = versions_current(&db->versions);
+	for (i = version_ntables(v); i < v->nfiles && !some; i++)
+		some = version_files(v)[i].value_bytes > 0 && is_given_up(&version_files(v)[i]);
+	db_leave(db);
+	return some;
+}
+
 NvmkvStatus
 value_collect(NvmkvDb *db, bool *did_out)
 {
@@ -177,6 +193,8 @@ value_collect(NvmkvDb *db, bool *did_out)
 	NvmkvStatus st = NVMKV_OK;
 
 	*did_out = false;
+	if (!some_given_up(db))
+		return NVMKV_OK;
 	NVMKV_RETURN_IF(db_copy_image(db, &v));
 	for (i = version_ntables(v); i < v->nfiles && st == NVMKV_OK && !*did_out; i++)
 	{
