@@ -51,7 +51,7 @@ port_map_read(PortMap *map, uint64_t offset, void *data, size_t size)
 		by_calls--;
 		return false;
 	}
-	if (offset > map->bytes || size > map->bytes - offset)
+	if (port_guard_lost(&map->guard) != 0 || offset > map->bytes || size > map->bytes - offset)
 		return false;
 	start = port_now_us();
 	memcpy(data, map->base + offset, size);

@@ -153,7 +153,10 @@ map_file(SstTable *table)
 		(void) port_map_open(&table->map, table->file, bytes);
 }
 
-/* Blocks are read through a map once there have been some. */
+/*
+ * Blocks are read through a map once there have been some.  It stays when pages of it are lost: iterators may stand in
+ * the others.
+ */
 static bool
 read_mapped(SstTable *table, uint64_t offset, void *data, size_t size)
 {
@@ -161,13 +164,7 @@ read_mapped(SstTable *table, uint64_t offset, void *data, size_t size)
 		return false;
 	if (table->small_reads < READS_BEFORE_MAP && ++table->small_reads == READS_BEFORE_MAP)
 		map_file(table);
-	if (table->map.base == NULL)
-		return false;
-	if (port_map_read(&table->map, offset, data, size))
-		return true;
-	if (port_guard_lost(&table->map.guard) != 0)
-		port_map_close(&table->map);
-	return false;
+	return table->map.base != NULL && port_map_read(&table->map, offset, data, size);
 }
 
 const uint8_t *
