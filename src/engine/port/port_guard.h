@@ -41,8 +41,8 @@ typedef struct PortGuard
 extern NvmkvStatus port_guard_install(void);
 
 /*
- * The guard must stay where it is until it is removed, and be removed before the map is.  false: no handler is
- * installed, or there are too many guards, and this one guards nothing.
+ * The guard must stay where it is until it is removed, and be removed before the map is.  false: it guards nothing,
+ * there are too many of them or no handler is installed; it is to be removed all the same, as one may be later.
  */
 extern bool port_guard_add(PortGuard *guard, void *base, uint64_t bytes, bool writable);
 extern void port_guard_remove(PortGuard *guard);

@@ -23,6 +23,7 @@ port_map_open(PortMap *map, PortFile *file, uint64_t bytes)
 		return false;
 	if (!port_guard_add(&map->guard, base, bytes, false))
 	{
+		port_guard_remove(&map->guard);
 		(void) munmap(base, (size_t) bytes);
 		return false;
 	}
