@@ -178,7 +178,8 @@ CREATE FUNCTION nvmkv.stat_levels(
 	OUT level int4,
 	OUT files int8,
 	OUT bytes int8,
-	OUT target_bytes int8,
+	OUT value_bytes int8,				-- of values apart that its files refer to
+	OUT target_bytes int8,				-- of both
 	OUT score float8,
 	OUT bytes_read int8,
 	OUT bytes_written int8,

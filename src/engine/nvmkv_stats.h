@@ -96,7 +96,9 @@ typedef struct NvmkvRowStats
 typedef struct NvmkvLevelStats
 {
 	unsigned level;
-	uint64_t files, bytes, target_bytes; /* target 0: none */
+	uint64_t files, bytes;
+	uint64_t value_bytes;  /* of values apart that its files refer to */
+	uint64_t target_bytes; /* of both; 0: none */
 	double score;
 	uint64_t bytes_read, bytes_written; /* by compaction into this level */
 	/* bytes written into the level / bytes taken from the level above; 0 before the first */

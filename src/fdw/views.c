@@ -302,6 +302,7 @@ put_level_stats(NvmkvResultRow *row, const void *element)
 	nvmkv_result_put_int4(row, level->level);
 	nvmkv_result_put_int8(row, level->files);
 	nvmkv_result_put_int8(row, level->bytes);
+	nvmkv_result_put_int8(row, level->value_bytes);
 	if (level->target_bytes > 0)
 		nvmkv_result_put_int8(row, level->target_bytes);
 	else

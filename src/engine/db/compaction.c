@@ -43,6 +43,19 @@ widen(const VersionImage *v, uint32_t first, uint32_t end, NvmkvSlice *low, Nvmk
 	}
 }
 
+/* Of the tables, as version_level_size has it. */
+static uint64_t
+taken_size(const Compaction *c)
+{
+	const VersionFile *files = version_files(c->v);
+	uint64_t bytes = 0;
+	uint32_t i;
+
+	for (i = c->first_taken; i < c->end_taken; i++)
+		bytes += files[i].bytes + files[i].value_bytes;
+	return bytes;
+}
+
 bool
 compaction_announce(Compaction *c)
 {
@@ -58,7 +71,7 @@ compaction_announce(Compaction *c)
 	c->running = running_add(c->db, c->level, c->output_level, low, high);
 	if (c->running == NULL)
 		return false;
-	c->running->taken_bytes = merge_files_bytes(c->v, c->first_taken, c->end_taken);
+	c->running->taken_bytes = taken_size(c);
 	return true;
 }
 
@@ -213,7 +226,7 @@ compaction_begin(Compaction *c, DbJobKind kind)
 		keys += files[i].entries;
 	job_totals(c->job, keys, compaction_taken_bytes(c) + compaction_merged_bytes(c), c->nrows, compaction_inputs(c));
 	job_levels(c->job, c->level, c->output_level);
-	job_takes(c->job, compaction_taken_bytes(c));
+	job_takes(c->job, c->column.bytes + taken_size(c));
 	job_range(c->job, c->low, c->high);
 	table_output_init(&c->output, db, c->output_level, output_is_last(c));
 	c->output.inputs = c->v;

@@ -187,6 +187,7 @@ nvmkv_level_stats(NvmkvDb *db, NvmkvLevelStats *out, unsigned max)
 		l->level = level;
 		l->files = v->level_start[level + 1] - v->level_start[level];
 		l->bytes = v->level_bytes[level];
+		l->value_bytes = v->level_value_bytes[level];
 		l->target_bytes = level_target(db, level);
 		l->score = level_score(db, v, level);
 		l->bytes_read = port_load_relaxed(&n->level_bytes_read[level]);
@@ -208,7 +209,7 @@ nvmkv_value_stats(NvmkvDb *db, NvmkvValueStats *out, unsigned max)
 	v = versions_current(&db->versions);
 	out->files = v->nfiles - version_ntables(v);
 	out->bytes = v->level_bytes[VERSION_VALUES];
-	out->bytes_in_use = v->value_bytes;
+	out->bytes_in_use = v->level_value_bytes[VERSION_VALUES];
 	db_leave(db);
 	return 1;
 }

@@ -56,7 +56,7 @@ level_score(const NvmkvDb *db, const VersionImage *v, unsigned level)
 {
 	uint64_t target = level_target(db, level);
 
-	return target == 0 ? 0.0 : (double) v->level_bytes[level] / (double) target;
+	return target == 0 ? 0.0 : (double) version_level_size(v, level) / (double) target;
 }
 
 double
@@ -138,7 +138,7 @@ highest_untried(const Compaction *c, double from_score, unsigned tried)
 
 	for (level = 1; level < VERSION_LEVELS - 1; level++)
 	{
-		uint64_t bytes = c->v->level_bytes[level];
+		uint64_t bytes = version_level_size(c->v, level);
 		uint64_t leaving = running_taken(c->db, level);
 		double score = (double) (bytes > leaving ? bytes - leaving : 0) / (double) level_target(c->db, level);
 

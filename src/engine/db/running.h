@@ -52,7 +52,7 @@ typedef struct Running
 	uint32_t doomed;
 	uint32_t first_level, last_level;
 	DbKey low, high;	  /* inclusive */
-	uint64_t taken_bytes; /* that leave first_level */
+	uint64_t taken_bytes; /* that leave first_level, values apart included */
 	uint64_t column;	  /* its number; 0: no column of the compactor */
 	uint64_t after;		  /* the column that must have been installed; 0: none */
 	bool takes_all;		  /* the column has no cut */

@@ -502,13 +502,10 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 		to->smallest = place(v, &at, from->smallest.data, from->smallest.size);
 		to->largest = place(v, &at, from->largest.data, from->largest.size);
 		v->level_bytes[from->level] += from->bytes;
+		v->level_value_bytes[from->level] += from->value_bytes;
 		for (level = from->level + 1; level <= VERSION_GROUPS; level++)
 			v->level_start[level]++;
-		if (from->level == VERSION_VALUES)
-		{
-			v->value_bytes += from->value_bytes;
-			v->ndead += from->value_bytes == 0;
-		}
+		v->ndead += from->level == VERSION_VALUES && from->value_bytes == 0;
 	}
 }
 

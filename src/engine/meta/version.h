@@ -114,7 +114,7 @@ typedef struct VersionImage
 	uint32_t ndead; /* value tables that nothing refers to any more */
 	uint32_t zero;
 	uint64_t level_bytes[VERSION_GROUPS];
-	uint64_t value_bytes; /* of all values apart that are referred to */
+	uint64_t level_value_bytes[VERSION_GROUPS]; /* sums of their files' value_bytes */
 	VersionRow rows[]; /* nrows, then VersionFile[nfiles], VersionOutcome[noutcomes] by fxid, then the bytes */
 } VersionImage;
 
@@ -128,6 +128,17 @@ static inline const VersionOutcome *
 version_outcomes(const VersionImage *v)
 {
 	return (const VersionOutcome *) (const void *) (version_files(v) + v->nfiles);
+}
+
+/*
+ * What a level's target is compared with: its tables, and the values apart that they refer to.  Those are not merged,
+ * but the keys are, one by one: a level of the target's size in bare keys would be so many that each batch from above
+ * would meet hundreds for each of its own.
+ */
+static inline uint64_t
+version_level_size(const VersionImage *v, unsigned level)
+{
+	return v->level_bytes[level] + v->level_value_bytes[level];
 }
 
 /* What is recorded of a transaction; RUNNING when nothing is. */
