@@ -34,14 +34,15 @@ value_of(unsigned key, uint8_t *value)
 	put_u32(value, key);
 }
 
-/* Closed at the end; nothing but the log has the last keys. */
+/* Closed at the end; nothing but the log has the last keys.  threshold: of values apart. */
 static void
-make_parts(Rig *rig)
+make_parts(Rig *rig, uint32_t threshold)
 {
 	uint8_t value[500];
 	unsigned i;
 
 	rig_init(rig);
+	rig->options.value_threshold_bytes = threshold;
 	REQUIRE_OK(rig_open(rig));
 	for (i = 0; i < KEYS; i++)
 	{
@@ -224,7 +225,7 @@ TEST(unknown_versions_are_named)
 	uint8_t bytes[64];
 
 	port_files = &rig_quick_files;
-	make_parts(&rig);
+	make_parts(&rig, 0);
 	save(&rig);
 	/* Files of records. */
 	find_file(&rig, "MANIFEST-", path, sizeof(path));
@@ -411,17 +412,24 @@ change_a_bit(Rig *rig, const char *path, uint64_t from, uint64_t to, bool is_log
 	restore(rig);
 }
 
+static unsigned
+damages_of_each(void)
+{
+	const char *text = getenv("NVMKV_DAMAGES");
+
+	return text != NULL ? (unsigned) atoi(text) : DAMAGES;
+}
+
 TEST(no_bit_makes_a_wrong_row)
 {
 	static const char *const files[] = {"CURRENT", "MANIFEST-", ".log", ".sst", "level0.pool"};
 	Rig rig;
 	char path[700];
 	unsigned f, i;
-	const char *text = getenv("NVMKV_DAMAGES");
-	unsigned damages = text != NULL ? (unsigned) atoi(text) : DAMAGES;
+	unsigned damages = damages_of_each();
 
 	port_files = &rig_quick_files;
-	make_parts(&rig);
+	make_parts(&rig, 0);
 	save(&rig);
 	for (f = 0; f < 5; f++)
 	{
@@ -448,6 +456,32 @@ TEST(no_bit_makes_a_wrong_row)
 	port_files = &port_posix_files;
 }
 
+/* The same where values are apart, for their table and for that of the keys, whose number is the one before. */
+TEST(no_bit_makes_a_wrong_value)
+{
+	Rig rig;
+	char values[700];
+	char keys[700];
+	unsigned long number;
+	unsigned i;
+
+	port_files = &rig_quick_files;
+	make_parts(&rig, 300);
+	save(&rig);
+	find_file(&rig, ".sst", values, sizeof(values));
+	CHECK(size_of(values) > IN_TABLE * 500);
+	number = strtoul(strrchr(values, '/') + 1, NULL, 10);
+	(void) snprintf(keys, sizeof(keys), "%s/%06lu.sst", rig.path, number - 1);
+	CHECK(size_of(keys) < IN_TABLE * 100);
+	for (i = 0; i < damages_of_each() && check_failures == 0; i++)
+	{
+		change_a_bit(&rig, values, 0, size_of(values), false);
+		change_a_bit(&rig, keys, 0, size_of(keys), false);
+	}
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+}
+
 /* One block of a table: the other blocks can be read, level by level the rest of the database, too. */
 TEST(the_rest_can_be_read)
 {
@@ -458,7 +492,7 @@ TEST(the_rest_can_be_read)
 	NvmkvBuf value = {0};
 
 	port_files = &rig_quick_files;
-	make_parts(&rig);
+	make_parts(&rig, 0);
 	find_file(&rig, ".sst", path, sizeof(path));
 	read_at(path, 5000, &byte, 1);
 	byte ^= 1;

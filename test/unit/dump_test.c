@@ -406,6 +406,87 @@ TEST(checks_families)
 	rig_remove(&rig);
 }
 
+/* ---- values apart ---- */
+
+/* Two value tables of the same size. */
+static void
+make_values(Rig *rig, char *a, char *b, size_t size)
+{
+	static uint8_t value[3000];
+	unsigned i;
+	struct stat sa, sb;
+
+	rig_init(rig);
+	REQUIRE_OK(rig_open(rig));
+	for (i = 0; i < 200; i++)
+	{
+		check_random_bytes(value, sizeof(value));
+		CHECK_OK(rig_entry(rig->db, NVMKV_KIND_VALUE, rig_key(i), 0, 0, nvmkv_slice(value, sizeof(value))));
+		if (i == 99 || i == 199)
+		{
+			CHECK_OK(nvmkv_flush_all(rig->db));
+			CHECK_OK(nvmkv_compact_all(rig->db));
+			find_file(rig, ".sst", true, i == 99 ? a : b, size);
+		}
+	}
+	rig_close(rig);
+	CHECK(stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_size == sb.st_size && sa.st_size > 100 * 3000);
+}
+
+static void
+flip(const char *path, size_t at)
+{
+	size_t size;
+	uint8_t *data = read_whole(path, &size);
+
+	data[at] ^= 4;
+	write_whole(path, data, size);
+	free(data);
+}
+
+TEST(checks_values_apart)
+{
+	Rig rig;
+	char a[700], b[700], keys[700], aside[700];
+
+	make_values(&rig, a, b, sizeof(a));
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 0);
+	CHECK(err_text[0] == '\0');
+	CHECK_EQ(run("manifest", rig.path, NULL, NULL, NULL), 0);
+	CHECK(strstr(out_text, "value table ") != NULL && strstr(out_text, ", in use ") != NULL);
+	(void) snprintf(keys, sizeof(keys), "%s/%06lu.sst", rig.path, strtoul(strrchr(b, '/') + 1, NULL, 10) - 1);
+	CHECK_EQ(run("sst", keys, "--keys", NULL, NULL), 0);
+	CHECK(strstr(out_text, "refers to ") != NULL);
+	CHECK(count_in(out_text, " value in ") >= 100);
+	CHECK_EQ(run("sst", b, "--keys", NULL, NULL), 0);
+	CHECK_EQ(count_in(out_text, " value 3000\n"), 100);
+
+	/* A value, the reference to one, another's values. */
+	flip(a, 10000);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 1);
+	CHECK(strstr(err_text, strrchr(a, '/') + 1) != NULL);
+	flip(a, 10000);
+	flip(keys, 500);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 1);
+	CHECK(strstr(err_text, strrchr(keys, '/') + 1) != NULL);
+	flip(keys, 500);
+	rig_path(&rig, "aside", aside, sizeof(aside));
+	CHECK(rename(a, aside) == 0 && rename(b, a) == 0 && rename(aside, b) == 0);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 1);
+	CHECK(strstr(err_text, strrchr(a, '/') + 1) != NULL && strstr(err_text, strrchr(b, '/') + 1) != NULL);
+	CHECK(strstr(err_text, "another key") != NULL);
+	CHECK(rename(a, aside) == 0 && rename(b, a) == 0 && rename(aside, b) == 0);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 0);
+
+	CHECK(truncate(a, 5000) == 0);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 1);
+	CHECK(strstr(err_text, strrchr(a, '/') + 1) != NULL);
+	CHECK(unlink(b) == 0);
+	CHECK_EQ(run("check", rig.path, NULL, NULL, NULL), 1);
+	CHECK(strstr(err_text, strrchr(b, '/') + 1) != NULL);
+	rig_remove(&rig);
+}
+
 TEST(checks_a_database)
 {
 	Rig rig;

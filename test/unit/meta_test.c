@@ -1,6 +1,7 @@
 /*
  * meta_test.c
- *	  Outcomes of transactions in a version: which are kept, and how many.
+ *	  Versions from edits: outcomes of transactions, which are kept, and how
+ *	  many; what tables refer to in value tables.
  */
 #include "engine/meta/draft.h"
 
@@ -75,6 +76,156 @@ TEST(outcomes_are_bounded)
 	CHECK(draft.outcomes[0].fxid == 100 && draft.outcomes[60000].fxid == 60100); /* the oldest stay */
 	draft_free(&draft);
 	free(outcomes);
+}
+
+/* ---- values apart ---- */
+
+/* A table, or a value table: of 1000 bytes, of which so many are referred to. */
+static NvmkvStatus
+add_values(VersionDraft *draft, uint64_t number, uint32_t level, uint64_t value_bytes)
+{
+	MetaFile file = {.number = number, .bytes = 1000, .entries = 1, .level = level, .value_bytes = value_bytes};
+	VersionEdit edit = {.file_adds = &file, .nfile_adds = 1};
+
+	file.smallest = nvmkv_slice("a", 1);
+	file.largest = nvmkv_slice("b", 1);
+	return draft_apply(draft, &edit);
+}
+
+static NvmkvStatus
+drop_table(VersionDraft *draft, uint64_t number, uint32_t level)
+{
+	MetaFileDrop drop = {.level = level, .number = number};
+	VersionEdit edit = {.file_drops = &drop, .nfile_drops = 1};
+
+	return draft_apply(draft, &edit);
+}
+
+static NvmkvStatus
+release(VersionDraft *draft, uint64_t number, uint64_t bytes)
+{
+	ValueShare share = {.number = number, .bytes = bytes};
+	VersionEdit edit = {.value_releases = &share, .nvalue_releases = 1};
+
+	return draft_apply(draft, &edit);
+}
+
+/* Table 1 refers to 400 bytes of value table 2 and 200 of value table 3. */
+static void
+make_values(VersionDraft *draft)
+{
+	draft_init(draft);
+	CHECK_OK(add_values(draft, 3, VERSION_VALUES, 200));
+	CHECK_OK(add_values(draft, 1, 1, 600));
+	CHECK_OK(add_values(draft, 2, VERSION_VALUES, 400));
+	CHECK_OK(draft_finish(draft));
+}
+
+TEST(values_are_released_and_dropped)
+{
+	VersionDraft draft;
+	VersionImage *v;
+
+	make_values(&draft);
+	CHECK_OK(drop_table(&draft, 1, 1));
+	CHECK_OK(add_values(&draft, 4, 1, 300));
+	CHECK_OK(release(&draft, 2, 100));
+	CHECK_OK(release(&draft, 3, 200));
+	REQUIRE_OK(draft_finish(&draft));
+	v = calloc(1, draft_image_bytes(&draft));
+	REQUIRE(v != NULL);
+	draft_write_image(&draft, 1, v);
+	CHECK_EQ(v->nfiles, 3);
+	CHECK_EQ(version_ntables(v), 1);
+	CHECK_EQ(v->ndead, 1);
+	CHECK_EQ(v->value_bytes, 300);
+	CHECK_EQ(v->level_bytes[1], 1000);
+	CHECK_EQ(v->level_bytes[VERSION_VALUES], 2000);
+	REQUIRE(version_find_values(v, 2) != NULL && version_find_values(v, 3) != NULL);
+	CHECK_EQ(version_find_values(v, 2)->value_bytes, 300);
+	CHECK_EQ(version_find_values(v, 2)->released_bytes, 100);
+	CHECK_EQ(version_find_values(v, 3)->released_bytes, 200);
+	CHECK(version_find_values(v, 1) == NULL && version_find_values(v, 4) == NULL && version_find_values(v, 5) == NULL);
+	CHECK_OK(drop_table(&draft, 3, VERSION_VALUES));
+	CHECK_OK(draft_finish(&draft));
+	free(v);
+	draft_free(&draft);
+}
+
+TEST(wrong_accounts_of_values_are_refused)
+{
+	VersionDraft draft;
+
+	/* More than there is, of what is not there, of a table that has no values. */
+	make_values(&draft);
+	CHECK_STATUS(release(&draft, 2, 401), NVMKV_CORRUPTION);
+	CHECK_STATUS(release(&draft, 7, 1), NVMKV_CORRUPTION);
+	CHECK_STATUS(release(&draft, 1, 1), NVMKV_CORRUPTION);
+	/* In use; another's level. */
+	CHECK_STATUS(drop_table(&draft, 2, VERSION_VALUES), NVMKV_CORRUPTION);
+	CHECK_STATUS(drop_table(&draft, 2, 1), NVMKV_CORRUPTION);
+	CHECK_STATUS(drop_table(&draft, 1, VERSION_VALUES), NVMKV_CORRUPTION);
+	CHECK_OK(draft_finish(&draft));
+	/* Released, and still referred to. */
+	CHECK_OK(release(&draft, 2, 1));
+	CHECK_STATUS(draft_finish(&draft), NVMKV_CORRUPTION);
+	draft_free(&draft);
+
+	/* Gone, and nothing released. */
+	make_values(&draft);
+	CHECK_OK(drop_table(&draft, 1, 1));
+	CHECK_STATUS(draft_finish(&draft), NVMKV_CORRUPTION);
+	CHECK(strstr(nvmkv_error()->text, "600") != NULL);
+	draft_free(&draft);
+
+	/* More values than the file has bytes; and with those that are released. */
+	draft_init(&draft);
+	CHECK_OK(add_values(&draft, 1, 1, 1001));
+	CHECK_OK(add_values(&draft, 2, VERSION_VALUES, 1001));
+	CHECK_STATUS(draft_finish(&draft), NVMKV_CORRUPTION);
+	draft_free(&draft);
+	draft_init(&draft);
+	CHECK_OK(add_values(&draft, 1, 1, 600));
+	CHECK_OK(add_values(&draft, 2, VERSION_VALUES, 600));
+	draft.files[1].released_bytes = 401;
+	CHECK_STATUS(draft_finish(&draft), NVMKV_CORRUPTION);
+	draft.files[1].released_bytes = 400;
+	CHECK_OK(draft_finish(&draft));
+	draft_free(&draft);
+}
+
+TEST(edits_keep_what_is_said_of_values)
+{
+	ValueShare shares[2] = {{5, 100}, {UINT64_MAX, UINT64_MAX}};
+	MetaFile file = {.number = 9, .bytes = 5000, .entries = 3, .level = VERSION_VALUES, .value_bytes = 300,
+					 .released_bytes = 70000};
+	MetaFileDrop drop = {.level = VERSION_VALUES, .number = 8};
+	VersionEdit edit = {.file_adds = &file, .nfile_adds = 1, .file_drops = &drop, .nfile_drops = 1,
+						.value_releases = shares, .nvalue_releases = 2};
+	MetaArena arena = {0};
+	NvmkvBuf bytes = {0};
+	VersionEdit again;
+	size_t size;
+
+	file.smallest = nvmkv_slice("a", 1);
+	file.largest = nvmkv_slice("b", 1);
+	CHECK_OK(edit_encode(&edit, &bytes));
+	REQUIRE_OK(edit_decode(nvmkv_buf_slice(&bytes), &arena, &again));
+	REQUIRE(again.nfile_adds == 1 && again.nfile_drops == 1 && again.nvalue_releases == 2);
+	CHECK(again.file_adds[0].level == VERSION_VALUES && again.file_drops[0].level == VERSION_VALUES);
+	CHECK_EQ(again.file_adds[0].value_bytes, 300);
+	CHECK_EQ(again.file_adds[0].released_bytes, 70000);
+	CHECK(memcmp(again.value_releases, shares, sizeof(shares)) == 0);
+	/* Cut short, the last field is malformed. */
+	for (size = bytes.size - 1; size > bytes.size - 20; size--)
+		CHECK_STATUS(edit_decode(nvmkv_slice(bytes.data, size), &arena, &again), NVMKV_CORRUPTION);
+	/* No level is beyond that of the value tables. */
+	file.level = VERSION_VALUES + 1;
+	bytes.size = 0;
+	CHECK_OK(edit_encode(&edit, &bytes));
+	CHECK_STATUS(edit_decode(nvmkv_buf_slice(&bytes), &arena, &again), NVMKV_CORRUPTION);
+	nvmkv_buf_free(&bytes);
+	meta_arena_free(&arena);
 }
 
 TEST_MAIN()

@@ -134,12 +134,27 @@ value_sweep(NvmkvDb *db, bool *did_out)
 
 /* ---- value tables that are given up ---- */
 
+/* Is the table still there?  If so, it stays as long as the epoch that the caller is in. */
+static bool
+is_current(NvmkvDb *db, unsigned level, uint64_t number, NvmkvSlice smallest)
+{
+	const VersionImage *v = versions_current(&db->versions);
+	uint32_t i = version_find_file(v, level, smallest);
+
+	return i < v->level_start[level + 1] && version_files(v)[i].number == number;
+}
+
+/* A table that others have replaced meanwhile refers to nothing. */
 static NvmkvStatus
-refers_to(NvmkvDb *db, const VersionFile *file, uint64_t number, bool *refers_out)
+refers_to(NvmkvDb *db, const VersionImage *v, const VersionFile *file, uint64_t number, bool *refers_out)
 {
 	ValueRefs refs = {0};
-	NvmkvStatus st = value_refs_of_table(db, file, &refs);
+	NvmkvStatus st = NVMKV_OK;
 
+	db_enter(db);
+	if (is_current(db, file->level, file->number, version_bytes(v, file->smallest)))
+		st = value_refs_of_table(db, file, &refs);
+	db_leave(db);
 	*refers_out = st == NVMKV_OK && value_refs_find(&refs, number) != NULL;
 	value_refs_free(&refs);
 	return st;
@@ -161,7 +176,7 @@ rewrite_one(NvmkvDb *db, const VersionImage *v, const VersionFile *values, bool 
 		{
 			bool refers;
 
-			NVMKV_RETURN_IF(refers_to(db, &files[i], values->number, &refers));
+			NVMKV_RETURN_IF(refers_to(db, v, &files[i], values->number, &refers));
 			if (refers)
 				NVMKV_RETURN_IF(level_rewrite(db, level, files[i].number, did_out));
 		}
