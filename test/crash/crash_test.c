@@ -127,6 +127,7 @@ static bool fault_over; /* a passing failure has passed */
 static bool pool_without_container;
 static bool long_keys;	 /* they make a manifest grow fast */
 static bool large_values; /* enough data for level 2 */
+static bool values_apart; /* even the smaller ones */
 static bool mapped_log;	  /* the log is on persistent memory */
 static bool with_families;
 
@@ -682,6 +683,8 @@ play_script(Rig *rig, uint64_t seed)
 	script_state = seed;
 	if (pool_without_container)
 		rig->options.nvm_bytes = 0;
+	if (values_apart)
+		rig->options.value_threshold_bytes = 100;
 	script_reopen(rig);
 	for (step = 1; step < FAMILIES && with_families; step++)
 		script_family(rig->db, step);
@@ -1078,6 +1081,52 @@ TEST(manifest_is_replaced)
 	sample(FAULT_FILE, NULL, 10);
 	sample(FAULT_POWER, NULL, 25);
 	long_keys = false;
+}
+
+static uint32_t
+hits_of(const Record *plan, const char *point)
+{
+	uint32_t i;
+
+	for (i = 0; i < plan->npoints; i++)
+		if (strcmp(plan->points[i].name, point) == 0)
+			return plan->points[i].hits;
+	return 0;
+}
+
+/* Most values are apart: tables of them are written, collected and dropped. */
+static void
+values_move(bool container)
+{
+	static Record plan;
+
+	values_apart = true;
+	pool_without_container = !container;
+	REQUIRE(make_record());
+	survey(check_random(), &plan);
+	CHECK(hits_of(&plan, "values.before_sweep") > 0);
+	every_point(FAULT_KILL, "values.", 4);
+	every_point(FAULT_ERROR, "values.", 3);
+	every_point(FAULT_KILL, "table.", 4);
+	every_point(FAULT_ERROR, "table.", 3);
+	every_point(FAULT_KILL, "level.", 2);
+	every_point(FAULT_KILL, container ? "column." : "flush.", 2);
+	sample(FAULT_FILE, NULL, 8);
+	sample(FAULT_SPACES, NULL, 4);
+	sample(FAULT_POWER, NULL, 20);
+	sample(FAULT_ERROR, "port.alloc", 10);
+	values_apart = false;
+	pool_without_container = false;
+}
+
+TEST(values_apart_move)
+{
+	values_move(true);
+}
+
+TEST(values_apart_move_without_container)
+{
+	values_move(false);
 }
 
 /* More data, and so more levels. */

@@ -566,6 +566,7 @@ TEST(killed_all_at_once)
 			rig.options.nvm_bytes = 0;
 		else
 			rig.options.nvm_bytes = 16u << 20;
+		rig.options.value_threshold_bytes = round % 2 == 0 ? 100 : 1024;
 		live_and_die(&rig, 100000 + check_random_below(900000));
 		if (check_failures == 0)
 			verify(&rig);
@@ -620,6 +621,7 @@ TEST(threads_of_one_process)
 	for (round = 0; round < rounds && check_failures == 0; round++)
 	{
 		rig.options.nvm_bytes = round % 3 == 2 ? 0 : 16u << 20;
+		rig.options.value_threshold_bytes = round % 2 == 0 ? 100 : 1024;
 		REQUIRE_OK(rig_open(&rig));
 		board->over = 0;
 		for (i = 0; i < ALL; i++)

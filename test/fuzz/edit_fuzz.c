@@ -23,6 +23,30 @@ image_of(const VersionDraft *draft)
 	return image;
 }
 
+/* What tables refer to is what value tables have, and the dead are counted. */
+static void
+check_values(const VersionImage *image)
+{
+	const VersionFile *files = version_files(image);
+	uint64_t referred = 0;
+	uint64_t stored = 0;
+	uint32_t dead = 0;
+	uint32_t i;
+
+	for (i = 0; i < image->nfiles; i++)
+		if (i < version_ntables(image))
+			referred += files[i].value_bytes;
+		else
+		{
+			FUZZ_REQUIRE(files[i].level == VERSION_VALUES);
+			FUZZ_REQUIRE(files[i].value_bytes <= files[i].bytes);
+			FUZZ_REQUIRE(files[i].released_bytes <= files[i].bytes - files[i].value_bytes);
+			stored += files[i].value_bytes;
+			dead += files[i].value_bytes == 0;
+		}
+	FUZZ_REQUIRE(referred == stored && stored == image->value_bytes && dead == image->ndead);
+}
+
 /* The lists an image describes, byte by byte. */
 static void
 touch_image(const VersionImage *image)
@@ -48,7 +72,9 @@ touch_image(const VersionImage *image)
 		fuzz_touch(key);
 		for (level = 1; level < VERSION_LEVELS; level++)
 			FUZZ_REQUIRE(version_find_file(image, level, key) <= image->level_start[level + 1]);
+		FUZZ_REQUIRE(version_find_values(image, file->number) == (i < version_ntables(image) ? NULL : file));
 	}
+	check_values(image);
 	for (i = 0; i < image->noutcomes; i++)
 		FUZZ_REQUIRE(version_outcome(image, version_outcomes(image)[i].fxid) == version_outcomes(image)[i].state);
 	(void) version_role_bytes(image, VERSION_RECEIVER);
@@ -144,6 +170,10 @@ fuzz_seeds(void)
 	MetaRowAdvance advance = {2, 50, 500, 2};
 	MetaRowRole role = {1, VERSION_COMPACTOR};
 	MetaFileDrop file_drop = {1, 10};
+	MetaFile values[2];
+	const MetaFileDrop refer_drops[] = {{2, 20}, {2, 21}};
+	const ValueShare releases[] = {{30, 3000}, {31, 7}};
+	const MetaFileDrop dead = {VERSION_VALUES, 30};
 	MetaOutcome outcomes[2] = {{90, VERSION_OUTCOME_RUNNING}, {90, VERSION_OUTCOME_COMMITTED}};
 	VersionEdit edit = {0};
 	NvmkvBuf seed = {0};
@@ -201,6 +231,37 @@ fuzz_seeds(void)
 	edit.row_drops = &drop;
 	edit.nrow_drops = 1;
 	edit.file_drops = &file_drop;
+	edit.nfile_drops = 1;
+	append_edit(&seed, &edit);
+
+	/* Tables that refer to values; all of one value table and a part of another are released, the former goes. */
+	memset(&edit, 0, sizeof(edit));
+	for (i = 0; i < 2; i++)
+	{
+		files[i].number = 20 + i;
+		files[i].level = 2;
+		files[i].value_bytes = 3000 + i;
+		values[i] = files[i];
+		values[i].number = 30 + i;
+		values[i].level = VERSION_VALUES;
+	}
+	edit.file_adds = files;
+	edit.nfile_adds = 2;
+	append_edit(&seed, &edit);
+	edit.file_adds = values;
+	append_edit(&seed, &edit);
+	memset(&edit, 0, sizeof(edit));
+	files[0].number = 40;
+	files[0].value_bytes = 3001 - 7;
+	edit.file_drops = refer_drops;
+	edit.nfile_drops = 2;
+	edit.file_adds = files;
+	edit.nfile_adds = 1;
+	edit.value_releases = releases;
+	edit.nvalue_releases = 2;
+	append_edit(&seed, &edit);
+	memset(&edit, 0, sizeof(edit));
+	edit.file_drops = &dead;
 	edit.nfile_drops = 1;
 	append_edit(&seed, &edit);
 	nvmkv_buf_free(&seed);

@@ -8,6 +8,7 @@
 #include "engine/sst/sst_builder.h"
 #include "engine/sst/sst_iter.h"
 #include "engine/sst/sst_verify.h"
+#include "engine/sst/value_refs.h"
 #include "fuzz/fuzz.h"
 #include "lib/cache_rig.h"
 
@@ -69,6 +70,66 @@ read_table(SstTable *table, SstIterMode mode, const NvmkvSlice *keys, unsigned n
 	it.base.ops->destroy(&it.base);
 }
 
+/* The list in the properties, taken apart and put together again. */
+static void
+check_refs(const SstProps *props)
+{
+	ValueRefs refs = {0};
+	NvmkvBuf bytes = {0};
+	uint64_t sum;
+	uint32_t i;
+
+	FUZZ_REQUIRE(value_refs_check(props->references, &sum) && sum == props->value_bytes);
+	FUZZ_OK(value_refs_add_list(&refs, props->references));
+	FUZZ_REQUIRE(value_refs_bytes(&refs) == sum);
+	for (i = 0; i < refs.count; i++)
+		FUZZ_REQUIRE(value_refs_find(&refs, refs.shares[i].number) == &refs.shares[i]);
+	FUZZ_OK(value_refs_encode(&refs, &bytes));
+	/* Numbers may be written longer than they need. */
+	FUZZ_REQUIRE(bytes.size <= props->references.size);
+	if (refs.count > 0)
+		FUZZ_REQUIRE(value_refs_check(nvmkv_buf_slice(&bytes), &sum) && sum == props->value_bytes);
+	nvmkv_buf_free(&bytes);
+	value_refs_free(&refs);
+}
+
+/* The end of the input as a reference into it, as if it were a value table. */
+static void
+read_value(const char *path, uint64_t number, SstCache *cache, const uint8_t *data, size_t size)
+{
+	size_t n = size < SST_REFERENCE_BYTES_MAX ? size : size % SST_REFERENCE_BYTES_MAX;
+	uint8_t bytes[SST_REFERENCE_BYTES_MAX];
+	SstReference reference;
+	SstReference again;
+	SstTable *table;
+	SstBlock block;
+
+	if (sst_reference_decode(nvmkv_slice(data + size - n, n), &reference) != NVMKV_OK)
+	{
+		/* Of most inputs the end is no reference; these do for one. */
+		reference.number = 1;
+		reference.block.offset = size > 0 ? data[0] % 64 : 0;
+		reference.block.size = 1 + (uint32_t) (size % 3000);
+	}
+	n = (size_t) (sst_reference_encode(bytes, reference) - bytes);
+	FUZZ_OK(sst_reference_decode(nvmkv_slice(bytes, n), &again));
+	FUZZ_REQUIRE(again.number == reference.number && again.block.offset == reference.block.offset &&
+				 again.block.size == reference.block.size);
+	FUZZ_OK(sst_table_open_values(path, number, cache, &table));
+	if (sst_table_block(table, reference.block, SST_BLOCK_DATA, &block) == NVMKV_OK)
+	{
+		SstBlockCursor c;
+
+		if (sst_block_cursor_open(&c, block.data, block.size, NULL) && sst_block_cursor_first(&c))
+		{
+			fuzz_touch(c.key);
+			fuzz_touch(c.payload);
+		}
+		sst_table_release_block(table, &block);
+	}
+	sst_table_unref(table);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -93,9 +154,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		keys[3] = nvmkv_slice("key0017", 7);
 		read_table(table, SST_ITER_CACHED, keys, 4);
 		read_table(table, SST_ITER_BULK, keys, 4);
+		check_refs(props);
 		sst_table_unref(table);
 		(void) sst_verify(path, number, size, ignore, NULL);
 	}
+	read_value(path, number, &rig.cache, data, size);
 	cache_rig_leave(&rig);
 	return 0;
 }
@@ -137,9 +200,53 @@ seed(unsigned keys, unsigned versions, size_t value_bytes, unsigned restart_inte
 	fuzz_seed_file(path);
 }
 
+/* Keys whose values are in the value tables 5 and 7, or values, each a block. */
+static void
+seed_apart(bool values, unsigned codec)
+{
+	const SstBuildOptions options = {1024, values ? 1 : 16, values ? 0 : 10, codec, 0};
+	const char *path = fuzz_path("seed.sst");
+	uint8_t bytes[300] = {0};
+	SstBuilder *builder;
+	SstBuilt built;
+	PortFile *file;
+	unsigned i;
+
+	FUZZ_OK(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file));
+	FUZZ_OK(sst_builder_create(&options, file, &builder));
+	for (i = 0; i < 30; i++)
+	{
+		SstReference reference = {i % 4 == 0 ? 5 : 7, {i * 1000, 300 + i}};
+		unsigned type = i % 3 == 0 ? NVMKV_TYPE_TAGGED_VALUE : NVMKV_TYPE_VALUE;
+		size_t head = i % 3 == 0 ? NVMKV_TXN_TAG_BYTES : 0;
+		char text[16];
+		NvmkvSlice key = nvmkv_slice(text, (size_t) snprintf(text, sizeof(text), "key%04u", i));
+
+		if (values)
+			FUZZ_OK(sst_builder_add_value(builder, key, ikey_tag(100 + i, NVMKV_TYPE_VALUE),
+										  nvmkv_slice(bytes, sizeof(bytes) - i), &reference.block));
+		else if (i % 5 == 4)
+			FUZZ_OK(sst_builder_add(builder, key, ikey_tag(100 + i, type), nvmkv_slice(bytes, head + i)));
+		else
+		{
+			size_t size = (size_t) (sst_reference_encode(bytes + head, reference) - bytes);
+
+			type |= NVMKV_TYPE_APART_BIT;
+			FUZZ_OK(sst_builder_add(builder, key, ikey_tag(100 + i, type), nvmkv_slice(bytes, size)));
+		}
+	}
+	FUZZ_OK(sst_builder_finish(builder, &built));
+	sst_builder_destroy(builder);
+	port_files->close(file);
+	fuzz_seed_file(path);
+}
+
 void
 fuzz_seeds(void)
 {
+	seed_apart(false, SST_CODEC_NONE);
+	seed_apart(true, SST_CODEC_NONE);
+	seed_apart(true, SST_CODEC_LZ4);
 	seed(1, 1, 3, 16, 0, SST_CODEC_NONE, 0);
 	seed(1, 30, 20, 4, 10, SST_CODEC_NONE, 0);
 	seed(40, 1, 0, 16, 10, SST_CODEC_NONE, 3);
