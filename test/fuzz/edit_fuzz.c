@@ -44,7 +44,7 @@ check_values(const VersionImage *image)
 			stored += files[i].value_bytes;
 			dead += files[i].value_bytes == 0;
 		}
-	FUZZ_REQUIRE(referred == stored && stored == image->value_bytes && dead == image->ndead);
+	FUZZ_REQUIRE(referred == stored && stored == image->level_value_bytes[VERSION_VALUES] && dead == image->ndead);
 }
 
 /* The lists an image describes, byte by byte. */

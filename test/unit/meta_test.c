@@ -138,7 +138,9 @@ TEST(values_are_released_and_dropped)
 	CHECK_EQ(v->nfiles, 3);
 	CHECK_EQ(version_ntables(v), 1);
 	CHECK_EQ(v->ndead, 1);
-	CHECK_EQ(v->value_bytes, 300);
+	CHECK_EQ(v->level_value_bytes[1], 300);
+	CHECK_EQ(v->level_value_bytes[VERSION_VALUES], 300);
+	CHECK_EQ(version_level_size(v, 1), 1300);
 	CHECK_EQ(v->level_bytes[1], 1000);
 	CHECK_EQ(v->level_bytes[VERSION_VALUES], 2000);
 	REQUIRE(version_find_values(v, 2) != NULL && version_find_values(v, 3) != NULL);
