@@ -167,12 +167,15 @@ make_shared(void)
 	return s;
 }
 
-TEST(exclusive_lock_excludes_processes)
+static void
+check_exclusion(bool robust)
 {
 	Shared *s = make_shared();
 	pid_t pids[4];
 	unsigned i;
 
+	if (robust)
+		port_lock_init_robust(&s->lock, PORT_RANK_MANIFEST);
 	for (i = 0; i < 4; i++)
 	{
 		pids[i] = fork();
@@ -182,8 +185,14 @@ TEST(exclusive_lock_excludes_processes)
 
 			for (n = 0; n < 5000; n++)
 			{
-				port_lock_exclusive(&s->lock);
+				if (!robust)
+					port_lock_exclusive(&s->lock);
+				else if (port_lock_robust(&s->lock, true) != PORT_LOCK_TAKEN)
+					_exit(1);
 				s->counter++;
+				/* Those who wait are made to give up looking and sleep, too. */
+				if (n % 1000 == 0)
+					sched_yield();
 				port_lock_release(&s->lock);
 			}
 			_exit(0);
@@ -192,9 +201,19 @@ TEST(exclusive_lock_excludes_processes)
 	for (i = 0; i < 4; i++)
 		CHECK_EQ(wait_child(pids[i]), 0);
 	CHECK_EQ(s->counter, 20000);
-	CHECK(port_lock_try_exclusive(&s->lock));
+	CHECK(robust ? port_lock_robust(&s->lock, false) == PORT_LOCK_TAKEN : port_lock_try_exclusive(&s->lock));
 	port_lock_release(&s->lock);
 	port_posix_shared_free(s, sizeof(*s));
+}
+
+TEST(exclusive_lock_excludes_processes)
+{
+	check_exclusion(false);
+}
+
+TEST(robust_lock_excludes_processes)
+{
+	check_exclusion(true);
 }
 
 TEST(shared_lock_admits_readers_only)

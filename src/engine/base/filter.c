@@ -163,11 +163,13 @@ filter_add_atomic(uint8_t *filter, size_t bytes, uint64_t hash)
 	}
 }
 
+/* All probes whatever they find: an early end is decided by chance, and a wrong guess of it costs more than they do. */
 bool
 filter_may_contain(const uint8_t *filter, size_t bytes, uint64_t hash)
 {
 	const uint8_t *line;
 	uint32_t low = (uint32_t) hash;
+	unsigned all = 1;
 	unsigned i;
 
 	if (bytes == 0)
@@ -177,10 +179,9 @@ filter_may_contain(const uint8_t *filter, size_t bytes, uint64_t hash)
 	{
 		unsigned bit = next_bit(&low);
 
-		if ((__atomic_load_n(&line[bit >> 3], __ATOMIC_RELAXED) & 1u << (bit & 7)) == 0)
-			return false;
+		all &= (unsigned) __atomic_load_n(&line[bit >> 3], __ATOMIC_RELAXED) >> (bit & 7);
 	}
-	return true;
+	return all != 0;
 }
 
 void

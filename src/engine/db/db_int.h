@@ -3,7 +3,7 @@
  *	  The database handle and its part of shared memory.
  *
  * Shared memory, one segment: DbShm, then epochs, memtables, versions, pool
- * bitmap, list of retired things, counters of reads, block cache, own log;
+ * bitmap, list of retired things, counters of each slot, block cache, own log;
  * offsets are in DbShm.
  *
  * Who may do background work is not a lock but a claim: a word that names the
@@ -39,8 +39,7 @@ typedef enum DbClaim
 /* Statistics counters (port_count). */
 typedef struct DbCounters
 {
-	uint64_t user_bytes, log_bytes, nvm_bytes, file_bytes, file_read_bytes;
-	uint64_t writes, entries_written;
+	uint64_t nvm_bytes, file_bytes, file_read_bytes;
 	uint64_t flushes, columns, batches, files_written, files_deleted;
 	uint64_t entries_frozen, entries_dropped_aborted, entries_dropped_obsolete;
 	uint64_t stalls[NVMKV_STALL_CAUSES], stall_us[NVMKV_STALL_CAUSES];
@@ -53,13 +52,16 @@ typedef struct DbCounters
  * Counters of what happens too often for a shared one: each process slot has its own, written by its process alone.
  * One more is for a process without slot, which is alone then.
  */
-typedef struct DbReadCounters
+typedef struct DbSlotCounters
 {
 	_Alignas(64) uint64_t gets;
 	uint64_t get_hits, scans;
 	uint64_t filter_useful, filter_passed;
 	uint64_t data_reads, sources_skipped;
-} DbReadCounters;
+	_Alignas(64) uint64_t writes;
+	uint64_t entries_written, user_bytes, log_bytes;
+	uint64_t last_sequence; /* largest applied */
+} DbSlotCounters;
 
 typedef enum DbJobKind
 {
@@ -133,7 +135,7 @@ typedef struct DbShm
 	 * log_off 0: the host's log.  families_off 0: there can be no other families.  A family has no log and no cache:
 	 * it uses the root's.
 	 */
-	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, reads_off;
+	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, slot_counters_off;
 	uint64_t cache_off, log_off, families_off;
 
 	uint64_t next_drop_us;		  /* when to look for tables of dropped storages again */
@@ -153,7 +155,6 @@ typedef struct DbShm
 	uint32_t sticky;			  /* DbSticky */
 	char sticky_cause[256];		  /* written once */
 	uint32_t nvm_is_pmem;
-	uint64_t last_sequence;
 
 	uint64_t last_error_clock_us;
 	uint32_t last_error_status;
@@ -161,7 +162,7 @@ typedef struct DbShm
 
 	PortCond progress; /* broadcast after every finished step */
 	DbCounters counters;
-	DbReadCounters reads_base; /* sums at the last reset */
+	DbSlotCounters slot_counters_base; /* sums at the last reset */
 	RunningShm running;
 	DbKey compact_pointers[VERSION_LEVELS]; /* where level compaction goes on: behind this key; under running's lock */
 	DbWriteControl control;
@@ -189,7 +190,7 @@ struct NvmkvDb
 	MemPool mem;
 	VersionSet versions;
 	DbRetiredShm *retired;
-	DbReadCounters *reads; /* of each process slot */
+	DbSlotCounters *slot_counters; /* of each process slot */
 	SstCache blocks;
 	NvmPool *pool; /* NULL: no container */
 	bool is_thread; /* made by nvmkv_open_thread: the pool is another handle's */
@@ -264,24 +265,18 @@ db_settled(const NvmkvDb *db, uint32_t before, NvmkvStatus status)
 }
 
 /* This process's counters. */
-static inline DbReadCounters *
-db_reads(NvmkvDb *db)
+static inline DbSlotCounters *
+db_slot_counters(NvmkvDb *db)
 {
 	int slot = port_process_slot();
 
-	return &db->reads[slot >= 0 ? (unsigned) slot : db->options.process_slots];
+	return &db->slot_counters[slot >= 0 ? (unsigned) slot : db->options.process_slots];
 }
 
 static inline void
-db_count_reads(uint64_t *counter, uint64_t count)
+db_count(uint64_t *counter, uint64_t count)
 {
 	port_store_relaxed(counter, port_load_relaxed(counter) + count);
-}
-
-static inline void
-db_count_read(uint64_t *counter)
-{
-	db_count_reads(counter, 1);
 }
 
 /* Does the snapshot see this version?  Locks and range deletions are seen by nobody. */
@@ -393,7 +388,8 @@ extern void families_abort_cleanup(NvmkvDb *root);
 extern NvmkvStatus family_write(NvmkvDb *root, const NvmkvBatch *batch, uint64_t *last_sequence_out);
 
 /* ---- db_write.c, for family_write.c ---- */
-extern void db_raise_last_sequence(NvmkvDb *db, uint64_t sequence);
+extern void db_note_applied(NvmkvDb *db, uint64_t last_sequence);
+extern void db_count_write(NvmkvDb *db, const NvmkvBatch *batch);
 
 /* Waits a little for room for an entry of a replayed batch, doing what work it takes. */
 extern NvmkvStatus db_replay_room(NvmkvDb *db, size_t bytes, MemRoom *room_out);

@@ -16,7 +16,7 @@
 
 typedef struct Layout
 {
-	size_t epochs, memtables, versions, pool, retired, reads, cache, log, families, total;
+	size_t epochs, memtables, versions, pool, retired, slot_counters, cache, log, families, total;
 } Layout;
 
 static size_t
@@ -34,8 +34,8 @@ compute_layout(const NvmkvOptions *o, bool is_root, Layout *l)
 	l->versions = l->memtables + align64(mempool_shm_bytes(o->max_write_buffers, o->write_buffer_bytes));
 	l->pool = l->versions + align64(versions_shm_bytes(o->version_slot_bytes));
 	l->retired = l->pool + align64(nvm_pool_shm_bytes((uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES));
-	l->reads = l->retired + align64(retired_shm_bytes());
-	l->cache = l->log = l->families = l->total = l->reads + (o->process_slots + 1) * sizeof(DbReadCounters);
+	l->slot_counters = l->retired + align64(retired_shm_bytes());
+	l->cache = l->log = l->families = l->total = l->slot_counters + (o->process_slots + 1) * sizeof(DbSlotCounters);
 	if (!is_root)
 		return;
 	l->log = l->cache + align64(sst_cache_shm_bytes(o->block_cache_bytes, o->process_slots, o->block_bytes));
@@ -229,7 +229,7 @@ settle_memory(NvmkvDb *db, uint8_t *memory, bool create)
 
 	db->epochs = (EpochShm *) (void *) (memory + shm->epochs_off);
 	db->retired = (DbRetiredShm *) (void *) (memory + shm->retired_off);
-	db->reads = (DbReadCounters *) (void *) (memory + shm->reads_off);
+	db->slot_counters = (DbSlotCounters *) (void *) (memory + shm->slot_counters_off);
 	if (create)
 	{
 		epoch_init(db->epochs, o->process_slots);
@@ -239,7 +239,7 @@ settle_memory(NvmkvDb *db, uint8_t *memory, bool create)
 		nvm_pool_shm_init((NvmPoolShm *) (void *) (memory + shm->pool_off),
 						  (uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES);
 		retired_init(db->retired);
-		memset(db->reads, 0, (o->process_slots + 1) * sizeof(DbReadCounters));
+		memset(db->slot_counters, 0, (o->process_slots + 1) * sizeof(DbSlotCounters));
 	}
 	if (db->root == db)
 	{
@@ -278,7 +278,7 @@ init_memory(NvmkvDb *db, uint8_t *memory)
 	shm->versions_off = l.versions;
 	shm->pool_off = l.pool;
 	shm->retired_off = l.retired;
-	shm->reads_off = l.reads;
+	shm->slot_counters_off = l.slot_counters;
 	shm->cache_off = l.cache;
 	shm->log_off = db->options.standalone_log ? l.log : 0;
 	shm->families_off = l.total > l.families ? l.families : 0;
@@ -313,7 +313,7 @@ tree_open(NvmkvDb *db, void *memory)
 	v = versions_current(&db->versions);
 	raise_next_file(db->root, v->next_file);
 	db->shm->next_row = v->next_row;
-	db->shm->last_sequence = v->durable_seq;
+	db_note_applied(db, v->durable_seq);
 	/* Now that it is known where the memtables begin. */
 	mempool_init(db->mem.shm, db->options.max_write_buffers, db->options.write_buffer_bytes, v->durable_seq);
 	NVMKV_RETURN_IF(check_files(db));

@@ -97,17 +97,17 @@ walk_row(Walk *w, const NvmRowRef *row)
 
 	if (!nvm_row_may_contain(pool, row, w->hash))
 	{
-		db_count_read(&db_reads(w->db)->filter_useful);
+		db_count(&db_slot_counters(w->db)->filter_useful, 1);
 		return NVMKV_OK;
 	}
-	db_count_read(&db_reads(w->db)->filter_passed);
+	db_count(&db_slot_counters(w->db)->filter_passed, 1);
 	st = nvm_row_lower_bound(pool, row, w->key, NVMKV_TAG_MAX, row->first_live, row->entries, &index);
 	/* The filter errs now and then; the index hardly ever. */
 	if (st == NVMKV_OK && index < row->entries)
 		st = nvm_row_may_be(pool, row, index, w->key, &may);
 	if (st != NVMKV_OK || !may)
 		return st;
-	db_count_read(&db_reads(w->db)->data_reads);
+	db_count(&db_slot_counters(w->db)->data_reads, 1);
 	for (; st == NVMKV_OK && !w->stopped && index < row->entries; index++)
 	{
 		NvmkvSlice key, payload;
@@ -159,6 +159,7 @@ walk_rows(Walk *w, const VersionImage *v)
 static NvmkvStatus
 walk_file(Walk *w, const VersionFile *file)
 {
+	DbSlotCounters *own = db_slot_counters(w->db);
 	SstIter *it = &w->db->point;
 	SstTable *table;
 	NvmkvStatus st;
@@ -166,7 +167,7 @@ walk_file(Walk *w, const VersionFile *file)
 	NVMKV_RETURN_IF(table_cache_get(w->db->tables, file->number, file->bytes, &table));
 	sst_iter_init(it, table, SST_ITER_CACHED);
 	sst_iter_seek_key(it, w->key, NVMKV_TAG_MAX, w->hash);
-	db_count_read(it->data_blocks > 0 ? &db_reads(w->db)->filter_passed : &db_reads(w->db)->filter_useful);
+	db_count(it->data_blocks > 0 ? &own->filter_passed : &own->filter_useful, 1);
 	st = it->base.status;
 	while (st == NVMKV_OK && !w->stopped && it->base.valid && slice_equal(it->base.key, w->key))
 	{
@@ -177,7 +178,7 @@ walk_file(Walk *w, const VersionFile *file)
 			st = it->base.status;
 		}
 	}
-	db_count_reads(&db_reads(w->db)->data_reads, it->data_blocks);
+	db_count(&own->data_reads, it->data_blocks);
 	it->base.ops->destroy(&it->base);
 	return st;
 }
@@ -342,7 +343,7 @@ nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *
 	NvmkvStatus st;
 
 	value_out->size = 0;
-	db_count_read(&db_reads(db)->gets);
+	db_count(&db_slot_counters(db)->gets, 1);
 	db_enter(db);
 	st = walk_sources(&w);
 	if (st == NVMKV_OK && get.result == NVMKV_OK && get.apart != 0)
@@ -351,6 +352,6 @@ nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *
 	db_leave(db);
 	NVMKV_RETURN_IF(st);
 	if (get.result == NVMKV_OK)
-		db_count_read(&db_reads(db)->get_hits);
+		db_count(&db_slot_counters(db)->get_hits, 1);
 	return get.result;
 }

@@ -157,7 +157,7 @@ row_lacks_prefix(NvmkvScan *s, const VersionImage *v, const VersionRow *row, con
 	if (!is_in_doubt(s, version_bytes(v, row->smallest), version_bytes(v, row->largest)) ||
 		nvm_row_may_hold(s->db->pool, ref, s->db->options.prefix_bytes, s->prefix_hash))
 		return false;
-	db_count_read(&db_reads(s->db)->sources_skipped);
+	db_count(&db_slot_counters(s->db)->sources_skipped, 1);
 	return true;
 }
 
@@ -174,7 +174,7 @@ table_lacks_prefix(NvmkvScan *s, const VersionImage *v, const VersionFile *file)
 						   nvmkv_buf_slice(&s->lower), nvmkv_buf_slice(&s->upper), &may) != NVMKV_OK ||
 		may)
 		return false;
-	db_count_read(&db_reads(s->db)->sources_skipped);
+	db_count(&db_slot_counters(s->db)->sources_skipped, 1);
 	return true;
 }
 
@@ -726,7 +726,7 @@ nvmkv_scan_start(NvmkvScan *s, NvmkvSlice lower, NvmkvSlice upper, bool reverse,
 	s->snapshot = snapshot != NULL ? snapshot : &scan_everything;
 	s->started = false;
 	s->done = false;
-	db_count_read(&db_reads(s->db)->scans);
+	db_count(&db_slot_counters(s->db)->scans, 1);
 	return NVMKV_OK;
 }
 

@@ -7,16 +7,16 @@
 #include "engine/db/db_int.h"
 #include "engine/db/write_control.h"
 
-/* Of all processes, since the beginning. */
+/* Of all processes, since the beginning; of their last sequences the largest. */
 static void
-sum_reads(const NvmkvDb *db, DbReadCounters *sum)
+sum_slots(const NvmkvDb *db, DbSlotCounters *sum)
 {
 	unsigned i;
 
 	memset(sum, 0, sizeof(*sum));
 	for (i = 0; i <= db->options.process_slots; i++)
 	{
-		const DbReadCounters *own = &db->reads[i];
+		const DbSlotCounters *own = &db->slot_counters[i];
 
 		sum->gets += port_load_relaxed(&own->gets);
 		sum->get_hits += port_load_relaxed(&own->get_hits);
@@ -25,6 +25,12 @@ sum_reads(const NvmkvDb *db, DbReadCounters *sum)
 		sum->filter_passed += port_load_relaxed(&own->filter_passed);
 		sum->data_reads += port_load_relaxed(&own->data_reads);
 		sum->sources_skipped += port_load_relaxed(&own->sources_skipped);
+		sum->writes += port_load_relaxed(&own->writes);
+		sum->entries_written += port_load_relaxed(&own->entries_written);
+		sum->user_bytes += port_load_relaxed(&own->user_bytes);
+		sum->log_bytes += port_load_relaxed(&own->log_bytes);
+		if (sum->last_sequence < port_load_relaxed(&own->last_sequence))
+			sum->last_sequence = port_load_relaxed(&own->last_sequence);
 	}
 }
 
@@ -33,7 +39,8 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 {
 	const DbShm *shm = db->shm;
 	const DbCounters *n = &shm->counters;
-	DbReadCounters reads;
+	const DbSlotCounters *base = &shm->slot_counters_base;
+	DbSlotCounters sum;
 	MemPoolStats mem;
 	unsigned i;
 
@@ -43,7 +50,6 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	mempool_stats(&db->mem, &mem);
 	out->gate_open = port_load_relaxed(&shm->accepting) != 0;
 	out->nvm_is_pmem = shm->nvm_is_pmem != 0;
-	out->last_sequence = port_load_relaxed(&shm->last_sequence);
 	out->durable_seq = mempool_durable_seq(&db->mem);
 	db_enter(db);
 	out->version_number = versions_current(&db->versions)->number;
@@ -53,22 +59,23 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 		out->extents_total = db->pool->extent_count;
 		out->extents_free = nvm_pool_free_count(db->pool);
 	}
-	out->user_bytes = port_load_relaxed(&n->user_bytes);
-	out->log_bytes = port_load_relaxed(&n->log_bytes);
 	out->nvm_bytes = port_load_relaxed(&n->nvm_bytes);
 	out->file_bytes = port_load_relaxed(&n->file_bytes);
 	out->file_read_bytes = port_load_relaxed(&n->file_read_bytes);
 	out->manifest_bytes = versions_manifest_bytes(&db->versions);
-	out->writes = port_load_relaxed(&n->writes);
-	out->entries_written = port_load_relaxed(&n->entries_written);
-	sum_reads(db, &reads);
-	out->gets = reads.gets - shm->reads_base.gets;
-	out->get_hits = reads.get_hits - shm->reads_base.get_hits;
-	out->scans = reads.scans - shm->reads_base.scans;
-	out->filter_useful = reads.filter_useful - shm->reads_base.filter_useful;
-	out->filter_passed = reads.filter_passed - shm->reads_base.filter_passed;
-	out->data_reads = reads.data_reads - shm->reads_base.data_reads;
-	out->sources_skipped = reads.sources_skipped - shm->reads_base.sources_skipped;
+	sum_slots(db, &sum);
+	out->gets = sum.gets - base->gets;
+	out->get_hits = sum.get_hits - base->get_hits;
+	out->scans = sum.scans - base->scans;
+	out->filter_useful = sum.filter_useful - base->filter_useful;
+	out->filter_passed = sum.filter_passed - base->filter_passed;
+	out->data_reads = sum.data_reads - base->data_reads;
+	out->sources_skipped = sum.sources_skipped - base->sources_skipped;
+	out->writes = sum.writes - base->writes;
+	out->entries_written = sum.entries_written - base->entries_written;
+	out->user_bytes = sum.user_bytes - base->user_bytes;
+	out->log_bytes = sum.log_bytes - base->log_bytes;
+	out->last_sequence = sum.last_sequence;
 	out->flushes = port_load_relaxed(&n->flushes);
 	out->columns = port_load_relaxed(&n->columns);
 	out->batches = port_load_relaxed(&n->batches);
@@ -97,7 +104,7 @@ nvmkv_reset_stats(NvmkvDb *db)
 {
 	/* Counting goes on meanwhile; a count that falls in between may survive. */
 	memset(&db->shm->counters, 0, sizeof(DbCounters));
-	sum_reads(db, &db->shm->reads_base);
+	sum_slots(db, &db->shm->slot_counters_base);
 	sst_cache_reset_stats(&db->blocks);
 	db->shm->last_error[0] = '\0';
 	port_store_relaxed(&db->shm->last_error_status, NVMKV_OK);

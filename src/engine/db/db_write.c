@@ -46,14 +46,25 @@ apply(MemRoom *room, NvmkvSlice bytes, uint64_t base)
 	return NVMKV_OK;
 }
 
+/* This process has applied entries up to there, which others may not have done yet. */
 void
-db_raise_last_sequence(NvmkvDb *db, uint64_t sequence)
+db_note_applied(NvmkvDb *db, uint64_t last_sequence)
 {
-	uint64_t seen = port_load_relaxed(&db->shm->last_sequence);
+	DbSlotCounters *own = db_slot_counters(db);
 
-	while (seen < sequence && !__atomic_compare_exchange_n(&db->shm->last_sequence, &seen, sequence, true,
-														   __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
+	if (port_load_relaxed(&own->last_sequence) < last_sequence)
+		port_store_relaxed(&own->last_sequence, last_sequence);
+}
+
+void
+db_count_write(NvmkvDb *db, const NvmkvBatch *batch)
+{
+	DbSlotCounters *own = db_slot_counters(db);
+
+	db_count(&own->writes, 1);
+	db_count(&own->entries_written, batch->count);
+	db_count(&own->user_bytes, batch->user_bytes);
+	db_count(&own->log_bytes, batch->bytes.size);
 }
 
 NvmkvStatus
@@ -89,12 +100,9 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 	{
 		st = apply(&room, bytes, last - batch->count + 1);
 		NVMKV_ASSERT(st == NVMKV_OK);
-		db_raise_last_sequence(db, last);
+		db_note_applied(db, last);
 		*last_sequence_out = last;
-		port_count(&db->shm->counters.writes, 1);
-		port_count(&db->shm->counters.entries_written, batch->count);
-		port_count(&db->shm->counters.log_bytes, bytes.size);
-		port_count(&db->shm->counters.user_bytes, batch->user_bytes);
+		db_count_write(db, batch);
 	}
 	/* The first to find the log broken says so at once, not only the next. */
 	else if (st == NVMKV_READ_ONLY || (db->own_log != NULL && log_group_has_failed(db->own_log)))

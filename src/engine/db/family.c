@@ -718,8 +718,7 @@ open_listed(NvmkvDb *root, const NvmkvFamilyInfo *info)
 	shm->slot[info->id].births = 1;
 	shm->slot[info->id].state = FAMILY_OPEN;
 	root->families[info->id] = db;
-	if (root->shm->last_sequence < db->shm->last_sequence)
-		root->shm->last_sequence = db->shm->last_sequence;
+	db_note_applied(root, db_slot_counters(db)->last_sequence);
 	return NVMKV_OK;
 }
 

@@ -163,13 +163,10 @@ family_write(NvmkvDb *root, const NvmkvBatch *batch, uint64_t *last_sequence_out
 		apply(&parts, bytes, last - batch->count + 1);
 		for (id = 0; id < NVMKV_FAMILIES_MAX; id++)
 			if ((parts.begun >> id & 1) != 0)
-				db_raise_last_sequence(parts.part[id].db, last);
-		db_raise_last_sequence(root, last);
+				db_note_applied(parts.part[id].db, last);
+		db_note_applied(root, last);
 		*last_sequence_out = last;
-		port_count(&root->shm->counters.writes, 1);
-		port_count(&root->shm->counters.entries_written, batch->count);
-		port_count(&root->shm->counters.log_bytes, bytes.size);
-		port_count(&root->shm->counters.user_bytes, batch->user_bytes);
+		db_count_write(root, batch);
 	}
 	else if (st == NVMKV_READ_ONLY || (root->own_log != NULL && log_group_has_failed(root->own_log)))
 		db_set_sticky(root);
@@ -209,8 +206,8 @@ nvmkv_replay(NvmkvDb *root, NvmkvSlice batch, uint64_t base_sequence)
 		parts.begun = UINT32_C(1) << id;
 		apply(&parts, batch, base_sequence);
 		end_all(&parts, slot);
-		db_raise_last_sequence(part->db, base_sequence + count - 1);
+		db_note_applied(part->db, base_sequence + count - 1);
 	}
-	db_raise_last_sequence(root, base_sequence + count - 1);
+	db_note_applied(root, base_sequence + count - 1);
 	return NVMKV_OK;
 }

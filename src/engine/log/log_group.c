@@ -80,6 +80,7 @@ struct LogGroupShm
 
 	_Alignas(64) uint64_t assigned;
 	uint64_t assigned_sequence;
+	uint64_t records; /* appended; here, because who appends has this line */
 
 	_Alignas(64) uint64_t written;
 	uint64_t written_sequence;
@@ -91,7 +92,7 @@ struct LogGroupShm
 	int32_t failed_errno;
 	char failed_text[NVMKV_ERROR_TEXT_MAX];
 
-	LogGroupStats stats;
+	LogGroupStats stats; /* but for the records */
 
 	_Alignas(64) uint8_t ring[];
 };
@@ -181,7 +182,7 @@ log_group_stats(const LogGroup *log, LogGroupStats *stats_out)
 {
 	const LogGroupStats *s = &log->shm->stats;
 
-	stats_out->records = port_load_relaxed(&s->records);
+	stats_out->records = port_load_relaxed(&log->shm->records);
 	stats_out->bytes = port_load_relaxed(&s->bytes);
 	stats_out->writes = port_load_relaxed(&s->writes);
 	stats_out->syncs = port_load_relaxed(&s->syncs);
@@ -497,7 +498,7 @@ append_locked(LogGroup *log, NvmkvSlice batch, uint32_t count, uint64_t *last_se
 	if (status == NVMKV_OK)
 	{
 		*last_sequence_out = base + count - 1;
-		port_store_relaxed(&shm->stats.records, shm->stats.records + 1);
+		port_store_relaxed(&shm->records, shm->records + 1);
 		port_store_release(&shm->assigned, ctx.copied);
 		port_store_release(&shm->assigned_sequence, *last_sequence_out);
 	}

@@ -44,6 +44,7 @@
 #define PREFIX_BYTES 16	  /* of a key, compared as two words */
 #define FILTER_SHARE 64	  /* the filter takes one part in so many */
 #define RANGE_STEPS 256	  /* nodes of the range on the level that memtable_range_estimate goes by */
+#define LINE_BYTES 64	  /* of the processor's caches */
 #define PLACE_PAYLOAD 32  /* "places": units of nodes in the low half, bytes of payload in the high half */
 
 typedef struct Node
@@ -569,6 +570,12 @@ memtable_may_contain(const MemtableShm *mt, uint64_t hash)
 
 /* ---- iterator ---- */
 
+static inline const uint8_t *
+payload_of(const MemtableShm *mt, const NodeTail *tail)
+{
+	return (const uint8_t *) mt + tail->payload;
+}
+
 /* Shows a node (0 or HEAD: no entry). */
 static inline void
 iter_show(MemtableIter *it, uint32_t at)
@@ -585,7 +592,7 @@ iter_show(MemtableIter *it, uint32_t at)
 	tail = node_tail(node);
 	it->base.key = nvmkv_slice(node->key, node->key_bytes);
 	it->base.tag = tail->tag;
-	it->base.payload = nvmkv_slice((const uint8_t *) it->mt + tail->payload, tail->payload_bytes);
+	it->base.payload = nvmkv_slice(payload_of(it->mt, tail), tail->payload_bytes);
 	__builtin_prefetch(it->base.payload.data);
 }
 
@@ -662,6 +669,26 @@ iter_seek_last(NvmkvIter *base)
 	iter_show(it, at);
 }
 
+/*
+ * What the next two steps will touch: the payload of the first of these nodes, which the step before asked for, and
+ * the second one, which may begin shortly before the end of a cache line.
+ */
+static inline void
+prefetch_ahead(const MemtableShm *mt, uint32_t first)
+{
+	const uint8_t *payload;
+	const Node *second;
+
+	if (first == 0)
+		return;
+	payload = payload_of(mt, node_tail(node_at_const(mt, first)));
+	__builtin_prefetch(payload);
+	__builtin_prefetch(payload + LINE_BYTES); /* may be the next node's: not lost either */
+	second = node_at_const(mt, next_of(mt, first, 0));
+	__builtin_prefetch(second);
+	__builtin_prefetch(second->key + PREFIX_BYTES + sizeof(NodeTail) - 1);
+}
+
 static void
 iter_next(NvmkvIter *base)
 {
@@ -673,7 +700,7 @@ iter_next(NvmkvIter *base)
 	it->finger_valid = false;
 	iter_show(it, next);
 	if (next != 0)
-		__builtin_prefetch(node_at_const(it->mt, next_of(it->mt, next, 0)));
+		prefetch_ahead(it->mt, next_of(it->mt, next, 0));
 }
 
 /*

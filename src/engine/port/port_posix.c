@@ -43,6 +43,13 @@ _Static_assert(sizeof(PosixLock) <= sizeof(PortLock), "PortLock is too small");
 
 #define ROBUST_WAIT_SECONDS 1
 
+/*
+ * Looks at a robust lock before its waiter sleeps: what is done under one most often takes a fraction of a microsecond,
+ * and going to sleep and being woken takes ten of them.
+ */
+#define ROBUST_LOOKS 32
+#define ROBUST_PAUSES 4 /* between two looks, which take the lock's cache line from its holder */
+
 static _Thread_local uint32_t held_ranks[HELD_LOCKS_MAX];
 static _Thread_local const PosixLock *held_locks[HELD_LOCKS_MAX];
 static _Thread_local unsigned held_count;
@@ -182,6 +189,21 @@ port_lock_init_robust(PortLock *lock, PortLockRank rank)
 	l->dead = 0;
 }
 
+static inline void
+pause_a_moment(void)
+{
+	unsigned i;
+
+	for (i = 0; i < ROBUST_PAUSES; i++)
+	{
+#if defined(__x86_64__) || defined(__i386__)
+		__builtin_ia32_pause();
+#elif defined(__aarch64__)
+		__asm__ volatile("yield");
+#endif
+	}
+}
+
 /*
  * A robust mutex that is let go of without being called consistent cannot be had again.  But an attempt to take it then
  * may leave it looking taken (glibc's trylock does), so the lock has a mark of its own; and whoever waits looks at the
@@ -191,6 +213,7 @@ PortLockResult
 port_lock_robust(PortLock *lock, bool wait)
 {
 	PosixLock *l = (PosixLock *) (void *) lock;
+	unsigned looks;
 	int rc;
 
 	assert(l->robust != 0);
@@ -201,6 +224,11 @@ port_lock_robust(PortLock *lock, bool wait)
 		return PORT_LOCK_BUSY;
 	if (rc == EBUSY)
 		assert_rank(l);
+	for (looks = 1; rc == EBUSY && looks < ROBUST_LOOKS; looks++)
+	{
+		pause_a_moment();
+		rc = pthread_mutex_trylock(&l->u.mutex);
+	}
 	while (rc == EBUSY || rc == ETIMEDOUT)
 	{
 		struct timespec until;
