@@ -1850,7 +1850,8 @@ TEST(table_cache_opens_and_closes)
 	for (i = 0; i < 12; i++)
 	{
 		REQUIRE_OK(table_cache_get(cache, i, bytes[i], &table));
-		CHECK_EQ(sst_table_number(table), i);
+		CHECK_OK(sst_file_name(s.dir, i, name, sizeof(name)));
+		CHECK(strcmp(sst_table_path(table), name) == 0);
 		REQUIRE_OK(table_cache_get(cache, i, bytes[i], &table));
 		table_cache_stats(cache, &stats);
 		CHECK(stats.open <= 4);

@@ -50,12 +50,6 @@ typedef struct Head
 	uint32_t props_size;
 } Head;
 
-uint64_t
-sst_table_number(const SstTable *table)
-{
-	return table->number;
-}
-
 const char *
 sst_table_path(const SstTable *table)
 {

@@ -52,7 +52,6 @@ extern void sst_table_unref(SstTable *table);
 extern bool sst_table_close_file(SstTable *table);
 extern bool sst_table_has_file(const SstTable *table);
 
-extern uint64_t sst_table_number(const SstTable *table);
 extern const char *sst_table_path(const SstTable *table);
 
 /* Valid as long as the table. */

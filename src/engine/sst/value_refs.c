@@ -69,17 +69,6 @@ value_refs_add(ValueRefs *refs, uint64_t number, uint64_t bytes)
 	return NVMKV_OK;
 }
 
-uint64_t
-value_refs_bytes(const ValueRefs *refs)
-{
-	uint64_t bytes = 0;
-	uint32_t i;
-
-	for (i = 0; i < refs->count; i++)
-		bytes += refs->shares[i].bytes;
-	return bytes;
-}
-
 NvmkvStatus
 value_refs_encode(const ValueRefs *refs, NvmkvBuf *buf)
 {

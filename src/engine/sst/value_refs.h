@@ -29,8 +29,6 @@ extern NvmkvStatus value_refs_add(ValueRefs *refs, uint64_t number, uint64_t byt
 /* NULL: nothing of it. */
 extern ValueShare *value_refs_find(const ValueRefs *refs, uint64_t number);
 
-extern uint64_t value_refs_bytes(const ValueRefs *refs);
-
 /* As the properties of a table have them (sst_format.h); appends to buf. */
 extern NvmkvStatus value_refs_encode(const ValueRefs *refs, NvmkvBuf *buf);
 
