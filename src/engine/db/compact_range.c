@@ -10,7 +10,8 @@
  * that have become garbage since, and only writing them anew gives their space
  * back.
  *
- * A table a step; between steps nothing is held.
+ * A table a step; between steps nothing is held.  Values apart are written anew
+ * where that gives space back (value.h).
  */
 #include "engine/db/compaction.h"
 #include "engine/db/level.h"
@@ -57,6 +58,7 @@ go_through(NvmkvDb *db, LevelRange *range, NvmkvBuf *behind)
 		{
 			range->lower = nvmkv_buf_slice(behind);
 			range->behind = true;
+			NVMKV_RETURN_IF(value_sweep(db, &did));
 			(void) retired_reclaim(db);
 		}
 		if (port_interrupted())
@@ -83,16 +85,13 @@ compact_tree(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper)
 	uint64_t below_number = port_load_seq(&db->root->shm->next_file);
 	unsigned lowest = lowest_level(db, lower, upper);
 	unsigned level;
-	bool swept;
 
 	if (lowest == 0)
 		return NVMKV_OK;
 	for (level = 1; level < lowest; level++)
 		NVMKV_RETURN_IF(compact_level(db, level, level + 1, lower, upper, UINT64_MAX));
 	NVMKV_RETURN_IF(compact_level(db, lowest, lowest, lower, upper, below_number));
-	NVMKV_RETURN_IF(value_sweep(db, &swept));
-	(void) retired_reclaim(db);
-	return NVMKV_OK;
+	return value_free_all(db, lower, upper);
 }
 
 NvmkvStatus

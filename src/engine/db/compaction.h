@@ -40,7 +40,7 @@ typedef struct Compaction
 	NvmkvBuf low_key;
 	TableOutput output;
 	GcFilter gc;
-	bool moves_all;		 /* values apart are written anew, wherever they are */
+	bool frees_all;		 /* of values apart: see value_is_moved */
 	ValueRefs released;	 /* what is not referred to any more; for the edit */
 	MetaFileDrop *drops; /* drop.c */
 	uint64_t *row_drops;

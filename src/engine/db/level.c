@@ -259,7 +259,7 @@ run(Compaction *c)
 	uint32_t end = 0;
 
 	compaction_begin(c, DB_JOB_LEVEL);
-	c->output.move_all = c->moves_all;
+	c->output.frees_all = c->frees_all;
 	NVMKV_RETURN_IF(port_fault("level.announced"));
 	if (c->output_level + 1 < VERSION_LEVELS)
 		merge_overlapping(c->v, c->output_level + 1, db_key_slice(&c->running->low), db_key_slice(&c->running->high),
@@ -315,7 +315,7 @@ level_range_step(NvmkvDb *db, const LevelRange *range, NvmkvBuf *largest_out, bo
 		uint32_t file = first_in_range(c->v, range);
 
 		found = file < c->v->level_start[range->level + 1];
-		c->moves_all = range->level == range->output_level;
+		c->frees_all = range->level == range->output_level;
 		if (found)
 			(void) announce(c, range->level, range->output_level, file);
 	}
@@ -348,7 +348,7 @@ find_number(const VersionImage *v, unsigned level, uint64_t number, uint32_t *fi
 }
 
 NvmkvStatus
-level_rewrite(NvmkvDb *db, unsigned level, uint64_t number, bool *did_out)
+level_rewrite(NvmkvDb *db, unsigned level, uint64_t number, bool frees_all, bool *did_out)
 {
 	Compaction *c;
 	uint32_t file;
@@ -358,6 +358,7 @@ level_rewrite(NvmkvDb *db, unsigned level, uint64_t number, bool *did_out)
 	NVMKV_RETURN_IF(compaction_create(db, &c));
 	running_lock(db);
 	st = db_copy_image(db, &c->v);
+	c->frees_all = frees_all;
 	if (st == NVMKV_OK && find_number(c->v, level, number, &file))
 		(void) announce(c, level, level, file);
 	running_unlock(db);

@@ -23,9 +23,9 @@ typedef struct LevelRange
 extern NvmkvStatus level_range_step(NvmkvDb *db, const LevelRange *range, NvmkvBuf *largest_out, bool *did_out);
 
 /*
- * Writes a table of a level >= 1 anew, in place.  OK with *did_out false: it is not there any more, or others are at
- * work there.
+ * Writes a table of a level >= 1 anew, in place; frees_all: see value_is_moved.  OK with *did_out false: it is not
+ * there any more, or others are at work there.
  */
-extern NvmkvStatus level_rewrite(NvmkvDb *db, unsigned level, uint64_t number, bool *did_out);
+extern NvmkvStatus level_rewrite(NvmkvDb *db, unsigned level, uint64_t number, bool frees_all, bool *did_out);
 
 #endif

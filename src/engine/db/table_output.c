@@ -282,7 +282,7 @@ keep_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload,
 
 	NVMKV_RETURN_IF(sst_reference_decode(where, &reference));
 	*bytes_out = sst_reference_bytes(reference);
-	if (!out->move_all && (out->inputs == NULL || !value_is_moved(out->db, out->inputs, reference.number)))
+	if (out->inputs == NULL || !value_is_moved(out->db, out->inputs, reference.number, out->frees_all))
 		return NVMKV_OK;
 	NVMKV_RETURN_IF(value_open(out->db->tables, key, *tag, where, SST_BLOCK_PRIVATE, &value));
 	st = put_apart(out, key, tag, payload, value.value, bytes_out);

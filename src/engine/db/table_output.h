@@ -35,7 +35,7 @@ typedef struct TableOutput
 	OutputTable table;
 	OutputTable values;
 	const VersionImage *inputs; /* where the values apart of the entries added are; NULL: they have none */
-	bool move_all;				/* and all of those are written anew */
+	bool frees_all;				/* of those: see value_is_moved */
 	ValueRefs refs;				/* of all tables */
 	NvmkvBuf last_key;
 	NvmkvBuf payload; /* of an entry whose value goes apart */

@@ -9,6 +9,7 @@
 #include "engine/base/assert.h"
 #include "engine/db/level.h"
 #include "engine/db/merge_copy.h"
+#include "engine/db/work_limit.h"
 
 /* A value table smaller than this share of a table's target size joins others when a compaction comes by. */
 #define SMALL_SHARE 8
@@ -23,11 +24,12 @@ is_given_up(const VersionFile *values)
 }
 
 bool
-value_is_moved(const NvmkvDb *db, const VersionImage *v, uint64_t number)
+value_is_moved(const NvmkvDb *db, const VersionImage *v, uint64_t number, bool frees_all)
 {
 	const VersionFile *values = version_find_values(v, number);
 
-	return values != NULL && (is_given_up(values) || values->bytes < db->options.target_file_bytes / SMALL_SHARE);
+	return values != NULL && (is_given_up(values) || values->bytes < db->options.target_file_bytes / SMALL_SHARE ||
+							  (frees_all && values->released_bytes > 0));
 }
 
 NvmkvStatus
@@ -160,9 +162,24 @@ refers_to(NvmkvDb *db, const VersionImage *v, const VersionFile *file, uint64_t 
 	return st;
 }
 
+/* What value tables are collected. */
+typedef struct Victims
+{
+	bool frees_all; /* all of which anything is nobody's; else those that are given up */
+	NvmkvSlice lower, upper;
+} Victims;
+
+static bool
+is_victim(const VersionImage *v, const VersionFile *values, const Victims *victims)
+{
+	return values->value_bytes > 0 && (victims->frees_all ? values->released_bytes > 0 : is_given_up(values)) &&
+		slice_compare(version_bytes(v, values->largest), victims->lower) >= 0 &&
+		(victims->upper.size == 0 || slice_compare(version_bytes(v, values->smallest), victims->upper) < 0);
+}
+
 /* Rewrites the first table that refers to the value table.  Those of level 0 cannot be, and soon move by themselves. */
 static NvmkvStatus
-rewrite_one(NvmkvDb *db, const VersionImage *v, const VersionFile *values, bool *did_out)
+rewrite_one(NvmkvDb *db, const VersionImage *v, const VersionFile *values, bool frees_all, bool *did_out)
 {
 	const VersionFile *files = version_files(v);
 	unsigned level;
@@ -178,15 +195,14 @@ rewrite_one(NvmkvDb *db, const VersionImage *v, const VersionFile *values, bool 
 
 			NVMKV_RETURN_IF(refers_to(db, v, &files[i], values->number, &refers));
 			if (refers)
-				NVMKV_RETURN_IF(level_rewrite(db, level, files[i].number, did_out));
+				NVMKV_RETURN_IF(level_rewrite(db, level, files[i].number, frees_all, did_out));
 		}
 	}
 	return NVMKV_OK;
 }
 
-/* Is any table given up that is not dead? */
 static bool
-some_given_up(NvmkvDb *db)
+some_victim(NvmkvDb *db, const Victims *victims)
 {
 	const VersionImage *v;
 	bool some = false;
@@ -195,29 +211,51 @@ some_given_up(NvmkvDb *db)
 	db_enter(db);
 	v = versions_current(&db->versions);
 	for (i = version_ntables(v); i < v->nfiles && !some; i++)
-		some = version_files(v)[i].value_bytes > 0 && is_given_up(&version_files(v)[i]);
+		some = is_victim(v, &version_files(v)[i], victims);
 	db_leave(db);
 	return some;
 }
 
-NvmkvStatus
-value_collect(NvmkvDb *db, bool *did_out)
+static NvmkvStatus
+collect(NvmkvDb *db, const Victims *victims, bool *did_out)
 {
 	VersionImage *v;
 	uint32_t i;
 	NvmkvStatus st = NVMKV_OK;
 
 	*did_out = false;
-	if (!some_given_up(db))
+	if (!some_victim(db, victims))
 		return NVMKV_OK;
 	NVMKV_RETURN_IF(db_copy_image(db, &v));
 	for (i = version_ntables(v); i < v->nfiles && st == NVMKV_OK && !*did_out; i++)
-	{
-		const VersionFile *values = &version_files(v)[i];
-
-		if (values->value_bytes > 0 && is_given_up(values))
-			st = rewrite_one(db, v, values, did_out);
-	}
+		if (is_victim(v, &version_files(v)[i], victims))
+			st = rewrite_one(db, v, &version_files(v)[i], victims->frees_all, did_out);
 	port_free(v);
 	return st;
+}
+
+NvmkvStatus
+value_collect(NvmkvDb *db, bool *did_out)
+{
+	const Victims victims = {false, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)};
+
+	return collect(db, &victims, did_out);
+}
+
+NvmkvStatus
+value_free_all(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper)
+{
+	const Victims victims = {true, lower, upper};
+	bool did, swept;
+
+	do
+	{
+		NVMKV_RETURN_IF(value_sweep(db, &swept));
+		(void) retired_reclaim(db);
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
+		work_limit_urge(db);
+		NVMKV_RETURN_IF(collect(db, &victims, &did));
+	} while (did);
+	return NVMKV_OK;
 }

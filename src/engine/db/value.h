@@ -23,8 +23,11 @@
 #include "engine/sst/value_read.h"
 #include "engine/sst/value_refs.h"
 
-/* Does a value move to a new table when a compaction of version v comes by? */
-extern bool value_is_moved(const NvmkvDb *db, const VersionImage *v, uint64_t number);
+/*
+ * Does a value of this table move to a new one when a compaction of version v comes by?  frees_all: also if anything in
+ * the table is nobody's.
+ */
+extern bool value_is_moved(const NvmkvDb *db, const VersionImage *v, uint64_t number, bool frees_all);
 
 /* Adds what a table refers to. */
 extern NvmkvStatus value_refs_of_table(NvmkvDb *db, const VersionFile *file, ValueRefs *refs);
@@ -39,5 +42,11 @@ extern NvmkvStatus value_sweep(NvmkvDb *db, bool *did_out);
 
 /* Rewrites a table that refers to a value table that is given up. */
 extern NvmkvStatus value_collect(NvmkvDb *db, bool *did_out);
+
+/*
+ * The same until no value table in [lower, upper) (upper.size 0: no upper bound) has anything in it that is nobody's,
+ * but for what others are at work on.
+ */
+extern NvmkvStatus value_free_all(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper);
 
 #endif
