@@ -14,7 +14,7 @@ my $primary = new_server('primary');
 
 $primary->safe_psql('postgres', q{
 	CREATE FOREIGN TABLE t (k int NOT NULL, v text) SERVER nvmkv OPTIONS (primary_key 'k');
-	INSERT INTO t SELECT g, repeat('x', g % 300) FROM generate_series(1, 20000) g;
+	INSERT INTO t SELECT g, repeat('x', g % 3000) FROM generate_series(1, 20000) g;
 	CHECKPOINT;
 });
 $primary->backup('base');

@@ -14,7 +14,7 @@ my $primary = new_server('primary', wal_keep_size => '1GB'); # the writer does n
 $primary->safe_psql('postgres', q{
 	CREATE FOREIGN TABLE f (k int NOT NULL, n int, pad text) SERVER nvmkv OPTIONS (primary_key 'k');
 	CREATE TABLE h (k int PRIMARY KEY, n int);
-	INSERT INTO f SELECT g, 0, repeat('x', 300) FROM generate_series(1, 40000) g;
+	INSERT INTO f SELECT g, 0, repeat('x', 300 + g % 10 * 150) FROM generate_series(1, 40000) g;
 	INSERT INTO h SELECT g, 0 FROM generate_series(1, 40000) g;
 	CREATE PROCEDURE work() LANGUAGE plpgsql AS $$
 		DECLARE key int;
@@ -22,7 +22,7 @@ $primary->safe_psql('postgres', q{
 			LOOP
 				FOR i IN 1 .. 200 LOOP
 					key := 1 + floor(random() * 40000);
-					UPDATE f SET n = n + 1, pad = repeat(md5(random()::text), 10) WHERE k = key;
+					UPDATE f SET n = n + 1, pad = repeat(md5(random()::text), 10 + key % 40) WHERE k = key;
 					UPDATE h SET n = n + 1 WHERE k = key;
 				END LOOP;
 				COMMIT;
