@@ -1756,6 +1756,37 @@ TEST(long_scans_read_ahead)
 	model_free(&m);
 }
 
+/* The same of a point iterator, over many versions of a key: what it shows is never in the map. */
+TEST(points_are_not_read_ahead)
+{
+	Model m = {0};
+	SstTable *table;
+	CacheRig rig;
+	Scratch s;
+	uint64_t bytes;
+	size_t i = 0;
+	SstIter it;
+
+	REQUIRE_OK(port_guard_install());
+	model_random(&m, 20000, 1, 4, 8, 100);
+	scratch_make(&s);
+	bytes = build(&m, &(SstBuildOptions){1024, 4, 10, SST_CODEC_NONE, 0}, s.path);
+	REQUIRE_OK(cache_rig_init(&rig, 128 * 1024, 1024));
+	REQUIRE_OK(sst_table_open(s.path, 1, bytes, &rig.cache, &table));
+	cache_rig_enter(&rig);
+	sst_iter_init(&it, table, SST_ITER_POINT);
+	for (it.base.ops->seek_first(&it.base); it.base.valid; it.base.ops->next(&it.base), i++)
+		CHECK(is_at(&it.base, &m, i) && it.chunk_size == 0);
+	CHECK_OK(it.base.status);
+	CHECK_EQ(i, m.count);
+	it.base.ops->destroy(&it.base);
+	cache_rig_leave(&rig);
+	sst_table_unref(table);
+	cache_rig_free(&rig);
+	check_remove_dir(s.dir);
+	model_free(&m);
+}
+
 /* The end of the file is gone for a while, and others find that: an iterator that stands in the map goes on there. */
 TEST(map_outlasts_lost_pages)
 {

@@ -161,7 +161,7 @@ load_cached(SstIter *it, SstHandle handle, NvmkvSlice *bytes_out)
 		return load_chunk(it, handle, bytes_out);
 	if (!sst_table_find_block(it->table, handle, &it->data_block))
 	{
-		if (!sst_table_cache_has_room(it->table, handle) && ++it->run > AHEAD_RUN)
+		if (it->mode == SST_ITER_CACHED && !sst_table_cache_has_room(it->table, handle) && ++it->run > AHEAD_RUN)
 			return load_chunk(it, handle, bytes_out);
 		NVMKV_RETURN_IF(sst_table_load_block(it->table, handle, SST_BLOCK_DATA, &it->data_block));
 	}

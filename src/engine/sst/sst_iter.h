@@ -11,7 +11,8 @@
  * iterator's own memory and not by way of the cache, which a scan larger than it
  * would only empty.  Where the system's cache has them they are used in place, in
  * the table's map: who uses the iterator looks at port_guard_lost_total before it is
- * made, and after.
+ * made, and after.  Who shows entries to somebody before he can look asks for an
+ * iterator of points.
  *
  * What it holds of the block cache is good within one epoch.  Who uses it in
  * several asks at the start of each whether it is still good, and seeks anew if
@@ -30,7 +31,8 @@
 
 typedef enum SstIterMode
 {
-	SST_ITER_CACHED, /* blocks through the block cache */
+	SST_ITER_CACHED, /* blocks through the block cache, long scans ahead and past it */
+	SST_ITER_POINT,	 /* all blocks through the block cache, however many have versions of the key */
 	SST_ITER_BULK	 /* past the cache, with large reads when moving forwards: compaction */
 } SstIterMode;
 
