@@ -1900,6 +1900,18 @@ TEST(table_cache_opens_and_closes)
 	REQUIRE_OK(table_cache_get(cache, 10, bytes[10], &table));
 	table_cache_stats(cache, &stats);
 	CHECK_EQ(stats.opened, 12);
+
+	/* A wrong reference takes a table for one of values: that harms nobody else. */
+	table_cache_evict(cache, 10);
+	REQUIRE_OK(table_cache_get_values(cache, 10, &table));
+	CHECK(table_cache_peek(cache, 10) == NULL);
+	REQUIRE_OK(table_cache_get(cache, 10, bytes[10], &table));
+	CHECK(table_cache_peek(cache, 10) == table);
+	sst_iter_init(&it, table, SST_ITER_CACHED);
+	check_scans(&it.base, &m);
+	it.base.ops->destroy(&it.base);
+	REQUIRE_OK(table_cache_get_values(cache, 10, &table));
+	CHECK(table_cache_peek(cache, 10) == table);
 	table_cache_destroy(cache);
 	cache_rig_free(&rig);
 	model_free(&m);

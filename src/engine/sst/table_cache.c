@@ -19,6 +19,7 @@ typedef struct OpenTable
 {
 	uint64_t number;
 	SstTable *table;
+	bool is_values; /* opened as a value table, without its head */
 	struct OpenTable *hash_next;
 	struct OpenTable *newer;
 	struct OpenTable *older;
@@ -191,6 +192,12 @@ get(TableCache *cache, uint64_t number, bool is_values, uint64_t file_bytes, Sst
 	NvmkvStatus status;
 
 	*table_out = NULL;
+	/* Only a reference that is wrong has made another table one of values. */
+	if (open != NULL && open->is_values && !is_values)
+	{
+		give_up(cache, open);
+		open = NULL;
+	}
 	if (open != NULL)
 	{
 		cache->stats.hits++;
@@ -214,6 +221,7 @@ get(TableCache *cache, uint64_t number, bool is_values, uint64_t file_bytes, Sst
 		return status;
 	}
 	open->number = number;
+	open->is_values = is_values;
 	open->hash_next = *bucket_of(cache, number);
 	*bucket_of(cache, number) = open;
 	link_newest(cache, open);
@@ -240,7 +248,7 @@ table_cache_peek(const TableCache *cache, uint64_t number)
 {
 	const OpenTable *open = find(cache, number);
 
-	return open != NULL ? open->table : NULL;
+	return open != NULL && !open->is_values ? open->table : NULL;
 }
 
 void
