@@ -6,6 +6,7 @@
 #include "engine/db/value.h"
 
 #include <dirent.h>
+#include <setjmp.h>
 #include <sys/wait.h>
 
 #include "lib/rig.h"
@@ -1260,19 +1261,17 @@ no_rewrite(const char *point)
 	return strcmp(point, "level.announced") == 0 ? NVMKV_FAIL(NVMKV_NO_SPACE, "fault at %s", point) : NVMKV_OK;
 }
 
-TEST(table_is_replaced_while_it_is_looked_at)
+/* Until more than half of a value table is released, and the rest is about to be collected. */
+static void
+store_with_given_up(void)
 {
-	PortFileOps files = rig_quick_files;
 	NvmkvStatus st = NVMKV_OK;
-	bool did, more;
 	uint32_t i, round;
 
-	files.open = open_late;
 	store_init();
 	store_open();
 	put_all(1000, 0, 3000);
 	settle();
-	/* Until more than half of a value table is released, and the rest is about to be collected. */
 	port_fault_hook = no_rewrite;
 	for (round = 1; st == NVMKV_OK && round < 20; round++)
 	{
@@ -1283,6 +1282,16 @@ TEST(table_is_replaced_while_it_is_looked_at)
 	}
 	port_fault_hook = NULL;
 	CHECK_STATUS(st, NVMKV_NO_SPACE);
+	CHECK(tables_of(store.db).given_up > 0);
+}
+
+TEST(table_is_replaced_while_it_is_looked_at)
+{
+	PortFileOps files = rig_quick_files;
+	bool did, more;
+
+	files.open = open_late;
+	store_with_given_up();
 	store_open(); /* all tables are to be opened again */
 	CHECK(tables_of(store.db).given_up > 0);
 	port_files = &files;
@@ -1290,6 +1299,83 @@ TEST(table_is_replaced_while_it_is_looked_at)
 	CHECK_OK(nvmkv_work(store.rig.db, NVMKV_WORK_COMPACT, &did, &more));
 	CHECK(!others_work);
 	port_files = &rig_quick_files;
+	settle();
+	check_space(2.5);
+	check_contents(NULL);
+	check_files();
+	store_remove();
+}
+
+#define OVERWRITES_MAX 100
+
+static unsigned overwrites;
+
+/* Others overwrite values whenever some have been collected. */
+static NvmkvStatus
+overwrite_meanwhile(const char *point)
+{
+	static bool inside;
+	uint32_t i;
+
+	if (strcmp(point, "values.before_sweep") != 0 || inside || overwrites == OVERWRITES_MAX)
+		return NVMKV_OK;
+	inside = true;
+	overwrites++;
+	for (i = 0; i < 50; i++)
+		put((uint32_t) check_random_below(1000), 100 + overwrites, 3000);
+	CHECK_OK(nvmkv_flush_all(store.rig.db));
+	CHECK_OK(nvmkv_compact_all(store.rig.db));
+	inside = false;
+	return NVMKV_OK;
+}
+
+TEST(collection_ends_while_others_overwrite)
+{
+	uint32_t i;
+
+	store_init();
+	store_open();
+	put_all(1000, 0, 3000);
+	settle();
+	for (i = 0; i < 50; i++)
+		put((uint32_t) check_random_below(1000), 1, 3000);
+	settle();
+	port_fault_hook = overwrite_meanwhile;
+	CHECK_OK(value_free_all(store.db, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)));
+	port_fault_hook = NULL;
+	CHECK(overwrites > 0 && overwrites < OVERWRITES_MAX);
+	settle();
+	check_space(2.5);
+	check_contents(NULL);
+	check_files();
+	store_remove();
+}
+
+static jmp_buf raised;
+
+static void
+begin_job_raises(void *ctx)
+{
+	(void) ctx;
+	longjmp(raised, 1);
+}
+
+TEST(raising_while_values_are_collected_leaves_nothing)
+{
+	static const NvmkvTxnOps raising = {NULL, begin_job_raises, NULL, NULL};
+	bool did;
+
+	store_with_given_up();
+	nvmkv_set_txn_ops(store.rig.db, &raising);
+	if (setjmp(raised) == 0)
+	{
+		(void) value_collect(store.db, &did);
+		CHECK(false);
+	}
+	CHECK(store.db->collecting != NULL);
+	nvmkv_abort_cleanup(store.rig.db);
+	CHECK(store.db->collecting == NULL);
+	nvmkv_set_txn_ops(store.rig.db, NULL);
 	settle();
 	check_space(2.5);
 	check_contents(NULL);

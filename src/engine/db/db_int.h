@@ -208,6 +208,7 @@ struct NvmkvDb
 	struct Flush *flush;	 /* under way in this process, NULL: none */
 	struct Compaction *compaction; /* the same */
 	MetaOutcome *resolving;		   /* the same of resolve_step */
+	VersionImage *collecting;	   /* the same of the collection of values: the version it goes by */
 
 	/* Column families (family.c).  In a family's handle: root is the database's handle. */
 	NvmkvDb *root;					  /* itself in the database's handle */

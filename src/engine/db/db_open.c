@@ -440,6 +440,8 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	db->own_log = NULL;
 	db->flush = NULL;
 	db->compaction = NULL;
+	db->resolving = NULL;
+	db->collecting = NULL;
 	db->paid_bytes = 0;
 	memset(&db->point, 0, sizeof(db->point));
 	memset(&db->apart, 0, sizeof(db->apart));

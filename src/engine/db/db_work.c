@@ -8,6 +8,7 @@
 #include "engine/base/assert.h"
 #include "engine/db/compaction.h"
 #include "engine/db/db_int.h"
+#include "engine/db/value.h"
 #include "engine/db/work_limit.h"
 #include "engine/db/write_control.h"
 #include "engine/job/gc.h"
@@ -49,6 +50,7 @@ clean_tree(NvmkvDb *db, int slot)
 	epoch_abort_cleanup(db->epochs, slot);
 	compaction_abandon(db);
 	resolve_abandon(db);
+	value_abandon(db);
 	write_control_abort(db);
 	if (running_abort(db))
 		jobs_abort(db);

@@ -167,12 +167,14 @@ typedef struct Victims
 {
 	bool frees_all; /* all of which anything is nobody's; else those that are given up */
 	NvmkvSlice lower, upper;
+	uint64_t below_number;
 } Victims;
 
 static bool
 is_victim(const VersionImage *v, const VersionFile *values, const Victims *victims)
 {
 	return values->value_bytes > 0 && (victims->frees_all ? values->released_bytes > 0 : is_given_up(values)) &&
+		values->number < victims->below_number &&
 		slice_compare(version_bytes(v, values->largest), victims->lower) >= 0 &&
 		(victims->upper.size == 0 || slice_compare(version_bytes(v, values->smallest), victims->upper) < 0);
 }
@@ -216,28 +218,36 @@ some_victim(NvmkvDb *db, const Victims *victims)
 	return some;
 }
 
+void
+value_abandon(NvmkvDb *db)
+{
+	port_free(db->collecting);
+	db->collecting = NULL;
+}
+
 static NvmkvStatus
 collect(NvmkvDb *db, const Victims *victims, bool *did_out)
 {
-	VersionImage *v;
+	const VersionImage *v;
 	uint32_t i;
 	NvmkvStatus st = NVMKV_OK;
 
 	*did_out = false;
 	if (!some_victim(db, victims))
 		return NVMKV_OK;
-	NVMKV_RETURN_IF(db_copy_image(db, &v));
+	NVMKV_RETURN_IF(db_copy_image(db, &db->collecting));
+	v = db->collecting;
 	for (i = version_ntables(v); i < v->nfiles && st == NVMKV_OK && !*did_out; i++)
 		if (is_victim(v, &version_files(v)[i], victims))
 			st = rewrite_one(db, v, &version_files(v)[i], victims->frees_all, did_out);
-	port_free(v);
+	value_abandon(db);
 	return st;
 }
 
 NvmkvStatus
 value_collect(NvmkvDb *db, bool *did_out)
 {
-	const Victims victims = {false, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)};
+	const Victims victims = {false, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0), UINT64_MAX};
 
 	return collect(db, &victims, did_out);
 }
@@ -245,7 +255,8 @@ value_collect(NvmkvDb *db, bool *did_out)
 NvmkvStatus
 value_free_all(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper)
 {
-	const Victims victims = {true, lower, upper};
+	/* Not those that come later, so that it ends however much is overwritten meanwhile. */
+	const Victims victims = {true, lower, upper, port_load_seq(&db->root->shm->next_file)};
 	bool did, swept;
 
 	do
