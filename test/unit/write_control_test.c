@@ -461,4 +461,45 @@ TEST(compaction_keeps_to_its_limit_while_nobody_waits)
 	port_files = &port_posix_files;
 }
 
+/* ---- what an abort leaves ---- */
+
+/* A process dies while it looks at the room for writes, and in the middle of a flush; what others do is not touched. */
+TEST(abort_lets_go_of_looking_and_of_jobs)
+{
+	DbWriteControl *c;
+	DbJob *mine, *others;
+	uint64_t looked;
+	Rig rig;
+
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	REQUIRE_OK(rig_open(&rig));
+	c = &rig.db->shm->control;
+	looked = c->looked_us;
+	mine = job_begin(rig.db, DB_JOB_LEVEL);
+	port_posix_set_slot(1);
+	CHECK(db_claim(rig.db, DB_CLAIM_FLUSH));
+	others = job_begin(rig.db, DB_JOB_FLUSH);
+	c->looking = db_claim_word();
+	port_posix_set_slot(2);
+	nvmkv_abort_cleanup(rig.db);
+	write_control_look(rig.db, looked + 10000000);
+	CHECK_EQ(c->looked_us, looked);
+	CHECK_EQ(others->phase, DB_PHASE_PICKING);
+
+	/* Whoever finds the slot cleans up after it. */
+	port_posix_set_slot(1);
+	nvmkv_abort_cleanup(rig.db);
+	port_posix_set_slot(0);
+	write_control_look(rig.db, looked + 10000000);
+	CHECK_EQ(c->looked_us, looked + 10000000);
+	CHECK_EQ(others->phase, DB_PHASE_FAILED);
+	CHECK_EQ(mine->phase, DB_PHASE_PICKING);
+	job_end(mine, true, 0);
+	CHECK(db_claim(rig.db, DB_CLAIM_FLUSH));
+	db_unclaim(rig.db, DB_CLAIM_FLUSH);
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+}
+
 TEST_MAIN()
