@@ -3,7 +3,7 @@
  *	  Several processes on one database, killed all at once, again and again.
  *
  * A host process opens the database and forks writers, readers, workers and
- * somebody who looks at the views.
+ * some who look at the views.
  * Each writer has keys of its own, written in pairs, and takes part in
  * counting up shared keys under mutexes in shared memory.  Readers check that
  * no counter ever goes back.  After the kill the database is opened from its
@@ -28,7 +28,7 @@
 #define WRITERS 4
 #define READERS 2
 #define WORKERS 3
-#define WATCHERS 1
+#define WATCHERS 2
 #define ALL (WRITERS + READERS + WORKERS + WATCHERS)
 #define OWN_KEYS 300 /* of a writer, half of them in a second place */
 #define SHARED_KEYS 64
@@ -379,7 +379,9 @@ be_worker(NvmkvDb *db)
 	}
 }
 
-/* ---- watcher ---- */
+/* ---- watchers ---- */
+
+#define COUNT_MAX (UINT64_C(1) << 60) /* no count comes so far */
 
 /* What the views show of a moment fits together, whatever happens meanwhile. */
 static void
@@ -393,8 +395,14 @@ look_at_views(NvmkvDb *db)
 	NvmkvStats stats;
 	unsigned n, i;
 
+	if (check_random_below(8) == 0)
+		nvmkv_reset_stats(db);
 	nvmkv_stats(db, &stats);
 	nvmkv_cache_stats(db, &cache);
+	/* Counts since the reset, whoever comes in between with another one: not less than none. */
+	if (stats.gets >= COUNT_MAX || stats.writes >= COUNT_MAX || stats.user_bytes >= COUNT_MAX ||
+		cache.hits >= COUNT_MAX || cache.misses >= COUNT_MAX || cache.inserts >= COUNT_MAX)
+		wrong("counts", "since the reset", stats.gets, COUNT_MAX);
 	n = nvmkv_job_stats(db, jobs, 64);
 	for (i = 0; i < n; i++)
 		if (jobs[i].job_id == 0 || jobs[i].pid <= 0 || jobs[i].keys_done > jobs[i].keys_total)

@@ -39,8 +39,7 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 {
 	const DbShm *shm = db->shm;
 	const DbCounters *n = &shm->counters;
-	const DbSlotCounters *base = &shm->slot_counters_base;
-	DbSlotCounters sum;
+	DbSlotCounters base, sum;
 	MemPoolStats mem;
 	unsigned i;
 
@@ -63,18 +62,21 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	out->file_bytes = port_load_relaxed(&n->file_bytes);
 	out->file_read_bytes = port_load_relaxed(&n->file_read_bytes);
 	out->manifest_bytes = versions_manifest_bytes(&db->versions);
+	/* The base first: a reset that comes in between makes the difference larger, not negative. */
+	port_load_words(&base, &shm->slot_counters_base, sizeof(base));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	sum_slots(db, &sum);
-	out->gets = sum.gets - base->gets;
-	out->get_hits = sum.get_hits - base->get_hits;
-	out->scans = sum.scans - base->scans;
-	out->filter_useful = sum.filter_useful - base->filter_useful;
-	out->filter_passed = sum.filter_passed - base->filter_passed;
-	out->data_reads = sum.data_reads - base->data_reads;
-	out->sources_skipped = sum.sources_skipped - base->sources_skipped;
-	out->writes = sum.writes - base->writes;
-	out->entries_written = sum.entries_written - base->entries_written;
-	out->user_bytes = sum.user_bytes - base->user_bytes;
-	out->log_bytes = sum.log_bytes - base->log_bytes;
+	out->gets = sum.gets - base.gets;
+	out->get_hits = sum.get_hits - base.get_hits;
+	out->scans = sum.scans - base.scans;
+	out->filter_useful = sum.filter_useful - base.filter_useful;
+	out->filter_passed = sum.filter_passed - base.filter_passed;
+	out->data_reads = sum.data_reads - base.data_reads;
+	out->sources_skipped = sum.sources_skipped - base.sources_skipped;
+	out->writes = sum.writes - base.writes;
+	out->entries_written = sum.entries_written - base.entries_written;
+	out->user_bytes = sum.user_bytes - base.user_bytes;
+	out->log_bytes = sum.log_bytes - base.log_bytes;
 	out->last_sequence = sum.last_sequence;
 	out->flushes = port_load_relaxed(&n->flushes);
 	out->columns = port_load_relaxed(&n->columns);
@@ -102,11 +104,16 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 void
 nvmkv_reset_stats(NvmkvDb *db)
 {
+	static const DbCounters zeros;
+	DbSlotCounters sum;
+
 	/* Counting goes on meanwhile; a count that falls in between may survive. */
-	memset(&db->shm->counters, 0, sizeof(DbCounters));
-	sum_slots(db, &db->shm->slot_counters_base);
+	port_store_words(&db->shm->counters, &zeros, sizeof(zeros));
+	sum_slots(db, &sum);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	port_store_words(&db->shm->slot_counters_base, &sum, sizeof(sum));
 	sst_cache_reset_stats(&db->blocks);
-	db->shm->last_error[0] = '\0';
+	port_store_relaxed(&db->shm->last_error[0], '\0');
 	port_store_relaxed(&db->shm->last_error_status, NVMKV_OK);
 	port_store_relaxed(&db->shm->last_error_clock_us, 0);
 }

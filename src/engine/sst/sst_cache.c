@@ -819,18 +819,22 @@ void
 sst_cache_stats(const SstCache *cache, SstCacheStats *out)
 {
 	const SstCacheShm *shm = cache->shm;
+	SstCacheStats base;
 
 	if (shm == NULL)
 	{
 		memset(out, 0, sizeof(*out));
 		return;
 	}
+	/* The base first: a reset that comes in between makes the difference larger, not negative. */
+	port_load_words(&base, &shm->base, sizeof(base));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	sum_up(shm, out);
-	out->hits -= port_load_relaxed(&shm->base.hits);
-	out->misses -= port_load_relaxed(&shm->base.misses);
-	out->inserts -= port_load_relaxed(&shm->base.inserts);
-	out->evictions -= port_load_relaxed(&shm->base.evictions);
-	out->refused -= port_load_relaxed(&shm->base.refused);
+	out->hits -= base.hits;
+	out->misses -= base.misses;
+	out->inserts -= base.inserts;
+	out->evictions -= base.evictions;
+	out->refused -= base.refused;
 }
 
 void
@@ -842,11 +846,8 @@ sst_cache_reset_stats(SstCache *cache)
 	if (shm == NULL)
 		return;
 	sum_up(shm, &now);
-	port_store_relaxed(&shm->base.hits, now.hits);
-	port_store_relaxed(&shm->base.misses, now.misses);
-	port_store_relaxed(&shm->base.inserts, now.inserts);
-	port_store_relaxed(&shm->base.evictions, now.evictions);
-	port_store_relaxed(&shm->base.refused, now.refused);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	port_store_words(&shm->base, &now, sizeof(now));
 }
 
 /* ---------------------------------------------------------------- for tests */
