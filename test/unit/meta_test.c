@@ -1,7 +1,7 @@
 /*
  * meta_test.c
  *	  Versions from edits: outcomes of transactions, which are kept, and how
- *	  many; what tables refer to in value tables.
+ *	  many; what tables refer to in value tables; tables that come and go.
  */
 #include "engine/meta/draft.h"
 
@@ -152,6 +152,67 @@ TEST(values_are_released_and_dropped)
 	CHECK_OK(draft_finish(&draft));
 	free(v);
 	draft_free(&draft);
+}
+
+#define MANY 3000
+
+/* Many tables come and go, in many edits: what is there is found, and nothing else. */
+TEST(many_tables)
+{
+	static bool there[MANY + 1];
+	VersionDraft draft;
+	VersionImage *v;
+	uint64_t *numbers;
+	uint32_t count = 0;
+	uint32_t i, round;
+
+	memset(there, 0, sizeof(there));
+	draft_init(&draft);
+	for (round = 0; round < 5 * MANY && check_failures == 0; round++)
+	{
+		uint32_t number = 1 + (uint32_t) check_random_below(MANY);
+
+		if (there[number])
+		{
+			CHECK_STATUS(add_values(&draft, number, 0, 0), NVMKV_CORRUPTION);
+			if (round % 3 == 0)
+				continue;
+			CHECK_OK(drop_table(&draft, number, 0));
+			CHECK_STATUS(drop_table(&draft, number, 0), NVMKV_CORRUPTION);
+		}
+		else
+		{
+			CHECK_STATUS(drop_table(&draft, number, 0), NVMKV_CORRUPTION);
+			CHECK_OK(add_values(&draft, number, 0, 0));
+		}
+		count = there[number] ? count - 1 : count + 1;
+		there[number] = !there[number];
+		CHECK_EQ(draft.nfiles, count);
+		/* The order changes in between. */
+		if (round % 1000 == 999)
+			CHECK_OK(draft_finish(&draft));
+	}
+	CHECK_OK(draft_finish(&draft));
+	v = calloc(1, draft_image_bytes(&draft));
+	REQUIRE(v != NULL);
+	draft_write_image(&draft, 1, v);
+	draft_free(&draft);
+	numbers = version_file_numbers(v);
+	REQUIRE(numbers != NULL);
+	for (i = 0; i <= MANY; i++)
+		CHECK_EQ(version_numbers_have(numbers, v->nfiles, i), there[i]);
+	for (i = 1; i < v->nfiles; i++)
+		CHECK(version_files(v)[i - 1].number > version_files(v)[i].number);
+	port_free(numbers);
+	/* And on from an image. */
+	draft_init(&draft);
+	CHECK_OK(draft_from_image(&draft, v));
+	for (i = 1; i <= MANY; i++)
+		if (there[i])
+			CHECK_OK(drop_table(&draft, i, 0));
+	CHECK_EQ(draft.nfiles, 0);
+	draft_free(&draft);
+	free(v);
 }
 
 TEST(wrong_accounts_of_values_are_refused)

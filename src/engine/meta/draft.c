@@ -1,6 +1,9 @@
 /*
  * draft.c
  *	  Applying edits, and laying out a version image.
+ *
+ * Rows are few.  Files may be tens of thousands, and recovery applies thousands
+ * of edits: so they are found by a hash table, and stand anyhow until the end.
  */
 #include "engine/meta/draft.h"
 
@@ -16,9 +19,108 @@ draft_init(VersionDraft *draft)
 	draft->log_number = 0;
 }
 
+/* ---- files by number ---- */
+
+static void
+forget_index(VersionDraft *d)
+{
+	port_free(d->file_buckets);
+	port_free(d->file_next);
+	d->file_buckets = NULL;
+	d->file_next = NULL;
+}
+
+static inline uint32_t *
+bucket_of(const VersionDraft *d, uint64_t number)
+{
+	return &d->file_buckets[number & (d->file_bucket_count - 1)];
+}
+
+static void
+link_file(VersionDraft *d, uint32_t at)
+{
+	uint32_t *bucket = bucket_of(d, d->files[at].number);
+
+	d->file_next[at] = *bucket;
+	*bucket = at + 1;
+}
+
+static void
+unlink_file(VersionDraft *d, uint32_t at)
+{
+	uint32_t *link = bucket_of(d, d->files[at].number);
+
+	while (*link != at + 1)
+		link = &d->file_next[*link - 1];
+	*link = d->file_next[at];
+}
+
+/* Makes sure that there is an index, for as many files as there is room for. */
+static NvmkvStatus
+index_files(VersionDraft *d)
+{
+	uint32_t count = 16;
+	uint32_t i;
+
+	if (d->file_buckets != NULL)
+		return NVMKV_OK;
+	while (count < d->files_capacity)
+		count *= 2;
+	d->file_bucket_count = count;
+	d->file_buckets = port_alloc_zero(count * sizeof(uint32_t));
+	d->file_next = port_alloc(count * sizeof(uint32_t));
+	if (d->file_buckets == NULL || d->file_next == NULL)
+	{
+		forget_index(d);
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for an index of %u tables", d->nfiles);
+	}
+	for (i = 0; i < d->nfiles; i++)
+		link_file(d, i);
+	return NVMKV_OK;
+}
+
+static MetaFile *
+find_file(VersionDraft *d, uint64_t number)
+{
+	uint32_t at;
+
+	for (at = *bucket_of(d, number); at != 0; at = d->file_next[at - 1])
+		if (d->files[at - 1].number == number)
+			return &d->files[at - 1];
+	return NULL;
+}
+
+/* The last one takes its place. */
+static void
+remove_file(VersionDraft *d, const MetaFile *file)
+{
+	uint32_t at = (uint32_t) (file - d->files);
+	uint32_t last = d->nfiles - 1;
+
+	unlink_file(d, at);
+	if (at != last)
+	{
+		unlink_file(d, last);
+		d->files[at] = d->files[last];
+		link_file(d, at);
+	}
+	d->nfiles--;
+}
+
+/* There is room for it. */
+static void
+append_file(VersionDraft *d, const MetaFile *file)
+{
+	d->files[d->nfiles] = *file;
+	link_file(d, d->nfiles++);
+}
+
+/* ---- room ---- */
+
 void
 draft_free(VersionDraft *draft)
 {
+	forget_index(draft);
 	port_free(draft->rows);
 	port_free(draft->files);
 	port_free(draft->outcomes);
@@ -57,9 +159,12 @@ static NvmkvStatus
 reserve_files(VersionDraft *d, uint32_t want)
 {
 	void *p = d->files;
+	uint32_t capacity = d->files_capacity;
 	NvmkvStatus st = reserve(&p, &d->files_capacity, want, sizeof(MetaFile));
 
 	d->files = p;
+	if (d->files_capacity != capacity)
+		forget_index(d);
 	return st;
 }
 
@@ -148,17 +253,6 @@ find_row(VersionDraft *d, uint64_t row_id)
 	return NULL;
 }
 
-static MetaFile *
-find_file(VersionDraft *d, uint64_t number)
-{
-	uint32_t i;
-
-	for (i = 0; i < d->nfiles; i++)
-		if (d->files[i].number == number)
-			return &d->files[i];
-	return NULL;
-}
-
 static NvmkvStatus
 apply_rows(VersionDraft *d, const VersionEdit *e)
 {
@@ -211,6 +305,10 @@ apply_files(VersionDraft *d, const VersionEdit *e)
 {
 	uint32_t i;
 
+	if (e->nfile_drops + e->nfile_adds + e->nvalue_releases == 0)
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(reserve_files(d, d->nfiles + e->nfile_adds));
+	NVMKV_RETURN_IF(index_files(d));
 	for (i = 0; i < e->nfile_drops; i++)
 	{
 		MetaFile *file = find_file(d, e->file_drops[i].number);
@@ -221,15 +319,13 @@ apply_files(VersionDraft *d, const VersionEdit *e)
 		if (file->level == VERSION_VALUES && file->value_bytes > 0)
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit drops value table %" PRIu64 ", of which %" PRIu64 " bytes are in use",
 							  file->number, file->value_bytes);
-		d->nfiles--;
-		memmove(file, file + 1, (size_t) (d->files + d->nfiles - file) * sizeof(MetaFile));
+		remove_file(d, file);
 	}
-	NVMKV_RETURN_IF(reserve_files(d, d->nfiles + e->nfile_adds));
 	for (i = 0; i < e->nfile_adds; i++)
 	{
 		if (find_file(d, e->file_adds[i].number) != NULL)
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit adds table %" PRIu64 " twice", e->file_adds[i].number);
-		d->files[d->nfiles++] = e->file_adds[i];
+		append_file(d, &e->file_adds[i]);
 	}
 	for (i = 0; i < e->nvalue_releases; i++)
 	{
@@ -373,6 +469,7 @@ draft_finish(VersionDraft *d)
 	uint32_t i;
 
 	finish_outcomes(d);
+	forget_index(d); /* the files change places */
 	if (d->nfiles > 1)
 		qsort(d->files, d->nfiles, sizeof(MetaFile), compare_files);
 	for (i = 0; i < d->nrows; i++)

@@ -17,6 +17,10 @@ typedef struct VersionDraft
 	uint32_t nrows, rows_capacity;
 	MetaFile *files; /* by level, then smallest key, once draft_finish was called */
 	uint32_t nfiles, files_capacity;
+	/* A hash table of the files by number, for draft_apply; NULL: there is none, it is made when it is wanted. */
+	uint32_t *file_buckets; /* index + 1 of the first file of each, 0: none */
+	uint32_t *file_next;	/* the same of the next file of the bucket, for each file */
+	uint32_t file_bucket_count;
 	MetaOutcome *outcomes; /* by fxid, once draft_finish was called */
 	uint32_t noutcomes, outcomes_capacity;
 } VersionDraft;

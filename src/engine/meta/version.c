@@ -4,6 +4,10 @@
  */
 #include "engine/meta/version.h"
 
+#include <stdlib.h>
+
+#include "engine/port/port.h"
+
 uint32_t
 version_find_file(const VersionImage *v, unsigned level, NvmkvSlice key)
 {
@@ -95,4 +99,35 @@ version_find_values(const VersionImage *v, uint64_t number)
 			hi = mid;
 	}
 	return lo < v->level_start[VERSION_VALUES + 1] && files[lo].number == number ? &files[lo] : NULL;
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *) a;
+	uint64_t y = *(const uint64_t *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+uint64_t *
+version_file_numbers(const VersionImage *v)
+{
+	const VersionFile *files = version_files(v);
+	uint64_t *numbers = port_alloc((v->nfiles + 1) * sizeof(uint64_t));
+	uint32_t i;
+
+	if (numbers == NULL)
+		return NULL;
+	for (i = 0; i < v->nfiles; i++)
+		numbers[i] = files[i].number;
+	if (v->nfiles > 1)
+		qsort(numbers, v->nfiles, sizeof(uint64_t), compare_numbers);
+	return numbers;
+}
+
+bool
+version_numbers_have(const uint64_t *numbers, uint32_t count, uint64_t number)
+{
+	return bsearch(&number, numbers, count, sizeof(uint64_t), compare_numbers) != NULL;
 }

@@ -184,6 +184,10 @@ version_ntables(const VersionImage *v)
 /* The value table of this number; NULL: there is none. */
 extern const VersionFile *version_find_values(const VersionImage *v, uint64_t number);
 
+/* The numbers of all files, ascending; to be freed with port_free.  NULL: no memory. */
+extern uint64_t *version_file_numbers(const VersionImage *v);
+extern bool version_numbers_have(const uint64_t *numbers, uint32_t count, uint64_t number);
+
 /* Bytes of receiver / compactor rows that are still live. */
 extern uint64_t version_role_bytes(const VersionImage *v, VersionRole role);
 
