@@ -75,23 +75,18 @@ nvmkv_shm_bytes(const NvmkvOptions *options)
 
 /* ---- recovery ---- */
 
-static bool
-version_has_file(const VersionImage *v, uint64_t number)
+typedef struct Orphans
 {
-	const VersionFile *files = version_files(v);
-	uint32_t i;
+	NvmkvDb *db;
+	uint64_t *numbers; /* of the tables that are none */
+	uint32_t count;
+} Orphans;
 
-	for (i = 0; i < v->nfiles; i++)
-		if (files[i].number == number)
-			return true;
-	return false;
-}
-
-/* What an interrupted job or switch left behind goes. */
 static bool
 remove_if_orphan(void *ctx, const char *name)
 {
-	NvmkvDb *db = ctx;
+	const Orphans *orphans = ctx;
+	NvmkvDb *db = orphans->db;
 	char path[MANIFEST_PATH_MAX];
 	size_t n = strlen(name);
 	char *end;
@@ -101,7 +96,7 @@ remove_if_orphan(void *ctx, const char *name)
 	{
 		uint64_t number = strtoull(name, &end, 10);
 
-		orphan = strcmp(end, ".sst") == 0 && !version_has_file(versions_current(&db->versions), number);
+		orphan = strcmp(end, ".sst") == 0 && !version_numbers_have(orphans->numbers, orphans->count, number);
 	}
 	else if (strncmp(name, "MANIFEST-", 9) == 0)
 	{
@@ -116,6 +111,21 @@ remove_if_orphan(void *ctx, const char *name)
 			port_log(PORT_LOG_WARNING, "could not remove leftover file \"%s\": %s", path, nvmkv_error()->text);
 	}
 	return true;
+}
+
+/* What an interrupted job or switch left behind goes. */
+static NvmkvStatus
+remove_orphans(NvmkvDb *db)
+{
+	const VersionImage *v = versions_current(&db->versions);
+	Orphans orphans = {db, version_file_numbers(v), v->nfiles};
+	NvmkvStatus st;
+
+	if (orphans.numbers == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for the numbers of %u tables", v->nfiles);
+	st = port_files->list(db->dir, remove_if_orphan, &orphans);
+	port_free(orphans.numbers);
+	return st;
 }
 
 /* Every table the version names is there in its full size. */
@@ -318,7 +328,7 @@ tree_open(NvmkvDb *db, void *memory)
 	mempool_init(db->mem.shm, db->options.max_write_buffers, db->options.write_buffer_bytes, v->durable_seq);
 	NVMKV_RETURN_IF(check_files(db));
 	NVMKV_RETURN_IF(open_pool(db, (NvmPoolShm *) (void *) ((uint8_t *) memory + db->shm->pool_off)));
-	NVMKV_RETURN_IF(port_files->list(db->dir, remove_if_orphan, db));
+	NVMKV_RETURN_IF(remove_orphans(db));
 	mempool_open_gate(&db->mem); /* for replay; nvmkv_write asks "accepting" */
 	return NVMKV_OK;
 }

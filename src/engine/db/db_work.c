@@ -511,17 +511,31 @@ nvmkv_min_unresolved_fxid(NvmkvDb *db)
 
 /* ---- files of this process ---- */
 
-static bool
-in_version(void *ctx, uint64_t number)
+typedef struct Kept
 {
-	const VersionImage *v = ctx;
-	const VersionFile *files = version_files(v);
-	uint32_t i;
+	uint64_t *numbers;
+	uint32_t count;
+} Kept;
 
-	for (i = 0; i < v->nfiles; i++)
-		if (files[i].number == number)
-			return true;
-	return false;
+static bool
+is_kept(void *ctx, uint64_t number)
+{
+	const Kept *kept = ctx;
+
+	return version_numbers_have(kept->numbers, kept->count, number);
+}
+
+/* Closes what the version has not.  Without memory not now. */
+static void
+tidy_by(NvmkvDb *db, const VersionImage *v)
+{
+	Kept kept = {version_file_numbers(v), v->nfiles};
+
+	if (kept.numbers == NULL)
+		return;
+	table_cache_retain(db->tables, is_kept, &kept);
+	port_free(kept.numbers);
+	db->tidied_version = v->number;
 }
 
 static NvmkvStatus
@@ -536,10 +550,7 @@ tidy_tree(NvmkvDb *db)
 	db_enter(db);
 	v = versions_current(&db->versions);
 	if (v->number != db->tidied_version)
-	{
-		db->tidied_version = v->number;
-		table_cache_retain(db->tables, in_version, (void *) (uintptr_t) v);
-	}
+		tidy_by(db, v);
 	db_leave(db);
 	return NVMKV_OK;
 }
