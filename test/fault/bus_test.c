@@ -337,7 +337,7 @@ TEST(table_truncated_under_its_map)
 	port_files = &port_posix_files;
 }
 
-/* A scan that stands in the map goes on by calls, and says what it meets; it never shows a wrong row. */
+/* A scan says what it meets; it never shows a wrong row. */
 TEST(table_truncated_under_a_scan)
 {
 	Rig rig;

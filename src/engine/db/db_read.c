@@ -165,7 +165,7 @@ walk_file(Walk *w, const VersionFile *file)
 	NvmkvStatus st;
 
 	NVMKV_RETURN_IF(table_cache_get(w->db->tables, file->number, file->bytes, &table));
-	sst_iter_init(it, table, SST_ITER_POINT);
+	sst_iter_init(it, table, SST_ITER_CACHED);
 	sst_iter_seek_key(it, w->key, NVMKV_TAG_MAX, w->hash);
 	db_count(it->data_blocks > 0 ? &own->filter_passed : &own->filter_useful, 1);
 	st = it->base.status;

@@ -41,13 +41,11 @@ struct NvmkvScan
 	bool started; /* something was examined: "resume" says where */
 	bool done;
 	NvmkvBuf resume; /* last key examined to the end */
-	NvmkvBuf last;	 /* the same, of the batch that is being filled */
 
 	/* The sources, valid while the super version is "super_version". */
 	bool have_sources;
 	uint64_t super_version;
-	/* Of the pool, and of all maps, when the sources were taken: an iterator may stand on a page that goes later. */
-	uint32_t pages_lost, maps_lost;
+	uint32_t pages_lost; /* when the sources were taken: an iterator may stand on a page that goes later */
 	unsigned nmemtables, nrows, nlevels, nsources;
 	MemtableIter *memtables;
 	NvmRowIter *rows;
@@ -213,7 +211,6 @@ take_sources(NvmkvScan *s)
 	/* The number first: if anything changes while we look, the next batch sees it. */
 	s->super_version = mempool_super_version(&db->mem);
 	s->pages_lost = db_pages_lost(db);
-	s->maps_lost = port_guard_lost_total();
 	mempool_list(&db->mem, &list);
 	v = versions_current(&db->versions);
 	files = version_files(v);
@@ -581,27 +578,16 @@ renew_tables(NvmkvScan *s)
 	return all;
 }
 
-/* Takes back what was put into the batch: a table's map, in which the entries were, has lost a page. */
-static void
-take_back(NvmkvScan *s, const NvmkvScanStats *stats, unsigned *count)
-{
-	*count = 0;
-	s->bytes.size = 0;
-	s->stats = *stats;
-	s->done = false;
-	drop_sources(s);
-}
-
-/* Adds rows, from where the last batch ended.  *examined_out: there may be more, behind "last". */
+/* One stay inside the epoch. */
 static NvmkvStatus
-add_rows(NvmkvScan *s, const BatchLimits *limits, unsigned *count, bool *examined_out)
+fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
 {
 	unsigned entries = 0;
 	bool examined = false;
 	bool in_row = false; /* the last key examined is the last row's, and not in s->key */
 
 	if (!s->have_sources || s->super_version != mempool_super_version(&s->db->mem) ||
-		s->pages_lost != db_pages_lost(s->db) || s->maps_lost != port_guard_lost_total())
+		s->pages_lost != db_pages_lost(s->db))
 	{
 		NVMKV_RETURN_IF(take_sources(s));
 		seek(s);
@@ -625,40 +611,13 @@ add_rows(NvmkvScan *s, const BatchLimits *limits, unsigned *count, bool *examine
 			NVMKV_RETURN_IF(s->reverse ? examine_backward(s, count, &entries) : examine_forward(s, count, &entries));
 		examined = true;
 	}
+	/* What a later batch resumes behind: the last key examined.  After a failure it is where this batch began. */
 	if (examined)
-		NVMKV_RETURN_IF(nvmkv_buf_set(&s->last, in_row ? s->out[*count - 1].key : nvmkv_buf_slice(&s->key)));
-	*examined_out = examined;
-	return NVMKV_OK;
-}
-
-/* What a later batch resumes behind: the last key examined.  After a failure it is where this batch began. */
-static void
-resume_behind_last(NvmkvScan *s)
-{
-	NvmkvBuf resume = s->resume;
-
-	s->resume = s->last;
-	s->last = resume;
-	s->started = true;
-}
-
-/* One stay inside the epoch. */
-static NvmkvStatus
-fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
-{
-	NvmkvScanStats stats = s->stats;
-	bool examined = false;
-	NvmkvStatus st = add_rows(s, limits, count, &examined);
-
-	/* The next time the table is read by calls, and they tell what is wrong.  The container's pages: db_settled. */
-	if (s->have_sources && s->maps_lost != port_guard_lost_total() && s->pages_lost == db_pages_lost(s->db))
 	{
-		take_back(s, &stats, count);
-		return NVMKV_OK;
+		NVMKV_RETURN_IF(nvmkv_buf_set(&s->resume, in_row ? s->out[*count - 1].key : nvmkv_buf_slice(&s->key)));
+		s->started = true;
 	}
-	if (st == NVMKV_OK && examined)
-		resume_behind_last(s);
-	return st;
+	return NVMKV_OK;
 }
 
 NvmkvStatus
@@ -751,7 +710,6 @@ nvmkv_scan_destroy(NvmkvScan *s)
 	nvmkv_buf_free(&s->lower);
 	nvmkv_buf_free(&s->upper);
 	nvmkv_buf_free(&s->resume);
-	nvmkv_buf_free(&s->last);
 	nvmkv_buf_free(&s->bytes);
 	nvmkv_buf_free(&s->key);
 	nvmkv_buf_free(&s->value);

@@ -21,15 +21,12 @@ static PortGuard *guards[GUARDS_MAX];
 static uint64_t page_bytes;
 static struct sigaction previous;
 static bool installed;
-static uint32_t lost_total;
 
 /* false: no page could be put there. */
 static bool
 replace_page(PortGuard *guard, uint64_t offset)
 {
 	uint32_t i = port_fetch_add(&guard->lost, 1);
-
-	(void) port_fetch_add(&lost_total, 1);
 
 	if (i < PORT_GUARD_PAGES)
 		port_store_release(&guard->pages[i], offset + 1);
@@ -121,12 +118,6 @@ port_guard_remove(PortGuard *guard)
 	for (i = 0; i < GUARDS_MAX; i++)
 		if (port_load_acquire(&guards[i]) == guard)
 			port_store_release(&guards[i], NULL);
-}
-
-uint32_t
-port_guard_lost_total(void)
-{
-	return port_load_acquire(&lost_total);
 }
 
 bool

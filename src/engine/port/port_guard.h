@@ -47,9 +47,6 @@ extern NvmkvStatus port_guard_install(void);
 extern bool port_guard_add(PortGuard *guard, void *base, uint64_t bytes, bool writable);
 extern void port_guard_remove(PortGuard *guard);
 
-/* Pages that this process has lost, whatever guard they were under.  Only grows. */
-extern uint32_t port_guard_lost_total(void);
-
 /* Only grows. */
 static inline uint32_t
 port_guard_lost(const PortGuard *guard)

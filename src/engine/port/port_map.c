@@ -5,7 +5,6 @@
 #include "engine/port/port_map.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 /* A copy from memory takes a microsecond or two; the process may have been interrupted, which does no harm. */
 #define STALL_US 40
@@ -59,40 +58,4 @@ port_map_read(PortMap *map, uint64_t offset, void *data, size_t size)
 	if (port_now_us() - start > STALL_US)
 		by_calls = READS_AFTER_STALL;
 	return port_guard_lost(&map->guard) == 0;
-}
-
-/* Pages that are asked about at a time. */
-#define VIEW_PAGES 128
-
-static bool
-is_resident(uint8_t *from, const uint8_t *end, size_t page_bytes)
-{
-	unsigned char resident[VIEW_PAGES];
-	size_t i;
-
-	while (from < end)
-	{
-		size_t pages = ((size_t) (end - from) + page_bytes - 1) / page_bytes;
-
-		if (pages > VIEW_PAGES)
-			pages = VIEW_PAGES;
-		if (mincore(from, pages * page_bytes, resident) != 0)
-			return false;
-		for (i = 0; i < pages; i++)
-			if ((resident[i] & 1) == 0)
-				return false;
-		from += pages * page_bytes;
-	}
-	return true;
-}
-
-const uint8_t *
-port_map_view(const PortMap *map, uint64_t offset, size_t size)
-{
-	size_t page_bytes = (size_t) sysconf(_SC_PAGESIZE);
-
-	if (map->base == NULL || port_guard_lost(&map->guard) != 0 || offset > map->bytes || size > map->bytes - offset ||
-		!is_resident(map->base + offset / page_bytes * page_bytes, map->base + offset + size, page_bytes))
-		return NULL;
-	return map->base + offset;
 }

@@ -7,8 +7,6 @@
  * So a copy that takes long - it waited for the medium - makes the process go
  * back to calls for a while.
  *
- * Longer pieces may be looked at in place, if they are in the system's cache.
- *
  * A page that cannot be read is noted by its guard (port_guard.h); the copy then
  * fails, and the caller reads by a call, which says what is wrong.
  */
@@ -31,11 +29,5 @@ extern void port_map_close(PortMap *map);
 
 /* Copies; false: read it by a call. */
 extern bool port_map_read(PortMap *map, uint64_t offset, void *data, size_t size);
-
-/*
- * The bytes where they are, if all of them are in the system's cache; else NULL.  What is read there counts for nothing
- * before port_guard_lost_total, after the last byte was used, is what it was before the call.
- */
-extern const uint8_t *port_map_view(const PortMap *map, uint64_t offset, size_t size);
 
 #endif

@@ -80,7 +80,7 @@ static bool
 is_in_chunk(const SstIter *it, SstHandle handle)
 {
 	return handle.offset >= it->chunk_offset &&
-		handle.offset + handle.size + SST_TRAILER_BYTES <= it->chunk_offset + it->chunk_size;
+		handle.offset + handle.size + SST_TRAILER_BYTES <= it->chunk_offset + it->chunk.size;
 }
 
 /* How much to read for a block of so many bytes, from there on. */
@@ -92,7 +92,7 @@ chunk_bytes(const SstIter *it, uint64_t offset, size_t need)
 
 	if (it->mode == SST_ITER_CACHED)
 	{
-		want = it->chunk_size > 0 && offset == it->chunk_offset + it->chunk_size ? 2 * it->chunk_size : AHEAD_BYTES_MIN;
+		want = it->chunk.size > 0 && offset == it->chunk_offset + it->chunk.size ? 2 * it->chunk.size : AHEAD_BYTES_MIN;
 		if (want > CHUNK_BYTES)
 			want = CHUNK_BYTES;
 	}
@@ -105,16 +105,10 @@ chunk_bytes(const SstIter *it, uint64_t offset, size_t need)
 static NvmkvStatus
 read_chunk(SstIter *it, uint64_t offset, size_t bytes)
 {
-	it->chunk_size = 0;
-	it->chunk = it->mode == SST_ITER_CACHED ? sst_table_view(it->table, offset, bytes) : NULL;
-	if (it->chunk == NULL)
-	{
-		it->chunk_buffer.size = 0;
-		NVMKV_RETURN_IF(nvmkv_buf_reserve(&it->chunk_buffer, bytes));
-		NVMKV_RETURN_IF(sst_table_read(it->table, offset, it->chunk_buffer.data, bytes));
-		it->chunk = it->chunk_buffer.data;
-	}
-	it->chunk_size = bytes;
+	it->chunk.size = 0;
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(&it->chunk, bytes));
+	NVMKV_RETURN_IF(sst_table_read(it->table, offset, it->chunk.data, bytes));
+	it->chunk.size = bytes;
 	it->chunk_offset = offset;
 	return NVMKV_OK;
 }
@@ -138,7 +132,7 @@ load_chunk(SstIter *it, SstHandle handle, NvmkvSlice *block_out)
 			status = read_chunk(it, handle.offset, need);
 		NVMKV_RETURN_IF(status);
 	}
-	*block_out = nvmkv_slice(it->chunk + (handle.offset - it->chunk_offset), handle.size);
+	*block_out = nvmkv_slice(it->chunk.data + (handle.offset - it->chunk_offset), handle.size);
 	NVMKV_RETURN_IF(sst_trailer_check(block_out->data, handle.size, path, handle.offset, &codec));
 	if (codec == SST_CODEC_NONE)
 		return NVMKV_OK;
@@ -161,7 +155,7 @@ load_cached(SstIter *it, SstHandle handle, NvmkvSlice *bytes_out)
 		return load_chunk(it, handle, bytes_out);
 	if (!sst_table_find_block(it->table, handle, &it->data_block))
 	{
-		if (it->mode == SST_ITER_CACHED && !sst_table_cache_has_room(it->table, handle) && ++it->run > AHEAD_RUN)
+		if (!sst_table_cache_has_room(it->table, handle) && ++it->run > AHEAD_RUN)
 			return load_chunk(it, handle, bytes_out);
 		NVMKV_RETURN_IF(sst_table_load_block(it->table, handle, SST_BLOCK_DATA, &it->data_block));
 	}
@@ -446,7 +440,7 @@ iter_destroy(NvmkvIter *base)
 		return;
 	drop_data(it);
 	drop_index(it);
-	nvmkv_buf_free(&it->chunk_buffer);
+	nvmkv_buf_free(&it->chunk);
 	nvmkv_buf_free(&it->expanded);
 	sst_table_unref(it->table);
 	it->table = NULL;

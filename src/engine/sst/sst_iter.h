@@ -9,10 +9,7 @@
  * Long scans read ahead: after some data blocks in a row that the cache does
  * not have, and has no free room for, the next ones come in one read, into the
  * iterator's own memory and not by way of the cache, which a scan larger than it
- * would only empty.  Where the system's cache has them they are used in place, in
- * the table's map: who uses the iterator looks at port_guard_lost_total before it is
- * made, and after.  Who shows entries to somebody before he can look asks for an
- * iterator of points.
+ * would only empty.
  *
  * What it holds of the block cache is good within one epoch.  Who uses it in
  * several asks at the start of each whether it is still good, and seeks anew if
@@ -31,8 +28,7 @@
 
 typedef enum SstIterMode
 {
-	SST_ITER_CACHED, /* blocks through the block cache, long scans ahead and past it */
-	SST_ITER_POINT,	 /* all blocks through the block cache, however many have versions of the key */
+	SST_ITER_CACHED, /* blocks through the block cache */
 	SST_ITER_BULK	 /* past the cache, with large reads when moving forwards: compaction */
 } SstIterMode;
 
@@ -51,10 +47,8 @@ typedef struct SstIter
 	SstBlock data_block;		/* none if the block is in "chunk" */
 	uint64_t behind;			/* offset behind the last data block loaded */
 	unsigned run;				/* blocks loaded in a row that the cache has no room for */
-	const uint8_t *chunk; /* read ahead: bytes of the file from chunk_offset; in the map, or in chunk_buffer */
-	size_t chunk_size;
+	NvmkvBuf chunk;				/* read ahead: bytes of the file from chunk_offset */
 	uint64_t chunk_offset;
-	NvmkvBuf chunk_buffer;
 	NvmkvBuf expanded;			/* a data block of the chunk, if it is stored compressed */
 	uint8_t key_buffer[SST_KEY_BUFFER_BYTES];
 } SstIter;

@@ -147,10 +147,7 @@ map_file(SstTable *table)
 		(void) port_map_open(&table->map, table->file, bytes);
 }
 
-/*
- * Blocks are read through a map once there have been some.  It stays when pages of it are lost: iterators may stand in
- * the others.
- */
+/* Blocks are read through a map once there have been some.  One that has lost a page is not used any more. */
 static bool
 read_mapped(SstTable *table, uint64_t offset, void *data, size_t size)
 {
@@ -159,17 +156,6 @@ read_mapped(SstTable *table, uint64_t offset, void *data, size_t size)
 	if (table->small_reads < READS_BEFORE_MAP && ++table->small_reads == READS_BEFORE_MAP)
 		map_file(table);
 	return table->map.base != NULL && port_map_read(&table->map, offset, data, size);
-}
-
-const uint8_t *
-sst_table_view(SstTable *table, uint64_t offset, size_t size)
-{
-	if (table->cache != NULL && table->small_reads < READS_BEFORE_MAP)
-	{
-		table->small_reads = READS_BEFORE_MAP;
-		map_file(table);
-	}
-	return port_map_view(&table->map, offset, size);
 }
 
 NvmkvStatus

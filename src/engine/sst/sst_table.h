@@ -81,12 +81,6 @@ extern SstBlockCursor sst_table_top_cursor(const SstTable *table);
 /* Reads from the file, which is opened if it is not. */
 extern NvmkvStatus sst_table_read(SstTable *table, uint64_t offset, void *data, size_t size);
 
-/*
- * The bytes in a map of the file, if they are in the system's cache; else NULL.  They are what is in the file only if
- * no page is lost before the last of them was used (port_map.h).
- */
-extern const uint8_t *sst_table_view(SstTable *table, uint64_t offset, size_t size);
-
 /* File offset behind the last partition: handles in the index must lie below. */
 extern uint64_t sst_table_limit(const SstTable *table);
 
