@@ -159,7 +159,8 @@ refers_to(NvmkvDb *db, const VersionImage *v, const VersionFile *file, uint64_t 
 	db_leave(db);
 	*refers_out = st == NVMKV_OK && value_refs_find(&refs, number) != NULL;
 	value_refs_free(&refs);
-	return st;
+	/* One that cannot be read does not keep others from being collected; who reads it says what is wrong. */
+	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION || st == NVMKV_IO ? NVMKV_OK : st;
 }
 
 /* What value tables are collected. */

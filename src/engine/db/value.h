@@ -11,7 +11,8 @@
  * drops it (value_sweep).  One of which more than half is not referred to is
  * given up: whoever compacts a table that refers to it takes the values along to
  * a new one, and where nothing else makes compaction come by, value_collect does.
- * So value tables never take more than about twice what is in them.
+ * So, where compaction is not busy all the time, value tables take at most about
+ * twice what is in them.
  *
  * A value table is not deleted before every reader has left the versions that
  * have it, like any other table (retire.c).
