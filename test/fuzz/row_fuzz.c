@@ -91,7 +91,7 @@ static void
 build_pool(void)
 {
 	const char *path = fuzz_path("pool");
-	NvmPoolShm *shm = calloc(1, nvm_pool_shm_bytes(NVM_POOL_BYTES_MIN));
+	NvmPoolShm *shm = aligned_alloc(64, (nvm_pool_shm_bytes(NVM_POOL_BYTES_MIN) + 63) / 64 * 64);
 	NvmRowBuilder *builders[2];
 	NvmRowRef refs[2];
 	NvmPool *built;
