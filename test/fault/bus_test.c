@@ -310,6 +310,20 @@ readable_in_table(NvmkvDb *db, const char *table)
 	return good;
 }
 
+/* The three places, with a cache that holds next to nothing of the table. */
+static void
+make_uncached_parts(Rig *rig, char table[300], char *path, size_t path_bytes)
+{
+	REQUIRE_OK(port_guard_install());
+	port_files = &rig_quick_files;
+	rig_init(rig);
+	rig->options.block_cache_bytes = 64 * 1024;
+	rig->options.value_threshold_bytes = 0;
+	make_parts(rig);
+	REQUIRE_OK(port_files->list(rig->path, see_table, table));
+	rig_path(rig, table, path, path_bytes);
+}
+
 /* Its blocks are read through a map, by a reader whose cache holds next to none of them. */
 TEST(table_truncated_under_its_map)
 {
@@ -318,14 +332,7 @@ TEST(table_truncated_under_its_map)
 	char path[700];
 	struct stat st;
 
-	REQUIRE_OK(port_guard_install());
-	port_files = &rig_quick_files;
-	rig_init(&rig);
-	rig.options.block_cache_bytes = 64 * 1024;
-	rig.options.value_threshold_bytes = 0;
-	make_parts(&rig);
-	REQUIRE_OK(port_files->list(rig.path, see_table, table));
-	rig_path(&rig, table, path, sizeof(path));
+	make_uncached_parts(&rig, table, path, sizeof(path));
 	CHECK_EQ(readable_in_table(rig.db, table), ENTRIES);
 	REQUIRE(stat(path, &st) == 0);
 	CHECK(truncate(path, st.st_size / 2) == 0);
@@ -350,14 +357,7 @@ TEST(table_truncated_under_a_scan)
 	unsigned n, i;
 	NvmkvStatus st;
 
-	REQUIRE_OK(port_guard_install());
-	port_files = &rig_quick_files;
-	rig_init(&rig);
-	rig.options.block_cache_bytes = 64 * 1024;
-	rig.options.value_threshold_bytes = 0;
-	make_parts(&rig);
-	REQUIRE_OK(port_files->list(rig.path, see_table, table));
-	rig_path(&rig, table, path, sizeof(path));
+	make_uncached_parts(&rig, table, path, sizeof(path));
 	REQUIRE_OK(nvmkv_scan_create(rig.db, &s));
 	REQUIRE_OK(nvmkv_scan_start(s, rig_key(0), rig_key(100000), false, NULL));
 	do

@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/db/db_int.h"
-#include "engine/sst/sst_verify.h"
 #include "engine/db/value.h"
+#include "engine/sst/sst_verify.h"
 
 typedef struct Check
 {

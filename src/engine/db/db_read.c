@@ -36,19 +36,27 @@ typedef struct Walk
 /* What the handle keeps of it for the next lookup. */
 #define APART_KEPT_BYTES ((size_t) 256 * 1024)
 
-/* The version's value, which is apart, in the handle's buffer: the visitor may raise. */
+/* Copies a value apart; the reference may stand in "value_out". */
 static NvmkvStatus
-fetch_apart(Walk *w, uint64_t tag, NvmkvVersion *version)
+copy_apart(NvmkvDb *db, NvmkvSlice key, uint64_t tag, NvmkvSlice reference, NvmkvBuf *value_out)
 {
 	ValueBlock value;
 	NvmkvStatus st;
 
-	NVMKV_RETURN_IF(value_open(w->db->tables, w->key, tag, version->value, SST_BLOCK_DATA, &value));
-	st = nvmkv_buf_set(&w->db->apart, value.value);
+	NVMKV_RETURN_IF(value_open(db->tables, key, tag, reference, SST_BLOCK_DATA, &value));
+	st = nvmkv_buf_set(value_out, value.value);
 	value_close(&value);
+	return st;
+}
+
+/* The version's value, which is apart, in the handle's buffer: the visitor may raise. */
+static NvmkvStatus
+fetch_apart(Walk *w, uint64_t tag, NvmkvVersion *version)
+{
+	NVMKV_RETURN_IF(copy_apart(w->db, w->key, tag, version->value, &w->db->apart));
 	version->type &= ~NVMKV_TYPE_APART_BIT;
 	version->value = nvmkv_buf_slice(&w->db->apart);
-	return st;
+	return NVMKV_OK;
 }
 
 /* Shows one entry to the visitor. */
@@ -320,19 +328,6 @@ get_visit(void *ctx, const NvmkvVersion *version)
 	return false;
 }
 
-/* Puts the value in the place of its reference. */
-static NvmkvStatus
-follow_reference(NvmkvDb *db, NvmkvSlice key, const Get *get)
-{
-	ValueBlock value;
-	NvmkvStatus st;
-
-	NVMKV_RETURN_IF(value_open(db->tables, key, get->apart, nvmkv_buf_slice(get->value), SST_BLOCK_DATA, &value));
-	st = nvmkv_buf_set(get->value, value.value);
-	value_close(&value);
-	return st;
-}
-
 NvmkvStatus
 nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *value_out, NvmkvVersion *version_out)
 {
@@ -347,7 +342,7 @@ nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *
 	db_enter(db);
 	st = walk_sources(&w);
 	if (st == NVMKV_OK && get.result == NVMKV_OK && get.apart != 0)
-		st = follow_reference(db, key, &get);
+		st = copy_apart(db, key, get.apart, nvmkv_buf_slice(value_out), value_out);
 	st = db_settled(db, lost, st);
 	db_leave(db);
 	NVMKV_RETURN_IF(st);

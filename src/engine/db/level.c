@@ -203,19 +203,9 @@ move_file(Compaction *c)
 	const VersionFile *file = &version_files(c->v)[c->first_taken];
 	VersionEdit edit = {0};
 	MetaFileDrop drop;
-	MetaFile moved;
+	MetaFile moved = meta_file_of(c->v, file);
 
-	memset(&moved, 0, sizeof(moved));
-	moved.number = file->number;
-	moved.bytes = file->bytes;
-	moved.entries = file->entries;
-	moved.min_sequence = file->min_sequence;
-	moved.max_sequence = file->max_sequence;
-	moved.min_unresolved_fxid = file->min_unresolved_fxid;
-	moved.value_bytes = file->value_bytes;
 	moved.level = c->output_level;
-	moved.smallest = c->low;
-	moved.largest = c->high;
 	drop.level = c->level;
 	drop.number = file->number;
 	edit.file_drops = &drop;

@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 
-#include "engine/base/assert.h"
 #include "engine/db/level.h"
 #include "engine/db/merge_copy.h"
 #include "engine/db/work_limit.h"

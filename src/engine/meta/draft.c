@@ -219,22 +219,7 @@ draft_from_image(VersionDraft *d, const VersionImage *v)
 		to->largest = version_bytes(v, from->largest);
 	}
 	for (i = 0; i < v->nfiles; i++)
-	{
-		const VersionFile *from = &files[i];
-		MetaFile *to = &d->files[i];
-
-		to->number = from->number;
-		to->bytes = from->bytes;
-		to->entries = from->entries;
-		to->min_sequence = from->min_sequence;
-		to->max_sequence = from->max_sequence;
-		to->min_unresolved_fxid = from->min_unresolved_fxid;
-		to->value_bytes = from->value_bytes;
-		to->released_bytes = from->released_bytes;
-		to->level = from->level;
-		to->smallest = version_bytes(v, from->smallest);
-		to->largest = version_bytes(v, from->largest);
-	}
+		d->files[i] = meta_file_of(v, &files[i]);
 	d->nrows = v->nrows;
 	d->nfiles = v->nfiles;
 	for (i = 0; i < v->noutcomes; i++)

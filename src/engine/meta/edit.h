@@ -74,6 +74,26 @@ typedef struct MetaFile
 	NvmkvSlice smallest, largest;
 } MetaFile;
 
+/* A file of a version as an edit would add it; borrows the keys from the image. */
+static inline MetaFile
+meta_file_of(const VersionImage *v, const VersionFile *file)
+{
+	MetaFile meta;
+
+	meta.number = file->number;
+	meta.bytes = file->bytes;
+	meta.entries = file->entries;
+	meta.min_sequence = file->min_sequence;
+	meta.max_sequence = file->max_sequence;
+	meta.min_unresolved_fxid = file->min_unresolved_fxid;
+	meta.value_bytes = file->value_bytes;
+	meta.released_bytes = file->released_bytes;
+	meta.level = file->level;
+	meta.smallest = version_bytes(v, file->smallest);
+	meta.largest = version_bytes(v, file->largest);
+	return meta;
+}
+
 typedef struct MetaFileDrop
 {
 	uint32_t level;
