@@ -101,6 +101,21 @@ dump_outcome(Dump *dump, const MetaOutcome *outcome)
 
 /* ---- edits ---- */
 
+static const char *
+closed_name(bool closed)
+{
+	return closed ? "closed: the log has nothing more for it" : "open";
+}
+
+static void
+dump_incarnation(Dump *dump, uint64_t incarnation, uint64_t predecessor)
+{
+	fprintf(dump->out, "    incarnation %016" PRIx64, incarnation);
+	if (predecessor != 0)
+		fprintf(dump->out, " after %016" PRIx64, predecessor);
+	fputc('\n', dump->out);
+}
+
 static void
 dump_number(Dump *dump, bool has, const char *name, uint64_t value)
 {
@@ -121,6 +136,11 @@ dump_edit(Dump *dump, const VersionEdit *e)
 	if (e->has_pool)
 		fprintf(dump->out, "    pool %016" PRIx64 "\n", e->pool_id);
 	dump_number(dump, e->has_log, "log", e->log_number);
+	if (e->has_closed)
+		fprintf(dump->out, "    %s\n", closed_name(e->closed));
+	if (e->has_incarnation)
+		dump_incarnation(dump, e->incarnation, e->predecessor);
+	dump_number(dump, e->has_edits, "edits", e->edits);
 	for (i = 0; i < e->noutcomes; i++)
 	{
 		fputs("    ", dump->out);
@@ -312,6 +332,9 @@ dump_manifest(Dump *dump, const char *path)
 		dump_number(dump, true, "next row", live->next_row);
 		fprintf(dump->out, "    pool %016" PRIx64 "\n", live->pool_id);
 		dump_number(dump, true, "log", live->log_number);
+		fprintf(dump->out, "    %s\n", closed_name(live->closed));
+		dump_incarnation(dump, live->incarnation, live->predecessor);
+		dump_number(dump, true, "edits", live->edits);
 		for (i = 0; i < live->nrows; i++)
 		{
 			fputs("    ", dump->out);

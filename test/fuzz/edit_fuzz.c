@@ -184,6 +184,10 @@ fuzz_seeds(void)
 	edit.next_file = 10;
 	edit.next_row = 1;
 	edit.pool_id = 77;
+	edit.has_closed = edit.has_incarnation = edit.has_edits = edit.closed = true;
+	edit.incarnation = 12;
+	edit.predecessor = 11;
+	edit.edits = 300;
 	append_edit(&seed, &edit);
 
 	memset(&edit, 0, sizeof(edit));

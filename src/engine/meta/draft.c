@@ -195,6 +195,10 @@ draft_from_image(VersionDraft *d, const VersionImage *v)
 	d->next_row = v->next_row;
 	d->pool_id = v->pool_id;
 	d->log_number = v->log_number;
+	d->incarnation = v->incarnation;
+	d->predecessor = v->predecessor;
+	d->edits = v->edits;
+	d->closed = v->closed != 0;
 	NVMKV_RETURN_IF(reserve_rows(d, v->nrows));
 	NVMKV_RETURN_IF(reserve_files(d, v->nfiles));
 	for (i = 0; i < v->nrows; i++)
@@ -331,7 +335,8 @@ draft_apply(VersionDraft *d, const VersionEdit *e)
 {
 	if (e->has_system)
 		d->system_identifier = e->system_identifier;
-	if (e->has_durable)
+	/* What is in rows and tables once is there: one who knew less may come later. */
+	if (e->has_durable && e->durable_seq > d->durable_seq)
 		d->durable_seq = e->durable_seq;
 	/* Several jobs run at once, and one that read the counter earlier may come later. */
 	if (e->has_next_file && e->next_file > d->next_file)
@@ -342,6 +347,14 @@ draft_apply(VersionDraft *d, const VersionEdit *e)
 		d->pool_id = e->pool_id;
 	if (e->has_log)
 		d->log_number = e->log_number;
+	if (e->has_closed)
+		d->closed = e->closed;
+	if (e->has_incarnation)
+	{
+		d->incarnation = e->incarnation;
+		d->predecessor = e->predecessor;
+	}
+	d->edits = e->has_edits ? e->edits : d->edits + 1;
 	for (uint32_t i = 0; i < e->noutcomes; i++)
 		NVMKV_RETURN_IF(add_outcome(d, e->outcomes[i].fxid, e->outcomes[i].state));
 	NVMKV_RETURN_IF(apply_rows(d, e));
@@ -527,6 +540,10 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 	v->next_row = d->next_row;
 	v->pool_id = d->pool_id;
 	v->log_number = d->log_number;
+	v->incarnation = d->incarnation;
+	v->predecessor = d->predecessor;
+	v->edits = d->edits;
+	v->closed = d->closed;
 	v->nrows = d->nrows;
 	v->nfiles = d->nfiles;
 	v->noutcomes = d->noutcomes;
@@ -605,6 +622,11 @@ draft_snapshot_edit(const VersionDraft *d, MetaArena *arena, VersionEdit *e)
 	e->next_row = d->next_row;
 	e->pool_id = d->pool_id;
 	e->log_number = d->log_number;
+	e->has_closed = e->has_incarnation = e->has_edits = true;
+	e->closed = d->closed;
+	e->incarnation = d->incarnation;
+	e->predecessor = d->predecessor;
+	e->edits = d->edits;
 	oldest_first = meta_arena_alloc(arena, (d->nrows + 1) * sizeof(MetaRow));
 	if (oldest_first == NULL)
 		return NVMKV_NO_MEMORY;

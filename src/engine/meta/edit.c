@@ -14,6 +14,9 @@ typedef enum EditTag
 	TAG_NEXT_ROW = 4,
 	TAG_POOL = 5,
 	TAG_LOG = 6,
+	TAG_CLOSED = 7,
+	TAG_INCARNATION = 8,
+	TAG_EDITS = 9,
 	TAG_ROW_ADD = 16,
 	TAG_ROW_ADVANCE = 17,
 	TAG_ROW_DROP = 18,
@@ -197,6 +200,22 @@ edit_encode(const VersionEdit *edit, NvmkvBuf *out)
 	{
 		write_varint(&w, TAG_LOG);
 		write_varint(&w, edit->log_number);
+	}
+	if (edit->has_closed)
+	{
+		write_varint(&w, TAG_CLOSED);
+		write_varint(&w, edit->closed);
+	}
+	if (edit->has_incarnation)
+	{
+		write_varint(&w, TAG_INCARNATION);
+		write_u64(&w, edit->incarnation);
+		write_u64(&w, edit->predecessor);
+	}
+	if (edit->has_edits)
+	{
+		write_varint(&w, TAG_EDITS);
+		write_varint(&w, edit->edits);
 	}
 	for (i = 0; i < edit->nrow_drops; i++)
 	{
@@ -450,6 +469,19 @@ read_field(Reader *r, VersionEdit *e)
 		case TAG_LOG:
 			e->log_number = read_varint(r);
 			e->has_log = true;
+			break;
+		case TAG_CLOSED:
+			e->closed = read_varint32(r, 1) != 0;
+			e->has_closed = true;
+			break;
+		case TAG_INCARNATION:
+			e->incarnation = read_u64(r);
+			e->predecessor = read_u64(r);
+			e->has_incarnation = true;
+			break;
+		case TAG_EDITS:
+			e->edits = read_varint(r);
+			e->has_edits = true;
 			break;
 		case TAG_ROW_ADD:
 			{

@@ -13,6 +13,11 @@
  *		4 NEXT_ROW		varint
  *		5 POOL			pool id u64
  *		6 LOG			number varint
+ *		7 CLOSED		varint 0 or 1: the log holds nothing for this tree behind the durable sequence, nor will it
+ *						before an edit says 0
+ *		8 INCARNATION	u64, u64: the opening of the database that began this MANIFEST, and the one before it while
+ *						it is not sure that the anchor names the new one; 0 none (anchor.h)
+ *		9 EDITS			varint: how many edits there had been in this tree; every edit without it is one more
  *		16 ROW_ADD		see edit.c: row in full, with its drain position and role; becomes the newest row
  *		17 ROW_ADVANCE	row id varint, first_live varint, live_bytes varint, first_extent_live varint
  *		18 ROW_DROP		row id varint
@@ -34,7 +39,7 @@
 #include "engine/meta/version.h"
 #include "engine/sst/value_refs.h"
 
-#define EDIT_FORMAT 2
+#define EDIT_FORMAT 3
 
 /* Memory that is released at once. Zero-initialise. */
 typedef struct MetaArena
@@ -110,7 +115,9 @@ typedef struct MetaOutcome
 typedef struct VersionEdit
 {
 	bool has_system, has_durable, has_next_file, has_next_row, has_pool, has_log;
+	bool has_closed, has_incarnation, has_edits, closed;
 	uint64_t system_identifier, durable_seq, next_file, next_row, pool_id, log_number;
+	uint64_t incarnation, predecessor, edits;
 
 	/* Lists applied in this order: drops and advances of rows, roles, row adds; file drops, file adds, releases. */
 	const uint64_t *row_drops;

@@ -107,12 +107,14 @@ typedef struct VersionImage
 	uint64_t next_row;
 	uint64_t pool_id;	 /* 0: no pool yet */
 	uint64_t log_number; /* standalone: oldest log file still needed */
+	uint64_t incarnation, predecessor; /* edit.h */
+	uint64_t edits;		 /* of the tree since it was made, over all its MANIFESTs */
 	uint32_t nrows;
 	uint32_t nfiles;
 	uint32_t level_start[VERSION_GROUPS + 1]; /* files of level l are [level_start[l], level_start[l+1]) */
 	uint32_t noutcomes;
 	uint32_t ndead; /* value tables that nothing refers to any more */
-	uint32_t zero;
+	uint32_t closed; /* no writer is let in: the log has nothing for this tree behind durable_seq */
 	uint64_t level_bytes[VERSION_GROUPS];
 	uint64_t level_value_bytes[VERSION_GROUPS]; /* sums of their files' value_bytes */
 	VersionRow rows[]; /* nrows, then VersionFile[nfiles], VersionOutcome[noutcomes] by fxid, then the bytes */
