@@ -36,21 +36,30 @@ GRANT USAGE ON FOREIGN SERVER nvmkv TO PUBLIC;
  * The library reads and writes it by itself, whoever runs; it is
  * transactional, so that CREATE, TRUNCATE and DROP are.
  *
- * Not marked for pg_dump (pg_extension_config_dump): a storage id means
- * something in this cluster only, and a restored table gets a new one.  A row
- * whose dboid is not this database's came with a copy of the database by
- * CREATE DATABASE ... TEMPLATE; the rows it names are not the copy's.
+ * A materialized view takes no part in logical replication, and nobody else
+ * can write to it (src/fdw/catalog.c).  Its query says what it holds.
+ *
+ * Not dumped: a storage id means something in this cluster only, and a
+ * restored table gets a new one.  A row whose dboid is not this database's came
+ * with a copy of the database by CREATE DATABASE ... TEMPLATE; the rows it names
+ * are not the copy's.
  */
-CREATE TABLE nvmkv.storage (
-	relid          oid      NOT NULL,
-	dboid          oid      NOT NULL,
-	storage_id     int8     NOT NULL,
-	key_columns    int2[]   NOT NULL,	-- attribute numbers; empty: hidden row id
-	key_types      oid[]    NOT NULL,	-- of domains: the type below
-	key_collations oid[]    NOT NULL,
-	key_descending bool[]   NOT NULL,
-	CONSTRAINT storage_pkey PRIMARY KEY (relid)
-);
+CREATE FUNCTION nvmkv.stored_tables(
+	OUT relid oid,
+	OUT dboid oid,
+	OUT storage_id int8,
+	OUT key_columns int2[],				-- attribute numbers; empty: hidden row id
+	OUT key_types oid[],				-- of domains: the type below
+	OUT key_collations oid[],
+	OUT key_descending bool[])
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_stored_tables'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION nvmkv.stored_tables() FROM PUBLIC;
+
+CREATE MATERIALIZED VIEW nvmkv.storage AS
+	SELECT * FROM nvmkv.stored_tables();
+CREATE UNIQUE INDEX storage_relid ON nvmkv.storage (relid);
 GRANT SELECT ON nvmkv.storage TO pg_monitor;
 
 -- ---------------------------------------------------------------- views
@@ -312,7 +321,8 @@ FROM PUBLIC;
 -- A view's functions are called with the rights of whoever reads it.
 GRANT EXECUTE ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
-	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.storage_estimate(int8)
+	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(),
+	nvmkv.storage_estimate(int8)
 TO pg_monitor;
 
 GRANT SELECT ON

@@ -131,6 +131,14 @@ SELECT count(*) > 0 AS some FROM nvmkv.stat_tables;
 SELECT count(*) >= 0 AS readable FROM nvmkv.stat_workers;
 SELECT count(*) >= 0 AS readable FROM nvmkv.stat_matrix;
 SELECT count(*) AS readable FROM nvmkv.stat_cache;
+DO $$
+DECLARE
+	name text;
+BEGIN
+	FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'nvmkv'::regnamespace AND relkind IN ('v', 'm', 'r') LOOP
+		EXECUTE format('SELECT count(*) FROM nvmkv.%I', name);
+	END LOOP;
+END $$;
 SELECT nvmkv.flush();
 RESET ROLE;
 DROP ROLE stats_test_nobody, stats_test_monitor;

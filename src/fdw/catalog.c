@@ -8,6 +8,14 @@
  * on the foreign table, whatever the transaction's snapshot is.  That scan is
  * safe because no row changes while somebody holds a lock on its table.  Being
  * no MVCC snapshot, it takes no predicate locks either.
+ *
+ * To the server it is a materialized view, and what this file does to it is
+ * what the server does to its catalogues.  A table would be published by FOR
+ * ALL TABLES and written to by subscriptions, and what it says is true in this
+ * database only; a view can be neither, nor be changed by SQL, and is
+ * transactional, logged, vacuumed and copied as tables are.  REFRESH runs its
+ * query, nvmkv.stored_tables(), which says what is there.  It must see what
+ * others have not committed yet, so who writes keeps the lock until the end.
  */
 #include "postgres.h"
 
@@ -19,6 +27,8 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -32,7 +42,9 @@
 
 #define CATALOG_SCHEMA "nvmkv"
 #define CATALOG_TABLE "storage"
-#define CATALOG_INDEX "storage_pkey"
+#define CATALOG_INDEX "storage_relid"
+
+PG_FUNCTION_INFO_V1(nvmkv_sql_stored_tables);
 
 /* Columns, as the extension's script makes them. */
 enum
@@ -209,7 +221,7 @@ nvmkv_catalog_put(const NvmkvStorageRow *row)
 		CatalogTupleInsert(catalog, tuple);
 	heap_freetuple(tuple);
 	systable_endscan(scan);
-	table_close(catalog, RowExclusiveLock);
+	table_close(catalog, NoLock);
 
 	/* Our own cache has to know at once, too. */
 	CacheInvalidateRelcacheByRelid(row->relid);
@@ -226,7 +238,7 @@ nvmkv_catalog_delete(Oid relid)
 	if (HeapTupleIsValid(tuple))
 		CatalogTupleDelete(catalog, &tuple->t_self);
 	systable_endscan(scan);
-	table_close(catalog, RowExclusiveLock);
+	table_close(catalog, NoLock);
 }
 
 List *
@@ -253,4 +265,34 @@ nvmkv_catalog_storages(void)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return ids;
+}
+
+/* ---------------------------------------------------------------- refresh */
+
+/* The rows as they are: the view's query.  None while the view is being made. */
+Datum
+nvmkv_sql_stored_tables(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid relid = nvmkv_catalog_relid();
+	Relation catalog;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!OidIsValid(relid))
+		return (Datum) 0;
+	catalog = table_open(relid, AccessShareLock);
+	scan = systable_beginscan(catalog, InvalidOid, false, SnapshotSelf, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum values[CATALOG_COLUMNS];
+		bool nulls[CATALOG_COLUMNS];
+
+		heap_deform_tuple(tuple, RelationGetDescr(catalog), values, nulls);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return (Datum) 0;
 }

@@ -174,6 +174,21 @@ rewrite_copy_to(PlannedStmt *pstmt)
 	return pstmt;
 }
 
+/* ---------------------------------------------------------------- refresh */
+
+/* What is refreshed stays as it is, but this would leave it empty, and no table would find its rows. */
+static void
+before_refresh(const RefreshMatViewStmt *stmt)
+{
+	Oid relid = nvmkv_catalog_relid();
+
+	if (stmt->skipData && OidIsValid(relid) && RangeVarGetRelid(stmt->relation, NoLock, true) == relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot empty materialized view \"%s\" because it tells where the rows of foreign tables are",
+						get_rel_name(relid))));
+}
+
 /* ---------------------------------------------------------------- utility statements */
 
 static void
@@ -188,6 +203,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 		alters = nvmkv_alter_begin((AlterTableStmt *) stmt);
 	else if (IsA(stmt, CopyStmt))
 		pstmt = rewrite_copy_to(pstmt);
+	else if (IsA(stmt, RefreshMatViewStmt))
+		before_refresh((RefreshMatViewStmt *) stmt);
 	else if (IsA(stmt, CreateForeignTableStmt) && ((CreateForeignTableStmt *) stmt)->base.if_not_exists)
 		existed = OidIsValid(created_relid(((CreateForeignTableStmt *) stmt)->base.relation));
 
