@@ -23,6 +23,8 @@
  */
 #include "postgres.h"
 
+#include <malloc.h>
+
 #include "access/sysattr.h"
 #include "catalog/heap.h"
 #include "executor/executor.h"
@@ -44,17 +46,46 @@
 #define BATCH_ROWS_MAX 1024
 #define BATCH_BYTES_MAX (256 * 1024)
 
-/* ---------------------------------------------------------------- begin and end */
+/* From so many scans open at once on, the memory they leave is worth a call. */
+#define MANY_SCANS 256
+
+/* ---------------------------------------------------------------- memory */
+
+static unsigned scans_open;
+static unsigned scans_open_max; /* since memory was given back */
 
 static void
-release_engine_memory(void *arg)
+release_engine_memory(NvmkvTableScan *state)
 {
-	NvmkvTableScan *state = arg;
-
 	nvmkv_scan_destroy(state->scan);
 	state->scan = NULL;
 	nvmkv_buf_free(&state->value);
 }
+
+/* The query ends, by an ERROR maybe. */
+static void
+at_context_reset(void *arg)
+{
+	release_engine_memory(arg);
+	scans_open--;
+}
+
+/*
+ * What many scans at once had - their engine memory, and the server's for portals and plans - is free, but the C
+ * library gives the system only what lies at the end of its heap, and most lies in between.
+ */
+void
+nvmkv_scan_trim_memory(void)
+{
+	if (scans_open > 0 || scans_open_max < MANY_SCANS)
+		return;
+	scans_open_max = 0;
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
+/* ---------------------------------------------------------------- begin and end */
 
 /* System columns the rows cannot have. */
 static void
@@ -96,9 +127,11 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	oldcontext = MemoryContextSwitchTo(context);
 	state = palloc0(sizeof(NvmkvTableScan));
 	state->context = context;
-	state->release.func = release_engine_memory;
+	state->release.func = at_context_reset;
 	state->release.arg = state;
 	MemoryContextRegisterResetCallback(context, &state->release);
+	scans_open++;
+	scans_open_max = Max(scans_open_max, scans_open);
 	state->backward = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_BACKWARD));
 	state->keys = nvmkv_keyscan_create(plan->fdw_exprs, list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS),
 									   state->backward, &node->ss.ps);

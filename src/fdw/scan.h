@@ -14,6 +14,9 @@ extern TupleTableSlot *nvmkvIterateForeignScan(ForeignScanState *node);
 extern void nvmkvReScanForeignScan(ForeignScanState *node);
 extern void nvmkvEndForeignScan(ForeignScanState *node);
 
+/* Between transactions: memory that many scans had at once goes back to the system. */
+extern void nvmkv_scan_trim_memory(void);
+
 /* For EXPLAIN ANALYZE: what the scan has done since it began. */
 typedef struct NvmkvScanReport
 {

@@ -13,6 +13,7 @@
 #include "storage/ipc.h"
 
 #include "fdw/engine.h"
+#include "fdw/scan.h"
 #include "fdw/visibility.h"
 #include "fdw/write.h"
 #include "fdw/xact.h"
@@ -74,6 +75,8 @@ at_xact_event(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			nvmkv_visibility_forget();
 			close_replaced_files();
+			/* Cursors have gone by now; after an abort they go later, and their memory with the next commit. */
+			nvmkv_scan_trim_memory();
 			register_exit();
 			break;
 		case XACT_EVENT_PRE_COMMIT:
