@@ -39,9 +39,9 @@
 #include "storage/proc.h"
 #include "storage/sinvaladt.h"
 
-#include "bgworker/backup_watch.h"
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
+#include "fdw/copy.h"
 #include "fdw/engine.h"
 #include "fdw/wal.h"
 
@@ -144,7 +144,7 @@ flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db)
 	NvmkvStatus status;
 
 	me->state = "flushing for a checkpoint";
-	status = nvmkv_base_backup_runs() ? nvmkv_backup_point(db) : nvmkv_flush_all(db);
+	status = nvmkv_copies_at_checkpoint(db);
 	if (status != NVMKV_OK)
 	{
 		if (status != NVMKV_CANCELLED)
@@ -175,8 +175,6 @@ nvmkv_barrier_main(Datum arg)
 	{
 		XLogRecPtr redo = let_checkpoint_go(flushed_for);
 
-		if (nvmkv_backup_is_held(db) && !nvmkv_base_backup_runs())
-			nvmkv_backup_done(db);
 		if (redo == flushed_for)
 			nvmkv_worker_sleep(me, POLL_MS);
 		else if (flush_for_checkpoint(me, db))

@@ -2,7 +2,7 @@
  * flusher.c
  *	  The flush worker: turns immutable memtables into rows, notes the outcomes
  *	  of transactions whose entries went there unfinished, and gives back
- *	  what readers have left.
+ *	  what readers and copiers have left.
  */
 #include "postgres.h"
 
@@ -10,6 +10,7 @@
 #include "storage/ipc.h"
 
 #include "bgworker/worker.h"
+#include "fdw/copy.h"
 #include "fdw/engine.h"
 
 /* A wake-up that got lost costs no more than this, and transactions that have ended are noted this soon. */
@@ -40,6 +41,7 @@ nvmkv_flusher_main(Datum arg)
 			nvmkv_worker_wake(); /* compaction has a new row to look at */
 		}
 		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &waiting);
+		nvmkv_copies_tend(db);
 		resolve = nvmkv_work(db, NVMKV_WORK_RESOLVE, &did, &unused);
 		if (resolve != NVMKV_OK && resolve != NVMKV_CANCELLED)
 			nvmkv_worker_note(me, resolve);

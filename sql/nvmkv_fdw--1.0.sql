@@ -243,6 +243,22 @@ LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 CREATE VIEW nvmkv.stat_workers AS
 	SELECT * FROM nvmkv.stat_workers();
 
+-- Who copies the data directory, and what is kept for that.
+CREATE FUNCTION nvmkv.copies(
+	OUT pid int4,
+	OUT kind text,
+	OUT since timestamptz,
+	OUT "position" pg_lsn,
+	OUT held_files int8,
+	OUT held_bytes int8,
+	OUT broken text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_copies'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW nvmkv.copies AS
+	SELECT * FROM nvmkv.copies();
+
 -- What there is, and the shape it was made with; sizes in bytes.
 CREATE FUNCTION nvmkv.column_families(
 	OUT column_family text,
@@ -306,6 +322,17 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_drop_column_family'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
+-- For copiers that the server does not know: what they may need stays until copy_stop(), or the end of the session.
+CREATE FUNCTION nvmkv.copy_start()
+RETURNS pg_lsn
+AS 'MODULE_PATHNAME', 'nvmkv_sql_copy_start'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION nvmkv.copy_stop()
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_copy_stop'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
 CREATE FUNCTION nvmkv.reset_stats()
 RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_reset_stats'
@@ -315,18 +342,18 @@ REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
 	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass),
-	nvmkv.drop_column_family(text), nvmkv.reset_stats()
+	nvmkv.drop_column_family(text), nvmkv.copies(), nvmkv.copy_start(), nvmkv.copy_stop(), nvmkv.reset_stats()
 FROM PUBLIC;
 
 -- A view's functions are called with the rights of whoever reads it.
 GRANT EXECUTE ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(),
-	nvmkv.storage_estimate(int8)
+	nvmkv.copies(), nvmkv.storage_estimate(int8)
 TO pg_monitor;
 
 GRANT SELECT ON
 	nvmkv.progress, nvmkv.stat_engine, nvmkv.stat_memtables, nvmkv.stat_matrix,
 	nvmkv.stat_levels, nvmkv.stat_values, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables,
-	nvmkv.column_families
+	nvmkv.column_families, nvmkv.copies
 TO pg_monitor;

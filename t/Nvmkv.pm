@@ -5,11 +5,12 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(fails new_server settings sound start_after_kill);
+our @EXPORT = qw(fails make_twins new_server settings sound start_after_kill start_writing stop_writing twins_agree);
 
 # Lines of postgresql.conf; a little memory and a small container, so that little data flushes and compacts.
 # Named settings replace these: settings('nvmkv.nvm_size' => '8MB').
@@ -86,6 +87,63 @@ sub sound
 	my ($node, $name) = @_;
 
 	is($node->safe_psql('postgres', 'SELECT * FROM nvmkv.check()'), '', $name);
+	return;
+}
+
+# A foreign table f and a heap table h that change together, so that they are equal in every snapshot, and a procedure
+# that changes them for ever.
+sub make_twins
+{
+	my ($node, $rows) = @_;
+
+	$rows //= 20000;
+	$node->safe_psql('postgres', qq{
+		CREATE FOREIGN TABLE f (k int NOT NULL, n int, pad text) SERVER nvmkv OPTIONS (primary_key 'k');
+		CREATE TABLE h (k int PRIMARY KEY, n int);
+		INSERT INTO f SELECT g, 0, repeat('x', 300 + g % 10 * 150) FROM generate_series(1, $rows) g;
+		INSERT INTO h SELECT g, 0 FROM generate_series(1, $rows) g;
+		CREATE PROCEDURE work() LANGUAGE plpgsql AS \$\$
+			DECLARE key int;
+			BEGIN
+				LOOP
+					FOR i IN 1 .. 100 LOOP
+						key := 1 + floor(random() * $rows);
+						UPDATE f SET n = n + 1, pad = repeat(md5(random()::text), 10 + key % 40) WHERE k = key;
+						UPDATE h SET n = n + 1 WHERE k = key;
+					END LOOP;
+					COMMIT;
+				END LOOP;
+			END
+		\$\$;
+	});
+	return;
+}
+
+sub start_writing
+{
+	my ($node) = @_;
+	my ($out, $err) = ('', '');
+	my $writer = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', 'CALL work()' ], '>', \$out, '2>', \$err);
+
+	$node->poll_query_until('postgres', 'SELECT sum(n) > 300 FROM h') or die 'the writer does not work';
+	return $writer;
+}
+
+sub stop_writing
+{
+	my ($node, $writer) = @_;
+
+	$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL work%' OR backend_type = 'client backend' AND pid <> pg_backend_pid()});
+	$writer->finish;
+	return;
+}
+
+sub twins_agree
+{
+	my ($node, $name) = @_;
+
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM f FULL JOIN h USING (k) WHERE f.n IS DISTINCT FROM h.n'), '0', "$name: the tables agree");
+	sound($node, "$name: the engine is sound");
 	return;
 }
 

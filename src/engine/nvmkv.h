@@ -309,14 +309,41 @@ extern NvmkvStatus nvmkv_compact_all(NvmkvDb *db);
 extern NvmkvStatus nvmkv_compact_range(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper);
 
 /*
- * For a copy of the running database's files (see db/backup.c).  Call when the host has fixed the position "redo"
- * from which the copy's log will be replayed, before copying begins: flushes, drains the container and writes a
- * backup point.  From then on no table file is deleted until nvmkv_backup_done.  The copy is opened with
- * NvmkvOptions.restore_from = redo.
+ * For copies of the running database's files, made by whoever reads them one by one (see db/backup.c).  The host keeps
+ * the list of copies, under a lock of its own:
+ *	  stamp = nvmkv_copy_begin(db)					a copy begins: table files that leave the tree stay from now on
+ *	  nvmkv_copy_point(db, &position)				writes a backup point, before the copier looks at the directory
+ *	  nvmkv_copy_oldest(db, stamp or 0)				a copy has ended: the smallest stamp that is left
+ *	  nvmkv_copy_release(db)						without the lock: deletes what nobody needs any more
+ * A copy is opened with NvmkvOptions.restore_from = the position from which its log will be replayed; a point at or
+ * behind that, and before the end of that log, must be in it.
  */
-extern NvmkvStatus nvmkv_backup_point(NvmkvDb *db);
-extern bool nvmkv_backup_is_held(NvmkvDb *db);
-extern void nvmkv_backup_done(NvmkvDb *db);
+
+/* REQUIRES the host's lock, as does nvmkv_copy_oldest.  Stamps ascend, and are microseconds of the clock most often. */
+extern uint64_t nvmkv_copy_begin(NvmkvDb *db);
+extern void nvmkv_copy_oldest(NvmkvDb *db, uint64_t stamp);
+
+/*
+ * Flushes, drains the container and writes a backup point of each tree, durably.  *position_out: every record that
+ * starts below it is in the point.  Several processes may do this at once.  CANCELLED, and what flush and compaction
+ * may return.
+ */
+extern NvmkvStatus nvmkv_copy_point(NvmkvDb *db, uint64_t *position_out);
+
+/* Cheap where there is nothing to do. */
+extern void nvmkv_copy_release(NvmkvDb *db);
+
+/* Are there copies? */
+extern bool nvmkv_copy_is_held(const NvmkvDb *db);
+
+typedef struct NvmkvCopyHeld
+{
+	uint64_t files, bytes; /* kept, of this stamp or a later one */
+	uint64_t tree_bytes;   /* of the tables that are in use, for comparison */
+	bool is_full;		   /* there is no room in the list: further files stay until the next open */
+} NvmkvCopyHeld;
+
+extern void nvmkv_copy_held(NvmkvDb *db, uint64_t stamp, NvmkvCopyHeld *held_out);
 
 /* Every log record that starts below this is in rows or SSTables. */
 extern uint64_t nvmkv_durable_seq(NvmkvDb *db);

@@ -37,6 +37,7 @@
 
 #include "fdw/alter.h"
 #include "fdw/catalog.h"
+#include "fdw/copy.h"
 #include "fdw/ddl.h"
 #include "fdw/engine.h"
 #include "fdw/option.h"
@@ -285,6 +286,8 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 	if (previous_object_access != NULL)
 		previous_object_access(access, class_id, object_id, sub_id, arg);
 
+	if (access == OAT_FUNCTION_EXECUTE)
+		nvmkv_copy_before_function(object_id);
 	if (access != OAT_DROP)
 		return;
 	if (class_id == DatabaseRelationId && nvmkv_engine_or_null() != NULL)

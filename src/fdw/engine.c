@@ -63,6 +63,7 @@ typedef struct EngineShared
 {
 	int tranche;
 	bool opened;
+	bool is_copy; /* it was to be opened as a copy made while the server ran */
 	NvmkvStatus open_status; /* when not opened */
 	char open_error[NVMKV_ERROR_TEXT_MAX];
 	pg_atomic_uint32 state; /* EngineState */
@@ -152,6 +153,16 @@ backup_redo(void)
 	return redo;
 }
 
+/* What to do when the engine did not open. */
+static const char *
+open_hint(void)
+{
+	if (shared->is_copy && (shared->open_status == NVMKV_NOT_FOUND || shared->open_status == NVMKV_CORRUPTION))
+		return "Make another copy. If the tool is none that the server knows, run SELECT nvmkv.copy_start() on the source, "
+			"in a session that stays until the copy is complete, before the tool begins.";
+	return "Put right what the message says and restart the server.";
+}
+
 static void
 open_engine(void *memory)
 {
@@ -176,6 +187,7 @@ open_engine(void *memory)
 	status = nvmkv_open(memory, dir, &options, nvmkv_wal_ops(), &engine);
 	shared->opened = status == NVMKV_OK;
 	shared->open_status = status;
+	shared->is_copy = options.restore_from != 0;
 	if (status == NVMKV_OK)
 	{
 		nvmkv_set_txn_ops(engine, nvmkv_txn_ops());
@@ -183,7 +195,8 @@ open_engine(void *memory)
 	}
 	strlcpy(shared->open_error, nvmkv_error()->text, sizeof(shared->open_error));
 	ereport(LOG,
-			(errmsg("nvmkv_fdw: foreign tables are not available: %s", shared->open_error)));
+			(errmsg("nvmkv_fdw: foreign tables are not available: %s", shared->open_error),
+			 errhint("%s", open_hint())));
 }
 
 static void
@@ -353,7 +366,7 @@ report_absence(int elevel)
 															 : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("foreign tables of nvmkv_fdw are not available"),
 			 errdetail("%s", shared->open_error),
-			 errhint("Put right what the message says and restart the server.")));
+			 errhint("%s", open_hint())));
 }
 
 NvmkvDb *

@@ -22,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "fdw/copy.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/guc.h"
@@ -325,6 +326,7 @@ redo_drop(NvmkvDb *db, unsigned id)
 	NvmkvStatus status;
 
 	SET_LOCKTAG_OBJECT(tag, InvalidOid, ForeignServerRelationId, id, 0);
+	nvmkv_copies_break(db, "A column family was dropped.");
 	if (InHotStandby)
 		(void) LockAcquire(&tag, AccessExclusiveLock, true, false);
 	status = nvmkv_family_drop(db, id);

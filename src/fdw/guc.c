@@ -26,6 +26,7 @@ char *nvmkv_compression = NULL;
 int nvmkv_compaction_workers = 1;
 int nvmkv_max_column_families = 1;
 int nvmkv_compaction_rate_limit_kb = 0;
+int nvmkv_copy_space_limit_mb = -1;
 
 /* Smaller ones hold next to nothing beside their header. */
 #define NVM_SIZE_MB_MIN 16
@@ -138,6 +139,11 @@ nvmkv_guc_init(void)
 							"It does not apply while writers would have to wait for compaction.",
 							&nvmkv_compaction_rate_limit_kb, 0, 0, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB, check_compaction_rate_limit, NULL, NULL);
+	DefineCustomIntVariable("nvmkv.copy_space_limit",
+							"Most that obsolete files kept for copies of the data directory may take; 0 is no limit.",
+							"-1: as much as the tables take, at least 1GB. The oldest copy is given up when it is exceeded.",
+							&nvmkv_copy_space_limit_mb, -1, -1, MAX_KILOBYTES / 1024,
+							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
 	DefineCustomIntVariable("nvmkv.max_column_families",
 							"Number of column families there can be, the default one included.",
 							"For each, address space for its memtables is reserved at server start.",

@@ -20,6 +20,7 @@ extern char *nvmkv_compression; /* text of nvmkv_parse_compression */
 extern int nvmkv_compaction_workers;
 extern int nvmkv_max_column_families;
 extern int nvmkv_compaction_rate_limit_kb; /* a second; 0: none */
+extern int nvmkv_copy_space_limit_mb;	   /* 0: none; -1: as the tables are large */
 
 /* From _PG_init, while the server preloads libraries. */
 extern void nvmkv_guc_init(void);

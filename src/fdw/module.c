@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 
 #include "bgworker/worker.h"
+#include "fdw/copy.h"
 #include "fdw/ddl.h"
 #include "fdw/engine.h"
 #include "fdw/guc.h"
@@ -33,6 +34,7 @@ _PG_init(void)
 	{
 		nvmkv_guc_init();
 		nvmkv_engine_init();
+		nvmkv_copy_init();
 		nvmkv_wal_init();
 		nvmkv_worker_init();
 	}

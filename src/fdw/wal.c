@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 
 #include "engine/base/batch.h"
+#include "fdw/copy.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/wal.h"
@@ -274,6 +275,7 @@ xlog_redo_after_flush(XLogReaderState *record)
 		CheckPoint checkpoint;
 
 		memcpy(&checkpoint, XLogRecGetData(record), sizeof(checkpoint));
+		nvmkv_copies_before_redo(db, checkpoint.redo);
 		if (nvmkv_durable_seq(db) < checkpoint.redo)
 			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
 	}

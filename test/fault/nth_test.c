@@ -542,6 +542,7 @@ scenario(Play *p)
 {
 	unsigned round;
 	NvmkvEstimate estimate;
+	uint64_t position;
 
 	if (!open_database(p))
 		return;
@@ -562,10 +563,12 @@ scenario(Play *p)
 		if (round == 1)
 		{
 			(void) CALL_OR(p, nvmkv_compact_all(p->rig.db), NVMKV_BUSY);
-			(void) CALL_OR(p, nvmkv_backup_point(p->rig.db), NVMKV_BUSY);
+			(void) nvmkv_copy_begin(p->rig.db);
+			(void) CALL_OR(p, nvmkv_copy_point(p->rig.db, &position), NVMKV_BUSY);
 			write_some(p, 10);
 			fault.armed = true;
-			nvmkv_backup_done(p->rig.db);
+			nvmkv_copy_oldest(p->rig.db, 0);
+			nvmkv_copy_release(p->rig.db);
 			fault.armed = false;
 			if (!open_database(p))
 				return;

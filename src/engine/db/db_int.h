@@ -151,7 +151,9 @@ typedef struct DbShm
 	uint32_t level_steps;		  /* of level compaction since a column was last looked for (column.c) */
 	/* compaction would start a batch but a flush runs: the flush does it when it is done */
 	uint32_t batch_wanted;
-	uint32_t hold_files; /* a copy of the files is being made: obsolete tables stay */
+	/* Of the root, about copies of the files (backup.c): stamps of the last one, of the oldest that lives (0: none) */
+	uint64_t copy_clock, copy_oldest;
+	uint64_t copy_keep, copy_released; /* what is older can go; has gone */
 	uint32_t sticky;			  /* DbSticky */
 	char sticky_cause[256];		  /* written once */
 	uint32_t nvm_is_pmem;
@@ -212,6 +214,7 @@ struct NvmkvDb
 
 	/* Column families (family.c).  In a family's handle: root is the database's handle. */
 	NvmkvDb *root;					  /* itself in the database's handle */
+	bool has_no_point;				  /* it could not be opened: it is a copy without backup point */
 	unsigned family;				  /* number; 0: the default family, that is, the root */
 	uint64_t family_birth;			  /* FamilySlot.births when this handle was made */
 	NvmkvDb *families[NVMKV_FAMILIES_MAX]; /* root only: the handles of this process; [0] is the root */
@@ -339,6 +342,9 @@ extern NvmkvStatus db_make_room(NvmkvDb *db, bool *did_out);
 /* Waits a moment for somebody else's step; CANCELLED. */
 extern NvmkvStatus db_wait_progress(NvmkvDb *db);
 
+/* nvmkv_flush_all of one tree. */
+extern NvmkvStatus tree_flush(NvmkvDb *db);
+
 /* Drains all rows of the container older than this one into level 1; younger ones may come as fast as they like. */
 extern NvmkvStatus db_drain_rows_before(NvmkvDb *db, uint64_t row_id);
 
@@ -420,7 +426,10 @@ extern void retired_add_extents(NvmkvDb *db, const uint32_t *extents, uint32_t c
 extern void retired_add_file(NvmkvDb *db, uint64_t number);
 
 /* Deletes the tables that were kept for a copy. */
-extern void retired_release_held(NvmkvDb *db);
+
+/* Deletes what is kept with an older stamp.  Adds up what is kept with this stamp or a later one. */
+extern void retired_release_held(NvmkvDb *db, uint64_t keep);
+extern void retired_held(NvmkvDb *db, uint64_t stamp, NvmkvCopyHeld *held);
 
 /* Reuses what is safe now; returns how much still waits. */
 extern uint32_t retired_reclaim(NvmkvDb *db);

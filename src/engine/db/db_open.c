@@ -90,7 +90,7 @@ remove_if_orphan(void *ctx, const char *name)
 	char path[MANIFEST_PATH_MAX];
 	size_t n = strlen(name);
 	char *end;
-	bool orphan = strcmp(name, "CURRENT.tmp") == 0;
+	bool orphan = strcmp(name, "CURRENT.tmp") == 0 || strcmp(name, "BACKUP.tmp") == 0;
 
 	if (n > 4 && strcmp(name + n - 4, ".sst") == 0)
 	{
@@ -104,6 +104,8 @@ remove_if_orphan(void *ctx, const char *name)
 
 		orphan = *end == '\0' && number != versions_manifest_number(&db->versions);
 	}
+	else if (strncmp(name, "BACKUP-", 7) == 0)
+		orphan = db->options.restore_from == 0; /* a restore may have to be begun again, by the same one */
 	if (orphan)
 	{
 		(void) snprintf(path, sizeof(path), "%s/%s", db->dir, name);
@@ -177,17 +179,35 @@ recover_rows(NvmkvDb *db)
 	return NVMKV_OK;
 }
 
+/* Is the pool a part of the copy that is being restored? */
+static bool
+is_copied(const NvmkvDb *db)
+{
+	size_t n = strlen(db->dir);
+
+	return db->options.restore_from != 0 && strncmp(db->nvm_path, db->dir, n) == 0 && db->nvm_path[n] == '/';
+}
+
 static NvmkvStatus
 open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 {
 	const VersionImage *v = versions_current(&db->versions);
 	bool created;
+	NvmkvStatus st;
 
 	if (db->options.nvm_bytes == 0 && v->nrows == 0)
 		return NVMKV_OK;
 	/* Without rows any sound pool will do, a new one too. */
-	NVMKV_RETURN_IF(nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier,
-								  v->nrows > 0 ? v->pool_id : 0, pool_shm, &db->pool, &created));
+	st = nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier,
+					   v->nrows > 0 ? v->pool_id : 0, pool_shm, &db->pool, &created);
+	if (st == NVMKV_CORRUPTION && is_copied(db))
+	{
+		/* It came with the copy, which may have caught it in the making. */
+		NVMKV_RETURN_IF(port_files->unlink(db->nvm_path));
+		st = nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier, 0, pool_shm, &db->pool,
+						   &created);
+	}
+	NVMKV_RETURN_IF(st);
 	db->shm->nvm_is_pmem = db->pool->dev->is_pmem ? 1 : 0;
 	if ((uint64_t) db->pool->extent_count * NVM_EXTENT_BYTES < DB_POOL_MEMTABLES_MIN * db->options.write_buffer_bytes)
 		return NVMKV_FAIL(NVMKV_INVALID, "the pool \"%s\" of %u MiB is too small for write buffers of %" PRIu64 " bytes: it must hold at least %d of them",
@@ -296,6 +316,11 @@ init_memory(NvmkvDb *db, uint8_t *memory)
 	running_init(&shm->running);
 	port_cond_init(&shm->work_limit.wait);
 	if (db->root == db)
+	{
+		shm->copy_clock = port_clock_us(); /* behind stamps of the past, which a copy may have points of */
+		shm->copy_keep = shm->copy_clock + 1;
+	}
+	if (db->root == db)
 		nvmkv_set_compaction_rate(db, db->options.compaction_bytes_per_second);
 	settle_memory(db, memory, true);
 	if (db->options.standalone_log)
@@ -314,12 +339,15 @@ NvmkvStatus
 tree_open(NvmkvDb *db, void *memory)
 {
 	const VersionImage *v;
+	NvmkvStatus st;
 	bool fresh;
 
 	db->shm = memory;
 	NVMKV_RETURN_IF(init_memory(db, memory));
 	NVMKV_RETURN_IF(port_files->mkdir(db->dir));
-	NVMKV_RETURN_IF(versions_recover(&db->versions, db->options.system_identifier, db->options.restore_from, &fresh));
+	st = versions_recover(&db->versions, db->options.system_identifier, db->options.restore_from, &fresh);
+	db->has_no_point = st == NVMKV_NOT_FOUND;
+	NVMKV_RETURN_IF(st);
 	v = versions_current(&db->versions);
 	raise_next_file(db->root, v->next_file);
 	db->shm->next_row = v->next_row;

@@ -377,8 +377,8 @@ active_start(NvmkvDb *db)
 	return stats.start_seq;
 }
 
-static NvmkvStatus
-flush_tree(NvmkvDb *db)
+NvmkvStatus
+tree_flush(NvmkvDb *db)
 {
 	NvmkvStatus st;
 	uint64_t target;
@@ -406,7 +406,7 @@ flush_tree(NvmkvDb *db)
 NvmkvStatus
 nvmkv_flush_all(NvmkvDb *db)
 {
-	return family_each(db, flush_tree);
+	return family_each(db, tree_flush);
 }
 
 static NvmkvStatus

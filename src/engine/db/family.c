@@ -390,8 +390,11 @@ claim(const NvmkvDb *root)
 	uint32_t expected = 0;
 	uint32_t mine = (uint32_t) (port_process_slot() + 2);
 
-	/* A copy of the files would have one without its files, or the other way round. */
-	if (port_load_seq(&root->shm->hold_files) != 0)
+	/*
+	 * A copy of the files would have one without its files, or the other way round.  In recovery the log has the
+	 * family, and the copy is opened without what it has no point of (open_listed); of drops the host sees to.
+	 */
+	if (port_load_acquire(&root->shm->accepting) != 0 && nvmkv_copy_is_held(root))
 		return NVMKV_FAIL(NVMKV_BUSY, "column families cannot be created or dropped while a backup is made");
 	if (!__atomic_compare_exchange_n(&shm->claim, &expected, mine, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		return NVMKV_FAIL(NVMKV_BUSY, "another process creates or drops a column family");
@@ -710,8 +713,11 @@ open_listed(NvmkvDb *root, const NvmkvFamilyInfo *info)
 	st = tree_open(db, tree_memory(root, info->id));
 	if (st != NVMKV_OK)
 	{
+		bool comes_later = db->has_no_point;
+
 		tree_close(db);
-		return st;
+		/* It was made after the copy began, and the log will make it again. */
+		return comes_later ? NVMKV_OK : st;
 	}
 	db->family_birth = 1;
 	shm->slot[info->id].info = *info;
@@ -727,6 +733,7 @@ families_open(NvmkvDb *root)
 {
 	FamilyShm *shm = family_shm(root);
 	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
+	bool doubtful;
 	unsigned count;
 	unsigned i;
 
@@ -743,6 +750,8 @@ families_open(NvmkvDb *root)
 	shm->tree_bytes = align64(tree_shm_bytes(&root->options));
 	for (i = 0; i < count; i++)
 		NVMKV_RETURN_IF(open_listed(root, &list[i]));
+	if (root->options.restore_from != 0)
+		NVMKV_RETURN_IF(write_list(root, &doubtful));
 	return port_files->list(root->dir, remove_leftover, root);
 }
 

@@ -10,7 +10,7 @@
 #include "engine/db/db_int.h"
 
 #define RETIRED_MAX 65536u
-#define HELD_MAX 16384u
+#define HELD_MAX 32768u
 #define RETIRED_FILE_BIT (UINT64_C(1) << 63)
 
 typedef struct Retired
@@ -19,15 +19,21 @@ typedef struct Retired
 	uint64_t what; /* extent number, or RETIRED_FILE_BIT | file number */
 } Retired;
 
+/* A table that is kept for copies (backup.c). */
+typedef struct Held
+{
+	uint64_t number, bytes, stamp;
+} Held;
+
 struct DbRetiredShm
 {
 	PortLock lock; /* protects head, tail, ring */
 	uint32_t head; /* oldest; head == tail: empty; both count up and wrap at 2^32 */
 	uint32_t tail;
 	Retired ring[RETIRED_MAX];
-	/* tables whose deletion waits for a copy of the files; what does not fit stays until the next open */
+	/* stamps ascend; what does not fit stays until the next open */
 	uint32_t nheld;
-	uint64_t held[HELD_MAX];
+	Held held[HELD_MAX];
 };
 
 size_t
@@ -91,7 +97,8 @@ retired_add_file(NvmkvDb *db, uint64_t number)
 
 /*
  * The file's blocks go at once, even while an idle process still has it open: it can never be read again
- * (no version names it and no reader is inside an older epoch).
+ * (no version names it and no reader is inside an older epoch).  But not while there are copiers: one may be reading
+ * it, and would have half of it.
  */
 static void
 delete_file(NvmkvDb *db, uint64_t number)
@@ -100,7 +107,7 @@ delete_file(NvmkvDb *db, uint64_t number)
 	PortFile *file;
 
 	sst_file_name(db->dir, number, path, sizeof(path));
-	if (port_files->open(path, PORT_FILE_WRITE, &file) == NVMKV_OK)
+	if (!nvmkv_copy_is_held(db) && port_files->open(path, PORT_FILE_WRITE, &file) == NVMKV_OK)
 	{
 		(void) port_files->truncate(file, 0);
 		port_files->close(file);
@@ -111,38 +118,97 @@ delete_file(NvmkvDb *db, uint64_t number)
 	port_count(&db->shm->counters.files_deleted, 1);
 }
 
-/* Keeps the file for a copy that is being made, if one is. */
+static uint64_t
+file_bytes(const NvmkvDb *db, uint64_t number)
+{
+	char path[MANIFEST_PATH_MAX];
+	PortFile *file;
+	uint64_t bytes = 0;
+
+	sst_file_name(db->dir, number, path, sizeof(path));
+	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
+		return 0;
+	if (port_files->size(file, &bytes) != NVMKV_OK)
+		bytes = 0;
+	port_files->close(file);
+	return bytes;
+}
+
+/* Keeps the file for the copies that are being made, if there are any. */
 static bool
 hold_file(NvmkvDb *db, uint64_t number)
 {
 	DbRetiredShm *shm = db->retired;
+	uint64_t bytes;
 	bool hold;
 
+	if (!nvmkv_copy_is_held(db))
+		return false;
+	bytes = file_bytes(db, number);
 	port_lock_exclusive(&shm->lock);
-	hold = port_load_seq(&db->shm->hold_files) != 0;
+	hold = nvmkv_copy_is_held(db);
 	if (hold && shm->nheld < HELD_MAX)
-		shm->held[shm->nheld++] = number;
+	{
+		Held held = {number, bytes, port_load_seq(&db->root->shm->copy_clock)};
+
+		shm->held[shm->nheld++] = held;
+	}
 	port_lock_release(&shm->lock);
 	return hold;
 }
 
+/* The first held table of this stamp or a later one.  REQUIRES the lock. */
+static uint32_t
+first_held_since(const DbRetiredShm *shm, uint64_t stamp)
+{
+	uint32_t i = 0;
+
+	while (i < shm->nheld && shm->held[i].stamp < stamp)
+		i++;
+	return i;
+}
+
 void
-retired_release_held(NvmkvDb *db)
+retired_release_held(NvmkvDb *db, uint64_t keep)
 {
 	DbRetiredShm *shm = db->retired;
 
 	for (;;)
 	{
-		uint64_t number = 0;
+		uint64_t numbers[64];
+		uint32_t n;
+		uint32_t i;
 
 		port_lock_exclusive(&shm->lock);
-		if (shm->nheld > 0)
-			number = shm->held[--shm->nheld];
+		n = first_held_since(shm, keep);
+		if (n > 64)
+			n = 64;
+		for (i = 0; i < n; i++)
+			numbers[i] = shm->held[i].number;
+		shm->nheld -= n;
+		memmove(shm->held, shm->held + n, shm->nheld * sizeof(Held));
 		port_lock_release(&shm->lock);
-		if (number == 0)
+		for (i = 0; i < n; i++)
+			delete_file(db, numbers[i]);
+		if (n == 0)
 			return;
-		delete_file(db, number);
 	}
+}
+
+void
+retired_held(NvmkvDb *db, uint64_t stamp, NvmkvCopyHeld *held)
+{
+	DbRetiredShm *shm = db->retired;
+	uint32_t i;
+
+	port_lock_shared(&shm->lock);
+	for (i = first_held_since(shm, stamp); i < shm->nheld; i++)
+	{
+		held->files++;
+		held->bytes += shm->held[i].bytes;
+	}
+	held->is_full |= shm->nheld == HELD_MAX;
+	port_lock_release(&shm->lock);
 }
 
 uint32_t

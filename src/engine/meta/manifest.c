@@ -11,6 +11,7 @@
 #include "engine/base/assert.h"
 #include "engine/log/log_reader.h"
 #include "engine/log/log_writer.h"
+#include "engine/sst/table_cache.h"
 
 /* A MANIFEST is started anew when it is this much larger than what it describes. */
 #define MANIFEST_SLACK_BYTES (UINT64_C(64) << 10)
@@ -478,7 +479,7 @@ start_fresh(VersionSet *set, uint64_t system_identifier)
 	return NVMKV_OK;
 }
 
-/* ---- backup points ---- */
+/* ---- backup points (db/backup.c) ---- */
 
 /* A backup point's log number: each has a file of its own. */
 #define BACKUP_LOG_NUMBER 1
@@ -489,34 +490,77 @@ start_fresh(VersionSet *set, uint64_t system_identifier)
  */
 #define RESTORE_ROW_GAP (UINT64_C(1) << 32)
 
-static void
-backup_path(const char *dir, uint64_t durable_seq, char *buf, size_t size)
+/* What a point has before it has its name; there is one at a time, for it is written under the lock. */
+#define BACKUP_TEMP "BACKUP.tmp"
+
+typedef struct BackupName
 {
-	(void) snprintf(buf, size, "%s/BACKUP-%016" PRIX64, dir, durable_seq);
+	uint64_t durable_seq, stamp;
+} BackupName;
+
+static void
+backup_path(const char *dir, const BackupName *name, char *buf, size_t size)
+{
+	(void) snprintf(buf, size, "%s/BACKUP-%016" PRIX64 "-%016" PRIX64, dir, name->durable_seq, name->stamp);
 }
 
-/* "BACKUP-0123456789ABCDEF" */
+/* "BACKUP-0123456789ABCDEF-0123456789ABCDEF" */
 static bool
-parse_backup_name(const char *name, uint64_t *durable_out)
+parse_backup_name(const char *text, BackupName *name_out)
 {
 	char rest;
 
-	return strncmp(name, "BACKUP-", 7) == 0 && strlen(name) == 23 && sscanf(name + 7, "%16" SCNx64 "%c", durable_out, &rest) == 1;
+	return strncmp(text, "BACKUP-", 7) == 0 && strlen(text) == 40 &&
+		sscanf(text + 7, "%16" SCNx64 "-%16" SCNx64 "%c", &name_out->durable_seq, &name_out->stamp, &rest) == 2;
+}
+
+static bool
+is_there(const char *path)
+{
+	PortFile *file;
+
+	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
+		return false;
+	port_files->close(file);
+	return true;
+}
+
+/* The file appears whole, under its name, or not at all.  REQUIRES the lock. */
+static NvmkvStatus
+write_backup_file(const VersionSet *set, const VersionDraft *draft, const BackupName *name)
+{
+	char path[MANIFEST_PATH_MAX];
+	char temp[MANIFEST_PATH_MAX];
+	LogWriter writer;
+	NvmkvStatus st;
+
+	backup_path(set->dir, name, path, sizeof(path));
+	/* Copiers that may have it already go by what it says, and all it names is kept for them. */
+	if (is_there(path))
+		return NVMKV_OK;
+	(void) snprintf(temp, sizeof(temp), "%s/" BACKUP_TEMP, set->dir);
+	NVMKV_RETURN_IF(port_files->unlink(temp));
+	NVMKV_RETURN_IF(write_snapshot(draft, temp, BACKUP_LOG_NUMBER, &writer));
+	log_writer_close(&writer);
+	st = port_fault("backup.before_rename");
+	if (st == NVMKV_OK)
+		st = port_files->rename(temp, path);
+	if (st != NVMKV_OK)
+		(void) port_files->unlink(temp);
+	return st;
 }
 
 NvmkvStatus
-versions_write_backup(VersionSet *set, uint64_t durable_seq)
+versions_write_backup(VersionSet *set, uint64_t durable_seq, uint64_t stamp)
 {
-	char path[MANIFEST_PATH_MAX];
-	const VersionImage *v;
+	BackupName name = {durable_seq, stamp};
 	VersionDraft draft;
 	uint32_t i;
 	NvmkvStatus st;
 
 	draft_init(&draft);
 	port_lock_exclusive(&set->shm->lock);
-	v = versions_current(set);
-	st = draft_from_image(&draft, v);
+	st = draft_from_image(&draft, versions_current(set));
 	for (i = 0; st == NVMKV_OK && i < draft.nrows; i++)
 		if (draft.rows[i].min_sequence <= durable_seq)
 			st = NVMKV_FAIL(NVMKV_CORRUPTION, "row %" PRIu64 " should have been drained for a backup", draft.rows[i].row_id);
@@ -525,28 +569,28 @@ versions_write_backup(VersionSet *set, uint64_t durable_seq)
 	if (st == NVMKV_OK)
 		st = draft_finish(&draft);
 	if (st == NVMKV_OK)
-	{
-		LogWriter writer;
-
-		backup_path(set->dir, durable_seq, path, sizeof(path));
-		st = write_snapshot(&draft, path, BACKUP_LOG_NUMBER, &writer);
-		if (st == NVMKV_OK)
-			log_writer_close(&writer);
-	}
+		st = write_backup_file(set, &draft, &name);
 	port_lock_release(&set->shm->lock);
 	draft_free(&draft);
-	return st == NVMKV_OK ? port_files->sync_dir(set->dir) : st;
+	return st;
 }
 
-static bool
-remove_backup(void *ctx, const char *name)
+typedef struct BackupRemoval
 {
-	char path[MANIFEST_PATH_MAX];
-	uint64_t durable;
+	const char *dir;
+	uint64_t before;
+} BackupRemoval;
 
-	if (parse_backup_name(name, &durable))
+static bool
+remove_backup(void *ctx, const char *text)
+{
+	const BackupRemoval *removal = ctx;
+	char path[MANIFEST_PATH_MAX];
+	BackupName name;
+
+	if (parse_backup_name(text, &name) && name.stamp < removal->before)
 	{
-		backup_path(ctx, durable, path, sizeof(path));
+		backup_path(removal->dir, &name, path, sizeof(path));
 		if (port_files->unlink(path) != NVMKV_OK)
 			port_log(PORT_LOG_WARNING, "could not remove backup point \"%s\": %s", path, nvmkv_error()->text);
 	}
@@ -554,52 +598,114 @@ remove_backup(void *ctx, const char *name)
 }
 
 void
-versions_remove_backups(VersionSet *set)
+versions_remove_backups(VersionSet *set, uint64_t before)
 {
-	(void) port_files->list(set->dir, remove_backup, set->dir);
+	BackupRemoval removal = {set->dir, before};
+
+	(void) port_files->list(set->dir, remove_backup, &removal);
 }
 
 typedef struct BackupSearch
 {
 	uint64_t from;
-	uint64_t best; /* 0: none */
+	BackupName behind;	/* of points from "from" on, the first one behind this is looked for */
+	BackupName best;	/* stamp 0: there is none */
 	uint64_t last_manifest;
 } BackupSearch;
 
 static bool
-look_for_backup(void *ctx, const char *name)
+stands_before(const BackupName *a, const BackupName *b)
+{
+	return a->durable_seq < b->durable_seq || (a->durable_seq == b->durable_seq && a->stamp < b->stamp);
+}
+
+static bool
+look_for_backup(void *ctx, const char *text)
 {
 	BackupSearch *search = ctx;
+	BackupName name;
 	uint64_t number;
 	char rest;
 
-	if (parse_backup_name(name, &number))
+	if (parse_backup_name(text, &name))
 	{
-		if (number >= search->from && (search->best == 0 || number < search->best))
-			search->best = number;
+		if (name.durable_seq >= search->from && stands_before(&search->behind, &name) &&
+			(search->best.stamp == 0 || stands_before(&name, &search->best)))
+			search->best = name;
 	}
-	else if (sscanf(name, "MANIFEST-%" SCNu64 "%c", &number, &rest) == 1 && number > search->last_manifest)
+	else if (sscanf(text, "MANIFEST-%" SCNu64 "%c", &number, &rest) == 1 && number > search->last_manifest)
 		search->last_manifest = number;
 	return true;
 }
 
-/* NOT_FOUND: the copy has no backup point at or behind "from". */
+/* CORRUPTION, if a table that the point names is not there in its full size: the copier was not the one it was for. */
+static NvmkvStatus
+check_backup_files(const char *dir, const VersionDraft *draft)
+{
+	uint32_t i;
+
+	for (i = 0; i < draft->nfiles; i++)
+	{
+		char path[SST_PATH_BYTES_MAX];
+		PortFile *file;
+		uint64_t size = 0;
+		NvmkvStatus st;
+
+		NVMKV_RETURN_IF(sst_file_name(dir, draft->files[i].number, path, sizeof(path)));
+		st = port_files->open(path, PORT_FILE_READ, &file);
+		if (st == NVMKV_NOT_FOUND)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "table file \"%s\" is missing", path);
+		NVMKV_RETURN_IF(st);
+		st = port_files->size(file, &size);
+		port_files->close(file);
+		NVMKV_RETURN_IF(st);
+		if (size != draft->files[i].bytes)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "table file \"%s\" has %" PRIu64 " bytes, expected %" PRIu64, path, size, draft->files[i].bytes);
+	}
+	return NVMKV_OK;
+}
+
+/*
+ * The first point from "from" on whose files are all there.  NOT_FOUND: there is no point from "from" on; CORRUPTION:
+ * there are, but something is missing of each.
+ */
 static NvmkvStatus
 recover_backup(VersionSet *set, uint64_t from, uint64_t system_identifier, VersionDraft *draft, MetaArena *arena,
 			   uint64_t *number_out)
 {
+	BackupSearch search = {from, {0, 0}, {0, 0}, 0};
+	char first_failure[NVMKV_ERROR_TEXT_MAX] = "";
 	char path[MANIFEST_PATH_MAX];
-	BackupSearch search = {from, 0, 0};
+	NvmkvStatus st;
 
-	NVMKV_RETURN_IF(port_files->list(set->dir, look_for_backup, &search));
-	if (search.best == 0)
+	for (;;)
+	{
+		NVMKV_RETURN_IF(port_files->list(set->dir, look_for_backup, &search));
+		*number_out = search.last_manifest;
+		if (search.best.stamp == 0)
+			break;
+		backup_path(set->dir, &search.best, path, sizeof(path));
+		st = fold_manifest(path, BACKUP_LOG_NUMBER, draft, arena, system_identifier);
+		if (st == NVMKV_OK)
+			st = check_backup_files(set->dir, draft);
+		if (st == NVMKV_OK)
+		{
+			draft->next_row += RESTORE_ROW_GAP;
+			port_log(PORT_LOG_INFO, "restoring from backup point \"%s\"", path);
+			return NVMKV_OK;
+		}
+		if (st != NVMKV_CORRUPTION)
+			return st;
+		if (first_failure[0] == '\0')
+			(void) snprintf(first_failure, sizeof(first_failure), "%s", nvmkv_error()->text);
+		draft_free(draft);
+		draft_init(draft);
+		search.behind = search.best;
+		search.best.stamp = 0;
+	}
+	if (first_failure[0] == '\0')
 		return NVMKV_NOT_FOUND;
-	backup_path(set->dir, search.best, path, sizeof(path));
-	NVMKV_RETURN_IF(fold_manifest(path, BACKUP_LOG_NUMBER, draft, arena, system_identifier));
-	draft->next_row += RESTORE_ROW_GAP;
-	*number_out = search.last_manifest;
-	port_log(PORT_LOG_INFO, "restoring from backup point \"%s\"", path);
-	return NVMKV_OK;
+	return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" is an incomplete copy: %s", set->dir, first_failure);
 }
 
 static NvmkvStatus
@@ -635,8 +741,11 @@ versions_recover(VersionSet *set, uint64_t system_identifier, uint64_t restore_f
 	st = NVMKV_NOT_FOUND;
 	if (restore_from != 0)
 		st = recover_backup(set, restore_from, system_identifier, &draft, &arena, &old);
-	if (st == NVMKV_NOT_FOUND)
+	if (st == NVMKV_NOT_FOUND && (restore_from == 0 || old == 0))
 		st = recover_draft(set, system_identifier, &draft, &arena, &old, fresh_out);
+	if (st == NVMKV_NOT_FOUND)
+		(void) NVMKV_FAIL(NVMKV_NOT_FOUND, "\"%s\" is a copy without a description of its tables at or behind %X/%X", set->dir,
+						  (unsigned) (restore_from >> 32), (unsigned) restore_from);
 	if (st == NVMKV_OK)
 		st = draft_finish(&draft);
 	if (st == NVMKV_OK)

@@ -47,8 +47,8 @@ extern void versions_attach(VersionSet *set, VersionSetShm *shm, EpochShm *epoch
 
 /*
  * Reads CURRENT and MANIFEST into the first image; *fresh_out: there was no database, the image is empty.
- * restore_from, unless 0: the files are a copy made at run time; the first backup point at or behind it is read
- * instead, if there is any.
+ * restore_from, unless 0: the files are a copy made at run time; the first backup point at or behind it whose files
+ * are all there is read instead.  NOT_FOUND: there is no such point, and the directory is not empty.
  * Starts a new MANIFEST holding the folded state and switches CURRENT to it.
  * CORRUPTION (also: tables without a CURRENT), VERSION, INVALID (another system's), LIMIT (image larger than a slot),
  * IO.
@@ -58,10 +58,13 @@ extern NvmkvStatus versions_recover(VersionSet *set, uint64_t system_identifier,
 
 /*
  * Writes the current version without its rows, with this durable sequence, as a backup point (db/backup.c), durably.
+ * One of the same sequence and stamp stays as it is.
  * REQUIRES: every row holds only entries above durable_seq; CORRUPTION otherwise.
  */
-extern NvmkvStatus versions_write_backup(VersionSet *set, uint64_t durable_seq);
-extern void versions_remove_backups(VersionSet *set);
+extern NvmkvStatus versions_write_backup(VersionSet *set, uint64_t durable_seq, uint64_t stamp);
+
+/* Removes the points with smaller stamps. */
+extern void versions_remove_backups(VersionSet *set, uint64_t before);
 
 /* The current version. REQUIRES: inside an epoch, or the caller alone can install edits that matter to it. */
 extern const VersionImage *versions_current(const VersionSet *set);

@@ -1,0 +1,56 @@
+/*
+ * copy.h
+ *	  Who copies the data directory while the server runs, and what is kept for them.
+ *
+ * A copy is sound by a backup point (engine/db/backup.c) that was complete
+ * before the copier looked at the directory, and by the files that it names.
+ * So copiers must be known before they begin:
+ *
+ *	  base backup	(walsender)	On a primary its own checkpoint waits for the barrier (bgworker/barrier.c), which looks
+ *					for walsenders in the state of a backup.  On a standby nothing waits for anybody: any walsender
+ *					counts as a copy from its authentication on, and gets its point before it takes commands, until
+ *					it is seen to stream.
+ *	  pg_backup_start()		Seen before the function is executed.  On a primary its checkpoint waits, as above; on a
+ *					standby the point is made there and then.
+ *	  pg_rewind			An ordinary session by its application_name, at its first look at a file.
+ *	  nvmkv.copy_start()	Whoever copies by other means says so.
+ *
+ * On a standby a base backup begins at the last restartpoint, whose redo point
+ * is that of a checkpoint record replayed before.  So before one of these is
+ * replayed, a point is made at or behind its redo point, as long as there is a
+ * copy that may not have begun.
+ *
+ * A copy ends with its session at the latest, and what was kept for it goes
+ * within a second or so: the flush worker looks (nvmkv_copies_tend).
+ */
+#ifndef NVMKV_FDW_COPY_H
+#define NVMKV_FDW_COPY_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+
+#include "engine/nvmkv.h"
+
+/* From _PG_init, while the server preloads libraries, after nvmkv_engine_init. */
+extern void nvmkv_copy_init(void);
+
+/* Before a function is executed (OAT_FUNCTION_EXECUTE).  May take long; ERROR when a copy would be of no use. */
+extern void nvmkv_copy_before_function(Oid function);
+
+/* By the barrier, with the redo point fixed: flushes, and makes a point if there is a copy that may need it. */
+extern NvmkvStatus nvmkv_copies_at_checkpoint(NvmkvDb *db);
+
+/*
+ * By the startup process, before it replays a checkpoint record with this redo point.  If a point cannot be made, those
+ * who need it are told that their copies are of no use.
+ */
+extern void nvmkv_copies_before_redo(NvmkvDb *db, XLogRecPtr redo);
+
+/* The same, of all copies: what is about to be replayed takes away files that they need. */
+extern void nvmkv_copies_break(NvmkvDb *db, const char *why);
+
+/* Lets go of what ended copies have left, and of the oldest ones that need more space than they may have. */
+extern void nvmkv_copies_tend(NvmkvDb *db);
+
+#endif
