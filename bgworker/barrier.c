@@ -171,6 +171,7 @@ nvmkv_barrier_main(Datum arg)
 	/* What was written before this worker came up is not held by it: a predecessor flushed it, or recovery did. */
 	flushed_for = GetRedoRecPtr();
 	nvmkv_engine_open_writes();
+	nvmkv_sweeper_start();
 	while (!ShutdownRequestPending)
 	{
 		XLogRecPtr redo = let_checkpoint_go(flushed_for);

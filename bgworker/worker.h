@@ -7,6 +7,7 @@
  *	  barrier	holds checkpoints back until what they cut off is flushed, and lets writers in (barrier.c)
  *	  flush		immutable memtables to rows (flusher.c)
  *	  compact	columns of the compactor to level 1 (compactor.c)
+ * and, for a moment after a start, one that looks for what dropped tables left (sweeper.c).
  * Workers only drive the engine's steps: any process could, so one that dies
  * delays and does not block.
  */
@@ -60,9 +61,13 @@ extern NvmkvWorkerStat *nvmkv_worker_begin(int index, NvmkvWorkerRole role);
 extern void nvmkv_worker_sleep(NvmkvWorkerStat *me, int timeout_ms);
 extern void nvmkv_worker_note(NvmkvWorkerStat *me, NvmkvStatus status);
 
+/* Starts the worker that looks once for rows of tables and databases that are gone.  Says in the log if it cannot. */
+extern void nvmkv_sweeper_start(void);
+
 /* Entry points (bgw_function_name). */
 extern PGDLLEXPORT void nvmkv_barrier_main(Datum arg);
 extern PGDLLEXPORT void nvmkv_flusher_main(Datum arg);
 extern PGDLLEXPORT void nvmkv_compactor_main(Datum arg);
+extern PGDLLEXPORT void nvmkv_sweeper_main(Datum arg);
 
 #endif

@@ -62,6 +62,24 @@ CREATE MATERIALIZED VIEW nvmkv.storage AS
 CREATE UNIQUE INDEX storage_relid ON nvmkv.storage (relid);
 GRANT SELECT ON nvmkv.storage TO pg_monitor;
 
+-- ---------------------------------------------------------------- definitions
+
+/*
+ * Where the server has not loaded the library, this loads it before what could change a definition behind the back of
+ * stored rows, which is refused then; DROP goes through (src/fdw/ddl.c).  With the library loaded it does nothing.
+ */
+CREATE FUNCTION nvmkv.require_library()
+RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'nvmkv_sql_require_library'
+LANGUAGE C;
+
+CREATE EVENT TRIGGER nvmkv_require_library ON ddl_command_start
+	WHEN TAG IN ('ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER DOMAIN', 'ALTER TYPE', 'REFRESH MATERIALIZED VIEW',
+		'DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP SERVER', 'DROP FOREIGN DATA WRAPPER', 'DROP EXTENSION',
+		'DROP OWNED', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION')
+	EXECUTE FUNCTION nvmkv.require_library();
+ALTER EVENT TRIGGER nvmkv_require_library ENABLE ALWAYS;
+
 -- ---------------------------------------------------------------- views
 
 CREATE FUNCTION nvmkv.progress(

@@ -345,6 +345,7 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 			{
 				TableBefore *before = palloc0(sizeof(TableBefore));
 
+				nvmkv_engine_require_preload();
 				before->relid = relid;
 				before->attached = true;
 				befores = lappend(befores, before);
@@ -369,7 +370,10 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 			if (retyped)
 				check_row_type(get_rel_type_id(lfirst_oid(lc)));
 			if (nvmkv_is_our_relid(lfirst_oid(lc)))
+			{
+				nvmkv_engine_require_preload();
 				befores = lappend(befores, look_before(lfirst_oid(lc), stmt->cmds));
+			}
 		}
 	}
 	return befores;

@@ -13,7 +13,7 @@
 /*
  * Locks what the statement will change as the server would, refuses what would misread stored rows, and remembers
  * how each of our tables looks that the statement reaches (itself, children, a partition to attach).  NIL: none of
- * ours is concerned.
+ * ours is concerned.  ERROR 55000 if one is and the server has not preloaded the library.
  */
 extern List *nvmkv_alter_begin(AlterTableStmt *stmt);
 

@@ -242,11 +242,11 @@ nvmkv_catalog_delete(Oid relid)
 }
 
 List *
-nvmkv_catalog_storages(void)
+nvmkv_catalog_storages(Snapshot snapshot)
 {
 	Relation catalog = catalog_open(AccessShareLock);
-	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, SnapshotSelf, 0, NULL);
-	List *ids = NIL;
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 0, NULL);
+	List *stored = NIL;
 	HeapTuple tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -256,15 +256,16 @@ nvmkv_catalog_storages(void)
 		form_row(tuple, RelationGetDescr(catalog), &row);
 		if (row.dboid == MyDatabaseId)
 		{
-			uint64 *id = palloc(sizeof(uint64));
+			NvmkvStoredTable *table = palloc(sizeof(NvmkvStoredTable));
 
-			*id = row.storage_id;
-			ids = lappend(ids, id);
+			table->relid = row.relid;
+			table->storage_id = row.storage_id;
+			stored = lappend(stored, table);
 		}
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-	return ids;
+	return stored;
 }
 
 /* ---------------------------------------------------------------- refresh */

@@ -39,7 +39,13 @@ extern void nvmkv_catalog_put(const NvmkvStorageRow *row);
 /* The row, if there was one, is gone. */
 extern void nvmkv_catalog_delete(Oid relid);
 
-/* Storage ids (uint64 *) of this database, palloc'd. */
-extern List *nvmkv_catalog_storages(void);
+/* The storages of this database that the snapshot sees: NvmkvStoredTable *, palloc'd. */
+typedef struct NvmkvStoredTable
+{
+	Oid relid;
+	uint64 storage_id;
+} NvmkvStoredTable;
+
+extern List *nvmkv_catalog_storages(Snapshot snapshot);
 
 #endif

@@ -12,8 +12,13 @@
  * All changes are made by the current transaction, in catalogues and in
  * tagged entries of the engine: they go with its rollback.
  *
- * The library may be loaded by the first statement that needs it, after that
- * statement has begun: the storage is then given at the first write.
+ * The hooks are there when the library is.  Where the server has not loaded it,
+ * the event trigger nvmkv_require_library does, for the statements that could
+ * do harm, and refuses those that change definitions behind the back of rows;
+ * CREATE and changes of options are refused by the validator.  DROP goes
+ * through: what it leaves is removed at the next start with the library
+ * (sweep.c), as is what is dropped where no trigger fires - a database, or
+ * anything in single-user mode.
  */
 #include "postgres.h"
 
@@ -26,6 +31,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_inherits.h"
 #include "commands/copy.h"
+#include "commands/event_trigger.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -34,6 +40,7 @@
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "fdw/alter.h"
 #include "fdw/catalog.h"
@@ -44,6 +51,8 @@
 #include "fdw/registry.h"
 #include "fdw/table.h"
 #include "fdw/verify.h"
+
+PG_FUNCTION_INFO_V1(nvmkv_sql_require_library);
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 static object_access_hook_type previous_object_access = NULL;
@@ -82,34 +91,51 @@ after_create(Oid relid)
 
 /* ---------------------------------------------------------------- rename */
 
-static void
-after_rename(const RenameStmt *stmt)
+/* Our tables whose columns the statement renames. */
+static List *
+renamed_tables(const RenameStmt *stmt)
 {
+	List *relids = NIL;
 	Oid relid;
 	ListCell *lc;
 
 	if (stmt->renameType != OBJECT_COLUMN ||
 		(stmt->relationType != OBJECT_TABLE && stmt->relationType != OBJECT_FOREIGN_TABLE))
-		return;
+		return NIL;
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (!OidIsValid(relid))
-		return;
-
-	/* The server has locked and changed all of them. */
-	CommandCounterIncrement();
+		return NIL;
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{
 		if (nvmkv_is_our_relid(lfirst_oid(lc)))
-			nvmkv_rename_key_column(lfirst_oid(lc), stmt->subname, stmt->newname);
+			relids = lappend_oid(relids, lfirst_oid(lc));
 	}
+	return relids;
+}
+
+static void
+after_rename(const RenameStmt *stmt)
+{
+	ListCell *lc;
+
+	/* The server has locked and changed all of them. */
+	CommandCounterIncrement();
+	foreach(lc, renamed_tables(stmt))
+		nvmkv_rename_key_column(lfirst_oid(lc), stmt->subname, stmt->newname);
 }
 
 /* ---------------------------------------------------------------- domains */
 
+static Oid
+altered_domain(const AlterDomainStmt *stmt)
+{
+	return typenameTypeId(NULL, makeTypeNameFromNameList(stmt->typeName));
+}
+
 static void
 after_alter_domain(const AlterDomainStmt *stmt)
 {
-	Oid domain = typenameTypeId(NULL, makeTypeNameFromNameList(stmt->typeName));
+	Oid domain = altered_domain(stmt);
 
 	switch (stmt->subtype)
 	{
@@ -190,6 +216,36 @@ before_refresh(const RefreshMatViewStmt *stmt)
 						get_rel_name(relid))));
 }
 
+/* ---------------------------------------------------------------- without the library */
+
+/*
+ * The event trigger, before a statement.  With the library loaded at server start process_utility does what is to be
+ * done; here the library has perhaps been loaded by this very call, and the statement does not get there.
+ */
+Datum
+nvmkv_sql_require_library(PG_FUNCTION_ARGS)
+{
+	Node *stmt;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function nvmkv.require_library() was not called by an event trigger")));
+	if (nvmkv_engine_is_preloaded())
+		return (Datum) 0;
+
+	stmt = ((EventTriggerData *) fcinfo->context)->parsetree;
+	if (IsA(stmt, AlterTableStmt))
+		(void) nvmkv_alter_begin((AlterTableStmt *) stmt);
+	else if (IsA(stmt, RenameStmt) && renamed_tables((RenameStmt *) stmt) != NIL)
+		nvmkv_engine_require_preload();
+	else if (IsA(stmt, AlterDomainStmt) && nvmkv_domain_is_used(altered_domain((AlterDomainStmt *) stmt)))
+		nvmkv_engine_require_preload();
+	else if (IsA(stmt, RefreshMatViewStmt))
+		before_refresh((RefreshMatViewStmt *) stmt);
+	return (Datum) 0;
+}
+
 /* ---------------------------------------------------------------- utility statements */
 
 static void
@@ -233,9 +289,8 @@ drop_storage(uint64 storage_id, const char *relname)
 		nvmkv_registry_end_storage(storage_id);
 	else
 		ereport(WARNING,
-				(errmsg("rows of dropped foreign table \"%s\" keep their space", relname),
-				 errdetail("The storage engine is not loaded."),
-				 errhint("Add nvmkv_fdw to shared_preload_libraries before tables are dropped.")));
+				(errmsg("rows of dropped foreign table \"%s\" keep their space for now", relname != NULL ? relname : "?"),
+				 errdetail("They are removed when the server has been started with nvmkv_fdw in shared_preload_libraries, and the engine runs.")));
 }
 
 static void
@@ -257,8 +312,12 @@ before_drop_catalog(void)
 {
 	ListCell *lc;
 
-	foreach(lc, nvmkv_catalog_storages())
-		drop_storage(*(uint64 *) lfirst(lc), "?");
+	foreach(lc, nvmkv_catalog_storages(SnapshotSelf))
+	{
+		const NvmkvStoredTable *table = lfirst(lc);
+
+		drop_storage(table->storage_id, get_rel_name(table->relid));
+	}
 }
 
 static void
@@ -291,7 +350,7 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 	if (access != OAT_DROP)
 		return;
 	if (class_id == DatabaseRelationId && nvmkv_engine_or_null() != NULL)
-		nvmkv_registry_drop_database(object_id);
+		(void) nvmkv_registry_drop_database(object_id);
 	if (class_id != RelationRelationId)
 		return;
 	if (sub_id == 0 && object_id == nvmkv_catalog_relid())

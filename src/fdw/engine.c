@@ -378,6 +378,19 @@ nvmkv_engine(void)
 	return engine;
 }
 
+bool
+nvmkv_engine_is_preloaded(void)
+{
+	return shared != NULL;
+}
+
+void
+nvmkv_engine_require_preload(void)
+{
+	if (!nvmkv_engine_is_preloaded() && !IsBinaryUpgrade)
+		report_absence(ERROR);
+}
+
 NvmkvDb *
 nvmkv_engine_for_redo(void)
 {

@@ -19,6 +19,15 @@ extern NvmkvDb *nvmkv_engine(void);
 /* The same, or NULL; never waits. */
 extern NvmkvDb *nvmkv_engine_or_null(void);
 
+/* Was the library loaded at server start? */
+extern bool nvmkv_engine_is_preloaded(void);
+
+/*
+ * ERROR 55000 unless the library was loaded at server start (or this is pg_upgrade's server): for what would change
+ * definitions behind the back of their rows.
+ */
+extern void nvmkv_engine_require_preload(void);
+
 /* For redo: FATAL instead of ERROR, and no waiting. */
 extern NvmkvDb *nvmkv_engine_for_redo(void);
 

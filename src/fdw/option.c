@@ -12,6 +12,7 @@
 #include "parser/scansup.h"
 #include "utils/builtins.h"
 
+#include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/option.h"
 #include "fdw/table.h"
@@ -82,6 +83,10 @@ nvmkv_fdw_validator(PG_FUNCTION_ARGS)
 	List *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid context = PG_GETARG_OID(1);
 	ListCell *lc;
+
+	/* Asked for each new table, and for each change of its options, whether it has any or not. */
+	if (context == ForeignTableRelationId)
+		nvmkv_engine_require_preload();
 
 	foreach(lc, options)
 	{

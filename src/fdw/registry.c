@@ -40,8 +40,11 @@ typedef struct RegistryKey
 
 StaticAssertDecl(sizeof(RegistryKey) == 20, "a key is its bytes");
 
-/* Bytes before the storage id. */
-#define DATABASE_PREFIX_BYTES 12
+typedef struct RegistryEntry
+{
+	Oid dboid;
+	uint64 storage_id;
+} RegistryEntry;
 
 static RegistryKey
 make_key(Oid dboid, uint64 storage_id)
@@ -101,11 +104,11 @@ nvmkv_registry_has_storage(uint64 storage_id)
 	return found;
 }
 
-/* Storage ids (uint64 *) of the entries in [lower, upper), palloc'd. */
+/* Entries (RegistryEntry *) in [lower, upper), palloc'd. */
 static List *
-storages_between(NvmkvScan *scan, RegistryKey lower, RegistryKey upper, const NvmkvVisibility *visibility)
+entries_between(NvmkvScan *scan, RegistryKey lower, RegistryKey upper, const NvmkvVisibility *visibility)
 {
-	List *ids = NIL;
+	List *entries = NIL;
 
 	nvmkv_check_status(nvmkv_scan_start(scan, nvmkv_slice(&lower, sizeof(lower)), nvmkv_slice(&upper, sizeof(upper)),
 										false, &visibility->engine),
@@ -119,30 +122,33 @@ storages_between(NvmkvScan *scan, RegistryKey lower, RegistryKey upper, const Nv
 		nvmkv_check_status(nvmkv_scan_batch(scan, SCAN_BATCH_ROWS, SCAN_BATCH_BYTES, &rows, &count),
 						   "reading the list of storages", NULL);
 		if (count == 0)
-			return ids;
+			return entries;
 		for (unsigned i = 0; i < count; i++)
 		{
-			uint64 *id = palloc(sizeof(uint64));
+			RegistryEntry *entry = palloc(sizeof(RegistryEntry));
+			RegistryKey key;
 
 			if (rows[i].key.size != sizeof(RegistryKey))
 				ereport(ERROR,
 						(errcode(ERRCODE_DATA_CORRUPTED),
 						 errmsg("malformed entry in the list of storages")));
-			memcpy(id, rows[i].key.data + DATABASE_PREFIX_BYTES, sizeof(uint64));
-			*id = pg_ntoh64(*id);
-			ids = lappend(ids, id);
+			memcpy(&key, rows[i].key.data, sizeof(key));
+			entry->dboid = pg_ntoh32(key.dboid);
+			entry->storage_id = pg_ntoh64(key.storage_id);
+			entries = lappend(entries, entry);
 		}
 	}
 }
 
-/* The same, of those that the latest snapshot sees. */
+/* The same, of a database, or of all (InvalidOid), that the snapshot sees. */
 static List *
-current_storages(RegistryKey lower, RegistryKey upper)
+visible_entries(Oid dboid, Snapshot snapshot)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	RegistryKey lower = make_key(dboid, 0);
+	RegistryKey upper = make_key(OidIsValid(dboid) ? dboid : PG_UINT32_MAX, PG_UINT64_MAX);
 	NvmkvScan *volatile scan = NULL;
 	NvmkvVisibility visibility;
-	List *ids = NIL;
+	List *entries = NIL;
 
 	nvmkv_visibility_init(&visibility, snapshot, NULL);
 	PG_TRY();
@@ -151,35 +157,72 @@ current_storages(RegistryKey lower, RegistryKey upper)
 
 		nvmkv_check_status(nvmkv_scan_create(nvmkv_engine(), &new_scan), "reading the list of storages", NULL);
 		scan = new_scan;
-		ids = storages_between(new_scan, lower, upper, &visibility);
+		entries = entries_between(new_scan, lower, upper, &visibility);
 	}
 	PG_FINALLY();
 	{
 		nvmkv_scan_destroy(scan);
 	}
 	PG_END_TRY();
-	UnregisterSnapshot(snapshot);
-	return ids;
+	return entries;
 }
 
-void
+static List *
+current_entries(Oid dboid)
+{
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	List *entries = visible_entries(dboid, snapshot);
+
+	UnregisterSnapshot(snapshot);
+	return entries;
+}
+
+int
 nvmkv_registry_drop_database(Oid dboid)
 {
-	List *ids = current_storages(make_key(dboid, 0), make_key(dboid, PG_UINT64_MAX));
+	List *entries = current_entries(dboid);
 	ListCell *lc;
 
-	foreach(lc, ids)
-		end_storage(dboid, *(uint64 *) lfirst(lc));
+	foreach(lc, entries)
+		end_storage(dboid, ((RegistryEntry *) lfirst(lc))->storage_id);
+	return list_length(entries);
 }
 
 bool
 nvmkv_registry_has_family(unsigned family)
 {
-	List *ids = current_storages(make_key(0, 0), make_key(PG_UINT32_MAX, PG_UINT64_MAX));
 	ListCell *lc;
 
-	foreach(lc, ids)
-		if (nvmkv_family_of_storage(*(uint64 *) lfirst(lc)) == family)
+	foreach(lc, current_entries(InvalidOid))
+		if (nvmkv_family_of_storage(((RegistryEntry *) lfirst(lc))->storage_id) == family)
 			return true;
 	return false;
+}
+
+List *
+nvmkv_registry_storages(Snapshot snapshot)
+{
+	List *ids = NIL;
+	ListCell *lc;
+
+	foreach(lc, visible_entries(MyDatabaseId, snapshot))
+		ids = lappend(ids, &((RegistryEntry *) lfirst(lc))->storage_id);
+	return ids;
+}
+
+List *
+nvmkv_registry_databases(void)
+{
+	List *databases = NIL;
+	ListCell *lc;
+
+	/* In the order of keys. */
+	foreach(lc, current_entries(InvalidOid))
+	{
+		const RegistryEntry *entry = lfirst(lc);
+
+		if (databases == NIL || llast_oid(databases) != entry->dboid)
+			databases = lappend_oid(databases, entry->dboid);
+	}
+	return databases;
 }

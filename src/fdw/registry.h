@@ -8,6 +8,9 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+#include "utils/snapshot.h"
+
 /* A storage of this database begins or ends with the current transaction; ending drops its rows. */
 extern void nvmkv_registry_begin_storage(uint64 storage_id);
 extern void nvmkv_registry_end_storage(uint64 storage_id);
@@ -21,7 +24,13 @@ extern bool nvmkv_registry_has_storage(uint64 storage_id);
 /* Is a storage of any database in this column family?  Of those that committed transactions have left. */
 extern bool nvmkv_registry_has_family(unsigned family);
 
-/* Ends all storages of a database that the current transaction drops. */
-extern void nvmkv_registry_drop_database(Oid dboid);
+/* Ends all storages of a database that the current transaction drops, or another has; returns how many. */
+extern int nvmkv_registry_drop_database(Oid dboid);
+
+/* Storage ids (uint64 *) of this database that the snapshot sees, palloc'd. */
+extern List *nvmkv_registry_storages(Snapshot snapshot);
+
+/* OIDs of databases that have storages, existing or not. */
+extern List *nvmkv_registry_databases(void);
 
 #endif

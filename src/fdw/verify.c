@@ -183,6 +183,21 @@ for_domain_columns(Oid domain, void (*verify)(Relation rel, Form_pg_attribute at
 }
 
 static void
+note_use(Relation rel, Form_pg_attribute att, void *arg)
+{
+	*(bool *) arg = true;
+}
+
+bool
+nvmkv_domain_is_used(Oid domain)
+{
+	bool used = false;
+
+	for_domain_columns(domain, note_use, &used);
+	return used;
+}
+
+static void
 verify_domain_column_not_null(Relation rel, Form_pg_attribute att, void *arg)
 {
 	if (nvmkv_has_row(rel, psprintf("%s IS NULL", quote_identifier(NameStr(att->attname)))))

@@ -30,4 +30,7 @@ extern void nvmkv_verify_partition(Relation rel);
 extern void nvmkv_verify_domain_not_null(Oid domain);
 extern void nvmkv_verify_domain_checks(Oid domain);
 
+/* Is a column of one of our tables of the domain?  Keeps writers out of that table until the transaction ends. */
+extern bool nvmkv_domain_is_used(Oid domain);
+
 #endif
