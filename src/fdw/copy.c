@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
+#include "commands/prepare.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "libpq/auth.h"
@@ -57,7 +58,9 @@ PG_FUNCTION_INFO_V1(nvmkv_sql_copy_stop);
 /* A point this old or younger serves further copies, while the one lives that it was made for. */
 #define POINT_SHARED_MS 60000
 
-#define REWIND_APPLICATION "pg_rewind"
+/* What pg_rewind of this server's version prepares before it looks at any file; it has no name of its own. */
+#define REWIND_STATEMENT "fetch_chunks_stmt"
+#define REWIND_QUERY_PART "pg_read_binary_file(path, begin, len, true) AS chunk"
 #define BACKUP_APPLICATION "pg_basebackup"
 
 /* What copies may keep beside tables of so many bytes, when no limit is set. */
@@ -474,6 +477,14 @@ before_backup_start(void)
 		begin_mine(nvmkv_engine(), COPY_BACKUP); /* its checkpoint waits until the barrier has made the point */
 }
 
+static bool
+is_rewind(void)
+{
+	PreparedStatement *prepared = FetchPreparedStatement(REWIND_STATEMENT, false);
+
+	return prepared != NULL && strstr(prepared->plansource->query_string, REWIND_QUERY_PART) != NULL;
+}
+
 void
 nvmkv_copy_before_function(Oid function)
 {
@@ -497,8 +508,7 @@ nvmkv_copy_before_function(Oid function)
 		before_backup_start();
 	else if (function == F_PG_BACKUP_STOP)
 		refuse_if_broken("End the session, and begin the backup anew.");
-	else if (application_name != NULL && strcmp(application_name, REWIND_APPLICATION) == 0 &&
-			 !(my_copy()->pid == MyProcPid && (my_copy()->kinds & COPY_REWIND) != 0))
+	else if (!(my_copy()->pid == MyProcPid && (my_copy()->kinds & COPY_REWIND) != 0) && is_rewind())
 		begin_with_point(COPY_REWIND);
 }
 

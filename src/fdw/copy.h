@@ -12,7 +12,7 @@
  *					it is seen to stream.
  *	  pg_backup_start()		Seen before the function is executed.  On a primary its checkpoint waits, as above; on a
  *					standby the point is made there and then.
- *	  pg_rewind			An ordinary session by its application_name, at its first look at a file.
+ *	  pg_rewind			An ordinary session, known by the statement it prepares; at its first look at a file.
  *	  nvmkv.copy_start()	Whoever copies by other means says so.
  *
  * On a standby a base backup begins at the last restartpoint, whose redo point

@@ -39,6 +39,7 @@
 #include "fdw/guc.h"
 #include "fdw/latch.h"
 #include "fdw/option.h"
+#include "fdw/restore.h"
 #include "fdw/rowid.h"
 #include "fdw/table.h"
 #include "fdw/visibility.h"
@@ -131,28 +132,6 @@ request_shared_memory(void)
 	nvmkv_rowid_shmem_request();
 }
 
-/*
- * The redo point of a base backup that is about to be restored, 0 when this is none.  The startup process, which reads
- * the label for good, renames it before it replays anything.
- */
-static XLogRecPtr
-backup_redo(void)
-{
-	char path[MAXPGPATH];
-	FILE *label;
-	uint32 hi, lo;
-	XLogRecPtr redo = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", DataDir, BACKUP_LABEL_FILE);
-	label = fopen(path, "r");
-	if (label == NULL)
-		return 0;
-	if (fscanf(label, "START WAL LOCATION: %X/%X", &hi, &lo) == 2)
-		redo = (uint64) hi << 32 | lo;
-	fclose(label);
-	return redo;
-}
-
 /* What to do when the engine did not open. */
 static const char *
 open_hint(void)
@@ -179,7 +158,7 @@ open_engine(void *memory)
 				(errmsg("nvmkv_fdw: %s", nvmkv_error()->text)));
 	fill_options(&options);
 	options.system_identifier = GetSystemIdentifier();
-	options.restore_from = backup_redo();
+	options.restore_from = nvmkv_restore_from();
 	snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
 	if (engine != NULL)
 		nvmkv_close(engine);
@@ -188,12 +167,21 @@ open_engine(void *memory)
 	shared->opened = status == NVMKV_OK;
 	shared->open_status = status;
 	shared->is_copy = options.restore_from != 0;
+	if (status != NVMKV_OK)
+		strlcpy(shared->open_error, nvmkv_error()->text, sizeof(shared->open_error));
+	nvmkv_restore_note(options.restore_from, shared->opened);
 	if (status == NVMKV_OK)
 	{
 		nvmkv_set_txn_ops(engine, nvmkv_txn_ops());
 		return;
 	}
-	strlcpy(shared->open_error, nvmkv_error()->text, sizeof(shared->open_error));
+	/* What may be different next time must be so before the label is used up, and recovery goes on without us. */
+	if (shared->is_copy && status != NVMKV_CORRUPTION && status != NVMKV_NOT_FOUND)
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the foreign tables of this copy of a server cannot be opened"),
+				 errdetail("%s", shared->open_error),
+				 errhint("%s", open_hint())));
 	ereport(LOG,
 			(errmsg("nvmkv_fdw: foreign tables are not available: %s", shared->open_error),
 			 errhint("%s", open_hint())));

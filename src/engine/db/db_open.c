@@ -208,6 +208,9 @@ open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 						   &created);
 	}
 	NVMKV_RETURN_IF(st);
+	if (db->options.restore_from != 0 && !is_copied(db) && !created && v->nrows == 0 && db->pool->pool_id == v->pool_id)
+		return NVMKV_FAIL(NVMKV_INVALID, "the pool \"%s\" is that of the server that this is a copy of; name another one, or remove it if that server is gone",
+						  db->nvm_path);
 	db->shm->nvm_is_pmem = db->pool->dev->is_pmem ? 1 : 0;
 	if ((uint64_t) db->pool->extent_count * NVM_EXTENT_BYTES < DB_POOL_MEMTABLES_MIN * db->options.write_buffer_bytes)
 		return NVMKV_FAIL(NVMKV_INVALID, "the pool \"%s\" of %u MiB is too small for write buffers of %" PRIu64 " bytes: it must hold at least %d of them",
