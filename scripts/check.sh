@@ -6,6 +6,8 @@
 #   scripts/check.sh            all
 #   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap
 #
+# NVMKV_TAP='05*' takes only those TAP tests.
+#
 # All of it runs even if something fails.  Logs are in build/check/log.  The last line is "N passed, N failed";
 # the exit code is 0 only if something passed and nothing failed.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -141,7 +143,7 @@ tap() {
 	(
 		export PATH=$check_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir PGPORT=65432 \
 			PG_REGRESS=$pgxs/src/test/regress/pg_regress PG_TEST_TIMEOUT_DEFAULT=120
-		cd "$dir" && as_server timeout -k 30 600 perl -I "$pgxs/src/test/perl" -I "$dir/t" \
+		cd "$dir" && as_server timeout -k 30 "${NVMKV_TAP_TIMEOUT:-600}" perl -I "$pgxs/src/test/perl" -I "$dir/t" \
 			"$dir/t/$name.pl"
 	) >"$out" 2>&1 </dev/null
 	rc=$?
@@ -220,7 +222,7 @@ for step in regress isolation tap; do
 			$(find specs -name '*.spec' -printf '%f\n' 2>/dev/null | sed 's/\.spec$//' | sort)
 		;;
 	tap)
-		for file in t/*.pl; do
+		for file in t/${NVMKV_TAP:-*}.pl; do
 			[ ! -e "$file" ] || tap "$file"
 		done
 		;;

@@ -10,9 +10,11 @@
 #   scripts/long_tests.sh processes [ROUNDS] several processes, killed; threads
 #   scripts/long_tests.sh damage [BITS]      so many changed bits of each kind of file
 #   scripts/long_tests.sh fuzz [SECONDS]     each fuzz target for so long
+#   scripts/long_tests.sh copies [ROUNDS]    servers copied, restored and rewound while they are written, by all tools
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
-# Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits).
+# Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits,
+# 6 rounds of copies).
 # Random numbers differ from run to run, unless NVMKV_SEED says otherwise.  Builds are in build/long.  The last line is "N passed, N failed".
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -81,8 +83,15 @@ run() {
 			tee "$work/fuzz.log" | grep -vE '^ +CC '
 		add "$work/fuzz.log"
 		;;
+	copies)
+		echo "== copies"
+		mkdir -p "$work"
+		NVMKV_LONG=1 NVMKV_COPY_ROUNDS=${number:-6} NVMKV_TAP='05[4-8]*' NVMKV_TAP_TIMEOUT=3600 scripts/check.sh tap 2>&1 </dev/null |
+			tee "$work/copies.log" | grep -E 'passed|^ +\|'
+		add "$work/copies.log"
+		;;
 	all)
-		for what in address thread valgrind nth model crash processes damage fuzz; do
+		for what in address thread valgrind nth model crash processes damage fuzz copies; do
 			case $what in
 			model | crash | fuzz) run $what "$number" ;;
 			*) run $what ;;

@@ -410,11 +410,12 @@ sqlstate_of(NvmkvStatus status, int sys_errno)
 			return ERRCODE_IO_ERROR;
 		case NVMKV_CANCELLED:
 			return ERRCODE_QUERY_CANCELED;
+		case NVMKV_BUSY:
+			return ERRCODE_OBJECT_IN_USE;
 		case NVMKV_OK:
 		case NVMKV_NOT_FOUND:
 		case NVMKV_INVALID:
 		case NVMKV_VERSION:
-		case NVMKV_BUSY:
 			break;
 	}
 	return ERRCODE_INTERNAL_ERROR;
