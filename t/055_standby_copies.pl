@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $rounds = $ENV{NVMKV_COPY_ROUNDS} // 2;
-my $primary = new_server('primary', wal_keep_size => '1GB', 'nvmkv.l0_write_amplification' => 1.5);
+my $primary = new_server('primary', wal_keep_size => '1GB', 'nvmkv.l0_write_amplification' => 1.5, 'nvmkv.max_column_families' => 3);
 
 make_twins($primary);
 $primary->backup('base');
@@ -36,6 +36,11 @@ for my $round (1 .. $rounds)
 
 	ok($standby->poll_query_until('postgres', q{SELECT count(*) > 0 FROM nvmkv.copies WHERE kind = 'base backup' AND position IS NOT NULL}),
 		"round $round: the backup is shown");
+	$primary->safe_psql('postgres', q{
+		CREATE SERVER extra FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'extra');
+		CREATE FOREIGN TABLE g (k int NOT NULL) SERVER extra OPTIONS (primary_key 'k');
+		INSERT INTO g SELECT generate_series(1, 1000);
+	}) if $round == 1;
 	$primary->safe_psql('postgres', 'CHECKPOINT');
 	$standby->safe_psql('postgres', 'CHECKPOINT; SELECT nvmkv.compact()');
 	$backup->finish;
@@ -51,9 +56,25 @@ for my $round (1 .. $rounds)
 		# A standby that streams from here is no copy any more.
 		ok($standby->poll_query_until('postgres', q{SELECT count(*) = 0 FROM nvmkv.copies}), "round $round: streaming is no copy");
 	}
+	$copy->poll_query_until('postgres', 'SELECT sum(k) = 500500 FROM g');
 	$copy->promote;
 	twins_agree($copy, "round $round");
+	is($copy->safe_psql('postgres', 'SELECT sum(k) FROM g'), '500500', "round $round: a column family made meanwhile");
 	$copy->stop;
+}
+
+# A column family that is dropped ends a backup that has it.
+{
+	my ($bout, $berr) = ('', '');
+	my $backup = IPC::Run::start([ 'pg_basebackup', '-D', $standby->backup_dir . '/dropped', '-h', $standby->host, '-p', $standby->port, '-c', 'fast',
+			'--max-rate=1M', '--no-sync' ], '>', \$bout, '2>', \$berr);
+
+	$standby->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'backup'});
+	$primary->safe_psql('postgres', 'DROP FOREIGN TABLE g');
+	$primary->safe_psql('postgres', q{SELECT nvmkv.drop_column_family('extra')});
+	$backup->finish;
+	ok($backup->result, 'a backup ends when a column family is dropped');
+	ok($standby->log_contains('cannot be used\n.*DETAIL:  A column family was dropped'), 'the log says so');
 }
 
 # By hand, on the standby: between pg_backup_start() and pg_backup_stop(), and between the functions for tools that do

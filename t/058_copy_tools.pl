@@ -46,6 +46,7 @@ spool-path=$dir/spool
 log-level-file=off
 start-fast=y
 compress-type=none
+exclude=nvmkv/level0.pool
 [demo]
 pg1-path=$data
 pg1-socket-path=$host

@@ -74,7 +74,7 @@ typedef struct Copy
 	uint64 stamp;
 	TimestampTz since;
 	XLogRecPtr position;	/* of the last point that it may use; invalid: there is none yet */
-	char broken[128];		/* not empty: why nothing is kept for it any more */
+	char broken[256];		/* not empty: why nothing is kept for it any more */
 } Copy;
 
 typedef struct CopyShared
@@ -232,6 +232,7 @@ break_copy(NvmkvDb *db, int pgprocno, uint64 stamp, const char *why)
 {
 	Copy *copy = &shared->copies[pgprocno];
 	bool terminate = false;
+	bool cancel = false;
 	int pid = 0;
 
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
@@ -242,15 +243,17 @@ break_copy(NvmkvDb *db, int pgprocno, uint64 stamp, const char *why)
 		tell_engine(db);
 		/* The others ask at their end, and may have something else to do before. */
 		terminate = (copy->kinds & (COPY_WALSENDER | COPY_REWIND)) != 0;
-		if (terminate && ((volatile PGPROC *) &ProcGlobal->allProcs[pgprocno])->pid == pid)
-			(void) kill(pid, SIGTERM);
+		/* In pg_backup_start() it had better not return. */
+		cancel = !terminate && (copy->kinds & COPY_BACKUP) != 0 && !copy->started;
+		if ((terminate || cancel) && ((volatile PGPROC *) &ProcGlobal->allProcs[pgprocno])->pid == pid)
+			(void) kill(pid, terminate ? SIGTERM : SIGINT);
 	}
 	LWLockRelease(&shared->lock);
 	if (pid != 0)
 		ereport(LOG,
 				(errmsg("the copy of the data directory that process %d makes cannot be used", pid),
 				 errdetail("%s", why),
-				 terminate ? errhint("The process was terminated.") : 0));
+				 terminate ? errhint("The process was terminated.") : cancel ? errhint("Its statement was cancelled.") : 0));
 }
 
 void
@@ -364,12 +367,33 @@ point_is_wanted(XLogRecPtr redo)
 	return wanted;
 }
 
+/* There is no point for those that are about to begin: better they do not. */
+static void
+break_beginners(NvmkvDb *db)
+{
+	char why[sizeof(((Copy *) 0)->broken)];
+
+	snprintf(why, sizeof(why), "Foreign tables could not be drained: %s", nvmkv_error()->text);
+	for (int i = 0; i < MaxBackends; i++)
+		if (may_begin(&shared->copies[i]))
+			break_copy(db, i, shared->copies[i].stamp, why);
+}
+
 NvmkvStatus
 nvmkv_copies_at_checkpoint(NvmkvDb *db)
 {
 	end_gone(db);
 	each_unlisted_backup(db, add_walsender);
-	return point_is_wanted(PG_UINT64_MAX) ? make_point(db) : nvmkv_flush_all(db);
+	if (point_is_wanted(PG_UINT64_MAX))
+	{
+		NvmkvStatus status = make_point(db);
+
+		if (status == NVMKV_OK || status == NVMKV_CANCELLED)
+			return status;
+		/* The checkpoint is not only theirs. */
+		break_beginners(db);
+	}
+	return nvmkv_flush_all(db);
 }
 
 void
@@ -377,14 +401,7 @@ nvmkv_copies_before_redo(NvmkvDb *db, XLogRecPtr redo)
 {
 	end_gone(db);
 	if (point_is_wanted(redo) && make_point(db) != NVMKV_OK)
-	{
-		char why[128];
-
-		snprintf(why, sizeof(why), "Foreign tables could not be drained: %s", nvmkv_error()->text);
-		for (int i = 0; i < MaxBackends; i++)
-			if (may_begin(&shared->copies[i]))
-				break_copy(db, i, shared->copies[i].stamp, why);
-	}
+		break_beginners(db);
 }
 
 /* ---------------------------------------------------------------- sessions */

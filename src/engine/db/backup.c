@@ -68,8 +68,14 @@ write_tree_point(NvmkvDb *db, uint64_t *position_out)
 	uint64_t durable;
 
 	NVMKV_RETURN_IF(tree_flush(db));
-	/* Rows that exist now are drained next; rows that come later hold only what starts here or later. */
 	durable = mempool_durable_seq(&db->mem);
+	/*
+	 * A copy may end its log as soon as that says it is consistent, and go on with another one from there; that must
+	 * not be before the point, or what the other log has below it would be taken for old.  On a standby this moves the
+	 * minimum recovery point, even if nothing was flushed.
+	 */
+	NVMKV_RETURN_IF(db_flush_log(db, NVMKV_SEQUENCE_MAX));
+	/* Rows that exist now are drained; rows that come later hold only what starts at "durable" or later. */
 	NVMKV_RETURN_IF(db_drain_rows_before(db, port_load_seq(&db->shm->next_row)));
 	NVMKV_RETURN_IF(versions_write_backup(&db->versions, durable, stamp));
 	if (durable < *position_out)
