@@ -164,8 +164,8 @@ check_family(const NvmkvDb *root, const NvmkvFamilyOptions *own)
 	NVMKV_RETURN_IF(tree_check_options(&options));
 	if (tree_shm_bytes(&options) > family_shm(root)->tree_bytes)
 		return NVMKV_FAIL(NVMKV_LIMIT, "%u write buffers of %" PRIu64 " bytes are more than what %s (%u) and %s (%" PRIu64 " bytes) reserve",
-						  own->max_write_buffers, own->write_buffer_bytes, option_name("max_write_buffers"), root->options.max_write_buffers,
-						  option_name("write_buffer_bytes"), root->options.write_buffer_bytes);
+						  own->max_write_buffers, own->write_buffer_bytes, option_name("max_write_buffers"),
+						  root->options.max_write_buffers, option_name("write_buffer_bytes"), root->options.write_buffer_bytes);
 	return NVMKV_OK;
 }
 
