@@ -115,7 +115,7 @@ is($primary->safe_psql('postgres', $families), "0|default\n1|warm\n2|cold", 'wit
 $primary->stop;
 $primary->append_conf('postgresql.conf', "nvmkv.max_column_families = 2\n");
 $primary->start;
-fails($primary, 'SELECT count(*) FROM cold', qr/column family 2 \("cold"\).*max_families is 2; raise it/s, 'too few column families');
+fails($primary, 'SELECT count(*) FROM cold', qr/column family "cold" with number 2.*nvmkv.max_column_families is 2: it must be more than that/s, 'too few column families');
 $primary->stop;
 $primary->append_conf('postgresql.conf', "nvmkv.max_column_families = 4\n");
 $primary->start;

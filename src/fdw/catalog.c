@@ -81,7 +81,7 @@ catalog_open(LOCKMODE lockmode)
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table %s.%s does not exist", CATALOG_SCHEMA, CATALOG_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", CATALOG_SCHEMA, CATALOG_TABLE),
 				 errhint("Run CREATE EXTENSION nvmkv_fdw in this database.")));
 	return table_open(relid, lockmode);
 }
@@ -113,7 +113,7 @@ take_array(HeapTuple tuple, TupleDesc desc, int column, Oid type, int count, Dat
 	if (isnull || n > NVMKV_KEY_COLUMNS_MAX || (count >= 0 && n != count))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("malformed row in table %s.%s", CATALOG_SCHEMA, CATALOG_TABLE)));
+				 errmsg("malformed row in relation \"%s.%s\"", CATALOG_SCHEMA, CATALOG_TABLE)));
 	return n;
 }
 

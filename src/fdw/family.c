@@ -39,6 +39,16 @@ PG_FUNCTION_INFO_V1(nvmkv_sql_drop_column_family);
 
 /* ---------------------------------------------------------------- handles */
 
+/* *db: the engine's handle, then the family's. */
+static void
+open_family(unsigned id, NvmkvDb **db)
+{
+	NvmkvStatus status = nvmkv_family(*db, id, db);
+
+	if (unlikely(status != NVMKV_OK))
+		nvmkv_check_status(status, psprintf("opening column family %u", id), NULL);
+}
+
 NvmkvDb *
 nvmkv_engine_of(uint64 storage_id)
 {
@@ -46,7 +56,7 @@ nvmkv_engine_of(uint64 storage_id)
 	unsigned id = nvmkv_family_of_storage(storage_id);
 
 	if (id != 0)
-		nvmkv_check_status(nvmkv_family(db, id, &db), "opening a column family of", "nvmkv");
+		open_family(id, &db);
 	return db;
 }
 
@@ -115,7 +125,8 @@ nvmkv_families(unsigned *count_out)
 	for (unsigned i = 0; i < count; i++)
 		if (lock_family(db, list[i].name, list[i].id, AccessShareLock))
 		{
-			nvmkv_check_status(nvmkv_family(db, list[i].id, &entries[n].db), "opening a column family of", "nvmkv");
+			entries[n].db = db;
+			open_family(list[i].id, &entries[n].db);
 			entries[n++].name = pstrdup(list[i].name);
 		}
 	*count_out = n;
@@ -224,13 +235,13 @@ make_family(NvmkvDb *db, const char *name, const NvmkvFamilyOptions *shape)
 	LockSharedObject(ForeignServerRelationId, FAMILY_LIST_LOCK, 0, ExclusiveLock);
 	if (find_family(db, name, &info) == 0)
 		status = nvmkv_family_create(db, 0, name, shape, NULL);
-	if (status == NVMKV_LIMIT)
+	if (status == NVMKV_LIMIT || status == NVMKV_INVALID)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("column family \"%s\" cannot be made", name),
 				 errdetail("%s", nvmkv_error()->text),
-				 errhint("Increase nvmkv.max_column_families, or nvmkv.write_buffer_size and nvmkv.max_write_buffers, and restart the server.")));
-	nvmkv_check_status(status, "making a column family of", "nvmkv");
+				 errhint("Increase the settings that it names and restart the server, or change the options of the foreign server.")));
+	nvmkv_check_status(status, "making column family", name);
 	UnlockSharedObject(ForeignServerRelationId, FAMILY_LIST_LOCK, 0, ExclusiveLock);
 }
 
@@ -258,6 +269,21 @@ nvmkv_family_new_storage_id(Relation rel)
 	}
 	nvmkv_wal_family_created(&info);
 	return nvmkv_wal_new_storage_id() | (uint64) id << NVMKV_STORAGE_FAMILY_SHIFT;
+}
+
+const char *
+nvmkv_family_larger_buffer(Relation rel)
+{
+	NvmkvFamilyOptions shape;
+	NvmkvFamilyInfo info;
+	bool shaped;
+	const char *name =
+		read_options(GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid)->options, &shape, &shaped);
+
+	if (find_family(nvmkv_engine(), name, &info) == 0)
+		return "Increase nvmkv.write_buffer_size.";
+	return psprintf("Column family \"%s\" was made with a write_buffer_size of " UINT64_FORMAT " kB. Use a server that names another family, made with a larger one.",
+					name, info.options.write_buffer_bytes / 1024);
 }
 
 /* ---------------------------------------------------------------- dropping */
@@ -297,7 +323,7 @@ nvmkv_sql_drop_column_family(PG_FUNCTION_ARGS)
 				 errmsg("cannot drop column family \"%s\" because tables are in it", name),
 				 errhint("Drop the foreign tables of its servers, in all databases, first.")));
 	nvmkv_wal_family_dropped(id);
-	nvmkv_check_status(nvmkv_family_drop(db, id), "dropping a column family of", "nvmkv");
+	nvmkv_check_status(nvmkv_family_drop(db, id), "dropping column family", name);
 	PG_RETURN_VOID();
 }
 

@@ -59,6 +59,9 @@ extern NvmkvDb *nvmkv_engine_of_any(uint64 storage_id);
 /* A new storage id in the family that the table's server names; makes the family if there is none of that name. */
 extern uint64 nvmkv_family_new_storage_id(Relation rel);
 
+/* What to do for larger memtables in the table's family: the hint of an error. */
+extern const char *nvmkv_family_larger_buffer(Relation rel);
+
 /* Checks the options of a server, a list of DefElem.  ERROR HV024. */
 extern void nvmkv_family_check_options(List *options);
 

@@ -76,9 +76,26 @@ check_compression(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/* As users know what the engine's messages name. */
+static const NvmkvOptionName setting_names[] = {
+	{"write_buffer_bytes", "nvmkv.write_buffer_size"},
+	{"max_write_buffers", "nvmkv.max_write_buffers"},
+	{"nvm_bytes", "nvmkv.nvm_size"},
+	{"nvm_path", "nvmkv.nvm_path"},
+	{"target_file_bytes", "nvmkv.target_file_size"},
+	{"block_cache_bytes", "nvmkv.block_cache_size"},
+	{"bloom_bits_per_key", "nvmkv.bloom_bits_per_key"},
+	{"value_threshold_bytes", "nvmkv.value_threshold"},
+	{"l0_write_amplification", "nvmkv.l0_write_amplification"},
+	{"compression", "nvmkv.compression"},
+	{"compaction_bytes_per_second", "nvmkv.compaction_rate_limit"},
+	{"max_families", "nvmkv.max_column_families"},
+	{NULL, NULL}};
+
 void
 nvmkv_guc_init(void)
 {
+	nvmkv_options_name(setting_names);
 	DefineCustomIntVariable("nvmkv.write_buffer_size",
 							"Size of one memtable.",
 							"A full memtable becomes one row of the container in persistent memory.",

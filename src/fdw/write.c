@@ -76,12 +76,14 @@ nvmkv_write_put(unsigned type, NvmkvSlice key, FullTransactionId fxid, CommandId
 static void
 record_too_large(NvmkvDb *db, Relation rel)
 {
+	const char *hint = rel != NULL ? nvmkv_family_larger_buffer(rel) : NULL;
+
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 rel != NULL ? errmsg("row of foreign table \"%s\" does not fit into a memtable", RelationGetRelationName(rel))
 						 : errmsg("record does not fit into a memtable"),
 			 errdetail("It takes %zu bytes, a memtable holds %zu.", record.memtable_bytes, nvmkv_batch_bytes_max(db)),
-			 errhint("Increase nvmkv.write_buffer_size.")));
+			 hint != NULL ? errhint("%s", hint) : 0));
 }
 
 bool

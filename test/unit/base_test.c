@@ -361,6 +361,23 @@ TEST(batches_with_damage_do_no_harm)
 	nvmkv_batch_free(&batch);
 }
 
+TEST(options_are_named_as_the_host_says)
+{
+	static const NvmkvOptionName names[] = {{"max_write_buffers", "host.buffers"}, {NULL, NULL}};
+	static const NvmkvOptionName none[] = {{NULL, NULL}};
+	NvmkvOptions o;
+
+	nvmkv_options_name(names);
+	CHECK(strcmp(option_name("max_write_buffers"), "host.buffers") == 0);
+	CHECK(strcmp(option_name("nvm_bytes"), "nvm_bytes") == 0);
+	nvmkv_options_default(&o);
+	o.max_write_buffers = 1;
+	CHECK_STATUS(nvmkv_options_check(&o), NVMKV_INVALID);
+	CHECK(strstr(nvmkv_error()->text, "option host.buffers is 1") != NULL);
+	nvmkv_options_name(none);
+	CHECK(strcmp(option_name("max_write_buffers"), "max_write_buffers") == 0);
+}
+
 TEST(options)
 {
 	NvmkvOptions good;

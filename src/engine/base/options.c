@@ -12,6 +12,26 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
+static const NvmkvOptionName own_names[] = {{NULL, NULL}};
+static const NvmkvOptionName *option_names = own_names;
+
+void
+nvmkv_options_name(const NvmkvOptionName *names)
+{
+	option_names = names;
+}
+
+const char *
+option_name(const char *option)
+{
+	const NvmkvOptionName *n;
+
+	for (n = option_names; n->option != NULL; n++)
+		if (strcmp(n->option, option) == 0)
+			return n->name;
+	return option;
+}
+
 void
 nvmkv_options_default(NvmkvOptions *options)
 {
@@ -40,10 +60,11 @@ nvmkv_options_default(NvmkvOptions *options)
 }
 
 static NvmkvStatus
-check_range(const char *name, uint64_t value, uint64_t min, uint64_t max)
+check_range(const char *option, uint64_t value, uint64_t min, uint64_t max)
 {
 	if (value < min || value > max)
-		return NVMKV_FAIL(NVMKV_INVALID, "option %s is %" PRIu64 ", must be between %" PRIu64 " and %" PRIu64, name, value, min, max);
+		return NVMKV_FAIL(NVMKV_INVALID, "option %s is %" PRIu64 ", must be between %" PRIu64 " and %" PRIu64,
+						  option_name(option), value, min, max);
 	return NVMKV_OK;
 }
 
@@ -65,7 +86,8 @@ nvmkv_options_check(const NvmkvOptions *options)
 	NVMKV_RETURN_IF(check_range("prefix_bytes", options->prefix_bytes, 0, NVMKV_PREFIX_BYTES_MAX));
 	/* Written so that a NaN fails. */
 	if (!(options->l0_write_amplification >= 1.5 && options->l0_write_amplification <= 20.0))
-		return NVMKV_FAIL(NVMKV_INVALID, "option l0_write_amplification is %g, must be between 1.5 and 20", options->l0_write_amplification);
+		return NVMKV_FAIL(NVMKV_INVALID, "option %s is %g, must be between 1.5 and 20",
+						  option_name("l0_write_amplification"), options->l0_write_amplification);
 	NVMKV_RETURN_IF(check_range("block_cache_bytes", options->block_cache_bytes, 64 * KIB, 1024 * GIB));
 	if (options->compaction_bytes_per_second != 0)
 		NVMKV_RETURN_IF(check_range("compaction_bytes_per_second", options->compaction_bytes_per_second, 64 * KIB,

@@ -52,6 +52,17 @@ typedef struct NvmkvOptions
 	bool standalone_log;           /* false: the host supplies the log (LogOps) */
 } NvmkvOptions;
 
+/* What messages call an option; the fields' own names unless the host's users know it by another. */
+typedef struct NvmkvOptionName
+{
+	const char *option; /* the field */
+	const char *name;
+} NvmkvOptionName;
+
+/* names: ends with {NULL, NULL}, and stays; for the whole process.  To be called before a database is opened. */
+extern void nvmkv_options_name(const NvmkvOptionName *names);
+extern const char *option_name(const char *option);
+
 extern void nvmkv_options_default(NvmkvOptions *options);
 
 /* INVALID names the option and its range. */

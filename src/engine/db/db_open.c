@@ -57,8 +57,9 @@ tree_check_options(const NvmkvOptions *o)
 {
 	NVMKV_RETURN_IF(nvmkv_options_check(o));
 	if (o->nvm_bytes > 0 && o->nvm_bytes < DB_POOL_MEMTABLES_MIN * o->write_buffer_bytes)
-		return NVMKV_FAIL(NVMKV_INVALID, "a container of %" PRIu64 " bytes is too small for write buffers of %" PRIu64
-						  " bytes: it must hold at least %d of them", o->nvm_bytes, o->write_buffer_bytes, DB_POOL_MEMTABLES_MIN);
+		return NVMKV_FAIL(NVMKV_INVALID, "a container of %" PRIu64 " bytes (%s) is too small for write buffers of %" PRIu64
+						  " bytes (%s): it must hold at least %d of them", o->nvm_bytes, option_name("nvm_bytes"),
+						  o->write_buffer_bytes, option_name("write_buffer_bytes"), DB_POOL_MEMTABLES_MIN);
 	return NVMKV_OK;
 }
 

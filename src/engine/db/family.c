@@ -144,6 +144,17 @@ merge_options(const NvmkvDb *root, const NvmkvFamilyOptions *own, NvmkvOptions *
 	options->max_families = 1;
 }
 
+/* A failure says which family it is about. */
+static NvmkvStatus
+of_family(const char *name, NvmkvStatus status)
+{
+	char text[NVMKV_ERROR_TEXT_MAX];
+	int sys_errno = nvmkv_error()->sys_errno;
+
+	memcpy(text, nvmkv_error()->text, sizeof(text));
+	return nvmkv_fail_at(status, sys_errno, __FILE__, __LINE__, "column family \"%s\": %s", name, text);
+}
+
 static NvmkvStatus
 check_family(const NvmkvDb *root, const NvmkvFamilyOptions *own)
 {
@@ -152,8 +163,9 @@ check_family(const NvmkvDb *root, const NvmkvFamilyOptions *own)
 	merge_options(root, own, &options);
 	NVMKV_RETURN_IF(tree_check_options(&options));
 	if (tree_shm_bytes(&options) > family_shm(root)->tree_bytes)
-		return NVMKV_FAIL(NVMKV_LIMIT, "%u write buffers of %" PRIu64 " bytes are more than the database's own, which is what is reserved for a column family",
-						  own->max_write_buffers, own->write_buffer_bytes);
+		return NVMKV_FAIL(NVMKV_LIMIT, "%u write buffers of %" PRIu64 " bytes are more than what %s (%u) and %s (%" PRIu64 " bytes) reserve",
+						  own->max_write_buffers, own->write_buffer_bytes, option_name("max_write_buffers"),
+						  root->options.max_write_buffers, option_name("write_buffer_bytes"), root->options.write_buffer_bytes);
 	return NVMKV_OK;
 }
 
@@ -518,10 +530,11 @@ choose_slot(const NvmkvDb *root, unsigned wanted, const char *name, unsigned *id
 			;
 		*id_out = id;
 		if (id == root->options.max_families)
-			return NVMKV_FAIL(NVMKV_LIMIT, "there are %u column families already, as many as max_families allows", id);
+			return NVMKV_FAIL(NVMKV_LIMIT, "there are %u column families already, as many as %s allows", id, option_name("max_families"));
 	}
 	else if (wanted >= root->options.max_families)
-		return NVMKV_FAIL(NVMKV_LIMIT, "column family %u is beyond max_families, which is %u", wanted, root->options.max_families);
+		return NVMKV_FAIL(NVMKV_LIMIT, "column family %u is one more than %s allows, which is %u", wanted, option_name("max_families"),
+						  root->options.max_families);
 	else if (shm->slot[wanted].state != FAMILY_FREE)
 		return NVMKV_FAIL(NVMKV_INVALID, "column family %u is \"%s\"", wanted, shm->slot[wanted].info.name);
 	return NVMKV_OK;
@@ -597,8 +610,10 @@ nvmkv_family_create(NvmkvDb *db, unsigned id, const char *name, const NvmkvFamil
 
 	NVMKV_RETURN_IF(family_name_check(name));
 	if (shm == NULL)
-		return NVMKV_FAIL(NVMKV_LIMIT, "the database was opened for the default column family alone (max_families is 1)");
-	NVMKV_RETURN_IF(check_family(root, options));
+		return NVMKV_FAIL(NVMKV_LIMIT, "%s is 1, which is the default column family", option_name("max_families"));
+	st = check_family(root, options);
+	if (st != NVMKV_OK)
+		return of_family(name, st);
 	NVMKV_RETURN_IF(db_refuse_if_sticky(root));
 	NVMKV_RETURN_IF(claim(root));
 	st = create_claimed(root, id, name, options, &made);
@@ -706,9 +721,11 @@ open_listed(NvmkvDb *root, const NvmkvFamilyInfo *info)
 	NvmkvStatus st;
 
 	if (info->id >= root->options.max_families)
-		return NVMKV_FAIL(NVMKV_INVALID, "the database has column family %u (\"%s\"), max_families is %u; raise it",
-						  info->id, info->name, root->options.max_families);
-	NVMKV_RETURN_IF(check_family(root, &info->options));
+		return NVMKV_FAIL(NVMKV_INVALID, "there is a column family \"%s\" with number %u, and %s is %u: it must be more than that",
+						  info->name, info->id, option_name("max_families"), root->options.max_families);
+	st = check_family(root, &info->options);
+	if (st != NVMKV_OK)
+		return of_family(info->name, st);
 	NVMKV_RETURN_IF(make_handle(root, info->id, info, &db));
 	st = tree_open(db, tree_memory(root, info->id));
 	if (st != NVMKV_OK)
@@ -717,7 +734,7 @@ open_listed(NvmkvDb *root, const NvmkvFamilyInfo *info)
 
 		tree_close(db);
 		/* It was made after the copy began, and the log will make it again. */
-		return comes_later ? NVMKV_OK : st;
+		return comes_later ? NVMKV_OK : of_family(info->name, st);
 	}
 	db->family_birth = 1;
 	shm->slot[info->id].info = *info;
@@ -741,8 +758,8 @@ families_open(NvmkvDb *root)
 	if (shm == NULL)
 	{
 		if (count > 0)
-			return NVMKV_FAIL(NVMKV_INVALID, "the database has %u column families besides the default one; max_families must be more than %u",
-							  count, list[count - 1].id);
+			return NVMKV_FAIL(NVMKV_INVALID, "there is a column family \"%s\" with number %u, and %s is 1: it must be more than that",
+							  list[count - 1].name, list[count - 1].id, option_name("max_families"));
 		return NVMKV_OK;
 	}
 	memset(shm, 0, head_bytes(&root->options));

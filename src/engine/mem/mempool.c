@@ -39,6 +39,7 @@
 #include "engine/mem/mempool.h"
 
 #include "engine/base/assert.h"
+#include "engine/base/options.h"
 
 #define LIST_BITS 4 /* of one element: buffer + 1 */
 #define LIST_MASK UINT64_C(0xf)
@@ -326,7 +327,8 @@ mempool_switch(MemPool *pool, int slot)
 static NvmkvStatus
 too_large(const MemPool *pool, size_t bytes)
 {
-	return NVMKV_FAIL(NVMKV_LIMIT, "a batch of %zu bytes does not fit a write buffer, which takes %zu", bytes, mempool_batch_bytes_max(pool));
+	return NVMKV_FAIL(NVMKV_LIMIT, "a batch of %zu bytes does not fit a write buffer, which takes %zu (%s)", bytes,
+					  mempool_batch_bytes_max(pool), option_name("write_buffer_bytes"));
 }
 
 static NvmkvStatus
