@@ -105,9 +105,15 @@ flush_at_exit(int code, Datum arg)
 {
 	NvmkvDb *db = nvmkv_engine_or_null();
 
+	/* It turned out not to be usable: nothing was written. */
+	if (db == NULL)
+	{
+		flushed_at_exit = true;
+		return;
+	}
 	nvmkv_abort_cleanup(db);
 	port_pg_stop_flag = NULL;
-	if (nvmkv_engine_close_writes() != NVMKV_OK || nvmkv_flush_all(db) != NVMKV_OK)
+	if (nvmkv_engine_close_writes() != NVMKV_OK || nvmkv_flush_all(db) != NVMKV_OK || nvmkv_log_closes(db) != NVMKV_OK)
 	{
 		end_checkpointer_without_postmaster();
 		ereport(PANIC,
@@ -139,7 +145,7 @@ release_at_exit(int code, Datum arg)
 
 /* The redo point has moved: flush, and tell standbys. */
 static bool
-flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db)
+flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db, XLogRecPtr redo)
 {
 	NvmkvStatus status;
 
@@ -151,9 +157,41 @@ flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db)
 			nvmkv_worker_note(me, status);
 		return false;
 	}
+	/* The record is flushed, and with it the log up to the redo point. */
 	nvmkv_wal_checkpoint(nvmkv_durable_seq(db));
+	status = nvmkv_log_let_go(db, redo);
+	if (status != NVMKV_OK)
+	{
+		if (status != NVMKV_CANCELLED)
+			nvmkv_worker_note(me, status);
+		return false;
+	}
 	me->steps++;
 	return true;
+}
+
+/*
+ * Lets writers in.  Where the files turn out to be of another time than the log, nobody is let in, and there is nothing
+ * for this worker to do.
+ */
+static void
+open_writes(NvmkvWorkerStat *me)
+{
+	NvmkvStatus status;
+
+	while ((status = nvmkv_engine_open_writes()) != NVMKV_OK)
+	{
+		if (status == NVMKV_CORRUPTION)
+		{
+			nvmkv_engine_is_absent(status);
+			proc_exit(0);
+		}
+		if (status != NVMKV_CANCELLED)
+			nvmkv_worker_note(me, status);
+		if (ShutdownRequestPending)
+			proc_exit(1);
+		nvmkv_worker_sleep(me, FAILURE_RETRY_MS);
+	}
 }
 
 void
@@ -170,7 +208,7 @@ nvmkv_barrier_main(Datum arg)
 	before_shmem_exit(flush_at_exit, (Datum) 0);
 	/* What was written before this worker came up is not held by it: a predecessor flushed it, or recovery did. */
 	flushed_for = GetRedoRecPtr();
-	nvmkv_engine_open_writes();
+	open_writes(me);
 	nvmkv_sweeper_start();
 	while (!ShutdownRequestPending)
 	{
@@ -178,7 +216,7 @@ nvmkv_barrier_main(Datum arg)
 
 		if (redo == flushed_for)
 			nvmkv_worker_sleep(me, POLL_MS);
-		else if (flush_for_checkpoint(me, db))
+		else if (flush_for_checkpoint(me, db, redo))
 			flushed_for = redo;
 		else
 			nvmkv_worker_sleep(me, FAILURE_RETRY_MS);

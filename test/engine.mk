@@ -88,7 +88,7 @@ $(TOOL): $(call objects,$(TOOL_SRC)) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
 # The test calls the tool's parts.
-$(BUILD)/test/unit/dump_test: $(DUMP_OBJS)
+$(BUILD)/test/unit/dump_test $(BUILD)/test/unit/agreement_test: $(DUMP_OBJS)
 
 $(FUZZERS): %: %.o $(FUZZ_LIB_OBJS) $(HARNESS_OBJS) $(LIB)
 	@$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)

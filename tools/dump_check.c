@@ -3,7 +3,8 @@
  *	  Verification of a database that nobody uses: what nvmkv_check does for one
  *	  that is open, and what only opening would find.
  *
- * Walks the manifest, every table, every row, of every column family, and the
+ * Asks what an open would (engine/meta/agreement.h), then walks the manifest,
+ * every table, every row, of every column family, and the
  * log, and goes on after a finding.  Nothing is opened in the sense of the engine: a log is not
  * replayed, nothing is removed, the pool is not locked.
  */
@@ -17,6 +18,7 @@
 #include "engine/db/family_file.h"
 #include "engine/log/log_group.h"
 #include "engine/log/log_reader.h"
+#include "engine/meta/manifest.h"
 #include "engine/sst/sst_verify.h"
 #include "engine/sst/table_cache.h"
 #include "engine/sst/value_read.h"
@@ -33,6 +35,9 @@ typedef struct Check
 	TableCache *values; /* for what tables refer to */
 	ValueRefs refs;		/* of all tables */
 	uint64_t manifest_number;
+	unsigned family;
+	/* what an open would ask; NULL: nothing */
+	const Agreement *agreement;
 	/* the log */
 	const char *log_dir;
 	uint64_t durable_seq; /* of the database itself: what is below need not be in the log */
@@ -383,6 +388,87 @@ check_logs(Check *c)
 	free(c->logs);
 }
 
+/* ---- is it the right one? ---- */
+
+/* Offsets in the server's control file, of this version. */
+#define CONTROL_VERSION 1300
+#define CONTROL_OFFSET_VERSION 8
+#define CONTROL_OFFSET_STATE 16
+#define CONTROL_OFFSET_CHECKPOINT 32
+#define CONTROL_OFFSET_REDO 40
+#define CONTROL_BYTES 48
+#define CONTROL_SHUTDOWNED 1
+
+static bool
+exists(const char *path)
+{
+	PortFile *file;
+
+	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
+		return false;
+	port_files->close(file);
+	return true;
+}
+
+/* Where the log begins and ends, if the directory is in a server's that this tool knows. */
+static void
+read_control(Agreement *a, const char *dir)
+{
+	char path[PATH_BYTES];
+	uint8_t bytes[CONTROL_BYTES];
+	PortFile *file;
+
+	(void) snprintf(path, sizeof(path), "%s/../backup_label", dir);
+	a->restored = exists(path);
+	(void) snprintf(path, sizeof(path), "%s/../global/pg_control", dir);
+	if (a->restored || port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
+		return;
+	if (port_files->read(file, 0, bytes, sizeof(bytes)) == NVMKV_OK &&
+		get_u32(bytes + CONTROL_OFFSET_VERSION) == CONTROL_VERSION)
+	{
+		a->log_begin = get_u64(bytes + CONTROL_OFFSET_REDO);
+		if (get_u32(bytes + CONTROL_OFFSET_STATE) == CONTROL_SHUTDOWNED)
+			a->log_end = get_u64(bytes + CONTROL_OFFSET_CHECKPOINT);
+	}
+	port_files->close(file);
+}
+
+/* A database of a library's user has no anchor, and its trees no incarnation. */
+static bool
+is_anchored(const Agreement *a, const char *dir)
+{
+	DumpState state;
+	Dump silent = {NULL, NULL, false, false};
+	uint64_t number;
+	bool anchored = a->anchor_found != NVMKV_NOT_FOUND;
+	char path[PATH_BYTES];
+
+	(void) snprintf(path, sizeof(path), "%s/CURRENT", dir);
+	if (anchored || !exists(path) || (silent.err = tmpfile()) == NULL)
+		return anchored;
+	anchored = dump_fold_current(&silent, dir, &number, &state) && state.live.incarnation != 0;
+	dump_state_free(&state);
+	fclose(silent.err);
+	return anchored;
+}
+
+/* live NULL: there is no tree. */
+static void
+judge(Check *c, const char *dir, const VersionDraft *live)
+{
+	char path[MANIFEST_PATH_MAX];
+	bool accepted;
+
+	if (c->agreement == NULL)
+		return;
+	if (live != NULL)
+		manifest_path(dir, c->manifest_number, path, sizeof(path));
+	else
+		(void) snprintf(path, sizeof(path), "%s", dir);
+	if (agreement_judge(c->agreement, c->family, live, path, &accepted) != NVMKV_OK)
+		failure(c);
+}
+
 /* ---- trees ---- */
 
 /* Manifest, tables, rows.  pool NULL: level0.pool in "dir". */
@@ -392,11 +478,15 @@ check_tree(Check *c, const char *dir, const char *pool)
 	char beside[PATH_BYTES];
 	DumpState state;
 
+	(void) snprintf(beside, sizeof(beside), "%s/CURRENT", dir);
+	if (c->agreement != NULL && !exists(beside))
+		judge(c, dir, NULL);
 	(void) snprintf(beside, sizeof(beside), "%s/level0.pool", dir);
 	if (dump_fold_current(c->dump, dir, &c->manifest_number, &state))
 	{
 		c->dir = dir;
 		c->live = &state.live;
+		judge(c, dir, c->live);
 		check_damages(c);
 		check_tables(c);
 		check_pool(c, pool != NULL ? pool : beside);
@@ -416,6 +506,7 @@ static void
 check_families(Check *c, const char *dir, const char *pool)
 {
 	NvmkvFamilyInfo families[NVMKV_FAMILIES_MAX];
+	uint32_t there = 1;
 	unsigned count = 0;
 	unsigned i;
 
@@ -425,12 +516,17 @@ check_families(Check *c, const char *dir, const char *pool)
 		return;
 	}
 	for (i = 0; i < count; i++)
+		there |= UINT32_C(1) << families[i].id;
+	if (c->agreement != NULL && agreement_judge_families(c->agreement, there) != NVMKV_OK)
+		failure(c);
+	for (i = 0; i < count; i++)
 	{
 		char family_dir[PATH_BYTES];
 		char family_pool[PATH_BYTES];
 
 		(void) snprintf(family_dir, sizeof(family_dir), "%s/family-%u", dir, families[i].id);
 		(void) snprintf(family_pool, sizeof(family_pool), "%s.family-%u", pool != NULL ? pool : "", families[i].id);
+		c->family = families[i].id;
 		check_tree(c, family_dir, pool != NULL ? family_pool : NULL);
 	}
 }
@@ -439,12 +535,21 @@ void
 dump_check(Dump *dump, const char *dir, const char *pool, const char *log_dir)
 {
 	Check c = {.dump = dump, .log_dir = log_dir != NULL ? log_dir : dir};
+	Agreement agreement;
 	uint64_t durable_seq;
 
 	if (strlen(dir) > PATH_BYTES / 2 || (pool != NULL && strlen(pool) > PATH_BYTES / 2))
 	{
 		problem(&c, "the name of the directory or the pool is too long");
 		return;
+	}
+	if (agreement_load(&agreement, dir, 0) != NVMKV_OK)
+		failure(&c);
+	else if (is_anchored(&agreement, dir))
+	{
+		agreement.accept = false;
+		read_control(&agreement, dir);
+		c.agreement = &agreement;
 	}
 	check_tree(&c, dir, pool);
 	durable_seq = c.durable_seq;

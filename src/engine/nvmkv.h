@@ -352,6 +352,24 @@ typedef struct NvmkvCopyHeld
 
 extern void nvmkv_copy_held(NvmkvDb *db, uint64_t stamp, NvmkvCopyHeld *held_out);
 
+/*
+ * For a host whose log goes its own way (NvmkvOptions.anchored): what it may rely on, durably, and what a later open is
+ * asked (meta/agreement.h).  Without an anchor they do nothing.  IO, NO_SPACE, READ_ONLY (the manifest failed),
+ * CANCELLED.
+ *
+ * opens: before the first record is written or replayed.  Everything that was is in files; nobody writes.
+ * closes: writers are kept out, and everything is in files.  The log may go on as far as it likes, and be let go.
+ * There is no compaction until it opens again.
+ * let_go: everything that starts below the position is in files (nvmkv_flush_all), and the log is durable up to there;
+ * on OK it may be let go below it.
+ */
+extern NvmkvStatus nvmkv_log_opens(NvmkvDb *db);
+extern NvmkvStatus nvmkv_log_closes(NvmkvDb *db);
+extern NvmkvStatus nvmkv_log_let_go(NvmkvDb *db, uint64_t position);
+
+/* CORRUPTION: the database has what was logged behind the log's end. */
+extern NvmkvStatus nvmkv_check_log_end(NvmkvDb *db, uint64_t end);
+
 /* Every log record that starts below this is in rows or SSTables. */
 extern uint64_t nvmkv_durable_seq(NvmkvDb *db);
 

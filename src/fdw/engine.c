@@ -35,6 +35,7 @@
 
 #include "engine/port/port_guard.h"
 #include "engine/port/port_pg.h"
+#include "fdw/agreement.h"
 #include "fdw/engine.h"
 #include "fdw/guc.h"
 #include "fdw/latch.h"
@@ -159,6 +160,7 @@ open_engine(void *memory)
 	fill_options(&options);
 	options.system_identifier = GetSystemIdentifier();
 	options.restore_from = nvmkv_restore_from();
+	nvmkv_agreement_options(&options);
 	snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
 	if (engine != NULL)
 		nvmkv_close(engine);
@@ -238,11 +240,28 @@ set_state(EngineState state)
 	ConditionVariableBroadcast(&shared->state_changed);
 }
 
-void
+NvmkvStatus
 nvmkv_engine_open_writes(void)
 {
+	NvmkvStatus status = nvmkv_agreement_open(engine);
+
+	if (status != NVMKV_OK)
+		return status;
 	nvmkv_open_gate(engine);
 	set_state(ENGINE_READY);
+	return NVMKV_OK;
+}
+
+void
+nvmkv_engine_is_absent(NvmkvStatus status)
+{
+	shared->open_status = status;
+	strlcpy(shared->open_error, nvmkv_error()->text, sizeof(shared->open_error));
+	pg_write_barrier();
+	shared->opened = false;
+	ConditionVariableBroadcast(&shared->state_changed);
+	ereport(LOG,
+			(errmsg("nvmkv_fdw: foreign tables are not available: %s", shared->open_error)));
 }
 
 NvmkvStatus
@@ -258,22 +277,31 @@ nvmkv_engine_writes_are_closed(void)
 	return pg_atomic_read_u32(&shared->state) == ENGINE_CLOSED;
 }
 
-/* Single-user mode: this process has let itself in; it has flushed before it ends. */
+/*
+ * Single-user mode: this process has asked for being flushed at its end; it has let itself in; it has flushed before it
+ * ends.
+ */
+static bool will_flush = false;
 static bool let_in = false;
 static bool flushed_at_exit = false;
 
 void
 nvmkv_engine_before_commit(void)
 {
-	if (let_in)
-		nvmkv_check_status(nvmkv_flush_all(engine), "flushing foreign tables", NULL);
+	if (!let_in)
+		return;
+	nvmkv_check_status(nvmkv_engine_close_writes(), "flushing foreign tables", NULL);
+	nvmkv_check_status(nvmkv_flush_all(engine), "flushing foreign tables", NULL);
+	nvmkv_check_status(nvmkv_log_closes(engine), "flushing foreign tables", NULL);
+	let_in = false;
 }
 
 /* Before the shutdown checkpoint of a server without workers. */
 static void
 flush_at_exit(int code, Datum arg)
 {
-	if (nvmkv_engine_close_writes() != NVMKV_OK || nvmkv_flush_all(engine) != NVMKV_OK)
+	if (nvmkv_engine_close_writes() != NVMKV_OK || nvmkv_flush_all(engine) != NVMKV_OK ||
+		nvmkv_log_closes(engine) != NVMKV_OK)
 		ereport(PANIC,
 				(errcode(ERRCODE_IO_ERROR),
 				 errmsg("could not flush foreign tables before the shutdown checkpoint"),
@@ -301,13 +329,15 @@ wait_until_ready(void)
 
 	if (!IsUnderPostmaster)
 	{
-		if (!let_in)
+		if (!will_flush)
 		{
 			before_shmem_exit(check_at_exit, (Datum) 0);
 			before_shmem_exit(flush_at_exit, (Datum) 0);
-			nvmkv_engine_open_writes();
-			let_in = true;
+			will_flush = true;
 		}
+		if (!let_in)
+			nvmkv_check_status(nvmkv_engine_open_writes(), "opening foreign tables for writing", NULL);
+		let_in = true;
 		return;
 	}
 	if (!nvmkv_engine_writes_are_closed() || RecoveryInProgress())
@@ -320,7 +350,7 @@ wait_until_ready(void)
 				 errhint("Increase max_worker_processes and restart the server.")));
 	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ENGINE_START_TIMEOUT_MS);
 	ConditionVariablePrepareToSleep(&shared->state_changed);
-	while (nvmkv_engine_writes_are_closed())
+	while (nvmkv_engine_writes_are_closed() && shared->opened)
 	{
 		if (ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) &&
 			GetCurrentTimestamp() > give_up)
@@ -363,6 +393,8 @@ nvmkv_engine(void)
 	if (unlikely(nvmkv_engine_or_null() == NULL))
 		report_absence(ERROR);
 	wait_until_ready();
+	if (unlikely(nvmkv_engine_or_null() == NULL))
+		report_absence(ERROR);
 	return engine;
 }
 

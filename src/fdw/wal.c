@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 
 #include "engine/base/batch.h"
+#include "fdw/agreement.h"
 #include "fdw/copy.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
@@ -165,6 +166,7 @@ rmgr_redo(XLogReaderState *record)
 	uint8 info = XLogRecGetInfo(record) & ~XLR_INFO_MASK;
 	NvmkvDb *db = nvmkv_engine_for_redo();
 
+	nvmkv_agreement_before_redo(db, record->ReadRecPtr);
 	switch (info)
 	{
 		case XLOG_NVMKV_WRITE:
@@ -251,8 +253,11 @@ rmgr_cleanup(void)
 {
 	NvmkvDb *db = nvmkv_engine_or_null();
 
-	if (db != NULL)
-		redo_failed(nvmkv_flush_all(db), "flush", GetXLogReplayRecPtr(NULL));
+	if (db == NULL)
+		return;
+	nvmkv_agreement_check_end(db, GetXLogReplayRecPtr(NULL));
+	redo_failed(nvmkv_flush_all(db), "flush", GetXLogReplayRecPtr(NULL));
+	redo_failed(nvmkv_log_closes(db), "flush", GetXLogReplayRecPtr(NULL));
 }
 
 /*
@@ -278,6 +283,7 @@ xlog_redo_after_flush(XLogReaderState *record)
 		nvmkv_copies_before_redo(db, checkpoint.redo);
 		if (nvmkv_durable_seq(db) < checkpoint.redo)
 			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
+		redo_failed(nvmkv_log_let_go(db, checkpoint.redo), "flush", record->ReadRecPtr);
 	}
 	server_xlog_redo(record);
 }

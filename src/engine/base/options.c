@@ -53,6 +53,9 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->process_slots = 256;
 	options->max_families = 1;
 	options->restore_from = 0;
+	options->anchored = false;
+	options->log_begin = 0;
+	options->log_end = 0;
 	options->system_identifier = 0;
 	options->log_buffer_bytes = 4 * MIB;
 	options->log_dir = NULL;

@@ -47,6 +47,9 @@ typedef struct NvmkvOptions
 	unsigned max_families;         /* column families, the default one included, 1 .. 16; shared memory for each */
 	uint64_t system_identifier;    /* stamps manifest and pool; must match at reopen */
 	uint64_t restore_from;         /* the files are a copy made while work went on: its log's redo position; else 0 */
+	bool anchored;                 /* an anchor beside the directory proves at the next open that it is the same */
+	uint64_t log_begin;            /* anchored: where replay will begin, 0: not known */
+	uint64_t log_end;              /* anchored: where the log ends, 0: not known yet (nvmkv_check_log_end) */
 	uint64_t log_buffer_bytes;     /* standalone log only */
 	const char *log_dir;           /* standalone log only: where its files are, made if absent; NULL = the database's */
 	bool standalone_log;           /* false: the host supplies the log (LogOps) */

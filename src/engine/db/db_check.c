@@ -249,6 +249,9 @@ check_tree(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char
 
 	NVMKV_RETURN_IF(db_copy_image(db, &v));
 	check_shape(&c, v);
+	(void) snprintf(c.where, sizeof(c.where), "manifest");
+	if (versions_check_files(&db->versions) != NVMKV_OK)
+		report(&c, nvmkv_error()->text);
 	check_damages(&c, v);
 	for (i = 0; i < v->nrows && st == NVMKV_OK; i++)
 	{
@@ -279,10 +282,13 @@ check_tree(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char
 NvmkvStatus
 nvmkv_check(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char *text), void *ctx)
 {
+	Check c = {db, problem, ctx, "anchor"};
 	unsigned cursor = 0;
 	NvmkvDb *tree;
 	NvmkvStatus st;
 
+	if (db == db->root)
+		NVMKV_RETURN_IF(anchoring_check(db, report, &c));
 	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
 	{
 		st = check_tree(tree, problem, ctx);

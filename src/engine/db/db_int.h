@@ -34,6 +34,7 @@ typedef enum DbClaim
 {
 	DB_CLAIM_FLUSH,	  /* the oldest immutable memtable, and the receiver's newest row */
 	DB_CLAIM_VALUES,  /* dead value tables */
+	DB_CLAIM_ANCHOR,  /* root only: the anchor, and which families there are (anchoring.c) */
 	DB_CLAIM_LOST_REFS, /* what tables that cannot be read refer to */
 	DB_CLAIMS
 } DbClaim;
@@ -179,6 +180,10 @@ typedef struct DbShm
 	uint64_t next_job;
 	DbJob jobs[DB_JOBS];
 
+	/* Root only: this opening's number, and the anchor as it was written last; changed under the claim. */
+	uint64_t incarnation;
+	Anchor anchor;
+
 	/* Of the standalone log; only the holder of the FLUSH claim looks at them. */
 	uint64_t log_bytes_ended; /* written when the current file began */
 	uint32_t nended_logs;
@@ -225,6 +230,7 @@ struct NvmkvDb
 	bool has_no_point;				  /* it could not be opened: it is a copy without backup point */
 	unsigned family;				  /* number; 0: the default family, that is, the root */
 	uint64_t family_birth;			  /* FamilySlot.births when this handle was made */
+	const Agreement *agreement;		  /* root only, while it is being opened: NULL, or what is asked of the trees */
 	NvmkvDb *families[NVMKV_FAMILIES_MAX]; /* root only: the handles of this process; [0] is the root */
 	unsigned busy_family;			  /* root only: had no room for the last batch */
 	size_t busy_bytes;
@@ -424,6 +430,26 @@ extern NvmkvStatus own_log_recover(NvmkvDb *db);
 
 /* Ends the current file when it is full enough, and removes those nobody needs.  REQUIRES the FLUSH claim. */
 extern void own_log_tidy(NvmkvDb *db);
+
+/* ---- anchoring.c: the database's anchor; without one (NvmkvOptions.anchored) these do nothing ---- */
+
+/* Around opening: finds out what the trees are asked, into *a, which lives until the end; says that they are right. */
+extern NvmkvStatus anchoring_begin(NvmkvDb *root, Agreement *a);
+extern NvmkvStatus anchoring_settle(NvmkvDb *root);
+
+/*
+ * For families that come and go: holds the anchor (and opening and closing) off, writes it with the families there are,
+ * lets go.
+ */
+extern NvmkvStatus anchoring_hold(NvmkvDb *root);
+extern NvmkvStatus anchoring_note(NvmkvDb *root);
+extern void anchoring_release(NvmkvDb *root);
+
+/* The trees are closed: the log is to hold nothing for the database. */
+extern bool anchoring_is_closed(NvmkvDb *root);
+
+/* Reports what is wrong with the anchor's file. */
+extern NvmkvStatus anchoring_check(NvmkvDb *root, void (*problem)(void *ctx, const char *text), void *ctx);
 
 /* ---- retire.c: what waits for readers before it is reused ---- */
 extern size_t retired_shm_bytes(void);

@@ -383,17 +383,49 @@ raise_next_file(NvmkvDb *root, uint64_t next_file)
 		root->shm->next_file = next_file;
 }
 
+static bool
+see_nothing(void *ctx, const char *name)
+{
+	(void) ctx;
+	(void) name;
+	return false;
+}
+
+/* A directory that should be there and is not is not made: it might be put back. */
+static NvmkvStatus
+make_directory(const NvmkvDb *db)
+{
+	const Agreement *a = db->root->agreement;
+	bool accepted;
+
+	if (a != NULL && port_files->list(db->dir, see_nothing, NULL) == NVMKV_NOT_FOUND)
+		NVMKV_RETURN_IF(agreement_judge(a, db->family, NULL, db->dir, &accepted));
+	return port_files->mkdir(db->dir);
+}
+
 NvmkvStatus
 tree_open(NvmkvDb *db, void *memory)
 {
+	VersionsOpening opening = {0};
+	Agreement born = {0};
 	const VersionImage *v;
 	NvmkvStatus st;
 	bool fresh;
 
 	db->shm = memory;
 	NVMKV_RETURN_IF(init_memory(db, memory));
-	NVMKV_RETURN_IF(port_files->mkdir(db->dir));
-	st = versions_recover(&db->versions, db->options.system_identifier, db->options.restore_from, &fresh);
+	NVMKV_RETURN_IF(make_directory(db));
+	opening.system_identifier = db->options.system_identifier;
+	opening.restore_from = db->options.restore_from;
+	opening.family = db->family;
+	opening.agreement = db->root->agreement;
+	if (db->options.anchored && opening.agreement == NULL)
+	{
+		born.incarnation = db->root->shm->incarnation;
+		opening.agreement = &born;
+		opening.born = true;
+	}
+	st = versions_recover(&db->versions, &opening, &fresh);
 	db->has_no_point = st == NVMKV_NOT_FOUND;
 	NVMKV_RETURN_IF(st);
 	v = versions_current(&db->versions);
@@ -480,8 +512,19 @@ tree_close(NvmkvDb *db)
 static NvmkvStatus
 open_root(NvmkvDb *db, void *memory)
 {
-	NVMKV_RETURN_IF(tree_open(db, memory));
-	NVMKV_RETURN_IF(families_open(db));
+	Agreement agreement;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(anchoring_begin(db, &agreement));
+	st = tree_open(db, memory);
+	if (st == NVMKV_OK && db->options.anchored)
+		db->shm->incarnation = agreement.incarnation;
+	if (st == NVMKV_OK)
+		st = families_open(db);
+	if (st == NVMKV_OK)
+		st = anchoring_settle(db);
+	db->agreement = NULL;
+	NVMKV_RETURN_IF(st);
 	return db->own_log != NULL ? own_log_recover(db) : NVMKV_OK;
 }
 

@@ -246,6 +246,9 @@ do_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 
 	*did_out = false;
 	*more_out = false;
+	/* The result could not be installed. */
+	if ((work == NVMKV_WORK_COMPACT || work == NVMKV_WORK_RESOLVE) && versions_are_sealed(&db->versions))
+		return NVMKV_OK;
 	switch (work)
 	{
 		case NVMKV_WORK_FLUSH:

@@ -605,7 +605,7 @@ nvmkv_family_create(NvmkvDb *db, unsigned id, const char *name, const NvmkvFamil
 {
 	NvmkvDb *root = db->root;
 	FamilyShm *shm = family_shm(root);
-	unsigned made;
+	unsigned made = 0;
 	NvmkvStatus st;
 
 	NVMKV_RETURN_IF(family_name_check(name));
@@ -616,7 +616,15 @@ nvmkv_family_create(NvmkvDb *db, unsigned id, const char *name, const NvmkvFamil
 		return of_family(name, st);
 	NVMKV_RETURN_IF(db_refuse_if_sticky(root));
 	NVMKV_RETURN_IF(claim(root));
-	st = create_claimed(root, id, name, options, &made);
+	st = anchoring_hold(root);
+	if (st == NVMKV_OK)
+	{
+		if (anchoring_is_closed(root))
+			st = NVMKV_FAIL(NVMKV_BUSY, "the database is closed for the moment");
+		else
+			st = create_claimed(root, id, name, options, &made);
+		anchoring_release(root);
+	}
 	unclaim(shm);
 	if (st == NVMKV_OK && id_out != NULL)
 		*id_out = made;
@@ -663,7 +671,14 @@ drop_claimed(NvmkvDb *root, unsigned id)
 	if (st == NVMKV_OK)
 		st = port_fault("family.before_drop");
 	if (st == NVMKV_OK)
-		st = write_list(root, &doubtful);
+		st = anchoring_hold(root);
+	if (st == NVMKV_OK)
+	{
+		st = anchoring_note(root); /* without the family */
+		if (st == NVMKV_OK)
+			st = write_list(root, &doubtful);
+		anchoring_release(root);
+	}
 	if (st != NVMKV_OK)
 	{
 		set_state(shm, id, FAMILY_OPEN);
@@ -755,6 +770,14 @@ families_open(NvmkvDb *root)
 	unsigned i;
 
 	NVMKV_RETURN_IF(family_file_read(root->dir, list, &count));
+	if (root->agreement != NULL)
+	{
+		uint32_t there = 1;
+
+		for (i = 0; i < count; i++)
+			there |= UINT32_C(1) << list[i].id;
+		NVMKV_RETURN_IF(agreement_judge_families(root->agreement, there));
+	}
 	if (shm == NULL)
 	{
 		if (count > 0)

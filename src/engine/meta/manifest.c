@@ -16,12 +16,20 @@
 /* A MANIFEST is started anew when it is this much larger than what it describes. */
 #define MANIFEST_SLACK_BYTES (UINT64_C(64) << 10)
 
+/*
+ * Each opening goes on with row ids that are up to so many higher, at random: rows of a pool of another time, or of
+ * another copy of the database, are told from those the manifest means by their ids.
+ */
+#define ROW_GAP_MASK ((UINT64_C(1) << 40) - 1)
+
 struct VersionSetShm
 {
 	PortLock lock; /* protects everything but "current" */
 	uint64_t slot_bytes;
 	uint32_t current; /* slot in use + 1; 0: none yet.  Written under the lock, read by anyone */
 	uint32_t sticky;  /* a sync failed */
+	uint32_t sealed;  /* an edit has closed the tree, and none has opened it again */
+	uint32_t zero;
 	uint64_t slot_stamp[VERSION_SLOTS]; /* epoch stamp at which the slot was retired; 0: free */
 	uint64_t manifest_number;
 	uint64_t manifest_offset; /* end of its last record, all of it synced */
@@ -338,6 +346,8 @@ versions_install(VersionSet *set, const VersionEdit *edit)
 	base = versions_current(set); /* stays: only a holder of the lock replaces it */
 	if (port_load_acquire(&shm->sticky) != 0)
 		st = NVMKV_FAIL(NVMKV_READ_ONLY, "the manifest could not be synced earlier: restart the server");
+	else if (shm->sealed != 0 && !edit->has_closed)
+		st = NVMKV_FAIL(NVMKV_BUSY, "the tree is closed for the moment");
 	else
 		st = draft_from_image(&draft, base);
 	if (st == NVMKV_OK)
@@ -350,6 +360,8 @@ versions_install(VersionSet *set, const VersionEdit *edit)
 		st = append_edit(set, edit);
 	if (st == NVMKV_OK)
 		publish(set, slot);
+	if (st == NVMKV_OK && edit->has_closed)
+		shm->sealed = edit->closed;
 	/* Past its slack the MANIFEST is rewritten; if that fails, the old one goes on. */
 	if (st == NVMKV_OK && shm->manifest_offset > 2 * shm->manifest_head + MANIFEST_SLACK_BYTES)
 	{
@@ -566,6 +578,7 @@ versions_write_backup(VersionSet *set, uint64_t durable_seq, uint64_t stamp)
 			st = NVMKV_FAIL(NVMKV_CORRUPTION, "row %" PRIu64 " should have been drained for a backup", draft.rows[i].row_id);
 	draft.nrows = 0;
 	draft.durable_seq = durable_seq;
+	draft.closed = false;
 	if (st == NVMKV_OK)
 		st = draft_finish(&draft);
 	if (st == NVMKV_OK)
@@ -727,8 +740,34 @@ recover_draft(VersionSet *set, uint64_t system_identifier, VersionDraft *draft, 
 	return fold_manifest(path, *number_out, draft, arena, system_identifier);
 }
 
+/* Is it the right tree?  Then it becomes one of this incarnation. */
+static NvmkvStatus
+settle_agreement(const VersionSet *set, const VersionsOpening *opening, bool fresh, uint64_t number,
+				 VersionDraft *draft)
+{
+	const Agreement *a = opening->agreement;
+	char path[MANIFEST_PATH_MAX];
+	bool accepted = false;
+	uint64_t gap;
+
+	if (fresh)
+		(void) snprintf(path, sizeof(path), "%s", set->dir);
+	else
+		manifest_path(set->dir, number, path, sizeof(path));
+	if (!opening->born)
+		NVMKV_RETURN_IF(agreement_judge(a, opening->family, fresh ? NULL : draft, path, &accepted));
+	/* What is lost is lost: from here on it is durable up to where the log begins. */
+	if (accepted && draft->durable_seq < a->log_begin)
+		draft->durable_seq = a->log_begin;
+	draft->incarnation = a->incarnation;
+	draft->predecessor = opening->born || a->restored || a->anchor_found != NVMKV_OK ? 0 : a->anchor.incarnation;
+	NVMKV_RETURN_IF(anchor_random(&gap));
+	draft->next_row += 1 + (gap & ROW_GAP_MASK);
+	return NVMKV_OK;
+}
+
 NvmkvStatus
-versions_recover(VersionSet *set, uint64_t system_identifier, uint64_t restore_from, bool *fresh_out)
+versions_recover(VersionSet *set, const VersionsOpening *opening, bool *fresh_out)
 {
 	MetaArena arena = {0};
 	VersionDraft draft;
@@ -739,15 +778,17 @@ versions_recover(VersionSet *set, uint64_t system_identifier, uint64_t restore_f
 	draft_init(&draft);
 	*fresh_out = false;
 	st = NVMKV_NOT_FOUND;
-	if (restore_from != 0)
-		st = recover_backup(set, restore_from, system_identifier, &draft, &arena, &old);
-	if (st == NVMKV_NOT_FOUND && (restore_from == 0 || old == 0))
-		st = recover_draft(set, system_identifier, &draft, &arena, &old, fresh_out);
+	if (opening->restore_from != 0)
+		st = recover_backup(set, opening->restore_from, opening->system_identifier, &draft, &arena, &old);
+	if (st == NVMKV_NOT_FOUND && (opening->restore_from == 0 || old == 0))
+		st = recover_draft(set, opening->system_identifier, &draft, &arena, &old, fresh_out);
 	if (st == NVMKV_NOT_FOUND)
 		(void) NVMKV_FAIL(NVMKV_NOT_FOUND, "\"%s\" is a copy without a description of its tables at or behind %X/%X", set->dir,
-						  (unsigned) (restore_from >> 32), (unsigned) restore_from);
+						  (unsigned) (opening->restore_from >> 32), (unsigned) opening->restore_from);
 	if (st == NVMKV_OK)
 		st = draft_finish(&draft);
+	if (st == NVMKV_OK && opening->agreement != NULL)
+		st = settle_agreement(set, opening, *fresh_out, old, &draft);
 	if (st == NVMKV_OK)
 	{
 		port_lock_exclusive(&set->shm->lock);
@@ -767,5 +808,73 @@ versions_recover(VersionSet *set, uint64_t system_identifier, uint64_t restore_f
 	}
 	draft_free(&draft);
 	meta_arena_free(&arena);
+	return st;
+}
+
+/* ---- what an anchor says, and what check does ---- */
+
+void
+versions_mark(VersionSet *set, AnchorTree *tree_out, bool *closed_out)
+{
+	const VersionImage *v;
+
+	memset(tree_out, 0, sizeof(*tree_out));
+	port_lock_shared(&set->shm->lock);
+	v = versions_current(set);
+	tree_out->empty = v->nrows == 0 && v->nfiles == 0;
+	tree_out->edits = v->edits;
+	tree_out->durable_seq = v->durable_seq;
+	tree_out->manifest_number = set->shm->manifest_number;
+	tree_out->manifest_bytes = set->shm->manifest_offset;
+	if (closed_out != NULL)
+		*closed_out = v->closed != 0;
+	port_lock_release(&set->shm->lock);
+}
+
+bool
+versions_are_sealed(const VersionSet *set)
+{
+	return port_load_relaxed(&set->shm->sealed) != 0;
+}
+
+static NvmkvStatus
+check_files_locked(VersionSet *set)
+{
+	char path[MANIFEST_PATH_MAX];
+	PortFile *file;
+	uint64_t number = 0;
+	uint64_t size = 0;
+	NvmkvStatus st;
+
+	current_path(set->dir, path, sizeof(path));
+	st = read_current(set->dir, &number);
+	if (st == NVMKV_NOT_FOUND)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" is missing", path);
+	NVMKV_RETURN_IF(st);
+	if (number != set->shm->manifest_number)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" names MANIFEST-%06" PRIu64 ", but the one in use is MANIFEST-%06" PRIu64,
+						  path, number, set->shm->manifest_number);
+	manifest_path(set->dir, number, path, sizeof(path));
+	st = port_files->open(path, PORT_FILE_READ, &file);
+	if (st == NVMKV_NOT_FOUND)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "manifest \"%s\" is missing", path);
+	NVMKV_RETURN_IF(st);
+	st = port_files->size(file, &size);
+	port_files->close(file);
+	NVMKV_RETURN_IF(st);
+	if (size < set->shm->manifest_offset)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "manifest \"%s\" has %" PRIu64 " bytes, %" PRIu64 " were written", path, size,
+						  set->shm->manifest_offset);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+versions_check_files(VersionSet *set)
+{
+	NvmkvStatus st;
+
+	port_lock_exclusive(&set->shm->lock); /* so that none is being written */
+	st = check_files_locked(set);
+	port_lock_release(&set->shm->lock);
 	return st;
 }

@@ -23,6 +23,7 @@
 #define NVMKV_META_MANIFEST_H
 
 #include "engine/mem/mempool.h"
+#include "engine/meta/agreement.h"
 #include "engine/meta/draft.h"
 
 #define VERSION_SLOTS 6
@@ -45,16 +46,34 @@ extern size_t versions_shm_bytes(uint64_t slot_bytes);
 extern void versions_shm_init(VersionSetShm *shm, uint64_t slot_bytes);
 extern void versions_attach(VersionSet *set, VersionSetShm *shm, EpochShm *epochs, MemPool *mem, const char *dir);
 
+typedef struct VersionsOpening
+{
+	uint64_t system_identifier;
+	uint64_t restore_from;		/* unless 0: the files are a copy made at run time */
+	const Agreement *agreement; /* NULL: nobody asks whether the tree is the right one */
+	unsigned family;
+	bool born;					/* the tree is made while the database is open: there is nothing to ask */
+} VersionsOpening;
+
 /*
  * Reads CURRENT and MANIFEST into the first image; *fresh_out: there was no database, the image is empty.
- * restore_from, unless 0: the files are a copy made at run time; the first backup point at or behind it whose files
- * are all there is read instead.  NOT_FOUND: there is no such point, and the directory is not empty.
- * Starts a new MANIFEST holding the folded state and switches CURRENT to it.
- * CORRUPTION (also: tables without a CURRENT), VERSION, INVALID (another system's), LIMIT (image larger than a slot),
- * IO.
+ * Of a copy the first backup point at or behind restore_from whose files are all there is read instead.  NOT_FOUND:
+ * there is no such point, and the directory is not empty.
+ * Starts a new MANIFEST holding the folded state, of this incarnation, and switches CURRENT to it, unless it is not the
+ * tree it should be (agreement.h): then nothing is changed.
+ * CORRUPTION (also: tables without a CURRENT; not the right tree), VERSION, INVALID (another system's), LIMIT (image
+ * larger than a slot), IO.
  */
-extern NvmkvStatus versions_recover(VersionSet *set, uint64_t system_identifier, uint64_t restore_from,
-									bool *fresh_out);
+extern NvmkvStatus versions_recover(VersionSet *set, const VersionsOpening *opening, bool *fresh_out);
+
+/* What an anchor says of this tree now; all of it is synced.  *closed_out (may be NULL): nothing will be installed. */
+extern void versions_mark(VersionSet *set, AnchorTree *tree_out, bool *closed_out);
+
+/* Was it closed, so that nothing but an edit that opens it can be installed?  Racy. */
+extern bool versions_are_sealed(const VersionSet *set);
+
+/* Are CURRENT and MANIFEST on disk what this process knows of them?  CORRUPTION says what is not. */
+extern NvmkvStatus versions_check_files(VersionSet *set);
 
 /*
  * Writes the current version without its rows, with this durable sequence, as a backup point (db/backup.c), durably.
@@ -71,8 +90,8 @@ extern const VersionImage *versions_current(const VersionSet *set);
 
 /*
  * Installs an edit as told above.  READ_ONLY after a sticky failure, NO_SPACE, IO, LIMIT (image too large),
- * CORRUPTION (edit and version disagree: a bug or bad memory), NO_MEMORY.  Blocks on the file system; hold nothing
- * but a job claim.
+ * CORRUPTION (edit and version disagree: a bug or bad memory), NO_MEMORY.  BUSY: the tree was closed, until an edit
+ * opens it.  Blocks on the file system; hold nothing but a job claim.
  */
 extern NvmkvStatus versions_install(VersionSet *set, const VersionEdit *edit);
 

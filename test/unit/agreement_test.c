@@ -1,0 +1,931 @@
+/*
+ * agreement_test.c
+ *	  Anchors, and whether a database that is opened is the one that its anchor
+ *	  and its host's log speak of: MANIFESTs cut at every byte, after a crash
+ *	  and after an orderly end; directories, pools and anchors of other times.
+ */
+#include "engine/meta/anchor.h"
+
+#include <dirent.h>
+#include <stdarg.h>
+
+#include "engine/meta/agreement.h"
+#include "lib/check.h"
+#include "lib/rig.h"
+#include "tools/dump.h"
+
+#define KEYS 400
+#define FAMILY 1
+
+/* ---- a host with a log, and what it remembers of it when it ends ---- */
+
+typedef struct Host
+{
+	Rig rig;
+	uint64_t end; /* of the log */
+	uint64_t replayed; /* up to there, while it is replayed; else 0 */
+	struct
+	{
+		uint64_t base;
+		NvmkvBuf bytes;
+	} records[4000];
+	unsigned nrecords;
+	/* what a checkpoint leaves */
+	uint64_t redo;
+	bool ended; /* in an orderly way */
+	unsigned expected[2][KEYS]; /* by family: the value of each key, 0 none */
+} Host;
+
+static Host host;
+
+/* In helpers that return something: without it the test makes no sense. */
+static void
+must(bool good)
+{
+	if (good)
+		return;
+	fprintf(stderr, "cannot go on: %s\n", nvmkv_error()->text);
+	exit(2);
+}
+
+static NvmkvStatus
+host_append(void *ctx, NvmkvSlice batch, uint32_t count, uint64_t *last_sequence_out)
+{
+	(void) ctx;
+	must(host.nrecords < sizeof(host.records) / sizeof(host.records[0]));
+	host.records[host.nrecords].base = host.end + 1;
+	host.records[host.nrecords].bytes.size = 0;
+	must(nvmkv_buf_append(&host.records[host.nrecords].bytes, batch.data, batch.size) == NVMKV_OK);
+	host.nrecords++;
+	host.end += count;
+	*last_sequence_out = host.end;
+	host.end += 7;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+host_flush(void *ctx, uint64_t sequence)
+{
+	(void) ctx;
+	(void) sequence;
+	return NVMKV_OK;
+}
+
+static uint64_t
+host_position(void *ctx)
+{
+	(void) ctx;
+	return host.replayed != 0 ? host.replayed : host.end;
+}
+
+static void
+host_init(uint64_t nvm_bytes)
+{
+	memset(host.expected, 0, sizeof(host.expected));
+	host.nrecords = 0;
+	host.end = 1000;
+	host.redo = 1000;
+	host.ended = true;
+	rig_init(&host.rig);
+	host.rig.options.nvm_bytes = nvm_bytes;
+	host.rig.options.standalone_log = false;
+	host.rig.options.anchored = true;
+	host.rig.options.max_families = 2;
+	host.rig.options.system_identifier = 4711;
+}
+
+static NvmkvStatus
+host_open(void)
+{
+	static const NvmkvLogOps ops = {NULL, host_append, host_flush, host_position};
+	Rig *rig = &host.rig;
+	NvmkvStatus st;
+
+	rig->options.log_begin = host.redo;
+	rig->options.log_end = host.ended ? host.redo : 0;
+	rig->memory_bytes = nvmkv_shm_bytes(&rig->options);
+	rig->memory = port_posix_shared_alloc(rig->memory_bytes);
+	must(rig->memory != NULL);
+	st = nvmkv_open(rig->memory, rig->path, &rig->options, &ops, &rig->db);
+	if (st != NVMKV_OK)
+		rig_close(rig);
+	return st;
+}
+
+/* From the redo point on, as a server does. */
+static NvmkvStatus
+host_replay(void)
+{
+	NvmkvDb *db = host.rig.db;
+	bool opened = false;
+	unsigned i;
+
+	for (i = 0; i < host.nrecords; i++)
+	{
+		NvmkvSlice batch = nvmkv_buf_slice(&host.records[i].bytes);
+
+		if (host.records[i].base <= host.redo)
+			continue;
+		host.replayed = host.records[i].base - 1;
+		if (!opened)
+			NVMKV_RETURN_IF(nvmkv_log_opens(db));
+		opened = true;
+		if (host.records[i].base > nvmkv_durable_seq(db))
+			NVMKV_RETURN_IF(nvmkv_replay(db, batch, host.records[i].base));
+	}
+	host.replayed = host.end;
+	NVMKV_RETURN_IF(nvmkv_check_log_end(db, host.end));
+	NVMKV_RETURN_IF(nvmkv_flush_all(db));
+	return nvmkv_log_closes(db);
+}
+
+static NvmkvStatus
+host_recover(void)
+{
+	NvmkvStatus st = host_replay();
+
+	host.replayed = 0;
+	NVMKV_RETURN_IF(st);
+	host.redo = host.end; /* the checkpoint at the end of recovery */
+	host.ended = false;
+	host.end += 3;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+host_start(void)
+{
+	NVMKV_RETURN_IF(host_open());
+	if (!host.ended)
+		NVMKV_RETURN_IF(host_recover());
+	NVMKV_RETURN_IF(nvmkv_check_log_end(host.rig.db, host.end));
+	NVMKV_RETURN_IF(nvmkv_log_opens(host.rig.db));
+	host.ended = false;
+	nvmkv_open_gate(host.rig.db);
+	return NVMKV_OK;
+}
+
+static void
+host_checkpoint(void)
+{
+	uint64_t redo = host.end;
+
+	host.end += 2;
+	REQUIRE_OK(nvmkv_flush_all(host.rig.db));
+	REQUIRE_OK(nvmkv_log_let_go(host.rig.db, redo));
+	host.redo = redo;
+}
+
+static void
+host_end(void)
+{
+	REQUIRE_OK(nvmkv_close_gate(host.rig.db));
+	REQUIRE_OK(nvmkv_flush_all(host.rig.db));
+	REQUIRE_OK(nvmkv_log_closes(host.rig.db));
+	host.end += 5; /* others write, too */
+	host.redo = host.end;
+	host.ended = true;
+	rig_close(&host.rig);
+}
+
+static void
+host_remove(void)
+{
+	unsigned i;
+
+	rig_remove(&host.rig);
+	for (i = 0; i < host.nrecords; i++)
+		nvmkv_buf_free(&host.records[i].bytes);
+}
+
+/* ---- rows ---- */
+
+static void
+write_key(unsigned family, unsigned key, unsigned value)
+{
+	NvmkvBatch batch = {0};
+	char text[16];
+
+	(void) snprintf(text, sizeof(text), "%u", value);
+	nvmkv_batch_family(&batch, family);
+	REQUIRE_OK(nvmkv_batch_put(&batch, value == 0 ? NVMKV_TYPE_DELETION : NVMKV_TYPE_VALUE, rig_key(key),
+							   nvmkv_slice(NULL, 0), value == 0 ? nvmkv_slice(NULL, 0) : rig_slice(text)));
+	REQUIRE_OK(rig_write(host.rig.db, &batch, NULL));
+	nvmkv_batch_free(&batch);
+	host.expected[family][key] = value;
+}
+
+/* A third of the keys get this value, a third none. */
+static void
+write_round(unsigned family, unsigned value)
+{
+	unsigned i;
+
+	for (i = 0; i < KEYS; i += 5)
+		if ((i + value) % 3 != 2)
+			write_key(family, i, (i + value) % 3 == 0 ? value : 0);
+}
+
+static void
+make_family(void)
+{
+	NvmkvFamilyOptions options;
+
+	nvmkv_family_options_default(host.rig.db, &options);
+	options.nvm_bytes = host.rig.options.nvm_bytes;
+	REQUIRE_OK(nvmkv_family_create(host.rig.db, FAMILY, "other", &options, NULL));
+}
+
+static unsigned
+wrong_rows(unsigned family)
+{
+	NvmkvDb *db;
+	NvmkvBuf value = {0};
+	unsigned wrong = 0;
+	unsigned i;
+
+	must(nvmkv_family(host.rig.db, family, &db) == NVMKV_OK);
+	for (i = 0; i < KEYS; i++)
+	{
+		NvmkvSnapshot all = {NULL, NULL, NVMKV_SEQUENCE_MAX};
+		NvmkvStatus st = nvmkv_get(db, rig_key(i), &all, &value, NULL);
+		char text[16] = "";
+
+		if (st == NVMKV_OK)
+			(void) snprintf(text, sizeof(text), "%.*s", (int) value.size, (const char *) value.data);
+		if (st == NVMKV_OK ? (unsigned) atoi(text) != host.expected[family][i]
+						   : st != NVMKV_NOT_FOUND || host.expected[family][i] != 0)
+		{
+			if (wrong++ == 0)
+				printf("key %u is \"%s\" (%s), expected %u\n", i, text, nvmkv_status_name(st), host.expected[family][i]);
+		}
+	}
+	nvmkv_buf_free(&value);
+	return wrong;
+}
+
+static void
+note_problem(void *ctx, const char *where, const char *text)
+{
+	(void) where;
+	(void) snprintf(ctx, NVMKV_ERROR_TEXT_MAX, "%s", text);
+}
+
+static void
+check_whole(void)
+{
+	char problem[NVMKV_ERROR_TEXT_MAX] = "";
+
+	CHECK(wrong_rows(0) == 0);
+	CHECK_OK(nvmkv_check(host.rig.db, note_problem, problem));
+	CHECK(problem[0] == '\0');
+}
+
+/* ---- files ---- */
+
+static void shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void
+shell(const char *fmt, ...)
+{
+	char command[4000];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void) vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	if (system(command) != 0)
+	{
+		fprintf(stderr, "failed: %s\n", command);
+		exit(2);
+	}
+}
+
+/* Database and anchor, under a name of their own; back again. */
+static void
+save(const char *name)
+{
+	const char *dir = host.rig.dir;
+
+	shell("cd '%s' && rm -rf %s && mkdir %s && cp -a --sparse=always db db.anchor %s/", dir, name, name, name);
+}
+
+static void
+put_back(const char *name)
+{
+	const char *dir = host.rig.dir;
+
+	shell("cd '%s' && rm -rf db db.anchor db.accept && cp -a --sparse=always %s/. .", dir, name);
+}
+
+/* The MANIFEST of the database or a family. */
+static void
+manifest_of(const char *sub, char *path, size_t size)
+{
+	char dir_path[700];
+	struct dirent *entry;
+	DIR *dir;
+
+	(void) snprintf(dir_path, sizeof(dir_path), "%s%s", host.rig.path, sub);
+	dir = opendir(dir_path);
+	REQUIRE(dir != NULL);
+	path[0] = '\0';
+	while ((entry = readdir(dir)) != NULL)
+		if (strncmp(entry->d_name, "MANIFEST-", 9) == 0)
+			(void) snprintf(path, size, "%s/%.20s", dir_path, entry->d_name);
+	closedir(dir);
+	REQUIRE(path[0] != '\0');
+}
+
+static uint64_t
+size_of(const char *path)
+{
+	struct stat st;
+
+	must(stat(path, &st) == 0);
+	return (uint64_t) st.st_size;
+}
+
+/* The whole of a file; the file becomes its first so many bytes. */
+static NvmkvBuf
+read_file(const char *path)
+{
+	NvmkvBuf bytes = {0};
+	uint64_t size = size_of(path);
+	PortFile *file;
+
+	must(nvmkv_buf_reserve(&bytes, size) == NVMKV_OK && port_files->open(path, PORT_FILE_READ, &file) == NVMKV_OK);
+	must(port_files->read(file, 0, bytes.data, size) == NVMKV_OK);
+	bytes.size = size;
+	port_files->close(file);
+	return bytes;
+}
+
+static void
+write_file(const char *path, NvmkvBuf bytes, uint64_t size)
+{
+	PortFile *file;
+
+	must(port_files->open(path, PORT_FILE_WRITE | PORT_FILE_TRUNCATE, &file) == NVMKV_OK);
+	must(port_files->write(file, 0, bytes.data, size) == NVMKV_OK);
+	port_files->close(file);
+}
+
+/* What the tool says of the database; its exit code. */
+static int
+dump_check_says(const char *text)
+{
+	char name[] = "nvmkv_dump";
+	char command[] = "check";
+	char *argv[] = {name, command, host.rig.path, NULL};
+	char said[8192] = "";
+	FILE *out = tmpfile();
+	FILE *err = tmpfile();
+	int code;
+
+	must(out != NULL && err != NULL);
+	code = dump_main(3, argv, out, err);
+	rewind(err);
+	said[fread(said, 1, sizeof(said) - 1, err)] = '\0';
+	fclose(out);
+	fclose(err);
+	if (text != NULL && strstr(said, text) == NULL)
+	{
+		printf("nvmkv_dump says: %s\n", said);
+		CHECK(false);
+	}
+	return code;
+}
+
+/* It is refused, in words that have this in them. */
+static void
+not_opened(const char *text)
+{
+	NvmkvStatus st = host_open();
+
+	if (st == NVMKV_OK)
+		rig_close(&host.rig);
+	CHECK_STATUS(st, NVMKV_CORRUPTION);
+	if (strstr(nvmkv_error()->text, text) == NULL)
+	{
+		printf("says: %s\n", nvmkv_error()->text);
+		CHECK(false);
+	}
+}
+
+/* The tool, which knows nothing of this host's log, says so, too. */
+static void
+refused(const char *text)
+{
+	not_opened(text);
+	CHECK(dump_check_says(text) == DUMP_DAMAGED);
+}
+
+/* ---- the anchor ---- */
+
+TEST(anchor_bytes)
+{
+	static const uint8_t head[] = {0x4e, 0x56, 0x4d, 0x4b, 0x56, 0x41, 0x4e, 0x43, 1, 0, 0, 0, 1, 0, 0, 0,
+								   1, 0, 0, 0, 0, 0, 0, 0, 0x67, 0x12};
+	Anchor anchor = {.sequence = 1, .system_identifier = 4711, .incarnation = 12, .ntrees = 1};
+	Anchor back;
+	uint8_t bytes[ANCHOR_SLOT_BYTES];
+	size_t size, i;
+
+	anchor.trees[0] = (AnchorTree){
+		.empty = true, .edits = 3, .durable_seq = 256, .manifest_number = 2, .manifest_bytes = 133};
+	size = anchor_encode(&anchor, bytes);
+	CHECK(size == 92);
+	CHECK(memcmp(bytes, head, sizeof(head)) == 0);
+	REQUIRE_OK(anchor_decode(bytes, "a", &back));
+	CHECK(memcmp(&anchor, &back, sizeof(back)) == 0);
+	for (i = 0; i < size; i++)
+	{
+		bytes[i] ^= 4;
+		CHECK(anchor_decode(bytes, "a", &back) != NVMKV_OK);
+		bytes[i] ^= 4;
+	}
+	bytes[8] = 2;
+	CHECK_STATUS(anchor_decode(bytes, "a", &back), NVMKV_VERSION);
+	memset(bytes, 0, sizeof(bytes));
+	CHECK_STATUS(anchor_decode(bytes, "a", &back), NVMKV_NOT_FOUND);
+}
+
+TEST(anchor_slots_are_written_in_turn)
+{
+	Rig rig;
+	Anchor anchor = {.system_identifier = 1, .incarnation = 2, .ntrees = 1};
+	Anchor back;
+	char path[700];
+	PortFile *file;
+	uint64_t i;
+
+	rig_init(&rig);
+	CHECK_STATUS(anchor_read(rig.path, &back), NVMKV_NOT_FOUND);
+	for (i = 1; i <= 5; i++)
+	{
+		anchor.sequence = i;
+		REQUIRE_OK(anchor_write(rig.path, &anchor, i == 1));
+		REQUIRE_OK(anchor_read(rig.path, &back));
+		CHECK(back.sequence == i);
+	}
+	/* The last one torn: the one before counts; both: there is none. */
+	anchor_path(rig.path, path, sizeof(path));
+	for (i = 5; i >= 4; i--)
+	{
+		REQUIRE_OK(port_files->open(path, PORT_FILE_WRITE, &file));
+		REQUIRE_OK(port_files->write(file, i % 2 * ANCHOR_SLOT_BYTES + 30, "torn", 4));
+		port_files->close(file);
+		if (i == 5)
+		{
+			REQUIRE_OK(anchor_read(rig.path, &back));
+			CHECK(back.sequence == 4);
+		}
+		else
+			CHECK_STATUS(anchor_read(rig.path, &back), NVMKV_CORRUPTION);
+	}
+	rig_remove(&rig);
+}
+
+/* ---- what is refused, and what is not ---- */
+
+/* Rows in tables and in the container, a checkpoint, and changes after it. */
+static void
+make_history(void)
+{
+	REQUIRE_OK(host_start());
+	make_family();
+	write_round(0, 1);
+	write_round(FAMILY, 1);
+	host_checkpoint();
+	CHECK_OK(nvmkv_compact_all(host.rig.db));
+	write_round(0, 2);
+	host_checkpoint();
+	write_round(0, 3);
+	write_round(FAMILY, 3);
+	CHECK_OK(nvmkv_flush_all(host.rig.db));
+	write_round(0, 4);
+}
+
+static void
+cut_after_orderly_end(uint64_t nvm_bytes, const char *sub)
+{
+	char path[800];
+	NvmkvBuf whole;
+	uint64_t at;
+	unsigned opened = 0;
+
+	host_init(nvm_bytes);
+	make_history();
+	host_end();
+	CHECK(dump_check_says(NULL) == DUMP_OK);
+	manifest_of(sub, path, sizeof(path));
+	whole = read_file(path);
+	for (at = 0; at < whole.size; at += whole.size - at > 300 ? 7 : 1)
+	{
+		write_file(path, whole, at);
+		if (host_open() == NVMKV_OK)
+		{
+			opened++;
+			rig_close(&host.rig);
+		}
+		else
+			CHECK_STATUS(nvmkv_error()->status, NVMKV_CORRUPTION);
+		/* Nothing was changed. */
+		manifest_of(sub, path, sizeof(path));
+		REQUIRE(size_of(path) == at);
+	}
+	CHECK(opened == 0);
+	/* What is zero where it should not be. */
+	write_file(path, whole, whole.size);
+	shell("truncate -s -30 '%s' && truncate -s +30 '%s'", path, path);
+	refused("has lost its end");
+	write_file(path, whole, whole.size);
+	nvmkv_buf_free(&whole);
+	REQUIRE_OK(host_start());
+	check_whole();
+	host_end();
+	host_remove();
+}
+
+TEST(cut_after_an_orderly_end)
+{
+	port_files = &rig_quick_files;
+	cut_after_orderly_end(UINT64_C(16) << 20, "");
+	cut_after_orderly_end(0, "");
+	port_files = &port_posix_files;
+}
+
+TEST(family_cut_after_an_orderly_end)
+{
+	port_files = &rig_quick_files;
+	cut_after_orderly_end(UINT64_C(16) << 20, "/family-1");
+	port_files = &port_posix_files;
+}
+
+/* Whatever is cut off after a crash: refused, or exactly the rows that were. */
+static void
+cut_after_crash(uint64_t nvm_bytes, const char *sub)
+{
+	uint64_t redo, end, size;
+	uint64_t at = 0;
+	unsigned opened = 0;
+	unsigned denied = 0;
+	unsigned records;
+	char path[800];
+	char now[800];
+	NvmkvBuf whole;
+
+	host_init(nvm_bytes);
+	make_history();
+	CHECK_OK(nvmkv_compact_all(host.rig.db)); /* extents and tables are used again */
+	write_round(0, 5);
+	CHECK_OK(nvmkv_flush_all(host.rig.db));
+	rig_close(&host.rig);
+	save("crashed");
+	redo = host.redo;
+	end = host.end;
+	records = host.nrecords;
+	manifest_of(sub, path, sizeof(path));
+	whole = read_file(path);
+	size = whole.size;
+	do
+	{
+		/* Who refuses at once has changed nothing. */
+		manifest_of(sub, now, sizeof(now));
+		if (strcmp(now, path) != 0)
+			put_back("crashed");
+		write_file(path, whole, at);
+		host.redo = redo;
+		host.end = end;
+		host.nrecords = records;
+		host.ended = false;
+		if (host_start() == NVMKV_OK)
+		{
+			opened++;
+			check_whole();
+			CHECK(wrong_rows(FAMILY) == 0);
+			rig_close(&host.rig);
+		}
+		else
+		{
+			denied++;
+			CHECK_STATUS(nvmkv_error()->status, NVMKV_CORRUPTION);
+			if (host.rig.db != NULL)
+				rig_close(&host.rig);
+		}
+		/* Every byte of the end; before that some. */
+		at += size - at > 200 ? 31 : size - at > 100 ? 3 : 1;
+	} while (at <= size);
+	nvmkv_buf_free(&whole);
+	printf("%u cuts were refused, %u recovered\n", denied, opened);
+	CHECK(denied > 0 && opened > 0);
+	host_remove();
+}
+
+TEST(cut_after_a_crash)
+{
+	port_files = &rig_quick_files;
+	cut_after_crash(UINT64_C(16) << 20, "");
+	cut_after_crash(0, "");
+	port_files = &port_posix_files;
+}
+
+TEST(family_cut_after_a_crash)
+{
+	port_files = &rig_quick_files;
+	cut_after_crash(UINT64_C(16) << 20, "/family-1");
+	port_files = &port_posix_files;
+}
+
+TEST(files_of_another_time)
+{
+	const char *dir;
+
+	port_files = &rig_quick_files;
+	host_init(UINT64_C(16) << 20);
+	dir = host.rig.dir;
+	REQUIRE_OK(host_start());
+	make_family();
+	write_round(0, 1);
+	write_round(FAMILY, 1);
+	host_end();
+	save("yesterday");
+	REQUIRE_OK(host_start());
+	write_round(0, 2);
+	write_round(FAMILY, 2);
+	host_end();
+	save("today");
+
+	shell("cd '%s' && rm -rf db && cp -a yesterday/db .", dir);
+	refused("is of another time or another server");
+	put_back("today");
+	shell("cd '%s' && rm -rf db/family-1 && cp -a yesterday/db/family-1 db/", dir);
+	refused("is of another time or another server");
+	put_back("today");
+	shell("cd '%s' && cp -a yesterday/db.anchor .", dir);
+	refused("is of another time or another server");
+	put_back("today");
+	shell("cd '%s' && rm -rf db", dir);
+	refused("holds no database, but there was one");
+	CHECK(access(host.rig.path, F_OK) != 0); /* it can be put back */
+	put_back("today");
+	shell("cd '%s' && rm db/*.sst db/MANIFEST* db/CURRENT; true", dir);
+	refused("holds no database, but there was one");
+	put_back("today");
+	shell("cd '%s' && rm -r db/family-1", dir);
+	refused("holds no database, but there was one");
+	put_back("today");
+	shell("cd '%s' && rm db/FAMILIES", dir);
+	refused("does not name column family 1");
+	put_back("today");
+	shell("cd '%s' && rm db.anchor", dir);
+	refused("db.anchor\" is missing");
+	put_back("today");
+	shell("cd '%s' && truncate -s 0 db.anchor", dir);
+	refused("db.anchor\" is empty");
+	put_back("today");
+	shell("cd '%s' && cp yesterday/db/level0.pool db/", dir);
+	CHECK_STATUS(host_open(), NVMKV_CORRUPTION);
+	put_back("today");
+	shell("cd '%s' && cp yesterday/db/family-1/level0.pool db/family-1/", dir);
+	CHECK_STATUS(host_open(), NVMKV_CORRUPTION);
+
+	put_back("today");
+	REQUIRE_OK(host_start());
+	check_whole();
+	CHECK(wrong_rows(FAMILY) == 0);
+	host_end();
+	host_remove();
+	port_files = &port_posix_files;
+}
+
+/* Two that were one: neither takes what the other has written since. */
+TEST(files_of_a_copy)
+{
+	const char *dir;
+	uint64_t redo, end;
+
+	port_files = &rig_quick_files;
+	host_init(UINT64_C(16) << 20);
+	dir = host.rig.dir;
+	REQUIRE_OK(host_start());
+	make_family();
+	write_round(0, 1);
+	write_round(FAMILY, 1);
+	host_end();
+	save("both");
+	redo = host.redo;
+	end = host.end;
+	REQUIRE_OK(host_start());
+	write_round(0, 2);
+	write_round(FAMILY, 2);
+	host_end();
+	save("copy");
+	/* The other one does the same, and gets as far. */
+	put_back("both");
+	host.redo = redo;
+	host.end = end;
+	host.ended = true;
+	REQUIRE_OK(host_start());
+	write_round(0, 2);
+	write_round(FAMILY, 2);
+	host_end();
+	save("own");
+	shell("cd '%s' && rm -rf db && cp -a copy/db .", dir);
+	refused("is of another time or another server");
+	put_back("own");
+	shell("cd '%s' && rm -rf db/family-1 && cp -a copy/db/family-1 db/", dir);
+	refused("is of another time or another server");
+	put_back("own");
+	shell("cd '%s' && cp copy/db/level0.pool db/", dir);
+	CHECK_STATUS(host_open(), NVMKV_CORRUPTION);
+	put_back("own");
+	shell("cd '%s' && cp copy/db/family-1/level0.pool db/family-1/", dir);
+	CHECK_STATUS(host_open(), NVMKV_CORRUPTION);
+	put_back("own");
+	REQUIRE_OK(host_start());
+	check_whole();
+	CHECK(wrong_rows(FAMILY) == 0);
+	host_end();
+	host_remove();
+	port_files = &port_posix_files;
+}
+
+TEST(log_and_files)
+{
+	uint64_t redo;
+
+	port_files = &rig_quick_files;
+	host_init(UINT64_C(16) << 20);
+	REQUIRE_OK(host_start());
+	write_round(0, 1);
+	host_checkpoint();
+	write_round(0, 2);
+	redo = host.redo;
+	host_end();
+
+	/* The host goes on without the database, or begins its log anew. */
+	host.end += UINT64_C(1) << 40;
+	host.redo = host.end;
+	REQUIRE_OK(host_start());
+	check_whole();
+	rig_close(&host.rig);
+	/* Not so after a crash: what it would have replayed may be gone. */
+	host.redo = host.end + 100;
+	not_opened("what is between is lost");
+	/* An orderly end before what the files have. */
+	host.redo = redo;
+	host.ended = true;
+	not_opened("it is of a later time");
+	/* And a log that turns out to end there. */
+	host.ended = false;
+	REQUIRE_OK(host_open());
+	CHECK_STATUS(nvmkv_check_log_end(host.rig.db, redo), NVMKV_CORRUPTION);
+	CHECK_OK(nvmkv_check_log_end(host.rig.db, host.end));
+	rig_close(&host.rig);
+	host_remove();
+	port_files = &port_posix_files;
+}
+
+/* Nothing is installed while it is closed; a checkpoint of an idle database writes nothing twice. */
+TEST(closed_and_idle)
+{
+	char path[800];
+	uint64_t size;
+	bool did, more;
+
+	port_files = &rig_quick_files;
+	host_init(UINT64_C(16) << 20);
+	REQUIRE_OK(host_start());
+	write_round(0, 1);
+	host_checkpoint();
+	manifest_of("", path, sizeof(path));
+	size = size_of(path);
+	CHECK_OK(nvmkv_log_let_go(host.rig.db, host.redo));
+	CHECK_OK(nvmkv_log_let_go(host.rig.db, host.redo - 1));
+	CHECK(size_of(path) == size);
+	host.end += 10;
+	host_checkpoint(); /* the log has moved: nothing to flush, but that is to be known */
+	CHECK(size_of(path) > size);
+	CHECK_OK(nvmkv_close_gate(host.rig.db));
+	CHECK_OK(nvmkv_log_closes(host.rig.db));
+	size = size_of(path);
+	CHECK_STATUS(nvmkv_work(host.rig.db, NVMKV_WORK_COMPACT, &did, &more), NVMKV_OK);
+	CHECK(!did);
+	CHECK_OK(nvmkv_log_closes(host.rig.db));
+	CHECK_OK(nvmkv_log_let_go(host.rig.db, host.end + 1000));
+	CHECK(size_of(path) == size);
+	CHECK_OK(nvmkv_log_opens(host.rig.db));
+	CHECK_OK(nvmkv_compact_all(host.rig.db));
+	nvmkv_open_gate(host.rig.db);
+	check_whole();
+	host_end();
+	host_remove();
+	port_files = &port_posix_files;
+}
+
+TEST(accepted)
+{
+	const char *dir;
+
+	port_files = &rig_quick_files;
+	host_init(UINT64_C(16) << 20);
+	dir = host.rig.dir;
+	REQUIRE_OK(host_start());
+	write_round(0, 1);
+	host_end();
+	save("yesterday");
+	REQUIRE_OK(host_start());
+	write_round(0, 2);
+	host_end();
+
+	/* Yesterday's directory: its rows, and from then on it is this one. */
+	shell("cd '%s' && rm -rf db && cp -a yesterday/db . && touch db.accept", dir);
+	REQUIRE_OK(host_start());
+	CHECK(wrong_rows(0) > 0);
+	memset(host.expected, 0, sizeof(host.expected));
+	write_round(0, 1);
+	write_round(0, 2);
+	write_round(0, 3);
+	host_checkpoint();
+	write_round(0, 4);
+	shell("cd '%s' && test ! -e db.accept", dir); /* once */
+	rig_close(&host.rig);
+	REQUIRE_OK(host_start());
+	check_whole();
+	host_end();
+
+	/* No anchor. */
+	shell("cd '%s' && rm db.anchor && touch db.accept", dir);
+	REQUIRE_OK(host_start());
+	check_whole();
+	host_end();
+	/* No directory: an empty one. */
+	shell("cd '%s' && rm -r db && touch db.accept", dir);
+	REQUIRE_OK(host_start());
+	memset(host.expected, 0, sizeof(host.expected));
+	check_whole();
+	write_round(0, 7);
+	rig_close(&host.rig);
+	REQUIRE_OK(host_start());
+	check_whole();
+	host_end();
+	host_remove();
+	port_files = &port_posix_files;
+}
+
+/* An opening that ends at any write is no reason to refuse the next. */
+static unsigned steps_left;
+
+static NvmkvStatus
+end_at_step(const char *point)
+{
+	if (steps_left > 0 && --steps_left == 0)
+		return NVMKV_FAIL(NVMKV_IO, "ended at %s", point);
+	return NVMKV_OK;
+}
+
+TEST(openings_that_end_early)
+{
+	unsigned step;
+	unsigned life;
+
+	port_files = &rig_quick_files;
+	for (life = 0; life < 2; life++)
+	{
+		host_init(UINT64_C(16) << 20);
+		for (step = 1;; step++)
+		{
+			NvmkvStatus st;
+
+			/* A crash, or an orderly end, before; the first time there is nothing yet. */
+			steps_left = step;
+			port_fault_hook = end_at_step;
+			st = host_start();
+			port_fault_hook = NULL;
+			if (st != NVMKV_OK && host.rig.db != NULL)
+				rig_close(&host.rig);
+			if (st == NVMKV_OK && steps_left > 0)
+				break;
+			if (st == NVMKV_OK)
+				rig_close(&host.rig);
+			if (step % 3 != 0)
+				continue;
+			REQUIRE_OK(host_start());
+			CHECK(wrong_rows(0) == 0);
+			write_round(0, step);
+			if (life == 0)
+				rig_close(&host.rig);
+			else
+				host_end();
+		}
+		printf("%u steps\n", step);
+		check_whole();
+		host_end();
+		host_remove();
+	}
+	port_files = &port_posix_files;
+}
+
+TEST_MAIN()
