@@ -282,7 +282,7 @@ check_tree(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char
 NvmkvStatus
 nvmkv_check(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char *text), void *ctx)
 {
-	Check c = {db, problem, ctx, "anchor"};
+	Check c = {db, problem, ctx, "anchor", 0};
 	unsigned cursor = 0;
 	NvmkvDb *tree;
 	NvmkvStatus st;
