@@ -113,8 +113,6 @@ with_file('a spoilt CURRENT', "$dir/CURRENT", sub { spoil_bytes($_[0], 0, 'X') }
 my $manifest = sub { (glob("$dir/MANIFEST-*"))[0] };
 with_file('no manifest', $manifest->(), sub { unlink $_[0] }, qr/XX001: .*CURRENT names "[^"]*MANIFEST-\d+", which does not exist/s);
 with_file('a spoilt manifest', $manifest->(), sub { spoil_bytes($_[0], 40, "\xff" x 8) }, qr/XX001: .*MANIFEST-/s);
-with_file('no table file', $table, sub { unlink $_[0] }, qr/XX001: .*\.sst" is missing/s);
-with_file('a table file cut short', $table, sub { truncate $_[0], 1000 }, qr/XX001: .*\.sst" has 1000 bytes, expected/s);
 
 # Bytes that rot where only a reader comes: an error to that reader, and a finding of the check; never another row.
 my $rotten = 'needle' . `printf 7777 | md5sum`;
@@ -132,32 +130,16 @@ $node->stop;
 copy($saved, $pool);
 available('rotten bytes');
 
-# The same in a table file.  Compaction cannot rewrite what it cannot read: writers are told when there is no room left.
-my $before_rot = 10000;
+# The same in a table file; what compaction makes of it is another test's matter.
 ($table) = sort { -s $b <=> -s $a } glob("$dir/*.sst");
 copy($table, $saved);
 spoil_bytes($table, (-s $table) / 2, 'rotten bytes in the middle');
 $node->start;
 fails($node, 'SELECT count(*) FROM t', qr/XX001: .*\.sst.*HINT/s, 'scanning a rotten table file');
 isnt($node->safe_psql('postgres', 'SELECT * FROM nvmkv.check()'), '', 'the check finds a rotten table file');
-my $err = '';
-for my $round (1 .. 60)
-{
-	$node->psql('postgres', "SET statement_timeout = '30s'; INSERT INTO t SELECT g, repeat(md5(g::text), 30) "
-		. "FROM generate_series($round * 10000 + 10001, $round * 10000 + 11000) g", stderr => \$err,
-		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-	$before_rot += 1000 if $err eq '';
-	last if $err ne '';
-}
-like($err, qr/XX001: .*\.sst.*HINT/s, 'writers are told of a rotten table file when compaction cannot go on');
-$node->stop('immediate');
-copy($saved, $table);
-$node->start;
-is($node->safe_psql('postgres', 'SELECT count(*) FROM t'), $before_rot, 'a table file put right: all rows are there');
-sound($node, 'a table file put right: the engine is sound');
-$node->safe_psql('postgres', 'DELETE FROM t WHERE k > 10000');
-$before = $node->safe_psql('postgres', $sums);
 $node->stop;
+copy($saved, $table);
+available('a rotten table file');
 
 # A place for the container.
 sub with_setting

@@ -74,6 +74,7 @@ extern bool dump_fold_current(Dump *dump, const char *dir, uint64_t *number_out,
 extern void dump_state_free(DumpState *state);
 
 /* One row of a version, with a newline. */
+extern void dump_damage(Dump *dump, const MetaDamage *damage);
 extern void dump_row(Dump *dump, const MetaRow *row);
 extern NvmRowRef dump_row_ref(const MetaRow *row);
 

@@ -294,6 +294,32 @@ has_file(const VersionDraft *live, uint64_t number)
 	return false;
 }
 
+/* Does a damaged range name it? */
+static bool
+is_kept(const VersionDraft *live, uint64_t number)
+{
+	uint32_t i;
+
+	for (i = 0; i < live->ndamages; i++)
+		if (live->damages[i].kind != VERSION_DAMAGE_ROW && live->damages[i].source == number)
+			return true;
+	return false;
+}
+
+/* What compaction has gone round. */
+static void
+check_damages(Check *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->live->ndamages; i++)
+	{
+		dump_damage(c->dump, &c->live->damages[i]);
+		c->dump->failed = true;
+		c->problems++;
+	}
+}
+
 /* Says what the next open will remove. */
 static bool
 see_name(void *ctx, const char *name)
@@ -304,7 +330,7 @@ see_name(void *ctx, const char *name)
 	bool left_over = strcmp(name, "CURRENT.tmp") == 0;
 
 	if (end != name && strcmp(end, ".sst") == 0)
-		left_over = !has_file(c->live, number);
+		left_over = !has_file(c->live, number) && !is_kept(c->live, number);
 	else if (strncmp(name, "MANIFEST-", 9) == 0)
 		left_over = strtoull(name + 9, NULL, 10) != c->manifest_number;
 	if (left_over)
@@ -371,6 +397,7 @@ check_tree(Check *c, const char *dir, const char *pool)
 	{
 		c->dir = dir;
 		c->live = &state.live;
+		check_damages(c);
 		check_tables(c);
 		check_pool(c, pool != NULL ? pool : beside);
 		if (port_files->list(dir, see_name, c) != NVMKV_OK)

@@ -99,6 +99,19 @@ dump_outcome(Dump *dump, const MetaOutcome *outcome)
 	fprintf(dump->out, "transaction %" PRIu64 ": %s\n", outcome->fxid, state_name(outcome->state));
 }
 
+void
+dump_damage(Dump *dump, const MetaDamage *damage)
+{
+	fprintf(dump->out, "damage in %s %06" PRIu64, damage->kind == VERSION_DAMAGE_ROW ? "row" : "table", damage->source);
+	if (damage->offset != NVMKV_DAMAGE_ALL)
+		fprintf(dump->out, " %s %" PRIu64, damage->kind == VERSION_DAMAGE_ROW ? "entry" : "at", damage->offset);
+	fprintf(dump->out, ": sequences up to %" PRIu64 ", keys from ", damage->max_sequence);
+	dump_bytes(dump, damage->low);
+	fputs(" to ", dump->out);
+	dump_bytes(dump, damage->upper);
+	fputc('\n', dump->out);
+}
+
 /* ---- edits ---- */
 
 static const char *
@@ -173,6 +186,19 @@ dump_edit(Dump *dump, const VersionEdit *e)
 	for (i = 0; i < e->nvalue_releases; i++)
 		fprintf(dump->out, "    value table %06" PRIu64 ": %" PRIu64 " bytes are not in use any more\n",
 				e->value_releases[i].number, e->value_releases[i].bytes);
+	for (i = 0; i < e->ndamage_clears; i++)
+	{
+		fputs("    no damage any more: keys from ", dump->out);
+		dump_bytes(dump, e->damage_clears[i].lower);
+		fputs(" to ", dump->out);
+		dump_bytes(dump, e->damage_clears[i].upper);
+		fputc('\n', dump->out);
+	}
+	for (i = 0; i < e->ndamages; i++)
+	{
+		fputs("    ", dump->out);
+		dump_damage(dump, &e->damages[i]);
+	}
 }
 
 /* ---- folding ---- */
@@ -344,6 +370,11 @@ dump_manifest(Dump *dump, const char *path)
 		{
 			fputs("    ", dump->out);
 			dump_file(dump, &live->files[i]);
+		}
+		for (i = 0; i < live->ndamages; i++)
+		{
+			fputs("    ", dump->out);
+			dump_damage(dump, &live->damages[i]);
 		}
 		for (i = 0; i < live->noutcomes; i++)
 		{

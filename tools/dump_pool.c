@@ -77,6 +77,7 @@ dump_row_ref(const MetaRow *row)
 	ref.extents = row->extents;
 	ref.extent_count = row->extent_count;
 	ref.first_extent_live = row->first_extent_live;
+	ref.live_bytes = row->live_bytes;
 	return ref;
 }
 

@@ -309,6 +309,13 @@ extern NvmkvStatus nvmkv_compact_all(NvmkvDb *db);
 extern NvmkvStatus nvmkv_compact_range(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper);
 
 /*
+ * Accepts that damage in [lower, upper) (upper.size 0: no upper bound) has cost what it has: compacts the range, as
+ * nvmkv_compact_range does, and from then on keys whose versions are lost read as absent, or as what is left of them,
+ * and can be written again.  Nothing damaged is left in the range on OK.  CANCELLED between tables: to be called again.
+ */
+extern NvmkvStatus nvmkv_forget_damage(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper);
+
+/*
  * For copies of the running database's files, made by whoever reads them one by one (see db/backup.c).  The host keeps
  * the list of copies, under a lock of its own:
  *	  stamp = nvmkv_copy_begin(db)					a copy begins: table files that leave the tree stay from now on

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/options.h"
 #include "engine/base/status.h"
 
 struct NvmkvDb;
@@ -53,6 +54,8 @@ typedef struct NvmkvStats
 	uint64_t delays[NVMKV_STALL_CAUSES]; /* writes that waited for their turn, room getting scarce */
 	uint64_t delay_us[NVMKV_STALL_CAUSES];
 	uint64_t write_rate; /* bytes a second that writers are held to now, 0: they are not */
+	uint64_t damaged_ranges; /* of keys, in the current version */
+	uint64_t damages_passed; /* ranges that compaction went round */
 	uint64_t errors;
 	NvmkvStatus last_error_status;
 	uint64_t last_error_clock_us;
@@ -119,6 +122,28 @@ extern unsigned nvmkv_value_stats(struct NvmkvDb *db, NvmkvValueStats *out, unsi
 extern unsigned nvmkv_memtable_stats(struct NvmkvDb *db, NvmkvMemtableStats *out, unsigned max);
 extern unsigned nvmkv_row_stats(struct NvmkvDb *db, NvmkvRowStats *out, unsigned max);
 extern unsigned nvmkv_level_stats(struct NvmkvDb *db, NvmkvLevelStats *out, unsigned max);
+
+/*
+ * A range of keys [low, upper) of which something is missing.  "lost": compaction went round damage, and versions up to
+ * max_sequence may have been there.  "missing", "wrong size": a table file that is not what it should be, and may come
+ * back.  Damage that nobody has come to yet is not known here (nvmkv_check).
+ */
+typedef struct NvmkvDamageStats
+{
+	const char *state;
+	bool is_row;	 /* of the container; else it was a table */
+	bool is_values;	 /* a table of values apart: only those are missing */
+	bool has_offset; /* else it is all of it */
+	uint64_t source; /* row, or number of the table */
+	uint64_t offset; /* of the first damaged block, or number of the entry */
+	uint64_t max_sequence;
+	uint64_t found_clock_us; /* 0: now */
+	uint64_t kept_bytes;	 /* of the file of a table that was gone round */
+	uint32_t low_size, upper_size;
+	uint8_t low[NVMKV_KEY_BYTES_MAX + 1], upper[NVMKV_KEY_BYTES_MAX + 1];
+} NvmkvDamageStats;
+
+extern unsigned nvmkv_damage_stats(struct NvmkvDb *db, NvmkvDamageStats *out, unsigned max);
 
 /* Jobs: running ones and the last finished ones. */
 #define NVMKV_JOB_KEY_BYTES 32 /* shown prefix of a key */

@@ -503,13 +503,14 @@ TEST(the_rest_can_be_read)
 	/* Where: the block's offset. */
 	CHECK_STATUS(nvmkv_get(rig.db, rig_key(9), NULL, &value, NULL), NVMKV_CORRUPTION);
 	CHECK(strstr(nvmkv_error()->text, " at ") != NULL);
-	/* Compaction does not carry it on; writers hear of it when there is no room left, and reads go on. */
+	/* Compaction goes round it, and the same keys are lost afterwards, but for what was written since. */
 	CHECK_OK(rig_put(rig.db, "00000009", "new"));
 	CHECK_OK(nvmkv_flush_all(rig.db));
-	CHECK_STATUS(nvmkv_compact_all(rig.db), NVMKV_CORRUPTION);
-	check_named(path);
+	CHECK_OK(nvmkv_compact_all(rig.db));
 	CHECK_OK(nvmkv_get(rig.db, rig_key(9), NULL, &value, NULL));
 	CHECK_EQ(readable(rig.db, 5, path), 5);
+	CHECK_STATUS(nvmkv_get(rig.db, rig_key(10), NULL, &value, NULL), NVMKV_CORRUPTION);
+	check_named(path);
 	nvmkv_buf_free(&value);
 	rig_remove(&rig);
 	port_files = &port_posix_files;

@@ -75,6 +75,20 @@ touch_image(const VersionImage *image)
 		FUZZ_REQUIRE(version_find_values(image, file->number) == (i < version_ntables(image) ? NULL : file));
 	}
 	check_values(image);
+	FUZZ_REQUIRE(image->ndamages <= VERSION_DAMAGES_MAX);
+	for (i = 0; i < image->ndamages; i++)
+	{
+		const VersionDamage *damage = &version_damages(image)[i];
+		NvmkvSlice low = version_bytes(image, damage->low);
+
+		fuzz_touch(low);
+		fuzz_touch(version_bytes(image, damage->upper));
+		FUZZ_REQUIRE(slice_compare(low, version_bytes(image, damage->upper)) < 0);
+		FUZZ_REQUIRE(i == 0 || slice_compare(version_bytes(image, damage[-1].low), low) <= 0);
+		FUZZ_REQUIRE(version_damage_at(image, low)->max_sequence >= damage->max_sequence);
+		FUZZ_REQUIRE(version_damage_from(image, low) <= i);
+		FUZZ_REQUIRE(damage->kind == VERSION_DAMAGE_ROW || version_damage_names(image, damage->source));
+	}
 	for (i = 0; i < image->noutcomes; i++)
 		FUZZ_REQUIRE(version_outcome(image, version_outcomes(image)[i].fxid) == version_outcomes(image)[i].state);
 	(void) version_role_bytes(image, VERSION_RECEIVER);
@@ -175,6 +189,8 @@ fuzz_seeds(void)
 	const ValueShare releases[] = {{30, 3000}, {31, 7}};
 	const MetaFileDrop dead = {VERSION_VALUES, 30};
 	MetaOutcome outcomes[2] = {{90, VERSION_OUTCOME_RUNNING}, {90, VERSION_OUTCOME_COMMITTED}};
+	MetaDamage damages[3] = {{0}, {0}, {0}};
+	const MetaDamageClear clear = {nvmkv_slice("bb", 2), nvmkv_slice("dd", 2)};
 	VersionEdit edit = {0};
 	NvmkvBuf seed = {0};
 	unsigned i;
@@ -267,6 +283,27 @@ fuzz_seeds(void)
 	memset(&edit, 0, sizeof(edit));
 	edit.file_drops = &dead;
 	edit.nfile_drops = 1;
+	append_edit(&seed, &edit);
+
+	/* Damaged ranges: two that touch, one of a row; the middle of all is cleared. */
+	memset(&edit, 0, sizeof(edit));
+	for (i = 0; i < 3; i++)
+	{
+		damages[i].kind = i == 2 ? VERSION_DAMAGE_ROW : VERSION_DAMAGE_TABLE;
+		damages[i].source = i == 2 ? 2 : 11;
+		damages[i].level = 1;
+		damages[i].offset = i == 2 ? NVMKV_DAMAGE_ALL : 4096;
+		damages[i].max_sequence = 100 + i;
+		damages[i].bytes = 100000;
+		damages[i].low = nvmkv_slice(i == 1 ? "cc" : "aa", 2);
+		damages[i].upper = nvmkv_slice(i == 0 ? "cc" : "yy", 2);
+	}
+	edit.damages = damages;
+	edit.ndamages = 3;
+	append_edit(&seed, &edit);
+	memset(&edit, 0, sizeof(edit));
+	edit.damage_clears = &clear;
+	edit.ndamage_clears = 1;
 	append_edit(&seed, &edit);
 	nvmkv_buf_free(&seed);
 }

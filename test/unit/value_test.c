@@ -1037,12 +1037,23 @@ unreadable_keys(const char *name)
 			CHECK(is_expected(i, nvmkv_buf_slice(&value)));
 		else if (CHECK_STATUS(st, NVMKV_CORRUPTION))
 		{
-			CHECK(strstr(nvmkv_error()->text, name) != NULL && strstr(nvmkv_error()->text, " at ") != NULL);
+			CHECK(strstr(nvmkv_error()->text, name) != NULL);
+			CHECK(strstr(nvmkv_error()->text, " at ") != NULL || strstr(nvmkv_error()->text, " missing") != NULL);
 			bad++;
 		}
 	}
 	nvmkv_buf_free(&value);
 	return bad;
+}
+
+/* What tables refer to is what value tables have. */
+static void
+check_accounts(void)
+{
+	named = "tables refer to";
+	findings = 0;
+	CHECK_OK(nvmkv_check(store.rig.db, find_name, NULL));
+	CHECK_EQ(findings, 0);
 }
 
 /* Value tables a and b of the same size, and nothing but them. */
@@ -1087,9 +1098,9 @@ TEST(damaged_value_is_told)
 
 	/* Compaction that would free the rest of its table does not carry it on, nor does it lose anything. */
 	put(50, 1, 4096);
-	CHECK_STATUS(nvmkv_compact_range(store.db, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)), NVMKV_CORRUPTION);
-	CHECK(strstr(nvmkv_error()->text, named) != NULL);
+	CHECK_OK(nvmkv_compact_range(store.db, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)));
 	CHECK_EQ(unreadable_keys(named), 1);
+	check_accounts();
 	store_remove();
 }
 
@@ -1126,12 +1137,18 @@ TEST(missing_and_truncated_value_tables)
 	named = strrchr(b, '/') + 1;
 	(void) snprintf(aside, sizeof(aside), "%s/aside", store.rig.dir);
 	CHECK(rename(b, aside) == 0);
-	CHECK_STATUS(rig_open(&store.rig), NVMKV_CORRUPTION);
-	CHECK(strstr(nvmkv_error()->text, named) != NULL);
+	/* Its values are lost as long as it is away, whatever compaction does. */
+	store_open();
+	CHECK_EQ(unreadable_keys(named), 100);
+	CHECK_OK(nvmkv_compact_range(store.db, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)));
+	CHECK_EQ(unreadable_keys(named), 100);
+	check_accounts();
+	named = strrchr(b, '/') + 1;
+	rig_close(&store.rig);
 	CHECK(rename(aside, b) == 0 && stat(b, &st) == 0);
 	CHECK(truncate(b, st.st_size - 1) == 0);
-	CHECK_STATUS(rig_open(&store.rig), NVMKV_CORRUPTION);
-	CHECK(strstr(nvmkv_error()->text, named) != NULL);
+	store_open();
+	rig_close(&store.rig);
 	CHECK(truncate(b, st.st_size) == 0); /* a zero where the last byte of the footer was */
 	store_open();
 	CHECK_EQ(wrong_keys(NULL), 0);

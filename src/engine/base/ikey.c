@@ -32,3 +32,12 @@ ikey_type_is_valid_in_table(unsigned type)
 		return (type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE && ikey_type_is_valid(type & ~NVMKV_TYPE_APART_BIT);
 	return ikey_type_is_valid(type);
 }
+
+NvmkvStatus
+ikey_successor(NvmkvSlice key, NvmkvBuf *buf)
+{
+	static const uint8_t zero = 0;
+
+	NVMKV_RETURN_IF(nvmkv_buf_set(buf, key));
+	return nvmkv_buf_append(buf, &zero, 1);
+}

@@ -87,6 +87,9 @@ ikey_is_apart(uint64_t tag)
 	return (tag & NVMKV_TYPE_APART_BIT) != 0;
 }
 
+/* The least key above this one, in "buf", which is replaced. */
+extern NvmkvStatus ikey_successor(NvmkvSlice key, NvmkvBuf *buf);
+
 /* Is this a type that may be in a batch or a row? */
 extern bool ikey_type_is_valid(unsigned type);
 

@@ -16,6 +16,11 @@
  * given up with its tables.
  *
  * Starting a batch changes receiver rows, and needs the FLUSH claim.
+ *
+ * Where the rows' indexes cannot be searched for the cut, a column is found by
+ * walking over the rows' entries, round those that cannot be read.  What is
+ * between two that can be read belongs to the column of the first; as a search
+ * might put the border elsewhere, such a column is alone.
  */
 #include <inttypes.h>
 
@@ -55,7 +60,7 @@ column_gate(NvmkvDb *db, const VersionImage *v, bool force)
 
 	if (db->pool == NULL || v->nrows == 0)
 		return false;
-	if (force || port_load_relaxed(&db->shm->pool_full) != 0)
+	if (force || port_load_relaxed(&db->shm->pool_full) != 0 || port_load_relaxed(&db->shm->drain_wanted) != 0)
 		return true;
 	if (write_control_pool_is_low(db))
 		return true;
@@ -102,6 +107,7 @@ column_start_batch(NvmkvDb *db)
 	{
 		port_count(&db->shm->counters.batches, 1);
 		port_store_relaxed(&db->shm->batch_wanted, 0);
+		port_store_relaxed(&db->shm->drain_wanted, 0);
 	}
 	port_free(roles);
 	port_free(v);
@@ -125,6 +131,7 @@ add_row(Compaction *c, const VersionRow *row, const Running *last)
 		if (start > ref.first_live)
 		{
 			ref.first_extent_live = nvm_row_extents_below(c->db->pool, &ref, start);
+			ref.live_bytes = nvm_row_bytes_from(c->db->pool, &ref, start);
 			ref.first_live = start;
 		}
 	}
@@ -174,6 +181,95 @@ cut_column(Compaction *c)
 	return st;
 }
 
+/* ---- by walking ---- */
+
+/* What is left out here is told by the compaction itself, which reads it again. */
+static NvmkvStatus
+pass_over(NvmkvDamageSink *sink, bool is_row, uint64_t source, uint64_t offset, NvmkvSlice low, NvmkvSlice upper)
+{
+	(void) sink;
+	(void) is_row;
+	(void) source;
+	(void) offset;
+	(void) low;
+	(void) upper;
+	return NVMKV_OK;
+}
+
+typedef struct RowsWalk
+{
+	NvmRowIter *iters;
+	NvmkvIter **children;
+	MergeIter merge;
+	NvmkvDamageSink sink;
+} RowsWalk;
+
+/* Goes on to the first key that is not in the column any more: one with target_file_bytes. */
+static NvmkvStatus
+walk_column(Compaction *c, RowsWalk *w)
+{
+	NvmkvIter *m = &w->merge.base;
+	uint64_t bytes = 0;
+	unsigned i;
+
+	for (m->ops->seek_first(m); m->valid; m->ops->next(m))
+	{
+		if (bytes >= c->db->options.target_file_bytes && !slice_equal(m->key, nvmkv_buf_slice(&c->column.cut)))
+			break;
+		if (c->low_key.size == 0)
+			NVMKV_RETURN_IF(nvmkv_buf_set(&c->low_key, m->key));
+		NVMKV_RETURN_IF(nvmkv_buf_set(&c->column.cut, m->key));
+		bytes += m->key.size + m->payload.size;
+	}
+	NVMKV_RETURN_IF(m->status);
+	c->column.last = !m->valid;
+	c->column.bytes = bytes;
+	for (i = 0; i < c->nrows; i++)
+	{
+		c->column.end_index[i] = w->iters[i].index;
+		c->bytes_behind[i] = nvm_row_iter_bytes_left(&w->iters[i]);
+	}
+	return NVMKV_OK;
+}
+
+/* In place of smallest_live_key and cut_column. */
+static NvmkvStatus
+cut_column_by_walking(Compaction *c, NvmkvSlice smallest)
+{
+	RowsWalk w = {.sink = {pass_over}};
+	unsigned i;
+	NvmkvStatus st;
+
+	nvm_column_free(&c->column);
+	memset(&c->column, 0, sizeof(c->column));
+	c->low_key.size = 0;
+	c->column.end_index = port_alloc(c->nrows * sizeof(uint64_t));
+	c->bytes_behind = port_alloc(c->nrows * sizeof(uint64_t));
+	w.iters = port_alloc(c->nrows * sizeof(NvmRowIter));
+	w.children = port_alloc(c->nrows * sizeof(NvmkvIter *));
+	if (c->column.end_index == NULL || c->bytes_behind == NULL || w.iters == NULL || w.children == NULL)
+		st = NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+	else
+	{
+		for (i = 0; i < c->nrows; i++)
+		{
+			nvm_row_iter_init(&w.iters[i], c->db->pool, &c->rows[i], c->rows[i].entries);
+			w.iters[i].sink = &w.sink;
+			w.children[i] = &w.iters[i].base;
+		}
+		st = merge_iter_init(&w.merge, w.children, c->nrows);
+		if (st == NVMKV_OK)
+			st = walk_column(c, &w);
+		merge_iter_free(&w.merge);
+		for (i = 0; i < c->nrows; i++)
+			w.iters[i].base.ops->destroy(&w.iters[i].base);
+	}
+	port_free(w.iters);
+	port_free(w.children);
+	c->low = c->low_key.size > 0 ? nvmkv_buf_slice(&c->low_key) : smallest;
+	return st;
+}
+
 /* Drops the rows that have no entry in the column. */
 static void
 forget_empty_rows(Compaction *c)
@@ -186,6 +282,8 @@ forget_empty_rows(Compaction *c)
 		if (c->column.end_index[i] == c->rows[i].first_live)
 			continue;
 		c->rows[kept] = c->rows[i];
+		if (c->bytes_behind != NULL)
+			c->bytes_behind[kept] = c->bytes_behind[i];
 		c->column.end_index[kept++] = c->column.end_index[i];
 	}
 	c->nrows = kept;
@@ -207,6 +305,36 @@ largest_row_key(const VersionImage *v, uint32_t first_row)
 	return largest;
 }
 
+static NvmkvSlice
+smallest_row_key(const VersionImage *v, uint32_t first_row)
+{
+	NvmkvSlice smallest = version_bytes(v, v->rows[first_row].smallest);
+	uint32_t i;
+
+	for (i = first_row + 1; i < v->nrows; i++)
+	{
+		NvmkvSlice other = version_bytes(v, v->rows[i].smallest);
+
+		if (slice_compare(other, smallest) < 0)
+			smallest = other;
+	}
+	return smallest;
+}
+
+/* By the rows' indexes.  CORRUPTION: then c->rows has all of what is left of the rows, if no other column runs. */
+static NvmkvStatus
+find_column(Compaction *c, uint32_t first_row, const Running *last)
+{
+	uint32_t i;
+
+	for (i = first_row; i < c->v->nrows; i++)
+		NVMKV_RETURN_IF(add_row(c, &c->v->rows[i], last));
+	if (c->nrows == 0)
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(smallest_live_key(c));
+	return cut_column(c);
+}
+
 /*
  * Which part of the rows, and up to which key.  REQUIRES the lock of running.h, and to be in an epoch.  OK with
  * c->running NULL: none can be had now.
@@ -217,27 +345,37 @@ pick_column(Compaction *c)
 	const VersionImage *v = c->v;
 	const Running *last;
 	uint32_t first_row;
-	uint32_t i;
 	bool doomed;
+	bool is_alone = false;
+	NvmkvStatus st;
 
 	last = running_last_column(c->db, &doomed);
-	if (doomed || (last != NULL && last->takes_all))
+	if (doomed || (last != NULL && (last->takes_all || last->is_alone)))
 		return NVMKV_OK;
 	for (first_row = 0; first_row < v->nrows && v->rows[first_row].role != VERSION_COMPACTOR; first_row++)
 		;
 	c->rows = port_alloc((v->nrows - first_row + 1) * sizeof(NvmRowRef));
 	if (c->rows == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	for (i = first_row; i < v->nrows; i++)
-		NVMKV_RETURN_IF(add_row(c, &v->rows[i], last));
+	st = find_column(c, first_row, last);
+	if (st == NVMKV_CORRUPTION)
+	{
+		/* Now that nobody else has a column, or later. */
+		if (last != NULL)
+			return NVMKV_OK;
+		is_alone = true;
+		st = cut_column_by_walking(c, smallest_row_key(v, first_row));
+	}
+	NVMKV_RETURN_IF(st);
 	if (c->nrows == 0)
 		return NVMKV_OK;
-	NVMKV_RETURN_IF(smallest_live_key(c));
-	NVMKV_RETURN_IF(cut_column(c));
 	c->high = c->column.last ? largest_row_key(v, first_row) : nvmkv_buf_slice(&c->column.cut);
 	forget_empty_rows(c);
 	if (compaction_announce(c))
+	{
 		running_make_column(c->db, c->running, last, c->column.last, c->high);
+		c->running->is_alone = is_alone;
+	}
 	return NVMKV_OK;
 }
 
@@ -319,7 +457,7 @@ advance_rows(const Compaction *c, uint64_t *row_drops, MetaRowAdvance *advances,
 
 			a->row_id = row->row_id;
 			a->first_live = end;
-			a->live_bytes = nvm_row_bytes_between(c->db->pool, row, end, row->entries);
+			a->live_bytes = c->bytes_behind != NULL ? c->bytes_behind[i] : nvm_row_bytes_from(c->db->pool, row, end);
 			a->first_extent_live = nvm_row_extents_below(c->db->pool, row, end);
 		}
 	}

@@ -172,14 +172,18 @@ static NvmkvStatus
 is_elsewhere(void *ctx, NvmkvSlice storage, bool *elsewhere_out)
 {
 	NvmkvDb *db = ctx;
+	uint8_t end[STORAGE_BYTES];
+	DamageRange range = damage_storage_range(storage, end);
 	const VersionImage *v;
 	const VersionFile *files;
 	bool found = false;
+	bool damaged;
 	uint32_t i;
 	NvmkvStatus st = NVMKV_OK;
 
 	db_enter(db);
 	v = versions_current(&db->versions);
+	damaged = damage_is_in(v, &range);
 	files = version_files(v);
 	for (i = 0; st == NVMKV_OK && !found && i < v->nrows; i++)
 		st = row_has(db->compaction, v, &v->rows[i], storage, &found);
@@ -196,7 +200,49 @@ is_elsewhere(void *ctx, NvmkvSlice storage, bool *elsewhere_out)
 	db_leave(db);
 	/* What cannot be read may hold some. */
 	*elsewhere_out = found || st != NVMKV_OK;
+	/* With the last of the storage, what it has lost. */
+	if (!*elsewhere_out && damaged)
+		NVMKV_RETURN_IF(compaction_clear_damage(db->compaction, &range));
 	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION || st == NVMKV_IO ? NVMKV_OK : st;
+}
+
+NvmkvStatus
+compaction_clear_damage(Compaction *c, const DamageRange *range)
+{
+	size_t bytes = range->lower.size + range->upper.size;
+	MetaDamageClear *clears = port_realloc(c->clears, (c->nclears + 1) * sizeof(MetaDamageClear));
+	uint8_t *keys;
+
+	if (clears == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+	c->clears = clears;
+	keys = port_alloc(bytes + 1);
+	if (keys == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+	if (range->lower.size > 0)
+		memcpy(keys, range->lower.data, range->lower.size);
+	if (range->upper.size > 0)
+		memcpy(keys + range->lower.size, range->upper.data, range->upper.size);
+	clears[c->nclears].lower = nvmkv_slice(keys, range->lower.size);
+	clears[c->nclears++].upper = nvmkv_slice(keys + range->lower.size, range->upper.size);
+	return NVMKV_OK;
+}
+
+static void
+free_clears(Compaction *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->nclears; i++)
+		port_free((void *) (uintptr_t) c->clears[i].lower.data);
+	port_free(c->clears);
+}
+
+/* GcFilter's question: is it this deletion that tells that the key is not there, rather than damaged? */
+static bool
+is_needed(void *ctx, NvmkvSlice key, uint64_t sequence)
+{
+	return damage_is_below(&((NvmkvDb *) ctx)->compaction->damage, key, sequence);
 }
 
 /* ---- the course ---- */
@@ -234,6 +280,8 @@ compaction_begin(Compaction *c, DbJobKind kind)
 			merge_is_bottom(c->v, c->output_level, db_key_slice(&c->running->low), db_key_slice(&c->running->high)),
 			db_storage_dropped, db_recorded_outcome, db);
 	c->gc.elsewhere = is_elsewhere;
+	c->gc.needed = is_needed;
+	damage_list_init(&c->damage, db, c->v);
 	job_phase(c->job, DB_PHASE_MERGING);
 }
 
@@ -253,6 +301,7 @@ open_inputs(Compaction *c)
 	for (i = 0; i < c->nrows; i++)
 	{
 		nvm_row_iter_init(&c->row_iters[i], c->db->pool, &c->rows[i], c->column.end_index[i]);
+		c->row_iters[i].sink = &c->damage.sink;
 		c->children[n++] = &c->row_iters[i].base;
 	}
 	for (i = 0; i < ntaken; i++)
@@ -261,9 +310,11 @@ open_inputs(Compaction *c)
 
 		level_iter_init(&c->file_iters[i], c->db->tables, c->v, first, c->level == 0 ? first + 1 : c->end_taken,
 						SST_ITER_BULK);
+		c->file_iters[i].sink = &c->damage.sink;
 		c->children[n++] = &c->file_iters[i].base;
 	}
 	level_iter_init(&c->file_iters[ntaken], c->db->tables, c->v, c->first_merged, c->end_merged, SST_ITER_BULK);
+	c->file_iters[ntaken].sink = &c->damage.sink;
 	c->children[n++] = &c->file_iters[ntaken].base;
 	c->nchildren = n;
 	NVMKV_RETURN_IF(merge_iter_init(&c->merge, c->children, n));
@@ -315,12 +366,15 @@ static NvmkvStatus
 release_values(Compaction *c, VersionEdit *edit)
 {
 	const VersionFile *files = version_files(c->v);
+	uint64_t lost = 0;
 	uint32_t i;
 
 	for (i = c->first_taken; i < c->end_taken; i++)
-		NVMKV_RETURN_IF(value_refs_of_table(c->db, &files[i], &c->released));
+		NVMKV_RETURN_IF(value_refs_or_lost(c->db, &files[i], &c->released, &lost));
 	for (i = c->first_merged; i < c->end_merged; i++)
-		NVMKV_RETURN_IF(value_refs_of_table(c->db, &files[i], &c->released));
+		NVMKV_RETURN_IF(value_refs_or_lost(c->db, &files[i], &c->released, &lost));
+	if (lost > 0)
+		NVMKV_RETURN_IF(value_refs_lost(c->db, lost, &c->released, &c->holds_lost_refs));
 	NVMKV_RETURN_IF(value_release(&c->released, &c->output.refs, c->output.files, c->output.nfiles));
 	edit->value_releases = c->released.shares;
 	edit->nvalue_releases = c->released.count;
@@ -344,6 +398,10 @@ compaction_fill_edit(Compaction *c, MetaFileDrop *drops, VersionEdit *edit)
 		drops[edit->nfile_drops].level = c->output_level;
 		drops[edit->nfile_drops++].number = files[i].number;
 	}
+	edit->damage_clears = c->clears;
+	edit->ndamage_clears = c->nclears;
+	edit->damages = c->damage.damages;
+	edit->ndamages = c->damage.count;
 	edit->file_drops = drops;
 	edit->file_adds = c->output.files;
 	edit->nfile_adds = c->output.nfiles;
@@ -369,6 +427,9 @@ compaction_installed(Compaction *c, const VersionEdit *edit)
 	port_count(&n->level_bytes_read[level], compaction_merged_bytes(c) + (c->level > 0 ? taken_files : 0));
 	port_count(&n->level_bytes_written[level], c->output.bytes);
 	db_count_gc(c->db, &c->gc);
+	damage_list_installed(&c->damage);
+	if (c->nclears > 0)
+		damage_release_files(c->db, c->v);
 	port_store_relaxed(&c->db->shm->no_space, 0);
 }
 
@@ -387,8 +448,14 @@ free_all(Compaction *c, bool installed)
 	if (c->running != NULL)
 		running_end(db, c->running, false);
 	nvm_column_free(&c->column);
+	port_free(c->bytes_behind);
 	nvmkv_buf_free(&c->low_key);
+	nvmkv_buf_free(&c->forgotten);
 	value_refs_free(&c->released);
+	damage_list_free(&c->damage);
+	free_clears(c);
+	if (c->holds_lost_refs)
+		db_unclaim(db, DB_CLAIM_LOST_REFS);
 	port_free(c->rows);
 	port_free(c->drops);
 	port_free(c->row_drops);

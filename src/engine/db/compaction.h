@@ -10,12 +10,16 @@
  *	  4 edit installed: inputs out, tables in						done; what was given up is free again
  *	  5 extents and files retired until no reader can look at them
  *
+ * It goes round what it cannot read of its inputs (damage.h); the edit of step 4
+ * says which keys that costs.
+ *
  * Everything a compaction owns hangs on the handle, so that an abort frees it:
  * the host's callbacks may raise in step 2.
  */
 #ifndef NVMKV_DB_COMPACTION_H
 #define NVMKV_DB_COMPACTION_H
 
+#include "engine/db/damage.h"
 #include "engine/db/running.h"
 #include "engine/db/table_output.h"
 #include "engine/iter/level.h"
@@ -37,10 +41,16 @@ typedef struct Compaction
 	NvmRowRef *rows; /* columns: those with entries in it, newest first; they begin where the column does */
 	uint32_t nrows;
 	NvmColumn column;
+	uint64_t *bytes_behind; /* by row: its data behind the column; NULL: the indexes tell */
 	NvmkvBuf low_key;
 	TableOutput output;
 	GcFilter gc;
+	DamageList damage;	 /* what it went round */
+	MetaDamageClear *clears; /* where no damage is missed any more; the keys are owned here */
+	uint32_t nclears;
+	NvmkvBuf forgotten;	 /* the last key whose value was lost, and that accepted (merge_copy.c) */
 	bool frees_all;		 /* of values apart: see value_is_moved */
+	bool holds_lost_refs; /* the claim (value.h) */
 	ValueRefs released;	 /* what is not referred to any more; for the edit */
 	MetaFileDrop *drops; /* drop.c */
 	uint64_t *row_drops;
@@ -75,6 +85,9 @@ extern NvmkvStatus compaction_write(Compaction *c);
 /* The tables' part of the edit.  drops: room for compaction_inputs() elements. */
 extern uint32_t compaction_inputs(const Compaction *c);
 extern NvmkvStatus compaction_fill_edit(Compaction *c, MetaFileDrop *drops, VersionEdit *edit);
+
+/* The edit is to take the range out of all damaged ranges. */
+extern NvmkvStatus compaction_clear_damage(Compaction *c, const DamageRange *range);
 
 /* Step 5 for tables; counters. */
 extern void compaction_installed(Compaction *c, const VersionEdit *edit);

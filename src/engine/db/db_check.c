@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/db/damage.h"
 #include "engine/db/value.h"
+#include "engine/iter/level.h"
 #include "engine/sst/sst_verify.h"
 
 typedef struct Check
@@ -18,6 +20,7 @@ typedef struct Check
 	void (*problem)(void *ctx, const char *where, const char *text);
 	void *ctx;
 	char where[128];
+	uint64_t reported;
 } Check;
 
 static void
@@ -26,6 +29,7 @@ report(void *ctx, const char *text)
 	Check *c = ctx;
 	char where[sizeof(c->where) + 32];
 
+	c->reported++;
 	if (c->db->family != 0)
 		(void) snprintf(where, sizeof(where), "column family %u, %s", c->db->family, c->where);
 	c->problem(c->ctx, c->db->family != 0 ? where : c->where, text);
@@ -77,6 +81,67 @@ check_row(Check *c, uint64_t row_id)
 	return nvm_row_verify(c->db->pool, &ref, older_row != NULL ? &older : NULL, report, c);
 }
 
+/* ---- damaged ranges ---- */
+
+typedef struct Ranges
+{
+	NvmkvDamageSink sink;
+	Check *check;
+} Ranges;
+
+static NvmkvStatus
+report_range(NvmkvDamageSink *sink, bool is_row, uint64_t source, uint64_t offset, NvmkvSlice low, NvmkvSlice upper)
+{
+	char low_text[DAMAGE_KEY_TEXT_BYTES];
+	char upper_text[DAMAGE_KEY_TEXT_BYTES];
+	char text[3 * DAMAGE_KEY_TEXT_BYTES];
+
+	(void) is_row;
+	(void) source;
+	(void) offset;
+	damage_show_key(low, low_text);
+	damage_show_key(upper, upper_text);
+	(void) snprintf(text, sizeof(text), "keys from %s to %s cannot be read", low_text, upper_text);
+	report(((Ranges *) (void *) sink)->check, text);
+	return NVMKV_OK;
+}
+
+/* Of which keys a damaged table, file "at" of the version, costs something. */
+static NvmkvStatus
+check_ranges(Check *c, const VersionImage *v, uint32_t at)
+{
+	Ranges ranges = {{report_range}, c};
+	LevelIter *it = port_alloc(sizeof(LevelIter));
+	NvmkvIter *m;
+	NvmkvStatus st;
+
+	if (it == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+	level_iter_init(it, c->db->tables, v, at, at + 1, SST_ITER_BULK);
+	it->sink = &ranges.sink;
+	m = &it->base;
+	for (m->ops->seek_first(m); m->valid; m->ops->next(m))
+		;
+	st = m->status;
+	m->ops->destroy(m);
+	port_free(it);
+	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION || st == NVMKV_IO ? NVMKV_OK : st;
+}
+
+/* What compaction has gone round. */
+static void
+check_damages(Check *c, const VersionImage *v)
+{
+	uint32_t i;
+
+	(void) snprintf(c->where, sizeof(c->where), "damaged range");
+	for (i = 0; i < v->ndamages; i++)
+	{
+		(void) damage_failure(c->db, v, &version_damages(v)[i]);
+		report(c, nvmkv_error()->text);
+	}
+}
+
 /* Of the whole file, past the table cache: that knows value tables without their heads. */
 static NvmkvStatus
 check_table(Check *c, const VersionImage *v, const VersionFile *file)
@@ -115,7 +180,12 @@ check_file(Check *c, uint64_t number)
 
 	for (i = 0; i < v->nfiles; i++)
 		if (files[i].number == number)
-			return check_table(c, v, &files[i]);
+		{
+			uint64_t before = c->reported;
+
+			NVMKV_RETURN_IF(check_table(c, v, &files[i]));
+			return c->reported == before || i >= version_ntables(v) ? NVMKV_OK : check_ranges(c, v, i);
+		}
 	return NVMKV_OK;
 }
 
@@ -172,13 +242,14 @@ check_shape(Check *c, const VersionImage *v)
 static NvmkvStatus
 check_tree(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char *text), void *ctx)
 {
-	Check c = {db, problem, ctx, ""};
+	Check c = {db, problem, ctx, "", 0};
 	VersionImage *v;
 	uint32_t i;
 	NvmkvStatus st = NVMKV_OK;
 
 	NVMKV_RETURN_IF(db_copy_image(db, &v));
 	check_shape(&c, v);
+	check_damages(&c, v);
 	for (i = 0; i < v->nrows && st == NVMKV_OK; i++)
 	{
 		db_enter(db);

@@ -28,11 +28,13 @@
 
 #define DB_JOBS 32
 #define DB_ENDED_LOGS_MAX 64
+#define DB_LOST_VALUES_MAX 256
 
 typedef enum DbClaim
 {
 	DB_CLAIM_FLUSH,	  /* the oldest immutable memtable, and the receiver's newest row */
 	DB_CLAIM_VALUES,  /* dead value tables */
+	DB_CLAIM_LOST_REFS, /* what tables that cannot be read refer to */
 	DB_CLAIMS
 } DbClaim;
 
@@ -45,6 +47,7 @@ typedef struct DbCounters
 	uint64_t stalls[NVMKV_STALL_CAUSES], stall_us[NVMKV_STALL_CAUSES];
 	uint64_t delays[NVMKV_STALL_CAUSES], delay_us[NVMKV_STALL_CAUSES];
 	uint64_t errors;
+	uint64_t damages; /* ranges that compaction went round */
 	uint64_t level_bytes_read[VERSION_LEVELS], level_bytes_written[VERSION_LEVELS], level_bytes_taken[VERSION_LEVELS];
 } DbCounters;
 
@@ -151,6 +154,7 @@ typedef struct DbShm
 	uint32_t level_steps;		  /* of level compaction since a column was last looked for (column.c) */
 	/* compaction would start a batch but a flush runs: the flush does it when it is done */
 	uint32_t batch_wanted;
+	uint32_t drain_wanted; /* a row was found damaged: the sooner compaction goes round that, the less it costs */
 	/* Of the root, about copies of the files (backup.c): stamps of the last one, of the oldest that lives (0: none) */
 	uint64_t copy_clock, copy_oldest;
 	uint64_t copy_keep, copy_released; /* what is older can go; has gone */
@@ -166,6 +170,9 @@ typedef struct DbShm
 	DbCounters counters;
 	DbSlotCounters slot_counters_base; /* sums at the last reset */
 	RunningShm running;
+	/* Value tables of which something could not be read: collecting them would not come to an end.  0: none. */
+	uint64_t lost_values[DB_LOST_VALUES_MAX];
+	uint32_t next_lost_values;
 	DbKey compact_pointers[VERSION_LEVELS]; /* where level compaction goes on: behind this key; under running's lock */
 	DbWriteControl control;
 	DbWorkLimit work_limit;
@@ -211,6 +218,7 @@ struct NvmkvDb
 	struct Compaction *compaction; /* the same */
 	MetaOutcome *resolving;		   /* the same of resolve_step */
 	VersionImage *collecting;	   /* the same of the collection of values: the version it goes by */
+	const struct DamageRange *forgetting; /* keys whose loss is accepted by the call that is under way; NULL: none */
 
 	/* Column families (family.c).  In a family's handle: root is the database's handle. */
 	NvmkvDb *root;					  /* itself in the database's handle */

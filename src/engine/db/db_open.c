@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/db/damage.h"
 
 #define DB_MAGIC UINT64_C(0x3142444b564d564e) /* "NVMKVDB1" */
 
@@ -81,12 +81,13 @@ typedef struct Orphans
 	NvmkvDb *db;
 	uint64_t *numbers; /* of the tables that are none */
 	uint32_t count;
+	DamageKept kept;
 } Orphans;
 
 static bool
 remove_if_orphan(void *ctx, const char *name)
 {
-	const Orphans *orphans = ctx;
+	Orphans *orphans = ctx;
 	NvmkvDb *db = orphans->db;
 	char path[MANIFEST_PATH_MAX];
 	size_t n = strlen(name);
@@ -97,7 +98,8 @@ remove_if_orphan(void *ctx, const char *name)
 	{
 		uint64_t number = strtoull(name, &end, 10);
 
-		orphan = strcmp(end, ".sst") == 0 && !version_numbers_have(orphans->numbers, orphans->count, number);
+		orphan = strcmp(end, ".sst") == 0 && !version_numbers_have(orphans->numbers, orphans->count, number) &&
+			!damage_keeps_file(db, number, &orphans->kept);
 	}
 	else if (strncmp(name, "MANIFEST-", 9) == 0)
 	{
@@ -121,7 +123,7 @@ static NvmkvStatus
 remove_orphans(NvmkvDb *db)
 {
 	const VersionImage *v = versions_current(&db->versions);
-	Orphans orphans = {db, version_file_numbers(v), v->nfiles};
+	Orphans orphans = {db, version_file_numbers(v), v->nfiles, {0, 0}};
 	NvmkvStatus st;
 
 	if (orphans.numbers == NULL)
@@ -131,51 +133,93 @@ remove_orphans(NvmkvDb *db)
 	return st;
 }
 
-/* Every table the version names is there in its full size. */
+/* So many are told one by one. */
+#define LOGGED_MAX 10
+
+/* Is the table there in its full size? */
+static NvmkvStatus
+check_file(NvmkvDb *db, const VersionFile *expected, bool *missing_out, bool *short_out)
+{
+	char path[SST_PATH_BYTES_MAX];
+	PortFile *file;
+	uint64_t size;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(sst_file_name(db->dir, expected->number, path, sizeof(path)));
+	st = port_files->open(path, PORT_FILE_READ, &file);
+	*missing_out = st == NVMKV_NOT_FOUND;
+	*short_out = false;
+	if (*missing_out)
+	{
+		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "table file \"%s\" is missing", path);
+		return NVMKV_OK;
+	}
+	NVMKV_RETURN_IF(st);
+	st = port_files->size(file, &size);
+	port_files->close(file);
+	NVMKV_RETURN_IF(st);
+	*short_out = size != expected->bytes;
+	if (*short_out)
+		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "table file \"%s\" has %" PRIu64 " bytes, expected %" PRIu64, path, size, expected->bytes);
+	return NVMKV_OK;
+}
+
+/*
+ * Tables that are missing or short cost the keys in them (damage.h), and may come back.  If all are missing it is the
+ * directory that is wrong.
+ */
 static NvmkvStatus
 check_files(NvmkvDb *db)
 {
 	const VersionImage *v = versions_current(&db->versions);
-	const VersionFile *files = version_files(v);
+	uint32_t bad = 0;
+	uint32_t gone = 0;
 	uint32_t i;
 
 	for (i = 0; i < v->nfiles; i++)
 	{
-		char path[SST_PATH_BYTES_MAX];
-		PortFile *file;
-		uint64_t size;
-		NvmkvStatus st;
+		bool is_missing, is_short;
 
-		NVMKV_RETURN_IF(sst_file_name(db->dir, files[i].number, path, sizeof(path)));
-		st = port_files->open(path, PORT_FILE_READ, &file);
-		if (st == NVMKV_NOT_FOUND)
-			return NVMKV_FAIL(NVMKV_CORRUPTION, "table file \"%s\" is missing", path);
-		NVMKV_RETURN_IF(st);
-		st = port_files->size(file, &size);
-		port_files->close(file);
-		NVMKV_RETURN_IF(st);
-		if (size != files[i].bytes)
-			return NVMKV_FAIL(NVMKV_CORRUPTION, "table file \"%s\" has %" PRIu64 " bytes, expected %" PRIu64, path, size, files[i].bytes);
+		NVMKV_RETURN_IF(check_file(db, &version_files(v)[i], &is_missing, &is_short));
+		gone += is_missing;
+		if ((is_missing || is_short) && bad++ < LOGGED_MAX)
+			port_log(PORT_LOG_WARNING, "%s: keys in it cannot be read", nvmkv_error()->text);
 	}
+	if (bad > LOGGED_MAX)
+		port_log(PORT_LOG_WARNING, "%u more table files of \"%s\" are missing or have a wrong size", bad - LOGGED_MAX, db->dir);
+	if (gone > 1 && gone == v->nfiles)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "all %u table files are missing in \"%s\"", gone, db->dir);
 	return NVMKV_OK;
 }
 
-/* The extents of all rows are taken; the rows' headers are sound. */
+/*
+ * The extents of all rows are taken.  A row with a damaged head costs the keys in it until compaction has gone round
+ * the damage, unless the pool is not the one it was.
+ */
 static NvmkvStatus
 recover_rows(NvmkvDb *db)
 {
 	const VersionImage *v = versions_current(&db->versions);
+	uint32_t bad = 0;
 	uint32_t i;
 
 	for (i = 0; i < v->nrows; i++)
 	{
 		NvmRowRef ref = version_row_ref(v, &v->rows[i]);
 		uint32_t e;
+		NvmkvStatus st;
 
 		for (e = 0; e < ref.extent_count; e++)
 			if (e == 0 || e >= ref.first_extent_live)
 				NVMKV_RETURN_IF(nvm_pool_mark(db->pool, ref.extents[e]));
-		NVMKV_RETURN_IF(nvm_row_check_header(db->pool, &ref));
+		st = nvm_row_check_header(db->pool, &ref);
+		if (st == NVMKV_CORRUPTION && !nvm_row_is_another(db->pool, &ref) && (++bad < v->nrows || bad == 1))
+		{
+			port_log(PORT_LOG_WARNING, "%s: keys in it cannot be read before it is compacted", nvmkv_error()->text);
+			port_store_relaxed(&db->shm->drain_wanted, 1);
+			continue;
+		}
+		NVMKV_RETURN_IF(st);
 	}
 	return NVMKV_OK;
 }
@@ -484,6 +528,7 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	db->compaction = NULL;
 	db->resolving = NULL;
 	db->collecting = NULL;
+	db->forgetting = NULL;
 	db->paid_bytes = 0;
 	memset(&db->point, 0, sizeof(db->point));
 	memset(&db->apart, 0, sizeof(db->apart));

@@ -14,7 +14,7 @@
 #include <inttypes.h>
 
 #include "engine/base/filter.h"
-#include "engine/db/db_int.h"
+#include "engine/db/damage.h"
 #include "engine/sst/value_read.h"
 
 /* Rows, and tables, whose filters are asked for together. */
@@ -31,6 +31,8 @@ typedef struct Walk
 	void *ctx;
 	bool with_references; /* the visitor is shown the reference of a value apart instead of the value */
 	bool stopped;
+	const VersionImage *v;
+	const VersionDamage *damage; /* the key is in it; NULL: in none */
 } Walk;
 
 /* What the handle keeps of it for the next lookup. */
@@ -65,6 +67,9 @@ show(Walk *w, uint64_t tag, NvmkvSlice payload, uint8_t *memo)
 {
 	NvmkvVersion version;
 
+	/* A newer one may be lost. */
+	if (__builtin_expect(w->damage != NULL, 0) && ikey_sequence(tag) < w->damage->max_sequence)
+		return damage_failure(w->db, w->v, w->damage);
 	version.sequence = ikey_sequence(tag);
 	version.type = ikey_type(tag);
 	version.memo = memo;
@@ -158,7 +163,13 @@ walk_rows(Walk *w, const VersionImage *v)
 			count++;
 		}
 		for (i = 0; i < count && !w->stopped; i++)
-			NVMKV_RETURN_IF(walk_row(w, &rows[i]));
+		{
+			NvmkvStatus st = walk_row(w, &rows[i]);
+
+			if (st == NVMKV_CORRUPTION)
+				damage_want_drain(w->db);
+			NVMKV_RETURN_IF(st);
+		}
 	}
 	return NVMKV_OK;
 }
@@ -258,17 +269,22 @@ walk_sources(Walk *w)
 	/* Memtables before the version: a flush publishes its row before it unlinks the memtable. */
 	mempool_list(&w->db->mem, &list);
 	v = versions_current(&w->db->versions);
+	w->v = v;
+	if (__builtin_expect(v->ndamages > 0, 0))
+		w->damage = damage_at(w->db, v, w->key, w->hash);
 	for (i = 0; i < list.count && !w->stopped; i++)
 		NVMKV_RETURN_IF(walk_memtable(w, list.memtable[i]));
 	if (!w->stopped)
 		NVMKV_RETURN_IF(walk_rows(w, v));
-	return w->stopped ? NVMKV_OK : walk_levels(w, v);
+	if (!w->stopped)
+		NVMKV_RETURN_IF(walk_levels(w, v));
+	return w->stopped || w->damage == NULL ? NVMKV_OK : damage_failure(w->db, v, w->damage);
 }
 
 NvmkvStatus
 nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const NvmkvVersion *version), void *ctx)
 {
-	Walk w = {db, key, filter_hash(key), visit, ctx, false, false};
+	Walk w = {db, key, filter_hash(key), visit, ctx, false, false, NULL, NULL};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 
@@ -333,7 +349,7 @@ nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *
 {
 	static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX};
 	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND, 0};
-	Walk w = {db, key, filter_hash(key), get_visit, &get, true, false};
+	Walk w = {db, key, filter_hash(key), get_visit, &get, true, false, NULL, NULL};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 

@@ -14,9 +14,12 @@
  * so have many that follow.  Such a run is taken from its source directly, up
  * to the key where another source comes in.  Anything else goes by the merge,
  * version by version.
+ *
+ * A damaged range is the end of what can be shown: keys may be missing there, so
+ * a scan that comes to it fails, after it has shown what is before.
  */
 #include "engine/base/filter.h"
-#include "engine/db/db_int.h"
+#include "engine/db/damage.h"
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
 #include "engine/sst/value_read.h"
@@ -45,6 +48,8 @@ struct NvmkvScan
 	/* The sources, valid while the super version is "super_version". */
 	bool have_sources;
 	uint64_t super_version;
+	const VersionDamage *bar; /* within a batch: the damaged range that comes next; NULL: there is none */
+	const VersionImage *bar_version;
 	uint32_t pages_lost; /* when the sources were taken: an iterator may stand on a page that goes later */
 	unsigned nmemtables, nrows, nlevels, nsources;
 	MemtableIter *memtables;
@@ -308,13 +313,51 @@ seek(NvmkvScan *s)
 		seek_forward(s, nvmkv_buf_slice(&s->lower), NVMKV_TAG_MAX);
 }
 
-/* Is the merge on an entry of the range? */
+/* ---- damaged ranges ---- */
+
+/* The one that the scan will come to next, from where it stands.  REQUIRES: inside the epoch. */
+static void
+find_bar(NvmkvScan *s)
+{
+	const VersionImage *v = versions_current(&s->db->versions);
+	const VersionDamage *damages = version_damages(v);
+	NvmkvSlice lower = nvmkv_buf_slice(!s->reverse && s->started ? &s->resume : &s->lower);
+	NvmkvSlice upper = nvmkv_buf_slice(s->reverse && s->started ? &s->resume : &s->upper);
+	bool has_upper = upper.size > 0 || (s->reverse && s->started);
+	uint32_t i;
+
+	s->bar = NULL;
+	s->bar_version = v;
+	for (i = version_damage_from(v, lower); i < v->ndamages; i++)
+	{
+		if (has_upper && slice_compare(version_bytes(v, damages[i].low), upper) >= 0)
+			break;
+		if (slice_compare(version_bytes(v, damages[i].upper), lower) <= 0)
+			continue;
+		if (s->bar == NULL ||
+			slice_compare(version_bytes(v, damages[i].upper), version_bytes(v, s->bar->upper)) > 0)
+			s->bar = &damages[i];
+		/* By their lower ends they are in order; backwards it is the highest upper end that comes first. */
+		if (!s->reverse)
+			break;
+	}
+}
+
+static bool
+is_behind_bar(const NvmkvScan *s, NvmkvSlice key)
+{
+	return s->bar != NULL &&
+		(s->reverse ? slice_compare(key, version_bytes(s->bar_version, s->bar->upper)) < 0
+					: slice_compare(key, version_bytes(s->bar_version, s->bar->low)) >= 0);
+}
+
+/* Is the merge on an entry of the range that can be shown? */
 static bool
 in_range(const NvmkvScan *s)
 {
 	const NvmkvIter *m = &s->merge.base;
 
-	if (!m->valid)
+	if (!m->valid || __builtin_expect(is_behind_bar(s, m->key), 0))
 		return false;
 	if (s->reverse)
 		return slice_compare(m->key, nvmkv_buf_slice(&s->lower)) >= 0;
@@ -495,7 +538,7 @@ has_room(const NvmkvScan *s, const BatchLimits *limits, unsigned count, unsigned
 	return count < limits->rows && (count == 0 || s->bytes.size < limits->bytes) && entries < SCAN_ENTRIES_MAX;
 }
 
-/* The key at which a run of the merge's current child ends: another child's, or the range's end. */
+/* The key at which a run of the merge's current child ends: another child's, or where what can be shown ends. */
 static bool
 run_end(NvmkvScan *s, NvmkvSlice *end_out)
 {
@@ -505,6 +548,14 @@ run_end(NvmkvScan *s, NvmkvSlice *end_out)
 	if (upper.size > 0 && (!has_end || slice_compare(upper, *end_out) < 0))
 	{
 		*end_out = upper;
+		has_end = true;
+	}
+	if (__builtin_expect(s->bar != NULL, 0))
+	{
+		NvmkvSlice low = version_bytes(s->bar_version, s->bar->low);
+
+		if (!has_end || slice_compare(low, *end_out) < 0)
+			*end_out = low;
 		has_end = true;
 	}
 	return has_end;
@@ -578,6 +629,31 @@ renew_tables(NvmkvScan *s)
 	return all;
 }
 
+/* What a later batch resumes behind: the last key examined. */
+static NvmkvStatus
+resume_behind(NvmkvScan *s, NvmkvSlice key)
+{
+	NVMKV_RETURN_IF(nvmkv_buf_set(&s->resume, key));
+	s->started = true;
+	return NVMKV_OK;
+}
+
+/*
+ * Something in the way of the merge cannot be read.  What was found before it is shown first; the next batch comes
+ * upon it again, and fails.
+ */
+static NvmkvStatus
+show_before(NvmkvScan *s, NvmkvStatus status, unsigned sure, unsigned *count)
+{
+	const NvmkvError cause = *nvmkv_error();
+
+	*count = sure;
+	if (status != NVMKV_CORRUPTION || sure == 0 || resume_behind(s, s->out[sure - 1].key) != NVMKV_OK)
+		return nvmkv_fail_at(status, cause.sys_errno, cause.file, cause.line, "%s", cause.text);
+	s->super_version = UINT64_MAX; /* no version is: they are taken anew */
+	return NVMKV_OK;
+}
+
 /* One stay inside the epoch. */
 static NvmkvStatus
 fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
@@ -595,28 +671,35 @@ fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
 	else if (!renew_tables(s))
 		seek(s);
 	NVMKV_RETURN_IF(s->merge.base.status);
+	find_bar(s);
 	while (has_room(s, limits, *count, entries))
 	{
 		unsigned before = *count;
+		NvmkvStatus st = NVMKV_OK;
 
 		if (!in_range(s))
 		{
+			NVMKV_RETURN_IF(s->merge.base.status);
+			if (s->bar != NULL && *count > 0)
+				break;
+			if (s->bar != NULL)
+				return damage_failure(s->db, s->bar_version, s->bar);
 			s->done = true;
-			return s->merge.base.status;
+			return NVMKV_OK;
 		}
 		if (!s->reverse)
-			NVMKV_RETURN_IF(take_run(s, limits, count, &entries));
+			st = take_run(s, limits, count, &entries);
 		in_row = *count > before;
-		if (!in_row)
-			NVMKV_RETURN_IF(s->reverse ? examine_backward(s, count, &entries) : examine_forward(s, count, &entries));
+		if (st == NVMKV_OK && !in_row)
+			st = s->reverse ? examine_backward(s, count, &entries) : examine_forward(s, count, &entries);
+		/* Forwards the newest version of a key comes first, and a row is right as soon as it is there. */
+		if (st != NVMKV_OK)
+			return show_before(s, st, s->reverse ? before : *count, count);
 		examined = true;
 	}
-	/* What a later batch resumes behind: the last key examined.  After a failure it is where this batch began. */
+	/* After a failure it is where this batch began. */
 	if (examined)
-	{
-		NVMKV_RETURN_IF(nvmkv_buf_set(&s->resume, in_row ? s->out[*count - 1].key : nvmkv_buf_slice(&s->key)));
-		s->started = true;
-	}
+		return resume_behind(s, in_row ? s->out[*count - 1].key : nvmkv_buf_slice(&s->key));
 	return NVMKV_OK;
 }
 

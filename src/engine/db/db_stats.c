@@ -52,6 +52,7 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	out->durable_seq = mempool_durable_seq(&db->mem);
 	db_enter(db);
 	out->version_number = versions_current(&db->versions)->number;
+	out->damaged_ranges = versions_current(&db->versions)->ndamages;
 	db_leave(db);
 	if (db->pool != NULL)
 	{
@@ -94,6 +95,7 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 		out->delays[i] = port_load_relaxed(&n->delays[i]);
 		out->delay_us[i] = port_load_relaxed(&n->delay_us[i]);
 	}
+	out->damages_passed = port_load_relaxed(&n->damages);
 	out->errors = port_load_relaxed(&n->errors);
 	out->last_error_status = (NvmkvStatus) port_load_relaxed(&shm->last_error_status);
 	out->last_error_clock_us = port_load_relaxed(&shm->last_error_clock_us);

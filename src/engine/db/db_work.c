@@ -51,6 +51,7 @@ clean_tree(NvmkvDb *db, int slot)
 	compaction_abandon(db);
 	resolve_abandon(db);
 	value_abandon(db);
+	db->forgetting = NULL;
 	write_control_abort(db);
 	if (running_abort(db))
 		jobs_abort(db);
@@ -212,12 +213,9 @@ db_storage_dropped(void *ctx, NvmkvSlice storage, bool *dropped_out)
 
 	*dropped_out = search.dropped;
 	/* Where that cannot be read nothing is dropped: damage in one table must not stop the flush of all. */
-	if (st == NVMKV_CORRUPTION || st == NVMKV_VERSION || st == NVMKV_IO)
-	{
+	if (st == NVMKV_VERSION || st == NVMKV_IO)
 		(void) db_note_failure(ctx, st);
-		return NVMKV_OK;
-	}
-	return st;
+	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION || st == NVMKV_IO ? NVMKV_OK : st;
 }
 
 void

@@ -11,6 +11,11 @@
  * with other storages.  It goes when a compaction takes it and nothing else of
  * the storage is left (compaction.c).
  *
+ * So do damaged ranges: what a dropped storage has lost nobody misses.  A range
+ * may reach over several storages; the part of one that is in the middle goes
+ * with the entry above.  Nothing is read of the tables that go but what values
+ * they refer to, and damaged ones need not say that (value.h).
+ *
  * A step is about one storage, whose whole range it announces (running.h).
  * Rows may be those a flush builds its hints on, hence the FLUSH claim; without
  * it they wait for the next time.
@@ -21,7 +26,7 @@
 #include "engine/db/compaction.h"
 #include "engine/db/value.h"
 
-#define STORAGE_BYTES 8
+#define STORAGE_BYTES DAMAGE_STORAGE_BYTES
 
 /* Looking costs a point lookup a storage; a drop is rare and may wait a little. */
 #define DROP_INTERVAL_US UINT64_C(5000000)
@@ -45,25 +50,53 @@ is_within_storage(NvmkvSlice smallest, NvmkvSlice largest)
 		memcmp(smallest.data, largest.data, STORAGE_BYTES) == 0;
 }
 
-/* The next dropped storage, from table or row *at on, that has one to itself.  *storage_out: into the image. */
+/* Tables, rows, and both ends of damaged ranges: where a storage can be seen to have something to itself. */
+static uint32_t
+places(const VersionImage *v)
+{
+	return version_ntables(v) + v->nrows + 2 * v->ndamages;
+}
+
+/* The storage of which this place has nothing else; of size 0: there is none. */
+static NvmkvSlice
+storage_at(const VersionImage *v, uint32_t at)
+{
+	const VersionFile *files = version_files(v);
+	const VersionDamage *damages = version_damages(v);
+	NvmkvSlice smallest, largest;
+
+	if (at < version_ntables(v))
+	{
+		smallest = version_bytes(v, files[at].smallest);
+		largest = version_bytes(v, files[at].largest);
+	}
+	else if ((at -= version_ntables(v)) < v->nrows)
+	{
+		smallest = version_bytes(v, v->rows[at].smallest);
+		largest = version_bytes(v, v->rows[at].largest);
+	}
+	else
+	{
+		at -= v->nrows;
+		smallest = version_bytes(v, at % 2 == 0 ? damages[at / 2].low : damages[at / 2].upper);
+		return smallest.size >= STORAGE_BYTES ? nvmkv_slice(smallest.data, STORAGE_BYTES) : nvmkv_slice(NULL, 0);
+	}
+	return is_within_storage(smallest, largest) ? nvmkv_slice(smallest.data, STORAGE_BYTES) : nvmkv_slice(NULL, 0);
+}
+
+/* The next dropped storage, from place *at on, that has one to itself.  *storage_out: into the image. */
 static NvmkvStatus
 find_dropped(Compaction *c, uint32_t *at, NvmkvSlice *storage_out)
 {
-	const VersionImage *v = c->v;
-	const VersionFile *files = version_files(v);
 	NvmkvSlice asked = *storage_out;
 
 	*storage_out = nvmkv_slice(NULL, 0);
-	for (; *at < version_ntables(v) + v->nrows; (*at)++)
+	for (; *at < places(c->v); (*at)++)
 	{
-		bool is_file = *at < version_ntables(v);
-		const VersionRow *row = is_file ? NULL : &v->rows[*at - version_ntables(v)];
-		NvmkvSlice smallest = version_bytes(v, is_file ? files[*at].smallest : row->smallest);
-		NvmkvSlice largest = version_bytes(v, is_file ? files[*at].largest : row->largest);
-		NvmkvSlice storage = nvmkv_slice(smallest.data, STORAGE_BYTES);
+		NvmkvSlice storage = storage_at(c->v, *at);
 		bool dropped;
 
-		if (!is_within_storage(smallest, largest) || slice_equal(storage, asked))
+		if (storage.size == 0 || slice_equal(storage, asked))
 			continue;
 		NVMKV_RETURN_IF(db_storage_dropped(c->db, storage, &dropped));
 		asked = storage;
@@ -84,16 +117,16 @@ is_in(const VersionImage *v, VersionBytes smallest, VersionBytes largest, NvmkvS
 	return is_within_storage(low, version_bytes(v, largest)) && memcmp(low.data, storage.data, STORAGE_BYTES) == 0;
 }
 
-/* What the current version has of the storage alone. */
+/* What the current version has of the storage alone.  range: of its keys. */
 static NvmkvStatus
-collect(Compaction *c, NvmkvSlice storage, bool with_rows, VersionEdit *edit)
+collect(Compaction *c, const DamageRange *range, bool with_rows, VersionEdit *edit)
 {
+	NvmkvSlice storage = range->lower;
 	const VersionFile *files = version_files(c->v);
 	uint32_t i;
 
 	port_free(c->drops);
 	port_free(c->row_drops);
-	c->released.count = 0;
 	c->drops = port_alloc((c->v->nfiles + 1) * sizeof(MetaFileDrop));
 	c->row_drops = port_alloc((c->v->nrows + 1) * sizeof(uint64_t));
 	if (c->drops == NULL || c->row_drops == NULL)
@@ -101,17 +134,41 @@ collect(Compaction *c, NvmkvSlice storage, bool with_rows, VersionEdit *edit)
 	for (i = 0; i < version_ntables(c->v); i++)
 		if (is_in(c->v, files[i].smallest, files[i].largest, storage))
 		{
-			NVMKV_RETURN_IF(value_refs_of_table(c->db, &files[i], &c->released));
 			c->drops[edit->nfile_drops].level = files[i].level;
 			c->drops[edit->nfile_drops++].number = files[i].number;
 		}
-	edit->value_releases = c->released.shares;
-	edit->nvalue_releases = c->released.count;
 	for (i = 0; with_rows && i < c->v->nrows; i++)
 		if (is_in(c->v, c->v->rows[i].smallest, c->v->rows[i].largest, storage))
 			c->row_drops[edit->nrow_drops++] = c->v->rows[i].row_id;
 	edit->file_drops = c->drops;
 	edit->row_drops = c->row_drops;
+	if (damage_is_in(c->v, range))
+		NVMKV_RETURN_IF(compaction_clear_damage(c, range));
+	edit->damage_clears = c->clears;
+	edit->ndamage_clears = c->nclears;
+	return NVMKV_OK;
+}
+
+/* The values that the tables refer to.  Nobody else takes those out, now that it is announced. */
+static NvmkvStatus
+release_values(Compaction *c, VersionEdit *edit)
+{
+	const VersionFile *files = version_files(c->v);
+	uint64_t lost = 0;
+	uint32_t drop = 0;
+	uint32_t i;
+
+	c->released.count = 0;
+	for (i = 0; i < version_ntables(c->v) && drop < edit->nfile_drops; i++)
+		if (files[i].number == edit->file_drops[drop].number)
+		{
+			NVMKV_RETURN_IF(value_refs_or_lost(c->db, &files[i], &c->released, &lost));
+			drop++;
+		}
+	if (lost > 0)
+		NVMKV_RETURN_IF(value_refs_lost(c->db, lost, &c->released, &c->holds_lost_refs));
+	edit->value_releases = c->released.shares;
+	edit->nvalue_releases = c->released.count;
 	return NVMKV_OK;
 }
 
@@ -121,7 +178,9 @@ announce(Compaction *c, NvmkvSlice storage, bool with_rows, VersionEdit *edit)
 {
 	NvmkvDb *db = c->db;
 	uint8_t last[NVMKV_KEY_BYTES_MAX];
+	uint8_t end[STORAGE_BYTES];
 	NvmkvSlice high = nvmkv_slice(last, sizeof(last));
+	DamageRange range;
 	NvmkvStatus st = NVMKV_OK;
 
 	memset(last, UINT8_MAX, sizeof(last));
@@ -136,12 +195,15 @@ announce(Compaction *c, NvmkvSlice storage, bool with_rows, VersionEdit *edit)
 		{
 			port_free(c->v);
 			c->v = v;
-			st = collect(c, nvmkv_slice(last, STORAGE_BYTES), with_rows, edit);
+			range = damage_storage_range(high, end);
+			st = collect(c, &range, with_rows, edit);
 		}
-		if (st == NVMKV_OK && edit->nfile_drops + edit->nrow_drops > 0)
+		if (st == NVMKV_OK && edit->nfile_drops + edit->nrow_drops + edit->ndamage_clears > 0)
 			c->running = running_add(db, 0, VERSION_LEVELS - 1, nvmkv_slice(last, STORAGE_BYTES), high);
 	}
 	running_unlock(db);
+	if (st == NVMKV_OK && c->running != NULL)
+		st = release_values(c, edit);
 	return st;
 }
 
@@ -175,6 +237,8 @@ install(Compaction *c, const VersionEdit *edit)
 	running_end(c->db, c->running, true);
 	c->running = NULL;
 	retire(c, edit);
+	if (edit->ndamage_clears > 0)
+		damage_release_files(c->db, c->v);
 	return NVMKV_OK;
 }
 

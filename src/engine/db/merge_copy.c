@@ -4,6 +4,8 @@
  */
 #include "engine/db/merge_copy.h"
 
+#include "engine/sst/value_read.h"
+
 /* Entries and bytes between two looks at progress and interruption. */
 #define MERGE_STRIDE 4096
 #define MERGE_STRIDE_BYTES UINT64_C(262144)
@@ -41,6 +43,32 @@ look(const Compaction *c, uint64_t keys, uint64_t bytes)
 	return NVMKV_OK;
 }
 
+/*
+ * Is the entry's value lost, and that accepted?  With it go the key's older versions, which it hid.  Not where there
+ * may be more of those below.
+ */
+static NvmkvStatus
+is_forgotten(Compaction *c, NvmkvSlice key, uint64_t tag, NvmkvSlice payload, NvmkvBuf *forgotten, bool *is_out)
+{
+	const DamageRange *range = c->db->root->forgetting;
+	NvmkvTxnTag txn;
+	NvmkvSlice reference;
+	ValueBlock value;
+
+	*is_out = false;
+	if (!c->gc.bottom || slice_compare(key, range->lower) < 0 ||
+		(range->upper.size > 0 && slice_compare(key, range->upper) >= 0))
+		return NVMKV_OK;
+	*is_out = forgotten->size > 0 && slice_equal(nvmkv_buf_slice(forgotten), key);
+	if (*is_out || !ikey_is_apart(tag))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(ikey_split_payload(tag, payload, &txn, &reference));
+	NVMKV_RETURN_IF(value_open_or_lost(c->db->tables, key, tag, reference, &value, is_out));
+	if (!*is_out)
+		value_close(&value);
+	return *is_out ? nvmkv_buf_set(forgotten, key) : NVMKV_OK;
+}
+
 NvmkvStatus
 merge_copy(Compaction *c)
 {
@@ -58,6 +86,13 @@ merge_copy(Compaction *c)
 		bool keep;
 
 		NVMKV_RETURN_IF(gc_next(&c->gc, m->key, &tag, &payload, &keep));
+		if (keep && __builtin_expect(c->db->root->forgetting != NULL, 0))
+		{
+			bool is_lost;
+
+			NVMKV_RETURN_IF(is_forgotten(c, m->key, tag, payload, &c->forgotten, &is_lost));
+			keep = !is_lost;
+		}
 		if (keep)
 			NVMKV_RETURN_IF(table_output_add(&c->output, m->key, tag, payload));
 		bytes += m->key.size + m->payload.size;

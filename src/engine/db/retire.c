@@ -7,7 +7,7 @@
  * version names is free at the next open.
  */
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/db/damage.h"
 
 #define RETIRED_MAX 65536u
 #define HELD_MAX 32768u
@@ -106,6 +106,8 @@ delete_file(NvmkvDb *db, uint64_t number)
 	char path[MANIFEST_PATH_MAX];
 	PortFile *file;
 
+	if (damage_keeps_file(db, number, NULL))
+		return;
 	sst_file_name(db->dir, number, path, sizeof(path));
 	if (!nvmkv_copy_is_held(db) && port_files->open(path, PORT_FILE_WRITE, &file) == NVMKV_OK)
 	{

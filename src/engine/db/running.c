@@ -125,6 +125,7 @@ running_make_column(NvmkvDb *db, Running *r, const Running *after, bool takes_al
 	r->column = ++db->shm->running.columns;
 	r->after = after != NULL ? after->column : 0;
 	r->takes_all = takes_all;
+	r->is_alone = false;
 	db_key_set(&r->cut, cut);
 }
 

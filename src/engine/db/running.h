@@ -56,6 +56,7 @@ typedef struct Running
 	uint64_t column;	  /* its number; 0: no column of the compactor */
 	uint64_t after;		  /* the column that must have been installed; 0: none */
 	bool takes_all;		  /* the column has no cut */
+	bool is_alone;		  /* no column may begin behind it before it is installed */
 	DbKey cut;
 } Running;
 

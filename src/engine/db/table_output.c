@@ -278,13 +278,19 @@ keep_apart(TableOutput *out, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload,
 {
 	SstReference reference;
 	ValueBlock value;
+	bool lost;
 	NvmkvStatus st;
 
 	NVMKV_RETURN_IF(sst_reference_decode(where, &reference));
 	*bytes_out = sst_reference_bytes(reference);
 	if (out->inputs == NULL || !value_is_moved(out->db, out->inputs, reference.number, out->frees_all))
 		return NVMKV_OK;
-	NVMKV_RETURN_IF(value_open(out->db->tables, key, *tag, where, SST_BLOCK_PRIVATE, &value));
+	NVMKV_RETURN_IF(value_open_or_lost(out->db->tables, key, *tag, where, &value, &lost));
+	if (lost)
+	{
+		value_note_lost(out->db, reference.number);
+		return NVMKV_OK;
+	}
 	st = put_apart(out, key, tag, payload, value.value, bytes_out);
 	value_close(&value);
 	return st;

@@ -42,6 +42,95 @@ value_refs_of_table(NvmkvDb *db, const VersionFile *file, ValueRefs *refs)
 	return value_refs_add_list(refs, sst_table_props(table)->references);
 }
 
+/* A second time, past the cache. */
+static NvmkvStatus
+reread_refs(NvmkvDb *db, const VersionFile *file, ValueRefs *refs)
+{
+	char path[SST_PATH_BYTES_MAX];
+	SstTable *table;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(sst_file_name(db->dir, file->number, path, sizeof(path)));
+	NVMKV_RETURN_IF(sst_table_open(path, file->number, file->bytes, NULL, &table));
+	st = value_refs_add_list(refs, sst_table_props(table)->references);
+	sst_table_unref(table);
+	return st;
+}
+
+NvmkvStatus
+value_refs_or_lost(NvmkvDb *db, const VersionFile *file, ValueRefs *refs, uint64_t *lost_inout)
+{
+	NvmkvStatus st = value_refs_of_table(db, file, refs);
+	char path[SST_PATH_BYTES_MAX];
+
+	if (st != NVMKV_CORRUPTION && st != NVMKV_IO)
+		return st;
+	NVMKV_RETURN_IF(sst_file_name(db->dir, file->number, path, sizeof(path)));
+	if (!sst_file_is_damaged(path, file->bytes, st))
+		return reread_refs(db, file, refs);
+	*lost_inout += file->value_bytes;
+	return NVMKV_OK;
+}
+
+/* What all tables that can be read refer to.  REQUIRES: inside the epoch. */
+static NvmkvStatus
+known_refs(NvmkvDb *db, const VersionImage *v, ValueRefs *refs)
+{
+	uint64_t lost = 0;
+	uint32_t i;
+
+	for (i = 0; i < version_ntables(v); i++)
+		NVMKV_RETURN_IF(value_refs_or_lost(db, &version_files(v)[i], refs, &lost));
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+add_unknown(const VersionImage *v, const ValueRefs *known, uint64_t bytes, ValueRefs *refs)
+{
+	const VersionFile *files = version_files(v);
+	uint32_t i;
+
+	for (i = version_ntables(v); i < v->nfiles && bytes > 0; i++)
+	{
+		const ValueShare *share = value_refs_find(known, files[i].number);
+		uint64_t used = share != NULL ? share->bytes : 0;
+		uint64_t left = files[i].value_bytes > used ? files[i].value_bytes - used : 0;
+
+		if (left > bytes)
+			left = bytes;
+		if (left > 0)
+			NVMKV_RETURN_IF(value_refs_add(refs, files[i].number, left));
+		bytes -= left;
+	}
+	if (bytes > 0)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "damaged tables refer to %" PRIu64 " bytes more than value tables have", bytes);
+	return NVMKV_OK;
+}
+
+/*
+ * What is unknown stays the same while others move references about, as long as nobody else gives any of it away:
+ * hence the claim.
+ */
+NvmkvStatus
+value_refs_lost(NvmkvDb *db, uint64_t bytes, ValueRefs *refs, bool *held_out)
+{
+	ValueRefs known = {0};
+	const VersionImage *v;
+	NvmkvStatus st;
+
+	if (!*held_out && !db_claim(db, DB_CLAIM_LOST_REFS))
+		return NVMKV_FAIL(NVMKV_BUSY, "another process goes round a damaged table");
+	*held_out = true;
+	db_enter(db);
+	v = versions_current(&db->versions);
+	st = known_refs(db, v, &known);
+	if (st == NVMKV_OK)
+		st = add_unknown(v, &known, bytes, refs);
+	db_leave(db);
+	value_refs_free(&known);
+	return st;
+}
+
 static bool
 is_new(const MetaFile *files, uint32_t nfiles, uint64_t number)
 {
@@ -162,6 +251,31 @@ refers_to(NvmkvDb *db, const VersionImage *v, const VersionFile *file, uint64_t 
 	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION || st == NVMKV_IO ? NVMKV_OK : st;
 }
 
+void
+value_note_lost(NvmkvDb *db, uint64_t number)
+{
+	uint32_t i;
+
+	for (i = 0; i < DB_LOST_VALUES_MAX; i++)
+		if (port_load_relaxed(&db->shm->lost_values[i]) == number)
+			return;
+	i = __atomic_fetch_add(&db->shm->next_lost_values, 1, __ATOMIC_RELAXED) % DB_LOST_VALUES_MAX;
+	port_store_relaxed(&db->shm->lost_values[i], number);
+	port_log(PORT_LOG_WARNING, "values in table %" PRIu64 " of \"%s\" cannot be read: %s", number, db->dir,
+			 nvmkv_error()->text);
+}
+
+static bool
+has_lost(const NvmkvDb *db, uint64_t number)
+{
+	uint32_t i;
+
+	for (i = 0; i < DB_LOST_VALUES_MAX; i++)
+		if (port_load_relaxed(&db->shm->lost_values[i]) == number)
+			return true;
+	return false;
+}
+
 /* What value tables are collected. */
 typedef struct Victims
 {
@@ -171,12 +285,13 @@ typedef struct Victims
 } Victims;
 
 static bool
-is_victim(const VersionImage *v, const VersionFile *values, const Victims *victims)
+is_victim(const NvmkvDb *db, const VersionImage *v, const VersionFile *values, const Victims *victims)
 {
 	return values->value_bytes > 0 && (victims->frees_all ? values->released_bytes > 0 : is_given_up(values)) &&
 		values->number < victims->below_number &&
 		slice_compare(version_bytes(v, values->largest), victims->lower) >= 0 &&
-		(victims->upper.size == 0 || slice_compare(version_bytes(v, values->smallest), victims->upper) < 0);
+		(victims->upper.size == 0 || slice_compare(version_bytes(v, values->smallest), victims->upper) < 0) &&
+		!has_lost(db, values->number);
 }
 
 /* Rewrites the first table that refers to the value table.  Those of level 0 cannot be, and soon move by themselves. */
@@ -213,7 +328,7 @@ some_victim(NvmkvDb *db, const Victims *victims)
 	db_enter(db);
 	v = versions_current(&db->versions);
 	for (i = version_ntables(v); i < v->nfiles && !some; i++)
-		some = is_victim(v, &version_files(v)[i], victims);
+		some = is_victim(db, v, &version_files(v)[i], victims);
 	db_leave(db);
 	return some;
 }
@@ -238,7 +353,7 @@ collect(NvmkvDb *db, const Victims *victims, bool *did_out)
 	NVMKV_RETURN_IF(db_copy_image(db, &db->collecting));
 	v = db->collecting;
 	for (i = version_ntables(v); i < v->nfiles && st == NVMKV_OK && !*did_out; i++)
-		if (is_victim(v, &version_files(v)[i], victims))
+		if (is_victim(db, v, &version_files(v)[i], victims))
 			st = rewrite_one(db, v, &version_files(v)[i], victims->frees_all, did_out);
 	value_abandon(db);
 	return st;
@@ -252,11 +367,24 @@ value_collect(NvmkvDb *db, bool *did_out)
 	return collect(db, &victims, did_out);
 }
 
+static uint32_t
+count_files(NvmkvDb *db)
+{
+	uint32_t count;
+
+	db_enter(db);
+	count = versions_current(&db->versions)->nfiles;
+	db_leave(db);
+	return count;
+}
+
 NvmkvStatus
 value_free_all(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper)
 {
 	/* Not those that come later, so that it ends however much is overwritten meanwhile. */
 	const Victims victims = {true, lower, upper, port_load_seq(&db->root->shm->next_file)};
+	/* As is_victim remembers but so many tables that cannot be collected. */
+	uint32_t steps = DB_LOST_VALUES_MAX + 2 * count_files(db);
 	bool did, swept;
 
 	do
@@ -267,6 +395,6 @@ value_free_all(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper)
 			return NVMKV_FAIL(NVMKV_CANCELLED, "compaction interrupted");
 		work_limit_urge(db);
 		NVMKV_RETURN_IF(collect(db, &victims, &did));
-	} while (did);
+	} while (did && steps-- > 0);
 	return NVMKV_OK;
 }

@@ -14,6 +14,10 @@
  * So, where compaction is not busy all the time, value tables take at most about
  * twice what is in them.
  *
+ * A value that cannot be read stays where it is, and costs its key alone.  Its
+ * table is not collected any more until the next open, as that would not come to an
+ * end; it goes when the references have gone.
+ *
  * A value table is not deleted before every reader has left the versions that
  * have it, like any other table (retire.c).
  */
@@ -34,6 +38,19 @@ extern bool value_is_moved(const NvmkvDb *db, const VersionImage *v, uint64_t nu
 extern NvmkvStatus value_refs_of_table(NvmkvDb *db, const VersionFile *file, ValueRefs *refs);
 
 /*
+ * The same of a table that goes away.  One that is damaged cannot tell: then nothing is added but its bytes, to
+ * *lost_inout.
+ */
+extern NvmkvStatus value_refs_or_lost(NvmkvDb *db, const VersionFile *file, ValueRefs *refs, uint64_t *lost_inout);
+
+/*
+ * Adds references of so many bytes in place of those that damaged tables had: of what no table that can be read refers
+ * to.  Which of several damaged tables had which is not known, so they may go to the wrong one; the sums are right all
+ * the same.  Takes the LOST_REFS claim, which the caller keeps (*held_out) until its edit is installed; BUSY.
+ */
+extern NvmkvStatus value_refs_lost(NvmkvDb *db, uint64_t bytes, ValueRefs *refs, bool *held_out);
+
+/*
  * refs: what the inputs refer to; becomes what the outputs do not.  CORRUPTION: the outputs refer to more.
  */
 extern NvmkvStatus value_release(ValueRefs *refs, const ValueRefs *outputs, const MetaFile *files, uint32_t nfiles);
@@ -49,6 +66,9 @@ extern NvmkvStatus value_collect(NvmkvDb *db, bool *did_out);
  * that is nobody's, but for what others are at work on.
  */
 extern NvmkvStatus value_free_all(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper);
+
+/* A value of this table cannot be read. */
+extern void value_note_lost(NvmkvDb *db, uint64_t number);
 
 /* What an abort has cut short. */
 extern void value_abandon(NvmkvDb *db);

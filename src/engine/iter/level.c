@@ -12,6 +12,30 @@ close_table(LevelIter *it)
 	it->open = false;
 }
 
+/* Opening file "at" has failed so, when keys from "from" on were asked for: leaves it out, if that can be. */
+static NvmkvStatus
+leave_out(LevelIter *it, uint32_t at, NvmkvStatus status, NvmkvSlice from)
+{
+	const NvmkvError cause = *nvmkv_error();
+	const VersionFile *file = &version_files(it->version)[at];
+	NvmkvSlice low = version_bytes(it->version, file->smallest);
+	char path[SST_PATH_BYTES_MAX];
+	NvmkvBuf upper = {0};
+
+	if (it->sink == NULL)
+		return status;
+	NVMKV_RETURN_IF(table_cache_file_name(it->tables, file->number, path, sizeof(path)));
+	if (!sst_file_is_damaged(path, file->bytes, status))
+		return nvmkv_fail_at(status, cause.sys_errno, cause.file, cause.line, "%s", cause.text);
+	if (slice_compare(low, from) < 0)
+		low = from;
+	status = ikey_successor(version_bytes(it->version, file->largest), &upper);
+	if (status == NVMKV_OK)
+		status = it->sink->lost(it->sink, false, file->number, NVMKV_DAMAGE_ALL, low, nvmkv_buf_slice(&upper));
+	nvmkv_buf_free(&upper);
+	return status;
+}
+
 /* Opens file "at"; the iterator then stands nowhere in it. */
 static bool
 open_table(LevelIter *it, uint32_t at)
@@ -30,6 +54,7 @@ open_table(LevelIter *it, uint32_t at)
 		return false;
 	}
 	sst_iter_init(&it->table, table, it->mode);
+	it->table.sink = it->sink;
 	it->at = at;
 	it->open = true;
 	return true;
@@ -52,13 +77,28 @@ stand_nowhere(LevelIter *it)
 	it->base.status = NVMKV_OK;
 }
 
+/* Opens file "at", or the next one of the run that can be opened; false: stands nowhere, or has failed. */
+static bool
+open_from(LevelIter *it, uint32_t at, NvmkvSlice from)
+{
+	while (!open_table(it, at))
+	{
+		it->base.status = leave_out(it, at, it->base.status, from);
+		if (it->base.status != NVMKV_OK || ++at == it->end)
+			return false;
+	}
+	return true;
+}
+
 /* From the end of one table to the start of the next that has something. */
 static void
 skip_forward(LevelIter *it)
 {
+	const NvmkvSlice all = {NULL, 0};
+
 	while (!it->table.base.valid && it->table.base.status == NVMKV_OK && it->at + 1 < it->end)
 	{
-		if (!open_table(it, it->at + 1))
+		if (!open_from(it, it->at + 1, all))
 			return;
 		it->table.base.ops->seek_first(&it->table.base);
 	}
@@ -108,7 +148,7 @@ level_seek(NvmkvIter *base, NvmkvSlice key, uint64_t tag)
 		stand_nowhere(it);
 		return;
 	}
-	if (!open_table(it, at))
+	if (!open_from(it, at, key))
 		return;
 	it->table.base.ops->seek(&it->table.base, key, tag);
 	skip_forward(it);
@@ -143,7 +183,7 @@ level_seek_first(NvmkvIter *base)
 		stand_nowhere(it);
 		return;
 	}
-	if (!open_table(it, it->first))
+	if (!open_from(it, it->first, nvmkv_slice(NULL, 0)))
 		return;
 	it->table.base.ops->seek_first(&it->table.base);
 	skip_forward(it);
@@ -223,4 +263,5 @@ level_iter_init(LevelIter *it, TableCache *tables, const VersionImage *version, 
 	it->at = first;
 	it->open = false;
 	it->mode = mode;
+	it->sink = NULL;
 }

@@ -2,7 +2,8 @@
  * level.h
  *	  One iterator over the disjoint tables of a level (or a run of them).
  *
- * Opens one table at a time, through the process's table cache.
+ * Opens one table at a time, through the process's table cache.  With a sink it
+ * goes round damaged tables, and blocks of tables, forwards (base/iter.h).
  */
 #ifndef NVMKV_ITER_LEVEL_H
 #define NVMKV_ITER_LEVEL_H
@@ -20,6 +21,7 @@ typedef struct LevelIter
 	uint32_t at;		 /* the file "table" is on */
 	bool open;
 	SstIterMode mode;
+	NvmkvDamageSink *sink; /* set by the owner after level_iter_init; NULL: damage is a failure */
 	SstIter table;
 } LevelIter;
 

@@ -166,7 +166,7 @@ gc_next(GcFilter *gc, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, bool *
 	if (outcome == NVMKV_OUTCOME_FROZEN)
 	{
 		gc->frozen_seen = true;
-		if (kind == NVMKV_KIND_DELETION && gc->bottom)
+		if (kind == NVMKV_KIND_DELETION && gc->bottom && (gc->needed == NULL || !gc->needed(gc->ctx, key, sequence)))
 		{
 			gc->dropped_obsolete++;
 			return NVMKV_OK;

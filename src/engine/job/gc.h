@@ -9,7 +9,7 @@
  *	  committed			kept, with the outcome stored in its type
  *	  frozen			kept without its tag; everything older of the key is garbage
  * Locks are kept only while they run.  A frozen deletion is dropped where
- * nothing older can exist below ("bottom").  Entries of a dropped storage
+ * nothing older can exist below ("bottom"), unless it says what damage does not.  Entries of a dropped storage
  * (a frozen range deletion at its 8-byte prefix) are garbage, and so is that
  * range deletion when the job takes all that is left of the storage.
  */
@@ -36,7 +36,9 @@ struct GcFilter
 	NvmkvOutcome (*recorded)(void *ctx, uint64_t fxid);
 	/* Are there entries of a dropped storage that the job does not take?  NULL: there may be. */
 	NvmkvStatus (*elsewhere)(void *ctx, NvmkvSlice storage, bool *elsewhere_out);
-	void *ctx; /* of all three */
+	/* Must this deletion stay although nothing below it can be read?  NULL: never. */
+	bool (*needed)(void *ctx, NvmkvSlice key, uint64_t sequence);
+	void *ctx; /* of all four */
 	/* Transactions whose entries were kept as they are, each once: MetaOutcome wants them recorded with the output. */
 	uint64_t *running;
 	uint32_t nrunning, running_capacity;

@@ -123,6 +123,7 @@ draft_free(VersionDraft *draft)
 	forget_index(draft);
 	port_free(draft->rows);
 	port_free(draft->files);
+	port_free(draft->damages);
 	port_free(draft->outcomes);
 	memset(draft, 0, sizeof(*draft));
 }
@@ -183,6 +184,16 @@ add_outcome(VersionDraft *d, uint64_t fxid, uint32_t state)
 	return NVMKV_OK;
 }
 
+static NvmkvStatus
+reserve_damages(VersionDraft *d, uint32_t want)
+{
+	void *p = d->damages;
+	NvmkvStatus st = reserve(&p, &d->damages_capacity, want, sizeof(MetaDamage));
+
+	d->damages = p;
+	return st;
+}
+
 NvmkvStatus
 draft_from_image(VersionDraft *d, const VersionImage *v)
 {
@@ -226,6 +237,10 @@ draft_from_image(VersionDraft *d, const VersionImage *v)
 		d->files[i] = meta_file_of(v, &files[i]);
 	d->nrows = v->nrows;
 	d->nfiles = v->nfiles;
+	NVMKV_RETURN_IF(reserve_damages(d, v->ndamages));
+	for (i = 0; i < v->ndamages; i++)
+		d->damages[i] = meta_damage_of(v, &version_damages(v)[i]);
+	d->ndamages = v->ndamages;
 	for (i = 0; i < v->noutcomes; i++)
 		NVMKV_RETURN_IF(add_outcome(d, version_outcomes(v)[i].fxid, (uint32_t) version_outcomes(v)[i].state));
 	return NVMKV_OK;
@@ -330,6 +345,56 @@ apply_files(VersionDraft *d, const VersionEdit *e)
 	return NVMKV_OK;
 }
 
+/* Takes [lower, upper) out of all damaged ranges. */
+static NvmkvStatus
+clear_damage(VersionDraft *d, const MetaDamageClear *clear)
+{
+	uint32_t n = d->ndamages;
+	uint32_t kept = 0;
+	uint32_t i;
+
+	/* A range may become two: those behind go to the end, the order is draft_finish's to make. */
+	NVMKV_RETURN_IF(reserve_damages(d, 2 * n));
+	for (i = 0; i < n; i++)
+	{
+		MetaDamage damage = d->damages[i];
+		bool has_end = clear->upper.size > 0;
+
+		if (slice_compare(damage.upper, clear->lower) <= 0 ||
+			(has_end && slice_compare(clear->upper, damage.low) <= 0))
+		{
+			d->damages[kept++] = damage;
+			continue;
+		}
+		if (has_end && slice_compare(clear->upper, damage.upper) < 0)
+		{
+			d->damages[d->ndamages] = damage;
+			d->damages[d->ndamages++].low = clear->upper;
+		}
+		if (slice_compare(damage.low, clear->lower) < 0)
+		{
+			d->damages[kept] = damage;
+			d->damages[kept++].upper = clear->lower;
+		}
+	}
+	memmove(d->damages + kept, d->damages + n, (d->ndamages - n) * sizeof(MetaDamage));
+	d->ndamages -= n - kept;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+apply_damages(VersionDraft *d, const VersionEdit *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->ndamage_clears; i++)
+		NVMKV_RETURN_IF(clear_damage(d, &e->damage_clears[i]));
+	NVMKV_RETURN_IF(reserve_damages(d, d->ndamages + e->ndamages));
+	for (i = 0; i < e->ndamages; i++)
+		d->damages[d->ndamages++] = e->damages[i];
+	return NVMKV_OK;
+}
+
 NvmkvStatus
 draft_apply(VersionDraft *d, const VersionEdit *e)
 {
@@ -358,7 +423,8 @@ draft_apply(VersionDraft *d, const VersionEdit *e)
 	for (uint32_t i = 0; i < e->noutcomes; i++)
 		NVMKV_RETURN_IF(add_outcome(d, e->outcomes[i].fxid, e->outcomes[i].state));
 	NVMKV_RETURN_IF(apply_rows(d, e));
-	return apply_files(d, e);
+	NVMKV_RETURN_IF(apply_files(d, e));
+	return apply_damages(d, e);
 }
 
 /* By fxid; of one transaction the known outcome first. */
@@ -415,6 +481,107 @@ finish_outcomes(VersionDraft *d)
 		forget_running(d, kept - VERSION_OUTCOMES_MAX);
 }
 
+/* ---- damaged ranges ---- */
+
+static int
+compare_numbers(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int
+compare_damages(const void *a, const void *b)
+{
+	const MetaDamage *x = a;
+	const MetaDamage *y = b;
+	int c = slice_compare(x->low, y->low);
+
+	if (c == 0)
+		c = slice_compare(x->upper, y->upper);
+	if (c == 0)
+		c = compare_numbers(x->kind, y->kind);
+	if (c == 0)
+		c = compare_numbers(x->source, y->source);
+	if (c == 0)
+		c = compare_numbers(x->offset, y->offset);
+	return c != 0 ? c : compare_numbers(x->max_sequence, y->max_sequence);
+}
+
+static bool
+is_same_source(const MetaDamage *a, const MetaDamage *b)
+{
+	return a->kind == b->kind && a->source == b->source;
+}
+
+/* The first comes to say what both do, and what is between them. */
+static void
+unite_damages(MetaDamage *into, const MetaDamage *other)
+{
+	if (slice_compare(into->upper, other->upper) < 0)
+		into->upper = other->upper;
+	if (into->max_sequence < other->max_sequence)
+		into->max_sequence = other->max_sequence;
+	if (into->found_us > other->found_us)
+		into->found_us = other->found_us;
+	if (into->offset > other->offset || other->offset == NVMKV_DAMAGE_ALL)
+		into->offset = into->offset == NVMKV_DAMAGE_ALL ? NVMKV_DAMAGE_ALL : other->offset;
+}
+
+/* Which neighbours become one. */
+typedef enum UniteRule
+{
+	UNITE_TOUCHING,	/* of one source */
+	UNITE_SOURCE,	/* of one source, as long as there are too many */
+	UNITE_ANY		/* as long as there are too many */
+} UniteRule;
+
+static void
+unite_neighbours(VersionDraft *d, UniteRule rule)
+{
+	uint32_t left = d->ndamages;
+	uint32_t kept = 0;
+	uint32_t i;
+
+	for (i = 0; i < d->ndamages; i++)
+	{
+		MetaDamage *last = kept > 0 ? &d->damages[kept - 1] : NULL;
+		const MetaDamage *next = &d->damages[i];
+		bool unite = last != NULL && (rule == UNITE_ANY || is_same_source(last, next)) &&
+			(rule == UNITE_TOUCHING ? slice_compare(next->low, last->upper) <= 0 : left > VERSION_DAMAGES_MAX);
+
+		if (unite)
+		{
+			unite_damages(last, next);
+			left--;
+		}
+		else
+			d->damages[kept++] = *next;
+	}
+	d->ndamages = kept;
+}
+
+static void
+finish_damages(VersionDraft *d)
+{
+	if (d->ndamages > 1)
+		qsort(d->damages, d->ndamages, sizeof(MetaDamage), compare_damages);
+	unite_neighbours(d, UNITE_TOUCHING);
+	unite_neighbours(d, UNITE_SOURCE);
+	unite_neighbours(d, UNITE_ANY);
+	unite_neighbours(d, UNITE_TOUCHING); /* those that have grown */
+}
+
+static NvmkvStatus
+check_damages(const VersionDraft *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->ndamages; i++)
+		if (slice_compare(d->damages[i].low, d->damages[i].upper) >= 0)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "a damaged range of table or row %" PRIu64 " is inside out", d->damages[i].source);
+	return NVMKV_OK;
+}
+
 static int
 compare_files(const void *a, const void *b)
 {
@@ -467,6 +634,8 @@ draft_finish(VersionDraft *d)
 	uint32_t i;
 
 	finish_outcomes(d);
+	NVMKV_RETURN_IF(check_damages(d));
+	finish_damages(d);
 	forget_index(d); /* the files change places */
 	if (d->nfiles > 1)
 		qsort(d->files, d->nfiles, sizeof(MetaFile), compare_files);
@@ -509,6 +678,9 @@ draft_image_bytes(const VersionDraft *d)
 		bytes += d->rows[i].smallest.size + d->rows[i].largest.size;
 	for (i = 0; i < d->nfiles; i++)
 		bytes += d->files[i].smallest.size + d->files[i].largest.size;
+	bytes += d->ndamages * sizeof(VersionDamage);
+	for (i = 0; i < d->ndamages; i++)
+		bytes += d->damages[i].low.size + d->damages[i].upper.size;
 	return align8(bytes);
 }
 
@@ -527,6 +699,7 @@ void
 draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 {
 	VersionFile *files;
+	VersionDamage *damages;
 	VersionOutcome *outcomes;
 	uint32_t at;
 	uint32_t i;
@@ -546,9 +719,11 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 	v->closed = d->closed;
 	v->nrows = d->nrows;
 	v->nfiles = d->nfiles;
+	v->ndamages = d->ndamages;
 	v->noutcomes = d->noutcomes;
 	files = (VersionFile *) (void *) (v->rows + d->nrows);
-	outcomes = (VersionOutcome *) (void *) (files + d->nfiles);
+	damages = (VersionDamage *) (void *) (files + d->nfiles);
+	outcomes = (VersionOutcome *) (void *) (damages + d->ndamages);
 	at = (uint32_t) ((uint8_t *) (outcomes + d->noutcomes) - (uint8_t *) v);
 	for (i = 0; i < d->noutcomes; i++)
 	{
@@ -606,6 +781,21 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 			v->level_start[level]++;
 		v->ndead += from->level == VERSION_VALUES && from->value_bytes == 0;
 	}
+	for (i = 0; i < d->ndamages; i++)
+	{
+		const MetaDamage *from = &d->damages[i];
+		VersionDamage *to = &damages[i];
+
+		to->max_sequence = from->max_sequence;
+		to->source = from->source;
+		to->offset = from->offset;
+		to->found_us = from->found_us;
+		to->bytes = from->bytes;
+		to->kind = from->kind;
+		to->level = from->level;
+		to->low = place(v, &at, from->low.data, from->low.size);
+		to->upper = place(v, &at, from->upper.data, from->upper.size);
+	}
 }
 
 NvmkvStatus
@@ -636,6 +826,8 @@ draft_snapshot_edit(const VersionDraft *d, MetaArena *arena, VersionEdit *e)
 	e->nrow_adds = d->nrows;
 	e->file_adds = d->files;
 	e->nfile_adds = d->nfiles;
+	e->damages = d->damages;
+	e->ndamages = d->ndamages;
 	e->outcomes = d->outcomes;
 	e->noutcomes = d->noutcomes;
 	return NVMKV_OK;

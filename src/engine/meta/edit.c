@@ -24,7 +24,9 @@ typedef enum EditTag
 	TAG_FILE_ADD = 32,
 	TAG_FILE_DROP = 33,
 	TAG_VALUE_RELEASE = 34,
-	TAG_OUTCOME = 48
+	TAG_OUTCOME = 48,
+	TAG_DAMAGE = 64,
+	TAG_DAMAGE_CLEAR = 65
 } EditTag;
 
 /* ---- arena ---- */
@@ -164,6 +166,22 @@ write_file(Writer *w, const MetaFile *file)
 	write_slice(w, file->largest);
 }
 
+/* DAMAGE body: kind, level, source, offset, max_sequence, found_us, bytes (varints), low, upper (varint size, bytes) */
+static void
+write_damage(Writer *w, const MetaDamage *damage)
+{
+	write_varint(w, TAG_DAMAGE);
+	write_varint(w, damage->kind);
+	write_varint(w, damage->level);
+	write_varint(w, damage->source);
+	write_varint(w, damage->offset);
+	write_varint(w, damage->max_sequence);
+	write_varint(w, damage->found_us);
+	write_varint(w, damage->bytes);
+	write_slice(w, damage->low);
+	write_slice(w, damage->upper);
+}
+
 NvmkvStatus
 edit_encode(const VersionEdit *edit, NvmkvBuf *out)
 {
@@ -252,6 +270,14 @@ edit_encode(const VersionEdit *edit, NvmkvBuf *out)
 		write_varint(&w, edit->value_releases[i].number);
 		write_varint(&w, edit->value_releases[i].bytes);
 	}
+	for (i = 0; i < edit->ndamage_clears; i++)
+	{
+		write_varint(&w, TAG_DAMAGE_CLEAR);
+		write_slice(&w, edit->damage_clears[i].lower);
+		write_slice(&w, edit->damage_clears[i].upper);
+	}
+	for (i = 0; i < edit->ndamages; i++)
+		write_damage(&w, &edit->damages[i]);
 	for (i = 0; i < edit->noutcomes; i++)
 	{
 		write_varint(&w, TAG_OUTCOME);
@@ -327,14 +353,14 @@ read_u64(Reader *r)
 }
 
 static NvmkvSlice
-read_slice(Reader *r)
+read_bytes(Reader *r, uint64_t max)
 {
 	uint64_t size = read_varint(r);
 	NvmkvSlice s = nvmkv_slice(NULL, 0);
 
 	if (r->status != NVMKV_OK)
 		return s;
-	if (size > (uint64_t) (r->end - r->p) || size > NVMKV_KEY_BYTES_MAX)
+	if (size > (uint64_t) (r->end - r->p) || size > max)
 	{
 		reader_corrupt(r, "key");
 		return s;
@@ -342,6 +368,28 @@ read_slice(Reader *r)
 	s = nvmkv_slice(r->p, (size_t) size);
 	r->p += size;
 	return s;
+}
+
+static NvmkvSlice
+read_slice(Reader *r)
+{
+	return read_bytes(r, NVMKV_KEY_BYTES_MAX);
+}
+
+static void
+read_damage(Reader *r, MetaDamage *damage)
+{
+	damage->kind = read_varint32(r, VERSION_DAMAGE_ROW);
+	damage->level = read_varint32(r, VERSION_VALUES);
+	damage->source = read_varint(r);
+	damage->offset = read_varint(r);
+	damage->max_sequence = read_varint(r);
+	damage->found_us = read_varint(r);
+	damage->bytes = read_varint(r);
+	damage->low = read_bytes(r, NVMKV_KEY_BYTES_MAX + 1);
+	damage->upper = read_bytes(r, NVMKV_KEY_BYTES_MAX + 1);
+	if (r->status == NVMKV_OK && slice_compare(damage->low, damage->upper) >= 0)
+		reader_corrupt(r, "damaged range");
 }
 
 static void
@@ -557,6 +605,25 @@ read_field(Reader *r, VersionEdit *e)
 				outcome.fxid = read_varint(r);
 				outcome.state = read_varint32(r, VERSION_OUTCOME_ABORTED);
 				LIST_APPEND(r, e->outcomes, e->noutcomes, outcome);
+				break;
+			}
+		case TAG_DAMAGE:
+			{
+				MetaDamage damage;
+
+				memset(&damage, 0, sizeof(damage));
+				read_damage(r, &damage);
+				LIST_APPEND(r, e->damages, e->ndamages, damage);
+				break;
+			}
+		case TAG_DAMAGE_CLEAR:
+			{
+				MetaDamageClear clear;
+
+				memset(&clear, 0, sizeof(clear));
+				clear.lower = read_bytes(r, NVMKV_KEY_BYTES_MAX + 1);
+				clear.upper = read_bytes(r, NVMKV_KEY_BYTES_MAX + 1);
+				LIST_APPEND(r, e->damage_clears, e->ndamage_clears, clear);
 				break;
 			}
 		default:

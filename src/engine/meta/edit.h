@@ -25,6 +25,8 @@
  *		32 FILE_ADD		see edit.c
  *		33 FILE_DROP	level varint, number varint
  *		34 VALUE_RELEASE	number varint, bytes varint: so much of a value table is not referred to any more
+ *		64 DAMAGE		see edit.c: a damaged range, after all clears of the edit
+ *		65 DAMAGE_CLEAR	lower, upper (varint size, bytes; upper of size 0: none): no range has keys in there any more
  *		48 OUTCOME		fxid varint, state varint: a transaction whose tagged entries rows or tables hold
  * An unknown tag is VERSION: an edit cannot be skipped.
  *
@@ -99,6 +101,37 @@ meta_file_of(const VersionImage *v, const VersionFile *file)
 	return meta;
 }
 
+/* See VersionDamage. */
+typedef struct MetaDamage
+{
+	uint64_t max_sequence, source, offset, found_us, bytes;
+	uint32_t kind, level;
+	NvmkvSlice low, upper;
+} MetaDamage;
+
+typedef struct MetaDamageClear
+{
+	NvmkvSlice lower, upper;
+} MetaDamageClear;
+
+/* A damaged range likewise. */
+static inline MetaDamage
+meta_damage_of(const VersionImage *v, const VersionDamage *damage)
+{
+	MetaDamage meta;
+
+	meta.max_sequence = damage->max_sequence;
+	meta.source = damage->source;
+	meta.offset = damage->offset;
+	meta.found_us = damage->found_us;
+	meta.bytes = damage->bytes;
+	meta.kind = damage->kind;
+	meta.level = damage->level;
+	meta.low = version_bytes(v, damage->low);
+	meta.upper = version_bytes(v, damage->upper);
+	return meta;
+}
+
 typedef struct MetaFileDrop
 {
 	uint32_t level;
@@ -119,7 +152,10 @@ typedef struct VersionEdit
 	uint64_t system_identifier, durable_seq, next_file, next_row, pool_id, log_number;
 	uint64_t incarnation, predecessor, edits;
 
-	/* Lists applied in this order: drops and advances of rows, roles, row adds; file drops, file adds, releases. */
+	/*
+	 * Lists applied in this order: drops and advances of rows, roles, row adds; file drops, file adds, releases; clears
+	 * of damage, damage.
+	 */
 	const uint64_t *row_drops;
 	uint32_t nrow_drops;
 	const MetaRowAdvance *row_advances;
@@ -134,6 +170,10 @@ typedef struct VersionEdit
 	uint32_t nfile_adds;
 	const ValueShare *value_releases;
 	uint32_t nvalue_releases;
+	const MetaDamageClear *damage_clears;
+	uint32_t ndamage_clears;
+	const MetaDamage *damages;
+	uint32_t ndamages;
 	const MetaOutcome *outcomes; /* a state other than RUNNING overrides RUNNING, never the other way */
 	uint32_t noutcomes;
 } VersionEdit;

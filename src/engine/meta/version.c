@@ -131,3 +131,43 @@ version_numbers_have(const uint64_t *numbers, uint32_t count, uint64_t number)
 {
 	return bsearch(&number, numbers, count, sizeof(uint64_t), compare_numbers) != NULL;
 }
+
+/* ---- damaged ranges ---- */
+
+const VersionDamage *
+version_damage_at(const VersionImage *v, NvmkvSlice key)
+{
+	const VersionDamage *damages = version_damages(v);
+	const VersionDamage *worst = NULL;
+	uint32_t i;
+
+	for (i = 0; i < v->ndamages && slice_compare(version_bytes(v, damages[i].low), key) <= 0; i++)
+		if (slice_compare(key, version_bytes(v, damages[i].upper)) < 0 &&
+			(worst == NULL || worst->max_sequence < damages[i].max_sequence))
+			worst = &damages[i];
+	return worst;
+}
+
+uint32_t
+version_damage_from(const VersionImage *v, NvmkvSlice key)
+{
+	const VersionDamage *damages = version_damages(v);
+	uint32_t i;
+
+	for (i = 0; i < v->ndamages; i++)
+		if (slice_compare(version_bytes(v, damages[i].upper), key) > 0)
+			break;
+	return i;
+}
+
+bool
+version_damage_names(const VersionImage *v, uint64_t table)
+{
+	const VersionDamage *damages = version_damages(v);
+	uint32_t i;
+
+	for (i = 0; i < v->ndamages; i++)
+		if (damages[i].source == table && damages[i].kind != VERSION_DAMAGE_ROW)
+			return true;
+	return false;
+}

@@ -12,6 +12,9 @@
  * Files stand by level, then by smallest key; within a level >= 1 their key
  * ranges are disjoint.  Value tables come last.
  *
+ * Damaged ranges stand by key.  What they say was lost was older than anything
+ * written since, so a sequence tells what may be missing.
+ *
  * Every value apart that a table refers to is in a value table of the image,
  * and is referred to once: the value_bytes of tables and of value tables have
  * the same sum.
@@ -97,6 +100,33 @@ typedef struct VersionOutcome
 	uint64_t state; /* VersionOutcomeState */
 } VersionOutcome;
 
+/*
+ * A range of keys of which versions may be missing: it was in a block, table or row that cannot be read, and compaction
+ * went round it.  "May": what is not in the range, or is newer than max_sequence, is whole.  The sources themselves are
+ * not in the version any more; but the file of a table stays as long as a range names it, within limits (db/damage.h).
+ */
+typedef enum VersionDamageKind
+{
+	VERSION_DAMAGE_TABLE = 0,
+	VERSION_DAMAGE_ROW = 1
+} VersionDamageKind;
+
+/* An image has so many at most: then neighbours become one, with what is between them. */
+#define VERSION_DAMAGES_MAX 256
+
+typedef struct VersionDamage
+{
+	uint64_t max_sequence; /* of a version that may be missing */
+	uint64_t source;	   /* number of the table, or id of the row */
+	uint64_t offset;	   /* of the first damaged block of the table, or entry of the row; NVMKV_DAMAGE_ALL */
+	uint64_t found_us;	   /* when compaction went round it, by the wall clock */
+	uint64_t bytes;		   /* of the table's file */
+	uint32_t kind;		   /* VersionDamageKind */
+	uint32_t level;		   /* of the table */
+	VersionBytes low;	   /* inclusive */
+	VersionBytes upper;	   /* exclusive; up to NVMKV_KEY_BYTES_MAX + 1 bytes: the successor of a key */
+} VersionDamage;
+
 typedef struct VersionImage
 {
 	uint64_t bytes;	 /* of the whole image */
@@ -115,9 +145,15 @@ typedef struct VersionImage
 	uint32_t noutcomes;
 	uint32_t ndead; /* value tables that nothing refers to any more */
 	uint32_t closed; /* no writer is let in: the log has nothing for this tree behind durable_seq */
+	uint32_t ndamages;
+	uint32_t zero;
 	uint64_t level_bytes[VERSION_GROUPS];
 	uint64_t level_value_bytes[VERSION_GROUPS]; /* sums of their files' value_bytes */
-	VersionRow rows[]; /* nrows, then VersionFile[nfiles], VersionOutcome[noutcomes] by fxid, then the bytes */
+	/*
+	 * nrows, then VersionFile[nfiles], VersionDamage[ndamages] by low, VersionOutcome[noutcomes] by fxid, then the
+	 * bytes
+	 */
+	VersionRow rows[];
 } VersionImage;
 
 static inline const VersionFile *
@@ -126,10 +162,16 @@ version_files(const VersionImage *v)
 	return (const VersionFile *) (const void *) (v->rows + v->nrows);
 }
 
+static inline const VersionDamage *
+version_damages(const VersionImage *v)
+{
+	return (const VersionDamage *) (const void *) (version_files(v) + v->nfiles);
+}
+
 static inline const VersionOutcome *
 version_outcomes(const VersionImage *v)
 {
-	return (const VersionOutcome *) (const void *) (version_files(v) + v->nfiles);
+	return (const VersionOutcome *) (const void *) (version_damages(v) + v->ndamages);
 }
 
 /*
@@ -166,6 +208,7 @@ version_row_ref(const VersionImage *v, const VersionRow *row)
 	ref.extents = (const uint32_t *) (const void *) ((const uint8_t *) v + row->extents_off);
 	ref.extent_count = row->extent_count;
 	ref.first_extent_live = row->first_extent_live;
+	ref.live_bytes = row->live_bytes;
 	return ref;
 }
 
@@ -185,6 +228,15 @@ version_ntables(const VersionImage *v)
 
 /* The value table of this number; NULL: there is none. */
 extern const VersionFile *version_find_values(const VersionImage *v, uint64_t number);
+
+/* Of the damaged ranges with this key in them, the one with the largest max_sequence; NULL: there is none. */
+extern const VersionDamage *version_damage_at(const VersionImage *v, NvmkvSlice key);
+
+/* The first by key that is not wholly below "key" (all of them above, if it is empty); ndamages: there is none. */
+extern uint32_t version_damage_from(const VersionImage *v, NvmkvSlice key);
+
+/* Is any range from this table? */
+extern bool version_damage_names(const VersionImage *v, uint64_t table);
 
 /* The numbers of all files, ascending; to be freed with port_free.  NULL: no memory. */
 extern uint64_t *version_file_numbers(const VersionImage *v);

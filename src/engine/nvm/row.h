@@ -33,6 +33,7 @@ typedef struct NvmRowRef
 	uint32_t extent_count;
 	/* extents [1, first_extent_live) were given back (extent 0 keeps the header); at least 1 */
 	uint32_t first_extent_live;
+	uint64_t live_bytes; /* data bytes from first_live on, fill included; 0: not known */
 } NvmRowRef;
 
 /* ---- building ---- */
@@ -78,6 +79,9 @@ extern void nvm_row_builder_destroy(NvmRowBuilder *b);
  * some 40 KB of reading for a 64 MiB row.
  */
 extern NvmkvStatus nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row);
+
+/* Does a sound header of another row stand where this one's should?  Then the pool is of another time. */
+extern bool nvm_row_is_another(const NvmPool *pool, const NvmRowRef *row);
 
 /*
  * Walks everything live: data checksums, order, index, hints, filter.  "problem" gets each finding; OK also when
@@ -129,6 +133,36 @@ extern void nvm_row_hint_window(const NvmPool *pool, const NvmRowRef *row, uint6
 extern NvmkvStatus nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch,
 								 NvmkvSlice *key_out, uint64_t *tag_out, NvmkvSlice *payload_out);
 
+/*
+ * Bounds of the key of an entry that cannot be read, by what the index says of it: *low <= key; key < *upper.
+ * Of size 0: the index cannot tell, either.  NO_MEMORY.
+ */
+extern NvmkvStatus nvm_row_key_bounds(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *low,
+									  NvmkvBuf *upper);
+
+/*
+ * A run of entries whose part of the index is damaged, found by walking over the data: each entry has its own checksum,
+ * and they follow each other.  offsets: of each entry, 0: it cannot be read; a run of those is where it is in the row,
+ * but how many are in each of several such runs is not known.
+ */
+typedef struct NvmRowStretch
+{
+	uint64_t first, end;
+	uint32_t *offsets; /* NULL: there is none */
+} NvmRowStretch;
+
+/* The stretch around "index", if its part of the index is damaged; else none.  NO_MEMORY. */
+extern NvmkvStatus nvm_row_find_stretch(const NvmPool *pool, const NvmRowRef *row, uint64_t index,
+										NvmRowStretch *stretch_out);
+extern void nvm_row_stretch_free(NvmRowStretch *stretch);
+
+/* The entry at an offset of a stretch. */
+extern NvmkvStatus nvm_row_entry_at(const NvmPool *pool, const NvmRowRef *row, uint64_t offset, NvmkvBuf *scratch,
+									NvmkvSlice *key_out, uint64_t *tag_out, NvmkvSlice *payload_out);
+
+/* Data bytes of the entries from "from" on; also where the index of that one is damaged, if the one before is sound. */
+extern uint64_t nvm_row_bytes_from(const NvmPool *pool, const NvmRowRef *row, uint64_t from);
+
 /* Data bytes of entries [from, to). Two loads. */
 extern uint64_t nvm_row_bytes_between(const NvmPool *pool, const NvmRowRef *row, uint64_t from, uint64_t to);
 
@@ -138,6 +172,10 @@ extern uint64_t nvm_row_bytes_between(const NvmPool *pool, const NvmRowRef *row,
  */
 extern uint32_t nvm_row_extents_below(const NvmPool *pool, const NvmRowRef *row, uint64_t first_live);
 
+/* The data bytes from the iterator's entry on, or of nothing if it is at the row's end: see NvmRowRef. */
+struct NvmRowIter;
+extern uint64_t nvm_row_iter_bytes_left(const struct NvmRowIter *it);
+
 typedef struct NvmRowIter
 {
 	NvmkvIter base;
@@ -145,6 +183,8 @@ typedef struct NvmRowIter
 	NvmRowRef row;
 	uint64_t index;
 	uint64_t end; /* exclusive upper index; entries by default, a column's cut in compaction */
+	NvmkvDamageSink *sink; /* set by the owner after init; NULL: damage is a failure */
+	NvmRowStretch stretch; /* with a sink: where the index is damaged */
 	NvmkvBuf scratch;
 } NvmRowIter;
 

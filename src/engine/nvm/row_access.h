@@ -70,6 +70,18 @@ nvm_row_entry_bytes(const NvmRowEntryHead *head)
 extern NvmkvStatus nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index,
 									 NvmRowEntryHead *head_out);
 
+/* The same of an entry that is known by its offset; "index" is for the message. */
+extern NvmkvStatus nvm_row_read_head_at(const NvmPool *pool, const NvmRowRef *row, uint64_t offset, uint64_t index,
+										NvmRowEntryHead *head_out);
+
+/* Is the block of the index sound? */
+extern NvmkvStatus nvm_row_check_block(const NvmPool *pool, const NvmRowRef *row, uint64_t block);
+
+/* The entry with this head; CORRUPTION when its checksum is wrong. */
+extern NvmkvStatus nvm_row_read_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index,
+									  const NvmRowEntryHead *head, NvmkvBuf *scratch, NvmkvSlice *key_out,
+									  uint64_t *tag_out, NvmkvSlice *payload_out);
+
 /* CORRUPTION when the entry's checksum is wrong. */
 extern NvmkvStatus nvm_row_check_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index,
 									   const NvmRowEntryHead *head);

@@ -261,6 +261,8 @@ advance_hint(NvmRowBuilder *b, NvmkvSlice key, uint64_t tag)
 static uint32_t
 next_hint(NvmRowBuilder *b, NvmkvSlice key, uint64_t tag)
 {
+	uint64_t i;
+
 	if (!b->has_older)
 		return 0;
 	if (advance_hint(b, key, tag) != NVMKV_OK)
@@ -268,6 +270,8 @@ next_hint(NvmRowBuilder *b, NvmkvSlice key, uint64_t tag)
 		port_log(PORT_LOG_WARNING, "row %" PRIu64 " is built without hints: %s", b->built.ref.row_id, nvmkv_error()->text);
 		b->has_older = false;
 		b->built.ref.older_row_id = 0;
+		for (i = 0; i < b->built.ref.entries; i++)
+			put_u32(b->elements.data + i * NVM_ROW_ELEMENT_BYTES + NVM_ROW_ELEMENT_HINT, 0);
 		return 0;
 	}
 	return (uint32_t) b->older_index;

@@ -240,18 +240,22 @@ data_offset(const NvmPool *pool, const NvmRowRef *row, uint64_t index)
 }
 
 NvmkvStatus
-nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmRowEntryHead *head_out)
+nvm_row_check_block(const NvmPool *pool, const NvmRowRef *row, uint64_t block)
+{
+	return check_block(pool, row, block);
+}
+
+NvmkvStatus
+nvm_row_read_head_at(const NvmPool *pool, const NvmRowRef *row, uint64_t offset, uint64_t index,
+					 NvmRowEntryHead *head_out)
 {
 	uint8_t copy[NVM_ROW_ENTRY_HEAD_MAX];
-	NvmkvStatus sound = index < row->entries ? block_is_sound(pool, row, index >> NVM_ROW_BLOCK_SHIFT) : NVMKV_OK;
-	uint64_t offset = data_offset(pool, row, index);
 	uint64_t data_end = nvm_row_data_end(row->data_bytes);
 	const uint8_t *start;
 	const uint8_t *end;
 	const uint8_t *p;
 	uint64_t room;
 
-	NVMKV_RETURN_IF(sound);
 	if (NVM_ROW_UNLIKELY(offset < NVM_ROW_HEADER_BYTES || offset >= data_end ||
 						 data_end - offset < NVM_ROW_ENTRY_HEAD_MIN))
 		return damaged(pool, row, "index has a wrong offset for entry", index);
@@ -281,6 +285,15 @@ nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index, Nvm
 	return NVMKV_OK;
 }
 
+NvmkvStatus
+nvm_row_read_head(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmRowEntryHead *head_out)
+{
+	NvmkvStatus sound = index < row->entries ? block_is_sound(pool, row, index >> NVM_ROW_BLOCK_SHIFT) : NVMKV_OK;
+
+	NVMKV_RETURN_IF(sound);
+	return nvm_row_read_head_at(pool, row, data_offset(pool, row, index), index, head_out);
+}
+
 static NvmkvStatus
 wrong_crc(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowEntryHead *head, uint32_t crc)
 {
@@ -301,14 +314,37 @@ nvm_row_check_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, c
 	return NVMKV_OK;
 }
 
+NvmkvStatus
+nvm_row_read_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, const NvmRowEntryHead *head,
+				   NvmkvBuf *scratch, NvmkvSlice *key_out, uint64_t *tag_out, NvmkvSlice *payload_out)
+{
+	uint64_t bytes = nvm_row_entry_bytes(head);
+	const uint8_t *p = nvm_row_run(pool, row, head->offset, bytes);
+	uint32_t crc;
+
+	if (NVM_ROW_UNLIKELY(p == NULL))
+	{
+		scratch->size = 0;
+		NVMKV_RETURN_IF(nvmkv_buf_reserve(scratch, (size_t) bytes));
+		if (!nvm_row_copy_out(pool, row, head->offset, bytes, scratch->data))
+			return damaged(pool, row, "no extent for entry", index);
+		scratch->size = (size_t) bytes;
+		p = scratch->data;
+	}
+	crc = crc32c_mask(crc32c_extend(nvm_row_entry_seed(row->row_id, head->offset), p + 4, (size_t) bytes - 4));
+	if (NVM_ROW_UNLIKELY(crc != head->crc))
+		return wrong_crc(pool, row, index, head, crc);
+	*key_out = nvmkv_slice(p + head->head_bytes, head->key_bytes);
+	*tag_out = head->tag;
+	*payload_out = nvmkv_slice(p + head->head_bytes + head->key_bytes, head->payload_bytes);
+	return NVMKV_OK;
+}
+
 static NvmkvStatus
 read_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *scratch, NvmkvSlice *key_out,
 		   uint64_t *tag_out, NvmkvSlice *payload_out)
 {
 	NvmRowEntryHead head;
-	const uint8_t *p;
-	uint64_t bytes;
-	uint32_t crc;
 
 	*key_out = nvmkv_slice(NULL, 0);
 	*payload_out = nvmkv_slice(NULL, 0);
@@ -317,24 +353,19 @@ read_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *
 		return NVMKV_FAIL(NVMKV_INVALID, "row %" PRIu64 ": entry %" PRIu64 " is not in [%" PRIu64 ", %" PRIu64 ")",
 						  row->row_id, index, row->first_live, row->entries);
 	NVMKV_RETURN_IF(nvm_row_read_head(pool, row, index, &head));
-	bytes = nvm_row_entry_bytes(&head);
-	p = nvm_row_run(pool, row, head.offset, bytes);
-	if (NVM_ROW_UNLIKELY(p == NULL))
-	{
-		scratch->size = 0;
-		NVMKV_RETURN_IF(nvmkv_buf_reserve(scratch, (size_t) bytes));
-		if (!nvm_row_copy_out(pool, row, head.offset, bytes, scratch->data))
-			return damaged(pool, row, "no extent for entry", index);
-		scratch->size = (size_t) bytes;
-		p = scratch->data;
-	}
-	crc = crc32c_mask(crc32c_extend(nvm_row_entry_seed(row->row_id, head.offset), p + 4, (size_t) bytes - 4));
-	if (NVM_ROW_UNLIKELY(crc != head.crc))
-		return wrong_crc(pool, row, index, &head, crc);
-	*key_out = nvmkv_slice(p + head.head_bytes, head.key_bytes);
-	*tag_out = head.tag;
-	*payload_out = nvmkv_slice(p + head.head_bytes + head.key_bytes, head.payload_bytes);
-	return NVMKV_OK;
+	return nvm_row_read_entry(pool, row, index, &head, scratch, key_out, tag_out, payload_out);
+}
+
+NvmkvStatus
+nvm_row_entry_at(const NvmPool *pool, const NvmRowRef *row, uint64_t offset, NvmkvBuf *scratch, NvmkvSlice *key_out,
+				 uint64_t *tag_out, NvmkvSlice *payload_out)
+{
+	NvmRowEntryHead head;
+	NvmkvStatus st = nvm_row_read_head_at(pool, row, offset, row->entries, &head);
+
+	if (st == NVMKV_OK)
+		st = nvm_row_read_entry(pool, row, row->entries, &head, scratch, key_out, tag_out, payload_out);
+	return settled(pool, row, st);
 }
 
 NvmkvStatus
@@ -344,6 +375,44 @@ nvm_row_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBu
 	return settled(pool, row, read_entry(pool, row, index, scratch, key_out, tag_out, payload_out));
 }
 
+/* All keys of the block share "skip" bytes of the fence, and the element has eight more, with zeros past a key's end. */
+static NvmkvStatus
+key_bounds(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *low, NvmkvBuf *upper)
+{
+	uint64_t block = index >> NVM_ROW_BLOCK_SHIFT;
+	const uint8_t *element = nvm_row_element(pool, row, index);
+	uint8_t prefix[8];
+	NvmRowFence fence;
+	uint64_t word;
+	unsigned i;
+	bool filter;
+
+	if (row_is_sound(pool, row, &filter) != NVMKV_OK || block_is_sound(pool, row, block) != NVMKV_OK ||
+		element == NULL || nvm_row_fence(pool, row, block, &fence) != NVMKV_OK)
+		return NVMKV_OK;
+	word = get_u64(element + NVM_ROW_ELEMENT_PREFIX);
+	for (i = 0; i < 8; i++)
+		prefix[i] = (uint8_t) (word >> (56 - 8 * i));
+	NVMKV_RETURN_IF(nvmkv_buf_append(low, fence.key, fence.skip));
+	NVMKV_RETURN_IF(nvmkv_buf_append(low, prefix, sizeof(prefix)));
+	NVMKV_RETURN_IF(nvmkv_buf_set(upper, nvmkv_buf_slice(low)));
+	for (i = 0; i < 8 && low->data[low->size - 1] == 0; i++)
+		low->size--;
+	while (upper->size > 0 && upper->data[upper->size - 1] == UINT8_MAX)
+		upper->size--;
+	if (upper->size > 0)
+		upper->data[upper->size - 1]++;
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvm_row_key_bounds(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvBuf *low, NvmkvBuf *upper)
+{
+	low->size = 0;
+	upper->size = 0;
+	return settled(pool, row, key_bounds(pool, row, index, low, upper));
+}
+
 uint64_t
 nvm_row_bytes_between(const NvmPool *pool, const NvmRowRef *row, uint64_t from, uint64_t to)
 {
@@ -351,6 +420,21 @@ nvm_row_bytes_between(const NvmPool *pool, const NvmRowRef *row, uint64_t from, 
 	uint64_t end = data_offset(pool, row, to);
 
 	return end > start ? end - start : 0;
+}
+
+uint64_t
+nvm_row_bytes_from(const NvmPool *pool, const NvmRowRef *row, uint64_t from)
+{
+	uint64_t data_end = nvm_row_data_end(row->data_bytes);
+	NvmRowEntryHead head;
+
+	if (from >= row->entries)
+		return 0;
+	if (block_is_sound(pool, row, from >> NVM_ROW_BLOCK_SHIFT) != NVMKV_OK && from > row->first_live &&
+		nvm_row_read_head(pool, row, from - 1, &head) == NVMKV_OK &&
+		nvm_row_check_entry(pool, row, from - 1, &head) == NVMKV_OK)
+		return data_end - (head.offset + nvm_row_entry_bytes(&head));
+	return nvm_row_bytes_between(pool, row, from, row->entries);
 }
 
 uint32_t
@@ -839,4 +923,14 @@ NvmkvStatus
 nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row)
 {
 	return settled(pool, row, check_header(pool, row));
+}
+
+bool
+nvm_row_is_another(const NvmPool *pool, const NvmRowRef *row)
+{
+	const uint8_t *h = nvm_row_at(pool, row, 0);
+
+	return h != NULL && get_u64(h + NVM_ROW_OFFSET_MAGIC) == NVM_ROW_MAGIC &&
+		get_u32(h + NVM_ROW_OFFSET_CRC) == crc32c_mask(crc32c(h, NVM_ROW_OFFSET_CRC)) &&
+		get_u64(h + NVM_ROW_OFFSET_ROW_ID) != row->row_id && !is_lost(pool, row);
 }

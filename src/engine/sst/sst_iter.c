@@ -60,15 +60,30 @@ show(SstIter *it)
 	it->base.payload = it->data.payload;
 }
 
+/* A second time, from the file itself: what fails again is damaged. */
+static NvmkvStatus
+reread_index(SstIter *it, SstHandle handle)
+{
+	uint8_t byte;
+
+	/* All further reads are by calls. */
+	(void) sst_table_reread(it->table, handle.offset, &byte, 1);
+	return sst_table_judge(it->table, sst_table_block(it->table, handle, SST_BLOCK_PRIVATE, &it->index_block));
+}
+
 static NvmkvStatus
 load_index(SstIter *it, SstHandle handle)
 {
 	SstBlockUse use = it->mode == SST_ITER_BULK ? SST_BLOCK_PRIVATE : SST_BLOCK_INDEX;
+	NvmkvStatus status;
 
 	if (it->index_handle.size != 0 && it->index_handle.offset == handle.offset)
 		return NVMKV_OK;
 	drop_index(it);
-	NVMKV_RETURN_IF(sst_table_block(it->table, handle, use, &it->index_block));
+	status = sst_table_block(it->table, handle, use, &it->index_block);
+	if (status != NVMKV_OK && it->sink != NULL)
+		status = reread_index(it, handle);
+	NVMKV_RETURN_IF(status);
 	if (!sst_block_cursor_open(&it->index, it->index_block.data, it->index_block.size, NULL))
 		return sst_table_malformed(it->table, handle.offset);
 	it->index_handle = handle;
@@ -113,25 +128,14 @@ read_chunk(SstIter *it, uint64_t offset, size_t bytes)
 	return NVMKV_OK;
 }
 
-/* Makes the block's bytes stand in the chunk, and checks them; a compressed one is expanded beside it. */
+/* Checks the block in the chunk; a compressed one is expanded beside it. */
 static NvmkvStatus
-load_chunk(SstIter *it, SstHandle handle, NvmkvSlice *block_out)
+open_in_chunk(SstIter *it, SstHandle handle, NvmkvSlice *block_out)
 {
 	const char *path = sst_table_path(it->table);
-	size_t need = (size_t) handle.size + SST_TRAILER_BYTES;
 	unsigned codec;
 	uint32_t bytes;
 
-	if (!is_in_chunk(it, handle))
-	{
-		size_t want = chunk_bytes(it, handle.offset, need);
-		NvmkvStatus status = read_chunk(it, handle.offset, want);
-
-		/* What nobody asked for may be unreadable. */
-		if (status == NVMKV_IO && it->mode == SST_ITER_CACHED && want > need)
-			status = read_chunk(it, handle.offset, need);
-		NVMKV_RETURN_IF(status);
-	}
 	*block_out = nvmkv_slice(it->chunk.data + (handle.offset - it->chunk_offset), handle.size);
 	NVMKV_RETURN_IF(sst_trailer_check(block_out->data, handle.size, path, handle.offset, &codec));
 	if (codec == SST_CODEC_NONE)
@@ -142,6 +146,46 @@ load_chunk(SstIter *it, SstHandle handle, NvmkvSlice *block_out)
 	NVMKV_RETURN_IF(sst_table_expand(it->table, codec, *block_out, handle.offset, it->expanded.data, bytes));
 	*block_out = nvmkv_slice(it->expanded.data, bytes);
 	return NVMKV_OK;
+}
+
+/* The block alone, a second time, from the file itself: what fails again is damaged. */
+static NvmkvStatus
+reread_block(SstIter *it, SstHandle handle, NvmkvSlice *block_out)
+{
+	size_t need = (size_t) handle.size + SST_TRAILER_BYTES;
+	NvmkvStatus status;
+
+	it->chunk.size = 0;
+	NVMKV_RETURN_IF(nvmkv_buf_reserve(&it->chunk, need));
+	status = sst_table_reread(it->table, handle.offset, it->chunk.data, need);
+	if (status != NVMKV_OK)
+		return sst_table_judge(it->table, status);
+	it->chunk.size = need;
+	it->chunk_offset = handle.offset;
+	return open_in_chunk(it, handle, block_out);
+}
+
+/* Makes the block's bytes stand in the chunk, and checks them. */
+static NvmkvStatus
+load_chunk(SstIter *it, SstHandle handle, NvmkvSlice *block_out)
+{
+	size_t need = (size_t) handle.size + SST_TRAILER_BYTES;
+	NvmkvStatus status = NVMKV_OK;
+
+	if (!is_in_chunk(it, handle))
+	{
+		size_t want = chunk_bytes(it, handle.offset, need);
+
+		status = read_chunk(it, handle.offset, want);
+		/* What nobody asked for may be unreadable. */
+		if (status == NVMKV_IO && it->mode == SST_ITER_CACHED && want > need)
+			status = read_chunk(it, handle.offset, need);
+	}
+	if (status == NVMKV_OK)
+		status = open_in_chunk(it, handle, block_out);
+	if ((status == NVMKV_CORRUPTION || status == NVMKV_IO) && it->sink != NULL)
+		status = reread_block(it, handle, block_out);
+	return status;
 }
 
 /* By way of the cache, or ahead and past it. */
@@ -206,32 +250,157 @@ settle(SstIter *it, bool on_entry)
 		stop(it, sst_table_malformed(it->table, it->data_handle.offset));
 }
 
+/* ---- forwards, round damage if there is a sink ---- */
+
+/* What cannot be read. */
+typedef enum Unit
+{
+	UNIT_BLOCK,		 /* the data block the index cursor names, from its start or from where the data cursor stands */
+	UNIT_PARTITION,	 /* that of the top cursor, or what is behind the index cursor's block */
+	UNIT_TABLE		 /* the top index */
+} Unit;
+
+/* The separator before the unit; false: it is the table's first. */
+static bool
+separator_before(const SstIter *it, Unit unit, NvmkvSlice *key_out, uint64_t *tag_out)
+{
+	SstBlockCursor cursor = it->index;
+	bool found = unit == UNIT_BLOCK && sst_block_cursor_prev(&cursor);
+
+	if (!found)
+	{
+		cursor = it->top;
+		found = sst_block_cursor_prev(&cursor);
+	}
+	*key_out = cursor.key;
+	*tag_out = cursor.tag;
+	return found;
+}
+
+/* The least key that the unit may have. */
+static NvmkvStatus
+find_low(const SstIter *it, Unit unit, NvmkvBuf *low)
+{
+	NvmkvSlice key;
+	uint64_t tag;
+
+	/* Somewhere in it. */
+	if (unit == UNIT_BLOCK && it->data_handle.size != 0 && it->data.corrupt && it->base.valid)
+		return nvmkv_buf_set(low, it->data.key);
+	if (unit == UNIT_PARTITION && it->index_handle.size != 0 && it->index.corrupt)
+		return nvmkv_buf_set(low, it->index.key);
+	if (!separator_before(it, unit, &key, &tag))
+		return nvmkv_buf_set(low, sst_table_props(it->table)->smallest);
+	return tag == 0 ? ikey_successor(key, low) : nvmkv_buf_set(low, key);
+}
+
+static uint64_t
+unit_offset(const SstIter *it, Unit unit)
+{
+	SstHandle handle = {0, 0};
+	SstHandle filter;
+
+	if (unit == UNIT_BLOCK)
+		(void) sst_table_data_handle(it->table, it->index.payload, &handle);
+	else
+		(void) sst_table_top_handles(it->table, it->top.payload, &handle, &filter);
+	return handle.offset;
+}
+
+/*
+ * The unit has failed so: leaves it out, if that can be.  from: the keys below are not asked for.  OK: next_data goes
+ * on behind it.
+ */
+static NvmkvStatus
+leave_out(SstIter *it, Unit unit, NvmkvStatus status, NvmkvSlice from)
+{
+	uint64_t offset;
+	NvmkvBuf low = {0};
+	NvmkvBuf upper = {0};
+
+	if (it->sink == NULL || status != NVMKV_CORRUPTION || unit == UNIT_TABLE)
+		return status;
+	offset = unit_offset(it, unit);
+	status = find_low(it, unit, &low);
+	if (status == NVMKV_OK && slice_compare(nvmkv_buf_slice(&low), from) < 0)
+		status = nvmkv_buf_set(&low, from);
+	if (status == NVMKV_OK)
+		status = ikey_successor(unit == UNIT_BLOCK ? it->index.key : it->top.key, &upper);
+	if (status == NVMKV_OK && slice_compare(nvmkv_buf_slice(&low), nvmkv_buf_slice(&upper)) < 0)
+		status = it->sink->lost(it->sink, false, sst_table_number(it->table), offset, nvmkv_buf_slice(&low),
+								nvmkv_buf_slice(&upper));
+	nvmkv_buf_free(&low);
+	nvmkv_buf_free(&upper);
+	drop_data(it);
+	if (unit == UNIT_PARTITION)
+		drop_index(it);
+	return status;
+}
+
+/* The first entry of the block the index cursor names. */
+static NvmkvStatus
+first_of_block(SstIter *it)
+{
+	NVMKV_RETURN_IF(load_data(it));
+	return sst_block_cursor_first(&it->data) ? NVMKV_OK : sst_table_malformed(it->table, it->data_handle.offset);
+}
+
+/* The first block of the partition the top cursor names. */
+static NvmkvStatus
+first_of_partition(SstIter *it)
+{
+	NVMKV_RETURN_IF(load_partition(it));
+	return sst_block_cursor_first(&it->index) ? NVMKV_OK : sst_table_malformed(it->table, it->index_handle.offset);
+}
+
+/* To the first entry of the next data block; NOT_FOUND: there is none.  Otherwise *unit_out is what has failed. */
+static NvmkvStatus
+next_data(SstIter *it, Unit *unit_out)
+{
+	*unit_out = UNIT_PARTITION;
+	if (it->index_handle.size == 0 || !sst_block_cursor_next(&it->index))
+	{
+		if (it->index_handle.size != 0 && it->index.corrupt)
+			return sst_table_malformed(it->table, it->index_handle.offset);
+		*unit_out = UNIT_TABLE;
+		if (!sst_block_cursor_next(&it->top))
+			return it->top.corrupt ? sst_table_malformed(it->table, sst_table_limit(it->table)) : NVMKV_NOT_FOUND;
+		*unit_out = UNIT_PARTITION;
+		NVMKV_RETURN_IF(first_of_partition(it));
+	}
+	*unit_out = UNIT_BLOCK;
+	return first_of_block(it);
+}
+
 /* One data block forwards from where the index cursor stands. */
 static void
 next_block(SstIter *it)
 {
-	NvmkvStatus status = NVMKV_OK;
+	const NvmkvSlice all = {NULL, 0};
+	NvmkvStatus status;
+	Unit unit;
 
-	if (!sst_block_cursor_next(&it->index))
+	it->base.valid = false;
+	do
 	{
-		if (it->index.corrupt)
+		status = next_data(it, &unit);
+		if (status == NVMKV_OK)
 		{
-			stop(it, sst_table_malformed(it->table, it->index_handle.offset));
+			show(it);
 			return;
 		}
-		if (!sst_block_cursor_next(&it->top))
-		{
-			stop(it, it->top.corrupt ? sst_table_malformed(it->table, sst_table_limit(it->table)) : NVMKV_OK);
-			return;
-		}
-		status = load_partition(it);
-		if (status == NVMKV_OK && !sst_block_cursor_first(&it->index))
-			status = sst_table_malformed(it->table, it->index_handle.offset);
-	}
+	} while (status != NVMKV_NOT_FOUND && (status = leave_out(it, unit, status, all)) == NVMKV_OK);
+	stop(it, status == NVMKV_NOT_FOUND ? NVMKV_OK : status);
+}
+
+/* The unit has failed so when it was sought: goes on behind it, if that can be. */
+static void
+pass(SstIter *it, Unit unit, NvmkvStatus status, NvmkvSlice from)
+{
+	it->base.valid = false;
+	status = leave_out(it, unit, status, from);
 	if (status == NVMKV_OK)
-		status = load_data(it);
-	if (status == NVMKV_OK)
-		settle(it, sst_block_cursor_first(&it->data));
+		next_block(it);
 	else
 		stop(it, status);
 }
@@ -278,16 +447,16 @@ seek_below_top(SstIter *it, NvmkvSlice key, uint64_t tag, bool same_key)
 
 	if (!sst_block_cursor_seek(&it->index, key, tag))
 	{
-		stop(it, sst_table_malformed(it->table, it->index_handle.offset));
+		pass(it, UNIT_PARTITION, sst_table_malformed(it->table, it->index_handle.offset), key);
 		return;
 	}
 	status = load_data(it);
 	if (status != NVMKV_OK)
-		stop(it, status);
+		pass(it, UNIT_BLOCK, status, key);
 	else if (sst_block_cursor_seek(&it->data, key, tag))
 		show(it);
 	else if (it->data.corrupt)
-		stop(it, sst_table_malformed(it->table, it->data_handle.offset));
+		pass(it, UNIT_BLOCK, sst_table_malformed(it->table, it->data_handle.offset), key);
 	else if (same_key)
 		stop(it, NVMKV_OK);
 	else
@@ -317,7 +486,7 @@ iter_seek(NvmkvIter *base, NvmkvSlice key, uint64_t tag)
 	if (status == NVMKV_OK)
 		seek_below_top(it, key, tag, false);
 	else
-		stop(it, status);
+		pass(it, UNIT_PARTITION, status, key);
 }
 
 void
@@ -350,22 +519,28 @@ sst_iter_seek_key(SstIter *it, NvmkvSlice key, uint64_t tag, uint64_t hash)
 static void
 iter_seek_first(NvmkvIter *base)
 {
+	const NvmkvSlice all = {NULL, 0};
 	SstIter *it = (SstIter *) base;
+	Unit unit = UNIT_TABLE;
 	NvmkvStatus status = NVMKV_OK;
 
 	it->base.status = NVMKV_OK;
 	if (!sst_block_cursor_first(&it->top))
 		status = sst_table_malformed(it->table, sst_table_limit(it->table));
 	if (status == NVMKV_OK)
-		status = load_partition(it);
-	if (status == NVMKV_OK && !sst_block_cursor_first(&it->index))
-		status = sst_table_malformed(it->table, it->index_handle.offset);
+	{
+		unit = UNIT_PARTITION;
+		status = first_of_partition(it);
+	}
 	if (status == NVMKV_OK)
-		status = load_data(it);
+	{
+		unit = UNIT_BLOCK;
+		status = first_of_block(it);
+	}
 	if (status == NVMKV_OK)
-		settle(it, sst_block_cursor_first(&it->data));
+		show(it);
 	else
-		stop(it, status);
+		pass(it, unit, status, all);
 }
 
 static void
@@ -393,14 +568,23 @@ static void
 iter_next(NvmkvIter *base)
 {
 	SstIter *it = (SstIter *) base;
+	const NvmkvSlice all = {NULL, 0};
 
 	NVMKV_ASSERT(base->valid);
 	if (sst_iter_step(it))
 		return;
 	if (it->data.corrupt)
-		stop(it, sst_table_malformed(it->table, it->data_handle.offset));
-	else
-		next_block(it);
+	{
+		NvmkvStatus status =
+			leave_out(it, UNIT_BLOCK, sst_table_malformed(it->table, it->data_handle.offset), all);
+
+		if (status != NVMKV_OK)
+		{
+			stop(it, status);
+			return;
+		}
+	}
+	next_block(it);
 }
 
 static void

@@ -16,6 +16,9 @@
  * it is not; a bulk iterator holds nothing of the cache and may be used
  * outside of epochs.
  *
+ * With a sink, which a bulk iterator may have, it goes round blocks that are
+ * damaged, forwards; the keys left out are those between the separators.
+ *
  * Only destroy gives table and memory back.  An iterator whose owner is left by
  * a non-local exit must lie where the owner's clean-up finds it and destroys it;
  * destroy is harmless on a destroyed iterator.
@@ -37,6 +40,7 @@ typedef struct SstIter
 	NvmkvIter base;
 	SstTable *table; /* NULL: destroyed */
 	SstIterMode mode;
+	NvmkvDamageSink *sink; /* set by the owner after sst_iter_init; NULL: damage is a failure */
 	SstBlockCursor top;
 	SstBlockCursor index;
 	SstBlockCursor data;

@@ -12,6 +12,7 @@
  * Every block is checked against its checksum when it comes from the file; what
  * the cache holds has been checked.
  */
+#include <errno.h>
 #include <inttypes.h>
 
 #include "engine/base/assert.h"
@@ -54,6 +55,12 @@ const char *
 sst_table_path(const SstTable *table)
 {
 	return table->path;
+}
+
+uint64_t
+sst_table_number(const SstTable *table)
+{
+	return table->number;
 }
 
 const SstProps *
@@ -166,6 +173,56 @@ sst_table_read(SstTable *table, uint64_t offset, void *data, size_t size)
 	if (table->file == NULL)
 		NVMKV_RETURN_IF(open_file(table));
 	return port_files->read(table->file, offset, data, size);
+}
+
+NvmkvStatus
+sst_table_reread(SstTable *table, uint64_t offset, void *data, size_t size)
+{
+	port_map_close(&table->map);
+	table->small_reads = READS_BEFORE_MAP;
+	if (table->file == NULL)
+		NVMKV_RETURN_IF(open_file(table));
+	return port_files->read(table->file, offset, data, size);
+}
+
+NvmkvStatus
+sst_table_judge(SstTable *table, NvmkvStatus status)
+{
+	const NvmkvError cause = *nvmkv_error();
+	uint8_t footer[SST_FOOTER_BYTES];
+	uint64_t bytes;
+
+	if (status == NVMKV_OK)
+		return NVMKV_OK;
+	if (status == NVMKV_IO && cause.sys_errno == EIO && table->file != NULL &&
+		port_files->size(table->file, &bytes) == NVMKV_OK && bytes >= sizeof(footer) &&
+		sst_table_reread(table, bytes - sizeof(footer), footer, sizeof(footer)) == NVMKV_OK)
+		status = NVMKV_CORRUPTION;
+	return nvmkv_fail_at(status, cause.sys_errno, cause.file, cause.line, "%s", cause.text);
+}
+
+bool
+sst_file_is_damaged(const char *path, uint64_t file_bytes, NvmkvStatus status)
+{
+	SstTable *table;
+	PortFile *file;
+	uint8_t first;
+
+	if (status != NVMKV_CORRUPTION && status != NVMKV_IO)
+		return false;
+	status = sst_table_open(path, 0, file_bytes, NULL, &table);
+	if (status == NVMKV_OK)
+	{
+		sst_table_unref(table);
+		return false;
+	}
+	if (status != NVMKV_IO || nvmkv_error()->sys_errno != EIO)
+		return status == NVMKV_CORRUPTION;
+	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
+		return false;
+	status = port_files->read(file, 0, &first, 1);
+	port_files->close(file);
+	return status == NVMKV_OK;
 }
 
 /* ---------------------------------------------------------------- opening */

@@ -53,6 +53,7 @@ extern bool sst_table_close_file(SstTable *table);
 extern bool sst_table_has_file(const SstTable *table);
 
 extern const char *sst_table_path(const SstTable *table);
+extern uint64_t sst_table_number(const SstTable *table);
 
 /* Valid as long as the table. */
 extern const SstProps *sst_table_props(const SstTable *table);
@@ -80,6 +81,18 @@ extern SstBlockCursor sst_table_top_cursor(const SstTable *table);
 
 /* Reads from the file, which is opened if it is not. */
 extern NvmkvStatus sst_table_read(SstTable *table, uint64_t offset, void *data, size_t size);
+
+/* The same by a call, and so are all further reads of the table: a map may show what the file does not have. */
+extern NvmkvStatus sst_table_reread(SstTable *table, uint64_t offset, void *data, size_t size);
+
+/*
+ * The thread's last failure is of reading "what", of the table's file: is it damage that stays (db/damage.h)?
+ * An unreadable piece of a file that can be read elsewhere is; then, and of a checksum, the failure is CORRUPTION.
+ */
+extern NvmkvStatus sst_table_judge(SstTable *table, NvmkvStatus status);
+
+/* sst_table_open has failed with this status: does it fail again, past the cache, so that the file is damaged? */
+extern bool sst_file_is_damaged(const char *path, uint64_t file_bytes, NvmkvStatus status);
 
 /* File offset behind the last partition: handles in the index must lie below. */
 extern uint64_t sst_table_limit(const SstTable *table);

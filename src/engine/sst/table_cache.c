@@ -53,6 +53,12 @@ sst_file_name(const char *dir, uint64_t number, char *buf, size_t buf_bytes)
 }
 
 NvmkvStatus
+table_cache_file_name(const TableCache *cache, uint64_t number, char *buf, size_t buf_bytes)
+{
+	return sst_file_name(cache->dir, number, buf, buf_bytes);
+}
+
+NvmkvStatus
 table_cache_create(const char *dir, unsigned tables_max, const SstCache *blocks, TableCache **cache_out)
 {
 	size_t dir_bytes = strlen(dir) + 1;

@@ -56,6 +56,9 @@ extern void table_cache_retain(TableCache *cache, bool (*keep)(void *ctx, uint64
 
 extern void table_cache_stats(const TableCache *cache, TableCacheStats *stats_out);
 
+/* The file of a table. */
+extern NvmkvStatus table_cache_file_name(const TableCache *cache, uint64_t number, char *buf, size_t buf_bytes);
+
 /* "<dir>/<number, at least six digits>.sst"; LIMIT when it does not fit. */
 extern NvmkvStatus sst_file_name(const char *dir, uint64_t number, char *buf, size_t buf_bytes);
 

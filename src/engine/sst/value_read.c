@@ -39,6 +39,28 @@ value_open(TableCache *tables, NvmkvSlice key, uint64_t tag, NvmkvSlice referenc
 	return st;
 }
 
+NvmkvStatus
+value_open_or_lost(TableCache *tables, NvmkvSlice key, uint64_t tag, NvmkvSlice reference, ValueBlock *out,
+				   bool *lost_out)
+{
+	NvmkvStatus st = value_open(tables, key, tag, reference, SST_BLOCK_PRIVATE, out);
+	SstReference r;
+	SstTable *table;
+	uint8_t byte;
+
+	*lost_out = false;
+	if (st != NVMKV_CORRUPTION && st != NVMKV_IO)
+		return st;
+	if (sst_reference_decode(reference, &r) == NVMKV_OK)
+	{
+		NVMKV_RETURN_IF(table_cache_get_values(tables, r.number, &table));
+		(void) sst_table_reread(table, r.block.offset, &byte, 1);
+		st = sst_table_judge(table, value_open(tables, key, tag, reference, SST_BLOCK_PRIVATE, out));
+	}
+	*lost_out = st == NVMKV_CORRUPTION;
+	return *lost_out ? NVMKV_OK : st;
+}
+
 void
 value_close(ValueBlock *value)
 {

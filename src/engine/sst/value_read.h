@@ -24,6 +24,13 @@ extern NvmkvStatus value_open(TableCache *tables, NvmkvSlice key, uint64_t tag, 
 extern void value_close(ValueBlock *value);
 
 /*
+ * The same for a compaction, which goes round damage: OK with *lost_out: the value cannot be read, not for the second
+ * time and past all caches, either; then there is nothing to be closed.
+ */
+extern NvmkvStatus value_open_or_lost(TableCache *tables, NvmkvSlice key, uint64_t tag, NvmkvSlice reference,
+									  ValueBlock *out, bool *lost_out);
+
+/*
  * Reads every value that the table refers to; problem() gets each that is not there.  Else as sst_verify.  REQUIRES
  * that the value tables stay.
  */
