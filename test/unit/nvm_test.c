@@ -640,6 +640,53 @@ TEST(pool_reopen)
 	fixture_close(&f);
 }
 
+/* A pool is made where a link at its path leads, also when nothing is there yet; the link stays. */
+TEST(pool_behind_a_link)
+{
+	static const char *const links[] = {"elsewhere/pool", "", "second", "./loop"}; /* "": the target in full */
+	Fixture f;
+	size_t i;
+
+	fixture_paths(&f);
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+	{
+		char dir[NVM_DEVICE_PATH_MAX], target[NVM_DEVICE_PATH_MAX + 32], link[NVM_DEVICE_PATH_MAX + 32];
+		struct stat st;
+		bool created;
+
+		(void) snprintf(dir, sizeof(dir), "%s", f.path);
+		*strrchr(dir, '/') = '\0';
+		(void) snprintf(target, sizeof(target), "%s/elsewhere", dir);
+		(void) mkdir(target, 0700);
+		(void) snprintf(target, sizeof(target), "%s/elsewhere/pool", dir);
+		(void) unlink(target);
+		(void) unlink(f.path);
+		(void) snprintf(link, sizeof(link), "%s/second", dir);
+		(void) unlink(link);
+		CHECK(symlink("elsewhere/pool", link) == 0);
+		(void) snprintf(link, sizeof(link), "%s/loop", dir);
+		(void) unlink(link);
+		CHECK(symlink("loop", link) == 0);
+		CHECK(symlink(i == 1 ? target : links[i], f.path) == 0);
+		if (i == 3)
+		{
+			CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, 0, &created), NVMKV_IO);
+			break;
+		}
+		REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
+		CHECK(created);
+		nvm_pool_close(f.pool);
+		CHECK(lstat(f.path, &st) == 0 && S_ISLNK(st.st_mode));
+		CHECK(lstat(target, &st) == 0 && S_ISREG(st.st_mode));
+		CHECK_EQ(st.st_size, 16 * MIB);
+		REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
+		CHECK(!created);
+		nvm_pool_close(f.pool);
+	}
+	f.pool = NULL;
+	fixture_close(&f);
+}
+
 TEST(pool_damaged_files)
 {
 	static const uint8_t zeros[NVM_POOL_PAGE_BYTES];

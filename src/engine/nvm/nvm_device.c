@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/base/assert.h"
 
@@ -157,18 +158,55 @@ static const NvmDeviceOps file_ops = {file_copy, file_persist, release};
 
 /* ---- opening ---- */
 
+/* As many links as Linux follows. */
+#define LINKS_MAX 40
+
+NvmkvStatus
+nvm_device_target(const char *path, char target_out[NVM_DEVICE_PATH_MAX])
+{
+	unsigned links;
+
+	if (strlen(path) >= NVM_DEVICE_PATH_MAX)
+		return NVMKV_FAIL(NVMKV_INVALID, "path of a pool must have 1 to %d bytes, not %zu", NVM_DEVICE_PATH_MAX - 1, strlen(path));
+	memcpy(target_out, path, strlen(path) + 1);
+	for (links = 0; links <= LINKS_MAX; links++)
+	{
+		char link[NVM_DEVICE_PATH_MAX];
+		ssize_t size = readlink(target_out, link, sizeof(link));
+		char *slash = strrchr(target_out, '/');
+		size_t kept = 0;
+
+		if (size < 0 && (errno == EINVAL || errno == ENOENT))
+			return NVMKV_OK; /* no link, or nothing there */
+		if (size < 0)
+			return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot look at pool \"%s\"", path);
+		/* One that is relative begins in the directory that the link is in. */
+		if (link[0] != '/' && slash != NULL)
+			kept = (size_t) (slash - target_out) + 1;
+		if (kept + (size_t) size >= NVM_DEVICE_PATH_MAX)
+			return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" is a link to a path that is too long", path);
+		memcpy(target_out + kept, link, (size_t) size);
+		target_out[kept + (size_t) size] = '\0';
+	}
+	errno = ELOOP;
+	return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot look at pool \"%s\"", path);
+}
+
 /*
  * Steps: 1 allocate and sync under another name (crash: a left-over that the
  * next creation truncates); 2 durable rename (crash: before or after).
+ * A link stays one: the file is made where it leads to, also when nothing is there yet.
  */
 static NvmkvStatus
 create_file(const char *path, uint64_t bytes)
 {
+	char target[NVM_DEVICE_PATH_MAX];
 	char temp[NVM_DEVICE_PATH_MAX + 8];
 	PortFile *file;
 	NvmkvStatus status;
 
-	(void) snprintf(temp, sizeof(temp), "%s.new", path);
+	NVMKV_RETURN_IF(nvm_device_target(path, target));
+	(void) snprintf(temp, sizeof(temp), "%s.new", target);
 	NVMKV_RETURN_IF(
 		port_files->open(temp, PORT_FILE_READ | PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file));
 	status = port_files->preallocate(file, bytes);
@@ -178,7 +216,7 @@ create_file(const char *path, uint64_t bytes)
 	if (status == NVMKV_OK)
 		status = port_fault("pool.file_allocated");
 	if (status == NVMKV_OK)
-		status = port_files->rename(temp, path);
+		status = port_files->rename(temp, target);
 	if (status != NVMKV_OK)
 		(void) port_files->unlink(temp);
 	return status;
