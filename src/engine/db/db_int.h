@@ -161,6 +161,7 @@ typedef struct DbShm
 	uint32_t sticky;			  /* DbSticky */
 	char sticky_cause[256];		  /* written once */
 	uint32_t nvm_is_pmem;
+	uint32_t has_pool; /* open; set once */
 
 	uint64_t last_error_clock_us;
 	uint32_t last_error_status;
@@ -201,7 +202,7 @@ struct NvmkvDb
 	DbRetiredShm *retired;
 	DbSlotCounters *slot_counters; /* of each process slot */
 	SstCache blocks;
-	NvmPool *pool; /* NULL: no container */
+	NvmPool *pool; /* NULL: no container; see db_container_bytes for one that is given up */
 	bool is_thread; /* made by nvmkv_open_thread: the pool is another handle's */
 	TableCache *tables;
 	NvmkvLogOps log;
@@ -257,6 +258,16 @@ db_leave(NvmkvDb *db)
 	epoch_leave(db->epochs, slot);
 	if (db->root != db)
 		epoch_leave(db->root->epochs, slot);
+}
+
+/*
+ * Bytes of the container that new rows may take; 0: there is none, or it is given up.  In the latter case no row is
+ * added, those that are there are drained, and flushes wait for that: tables are older than any row.
+ */
+static inline uint64_t
+db_container_bytes(const NvmkvDb *db)
+{
+	return db->pool != NULL ? (uint64_t) db->pool->usable * NVM_EXTENT_BYTES : 0;
 }
 
 /* Pages of the pool this process found gone so far (port_guard.h). */

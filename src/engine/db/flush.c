@@ -37,7 +37,8 @@ typedef struct Flush
 	VersionImage *image;	/* private copy; the builder's older row is in it */
 	NvmRowBuilder *builder; /* with a container */
 	bool has_row;			/* the builder has finished a row */
-	TableOutput output;		/* without one */
+	bool to_tables;			/* without one, or when it is given up */
+	TableOutput output;
 	uint64_t keys, bytes;
 	bool pool_full; /* no extent was left */
 	uint64_t durable; /* what the edit will say; the log is synced up to there */
@@ -220,6 +221,8 @@ flush_to_tables(Flush *f)
 		edit.nfile_adds = f->output.nfiles;
 		st = install(f, &edit);
 	}
+	if (st == NVMKV_OK)
+		port_store_relaxed(&db->shm->pool_full, 0); /* of a container that is given up */
 	return st;
 }
 
@@ -239,7 +242,7 @@ flush_free(Flush *f, bool installed)
 			nvm_row_builder_keep(f->builder);
 		nvm_row_builder_destroy(f->builder);
 	}
-	if (db->pool == NULL)
+	if (f->to_tables)
 		table_output_free(&f->output, keep);
 	gc_free(&f->gc);
 	port_free(f->image);
@@ -254,13 +257,29 @@ flush_abandon(NvmkvDb *db)
 		flush_free(db->flush, false);
 }
 
-/* A row is hardly larger than its memtable: without so much room the work would only be thrown away. */
+static bool
+has_rows(NvmkvDb *db)
+{
+	bool has;
+
+	db_enter(db);
+	has = versions_current(&db->versions)->nrows > 0;
+	db_leave(db);
+	return has;
+}
+
+/*
+ * A row is hardly larger than its memtable: without so much room the work would only be thrown away.  A container that
+ * is given up has no room as long as there are rows in it; then there are tables.
+ */
 static bool
 pool_has_room(NvmkvDb *db, const MemtableShm *memtable)
 {
 	uint64_t extents = memtable_bytes_used(memtable) / NVM_EXTENT_BYTES + 1;
 
-	return db->pool == NULL || nvm_pool_free_count(db->pool) >= extents;
+	if (db_container_bytes(db) == 0)
+		return db->pool == NULL || !has_rows(db);
+	return nvm_pool_free_count(db->pool) >= extents;
 }
 
 /* The flush itself.  REQUIRES the claim. */
@@ -282,7 +301,8 @@ flush_oldest(NvmkvDb *db, unsigned buffer, MemtableShm *memtable)
 	job_takes(f->job, memtable_bytes_used(memtable));
 	job_phase(f->job, DB_PHASE_MERGING);
 	gc_init(&f->gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db_recorded_outcome, db);
-	st = db->pool != NULL ? flush_to_row(f) : flush_to_tables(f);
+	f->to_tables = db_container_bytes(db) == 0;
+	st = f->to_tables ? flush_to_tables(f) : flush_to_row(f);
 	if (st == NVMKV_OK)
 	{
 		(void) mempool_flushed(&db->mem, port_process_slot(), buffer);

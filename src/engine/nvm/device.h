@@ -78,6 +78,21 @@ extern void nvm_device_close(NvmDevice *dev);
  */
 extern NvmkvStatus nvm_device_target(const char *path, char target_out[NVM_DEVICE_PATH_MAX]);
 
+/* Is it a file, which can become longer and shorter? */
+extern bool nvm_device_has_length(const NvmDevice *dev);
+
+/* Is there an ordinary file at the path, or where a link there leads? */
+extern bool nvm_device_is_file(const char *path);
+
+/*
+ * Makes a file so long, durably, with real blocks; it has to be opened anew to be mapped in its new length.  At failure
+ * it is as it was.  NO_SPACE, IO.
+ */
+extern NvmkvStatus nvm_device_set_length(NvmDevice *dev, uint64_t bytes);
+
+/* Cuts a mapped file.  REQUIRES that nobody looks at what is behind "bytes" any more. */
+extern NvmkvStatus nvm_device_cut(NvmDevice *dev, uint64_t bytes);
+
 /* For tests: called with each device as soon as it is mapped; may wrap its operations.  NULL: none. */
 extern void (*nvm_device_hook)(NvmDevice *dev);
 

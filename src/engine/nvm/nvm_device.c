@@ -32,6 +32,7 @@ typedef struct MappedDevice
 	NvmDevice dev; /* first: the operations cast back */
 	PortFile *file;
 	void *map;
+	bool has_length;          /* a file, be it on persistent memory */
 	bool dirty;               /* copied since the last sync (files) */
 	bool sync_failed;         /* sticky */
 	NvmkvStatus copy_failure; /* of a copy not yet reported (files) */
@@ -301,6 +302,7 @@ open_existing(const char *path, const struct stat *st, bool lock, NvmDevice **de
 	if (m == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to describe pool \"%s\"", path);
 	memcpy(m->dev.path, path, strlen(path) + 1);
+	m->has_length = S_ISREG(st->st_mode);
 	status = open_mapped(m, st, lock);
 	if (status != NVMKV_OK)
 	{
@@ -362,4 +364,51 @@ nvm_device_close(NvmDevice *dev)
 {
 	if (dev != NULL)
 		dev->ops->close(dev);
+}
+
+/* ---- length ---- */
+
+bool
+nvm_device_has_length(const NvmDevice *dev)
+{
+	return ((const MappedDevice *) (const void *) dev)->has_length;
+}
+
+bool
+nvm_device_is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+NvmkvStatus
+nvm_device_set_length(NvmDevice *dev, uint64_t bytes)
+{
+	PortFile *file = mapped_of(dev)->file;
+	NvmkvStatus status;
+
+	NVMKV_ASSERT(nvm_device_has_length(dev));
+	if (bytes < dev->bytes)
+		status = port_files->truncate(file, bytes);
+	else
+		status = port_files->preallocate(file, bytes);
+	if (status == NVMKV_OK)
+		status = port_files->sync(file);
+	/* Some file systems have made it longer all the same, without blocks for all of it. */
+	if (status != NVMKV_OK && bytes > dev->bytes)
+	{
+		const NvmkvError cause = *nvmkv_error();
+
+		(void) port_files->truncate(file, dev->bytes);
+		(void) nvmkv_fail_at(cause.status, cause.sys_errno, cause.file, cause.line, "%s", cause.text);
+	}
+	return status;
+}
+
+NvmkvStatus
+nvm_device_cut(NvmDevice *dev, uint64_t bytes)
+{
+	NVMKV_ASSERT(nvm_device_has_length(dev) && bytes < dev->bytes);
+	return port_files->truncate(mapped_of(dev)->file, bytes);
 }
