@@ -79,8 +79,27 @@ static shmem_startup_hook_type previous_shmem_startup;
 
 /* ---------------------------------------------------------------- shared memory */
 
+/* A container holds three write buffers at least. */
+#define ENGINE_CONTAINER_BUFFERS 3
+
+/* Write buffers that are too large for the container are made smaller: that costs speed only. */
 static void
-fill_options(NvmkvOptions *options)
+fit_write_buffers(NvmkvOptions *options, bool complain)
+{
+	uint64 fits = options->nvm_bytes / ENGINE_CONTAINER_BUFFERS;
+
+	if (options->nvm_bytes == 0 || options->write_buffer_bytes <= fits)
+		return;
+	options->write_buffer_bytes = fits;
+	if (complain)
+		ereport(WARNING,
+				(errmsg("nvmkv.write_buffer_size is %d kB, and nvmkv.nvm_size is %d MB: write buffers have " UINT64_FORMAT " kB, so that the container can hold %d of them",
+						nvmkv_write_buffer_size_kb, nvmkv_nvm_size_mb, fits / 1024, ENGINE_CONTAINER_BUFFERS),
+				 errhint("Increase nvmkv.nvm_size, decrease nvmkv.write_buffer_size, or set nvmkv.nvm_size to 0.")));
+}
+
+static void
+fill_options(NvmkvOptions *options, bool complain)
 {
 	const char *detail;
 
@@ -88,6 +107,7 @@ fill_options(NvmkvOptions *options)
 	options->write_buffer_bytes = (uint64) nvmkv_write_buffer_size_kb * 1024;
 	options->max_write_buffers = (unsigned) nvmkv_max_write_buffers;
 	options->nvm_bytes = (uint64) nvmkv_nvm_size_mb * 1024 * 1024;
+	fit_write_buffers(options, complain);
 	options->nvm_path = nvmkv_nvm_path != NULL && nvmkv_nvm_path[0] != '\0' ? nvmkv_nvm_path : NULL;
 	options->target_file_bytes = (uint64) nvmkv_target_file_size_kb * 1024;
 	options->block_cache_bytes = (uint64) nvmkv_block_cache_size_mb * 1024 * 1024;
@@ -105,12 +125,12 @@ fill_options(NvmkvOptions *options)
 }
 
 static Size
-engine_bytes(void)
+engine_bytes(bool complain)
 {
 	NvmkvOptions options;
 	size_t bytes;
 
-	fill_options(&options);
+	fill_options(&options, complain);
 	bytes = nvmkv_shm_bytes(&options);
 	if (bytes == 0)
 		ereport(FATAL,
@@ -126,7 +146,7 @@ request_shared_memory(void)
 {
 	if (previous_shmem_request)
 		previous_shmem_request();
-	RequestAddinShmemSpace(engine_bytes());
+	RequestAddinShmemSpace(engine_bytes(true));
 	RequestAddinShmemSpace(MAXALIGN(sizeof(EngineShared)));
 	nvmkv_latch_shmem_request();
 	nvmkv_rowid_shmem_request();
@@ -156,7 +176,7 @@ open_engine(void *memory)
 	if (port_guard_install() != NVMKV_OK)
 		ereport(LOG,
 				(errmsg("nvmkv_fdw: %s", nvmkv_error()->text)));
-	fill_options(&options);
+	fill_options(&options, false);
 	options.system_identifier = GetSystemIdentifier();
 	options.restore_from = nvmkv_restore_from();
 	snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
@@ -197,7 +217,7 @@ start_shared_memory(void)
 		previous_shmem_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	shared = ShmemInitStruct("nvmkv engine state", sizeof(EngineShared), &found);
-	memory = (void *) CACHELINEALIGN(ShmemInitStruct("nvmkv engine", engine_bytes(), &found));
+	memory = (void *) CACHELINEALIGN(ShmemInitStruct("nvmkv engine", engine_bytes(false), &found));
 	if (!found)
 	{
 		memset(shared, 0, sizeof(*shared));
