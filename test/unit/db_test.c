@@ -253,6 +253,66 @@ TEST(reopens_with_other_sizes)
 	port_files = &port_posix_files;
 }
 
+/*
+ * What is in the log was written with larger memtables: batches that do not fit are replayed in pieces, entries that do
+ * not fit become tables.  The newest version wins all the same.
+ */
+TEST(log_of_larger_memtables_is_replayed)
+{
+	static const size_t sizes[] = {100, 300000, 700, 1500000, 40, 90000, 3000000};
+	static const uint64_t containers[] = {16, 0, 64};
+	uint64_t i, round, version;
+	size_t c;
+	enum { KEYS = 30 };
+
+	port_files = &rig_quick_files;
+	for (c = 0; c < sizeof(containers) / sizeof(containers[0]); c++)
+	{
+		Rig rig;
+
+		rig_init(&rig);
+		rig.options.write_buffer_bytes = 16 * MIB;
+		rig.options.nvm_bytes = 64 * MIB;
+		REQUIRE_OK(rig_open(&rig));
+		for (version = 0; version < 3; version++)
+		{
+			NvmkvBatch batch = {0};
+
+			for (i = 0; i < KEYS; i++)
+			{
+				size_t size = sizes[(i + version) % (sizeof(sizes) / sizeof(sizes[0]))];
+				uint8_t *data = malloc(size + 8);
+
+				REQUIRE(data != NULL);
+				fill_value(data, size, i * 1000003 + version);
+				REQUIRE_OK(nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, rig_key(i), nvmkv_slice(NULL, 0),
+										   nvmkv_slice(data, size)));
+				free(data);
+				/* Some batches of all sizes. */
+				if (batch.memtable_bytes > (version + 1) * 2000000 || i == KEYS - 1)
+				{
+					REQUIRE_OK(rig_write(rig.db, &batch, NULL));
+					nvmkv_batch_clear(&batch);
+				}
+			}
+			nvmkv_batch_free(&batch);
+		}
+		CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+		for (round = 0; round < 2; round++)
+		{
+			rig.options.write_buffer_bytes = round == 0 ? MIB / 8 : MIB;
+			rig.options.nvm_bytes = containers[c] * MIB;
+			REQUIRE_OK(rig_reopen(&rig));
+			for (i = 0; i < KEYS; i++)
+				CHECK(has_number(rig.db, i, 2, sizes[(i + 2) % (sizeof(sizes) / sizeof(sizes[0]))]));
+			check_sound(rig.db);
+		}
+		CHECK_STATUS(put_number(rig.db, 1, 3, 2 * MIB), NVMKV_LIMIT);
+		rig_remove(&rig);
+	}
+	port_files = &port_posix_files;
+}
+
 static uint64_t
 pool_file_bytes(const Rig *rig)
 {

@@ -475,6 +475,13 @@ extern void jobs_abort(NvmkvDb *db);
 /* ---- work ---- */
 extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);
 
+/*
+ * Of a record that is replayed: an entry larger than a memtable (it was written when they were larger) becomes a table
+ * of its own, with all that is older below it.  REQUIRES that nobody writes meanwhile.  Durable on OK, but the durable
+ * sequence stays: a crash brings the entry once more, which changes nothing.
+ */
+extern NvmkvStatus flush_large_entry(NvmkvDb *db, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
+
 /* Lets go of what a flush that an abort cut short had taken. */
 extern void flush_abandon(NvmkvDb *db);
 
