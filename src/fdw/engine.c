@@ -79,6 +79,11 @@ static shmem_startup_hook_type previous_shmem_startup;
 
 /* ---------------------------------------------------------------- shared memory */
 
+/* What nvmkv_options_cover has found when the server was started: shared memory was sized by it. */
+static bool covered;
+static unsigned family_slots;
+static uint64 family_memtables_bytes;
+
 /* A container holds three write buffers at least. */
 #define ENGINE_CONTAINER_BUFFERS 3
 
@@ -122,6 +127,19 @@ fill_options(NvmkvOptions *options, bool complain)
 	options->version_slot_bytes = ENGINE_VERSION_BYTES;
 	options->max_families = (unsigned) nvmkv_max_column_families;
 	options->standalone_log = false;
+	/* What the families that there are need, whatever the settings are now: memory is reserved once, at start. */
+	if (!covered)
+	{
+		char dir[MAXPGPATH];
+
+		snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
+		nvmkv_options_cover(options, dir);
+		family_slots = options->family_slots;
+		family_memtables_bytes = options->family_memtables_bytes;
+		covered = true;
+	}
+	options->family_slots = family_slots;
+	options->family_memtables_bytes = family_memtables_bytes;
 }
 
 static Size

@@ -629,7 +629,27 @@ script_write(NvmkvDb *db)
 	nvmkv_batch_free(&batch);
 }
 
-static const uint64_t container_sizes[] = {16, 24, 0, 40, 0, 17};
+#define CONTAINER_SIZES 6
+
+static const uint64_t container_sizes[CONTAINER_SIZES] = {16, 24, 0, 40, 0, 17};
+
+/* A failure while a family is opened costs that family: it is there at the next open. */
+static bool
+families_are_open(NvmkvDb *db)
+{
+	NvmkvFamilyInfo list[FAMILIES];
+	unsigned count = nvmkv_family_list(db, list, FAMILIES);
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+	{
+		NvmkvDb *family;
+
+		if (nvmkv_family(db, list[i].id, &family) != NVMKV_OK)
+			return false;
+	}
+	return true;
+}
 
 /* A reopen that a passing failure spoilt works the next time, or the time after. */
 static void
@@ -642,7 +662,7 @@ script_reopen(Rig *rig)
 	if (durable > record->synced)
 		record->synced = durable;
 	if (container_changes)
-		rig->options.nvm_bytes = container_sizes[script_random(sizeof(container_sizes) / sizeof(container_sizes[0]))] << 20;
+		rig->options.nvm_bytes = container_sizes[script_random(CONTAINER_SIZES)] << 20;
 	for (tries = 0; tries < 3; tries++)
 	{
 		NvmkvStatus st;
@@ -650,7 +670,7 @@ script_reopen(Rig *rig)
 		recovering = rig->db != NULL;
 		st = rig_reopen(rig);
 		recovering = false;
-		if (st == NVMKV_OK)
+		if (st == NVMKV_OK && families_are_open(rig->db))
 			break;
 		/* A disk that does not answer any more, or is full, is repaired before the next try. */
 		if (tries == 1)

@@ -372,6 +372,9 @@ extern NvmkvStatus db_drain_rows_before(NvmkvDb *db, uint64_t row_id);
 /* Options that fit together. */
 extern NvmkvStatus tree_check_options(const NvmkvOptions *options);
 
+/* Of a tree that could not be opened: its durable sequence, if its manifest could be read, else 0. */
+extern uint64_t tree_durable_if_known(const NvmkvDb *db);
+
 /* Bytes of shared memory of a family's tree of this shape. */
 extern size_t tree_shm_bytes(const NvmkvOptions *options);
 
@@ -409,6 +412,9 @@ extern NvmkvStatus family_each(NvmkvDb *db, NvmkvStatus (*step)(NvmkvDb *tree));
 
 /* What an aborted call of this process left. */
 extern void families_abort_cleanup(NvmkvDb *root);
+
+/* Of a family that could not be opened: is it known to have all up to there in rows and tables? */
+extern bool family_has(NvmkvDb *root, unsigned id, uint64_t last_sequence);
 
 /* ---- family_write.c: batches for other families than the default one ---- */
 extern NvmkvStatus family_write(NvmkvDb *root, const NvmkvBatch *batch, uint64_t *last_sequence_out);

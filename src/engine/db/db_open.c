@@ -25,13 +25,21 @@ align64(size_t n)
 	return (n + 63) & ~(size_t) 63;
 }
 
+static size_t
+memtables_bytes(const NvmkvOptions *o, bool is_root)
+{
+	size_t bytes = mempool_shm_bytes(o->max_write_buffers, o->write_buffer_bytes);
+
+	return is_root || bytes > o->family_memtables_bytes ? bytes : (size_t) o->family_memtables_bytes;
+}
+
 /* A family's tree ends where the root's cache begins. */
 static void
 compute_layout(const NvmkvOptions *o, bool is_root, Layout *l)
 {
 	l->epochs = align64(sizeof(DbShm));
 	l->memtables = l->epochs + align64(epoch_shm_bytes(o->process_slots));
-	l->versions = l->memtables + align64(mempool_shm_bytes(o->max_write_buffers, o->write_buffer_bytes));
+	l->versions = l->memtables + align64(memtables_bytes(o, is_root));
 	l->pool = l->versions + align64(versions_shm_bytes(o->version_slot_bytes));
 	l->retired = l->pool + align64(nvm_pool_shm_bytes((uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES));
 	l->slot_counters = l->retired + align64(retired_shm_bytes());
@@ -259,8 +267,10 @@ fit_memtables(NvmkvDb *db)
 
 	if (db->pool->usable == 0 || db->options.write_buffer_bytes <= fits)
 		return;
-	port_log(PORT_LOG_WARNING, "write buffers have %" PRIu64 " kB instead of %" PRIu64 " kB: the container \"%s\" of %u MB must hold %d of them",
-			 fits / 1024, db->options.write_buffer_bytes / 1024, db->nvm_path, db->pool->usable + 1, DB_POOL_MEMTABLES_MIN);
+	port_log(PORT_LOG_WARNING, "write buffers have %" PRIu64 " kB instead of %" PRIu64
+			 " kB: the container \"%s\" of %u MB must hold %d of them",
+			 fits / 1024, db->options.write_buffer_bytes / 1024, db->nvm_path, db->pool->usable + 1,
+			 DB_POOL_MEMTABLES_MIN);
 	db->options.write_buffer_bytes = fits;
 }
 
@@ -278,7 +288,8 @@ open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 	if (db->options.nvm_bytes == 0 && v->nrows == 0)
 	{
 		if (nvm_pool_remove(db->nvm_path, db->options.system_identifier) != NVMKV_OK)
-			port_log(PORT_LOG_WARNING, "could not remove the container that is not wanted any more: %s", nvmkv_error()->text);
+			port_log(PORT_LOG_WARNING, "could not remove the container that is not wanted any more: %s",
+					 nvmkv_error()->text);
 		return NVMKV_OK;
 	}
 	st = nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier,
@@ -287,8 +298,8 @@ open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 	{
 		/* It came with the copy, which may have caught it in the making. */
 		NVMKV_RETURN_IF(port_files->unlink(db->nvm_path));
-		st = nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier, 0, 0, pool_shm, &db->pool,
-						   &created);
+		st = nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier, 0, 0, pool_shm,
+						   &db->pool, &created);
 	}
 	NVMKV_RETURN_IF(st);
 	if (db->options.restore_from != 0 && !is_copied(db) && !created && v->nrows == 0 && db->pool->pool_id == v->pool_id)
@@ -445,6 +456,14 @@ tree_open(NvmkvDb *db, void *memory)
 	NVMKV_RETURN_IF(remove_orphans(db));
 	mempool_open_gate(&db->mem); /* for replay; nvmkv_write asks "accepting" */
 	return NVMKV_OK;
+}
+
+uint64_t
+tree_durable_if_known(const NvmkvDb *db)
+{
+	return db->shm != NULL && db->versions.shm != NULL && versions_are_there(&db->versions)
+		? versions_current(&db->versions)->durable_seq
+		: 0;
 }
 
 NvmkvStatus

@@ -266,7 +266,7 @@ nvmkv_replay(NvmkvDb *root, NvmkvSlice batch, uint64_t base_sequence)
 		if ((parts.families >> id & 1) == 0)
 			continue;
 		st = nvmkv_family(root, id, &db);
-		if (st == NVMKV_NOT_FOUND)
+		if (st == NVMKV_NOT_FOUND || (st != NVMKV_OK && family_has(root, id, base_sequence + count - 1)))
 			continue;
 		NVMKV_RETURN_IF(st);
 		if (count == 0 || base_sequence + count - 1 <= mempool_durable_seq(&db->mem))

@@ -84,6 +84,9 @@ extern bool nvm_device_has_length(const NvmDevice *dev);
 /* Is there an ordinary file at the path, or where a link there leads? */
 extern bool nvm_device_is_file(const char *path);
 
+/* The same of a device. */
+extern bool nvm_device_is_device(const char *path);
+
 /*
  * Makes a file so long, durably, with real blocks; it has to be opened anew to be mapped in its new length.  At failure
  * it is as it was.  NO_SPACE, IO.

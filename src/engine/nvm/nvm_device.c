@@ -375,6 +375,14 @@ nvm_device_has_length(const NvmDevice *dev)
 }
 
 bool
+nvm_device_is_device(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
+bool
 nvm_device_is_file(const char *path)
 {
 	struct stat st;

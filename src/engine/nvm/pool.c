@@ -522,6 +522,14 @@ nvm_pool_cut(NvmPool *pool, bool *cut_out)
 	return NVMKV_OK;
 }
 
+uint64_t
+nvm_pool_bytes(const NvmPool *pool)
+{
+	uint32_t extents = nvm_pool_is_cut(pool) ? pool->usable : pool->extent_count;
+
+	return extents == 0 ? 0 : nvm_extent_offset(extents);
+}
+
 bool
 nvm_pool_is_cut(const NvmPool *pool)
 {

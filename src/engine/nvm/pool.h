@@ -39,7 +39,7 @@ typedef struct NvmPool
 	NvmPoolShm *shm;
 	NvmChecked *checked; /* by extent; NULL: rows are read without looking at the checksums of their indexes */
 	uint32_t extent_count;
-	uint32_t usable; /* the first so many are for new rows: all, unless the pool is to become smaller; 0: it is given up */
+	uint32_t usable; /* the first so many are for new rows: all, unless it is to become smaller; 0: it is given up */
 	uint64_t pool_id;
 } NvmPool;
 
@@ -87,6 +87,9 @@ extern NvmkvStatus nvm_pool_remove(const char *path, uint64_t system_identifier)
  */
 extern NvmkvStatus nvm_pool_cut(NvmPool *pool, bool *cut_out);
 extern bool nvm_pool_is_cut(const NvmPool *pool);
+
+/* Bytes of the medium that the pool takes; 0: none but the header's. */
+extern uint64_t nvm_pool_bytes(const NvmPool *pool);
 
 /* Recovery: marks an extent of a known row.  CORRUPTION when out of range or taken already. */
 extern NvmkvStatus nvm_pool_mark(NvmPool *pool, uint32_t extent);
