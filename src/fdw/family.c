@@ -324,7 +324,8 @@ nvmkv_family_larger_buffer(Relation rel)
 	NvmkvDb *db = nvmkv_engine();
 	NvmkvFamilyOptions shape;
 	NvmkvFamilyInfo info;
-	const char *name = read_shape(db, GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid)->options, &shape);
+	List *options = GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid)->options;
+	const char *name = read_shape(db, options, &shape);
 
 	if (find_family(db, name, &info) == 0 || (info.options.own & NVMKV_OWN_WRITE_BUFFER_BYTES) == 0)
 		return "Increase nvmkv.write_buffer_size.";
