@@ -81,6 +81,19 @@ column_gate(NvmkvDb *db, const VersionImage *v, bool force)
 		level1 <= (db->options.l0_write_amplification - 1.0) * receiver;
 }
 
+/*
+ * In quiet times a smaller batch will do where there are values apart, if it is worth what it writes: what rows have
+ * overwritten of them gives its space back only when they leave the container.
+ */
+static bool
+quiet_gate(NvmkvDb *db, const VersionImage *v)
+{
+	double receiver = (double) version_role_bytes(v, VERSION_RECEIVER);
+
+	return db->pool != NULL && receiver > 0.0 && v->nfiles > version_ntables(v) &&
+		(double) v->level_bytes[1] <= (db->options.l0_write_amplification - 1.0) * receiver && value_is_quiet(db);
+}
+
 static bool
 has_compactor(const VersionImage *v)
 {
@@ -571,7 +584,7 @@ try_start_batch(NvmkvDb *db, bool force, bool *started_out)
 
 	*started_out = false;
 	db_enter(db);
-	open = column_gate(db, versions_current(&db->versions), force);
+	open = column_gate(db, versions_current(&db->versions), force) || quiet_gate(db, versions_current(&db->versions));
 	db_leave(db);
 	if (!open)
 		return NVMKV_OK;

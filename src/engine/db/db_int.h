@@ -141,6 +141,9 @@ typedef struct DbShm
 	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, slot_counters_off;
 	uint64_t cache_off, log_off, families_off;
 
+	/* root only: the last sequence that was seen, and since when (value.c) */
+	uint64_t quiet_sequence, quiet_since_us;
+
 	uint64_t next_drop_us;		  /* when to look for tables of dropped storages again */
 	/*
 	 * Taken by fetch-add, recorded with every edit.  Files of all families are numbered by the root: the block cache
