@@ -29,7 +29,8 @@ CREATE FOREIGN TABLE h (k int NOT NULL, v text) SERVER hot OPTIONS (primary_key 
 CREATE FOREIGN TABLE c (k int NOT NULL, v text) SERVER cold OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE d (k int NOT NULL, v text) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE nokey (v text) SERVER hot;
-SELECT * FROM nvmkv.column_families;
+SELECT column_family, number, nvm_size, write_buffer_size, max_write_buffers, target_file_size, bloom_bits_per_key, compression
+	FROM nvmkv.column_families;
 SELECT c.relname, s.storage_id >> 56 AS family
 FROM nvmkv.storage s JOIN pg_class c ON c.oid = s.relid WHERE c.relnamespace = 'families_test'::regnamespace ORDER BY 1;
 

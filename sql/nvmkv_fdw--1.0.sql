@@ -277,7 +277,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 CREATE VIEW nvmkv.copies AS
 	SELECT * FROM nvmkv.copies();
 
--- What there is, and the shape it was made with; sizes in bytes.
+-- What there is, with the shape that the next start gives it; sizes in bytes.
 CREATE FUNCTION nvmkv.column_families(
 	OUT column_family text,
 	OUT number int4,
@@ -286,7 +286,10 @@ CREATE FUNCTION nvmkv.column_families(
 	OUT max_write_buffers int4,
 	OUT target_file_size int8,
 	OUT bloom_bits_per_key int4,
-	OUT compression text)
+	OUT compression text,
+	OUT container_path text,			-- NULL: no container
+	OUT container_size int8,			-- what it takes now; not nvm_size while it is drained to become smaller
+	OUT error text)						-- why its tables are not available; '' if they are
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_column_families'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -351,6 +354,12 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_copy_stop'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
+-- Gives the column family of a server the shape that the server's options say now, from the next start on.
+CREATE FUNCTION nvmkv.reshape_column_family(server_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_reshape_column_family'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
 CREATE FUNCTION nvmkv.reset_stats()
 RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_reset_stats'
@@ -360,7 +369,7 @@ REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
 	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass),
-	nvmkv.drop_column_family(text), nvmkv.copies(), nvmkv.copy_start(), nvmkv.copy_stop(), nvmkv.reset_stats()
+	nvmkv.drop_column_family(text), nvmkv.reshape_column_family(text), nvmkv.copies(), nvmkv.copy_start(), nvmkv.copy_stop(), nvmkv.reset_stats()
 FROM PUBLIC;
 
 -- A view's functions are called with the rights of whoever reads it.

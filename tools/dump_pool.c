@@ -42,14 +42,11 @@ dump_pool_map(const char *path, DumpPool *m)
 		return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot map pool \"%s\" (%" PRIu64 " bytes)", path, m->device.bytes);
 	}
 	NVMKV_RETURN_IF(nvm_pool_header_decode(m->map, path, &m->header));
-	if (m->device.bytes < nvm_extent_offset(m->header.extent_count))
-		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated: %" PRIu64 " of %" PRIu64 " bytes",
-						  path, m->device.bytes, nvm_extent_offset(m->header.extent_count));
 	(void) strcpy(m->device.path, path);
 	m->device.base = m->map;
 	port_guard_add(&m->device.guard, m->map, m->device.bytes, false);
 	m->pool.dev = &m->device;
-	m->pool.extent_count = m->header.extent_count;
+	m->pool.extent_count = nvm_pool_extents_of(m->device.bytes);
 	m->pool.pool_id = m->header.pool_id;
 	return NVMKV_OK;
 }
@@ -130,7 +127,7 @@ dump_rows(Dump *dump, const DumpPool *m, const VersionDraft *live)
 		else if (dump->show_keys)
 			dump_entries(dump, m, &ref);
 	}
-	fprintf(dump->out, "rows %" PRIu32 ", extents in use %" PRIu64 " of %" PRIu32 "\n", live->nrows, used, m->header.extent_count);
+	fprintf(dump->out, "rows %" PRIu32 ", extents in use %" PRIu64 " of %" PRIu32 "\n", live->nrows, used, m->pool.extent_count);
 }
 
 void
@@ -144,7 +141,7 @@ dump_pool(Dump *dump, const char *path, const char *dir)
 	else
 	{
 		fprintf(dump->out, "pool %016" PRIx64 ": system %" PRIu64 ", %" PRIu32 " extents of %" PRIu64 " bytes, file of %" PRIu64 " bytes\n",
-				m.header.pool_id, m.header.system_identifier, m.header.extent_count, NVM_EXTENT_BYTES, m.device.bytes);
+				m.header.pool_id, m.header.system_identifier, m.pool.extent_count, NVM_EXTENT_BYTES, m.device.bytes);
 		if (dir != NULL)
 		{
 			if (dump_fold(dump, dir, false, &state))

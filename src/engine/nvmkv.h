@@ -89,10 +89,24 @@ extern void nvmkv_set_wake(NvmkvDb *db, void (*wake)(void));
  */
 #define NVMKV_FAMILY_NAME_BYTES 63
 
+/* What of its options is a family's own; the others are the database's, whatever they are when it is opened. */
+enum
+{
+	NVMKV_OWN_WRITE_BUFFER_BYTES = 1,
+	NVMKV_OWN_MAX_WRITE_BUFFERS = 2,
+	NVMKV_OWN_NVM_BYTES = 4,
+	NVMKV_OWN_TARGET_FILE_BYTES = 8,
+	NVMKV_OWN_BLOOM_BITS = 16,
+	NVMKV_OWN_COMPRESSION = 32,
+	NVMKV_OWN_REST = 64,
+	NVMKV_OWN_ALL = 127
+};
+
 typedef struct NvmkvFamilyOptions
 {
-	uint64_t write_buffer_bytes; /* at most the database's */
-	unsigned max_write_buffers;	 /* at most the database's */
+	uint32_t own; /* NVMKV_OWN_... */
+	uint64_t write_buffer_bytes; /* the memtables together: at most what the database's own take */
+	unsigned max_write_buffers;
 	uint64_t nvm_bytes;			 /* 0: no container */
 	uint64_t target_file_bytes;
 	uint32_t block_bytes;
@@ -108,7 +122,7 @@ typedef struct NvmkvFamilyInfo
 	NvmkvFamilyOptions options;
 } NvmkvFamilyInfo;
 
-/* The database's own shape, but for the container: none. */
+/* The database's own shape, but for the container: none.  All of it is the family's own. */
 extern void nvmkv_family_options_default(const NvmkvDb *db, NvmkvFamilyOptions *options);
 
 /*
@@ -121,15 +135,42 @@ extern NvmkvStatus nvmkv_family_create(NvmkvDb *db, unsigned id, const char *nam
 									   unsigned *id_out);
 
 /*
+ * Gives a family other options, durably; it has them from the next open on.  NOT_FOUND; INVALID, LIMIT, BUSY as above.
+ */
+extern NvmkvStatus nvmkv_family_reshape(NvmkvDb *db, unsigned id, const NvmkvFamilyOptions *options);
+
+/*
+ * Raises what is reserved for families (family_slots, family_memtables_bytes) to what the families that there are in
+ * "dir" need, so that options may go down without any of them being left out.  To be called with the same result
+ * before nvmkv_shm_bytes and nvmkv_open.  Where the families cannot be read nothing changes: opening says why.
+ */
+extern void nvmkv_options_cover(NvmkvOptions *options, const char *dir);
+
+/* Where a family's container is, or would be; bytes: of it now, wanted: of it by its options; 0: none. */
+typedef struct NvmkvContainerInfo
+{
+	char path[1100];
+	uint64_t bytes, wanted;
+} NvmkvContainerInfo;
+
+extern NvmkvStatus nvmkv_family_container(NvmkvDb *db, unsigned id, NvmkvContainerInfo *info_out);
+
+/*
  * Drops a family and all that is in it, durably, and gives its space back.  REQUIRES that nobody reads or writes it
  * any more; background work is waited for.  NOT_FOUND; INVALID for the default family; BUSY, CANCELLED.
  */
 extern NvmkvStatus nvmkv_family_drop(NvmkvDb *db, unsigned id);
 
-/* This process's handle of a family, good until the family is dropped.  NOT_FOUND. */
+/*
+ * This process's handle of a family, good until the family is dropped.  NOT_FOUND.  Where the family could not be
+ * opened: the status and text of that.
+ */
 extern NvmkvStatus nvmkv_family(NvmkvDb *db, unsigned id, NvmkvDb **family_out);
 
-/* All families but the default one, by number; fills up to max and returns how many there are. */
+/*
+ * All families but the default one, by number, with the options that the next open gives them; fills up to max and
+ * returns how many there are.
+ */
 extern unsigned nvmkv_family_list(NvmkvDb *db, NvmkvFamilyInfo *list_out, unsigned max);
 
 /* ---------------------------------------------------------------- write */

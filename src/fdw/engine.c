@@ -80,8 +80,32 @@ static shmem_startup_hook_type previous_shmem_startup;
 
 /* ---------------------------------------------------------------- shared memory */
 
+/* What nvmkv_options_cover has found when the server was started: shared memory was sized by it. */
+static bool covered;
+static unsigned family_slots;
+static uint64 family_memtables_bytes;
+
+/* A container holds three write buffers at least. */
+#define ENGINE_CONTAINER_BUFFERS 3
+
+/* Write buffers that are too large for the container are made smaller: that costs speed only. */
 static void
-fill_options(NvmkvOptions *options)
+fit_write_buffers(NvmkvOptions *options, bool complain)
+{
+	uint64 fits = options->nvm_bytes / ENGINE_CONTAINER_BUFFERS;
+
+	if (options->nvm_bytes == 0 || options->write_buffer_bytes <= fits)
+		return;
+	options->write_buffer_bytes = fits;
+	if (complain)
+		ereport(WARNING,
+				(errmsg("nvmkv.write_buffer_size is %d kB, and nvmkv.nvm_size is %d MB: write buffers have " UINT64_FORMAT " kB, so that the container can hold %d of them",
+						nvmkv_write_buffer_size_kb, nvmkv_nvm_size_mb, fits / 1024, ENGINE_CONTAINER_BUFFERS),
+				 errhint("Increase nvmkv.nvm_size, decrease nvmkv.write_buffer_size, or set nvmkv.nvm_size to 0.")));
+}
+
+static void
+fill_options(NvmkvOptions *options, bool complain)
 {
 	const char *detail;
 
@@ -89,6 +113,7 @@ fill_options(NvmkvOptions *options)
 	options->write_buffer_bytes = (uint64) nvmkv_write_buffer_size_kb * 1024;
 	options->max_write_buffers = (unsigned) nvmkv_max_write_buffers;
 	options->nvm_bytes = (uint64) nvmkv_nvm_size_mb * 1024 * 1024;
+	fit_write_buffers(options, complain);
 	options->nvm_path = nvmkv_nvm_path != NULL && nvmkv_nvm_path[0] != '\0' ? nvmkv_nvm_path : NULL;
 	options->target_file_bytes = (uint64) nvmkv_target_file_size_kb * 1024;
 	options->block_cache_bytes = (uint64) nvmkv_block_cache_size_mb * 1024 * 1024;
@@ -103,15 +128,28 @@ fill_options(NvmkvOptions *options)
 	options->version_slot_bytes = ENGINE_VERSION_BYTES;
 	options->max_families = (unsigned) nvmkv_max_column_families;
 	options->standalone_log = false;
+	/* What the families that there are need, whatever the settings are now: memory is reserved once, at start. */
+	if (!covered)
+	{
+		char dir[MAXPGPATH];
+
+		snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
+		nvmkv_options_cover(options, dir);
+		family_slots = options->family_slots;
+		family_memtables_bytes = options->family_memtables_bytes;
+		covered = true;
+	}
+	options->family_slots = family_slots;
+	options->family_memtables_bytes = family_memtables_bytes;
 }
 
 static Size
-engine_bytes(void)
+engine_bytes(bool complain)
 {
 	NvmkvOptions options;
 	size_t bytes;
 
-	fill_options(&options);
+	fill_options(&options, complain);
 	bytes = nvmkv_shm_bytes(&options);
 	if (bytes == 0)
 		ereport(FATAL,
@@ -127,7 +165,7 @@ request_shared_memory(void)
 {
 	if (previous_shmem_request)
 		previous_shmem_request();
-	RequestAddinShmemSpace(engine_bytes());
+	RequestAddinShmemSpace(engine_bytes(true));
 	RequestAddinShmemSpace(MAXALIGN(sizeof(EngineShared)));
 	nvmkv_latch_shmem_request();
 	nvmkv_rowid_shmem_request();
@@ -157,7 +195,7 @@ open_engine(void *memory)
 	if (port_guard_install() != NVMKV_OK)
 		ereport(LOG,
 				(errmsg("nvmkv_fdw: %s", nvmkv_error()->text)));
-	fill_options(&options);
+	fill_options(&options, false);
 	options.system_identifier = GetSystemIdentifier();
 	options.restore_from = nvmkv_restore_from();
 	nvmkv_agreement_options(&options);
@@ -199,7 +237,7 @@ start_shared_memory(void)
 		previous_shmem_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	shared = ShmemInitStruct("nvmkv engine state", sizeof(EngineShared), &found);
-	memory = (void *) CACHELINEALIGN(ShmemInitStruct("nvmkv engine", engine_bytes(), &found));
+	memory = (void *) CACHELINEALIGN(ShmemInitStruct("nvmkv engine", engine_bytes(false), &found));
 	if (!found)
 	{
 		memset(shared, 0, sizeof(*shared));

@@ -33,20 +33,28 @@
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_column_families);
 PG_FUNCTION_INFO_V1(nvmkv_sql_drop_column_family);
+PG_FUNCTION_INFO_V1(nvmkv_sql_reshape_column_family);
 
 /* Who makes families takes turns: the object that this lock is on is no server's, and no family's. */
 #define FAMILY_LIST_LOCK 0
 
 /* ---------------------------------------------------------------- handles */
 
-/* *db: the engine's handle, then the family's. */
+/* Its tables are not available, and no others.  *db: the engine's handle, then the family's. */
 static void
 open_family(unsigned id, NvmkvDb **db)
 {
 	NvmkvStatus status = nvmkv_family(*db, id, db);
 
-	if (unlikely(status != NVMKV_OK))
-		nvmkv_check_status(status, psprintf("opening column family %u", id), NULL);
+	if (likely(status == NVMKV_OK))
+		return;
+	ereport(ERROR,
+			(errcode(status == NVMKV_CORRUPTION ? ERRCODE_DATA_CORRUPTED
+					 : status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL
+												: ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("foreign tables of a column family are not available"),
+			 errdetail("%s", nvmkv_error()->text),
+			 errhint("Put right what the message says and restart the server; nvmkv.column_families shows where containers are.")));
 }
 
 NvmkvDb *
@@ -125,9 +133,9 @@ nvmkv_families(unsigned *count_out)
 	for (unsigned i = 0; i < count; i++)
 		if (lock_family(db, list[i].name, list[i].id, AccessShareLock))
 		{
-			entries[n].db = db;
-			open_family(list[i].id, &entries[n].db);
-			entries[n++].name = pstrdup(list[i].name);
+			/* One that could not be opened has nothing to show. */
+			if (nvmkv_family(db, list[i].id, &entries[n].db) == NVMKV_OK)
+				entries[n++].name = pstrdup(list[i].name);
 		}
 	*count_out = n;
 	return entries;
@@ -164,6 +172,7 @@ static const char *
 read_options(List *options, NvmkvFamilyOptions *shape, bool *shaped_out)
 {
 	const char *name = NVMKV_FAMILY_DEFAULT_NAME;
+	bool has_container = true;
 	ListCell *lc;
 
 	*shaped_out = false;
@@ -178,24 +187,53 @@ read_options(List *options, NvmkvFamilyOptions *shape, bool *shaped_out)
 		}
 		*shaped_out = true;
 		if (strcmp(def->defname, NVMKV_OPTION_NVM) == 0)
-			shape->nvm_bytes = defGetBoolean(def) ? (uint64) nvmkv_nvm_size_mb * 1024 * 1024 : 0;
+			has_container = defGetBoolean(def);
+		else if (strcmp(def->defname, NVMKV_OPTION_NVM_SIZE) == 0)
+		{
+			int size = int_option(def, GUC_UNIT_MB, 0, 1048576);
+
+			if (size != 0 && size < NVMKV_NVM_SIZE_MB_MIN)
+				report_bad_value(def->defname, defGetString(def),
+								 psprintf("It must be 0 or at least %dMB.", NVMKV_NVM_SIZE_MB_MIN));
+			shape->own |= NVMKV_OWN_NVM_BYTES;
+			shape->nvm_bytes = (uint64) size * 1024 * 1024;
+		}
 		else if (strcmp(def->defname, NVMKV_OPTION_WRITE_BUFFER_SIZE) == 0)
+		{
+			shape->own |= NVMKV_OWN_WRITE_BUFFER_BYTES;
 			shape->write_buffer_bytes = (uint64) int_option(def, GUC_UNIT_KB, 1024, 1048576) * 1024;
+		}
 		else if (strcmp(def->defname, NVMKV_OPTION_MAX_WRITE_BUFFERS) == 0)
+		{
+			shape->own |= NVMKV_OWN_MAX_WRITE_BUFFERS;
 			shape->max_write_buffers = (unsigned) int_option(def, 0, 2, 15);
+		}
 		else if (strcmp(def->defname, NVMKV_OPTION_TARGET_FILE_SIZE) == 0)
+		{
+			shape->own |= NVMKV_OWN_TARGET_FILE_BYTES;
 			shape->target_file_bytes = (uint64) int_option(def, GUC_UNIT_KB, 1024, 1048576) * 1024;
+		}
 		else if (strcmp(def->defname, NVMKV_OPTION_BLOOM_BITS_PER_KEY) == 0)
+		{
+			shape->own |= NVMKV_OWN_BLOOM_BITS;
 			shape->bloom_bits_per_key = (unsigned) int_option(def, 0, 0, 32);
+		}
 		else if (strcmp(def->defname, NVMKV_OPTION_COMPRESSION) == 0)
 		{
 			const char *detail;
+
+			shape->own |= NVMKV_OWN_COMPRESSION;
 
 			if (!nvmkv_parse_compression(defGetString(def), shape->compression, &detail))
 				report_bad_value(def->defname, defGetString(def), detail);
 		}
 		else
 			*shaped_out = false; /* the validator refuses what it does not know */
+	}
+	if (!has_container)
+	{
+		shape->own |= NVMKV_OWN_NVM_BYTES;
+		shape->nvm_bytes = 0;
 	}
 	return name;
 }
@@ -245,6 +283,18 @@ make_family(NvmkvDb *db, const char *name, const NvmkvFamilyOptions *shape)
 	UnlockSharedObject(ForeignServerRelationId, FAMILY_LIST_LOCK, 0, ExclusiveLock);
 }
 
+/* The shape that a server's options give; the name. */
+static const char *
+read_shape(NvmkvDb *db, List *options, NvmkvFamilyOptions *shape)
+{
+	bool shaped;
+
+	nvmkv_family_options_default(db, shape);
+	shape->own = 0;
+	shape->nvm_bytes = (uint64) nvmkv_nvm_size_mb * 1024 * 1024;
+	return read_options(options, shape, &shaped);
+}
+
 uint64
 nvmkv_family_new_storage_id(Relation rel)
 {
@@ -252,13 +302,10 @@ nvmkv_family_new_storage_id(Relation rel)
 	List *options = GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid)->options;
 	NvmkvFamilyOptions shape;
 	NvmkvFamilyInfo info;
-	bool shaped;
 	const char *name;
 	unsigned id;
 
-	nvmkv_family_options_default(db, &shape);
-	shape.nvm_bytes = (uint64) nvmkv_nvm_size_mb * 1024 * 1024;
-	name = read_options(options, &shape, &shaped);
+	name = read_shape(db, options, &shape);
 	if (strcmp(name, NVMKV_FAMILY_DEFAULT_NAME) == 0)
 		return nvmkv_wal_new_storage_id();
 	while ((id = find_family(db, name, &info)) == 0 || !lock_family(db, name, id, RowShareLock))
@@ -274,29 +321,65 @@ nvmkv_family_new_storage_id(Relation rel)
 const char *
 nvmkv_family_larger_buffer(Relation rel)
 {
+	NvmkvDb *db = nvmkv_engine();
 	NvmkvFamilyOptions shape;
 	NvmkvFamilyInfo info;
-	bool shaped;
-	const char *name =
-		read_options(GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid)->options, &shape, &shaped);
+	List *options = GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid)->options;
+	const char *name = read_shape(db, options, &shape);
 
-	if (find_family(nvmkv_engine(), name, &info) == 0)
+	if (find_family(db, name, &info) == 0 || (info.options.own & NVMKV_OWN_WRITE_BUFFER_BYTES) == 0)
 		return "Increase nvmkv.write_buffer_size.";
-	return psprintf("Column family \"%s\" was made with a write_buffer_size of " UINT64_FORMAT " kB. Use a server that names another family, made with a larger one.",
+	return psprintf("Column family \"%s\" has a write_buffer_size of " UINT64_FORMAT " kB of its own. Use a server that names another family, or change that option and call nvmkv.reshape_column_family().",
 					name, info.options.write_buffer_bytes / 1024);
 }
 
-/* ---------------------------------------------------------------- dropping */
+/* ---------------------------------------------------------------- dropping and reshaping */
 
-/* By another transaction that has ended: not by this one, which could still roll back the DROP of a table. */
+/* By another transaction that has ended: not by this one, which could still roll back what it has done to a table. */
 static void
-refuse_in_transaction(void)
+refuse_in_transaction(const char *function)
 {
 	if (IsTransactionBlock() || IsSubTransaction() || TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("nvmkv.drop_column_family() cannot run inside a transaction block, or after a change in the same transaction")));
-	PreventCommandDuringRecovery("nvmkv.drop_column_family()");
+				 errmsg("%s cannot run inside a transaction block, or after a change in the same transaction", function)));
+	PreventCommandDuringRecovery(function);
+}
+
+/*
+ * The options are in FAMILIES before the log has them: after a crash in between they are the new ones, or those of a
+ * record of before that is replayed; nobody was told which.
+ */
+Datum
+nvmkv_sql_reshape_column_family(PG_FUNCTION_ARGS)
+{
+	const char *server_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	NvmkvDb *db = nvmkv_engine();
+	ForeignServer *server = GetForeignServerByName(server_name, false);
+	NvmkvFamilyOptions shape;
+	NvmkvFamilyInfo info;
+	const char *name;
+	unsigned id;
+
+	refuse_in_transaction("nvmkv.reshape_column_family()");
+	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "nvmkv_fdw") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("server \"%s\" is not one of nvmkv_fdw", server_name)));
+	name = read_shape(db, server->options, &shape);
+	id = find_family(db, name, &info);
+	if (id == 0 || !lock_family(db, name, id, ShareUpdateExclusiveLock))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 strcmp(name, NVMKV_FAMILY_DEFAULT_NAME) == 0
+				 ? errmsg("the default column family is shaped by the settings nvmkv.*")
+				 : errmsg("column family \"%s\" does not exist yet: it gets its shape with its first table", name)));
+	nvmkv_check_status(nvmkv_family_reshape(db, id, &shape), "reshaping column family", name);
+	info.options = shape;
+	nvmkv_wal_family_reshaped(&info);
+	ereport(NOTICE,
+			(errmsg("column family \"%s\" has the new shape after the next restart", name)));
+	PG_RETURN_VOID();
 }
 
 Datum
@@ -307,7 +390,7 @@ nvmkv_sql_drop_column_family(PG_FUNCTION_ARGS)
 	NvmkvFamilyInfo info;
 	unsigned id;
 
-	refuse_in_transaction();
+	refuse_in_transaction("nvmkv.drop_column_family()");
 	if (strcmp(name, NVMKV_FAMILY_DEFAULT_NAME) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -372,6 +455,7 @@ nvmkv_family_redo_create(const NvmkvFamilyInfo *info, XLogRecPtr lsn)
 		if ((list[i].id == info->id) != (strcmp(list[i].name, info->name) == 0))
 			redo_failed(redo_drop(db, list[i].id), "drop", lsn);
 	redo_failed(nvmkv_family_create(db, info->id, info->name, &info->options, NULL), "make", lsn);
+	redo_failed(nvmkv_family_reshape(db, info->id, &info->options), "reshape", lsn);
 }
 
 void
@@ -409,6 +493,8 @@ nvmkv_sql_column_families(PG_FUNCTION_ARGS)
 	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
 	unsigned count;
 	NvmkvResultRow row = {0};
+	NvmkvContainerInfo container;
+	NvmkvStatus status;
 
 	InitMaterializedSRF(fcinfo, 0);
 	memset(&list[0], 0, sizeof(list[0]));
@@ -426,6 +512,17 @@ nvmkv_sql_column_families(PG_FUNCTION_ARGS)
 		nvmkv_result_put_int8(&row, list[i].options.target_file_bytes);
 		nvmkv_result_put_int4(&row, list[i].options.bloom_bits_per_key);
 		nvmkv_result_put_text(&row, describe_compression(list[i].options.compression));
+		/* Of one that could not be opened there is the path. */
+		status = nvmkv_family_container(db, list[i].id, &container);
+		if (list[i].options.nvm_bytes > 0 || container.bytes > 0)
+			nvmkv_result_put_text(&row, container.path);
+		else
+			nvmkv_result_put_null(&row);
+		if (status == NVMKV_OK)
+			nvmkv_result_put_int8(&row, container.bytes);
+		else
+			nvmkv_result_put_null(&row);
+		nvmkv_result_put_text(&row, status == NVMKV_OK ? "" : nvmkv_error()->text);
 		nvmkv_result_emit(fcinfo, &row);
 	}
 	return (Datum) 0;

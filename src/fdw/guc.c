@@ -28,9 +28,6 @@ int nvmkv_max_column_families = 1;
 int nvmkv_compaction_rate_limit_kb = 0;
 int nvmkv_copy_space_limit_mb = -1;
 
-/* Smaller ones hold next to nothing beside their header. */
-#define NVM_SIZE_MB_MIN 16
-
 /* A reference takes about a third of it. */
 #define VALUE_THRESHOLD_MIN 64
 
@@ -40,9 +37,9 @@ int nvmkv_copy_space_limit_mb = -1;
 static bool
 check_nvm_size(int *newval, void **extra, GucSource source)
 {
-	if (*newval == 0 || *newval >= NVM_SIZE_MB_MIN)
+	if (*newval == 0 || *newval >= NVMKV_NVM_SIZE_MB_MIN)
 		return true;
-	GUC_check_errdetail("\"nvmkv.nvm_size\" must be 0 or at least %dMB.", NVM_SIZE_MB_MIN);
+	GUC_check_errdetail("\"nvmkv.nvm_size\" must be 0 or at least %dMB.", NVMKV_NVM_SIZE_MB_MIN);
 	return false;
 }
 
@@ -107,8 +104,8 @@ nvmkv_guc_init(void)
 							&nvmkv_max_write_buffers, 4, 2, 15,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("nvmkv.nvm_size",
-							"Size of the level-0 container when it is created; 0 runs without one.",
-							"An existing container keeps its size.",
+							"Size of the level-0 container; 0 runs without one.",
+							"An existing container becomes larger or smaller at the next start.",
 							&nvmkv_nvm_size_mb, 512, 0, 1048576,
 							PGC_POSTMASTER, GUC_UNIT_MB, check_nvm_size, NULL, NULL);
 	DefineCustomStringVariable("nvmkv.nvm_path",

@@ -11,6 +11,10 @@ extern int nvmkv_write_buffer_size_kb;
 extern int nvmkv_max_write_buffers;
 extern int nvmkv_nvm_size_mb;
 extern char *nvmkv_nvm_path;
+
+/* Smaller containers hold next to nothing beside their header. */
+#define NVMKV_NVM_SIZE_MB_MIN 16
+
 extern int nvmkv_target_file_size_kb;
 extern int nvmkv_block_cache_size_mb;
 extern int nvmkv_bloom_bits_per_key;

@@ -28,6 +28,7 @@ typedef struct OptionDef
 static const OptionDef option_defs[] = {
 	{NVMKV_OPTION_COLUMN_FAMILY, ForeignServerRelationId},
 	{NVMKV_OPTION_NVM, ForeignServerRelationId},
+	{NVMKV_OPTION_NVM_SIZE, ForeignServerRelationId},
 	{NVMKV_OPTION_WRITE_BUFFER_SIZE, ForeignServerRelationId},
 	{NVMKV_OPTION_MAX_WRITE_BUFFERS, ForeignServerRelationId},
 	{NVMKV_OPTION_TARGET_FILE_SIZE, ForeignServerRelationId},

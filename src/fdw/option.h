@@ -14,6 +14,7 @@
 #define NVMKV_OPTION_PRIMARY_KEY "primary_key"
 #define NVMKV_OPTION_COLUMN_FAMILY "column_family"
 #define NVMKV_OPTION_NVM "nvm"
+#define NVMKV_OPTION_NVM_SIZE "nvm_size"
 #define NVMKV_OPTION_WRITE_BUFFER_SIZE "write_buffer_size"
 #define NVMKV_OPTION_MAX_WRITE_BUFFERS "max_write_buffers"
 #define NVMKV_OPTION_TARGET_FILE_SIZE "target_file_size"

@@ -86,6 +86,12 @@ nvmkv_wal_family_created(const NvmkvFamilyInfo *info)
 }
 
 void
+nvmkv_wal_family_reshaped(const NvmkvFamilyInfo *info)
+{
+	XLogFlush(insert_record(XLOG_NVMKV_FAMILY, info, sizeof(*info)));
+}
+
+void
 nvmkv_wal_family_dropped(uint32 id)
 {
 	XLogFlush(insert_record(XLOG_NVMKV_DROP_FAMILY, &id, sizeof(id)));

@@ -9,7 +9,8 @@
  *	  FENCE			nothing that matters.  A position to flush to, and a new storage id: its end LSN, unique
  *					for ever because the catalogue row that names it follows it in the WAL.  With filling, it
  *					moves the log's end on.
- *	  FAMILY		a column family, as NvmkvFamilyInfo: it is there before the storage that follows.
+ *	  FAMILY		a column family, as NvmkvFamilyInfo: it is there, with these options, before the
+ *					storage that follows.
  *	  DROP_FAMILY	its number u32.
  *	  CHECKPOINT	durable sequence u64.  A standby flushes when it replays it, so that its restartpoints are covered.
  *
@@ -44,6 +45,9 @@ extern uint64 nvmkv_wal_new_storage_id(void);
 
 /* A column family is there; it is gone, in the log for good. */
 extern void nvmkv_wal_family_created(const NvmkvFamilyInfo *info);
+
+/* It has other options; in the log for good. */
+extern void nvmkv_wal_family_reshaped(const NvmkvFamilyInfo *info);
 extern void nvmkv_wal_family_dropped(uint32 id);
 
 /* Fills the log at least up to there. */

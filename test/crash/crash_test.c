@@ -125,6 +125,7 @@ static uint64_t fault_hits;
 static bool recovering;
 static bool fault_over; /* a passing failure has passed */
 static bool pool_without_container;
+static bool container_changes; /* its size, with every open */
 static bool long_keys;	 /* they make a manifest grow fast */
 static bool large_values; /* enough data for level 2 */
 static bool values_apart; /* even the smaller ones */
@@ -628,6 +629,28 @@ script_write(NvmkvDb *db)
 	nvmkv_batch_free(&batch);
 }
 
+#define CONTAINER_SIZES 6
+
+static const uint64_t container_sizes[CONTAINER_SIZES] = {16, 24, 0, 40, 0, 17};
+
+/* A failure while a family is opened costs that family: it is there at the next open. */
+static bool
+families_are_open(NvmkvDb *db)
+{
+	NvmkvFamilyInfo list[FAMILIES];
+	unsigned count = nvmkv_family_list(db, list, FAMILIES);
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+	{
+		NvmkvDb *family;
+
+		if (nvmkv_family(db, list[i].id, &family) != NVMKV_OK)
+			return false;
+	}
+	return true;
+}
+
 /* A reopen that a passing failure spoilt works the next time, or the time after. */
 static void
 script_reopen(Rig *rig)
@@ -638,6 +661,8 @@ script_reopen(Rig *rig)
 
 	if (durable > record->synced)
 		record->synced = durable;
+	if (container_changes)
+		rig->options.nvm_bytes = container_sizes[script_random(CONTAINER_SIZES)] << 20;
 	for (tries = 0; tries < 3; tries++)
 	{
 		NvmkvStatus st;
@@ -645,7 +670,7 @@ script_reopen(Rig *rig)
 		recovering = rig->db != NULL;
 		st = rig_reopen(rig);
 		recovering = false;
-		if (st == NVMKV_OK)
+		if (st == NVMKV_OK && families_are_open(rig->db))
 			break;
 		/* A disk that does not answer any more, or is full, is repaired before the next try. */
 		if (tries == 1)
@@ -719,9 +744,17 @@ play_script(Rig *rig, uint64_t seed)
 			if (nvmkv_flush_all(db) == NVMKV_OK && upto > record->synced)
 				record->synced = upto;
 		}
-		else if (dice < 98)
+		else if (dice < (container_changes ? 96 : 98))
+		{
 			(void) nvmkv_compact_all(db);
-		else if (dice < 99)
+			/* What is in no row any more is free, and may be cut. */
+			if (container_changes)
+			{
+				(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
+				(void) nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
+			}
+		}
+		else if (dice < 99 && !container_changes)
 		{
 			/* Once more after a passing failure; a disk that is gone for good is not asked. */
 			if (fault.kind != FAULT_FILES && !holds(db, record->assigned, false) && !holds(db, record->assigned, false))
@@ -929,19 +962,14 @@ survey(uint64_t seed, Record *out)
 
 /* ---- every point ---- */
 
-/* only: the points whose names begin so; NULL: all. */
 static void
-every_point(FaultKind kind, const char *only, unsigned hits_max)
+points_of_plan(const Record *plan, uint64_t seed, FaultKind kind, const char *only, unsigned hits_max)
 {
-	static Record plan;
-	uint64_t seed = check_random();
 	uint32_t i;
 
-	REQUIRE(make_record());
-	survey(seed, &plan);
-	for (i = 0; i < plan.npoints; i++)
+	for (i = 0; i < plan->npoints; i++)
 	{
-		const Point *point = &plan.points[i];
+		const Point *point = &plan->points[i];
 		uint32_t tries = point->hits < LIVES(hits_max) ? point->hits : LIVES(hits_max);
 		uint32_t t;
 
@@ -957,6 +985,18 @@ every_point(FaultKind kind, const char *only, unsigned hits_max)
 			CHECK(try_fault(&f, seed));
 		}
 	}
+}
+
+/* only: the points whose names begin so; NULL: all. */
+static void
+every_point(FaultKind kind, const char *only, unsigned hits_max)
+{
+	static Record plan;
+	uint64_t seed = check_random();
+
+	REQUIRE(make_record());
+	survey(seed, &plan);
+	points_of_plan(&plan, seed, kind, only, hits_max);
 }
 
 TEST(error_at_every_point)
@@ -1142,6 +1182,39 @@ TEST(deeper_levels)
 	pool_without_container = false;
 }
 
+static bool
+changes_in_every_way(const Record *plan)
+{
+	return hits_of(plan, "pool.resized") > 0 && hits_of(plan, "pool.before_cut") > 0 &&
+		hits_of(plan, "pool.before_remove") > 0 && hits_of(plan, "pool.file_allocated") > 1;
+}
+
+/* The container becomes larger, smaller, goes and comes back, with rows in it. */
+TEST(container_comes_and_goes)
+{
+	static Record plan;
+	uint64_t seed = 0;
+	unsigned i;
+
+	container_changes = true;
+	REQUIRE(make_record());
+	/* Not every script has all of it. */
+	for (i = 0; i < 100 && (i == 0 || !changes_in_every_way(&plan)); i++)
+	{
+		seed = check_random();
+		survey(seed, &plan);
+	}
+	CHECK(changes_in_every_way(&plan));
+	points_of_plan(&plan, seed, FAULT_KILL, "pool.", 3);
+	points_of_plan(&plan, seed, FAULT_ERROR, "pool.", 2);
+	sample(FAULT_FILE, NULL, 8);
+	sample(FAULT_FILES, NULL, 3);
+	sample(FAULT_SPACES, NULL, 4);
+	sample(FAULT_POWER, NULL, 20);
+	sample(FAULT_ERROR, "port.alloc", 6);
+	container_changes = false;
+}
+
 TEST(families_come_and_go)
 {
 	with_families = true;
@@ -1257,12 +1330,14 @@ TEST(random_faults)
 		pool_without_container = check_random_below(4) == 0;
 		mapped_log = check_random_below(3) == 0;
 		with_families = check_random_below(3) == 0;
+		container_changes = !pool_without_container && check_random_below(3) == 0;
 		CHECK(try_fault(&f, check_random()));
 		lives++;
 	}
 	pool_without_container = false;
 	mapped_log = false;
 	with_families = false;
+	container_changes = false;
 	printf("%u lives\n", lives);
 }
 

@@ -223,7 +223,7 @@ TEST(reopens_with_other_sizes)
 	{
 		uint64_t write_buffer, nvm;
 		unsigned buffers;
-	} lives[] = {{1, 16, 3}, {4, 32, 2}, {2, 0, 5}, {1, 24, 15}, {5, 16, 2}, {2, 0, 2}};
+	} lives[] = {{1, 16, 3}, {4, 32, 2}, {2, 0, 5}, {1, 24, 15}, {5, 16, 2}, {2, 0, 2}, {1, 64, 2}, {1, 16, 2}};
 	Rig rig;
 	uint64_t i, life;
 	enum { KEYS = 6000, SIZE = 150 };
@@ -245,7 +245,123 @@ TEST(reopens_with_other_sizes)
 			else
 				REQUIRE_OK(put_number(rig.db, i, i % (life + 1), SIZE));
 		if (life % 2 == 0)
-			CHECK_OK(nvmkv_switch_memtable(rig.db));
+			CHECK_OK(nvmkv_flush_all(rig.db));
+		CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+		check_sound(rig.db);
+	}
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+}
+
+/*
+ * What is in the log was written with larger memtables: batches that do not fit are replayed in pieces, entries that do
+ * not fit become tables.  The newest version wins all the same.
+ */
+TEST(log_of_larger_memtables_is_replayed)
+{
+	static const size_t sizes[] = {100, 300000, 700, 1500000, 40, 90000, 3000000};
+	static const uint64_t containers[] = {16, 0, 64};
+	uint64_t i, round, version;
+	size_t c;
+	enum { KEYS = 30 };
+
+	port_files = &rig_quick_files;
+	for (c = 0; c < sizeof(containers) / sizeof(containers[0]); c++)
+	{
+		Rig rig;
+
+		rig_init(&rig);
+		rig.options.write_buffer_bytes = 16 * MIB;
+		rig.options.nvm_bytes = 64 * MIB;
+		REQUIRE_OK(rig_open(&rig));
+		for (version = 0; version < 3; version++)
+		{
+			NvmkvBatch batch = {0};
+
+			for (i = 0; i < KEYS; i++)
+			{
+				size_t size = sizes[(i + version) % (sizeof(sizes) / sizeof(sizes[0]))];
+				uint8_t *data = malloc(size + 8);
+
+				REQUIRE(data != NULL);
+				fill_value(data, size, i * 1000003 + version);
+				REQUIRE_OK(nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, rig_key(i), nvmkv_slice(NULL, 0),
+										   nvmkv_slice(data, size)));
+				free(data);
+				/* Some batches of all sizes. */
+				if (batch.memtable_bytes > (version + 1) * 2000000 || i == KEYS - 1)
+				{
+					REQUIRE_OK(rig_write(rig.db, &batch, NULL));
+					nvmkv_batch_clear(&batch);
+				}
+			}
+			nvmkv_batch_free(&batch);
+		}
+		CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+		for (round = 0; round < 2; round++)
+		{
+			rig.options.write_buffer_bytes = round == 0 ? MIB / 8 : MIB;
+			rig.options.nvm_bytes = containers[c] * MIB;
+			REQUIRE_OK(rig_reopen(&rig));
+			for (i = 0; i < KEYS; i++)
+				CHECK(has_number(rig.db, i, 2, sizes[(i + 2) % (sizeof(sizes) / sizeof(sizes[0]))]));
+			check_sound(rig.db);
+		}
+		CHECK_STATUS(put_number(rig.db, 1, 3, 2 * MIB), NVMKV_LIMIT);
+		rig_remove(&rig);
+	}
+	port_files = &port_posix_files;
+}
+
+static uint64_t
+pool_file_bytes(const Rig *rig)
+{
+	char path[700];
+	struct stat st;
+
+	rig_path(rig, "level0.pool", path, sizeof(path));
+	return stat(path, &st) == 0 ? (uint64_t) st.st_size : 0;
+}
+
+/*
+ * What is wanted of the container may change with every open, with rows in it: at once it becomes larger, and smaller
+ * or nothing once what is in the way has been compacted.
+ */
+TEST(container_follows_what_is_wanted)
+{
+	static const uint64_t wanted[] = {32, 64, 16, 0, 0, 24, 0, 48, 16};
+	Rig rig;
+	NvmkvStats stats;
+	uint64_t i, life;
+	enum { KEYS = 40000, SIZE = 400 };
+
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	rig.options.max_write_buffers = 4;
+	rig.options.l0_write_amplification = 1.5; /* rows stay as long as there is room */
+	for (life = 0; life < sizeof(wanted) / sizeof(wanted[0]) && check_failures == 0; life++)
+	{
+		uint64_t before = pool_file_bytes(&rig);
+		uint64_t mib = wanted[life];
+
+		rig.options.nvm_bytes = mib * MIB;
+		REQUIRE_OK(rig_reopen(&rig));
+		if (life > 0)
+			for (i = 0; i < KEYS; i++)
+				CHECK(has_number(rig.db, i, life - 1, SIZE));
+		CHECK(pool_file_bytes(&rig) >= mib * MIB);
+		nvmkv_stats(rig.db, &stats);
+		CHECK_EQ(stats.extents_total, mib > 0 ? mib - 1 : 0);
+		/* Half of it before what was there is compacted, in the work that makes room. */
+		for (i = 0; i < KEYS / 2; i++)
+			REQUIRE_OK(put_number(rig.db, i, life, SIZE));
+		if (before > mib * MIB)
+			CHECK_OK(rig_work(rig.db, NVMKV_WORK_COMPACT));
+		CHECK_OK(rig_work(rig.db, NVMKV_WORK_RECLAIM));
+		CHECK_OK(rig_work(rig.db, NVMKV_WORK_COMPACT));
+		CHECK(pool_file_bytes(&rig) <= (mib > 0 ? mib * MIB : 4096));
+		for (; i < KEYS; i++)
+			REQUIRE_OK(put_number(rig.db, i, life, SIZE));
 		CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
 		check_sound(rig.db);
 	}
@@ -1680,6 +1796,13 @@ halve_it(const char *path)
 	CHECK(truncate(path, st.st_size / 2) == 0);
 }
 
+/* Only the header is left. */
+static void
+cut_it(const char *path)
+{
+	CHECK(truncate(path, MIB) == 0);
+}
+
 static void
 empty_it(const char *path)
 {
@@ -1703,7 +1826,7 @@ TEST(spoilt_files_are_named_and_left_alone)
 {
 	port_files = &rig_quick_files;
 	check_spoilt("level0.pool", remove_it, NVMKV_NOT_FOUND);
-	check_spoilt("level0.pool", halve_it, NVMKV_CORRUPTION);
+	check_spoilt("level0.pool", cut_it, NVMKV_CORRUPTION);
 	check_spoilt("level0.pool", empty_it, NVMKV_CORRUPTION);
 	check_spoilt("level0.pool", garble_start, NVMKV_CORRUPTION);
 	check_lives_on(".sst", remove_it);

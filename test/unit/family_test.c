@@ -227,6 +227,172 @@ TEST(names_and_limits)
 	rig_remove(&rig);
 }
 
+static NvmkvStatus
+reopen_covered(Rig *rig)
+{
+	rig_close(rig);
+	rig->options.family_slots = 0;
+	rig->options.family_memtables_bytes = 0;
+	nvmkv_options_cover(&rig->options, rig->path);
+	return rig_open(rig);
+}
+
+/*
+ * The database's options go down: families that there are get what they need, or what they follow; new ones get what
+ * is left.
+ */
+TEST(options_go_down_and_up)
+{
+	Rig rig;
+	NvmkvFamilyOptions options;
+	NvmkvFamilyInfo list[4];
+	NvmkvContainerInfo container;
+	unsigned own, follows, id;
+	int round;
+
+	family_rig(&rig);
+	rig.options.write_buffer_bytes = 4 * MIB;
+	CHECK_OK(rig_open(&rig));
+	CHECK_OK(create(rig.db, "other", &id));
+	CHECK_OK(create(rig.db, "own", &own));
+	nvmkv_family_options_default(rig.db, &options);
+	options.own = 0;
+	options.nvm_bytes = rig.options.nvm_bytes;
+	CHECK_OK(nvmkv_family_create(rig.db, 0, "follows", &options, &follows));
+	CHECK_OK(nvmkv_family_drop(rig.db, id));
+	for (round = 0; round < 4; round++)
+	{
+		static const uint64_t nvm[] = {16, 24, 0, 16};
+		uint64_t last = (uint64_t) round * 3000;
+
+		CHECK_OK(fill(rig.db, 0, last, 3000));
+		CHECK_OK(fill(rig.db, own, last, 3000));
+		CHECK_OK(fill(rig.db, follows, last, 3000));
+		CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+		rig.options.max_families = round % 2 == 0 ? 1 : 4;
+		rig.options.write_buffer_bytes = round % 2 == 0 ? MIB / 4 : 4 * MIB;
+		rig.options.max_write_buffers = round % 2 == 0 ? 2 : 3;
+		rig.options.nvm_bytes = nvm[round] * MIB;
+		REQUIRE_OK(reopen_covered(&rig));
+		CHECK_EQ(count_rows(rig.db, 0), last + 3000);
+		CHECK_EQ(count_rows(rig.db, own), last + 3000);
+		CHECK_EQ(count_rows(rig.db, follows), last + 3000);
+		CHECK_EQ(nvmkv_family_list(rig.db, list, 4), 2);
+		CHECK_EQ(list[0].options.write_buffer_bytes, 4 * MIB);
+		CHECK_EQ(list[1].options.write_buffer_bytes, rig.options.write_buffer_bytes);
+		CHECK_EQ(list[1].options.nvm_bytes, rig.options.nvm_bytes);
+		CHECK_OK(nvmkv_family_container(rig.db, follows, &container));
+		CHECK_EQ(container.wanted, nvm[round] * MIB);
+		if (nvm[round] > 0)
+			CHECK_EQ(container.bytes, nvm[round] * MIB);
+		CHECK(strstr(container.path, "family-3/level0.pool") != NULL);
+		if (round % 2 == 0)
+			CHECK_STATUS(create(rig.db, "more", &id), NVMKV_LIMIT);
+		CHECK_OK(nvmkv_check(rig.db, no_problem, NULL));
+	}
+
+	/* Other options, from the next open on. */
+	nvmkv_family_options_default(rig.db, &options);
+	options.own = NVMKV_OWN_NVM_BYTES | NVMKV_OWN_MAX_WRITE_BUFFERS;
+	options.nvm_bytes = 20 * MIB;
+	options.max_write_buffers = 9;
+	CHECK_STATUS(nvmkv_family_reshape(rig.db, 0, &options), NVMKV_NOT_FOUND);
+	CHECK_STATUS(nvmkv_family_reshape(rig.db, 1, &options), NVMKV_NOT_FOUND);
+	CHECK_OK(nvmkv_family_reshape(rig.db, own, &options));
+	CHECK_OK(put_one(rig.db, own, "k", "before"));
+	CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	CHECK_OK(nvmkv_family_container(rig.db, own, &container));
+	CHECK_EQ(container.bytes, 0);
+	REQUIRE_OK(reopen_covered(&rig));
+	CHECK_GET(rig.db, own, "k", "before");
+	CHECK_OK(nvmkv_family_container(rig.db, own, &container));
+	CHECK_EQ(container.bytes, 20 * MIB);
+	CHECK_EQ(nvmkv_family_list(rig.db, list, 4), 2);
+	CHECK_EQ(list[0].options.max_write_buffers, 9);
+	CHECK_EQ(list[0].options.write_buffer_bytes, rig.options.write_buffer_bytes);
+	rig_remove(&rig);
+}
+
+/* A family whose container is missing, or whose files are damaged, costs the others nothing. */
+TEST(family_that_cannot_be_opened)
+{
+	Rig rig;
+	NvmkvFamilyOptions options;
+	NvmkvDb *family;
+	char pool[600], moved[650];
+	unsigned hot, cold;
+
+	family_rig(&rig);
+	(void) snprintf(pool, sizeof(pool), "%s/pool", rig.dir);
+	rig.options.nvm_path = pool;
+	CHECK_OK(rig_open(&rig));
+	nvmkv_family_options_default(rig.db, &options);
+	options.nvm_bytes = 16 * MIB;
+	CHECK_OK(nvmkv_family_create(rig.db, 0, "hot", &options, &hot));
+	CHECK_OK(create(rig.db, "cold", &cold));
+	CHECK_OK(put_one(rig.db, 0, "k", "default"));
+	CHECK_OK(put_one(rig.db, hot, "k", "hot"));
+	CHECK_OK(put_one(rig.db, cold, "k", "cold"));
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	rig_close(&rig);
+
+	(void) snprintf(pool, sizeof(pool), "%s/pool.family-%u", rig.dir, hot);
+	(void) snprintf(moved, sizeof(moved), "%s.moved", pool);
+	CHECK(rename(pool, moved) == 0);
+	(void) snprintf(pool, sizeof(pool), "%s/pool", rig.dir);
+	REQUIRE_OK(rig_open(&rig));
+	CHECK_STATUS(nvmkv_family(rig.db, hot, &family), NVMKV_INVALID);
+	CHECK(strstr(nvmkv_error()->text, "\"hot\"") != NULL && strstr(nvmkv_error()->text, "pool.family-1") != NULL);
+	CHECK_STATUS(put_one(rig.db, hot, "k", "more"), NVMKV_INVALID);
+	CHECK_GET(rig.db, 0, "k", "default");
+	CHECK_GET(rig.db, cold, "k", "cold");
+	CHECK_OK(put_one(rig.db, cold, "k", "colder"));
+	CHECK_OK(nvmkv_family_create(rig.db, hot, "hot", &options, NULL)); /* it is there */
+	CHECK_STATUS(create(rig.db, "hot", NULL), NVMKV_INVALID);
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_OK(nvmkv_compact_all(rig.db));
+	CHECK_OK(nvmkv_check(rig.db, no_problem, NULL));
+	CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	rig_close(&rig);
+
+	/* Put right, it has all it had. */
+	(void) snprintf(pool, sizeof(pool), "%s/pool.family-%u", rig.dir, hot);
+	CHECK(rename(moved, pool) == 0);
+	(void) snprintf(pool, sizeof(pool), "%s/pool", rig.dir);
+	REQUIRE_OK(rig_open(&rig));
+	CHECK_GET(rig.db, hot, "k", "hot");
+	CHECK_GET(rig.db, cold, "k", "colder");
+	CHECK_OK(put_one(rig.db, hot, "k", "hotter"));
+	CHECK_OK(nvmkv_sync(rig.db, NVMKV_SEQUENCE_MAX));
+	rig_close(&rig);
+
+	/* What only the log has of it is not given up. */
+	(void) snprintf(pool, sizeof(pool), "%s/pool.family-%u", rig.dir, hot);
+	CHECK(rename(pool, moved) == 0);
+	(void) snprintf(pool, sizeof(pool), "%s/pool", rig.dir);
+	CHECK_STATUS(rig_open(&rig), NVMKV_INVALID);
+	CHECK(strstr(nvmkv_error()->text, "\"hot\"") != NULL && strstr(nvmkv_error()->text, "pool.family-1") != NULL);
+	(void) snprintf(pool, sizeof(pool), "%s/pool.family-%u", rig.dir, hot);
+	CHECK(rename(moved, pool) == 0);
+	(void) snprintf(pool, sizeof(pool), "%s/pool", rig.dir);
+	REQUIRE_OK(rig_open(&rig));
+	CHECK_GET(rig.db, hot, "k", "hotter");
+
+	/* Dropped, it is gone with all its files. */
+	rig_close(&rig);
+	(void) snprintf(pool, sizeof(pool), "%s/pool.family-%u", rig.dir, hot);
+	CHECK(truncate(pool, 100) == 0);
+	(void) snprintf(pool, sizeof(pool), "%s/pool", rig.dir);
+	REQUIRE_OK(rig_open(&rig));
+	CHECK_STATUS(nvmkv_family(rig.db, hot, &family), NVMKV_CORRUPTION);
+	CHECK_OK(nvmkv_family_drop(rig.db, hot));
+	CHECK_STATUS(nvmkv_family(rig.db, hot, &family), NVMKV_NOT_FOUND);
+	CHECK_OK(nvmkv_family_create(rig.db, 0, "hot", &options, &hot));
+	CHECK_GET(rig.db, hot, "k", "-");
+	rig_remove(&rig);
+}
+
 TEST(batch_over_several_is_atomic)
 {
 	Rig rig;

@@ -32,6 +32,7 @@ typedef struct Fixture
 	char path[512];
 	NvmPoolShm *shm;
 	NvmPool *pool;
+	uint32_t used; /* extents that the next open is told of */
 	NvmDeviceOps quick_ops;
 } Fixture;
 
@@ -51,7 +52,7 @@ fixture_open(Fixture *f, uint64_t bytes)
 	bool created;
 
 	fixture_paths(f);
-	if (!CHECK_OK(nvm_pool_open(f->path, bytes, SYSTEM, 0, f->shm, &f->pool, &created)))
+	if (!CHECK_OK(nvm_pool_open(f->path, bytes, SYSTEM, 0, 0, f->shm, &f->pool, &created)))
 		exit(2);
 	CHECK(created);
 }
@@ -587,7 +588,7 @@ patch_file(const char *path, uint64_t offset, const void *data, size_t size)
 static NvmkvStatus
 try_open(Fixture *f, uint64_t bytes, uint64_t system, uint64_t pool_id, bool *created_out)
 {
-	NvmkvStatus status = nvm_pool_open(f->path, bytes, system, pool_id, f->shm, &f->pool, created_out);
+	NvmkvStatus status = nvm_pool_open(f->path, bytes, system, pool_id, f->used, f->shm, &f->pool, created_out);
 
 	if (status != NVMKV_OK)
 	{
@@ -619,13 +620,13 @@ TEST(pool_reopen)
 	CHECK_OK(nvm_pool_take(f.pool, 3, extents));
 	nvm_pool_close(f.pool);
 
-	/* Geometry is the header's; the bitmap starts empty; the identifier stays. */
-	REQUIRE_OK(try_open(&f, 64 * MIB, SYSTEM, pool_id, &created));
+	/* The bitmap starts empty; the identifier stays. */
+	REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created));
 	CHECK(!created);
 	CHECK_EQ(f.pool->extent_count, 15);
 	CHECK_EQ(nvm_pool_free_count(f.pool), 15);
 	nvm_pool_close(f.pool);
-	REQUIRE_OK(try_open(&f, 64 * MIB, SYSTEM, 0, &created));
+	REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
 	CHECK(!created);
 	CHECK_EQ(f.pool->pool_id, pool_id);
 	nvm_pool_close(f.pool);
@@ -637,6 +638,53 @@ TEST(pool_reopen)
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_INVALID);
 	nvm_pool_shm_init(f.shm, 16 * MIB);
 	REQUIRE_OK(try_open(&f, 0, SYSTEM, pool_id, &created));
+	fixture_close(&f);
+}
+
+/* A pool is made where a link at its path leads, also when nothing is there yet; the link stays. */
+TEST(pool_behind_a_link)
+{
+	static const char *const links[] = {"elsewhere/pool", "", "second", "./loop"}; /* "": the target in full */
+	Fixture f;
+	size_t i;
+
+	fixture_paths(&f);
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+	{
+		char dir[NVM_DEVICE_PATH_MAX], target[NVM_DEVICE_PATH_MAX + 32], link[NVM_DEVICE_PATH_MAX + 32];
+		struct stat st;
+		bool created;
+
+		(void) snprintf(dir, sizeof(dir), "%s", f.path);
+		*strrchr(dir, '/') = '\0';
+		(void) snprintf(target, sizeof(target), "%s/elsewhere", dir);
+		(void) mkdir(target, 0700);
+		(void) snprintf(target, sizeof(target), "%s/elsewhere/pool", dir);
+		(void) unlink(target);
+		(void) unlink(f.path);
+		(void) snprintf(link, sizeof(link), "%s/second", dir);
+		(void) unlink(link);
+		CHECK(symlink("elsewhere/pool", link) == 0);
+		(void) snprintf(link, sizeof(link), "%s/loop", dir);
+		(void) unlink(link);
+		CHECK(symlink("loop", link) == 0);
+		CHECK(symlink(i == 1 ? target : links[i], f.path) == 0);
+		if (i == 3)
+		{
+			CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, 0, &created), NVMKV_IO);
+			break;
+		}
+		REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
+		CHECK(created);
+		nvm_pool_close(f.pool);
+		CHECK(lstat(f.path, &st) == 0 && S_ISLNK(st.st_mode));
+		CHECK(lstat(target, &st) == 0 && S_ISREG(st.st_mode));
+		CHECK_EQ(st.st_size, 16 * MIB);
+		REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
+		CHECK(!created);
+		nvm_pool_close(f.pool);
+	}
+	f.pool = NULL;
 	fixture_close(&f);
 }
 
@@ -688,6 +736,7 @@ TEST(pool_damaged_files)
 	nvm_pool_close(f.pool);
 
 	CHECK(truncate(f.path, 15 * MIB) == 0);
+	f.used = 15;
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_CORRUPTION);
 	CHECK(strstr(nvmkv_error()->text, "truncated") != NULL);
 	CHECK(truncate(f.path, 100) == 0);
@@ -699,9 +748,108 @@ TEST(pool_damaged_files)
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_NOT_FOUND);
 	CHECK(mkdir(f.path, 0700) == 0);
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, 0, &created), NVMKV_INVALID);
-	CHECK_STATUS(nvm_pool_open("/dev/null", 16 * MIB, SYSTEM, 0, f.shm, &f.pool, &created), NVMKV_INVALID);
-	CHECK_STATUS(nvm_pool_open("/proc/self/nothing/pool", 16 * MIB, SYSTEM, 0, f.shm, &f.pool, &created), NVMKV_NOT_FOUND);
-	CHECK_STATUS(nvm_pool_open("", 16 * MIB, SYSTEM, 0, f.shm, &f.pool, &created), NVMKV_INVALID);
+	CHECK_STATUS(nvm_pool_open("/dev/null", 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_INVALID);
+	CHECK_STATUS(nvm_pool_open("/proc/self/nothing/pool", 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_NOT_FOUND);
+	CHECK_STATUS(nvm_pool_open("", 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_INVALID);
+	fixture_close(&f);
+}
+
+static uint64_t
+file_bytes(const Fixture *f)
+{
+	struct stat st;
+
+	return stat(f->path, &st) == 0 ? (uint64_t) st.st_size : 0;
+}
+
+/* Opens with rows in the first "used" extents, and marks the last of them. */
+static void
+reopen_sized(Fixture *f, uint64_t bytes, uint32_t used, uint32_t count, uint32_t usable)
+{
+	uint64_t id = f->pool->pool_id;
+	bool created;
+
+	nvm_pool_close(f->pool);
+	f->pool = NULL;
+	f->used = used;
+	if (!CHECK_OK(try_open(f, bytes, SYSTEM, used > 0 ? id : 0, &created)))
+		exit(2);
+	CHECK(!created);
+	CHECK_EQ(f->pool->pool_id, id);
+	CHECK_EQ(f->pool->extent_count, count);
+	CHECK_EQ(f->pool->usable, usable);
+	CHECK_EQ(nvm_pool_free_count(f->pool), usable);
+	CHECK_EQ(file_bytes(f), (count + 1) * MIB);
+	if (used > 0)
+		CHECK_OK(nvm_pool_mark(f->pool, used - 1));
+	CHECK_EQ(nvm_pool_free_count(f->pool), usable - (used > 0 && used <= usable ? 1 : 0));
+}
+
+/* The length follows what is wanted, as far as no extent in use stands in the way. */
+TEST(pool_grows_and_shrinks)
+{
+	Fixture f;
+	uint32_t extents[32];
+	uint32_t high = 19;
+	bool cut;
+
+	fixture_open(&f, 16 * MIB);
+	reopen_sized(&f, 33 * MIB + 5, 0, 32, 32);
+	reopen_sized(&f, 33 * MIB, 32, 32, 32);
+	reopen_sized(&f, 12 * MIB, 20, 19 + 1, 11);
+	/* New rows take what is wanted only; what is beyond is cut when it is free. */
+	CHECK_OK(nvm_pool_take(f.pool, 11, extents));
+	CHECK_EQ(extents[10], 10);
+	CHECK_STATUS(nvm_pool_take(f.pool, 1, extents), NVMKV_NO_SPACE);
+	CHECK_OK(nvm_pool_cut(f.pool, &cut));
+	CHECK(!cut);
+	nvm_pool_give(f.pool, &high, 1);
+	CHECK_EQ(nvm_pool_free_count(f.pool), 0);
+	CHECK_OK(nvm_pool_cut(f.pool, &cut));
+	CHECK(cut);
+	CHECK(nvm_pool_is_cut(f.pool));
+	CHECK_EQ(file_bytes(&f), 12 * MIB);
+	CHECK_OK(nvm_pool_cut(f.pool, &cut));
+	CHECK(!cut);
+	reopen_sized(&f, 12 * MIB, 11, 11, 11);
+
+	/* Given up: nothing is taken, then all but the header goes, then the file. */
+	reopen_sized(&f, 0, 11, 11, 0);
+	CHECK_STATUS(nvm_pool_take(f.pool, 1, extents), NVMKV_NO_SPACE);
+	high = 10;
+	nvm_pool_give(f.pool, &high, 1);
+	CHECK_OK(nvm_pool_cut(f.pool, &cut));
+	CHECK(cut);
+	CHECK_EQ(file_bytes(&f), NVM_POOL_PAGE_BYTES);
+	/* Wanted again before it went. */
+	reopen_sized(&f, 24 * MIB, 0, 23, 23);
+	nvm_pool_close(f.pool);
+	f.pool = NULL;
+	CHECK_OK(nvm_pool_remove(f.path, SYSTEM + 1));
+	CHECK_EQ(file_bytes(&f), 24 * MIB);
+	CHECK_OK(nvm_pool_remove(f.path, SYSTEM));
+	CHECK(access(f.path, F_OK) != 0);
+	CHECK_OK(nvm_pool_remove(f.path, SYSTEM));
+	fixture_close(&f);
+}
+
+/* A link's pool is removed where it is, and the link is good for another one. */
+TEST(pool_behind_a_link_is_removed)
+{
+	Fixture f;
+	char target[600];
+	bool created;
+
+	fixture_paths(&f);
+	(void) snprintf(target, sizeof(target), "%s/other", f.dir);
+	CHECK(symlink("other", f.path) == 0);
+	REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
+	nvm_pool_close(f.pool);
+	f.pool = NULL;
+	CHECK_OK(nvm_pool_remove(f.path, SYSTEM));
+	CHECK(access(target, F_OK) != 0);
+	REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
+	CHECK(created && access(target, F_OK) == 0);
 	fixture_close(&f);
 }
 
@@ -736,7 +884,7 @@ fail_at_point(const char *point)
 	if (fault_point == NULL || strcmp(point, fault_point) != 0)
 		return NVMKV_OK;
 	fault_hits++;
-	return NVMKV_FAIL(NVMKV_IO, "fault at %s", point);
+	return NVMKV_FAIL(NVMKV_IO, "fault at %s of level0.pool", point);
 }
 
 /* Whatever step of creation is the last, the next start creates the pool. */
@@ -754,13 +902,86 @@ TEST(pool_creation_stopped)
 		fault_point = points[i];
 		fault_hits = 0;
 		port_fault_hook = fail_at_point;
-		CHECK_STATUS(nvm_pool_open(f.path, 16 * MIB, SYSTEM, 0, f.shm, &f.pool, &created), NVMKV_IO);
+		CHECK_STATUS(nvm_pool_open(f.path, 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_IO);
 		CHECK_EQ(fault_hits, 1);
 		port_fault_hook = NULL;
 		REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
 		CHECK_EQ(created, i < 2);
 		fixture_close(&f);
 	}
+}
+
+static PortFileOps full_files;
+
+static NvmkvStatus
+no_blocks(PortFile *file, uint64_t size)
+{
+	(void) port_posix_files.preallocate(file, size); /* a part of it, as some file systems leave it */
+	return NVMKV_FAIL(NVMKV_NO_SPACE, "no space");
+}
+
+/* Wherever a change of the length stops, the next open finds what it needs and goes on; no space costs nothing. */
+TEST(pool_resizing_stopped)
+{
+	static const char *const points[] = {"pool.before_resize", "pool.resized"};
+	Fixture f;
+	bool created, cut;
+	uint32_t high = 19;
+	size_t i;
+
+	for (i = 0; i < 4; i++)
+	{
+		bool grows = i < 2;
+		uint64_t id;
+
+		fixture_open(&f, 20 * MIB);
+		id = f.pool->pool_id;
+		nvm_pool_close(f.pool);
+		f.used = 12;
+		fault_point = points[i % 2];
+		fault_hits = 0;
+		port_fault_hook = fail_at_point;
+		CHECK_STATUS(try_open(&f, grows ? 40 * MIB : 10 * MIB, SYSTEM, id, &created), NVMKV_IO);
+		port_fault_hook = NULL;
+		CHECK_EQ(fault_hits, 1);
+		CHECK_EQ(file_bytes(&f), (i % 2 == 0 ? 20 : grows ? 40 : 13) * MIB);
+		REQUIRE_OK(try_open(&f, grows ? 40 * MIB : 10 * MIB, SYSTEM, id, &created));
+		CHECK_EQ(f.pool->extent_count, grows ? 39 : 12);
+		CHECK_EQ(f.pool->usable, grows ? 39 : 9);
+		fixture_close(&f);
+	}
+
+	fixture_open(&f, 20 * MIB);
+	nvm_pool_close(f.pool);
+	full_files = port_posix_files;
+	full_files.preallocate = no_blocks;
+	port_files = &full_files;
+	REQUIRE_OK(try_open(&f, 40 * MIB, SYSTEM, 0, &created));
+	port_files = &port_posix_files;
+	CHECK_EQ(f.pool->extent_count, 19);
+	CHECK_EQ(f.pool->usable, 19);
+	CHECK_EQ(file_bytes(&f), 20 * MIB);
+
+	/* Before the cut, and before the removal. */
+	reopen_sized(&f, 12 * MIB, 19, 19, 11);
+	high = 18;
+	nvm_pool_give(f.pool, &high, 1);
+	fault_point = "pool.before_cut";
+	port_fault_hook = fail_at_point;
+	CHECK_STATUS(nvm_pool_cut(f.pool, &cut), NVMKV_IO);
+	CHECK(!cut);
+	CHECK_EQ(file_bytes(&f), 20 * MIB);
+	port_fault_hook = NULL;
+	reopen_sized(&f, 12 * MIB, 0, 11, 11);
+	nvm_pool_close(f.pool);
+	f.pool = NULL;
+	fault_point = "pool.before_remove";
+	port_fault_hook = fail_at_point;
+	CHECK_STATUS(nvm_pool_remove(f.path, SYSTEM), NVMKV_IO);
+	port_fault_hook = NULL;
+	CHECK_OK(nvm_pool_remove(f.path, SYSTEM));
+	CHECK(access(f.path, F_OK) != 0);
+	fixture_close(&f);
 }
 
 TEST(pool_in_use_elsewhere)
@@ -776,7 +997,7 @@ TEST(pool_in_use_elsewhere)
 	{
 		NvmPool *pool;
 		bool created;
-		NvmkvStatus status = nvm_pool_open(f.path, 0, SYSTEM, 0, f.shm, &pool, &created);
+		NvmkvStatus status = nvm_pool_open(f.path, 0, SYSTEM, 0, 0, f.shm, &pool, &created);
 
 		_exit(status == NVMKV_INVALID && strstr(nvmkv_error()->text, "in use") != NULL ? 0 : 1);
 	}

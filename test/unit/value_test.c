@@ -839,6 +839,36 @@ TEST(scattered_overwrites_give_their_space_back)
 	store_remove();
 }
 
+/*
+ * While nobody writes: what rows in the container overwrite, and what is less than half of a value table, gives its
+ * space back too, and then there is nothing left to do.
+ */
+TEST(quiet_times_give_space_back)
+{
+	const uint64_t quiet_us = value_quiet_us;
+	Tables t;
+	uint32_t i;
+
+	store_init();
+	store_open();
+	put_all(3000, 0, 3000);
+	settle();
+	for (i = 0; i < 3000; i += 3)
+		put(i, 1, 3000);
+	CHECK_OK(nvmkv_flush_all(store.rig.db));
+	work_until_idle();
+	CHECK_EQ(tables_of(store.db).released, 0);
+	value_quiet_us = 0;
+	work_until_idle();
+	value_quiet_us = quiet_us;
+	t = tables_of(store.db);
+	CHECK((double) t.bytes <= 1.2 * (double) t.in_use);
+	CHECK(t.in_use >= 3000 * 3000 && t.in_use < 3000 * 3100);
+	check_contents(NULL);
+	check_files();
+	store_remove();
+}
+
 static void
 storage_key(char *key, size_t size, unsigned storage, unsigned number)
 {

@@ -52,6 +52,8 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->version_slot_bytes = 4 * MIB;
 	options->process_slots = 256;
 	options->max_families = 1;
+	options->family_slots = 0;
+	options->family_memtables_bytes = 0;
 	options->restore_from = 0;
 	options->anchored = false;
 	options->log_begin = 0;

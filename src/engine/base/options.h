@@ -45,6 +45,12 @@ typedef struct NvmkvOptions
 	uint64_t version_slot_bytes;   /* room for one version image */
 	unsigned process_slots;        /* processes that may use the database at once */
 	unsigned max_families;         /* column families, the default one included, 1 .. 16; shared memory for each */
+	/*
+	 * Raised by nvmkv_options_cover: families that memory is reserved for, if more than max_families; and what is
+	 * reserved for the memtables of each, if more than the database's own take.
+	 */
+	unsigned family_slots;
+	uint64_t family_memtables_bytes;
 	uint64_t system_identifier;    /* stamps manifest and pool; must match at reopen */
 	uint64_t restore_from;         /* the files are a copy made while work went on: its log's redo position; else 0 */
 	bool anchored;                 /* an anchor beside the directory proves at the next open that it is the same */

@@ -46,10 +46,23 @@
 /* Tables in level 0 (no container) that start their merge. */
 #define LEVEL0_TABLES_TRIGGER 4
 
-static uint64_t
-pool_bytes(const NvmkvDb *db)
+/* Does a row stand in the way of the size that is wanted of the container? */
+static bool
+is_in_the_way(const NvmkvDb *db, const VersionImage *v)
 {
-	return (uint64_t) db->pool->extent_count * NVM_EXTENT_BYTES;
+	uint32_t i, e;
+
+	if (db->pool->usable == db->pool->extent_count)
+		return false;
+	for (i = 0; i < v->nrows; i++)
+	{
+		NvmRowRef ref = version_row_ref(v, &v->rows[i]);
+
+		for (e = 0; e < ref.extent_count; e++)
+			if ((e == 0 || e >= ref.first_extent_live) && ref.extents[e] >= db->pool->usable)
+				return true;
+	}
+	return false;
 }
 
 bool
@@ -62,10 +75,23 @@ column_gate(NvmkvDb *db, const VersionImage *v, bool force)
 		return false;
 	if (force || port_load_relaxed(&db->shm->pool_full) != 0 || port_load_relaxed(&db->shm->drain_wanted) != 0)
 		return true;
-	if (write_control_pool_is_low(db))
+	if (write_control_pool_is_low(db) || is_in_the_way(db, v))
 		return true;
-	return receiver >= BATCH_POOL_SHARE * (double) pool_bytes(db) &&
+	return receiver >= BATCH_POOL_SHARE * (double) db_container_bytes(db) &&
 		level1 <= (db->options.l0_write_amplification - 1.0) * receiver;
+}
+
+/*
+ * In quiet times a smaller batch will do where there are values apart, if it is worth what it writes: what rows have
+ * overwritten of them gives its space back only when they leave the container.
+ */
+static bool
+quiet_gate(NvmkvDb *db, const VersionImage *v)
+{
+	double receiver = (double) version_role_bytes(v, VERSION_RECEIVER);
+
+	return db->pool != NULL && receiver > 0.0 && v->nfiles > version_ntables(v) &&
+		(double) v->level_bytes[1] <= (db->options.l0_write_amplification - 1.0) * receiver && value_is_quiet(db);
 }
 
 static bool
@@ -419,7 +445,8 @@ pick(Compaction *c, bool force)
 	if (st == NVMKV_OK)
 	{
 		c->output_level = 1;
-		if (c->v->level_start[1] >= (force || db->pool != NULL ? 1 : LEVEL0_TABLES_TRIGGER))
+		if (c->v->level_start[1] >=
+			(force || c->v->nrows > 0 || db_container_bytes(db) > 0 ? 1 : LEVEL0_TABLES_TRIGGER))
 			pick_level0(c);
 		else if (has_compactor(c->v))
 			st = pick_column(c);
@@ -557,7 +584,7 @@ try_start_batch(NvmkvDb *db, bool force, bool *started_out)
 
 	*started_out = false;
 	db_enter(db);
-	open = column_gate(db, versions_current(&db->versions), force);
+	open = column_gate(db, versions_current(&db->versions), force) || quiet_gate(db, versions_current(&db->versions));
 	db_leave(db);
 	if (!open)
 		return NVMKV_OK;
@@ -637,6 +664,20 @@ urgent_level_step(NvmkvDb *db, bool *did_out)
 	return NVMKV_OK;
 }
 
+/* Gives the medium back what is not wanted of the container and not used any more. */
+static NvmkvStatus
+cut_step(NvmkvDb *db, bool *did_out)
+{
+	NvmkvStatus st;
+
+	if (db->pool == NULL || db->pool->usable == db->pool->extent_count || nvm_pool_is_cut(db->pool) ||
+		!db_claim(db, DB_CLAIM_FLUSH))
+		return NVMKV_OK;
+	st = nvm_pool_cut(db->pool, did_out);
+	db_unclaim(db, DB_CLAIM_FLUSH);
+	return st == NVMKV_OK ? st : db_note_failure(db, st);
+}
+
 static NvmkvStatus
 choose_step(NvmkvDb *db, bool force, bool *did_out)
 {
@@ -654,6 +695,8 @@ choose_step(NvmkvDb *db, bool force, bool *did_out)
 		NVMKV_RETURN_IF(level_step(db, 1.0, did_out));
 	if (!*did_out)
 		NVMKV_RETURN_IF(value_collect(db, did_out));
+	if (!*did_out)
+		NVMKV_RETURN_IF(cut_step(db, did_out));
 	return NVMKV_OK;
 }
 

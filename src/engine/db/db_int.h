@@ -142,6 +142,9 @@ typedef struct DbShm
 	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, slot_counters_off;
 	uint64_t cache_off, log_off, families_off;
 
+	/* root only: the last sequence that was seen, and since when (value.c) */
+	uint64_t quiet_sequence, quiet_since_us;
+
 	uint64_t next_drop_us;		  /* when to look for tables of dropped storages again */
 	/*
 	 * Taken by fetch-add, recorded with every edit.  Files of all families are numbered by the root: the block cache
@@ -162,6 +165,7 @@ typedef struct DbShm
 	uint32_t sticky;			  /* DbSticky */
 	char sticky_cause[256];		  /* written once */
 	uint32_t nvm_is_pmem;
+	uint32_t has_pool; /* open; set once */
 
 	uint64_t last_error_clock_us;
 	uint32_t last_error_status;
@@ -206,7 +210,7 @@ struct NvmkvDb
 	DbRetiredShm *retired;
 	DbSlotCounters *slot_counters; /* of each process slot */
 	SstCache blocks;
-	NvmPool *pool; /* NULL: no container */
+	NvmPool *pool; /* NULL: no container; see db_container_bytes for one that is given up */
 	bool is_thread; /* made by nvmkv_open_thread: the pool is another handle's */
 	TableCache *tables;
 	NvmkvLogOps log;
@@ -263,6 +267,16 @@ db_leave(NvmkvDb *db)
 	epoch_leave(db->epochs, slot);
 	if (db->root != db)
 		epoch_leave(db->root->epochs, slot);
+}
+
+/*
+ * Bytes of the container that new rows may take; 0: there is none, or it is given up.  In the latter case no row is
+ * added, those that are there are drained, and flushes wait for that: tables are older than any row.
+ */
+static inline uint64_t
+db_container_bytes(const NvmkvDb *db)
+{
+	return db->pool != NULL ? (uint64_t) db->pool->usable * NVM_EXTENT_BYTES : 0;
 }
 
 /* Pages of the pool this process found gone so far (port_guard.h). */
@@ -367,6 +381,9 @@ extern NvmkvStatus db_drain_rows_before(NvmkvDb *db, uint64_t row_id);
 /* Options that fit together. */
 extern NvmkvStatus tree_check_options(const NvmkvOptions *options);
 
+/* Of a tree that could not be opened: its durable sequence, if its manifest could be read, else 0. */
+extern uint64_t tree_durable_if_known(const NvmkvDb *db);
+
 /* Bytes of shared memory of a family's tree of this shape. */
 extern size_t tree_shm_bytes(const NvmkvOptions *options);
 
@@ -404,6 +421,9 @@ extern NvmkvStatus family_each(NvmkvDb *db, NvmkvStatus (*step)(NvmkvDb *tree));
 
 /* What an aborted call of this process left. */
 extern void families_abort_cleanup(NvmkvDb *root);
+
+/* Of a family that could not be opened: is it known to have all up to there in rows and tables? */
+extern bool family_has(NvmkvDb *root, unsigned id, uint64_t last_sequence);
 
 /* ---- family_write.c: batches for other families than the default one ---- */
 extern NvmkvStatus family_write(NvmkvDb *root, const NvmkvBatch *batch, uint64_t *last_sequence_out);
@@ -489,6 +509,13 @@ extern void jobs_abort(NvmkvDb *db);
 
 /* ---- work ---- */
 extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);
+
+/*
+ * Of a record that is replayed: an entry larger than a memtable (it was written when they were larger) becomes a table
+ * of its own, with all that is older below it.  REQUIRES that nobody writes meanwhile.  Durable on OK, but the durable
+ * sequence stays: a crash brings the entry once more, which changes nothing.
+ */
+extern NvmkvStatus flush_large_entry(NvmkvDb *db, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
 
 /* Lets go of what a flush that an abort cut short had taken. */
 extern void flush_abandon(NvmkvDb *db);

@@ -25,13 +25,21 @@ align64(size_t n)
 	return (n + 63) & ~(size_t) 63;
 }
 
+static size_t
+memtables_bytes(const NvmkvOptions *o, bool is_root)
+{
+	size_t bytes = mempool_shm_bytes(o->max_write_buffers, o->write_buffer_bytes);
+
+	return is_root || bytes > o->family_memtables_bytes ? bytes : (size_t) o->family_memtables_bytes;
+}
+
 /* A family's tree ends where the root's cache begins. */
 static void
 compute_layout(const NvmkvOptions *o, bool is_root, Layout *l)
 {
 	l->epochs = align64(sizeof(DbShm));
 	l->memtables = l->epochs + align64(epoch_shm_bytes(o->process_slots));
-	l->versions = l->memtables + align64(mempool_shm_bytes(o->max_write_buffers, o->write_buffer_bytes));
+	l->versions = l->memtables + align64(memtables_bytes(o, is_root));
 	l->pool = l->versions + align64(versions_shm_bytes(o->version_slot_bytes));
 	l->retired = l->pool + align64(nvm_pool_shm_bytes((uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES));
 	l->slot_counters = l->retired + align64(retired_shm_bytes());
@@ -233,6 +241,43 @@ is_copied(const NvmkvDb *db)
 	return db->options.restore_from != 0 && strncmp(db->nvm_path, db->dir, n) == 0 && db->nvm_path[n] == '/';
 }
 
+/* The highest extent of any row, and one more. */
+static uint32_t
+extents_used(const VersionImage *v)
+{
+	uint32_t used = 0;
+	uint32_t i, e;
+
+	for (i = 0; i < v->nrows; i++)
+	{
+		NvmRowRef ref = version_row_ref(v, &v->rows[i]);
+
+		for (e = 0; e < ref.extent_count; e++)
+			if ((e == 0 || e >= ref.first_extent_live) && ref.extents[e] >= used)
+				used = ref.extents[e] + 1;
+	}
+	return used;
+}
+
+/* A pool that could not become as large as was wanted does with smaller memtables. */
+static void
+fit_memtables(NvmkvDb *db)
+{
+	uint64_t fits = (uint64_t) db->pool->usable * NVM_EXTENT_BYTES / DB_POOL_MEMTABLES_MIN;
+
+	if (db->pool->usable == 0 || db->options.write_buffer_bytes <= fits)
+		return;
+	port_log(PORT_LOG_WARNING, "write buffers have %" PRIu64 " kB instead of %" PRIu64
+			 " kB: the container \"%s\" of %u MB must hold %d of them",
+			 fits / 1024, db->options.write_buffer_bytes / 1024, db->nvm_path, db->pool->usable + 1,
+			 DB_POOL_MEMTABLES_MIN);
+	db->options.write_buffer_bytes = fits;
+}
+
+/*
+ * Without rows any sound pool will do, a new one too; and one that is not wanted any more goes.  A pool with rows is
+ * opened, whatever is wanted: what is in the way of the size wanted is compacted (column.c).
+ */
 static NvmkvStatus
 open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 {
@@ -241,25 +286,28 @@ open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 	NvmkvStatus st;
 
 	if (db->options.nvm_bytes == 0 && v->nrows == 0)
+	{
+		if (nvm_pool_remove(db->nvm_path, db->options.system_identifier) != NVMKV_OK)
+			port_log(PORT_LOG_WARNING, "could not remove the container that is not wanted any more: %s",
+					 nvmkv_error()->text);
 		return NVMKV_OK;
-	/* Without rows any sound pool will do, a new one too. */
+	}
 	st = nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier,
-					   v->nrows > 0 ? v->pool_id : 0, pool_shm, &db->pool, &created);
+					   v->nrows > 0 ? v->pool_id : 0, extents_used(v), pool_shm, &db->pool, &created);
 	if (st == NVMKV_CORRUPTION && is_copied(db))
 	{
 		/* It came with the copy, which may have caught it in the making. */
 		NVMKV_RETURN_IF(port_files->unlink(db->nvm_path));
-		st = nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier, 0, pool_shm, &db->pool,
-						   &created);
+		st = nvm_pool_open(db->nvm_path, db->options.nvm_bytes, db->options.system_identifier, 0, 0, pool_shm,
+						   &db->pool, &created);
 	}
 	NVMKV_RETURN_IF(st);
 	if (db->options.restore_from != 0 && !is_copied(db) && !created && v->nrows == 0 && db->pool->pool_id == v->pool_id)
 		return NVMKV_FAIL(NVMKV_INVALID, "the pool \"%s\" is that of the server that this is a copy of; name another one, or remove it if that server is gone",
 						  db->nvm_path);
+	db->shm->has_pool = 1;
 	db->shm->nvm_is_pmem = db->pool->dev->is_pmem ? 1 : 0;
-	if ((uint64_t) db->pool->extent_count * NVM_EXTENT_BYTES < DB_POOL_MEMTABLES_MIN * db->options.write_buffer_bytes)
-		return NVMKV_FAIL(NVMKV_INVALID, "the pool \"%s\" of %u MiB is too small for write buffers of %" PRIu64 " bytes: it must hold at least %d of them",
-						  db->nvm_path, db->pool->extent_count, db->options.write_buffer_bytes, DB_POOL_MEMTABLES_MIN);
+	fit_memtables(db);
 	if (db->pool->pool_id != v->pool_id)
 	{
 		VersionEdit edit = {0};
@@ -432,13 +480,22 @@ tree_open(NvmkvDb *db, void *memory)
 	raise_next_file(db->root, v->next_file);
 	db->shm->next_row = v->next_row;
 	db_note_applied(db, v->durable_seq);
-	/* Now that it is known where the memtables begin. */
-	mempool_init(db->mem.shm, db->options.max_write_buffers, db->options.write_buffer_bytes, v->durable_seq);
 	NVMKV_RETURN_IF(check_files(db));
 	NVMKV_RETURN_IF(open_pool(db, (NvmPoolShm *) (void *) ((uint8_t *) memory + db->shm->pool_off)));
+	/* Now that it is known where the memtables begin, and how large they are. */
+	mempool_init(db->mem.shm, db->options.max_write_buffers, db->options.write_buffer_bytes,
+				 versions_current(&db->versions)->durable_seq);
 	NVMKV_RETURN_IF(remove_orphans(db));
 	mempool_open_gate(&db->mem); /* for replay; nvmkv_write asks "accepting" */
 	return NVMKV_OK;
+}
+
+uint64_t
+tree_durable_if_known(const NvmkvDb *db)
+{
+	return db->shm != NULL && db->versions.shm != NULL && versions_are_there(&db->versions)
+		? versions_current(&db->versions)->durable_seq
+		: 0;
 }
 
 NvmkvStatus
@@ -449,7 +506,7 @@ tree_attach(NvmkvDb *db, void *memory)
 	db->shm = memory;
 	settle_memory(db, memory, false);
 	NVMKV_RETURN_IF(settle_rest(db, memory));
-	if (db->options.nvm_bytes == 0)
+	if (db->shm->has_pool == 0)
 		return NVMKV_OK;
 	db_enter(db);
 	pool_id = versions_current(&db->versions)->pool_id;

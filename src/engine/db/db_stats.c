@@ -56,7 +56,7 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	db_leave(db);
 	if (db->pool != NULL)
 	{
-		out->extents_total = db->pool->extent_count;
+		out->extents_total = db->pool->usable;
 		out->extents_free = nvm_pool_free_count(db->pool);
 	}
 	out->nvm_bytes = port_load_relaxed(&n->nvm_bytes);

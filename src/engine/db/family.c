@@ -11,6 +11,7 @@
  *	  FREE		no family
  *	  OPENING	one is being made
  *	  OPEN		in FAMILIES; processes have handles of it
+ *	  BROKEN	in FAMILIES, but it could not be opened: nobody has a handle of it, and its files are left alone
  *	  CLOSING	being dropped: nobody comes in any more
  * The one who holds the claim makes and drops.
  *
@@ -47,6 +48,7 @@ typedef enum FamilyState
 	FAMILY_FREE,
 	FAMILY_OPENING,
 	FAMILY_OPEN,
+	FAMILY_BROKEN,
 	FAMILY_CLOSING
 } FamilyState;
 
@@ -55,6 +57,11 @@ typedef struct FamilySlot
 	uint32_t state;	 /* FamilyState */
 	uint64_t births; /* families the slot has had; an old handle is known by it */
 	NvmkvFamilyInfo info;
+	NvmkvFamilyOptions next; /* the options of the next open, which FAMILIES has */
+	/* BROKEN: why, and which sequences it has all the same */
+	uint32_t status;
+	char error[NVMKV_ERROR_TEXT_MAX];
+	uint64_t durable_seq;
 } FamilySlot;
 
 typedef struct FamilyShm
@@ -78,12 +85,19 @@ head_bytes(const NvmkvOptions *options)
 	return align64(sizeof(FamilyShm) + options->process_slots * sizeof(uint32_t));
 }
 
+/* Numbers that a family may have, and 0. */
+static unsigned
+slots(const NvmkvOptions *options)
+{
+	return options->family_slots > options->max_families ? options->family_slots : options->max_families;
+}
+
 size_t
 families_shm_bytes(const NvmkvOptions *options)
 {
-	if (options->max_families <= 1)
+	if (slots(options) <= 1)
 		return 0;
-	return head_bytes(options) + (options->max_families - 1) * align64(tree_shm_bytes(options));
+	return head_bytes(options) + (slots(options) - 1) * align64(tree_shm_bytes(options));
 }
 
 static FamilyShm *
@@ -117,6 +131,8 @@ nvmkv_family_options_default(const NvmkvDb *db, NvmkvFamilyOptions *options)
 {
 	const NvmkvOptions *o = &db->root->options;
 
+	memset(options, 0, sizeof(*options));
+	options->own = NVMKV_OWN_ALL;
 	options->write_buffer_bytes = o->write_buffer_bytes;
 	options->max_write_buffers = o->max_write_buffers;
 	options->nvm_bytes = 0;
@@ -127,21 +143,27 @@ nvmkv_family_options_default(const NvmkvDb *db, NvmkvFamilyOptions *options)
 	memcpy(options->compression, o->compression, sizeof(options->compression));
 }
 
-/* What the tree of a family is opened with: its shape; the rest is the root's. */
+/* What is not the family's own is the database's. */
 static void
-merge_options(const NvmkvDb *root, const NvmkvFamilyOptions *own, NvmkvOptions *options)
+fill_in(const NvmkvOptions *root, NvmkvFamilyOptions *options)
 {
-	*options = root->options;
-	options->write_buffer_bytes = own->write_buffer_bytes;
-	options->max_write_buffers = own->max_write_buffers;
-	options->nvm_bytes = own->nvm_bytes;
-	options->target_file_bytes = own->target_file_bytes;
-	options->block_bytes = own->block_bytes;
-	options->bloom_bits_per_key = own->bloom_bits_per_key;
-	options->l0_write_amplification = own->l0_write_amplification;
-	memcpy(options->compression, own->compression, sizeof(options->compression));
-	options->standalone_log = false;
-	options->max_families = 1;
+	if ((options->own & NVMKV_OWN_WRITE_BUFFER_BYTES) == 0)
+		options->write_buffer_bytes = root->write_buffer_bytes;
+	if ((options->own & NVMKV_OWN_MAX_WRITE_BUFFERS) == 0)
+		options->max_write_buffers = root->max_write_buffers;
+	if ((options->own & NVMKV_OWN_NVM_BYTES) == 0)
+		options->nvm_bytes = root->nvm_bytes;
+	if ((options->own & NVMKV_OWN_TARGET_FILE_BYTES) == 0)
+		options->target_file_bytes = root->target_file_bytes;
+	if ((options->own & NVMKV_OWN_BLOOM_BITS) == 0)
+		options->bloom_bits_per_key = root->bloom_bits_per_key;
+	if ((options->own & NVMKV_OWN_COMPRESSION) == 0)
+		memcpy(options->compression, root->compression, sizeof(options->compression));
+	if ((options->own & NVMKV_OWN_REST) == 0)
+	{
+		options->block_bytes = root->block_bytes;
+		options->l0_write_amplification = root->l0_write_amplification;
+	}
 }
 
 /* A failure says which family it is about. */
@@ -155,18 +177,88 @@ of_family(const char *name, NvmkvStatus status)
 	return nvmkv_fail_at(status, sys_errno, __FILE__, __LINE__, "column family \"%s\": %s", name, text);
 }
 
+/* What the tree of a family is opened with: its shape; the rest is the root's. */
+static void
+merge_options(const NvmkvOptions *root, const NvmkvFamilyOptions *family, NvmkvOptions *options)
+{
+	NvmkvFamilyOptions own = *family;
+
+	fill_in(root, &own);
+	*options = *root;
+	options->write_buffer_bytes = own.write_buffer_bytes;
+	options->max_write_buffers = own.max_write_buffers;
+	options->nvm_bytes = own.nvm_bytes;
+	options->target_file_bytes = own.target_file_bytes;
+	options->block_bytes = own.block_bytes;
+	options->bloom_bits_per_key = own.bloom_bits_per_key;
+	options->l0_write_amplification = own.l0_write_amplification;
+	memcpy(options->compression, own.compression, sizeof(options->compression));
+	options->standalone_log = false;
+	options->max_families = 1;
+	options->family_slots = 0;
+}
+
+void
+nvmkv_options_cover(NvmkvOptions *options, const char *dir)
+{
+	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
+	unsigned count, i;
+
+	if (family_file_read(dir, list, &count) != NVMKV_OK)
+		return;
+	for (i = 0; i < count; i++)
+	{
+		NvmkvOptions merged;
+		size_t bytes;
+
+		if (list[i].id >= slots(options))
+			options->family_slots = list[i].id + 1;
+		merge_options(options, &list[i].options, &merged);
+		bytes = mempool_shm_bytes(merged.max_write_buffers, merged.write_buffer_bytes);
+		if (nvmkv_options_check(&merged) == NVMKV_OK && bytes > options->family_memtables_bytes)
+			options->family_memtables_bytes = bytes;
+	}
+}
+
+/* What a family asks for must fit. */
 static NvmkvStatus
 check_family(const NvmkvDb *root, const NvmkvFamilyOptions *own)
 {
 	NvmkvOptions options;
 
-	merge_options(root, own, &options);
+	merge_options(&root->options, own, &options);
 	NVMKV_RETURN_IF(tree_check_options(&options));
 	if (tree_shm_bytes(&options) > family_shm(root)->tree_bytes)
 		return NVMKV_FAIL(NVMKV_LIMIT, "%u write buffers of %" PRIu64 " bytes are more than what %s (%u) and %s (%" PRIu64 " bytes) reserve",
-						  own->max_write_buffers, own->write_buffer_bytes, option_name("max_write_buffers"),
+						  options.max_write_buffers, options.write_buffer_bytes, option_name("max_write_buffers"),
 						  root->options.max_write_buffers, option_name("write_buffer_bytes"), root->options.write_buffer_bytes);
 	return NVMKV_OK;
+}
+
+#define CONTAINER_MEMTABLES_MIN 3 /* as in tree_check_options */
+#define WRITE_BUFFER_BYTES_MIN (UINT64_C(64) << 10)
+
+/*
+ * What a family has, with options that may have been given to it elsewhere, or under other options of the database,
+ * becomes what there is room for: fewer memtables, and smaller ones.
+ */
+static void
+fit_options(const NvmkvDb *root, const char *name, NvmkvOptions *o, bool complain)
+{
+	const NvmkvOptions asked = *o;
+
+	if (o->nvm_bytes > 0 && o->write_buffer_bytes > o->nvm_bytes / CONTAINER_MEMTABLES_MIN)
+		o->write_buffer_bytes = o->nvm_bytes / CONTAINER_MEMTABLES_MIN;
+	while (tree_shm_bytes(o) > family_shm(root)->tree_bytes && o->max_write_buffers > 2)
+		o->max_write_buffers--;
+	while (tree_shm_bytes(o) > family_shm(root)->tree_bytes && o->write_buffer_bytes / 2 >= WRITE_BUFFER_BYTES_MIN)
+		o->write_buffer_bytes /= 2;
+	if (complain &&
+		(o->write_buffer_bytes != asked.write_buffer_bytes || o->max_write_buffers != asked.max_write_buffers))
+		port_log(PORT_LOG_WARNING, "column family \"%s\" has %u write buffers of %" PRIu64 " kB instead of %u of %" PRIu64
+				 " kB: %s, %s and %s leave no room for more", name, o->max_write_buffers, o->write_buffer_bytes / 1024,
+				 asked.max_write_buffers, asked.write_buffer_bytes / 1024, option_name("max_write_buffers"),
+				 option_name("write_buffer_bytes"), option_name("nvm_bytes"));
 }
 
 /* ---- handles ---- */
@@ -177,24 +269,37 @@ family_dir(const NvmkvDb *root, unsigned id, char *path)
 	(void) snprintf(path, PATH_BYTES_MAX, "%s/family-%u", root->dir, id);
 }
 
+/*
+ * The container is where the root's is: in the directory, or beside a pool that stands elsewhere; but not beside a
+ * device.  *in_dir_out: in the directory.
+ */
+static void
+container_path(const NvmkvDb *root, unsigned id, char *path, bool *in_dir_out)
+{
+	char own[PATH_BYTES_MAX];
+
+	(void) snprintf(own, sizeof(own), "%s/level0.pool", root->dir);
+	*in_dir_out = strcmp(root->nvm_path, own) == 0 || nvm_device_is_device(root->nvm_path);
+	if (*in_dir_out)
+		(void) snprintf(path, PATH_BYTES_MAX, "%s/family-%u/level0.pool", root->dir, id);
+	else
+		(void) snprintf(path, PATH_BYTES_MAX, "%s.family-%u", root->nvm_path, id);
+}
+
 static NvmkvStatus
-make_handle(NvmkvDb *root, unsigned id, const NvmkvFamilyInfo *info, NvmkvDb **db_out)
+make_handle(NvmkvDb *root, unsigned id, const NvmkvFamilyInfo *info, bool opens, NvmkvDb **db_out)
 {
 	NvmkvOptions options;
 	char dir[PATH_BYTES_MAX];
 	char pool[PATH_BYTES_MAX];
-	char beside[PATH_BYTES_MAX];
+	bool in_dir;
 
 	family_dir(root, id, dir);
-	merge_options(root, &info->options, &options);
-	/* The container is where the root's is: in the directory, or beside a pool that stands elsewhere. */
-	(void) snprintf(beside, sizeof(beside), "%s/level0.pool", root->dir);
-	options.nvm_path = NULL;
-	if (strcmp(root->nvm_path, beside) != 0)
-	{
-		(void) snprintf(pool, sizeof(pool), "%s.family-%u", root->nvm_path, id);
-		options.nvm_path = pool;
-	}
+	merge_options(&root->options, &info->options, &options);
+	fit_options(root, info->name, &options, opens);
+	NVMKV_RETURN_IF(tree_check_options(&options));
+	container_path(root, id, pool, &in_dir);
+	options.nvm_path = in_dir ? NULL : pool;
 	NVMKV_RETURN_IF(tree_handle(dir, &options, root, db_out));
 	(*db_out)->family = id;
 	return NVMKV_OK;
@@ -208,7 +313,7 @@ attach_locked(NvmkvDb *root, unsigned id)
 	NvmkvDb *db;
 	NvmkvStatus st;
 
-	NVMKV_RETURN_IF(make_handle(root, id, &slot->info, &db));
+	NVMKV_RETURN_IF(make_handle(root, id, &slot->info, false, &db));
 	db->family_birth = slot->births;
 	st = tree_attach(db, tree_memory(root, id));
 	if (st != NVMKV_OK)
@@ -260,8 +365,11 @@ nvmkv_family(NvmkvDb *db, unsigned id, NvmkvDb **family_out)
 		*family_out = root;
 		return NVMKV_OK;
 	}
-	if (shm == NULL || id >= root->options.max_families)
+	if (shm == NULL || id >= slots(&root->options))
 		return NVMKV_FAIL(NVMKV_NOT_FOUND, "there is no column family %u", id);
+	if (port_load_seq(&shm->slot[id].state) == FAMILY_BROKEN)
+		return NVMKV_FAIL((NvmkvStatus) shm->slot[id].status, "column family \"%s\" cannot be used: %s", shm->slot[id].info.name,
+						  shm->slot[id].error);
 	NVMKV_RETURN_IF(refresh(root, id));
 	if (root->families[id] == NULL)
 		return NVMKV_FAIL(NVMKV_NOT_FOUND, "there is no column family %u", id);
@@ -279,15 +387,52 @@ nvmkv_family_list(NvmkvDb *db, NvmkvFamilyInfo *list_out, unsigned max)
 	if (shm == NULL)
 		return 0;
 	port_lock_shared(&shm->lock);
-	for (id = 1; id < db->root->options.max_families; id++)
-		if (shm->slot[id].state == FAMILY_OPEN)
+	for (id = 1; id < slots(&db->root->options); id++)
+		if (shm->slot[id].state == FAMILY_OPEN || shm->slot[id].state == FAMILY_BROKEN)
 		{
 			if (n < max)
+			{
 				list_out[n] = shm->slot[id].info;
+				list_out[n].options = shm->slot[id].next;
+				fill_in(&db->root->options, &list_out[n].options);
+			}
 			n++;
 		}
 	port_lock_release(&shm->lock);
 	return n;
+}
+
+NvmkvStatus
+nvmkv_family_container(NvmkvDb *db, unsigned id, NvmkvContainerInfo *info_out)
+{
+	NvmkvDb *root = db->root;
+	NvmkvDb *family;
+	bool in_dir;
+
+	memset(info_out, 0, sizeof(*info_out));
+	if (id == 0)
+		(void) snprintf(info_out->path, sizeof(info_out->path), "%s", root->nvm_path);
+	else
+	{
+		char path[PATH_BYTES_MAX];
+
+		container_path(root, id, path, &in_dir);
+		(void) snprintf(info_out->path, sizeof(info_out->path), "%.*s", (int) sizeof(info_out->path) - 1, path);
+	}
+	NVMKV_RETURN_IF(nvmkv_family(root, id, &family));
+	info_out->wanted = family->options.nvm_bytes;
+	if (family->pool != NULL)
+		info_out->bytes = nvm_pool_bytes(family->pool);
+	return NVMKV_OK;
+}
+
+bool
+family_has(NvmkvDb *root, unsigned id, uint64_t last_sequence)
+{
+	const FamilyShm *shm = family_shm(root);
+
+	return shm != NULL && id > 0 && id < slots(&root->options) &&
+		port_load_seq(&shm->slot[id].state) == FAMILY_BROKEN && last_sequence <= shm->slot[id].durable_seq;
 }
 
 /* ---- walking ---- */
@@ -345,7 +490,7 @@ family_next(NvmkvDb *db, unsigned *cursor, NvmkvDb **tree_out)
 	}
 	if (db != root || shm == NULL)
 		return NVMKV_OK;
-	for (; id < root->options.max_families; id++)
+	for (; id < slots(&root->options); id++)
 	{
 		NvmkvStatus st;
 
@@ -466,9 +611,13 @@ remove_files(NvmkvDb *root, unsigned id)
 
 	family_dir(root, id, dir);
 	NVMKV_RETURN_IF(port_files->mkdir(dir));
+	/* Where a link leads, too. */
+	(void) snprintf(pool, sizeof(pool), "%s/family-%u/level0.pool", root->dir, id);
+	NVMKV_RETURN_IF(nvm_pool_remove(pool, root->options.system_identifier));
 	NVMKV_RETURN_IF(port_files->list(dir, remove_file, &e));
 	NVMKV_RETURN_IF(e.status);
 	(void) snprintf(pool, sizeof(pool), "%s.family-%u", root->nvm_path, id);
+	NVMKV_RETURN_IF(nvm_pool_remove(pool, root->options.system_identifier));
 	return port_files->unlink(pool);
 }
 
@@ -480,9 +629,13 @@ write_list(NvmkvDb *root, bool *doubtful_out)
 	unsigned n = 0;
 	unsigned id;
 
-	for (id = 1; id < root->options.max_families; id++)
-		if (shm->slot[id].state == FAMILY_OPEN || shm->slot[id].state == FAMILY_OPENING)
-			list[n++] = shm->slot[id].info;
+	for (id = 1; id < slots(&root->options); id++)
+		if (shm->slot[id].state == FAMILY_OPEN || shm->slot[id].state == FAMILY_OPENING ||
+			shm->slot[id].state == FAMILY_BROKEN)
+		{
+			list[n] = shm->slot[id].info;
+			list[n++].options = shm->slot[id].next;
+		}
 	return family_file_write(root->dir, list, n, doubtful_out);
 }
 
@@ -510,31 +663,37 @@ static NvmkvStatus
 choose_slot(const NvmkvDb *root, unsigned wanted, const char *name, unsigned *id_out, bool *there_out)
 {
 	const FamilyShm *shm = family_shm(root);
+	unsigned others = 0;
 	unsigned id;
 
 	*there_out = false;
 	*id_out = wanted;
 	if (strcmp(name, "default") == 0)
 		return NVMKV_FAIL(NVMKV_INVALID, "the column family \"default\" is always there");
-	for (id = 1; id < root->options.max_families; id++)
-		if (shm->slot[id].state == FAMILY_OPEN && strcmp(shm->slot[id].info.name, name) == 0)
+	for (id = 1; id < slots(&root->options); id++)
+	{
+		if ((shm->slot[id].state == FAMILY_OPEN || shm->slot[id].state == FAMILY_BROKEN) &&
+			strcmp(shm->slot[id].info.name, name) == 0)
 		{
 			if (id != wanted)
 				return NVMKV_FAIL(NVMKV_INVALID, "column family \"%s\" already exists", name);
 			*there_out = true;
 			return NVMKV_OK;
 		}
+		others += shm->slot[id].state != FAMILY_FREE;
+	}
 	if (wanted == 0)
 	{
-		for (id = 1; id < root->options.max_families && shm->slot[id].state != FAMILY_FREE; id++)
+		for (id = 1; id < slots(&root->options) && shm->slot[id].state != FAMILY_FREE; id++)
 			;
 		*id_out = id;
-		if (id == root->options.max_families)
-			return NVMKV_FAIL(NVMKV_LIMIT, "there are %u column families already, as many as %s allows", id, option_name("max_families"));
+		if (others + 1 >= root->options.max_families)
+			return NVMKV_FAIL(NVMKV_LIMIT, "there are %u column families already, as many as %s allows", others + 1,
+							  option_name("max_families"));
 	}
-	else if (wanted >= root->options.max_families)
-		return NVMKV_FAIL(NVMKV_LIMIT, "column family %u is one more than %s allows, which is %u", wanted, option_name("max_families"),
-						  root->options.max_families);
+	else if (wanted >= slots(&root->options))
+		return NVMKV_FAIL(NVMKV_LIMIT, "column family \"%s\" has number %u, and %s is %u: it must be more than that", name, wanted,
+						  option_name("max_families"), root->options.max_families);
 	else if (shm->slot[wanted].state != FAMILY_FREE)
 		return NVMKV_FAIL(NVMKV_INVALID, "column family %u is \"%s\"", wanted, shm->slot[wanted].info.name);
 	return NVMKV_OK;
@@ -582,7 +741,8 @@ create_claimed(NvmkvDb *root, unsigned wanted, const char *name, const NvmkvFami
 	slot->info.id = id;
 	memcpy(slot->info.name, name, strlen(name) + 1);
 	slot->info.options = *options;
-	NVMKV_RETURN_IF(make_handle(root, id, &slot->info, &db));
+	slot->next = *options;
+	NVMKV_RETURN_IF(make_handle(root, id, &slot->info, true, &db));
 	port_store_seq(&slot->births, slot->births + 1);
 	db->family_birth = slot->births;
 	set_state(shm, id, FAMILY_OPENING);
@@ -611,7 +771,8 @@ nvmkv_family_create(NvmkvDb *db, unsigned id, const char *name, const NvmkvFamil
 	NVMKV_RETURN_IF(family_name_check(name));
 	if (shm == NULL)
 		return NVMKV_FAIL(NVMKV_LIMIT, "%s is 1, which is the default column family", option_name("max_families"));
-	st = check_family(root, options);
+	/* One that the log makes again gets what there is room for. */
+	st = id == 0 ? check_family(root, options) : NVMKV_OK;
 	if (st != NVMKV_OK)
 		return of_family(name, st);
 	NVMKV_RETURN_IF(db_refuse_if_sticky(root));
@@ -628,6 +789,70 @@ nvmkv_family_create(NvmkvDb *db, unsigned id, const char *name, const NvmkvFamil
 	unclaim(shm);
 	if (st == NVMKV_OK && id_out != NULL)
 		*id_out = made;
+	return st;
+}
+
+/* ---- other options ---- */
+
+static NvmkvStatus
+reshape_claimed(NvmkvDb *root, unsigned id, const NvmkvFamilyOptions *options)
+{
+	FamilySlot *slot = &family_shm(root)->slot[id];
+	const NvmkvFamilyOptions before = slot->next;
+	bool doubtful = false;
+	NvmkvStatus st;
+
+	if (slot->state != FAMILY_OPEN && slot->state != FAMILY_BROKEN)
+		return NVMKV_FAIL(NVMKV_NOT_FOUND, "there is no column family %u", id);
+	slot->next = *options;
+	st = port_fault("family.before_reshape");
+	if (st == NVMKV_OK)
+		st = write_list(root, &doubtful);
+	if (st != NVMKV_OK)
+	{
+		slot->next = before;
+		return doubtful ? list_in_doubt(root, st) : st;
+	}
+	return NVMKV_OK;
+}
+
+/* Would they change nothing? */
+static bool
+has_options(const NvmkvDb *root, unsigned id, const NvmkvFamilyOptions *options)
+{
+	FamilyShm *shm = family_shm(root);
+	NvmkvFamilyOptions next, asked;
+
+	memset(&next, 0, sizeof(next));
+	memset(&asked, 0, sizeof(asked));
+	port_lock_shared(&shm->lock);
+	memcpy(&next, &shm->slot[id].next, sizeof(next));
+	port_lock_release(&shm->lock);
+	memcpy(&asked, options, sizeof(asked));
+	fill_in(&root->options, &next);
+	fill_in(&root->options, &asked);
+	return next.own == asked.own && next.write_buffer_bytes == asked.write_buffer_bytes &&
+		next.max_write_buffers == asked.max_write_buffers && next.nvm_bytes == asked.nvm_bytes &&
+		next.target_file_bytes == asked.target_file_bytes && next.block_bytes == asked.block_bytes &&
+		next.bloom_bits_per_key == asked.bloom_bits_per_key &&
+		memcmp(next.compression, asked.compression, sizeof(next.compression)) == 0;
+}
+
+NvmkvStatus
+nvmkv_family_reshape(NvmkvDb *db, unsigned id, const NvmkvFamilyOptions *options)
+{
+	NvmkvDb *root = db->root;
+	FamilyShm *shm = family_shm(root);
+	NvmkvStatus st;
+
+	if (shm == NULL || id == 0 || id >= slots(&root->options))
+		return NVMKV_FAIL(NVMKV_NOT_FOUND, "there is no column family %u", id);
+	if (has_options(root, id, options))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(db_refuse_if_sticky(root));
+	NVMKV_RETURN_IF(claim(root));
+	st = reshape_claimed(root, id, options);
+	unclaim(shm);
 	return st;
 }
 
@@ -661,10 +886,11 @@ static NvmkvStatus
 drop_claimed(NvmkvDb *root, unsigned id)
 {
 	FamilyShm *shm = family_shm(root);
+	FamilyState before = (FamilyState) shm->slot[id].state;
 	bool doubtful = false;
 	NvmkvStatus st;
 
-	if (shm->slot[id].state != FAMILY_OPEN)
+	if (before != FAMILY_OPEN && before != FAMILY_BROKEN)
 		return NVMKV_FAIL(NVMKV_NOT_FOUND, "there is no column family %u", id);
 	set_state(shm, id, FAMILY_CLOSING);
 	st = wait_until_left(root, id);
@@ -681,7 +907,7 @@ drop_claimed(NvmkvDb *root, unsigned id)
 	}
 	if (st != NVMKV_OK)
 	{
-		set_state(shm, id, FAMILY_OPEN);
+		set_state(shm, id, before);
 		return doubtful ? list_in_doubt(root, st) : st;
 	}
 	detach(root, id);
@@ -701,7 +927,7 @@ nvmkv_family_drop(NvmkvDb *db, unsigned id)
 
 	if (id == 0)
 		return NVMKV_FAIL(NVMKV_INVALID, "the default column family cannot be dropped");
-	if (shm == NULL || id >= root->options.max_families)
+	if (shm == NULL || id >= slots(&root->options))
 		return NVMKV_FAIL(NVMKV_NOT_FOUND, "there is no column family %u", id);
 	NVMKV_RETURN_IF(db_refuse_if_sticky(root));
 	NVMKV_RETURN_IF(claim(root));
@@ -713,6 +939,12 @@ nvmkv_family_drop(NvmkvDb *db, unsigned id)
 /* ---- open and close ---- */
 
 static bool
+is_free(const NvmkvDb *root, unsigned id)
+{
+	return id >= slots(&root->options) || family_shm(root)->slot[id].state == FAMILY_FREE;
+}
+
+static bool
 remove_leftover(void *ctx, const char *name)
 {
 	NvmkvDb *root = ctx;
@@ -722,10 +954,24 @@ remove_leftover(void *ctx, const char *name)
 	if (strncmp(name, "family-", 7) != 0)
 		return true;
 	id = strtoul(name + 7, &end, 10);
-	if (*end == '\0' && id > 0 && id < NVMKV_FAMILIES_MAX && root->families[id] == NULL &&
+	if (*end == '\0' && id > 0 && id < NVMKV_FAMILIES_MAX && is_free(root, (unsigned) id) &&
 		remove_files(root, (unsigned) id) != NVMKV_OK)
 		port_log(PORT_LOG_WARNING, "could not remove the files of dropped column family %lu: %s", id, nvmkv_error()->text);
 	return true;
+}
+
+/* What is wrong with a family costs nobody else anything. */
+static void
+note_broken(NvmkvDb *root, unsigned id, NvmkvStatus status, uint64_t durable_seq)
+{
+	FamilySlot *slot = &family_shm(root)->slot[id];
+
+	slot->state = FAMILY_BROKEN;
+	/* NOT_FOUND, of its pool, would say that there is no such family, and that its log need not be replayed. */
+	slot->status = (uint32_t) (status == NVMKV_NOT_FOUND ? NVMKV_INVALID : status);
+	slot->durable_seq = durable_seq;
+	(void) snprintf(slot->error, sizeof(slot->error), "%s", nvmkv_error()->text);
+	port_log(PORT_LOG_WARNING, "column family \"%s\" cannot be used: %s", slot->info.name, slot->error);
 }
 
 static NvmkvStatus
@@ -735,25 +981,28 @@ open_listed(NvmkvDb *root, const NvmkvFamilyInfo *info)
 	NvmkvDb *db;
 	NvmkvStatus st;
 
-	if (info->id >= root->options.max_families)
+	if (info->id >= slots(&root->options))
 		return NVMKV_FAIL(NVMKV_INVALID, "there is a column family \"%s\" with number %u, and %s is %u: it must be more than that",
 						  info->name, info->id, option_name("max_families"), root->options.max_families);
-	st = check_family(root, &info->options);
+	shm->slot[info->id].info = *info;
+	shm->slot[info->id].next = info->options;
+	shm->slot[info->id].births = 1;
+	st = make_handle(root, info->id, info, true, &db);
 	if (st != NVMKV_OK)
-		return of_family(info->name, st);
-	NVMKV_RETURN_IF(make_handle(root, info->id, info, &db));
+	{
+		note_broken(root, info->id, st, 0);
+		return NVMKV_OK;
+	}
 	st = tree_open(db, tree_memory(root, info->id));
 	if (st != NVMKV_OK)
 	{
-		bool comes_later = db->has_no_point;
-
+		/* It was made after the copy began, and the log will make it again; or it is broken. */
+		if (!db->has_no_point)
+			note_broken(root, info->id, st, tree_durable_if_known(db));
 		tree_close(db);
-		/* It was made after the copy began, and the log will make it again. */
-		return comes_later ? NVMKV_OK : of_family(info->name, st);
+		return NVMKV_OK;
 	}
 	db->family_birth = 1;
-	shm->slot[info->id].info = *info;
-	shm->slot[info->id].births = 1;
 	shm->slot[info->id].state = FAMILY_OPEN;
 	root->families[info->id] = db;
 	db_note_applied(root, db_slot_counters(db)->last_sequence);

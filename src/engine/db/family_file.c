@@ -12,16 +12,17 @@
 #include "engine/port/port.h"
 
 #define FAMILIES_MAGIC UINT64_C(0x4d4146564b4d564e) /* "NVMKVFAM" */
-#define FAMILIES_FORMAT 1
+#define FAMILIES_FORMAT 2
 #define HEADER_BYTES 16
-#define ENTRY_BYTES 120
+#define ENTRY_BYTES 128
 #define ENTRY_COMPRESSION 48
 #define ENTRY_NAME 56
+#define ENTRY_OWN 120
 #define TRAILER_BYTES 4
 #define FILE_BYTES_MAX (HEADER_BYTES + NVMKV_FAMILIES_MAX * ENTRY_BYTES + TRAILER_BYTES)
 #define PATH_BYTES_MAX 1100
 
-_Static_assert(ENTRY_BYTES - ENTRY_NAME == NVMKV_FAMILY_NAME_BYTES + 1, "a name and its end fit the entry");
+_Static_assert(ENTRY_OWN - ENTRY_NAME == NVMKV_FAMILY_NAME_BYTES + 1, "a name and its end fit the entry");
 
 NvmkvStatus
 family_name_check(const char *name)
@@ -51,6 +52,7 @@ encode_entry(uint8_t *p, const NvmkvFamilyInfo *info)
 	put_u64(p + 40, (uint64_t) (info->options.l0_write_amplification * 1000.0 + 0.5));
 	memcpy(p + ENTRY_COMPRESSION, info->options.compression, NVMKV_LEVELS);
 	memcpy(p + ENTRY_NAME, info->name, strlen(info->name));
+	put_u32(p + ENTRY_OWN, info->options.own);
 }
 
 /* A name, and zeros behind it. */
@@ -91,7 +93,9 @@ decode_entry(const char *path, const uint8_t *p, NvmkvFamilyInfo *info)
 	info->options.l0_write_amplification = (double) get_u64(p + 40) / 1000.0;
 	memcpy(info->options.compression, p + ENTRY_COMPRESSION, NVMKV_LEVELS);
 	memcpy(info->name, p + ENTRY_NAME, sizeof(info->name));
+	info->options.own = get_u32(p + ENTRY_OWN);
 	if (info->id == 0 || info->id >= NVMKV_FAMILIES_MAX || !compression_is_known(p + ENTRY_COMPRESSION) ||
+		info->options.own > NVMKV_OWN_ALL || get_u32(p + ENTRY_OWN + 4) != 0 ||
 		!name_is_padded(info->name) || family_name_check(info->name) != NVMKV_OK)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" lists a malformed column family (id %u)", path, info->id);
 	return NVMKV_OK;

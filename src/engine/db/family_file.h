@@ -8,9 +8,9 @@
  * Little-endian:
  *	  offset	bytes
  *	  0			8		magic "NVMKVFAM"
- *	  8			4		format (1)
+ *	  8			4		format (2)
  *	  12		4		count of families
- *	  16		count x 120, by id:
+ *	  16		count x 128, by id:
  *		  0		4		id, 1 .. NVMKV_FAMILIES_MAX - 1
  *		  4		4		memtables
  *		  8		8		bytes of a memtable
@@ -21,6 +21,8 @@
  *		  40	8		write amplification of the batch gate, in thousandths
  *		  48	7		compression of each level (NvmkvCompression), a zero
  *		  56	64		name, padded with zeros; at least one zero
+ *		  120	4		which of the options are its own (NVMKV_OWN_*); the others say what they were when it was made
+ *		  124	4		zero
  *	  end		4		crc32c of all before it, masked
  */
 #ifndef NVMKV_DB_FAMILY_FILE_H

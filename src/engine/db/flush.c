@@ -33,11 +33,13 @@ typedef struct Flush
 	DbJob *job;
 	unsigned buffer;
 	MemtableShm *memtable;
+	void *own_memory; /* the memtable is none of the pool's: it holds one large entry of a record that is replayed */
 	GcFilter gc;
 	VersionImage *image;	/* private copy; the builder's older row is in it */
 	NvmRowBuilder *builder; /* with a container */
 	bool has_row;			/* the builder has finished a row */
-	TableOutput output;		/* without one */
+	bool to_tables;			/* without one, or when it is given up */
+	TableOutput output;
 	uint64_t keys, bytes;
 	bool pool_full; /* no extent was left */
 	uint64_t durable; /* what the edit will say; the log is synced up to there */
@@ -144,7 +146,8 @@ static NvmkvStatus
 sync_log(Flush *f)
 {
 	job_phase(f->job, DB_PHASE_SYNCING);
-	f->durable = mempool_durable_after(&f->db->mem, f->buffer);
+	f->durable = f->own_memory != NULL ? mempool_durable_seq(&f->db->mem)
+									   : mempool_durable_after(&f->db->mem, f->buffer);
 	return db_flush_log(f->db, NVMKV_SEQUENCE_MAX);
 }
 
@@ -220,6 +223,8 @@ flush_to_tables(Flush *f)
 		edit.nfile_adds = f->output.nfiles;
 		st = install(f, &edit);
 	}
+	if (st == NVMKV_OK)
+		port_store_relaxed(&db->shm->pool_full, 0); /* of a container that is given up */
 	return st;
 }
 
@@ -239,10 +244,11 @@ flush_free(Flush *f, bool installed)
 			nvm_row_builder_keep(f->builder);
 		nvm_row_builder_destroy(f->builder);
 	}
-	if (db->pool == NULL)
+	if (f->to_tables)
 		table_output_free(&f->output, keep);
 	gc_free(&f->gc);
 	port_free(f->image);
+	port_free(f->own_memory);
 	port_free(f);
 	db->flush = NULL;
 }
@@ -254,27 +260,47 @@ flush_abandon(NvmkvDb *db)
 		flush_free(db->flush, false);
 }
 
-/* A row is hardly larger than its memtable: without so much room the work would only be thrown away. */
+static bool
+has_rows(NvmkvDb *db)
+{
+	bool has;
+
+	db_enter(db);
+	has = versions_current(&db->versions)->nrows > 0;
+	db_leave(db);
+	return has;
+}
+
+/*
+ * A row is hardly larger than its memtable: without so much room the work would only be thrown away.  A container that
+ * is given up has no room as long as there are rows in it; then there are tables.
+ */
 static bool
 pool_has_room(NvmkvDb *db, const MemtableShm *memtable)
 {
 	uint64_t extents = memtable_bytes_used(memtable) / NVM_EXTENT_BYTES + 1;
 
-	return db->pool == NULL || nvm_pool_free_count(db->pool) >= extents;
+	if (db_container_bytes(db) == 0)
+		return db->pool == NULL || !has_rows(db);
+	return nvm_pool_free_count(db->pool) >= extents;
 }
 
-/* The flush itself.  REQUIRES the claim. */
+/* The flush itself.  REQUIRES the claim.  own_memory: taken over. */
 static NvmkvStatus
-flush_oldest(NvmkvDb *db, unsigned buffer, MemtableShm *memtable)
+flush_memtable(NvmkvDb *db, unsigned buffer, MemtableShm *memtable, void *own_memory)
 {
 	Flush *f = port_alloc_zero(sizeof(Flush));
 	NvmkvStatus st;
 
 	if (f == NULL)
+	{
+		port_free(own_memory);
 		return db_note_failure(db, NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a flush"));
+	}
 	f->db = db;
 	f->buffer = buffer;
 	f->memtable = memtable;
+	f->own_memory = own_memory;
 	f->output.db = db;
 	db->flush = f;
 	f->job = job_begin(db, DB_JOB_FLUSH);
@@ -282,10 +308,12 @@ flush_oldest(NvmkvDb *db, unsigned buffer, MemtableShm *memtable)
 	job_takes(f->job, memtable_bytes_used(memtable));
 	job_phase(f->job, DB_PHASE_MERGING);
 	gc_init(&f->gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db_recorded_outcome, db);
-	st = db->pool != NULL ? flush_to_row(f) : flush_to_tables(f);
+	f->to_tables = own_memory != NULL || db_container_bytes(db) == 0;
+	st = f->to_tables ? flush_to_tables(f) : flush_to_row(f);
 	if (st == NVMKV_OK)
 	{
-		(void) mempool_flushed(&db->mem, port_process_slot(), buffer);
+		if (own_memory == NULL)
+			(void) mempool_flushed(&db->mem, port_process_slot(), buffer);
 		port_count(&db->shm->counters.flushes, 1);
 		db_count_gc(db, &f->gc);
 		port_store_relaxed(&db->shm->no_space, 0);
@@ -295,6 +323,67 @@ flush_oldest(NvmkvDb *db, unsigned buffer, MemtableShm *memtable)
 	job_end(f->job, st == NVMKV_OK, 0);
 	flush_free(f, st == NVMKV_OK);
 	return st;
+}
+
+/* ---- an entry that no memtable has room for ---- */
+
+#define MEMTABLE_ALIGN 64
+
+/* A memtable in this process's memory, with this entry.  *memory_out is to be freed. */
+static NvmkvStatus
+make_memtable(NvmkvSlice key, uint64_t tag, NvmkvSlice payload, void **memory_out, MemtableShm **memtable_out)
+{
+	size_t entry = memtable_entry_bytes_max(key.size, payload.size);
+	uint64_t bytes = 2 * (uint64_t) entry;
+	MemtableRoom room;
+	uintptr_t at;
+
+	while (memtable_capacity(bytes) < entry)
+		bytes *= 2;
+	*memory_out = port_alloc(bytes + MEMTABLE_ALIGN);
+	if (*memory_out == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for an entry of %zu bytes, which is larger than a write buffer", entry);
+	at = ((uintptr_t) *memory_out + MEMTABLE_ALIGN - 1) / MEMTABLE_ALIGN * MEMTABLE_ALIGN;
+	*memtable_out = (MemtableShm *) at;
+	memtable_init(*memtable_out, bytes);
+	if (!memtable_reserve(*memtable_out, entry, &room))
+	{
+		port_free(*memory_out);
+		return NVMKV_FAIL(NVMKV_LIMIT, "an entry of %zu bytes is too large", entry);
+	}
+	memtable_insert(*memtable_out, &room, key, tag, payload);
+	memtable_finish(*memtable_out, &room);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+flush_large_entry(NvmkvDb *db, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
+{
+	for (;;)
+	{
+		void *memory;
+		MemtableShm *memtable;
+		NvmkvStatus st;
+
+		NVMKV_RETURN_IF(nvmkv_flush_all(db));
+		NVMKV_RETURN_IF(db_drain_rows_before(db, port_load_seq(&db->shm->next_row)));
+		if (!db_claim(db, DB_CLAIM_FLUSH))
+		{
+			NVMKV_RETURN_IF(db_wait_progress(db));
+			continue;
+		}
+		st = db_refuse_if_sticky(db);
+		if (st == NVMKV_OK && !has_rows(db))
+		{
+			st = make_memtable(key, tag, payload, &memory, &memtable);
+			if (st == NVMKV_OK)
+				st = flush_memtable(db, 0, memtable, memory);
+			db_unclaim(db, DB_CLAIM_FLUSH);
+			return st;
+		}
+		db_unclaim(db, DB_CLAIM_FLUSH);
+		NVMKV_RETURN_IF(st);
+	}
 }
 
 NvmkvStatus
@@ -325,7 +414,7 @@ flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
 			db->wake(); /* compaction */
 		return NVMKV_BUSY;
 	}
-	st = flush_oldest(db, buffer, memtable);
+	st = flush_memtable(db, buffer, memtable, NULL);
 	if (st == NVMKV_OK)
 	{
 		own_log_tidy(db);

@@ -44,8 +44,8 @@ level_target(const NvmkvDb *db, unsigned level)
 
 	if (level == 0 || level >= VERSION_LEVELS - 1)
 		return 0;
-	if (db->pool != NULL && (uint64_t) db->pool->extent_count * NVM_EXTENT_BYTES > target)
-		target = (uint64_t) db->pool->extent_count * NVM_EXTENT_BYTES;
+	if (db_container_bytes(db) > target)
+		target = db_container_bytes(db);
 	for (l = 1; l < level; l++)
 		target *= LEVEL_FACTOR;
 	return target;

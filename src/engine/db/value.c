@@ -13,6 +13,36 @@
 /* A value table smaller than this share of a table's target size joins others when a compaction comes by. */
 #define SMALL_SHARE 8
 
+/* In quiet times a table is collected when for each so many bytes in use one is nobody's. */
+#define QUIET_LIVING 3
+
+uint64_t value_quiet_us = UINT64_C(10000000);
+
+bool
+value_is_quiet(NvmkvDb *db)
+{
+	DbShm *shm = db->root->shm;
+	uint64_t now = port_now_us();
+	uint64_t last = 0;
+	uint64_t since;
+	unsigned slot;
+
+	for (slot = 0; slot <= db->options.process_slots; slot++)
+	{
+		uint64_t applied = port_load_relaxed(&db->root->slot_counters[slot].last_sequence);
+
+		last = applied > last ? applied : last;
+	}
+	/* Whoever comes first sees to it; a moment more or less is nothing. */
+	if (port_load_relaxed(&shm->quiet_sequence) != last || port_load_relaxed(&shm->quiet_since_us) == 0)
+	{
+		port_store_relaxed(&shm->quiet_sequence, last);
+		port_store_relaxed(&shm->quiet_since_us, now);
+	}
+	since = port_load_relaxed(&shm->quiet_since_us);
+	return now >= since && now - since >= value_quiet_us;
+}
+
 /* ---- what is referred to ---- */
 
 /* More than half of it is nobody's. */
@@ -280,14 +310,23 @@ has_lost(const NvmkvDb *db, uint64_t number)
 typedef struct Victims
 {
 	bool frees_all; /* all of which anything is nobody's; else those that are given up */
+	bool quiet;		/* of which a quarter is nobody's */
 	NvmkvSlice lower, upper;
 	uint64_t below_number;
 } Victims;
 
 static bool
+has_enough_dead(const VersionFile *values, const Victims *victims)
+{
+	if (victims->frees_all)
+		return values->released_bytes > 0;
+	return is_given_up(values) || (victims->quiet && values->released_bytes >= values->value_bytes / QUIET_LIVING);
+}
+
+static bool
 is_victim(const NvmkvDb *db, const VersionImage *v, const VersionFile *values, const Victims *victims)
 {
-	return values->value_bytes > 0 && (victims->frees_all ? values->released_bytes > 0 : is_given_up(values)) &&
+	return values->value_bytes > 0 && has_enough_dead(values, victims) &&
 		values->number < victims->below_number &&
 		slice_compare(version_bytes(v, values->largest), victims->lower) >= 0 &&
 		(victims->upper.size == 0 || slice_compare(version_bytes(v, values->smallest), victims->upper) < 0) &&
@@ -354,7 +393,7 @@ collect(NvmkvDb *db, const Victims *victims, bool *did_out)
 	v = db->collecting;
 	for (i = version_ntables(v); i < v->nfiles && st == NVMKV_OK && !*did_out; i++)
 		if (is_victim(db, v, &version_files(v)[i], victims))
-			st = rewrite_one(db, v, &version_files(v)[i], victims->frees_all, did_out);
+			st = rewrite_one(db, v, &version_files(v)[i], victims->frees_all || victims->quiet, did_out);
 	value_abandon(db);
 	return st;
 }
@@ -362,7 +401,7 @@ collect(NvmkvDb *db, const Victims *victims, bool *did_out)
 NvmkvStatus
 value_collect(NvmkvDb *db, bool *did_out)
 {
-	const Victims victims = {false, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0), UINT64_MAX};
+	const Victims victims = {false, value_is_quiet(db), nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0), UINT64_MAX};
 
 	return collect(db, &victims, did_out);
 }
@@ -382,7 +421,7 @@ NvmkvStatus
 value_free_all(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper)
 {
 	/* Not those that come later, so that it ends however much is overwritten meanwhile. */
-	const Victims victims = {true, lower, upper, port_load_seq(&db->root->shm->next_file)};
+	const Victims victims = {true, false, lower, upper, port_load_seq(&db->root->shm->next_file)};
 	/* As is_victim remembers but so many tables that cannot be collected. */
 	uint32_t steps = DB_LOST_VALUES_MAX + 2 * count_files(db);
 	bool did, swept;

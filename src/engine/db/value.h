@@ -14,6 +14,11 @@
  * So, where compaction is not busy all the time, value tables take at most about
  * twice what is in them.
  *
+ * When nobody has written for a while (value_is_quiet) there is time for more: the
+ * container is drained where that is worth it, since what rows in it overwrite
+ * counts as dead once they have left it only (column.c); and tables of which a
+ * quarter is dead are collected.
+ *
  * A value that cannot be read stays where it is, and costs its key alone.  Its
  * table is not collected any more until the next open, as that would not come to an
  * end; it goes when the references have gone.
@@ -54,6 +59,10 @@ extern NvmkvStatus value_refs_lost(NvmkvDb *db, uint64_t bytes, ValueRefs *refs,
  * refs: what the inputs refer to; becomes what the outputs do not.  CORRUPTION: the outputs refer to more.
  */
 extern NvmkvStatus value_release(ValueRefs *refs, const ValueRefs *outputs, const MetaFile *files, uint32_t nfiles);
+
+/* Has nobody written for so long? */
+extern bool value_is_quiet(NvmkvDb *db);
+extern uint64_t value_quiet_us; /* changed by tests */
 
 /* Drops dead value tables. */
 extern NvmkvStatus value_sweep(NvmkvDb *db, bool *did_out);

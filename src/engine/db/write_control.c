@@ -82,7 +82,7 @@ write_control_note_step(NvmkvDb *db, NvmkvStallCause cause, NvmkvStatus status)
 static uint64_t
 extents_zone(const NvmkvDb *db)
 {
-	return (uint64_t) (EXTENTS_ZONE_SHARE * (double) db->pool->extent_count * (double) NVM_EXTENT_BYTES);
+	return (uint64_t) (EXTENTS_ZONE_SHARE * (double) db_container_bytes(db));
 }
 
 /* What a column gives back it gives when it ends; in a small pool it is small. */
@@ -184,7 +184,7 @@ look_at_extents(NvmkvDb *db, WriteSignal *signal, uint64_t now_us)
 	bool rows;
 
 	signal->reserve = 1.0;
-	if (db->pool == NULL)
+	if (db_container_bytes(db) == 0)
 		return;
 	db_enter(db);
 	rows = versions_current(&db->versions)->nrows > 0;
@@ -212,7 +212,7 @@ look_at_debt(NvmkvDb *db, WriteSignal *signal, uint64_t now_us)
 	db_leave(db);
 
 	signal->reserve = (SCORE_ZONE_END - score) / (SCORE_ZONE_END - SCORE_ZONE_START);
-	if (db->pool == NULL)
+	if (db_container_bytes(db) == 0)
 	{
 		double reserve = (LEVEL0_ZONE_END - (double) level0) / (LEVEL0_ZONE_END - LEVEL0_ZONE_START);
 

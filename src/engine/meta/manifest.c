@@ -91,6 +91,12 @@ versions_current(const VersionSet *set)
 }
 
 bool
+versions_are_there(const VersionSet *set)
+{
+	return port_load_acquire(&set->shm->current) != 0;
+}
+
+bool
 versions_are_sticky(const VersionSet *set)
 {
 	return port_load_acquire(&set->shm->sticky) != 0;

@@ -98,6 +98,9 @@ extern NvmkvStatus versions_install(VersionSet *set, const VersionEdit *edit);
 /* Did a sync of the manifest fail?  Then whether the last edit is on disk is not known before the next open. */
 extern bool versions_are_sticky(const VersionSet *set);
 
+/* Has a version been recovered? */
+extern bool versions_are_there(const VersionSet *set);
+
 extern uint64_t versions_manifest_bytes(const VersionSet *set); /* written since the segment was made */
 extern uint64_t versions_manifest_number(const VersionSet *set);
 

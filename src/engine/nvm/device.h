@@ -56,7 +56,8 @@ struct NvmDevice
 
 /*
  * Opens "path"; creates a file of create_bytes really allocated bytes, all
- * zero, when it is absent and create_bytes > 0 (*created_out).  Creation
+ * zero, when it is absent and create_bytes > 0 (*created_out); where "path" is
+ * a link, there where it leads.  Creation
  * happens under another name: after a crash the path is absent or whole.
  * The device is locked against use by another process that is not a child.
  * NOT_FOUND when absent and create_bytes is 0; IO, NO_SPACE, CORRUPTION
@@ -70,6 +71,30 @@ extern NvmkvStatus nvm_device_open(const char *path, uint64_t create_bytes, NvmD
  */
 extern NvmkvStatus nvm_device_attach(const char *path, NvmDevice **dev_out);
 extern void nvm_device_close(NvmDevice *dev);
+
+/*
+ * What "path" is a link to, after all further links, or itself; it need not exist.  A new file is made there, so that
+ * who has put a link in the pool's place has the pool on the medium it leads to.  INVALID, IO.
+ */
+extern NvmkvStatus nvm_device_target(const char *path, char target_out[NVM_DEVICE_PATH_MAX]);
+
+/* Is it a file, which can become longer and shorter? */
+extern bool nvm_device_has_length(const NvmDevice *dev);
+
+/* Is there an ordinary file at the path, or where a link there leads? */
+extern bool nvm_device_is_file(const char *path);
+
+/* The same of a device. */
+extern bool nvm_device_is_device(const char *path);
+
+/*
+ * Makes a file so long, durably, with real blocks; it has to be opened anew to be mapped in its new length.  At failure
+ * it is as it was.  NO_SPACE, IO.
+ */
+extern NvmkvStatus nvm_device_set_length(NvmDevice *dev, uint64_t bytes);
+
+/* Cuts a mapped file.  REQUIRES that nobody looks at what is behind "bytes" any more. */
+extern NvmkvStatus nvm_device_cut(NvmDevice *dev, uint64_t bytes);
 
 /* For tests: called with each device as soon as it is mapped; may wrap its operations.  NULL: none. */
 extern void (*nvm_device_hook)(NvmDevice *dev);

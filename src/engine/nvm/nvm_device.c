@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/base/assert.h"
 
@@ -31,6 +32,7 @@ typedef struct MappedDevice
 	NvmDevice dev; /* first: the operations cast back */
 	PortFile *file;
 	void *map;
+	bool has_length;          /* a file, be it on persistent memory */
 	bool dirty;               /* copied since the last sync (files) */
 	bool sync_failed;         /* sticky */
 	NvmkvStatus copy_failure; /* of a copy not yet reported (files) */
@@ -157,18 +159,55 @@ static const NvmDeviceOps file_ops = {file_copy, file_persist, release};
 
 /* ---- opening ---- */
 
+/* As many links as Linux follows. */
+#define LINKS_MAX 40
+
+NvmkvStatus
+nvm_device_target(const char *path, char target_out[NVM_DEVICE_PATH_MAX])
+{
+	unsigned links;
+
+	if (strlen(path) >= NVM_DEVICE_PATH_MAX)
+		return NVMKV_FAIL(NVMKV_INVALID, "path of a pool must have 1 to %d bytes, not %zu", NVM_DEVICE_PATH_MAX - 1, strlen(path));
+	memcpy(target_out, path, strlen(path) + 1);
+	for (links = 0; links <= LINKS_MAX; links++)
+	{
+		char link[NVM_DEVICE_PATH_MAX];
+		ssize_t size = readlink(target_out, link, sizeof(link));
+		char *slash = strrchr(target_out, '/');
+		size_t kept = 0;
+
+		if (size < 0 && (errno == EINVAL || errno == ENOENT))
+			return NVMKV_OK; /* no link, or nothing there */
+		if (size < 0)
+			return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot look at pool \"%s\"", path);
+		/* One that is relative begins in the directory that the link is in. */
+		if (link[0] != '/' && slash != NULL)
+			kept = (size_t) (slash - target_out) + 1;
+		if (kept + (size_t) size >= NVM_DEVICE_PATH_MAX)
+			return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" is a link to a path that is too long", path);
+		memcpy(target_out + kept, link, (size_t) size);
+		target_out[kept + (size_t) size] = '\0';
+	}
+	errno = ELOOP;
+	return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot look at pool \"%s\"", path);
+}
+
 /*
  * Steps: 1 allocate and sync under another name (crash: a left-over that the
  * next creation truncates); 2 durable rename (crash: before or after).
+ * A link stays one: the file is made where it leads to, also when nothing is there yet.
  */
 static NvmkvStatus
 create_file(const char *path, uint64_t bytes)
 {
+	char target[NVM_DEVICE_PATH_MAX];
 	char temp[NVM_DEVICE_PATH_MAX + 8];
 	PortFile *file;
 	NvmkvStatus status;
 
-	(void) snprintf(temp, sizeof(temp), "%s.new", path);
+	NVMKV_RETURN_IF(nvm_device_target(path, target));
+	(void) snprintf(temp, sizeof(temp), "%s.new", target);
 	NVMKV_RETURN_IF(
 		port_files->open(temp, PORT_FILE_READ | PORT_FILE_WRITE | PORT_FILE_CREATE | PORT_FILE_TRUNCATE, &file));
 	status = port_files->preallocate(file, bytes);
@@ -178,7 +217,7 @@ create_file(const char *path, uint64_t bytes)
 	if (status == NVMKV_OK)
 		status = port_fault("pool.file_allocated");
 	if (status == NVMKV_OK)
-		status = port_files->rename(temp, path);
+		status = port_files->rename(temp, target);
 	if (status != NVMKV_OK)
 		(void) port_files->unlink(temp);
 	return status;
@@ -263,6 +302,7 @@ open_existing(const char *path, const struct stat *st, bool lock, NvmDevice **de
 	if (m == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "no memory to describe pool \"%s\"", path);
 	memcpy(m->dev.path, path, strlen(path) + 1);
+	m->has_length = S_ISREG(st->st_mode);
 	status = open_mapped(m, st, lock);
 	if (status != NVMKV_OK)
 	{
@@ -324,4 +364,59 @@ nvm_device_close(NvmDevice *dev)
 {
 	if (dev != NULL)
 		dev->ops->close(dev);
+}
+
+/* ---- length ---- */
+
+bool
+nvm_device_has_length(const NvmDevice *dev)
+{
+	return ((const MappedDevice *) (const void *) dev)->has_length;
+}
+
+bool
+nvm_device_is_device(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
+bool
+nvm_device_is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+NvmkvStatus
+nvm_device_set_length(NvmDevice *dev, uint64_t bytes)
+{
+	PortFile *file = mapped_of(dev)->file;
+	NvmkvStatus status;
+
+	NVMKV_ASSERT(nvm_device_has_length(dev));
+	if (bytes < dev->bytes)
+		status = port_files->truncate(file, bytes);
+	else
+		status = port_files->preallocate(file, bytes);
+	if (status == NVMKV_OK)
+		status = port_files->sync(file);
+	/* Some file systems have made it longer all the same, without blocks for all of it. */
+	if (status != NVMKV_OK && bytes > dev->bytes)
+	{
+		const NvmkvError cause = *nvmkv_error();
+
+		(void) port_files->truncate(file, dev->bytes);
+		(void) nvmkv_fail_at(cause.status, cause.sys_errno, cause.file, cause.line, "%s", cause.text);
+	}
+	return status;
+}
+
+NvmkvStatus
+nvm_device_cut(NvmDevice *dev, uint64_t bytes)
+{
+	NVMKV_ASSERT(nvm_device_has_length(dev) && bytes < dev->bytes);
+	return port_files->truncate(mapped_of(dev)->file, bytes);
 }

@@ -7,6 +7,12 @@
  * only, for a time that grows with the number of words looked at; it is read
  * without the lock by statistics and checks.
  *
+ * Size.  The extents of a file are as many as its length holds, and those of a
+ * device as many as the caller wants: nothing on the medium counts them, so that
+ * a pool becomes larger or smaller by the file's length alone, before or after
+ * which a crash may come at any moment.  Only opening makes it larger, and only
+ * where no row is it becomes smaller.
+ *
  * Next fit: a take starts where the last one ended.  So the extents of one row
  * mostly stand side by side (one map range, one range to persist), and the
  * medium wears evenly.
@@ -27,21 +33,13 @@ struct NvmPoolShm
 {
 	PortLock lock;         /* protects all below */
 	uint32_t capacity;     /* extents there are bits for; fixed */
-	uint32_t extent_count; /* of the open pool */
+	uint32_t extent_count; /* of the open pool: where rows may be */
+	uint32_t usable;       /* the first so many are taken for new rows; the others go when they are free */
+	uint32_t cut;          /* they are gone (nvm_pool_cut) */
 	uint32_t cursor;       /* where the next take starts to look */
-	uint32_t free_count;
+	uint32_t free_count;   /* of the usable ones */
 	uint64_t words[]; /* bit set: taken */
 };
-
-static uint32_t
-extents_of_bytes(uint64_t pool_bytes)
-{
-	uint64_t pieces = pool_bytes >> NVM_EXTENT_SHIFT;
-
-	if (pieces <= 1)
-		return 0;
-	return pieces - 1 > NVM_EXTENTS_MAX ? NVM_EXTENTS_MAX : (uint32_t) (pieces - 1);
-}
 
 /* ---- header ---- */
 
@@ -110,7 +108,7 @@ format_pool(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier, N
 	if (bytes < NVM_POOL_BYTES_MIN)
 		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" would have %" PRIu64 " bytes, at least %" PRIu64 " are needed",
 						  dev->path, bytes, NVM_POOL_BYTES_MIN);
-	header_out->extent_count = extents_of_bytes(bytes);
+	header_out->extent_count = nvm_pool_extents_of(bytes);
 	header_out->system_identifier = system_identifier;
 	header_out->pool_id = 0;
 	while (header_out->pool_id == 0)
@@ -158,9 +156,6 @@ settle_header(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier,
 	if (expected_pool_id != 0 && header_out->pool_id != expected_pool_id)
 		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" has identifier %016" PRIx64 ", the manifest expects %016" PRIx64 "; put the right pool in its place",
 						  dev->path, header_out->pool_id, expected_pool_id);
-	if (dev->bytes < nvm_extent_offset(header_out->extent_count))
-		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated: %" PRIu64 " of %" PRIu64 " bytes; restore it from a backup",
-						  dev->path, dev->bytes, nvm_extent_offset(header_out->extent_count));
 	return NVMKV_OK;
 }
 
@@ -169,7 +164,7 @@ settle_header(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier,
 size_t
 nvm_pool_shm_bytes(uint64_t pool_bytes_max)
 {
-	size_t words = (extents_of_bytes(pool_bytes_max) + WORD_BITS - 1) / WORD_BITS;
+	size_t words = (nvm_pool_extents_of(pool_bytes_max) + WORD_BITS - 1) / WORD_BITS;
 
 	return sizeof(NvmPoolShm) + words * sizeof(uint64_t);
 }
@@ -179,27 +174,30 @@ nvm_pool_shm_init(NvmPoolShm *shm, uint64_t pool_bytes_max)
 {
 	memset(shm, 0, nvm_pool_shm_bytes(pool_bytes_max));
 	port_lock_init(&shm->lock, PORT_RANK_EXTENTS);
-	shm->capacity = extents_of_bytes(pool_bytes_max);
+	shm->capacity = nvm_pool_extents_of(pool_bytes_max);
 }
 
 static void
-reset_shm(NvmPoolShm *shm, uint32_t extent_count)
+reset_shm(NvmPoolShm *shm, uint32_t extent_count, uint32_t usable)
 {
 	port_lock_exclusive(&shm->lock);
 	memset(shm->words, 0, (shm->capacity + WORD_BITS - 1) / WORD_BITS * sizeof(uint64_t));
 	shm->extent_count = extent_count;
+	shm->usable = usable;
+	shm->cut = 0;
 	shm->cursor = 0;
-	port_store_relaxed(&shm->free_count, extent_count);
+	port_store_relaxed(&shm->free_count, usable);
 	port_lock_release(&shm->lock);
 }
 
 /* Takes the device over, also at failure. */
 static NvmkvStatus
-make_handle(NvmDevice *dev, NvmPoolShm *shm, const NvmPoolHeader *header, NvmPool **pool_out)
+make_handle(NvmDevice *dev, NvmPoolShm *shm, uint64_t pool_id, uint32_t extent_count, uint32_t usable,
+			NvmPool **pool_out)
 {
 	NvmPool *pool = port_alloc(sizeof(*pool));
 
-	if (pool != NULL && (pool->checked = port_alloc_zero(header->extent_count * sizeof(NvmChecked))) == NULL)
+	if (pool != NULL && (pool->checked = port_alloc_zero((extent_count + 1) * sizeof(NvmChecked))) == NULL)
 	{
 		port_free(pool);
 		pool = NULL;
@@ -211,45 +209,104 @@ make_handle(NvmDevice *dev, NvmPoolShm *shm, const NvmPoolHeader *header, NvmPoo
 	}
 	pool->dev = dev;
 	pool->shm = shm;
-	pool->extent_count = header->extent_count;
-	pool->pool_id = header->pool_id;
+	pool->extent_count = extent_count;
+	pool->usable = usable;
+	pool->pool_id = pool_id;
 	*pool_out = pool;
 	return NVMKV_OK;
 }
 
+/*
+ * A file gets the length that the extents wanted take, or those in use if they reach further.  One that cannot become
+ * larger stays as it is: that is worth a warning, and costs nobody anything.  A device is as long as it is.
+ *
+ * Crash: the file has its old length, its new one or, where it becomes larger, any between them.  All hold the extents
+ * in use, and the next open comes to the same end.
+ */
+static NvmkvStatus
+settle_length(NvmDevice **dev, uint32_t wanted, uint32_t used)
+{
+	uint32_t target = wanted > used ? wanted : used;
+	uint32_t now = nvm_pool_extents_of((*dev)->bytes);
+	char path[NVM_DEVICE_PATH_MAX];
+	bool created;
+
+	if (wanted == 0 || target == now || !nvm_device_has_length(*dev))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(port_fault("pool.before_resize"));
+	if (nvm_device_set_length(*dev, nvm_extent_offset(target)) != NVMKV_OK)
+	{
+		port_log(PORT_LOG_WARNING, "container \"%s\" stays at %u MB instead of %u MB: %s", (*dev)->path, now + 1, target + 1,
+				 nvmkv_error()->text);
+		return NVMKV_OK;
+	}
+	port_log(PORT_LOG_INFO, "container \"%s\" has %u MB now, before it had %u MB", (*dev)->path, target + 1, now + 1);
+	NVMKV_RETURN_IF(port_fault("pool.resized"));
+	/* Mapped anew. */
+	memcpy(path, (*dev)->path, sizeof(path));
+	nvm_device_close(*dev);
+	*dev = NULL;
+	return nvm_device_open(path, 0, dev, &created);
+}
+
+/* How many extents there are, and how many of them are for new rows. */
+static NvmkvStatus
+count_extents(const NvmDevice *dev, uint32_t wanted, uint32_t used, const NvmPoolShm *shm, uint32_t *count_out,
+			  uint32_t *usable_out)
+{
+	uint32_t there = nvm_pool_extents_of(dev->bytes);
+
+	if (used > there)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated: %" PRIu64 " of %" PRIu64 " bytes; restore it from a backup",
+						  dev->path, dev->bytes, nvm_extent_offset(used));
+	*usable_out = wanted < there ? wanted : there;
+	/* Of a file what is not wanted is still in its length, until it is cut; of a device it is not ours. */
+	*count_out = nvm_device_has_length(dev) ? there : (*usable_out > used ? *usable_out : used);
+	if (*count_out > shm->capacity)
+		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" has %u extents, shared memory was sized for %u; restart the server, or lower the size of the pool",
+						  dev->path, *count_out, shm->capacity);
+	return NVMKV_OK;
+}
+
 NvmkvStatus
-nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifier, uint64_t expected_pool_id,
-			  NvmPoolShm *shm, NvmPool **pool_out, bool *created_out)
+nvm_pool_open(const char *path, uint64_t bytes, uint64_t system_identifier, uint64_t expected_pool_id,
+			  uint32_t extents_used, NvmPoolShm *shm, NvmPool **pool_out, bool *created_out)
 {
 	NvmDevice *dev;
 	NvmPoolHeader header;
 	NvmkvStatus status;
+	uint32_t wanted = nvm_pool_extents_of(bytes);
+	uint32_t count, usable;
 	bool file_created;
 
 	*pool_out = NULL;
 	*created_out = false;
-	if (create_bytes != 0 && create_bytes < NVM_POOL_BYTES_MIN)
+	if (bytes != 0 && bytes < NVM_POOL_BYTES_MIN)
 		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" would have %" PRIu64 " bytes, at least %" PRIu64 " are needed",
-						  path, create_bytes, NVM_POOL_BYTES_MIN);
-	status = nvm_device_open(path, expected_pool_id != 0 ? 0 : create_bytes >> NVM_EXTENT_SHIFT << NVM_EXTENT_SHIFT,
+						  path, bytes, NVM_POOL_BYTES_MIN);
+	status = nvm_device_open(path, expected_pool_id != 0 ? 0 : bytes >> NVM_EXTENT_SHIFT << NVM_EXTENT_SHIFT,
 							 &dev, &file_created);
 	if (status == NVMKV_NOT_FOUND && expected_pool_id != 0)
 		return NVMKV_FAIL(NVMKV_NOT_FOUND, "pool \"%s\" is missing, but rows in it are expected; mount or restore it", path);
 	NVMKV_RETURN_IF(status);
 
-	status = settle_header(dev, create_bytes, system_identifier, expected_pool_id, &header, created_out);
+	status = settle_header(dev, bytes, system_identifier, expected_pool_id, &header, created_out);
 	if (port_guard_lost(&dev->guard) != 0)
 		status = nvm_device_lost(dev);
-	if (status == NVMKV_OK && header.extent_count > shm->capacity)
-		status = NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" has %u extents, shared memory was sized for %u; restart the server, or lower the size of the pool",
-							path, header.extent_count, shm->capacity);
+	/* Before the length is touched: what is missing is not put there as zeros. */
+	if (status == NVMKV_OK)
+		status = count_extents(dev, wanted, extents_used, shm, &count, &usable);
+	if (status == NVMKV_OK)
+		status = settle_length(&dev, wanted, extents_used);
+	if (status == NVMKV_OK)
+		status = count_extents(dev, wanted, extents_used, shm, &count, &usable);
 	if (status != NVMKV_OK)
 	{
 		nvm_device_close(dev);
 		return status;
 	}
-	NVMKV_RETURN_IF(make_handle(dev, shm, &header, pool_out));
-	reset_shm(shm, header.extent_count);
+	NVMKV_RETURN_IF(make_handle(dev, shm, header.pool_id, count, usable, pool_out));
+	reset_shm(shm, count, usable);
 	return NVMKV_OK;
 }
 
@@ -268,15 +325,14 @@ nvm_pool_attach(const char *path, uint64_t pool_id, NvmPoolShm *shm, NvmPool **p
 		status = nvm_pool_header_decode(dev->base, path, &header);
 	if (port_guard_lost(&dev->guard) != 0)
 		status = nvm_device_lost(dev);
-	if (status == NVMKV_OK &&
-		(header.pool_id != pool_id || header.extent_count != port_load_relaxed(&shm->extent_count)))
+	if (status == NVMKV_OK && (header.pool_id != pool_id || nvm_pool_extents_of(dev->bytes) < shm->usable))
 		status = NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" is not the one that is in use", path);
 	if (status != NVMKV_OK)
 	{
 		nvm_device_close(dev);
 		return status;
 	}
-	return make_handle(dev, shm, &header, pool_out);
+	return make_handle(dev, shm, pool_id, shm->extent_count, shm->usable, pool_out);
 }
 
 void
@@ -287,6 +343,33 @@ nvm_pool_close(NvmPool *pool)
 	nvm_device_close(pool->dev);
 	port_free(pool->checked);
 	port_free(pool);
+}
+
+NvmkvStatus
+nvm_pool_remove(const char *path, uint64_t system_identifier)
+{
+	uint8_t page[NVM_POOL_HEADER_BYTES];
+	char target[NVM_DEVICE_PATH_MAX];
+	NvmPoolHeader header;
+	PortFile *file;
+	size_t size = 0;
+	NvmkvStatus status;
+
+	if (!nvm_device_is_file(path))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_READ, &file));
+	status = port_files->read_some(file, 0, page, sizeof(page), &size);
+	port_files->close(file);
+	NVMKV_RETURN_IF(status);
+	/* Not what somebody else has there. */
+	if (size < sizeof(page) || nvm_pool_header_decode(page, path, &header) != NVMKV_OK ||
+		header.system_identifier != system_identifier)
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(nvm_device_target(path, target));
+	NVMKV_RETURN_IF(port_fault("pool.before_remove"));
+	NVMKV_RETURN_IF(port_files->unlink(target));
+	port_log(PORT_LOG_INFO, "container \"%s\" is given up and removed", path);
+	return NVMKV_OK;
 }
 
 /* ---- extents ---- */
@@ -339,7 +422,8 @@ nvm_pool_mark(NvmPool *pool, uint32_t extent)
 	if (!taken)
 	{
 		set_bit_locked(shm, extent);
-		port_store_relaxed(&shm->free_count, shm->free_count - 1);
+		if (extent < shm->usable)
+			port_store_relaxed(&shm->free_count, shm->free_count - 1);
 	}
 	port_lock_release(&shm->lock);
 	if (taken)
@@ -360,15 +444,15 @@ nvm_pool_take(NvmPool *pool, uint32_t count, uint32_t *extents_out)
 	{
 		port_lock_release(&shm->lock);
 		return NVMKV_FAIL(NVMKV_NO_SPACE, "pool \"%s\" is full: %u of %u extents are free, %u are needed",
-						  pool->dev->path, free_count, pool->extent_count, count);
+						  pool->dev->path, free_count, pool->usable, count);
 	}
 	for (i = 0; i < count; i++)
 	{
-		uint32_t extent = find_free_locked(shm, shm->cursor, shm->extent_count);
+		uint32_t extent = find_free_locked(shm, shm->cursor, shm->usable);
 
-		if (extent == shm->extent_count)
+		if (extent == shm->usable)
 			extent = find_free_locked(shm, 0, shm->cursor);
-		NVMKV_ASSERT(extent < shm->extent_count);
+		NVMKV_ASSERT(extent < shm->usable);
 		set_bit_locked(shm, extent);
 		extents_out[i] = extent;
 		shm->cursor = extent + 1;
@@ -397,10 +481,59 @@ nvm_pool_give(NvmPool *pool, const uint32_t *extents, uint32_t count)
 			continue;
 		port_store_relaxed(&shm->words[extent / WORD_BITS],
 						   shm->words[extent / WORD_BITS] & ~(UINT64_C(1) << (extent % WORD_BITS)));
-		given++;
+		given += extent < shm->usable;
 	}
 	port_store_relaxed(&shm->free_count, shm->free_count + given);
 	port_lock_release(&shm->lock);
+}
+
+/* Has it something to cut, of which nothing is taken? */
+static bool
+begin_cut(NvmPoolShm *shm)
+{
+	bool begin;
+	uint32_t extent;
+
+	port_lock_exclusive(&shm->lock);
+	begin = shm->usable < shm->extent_count && shm->cut == 0;
+	for (extent = shm->usable; begin && extent < shm->extent_count; extent++)
+		begin = !bit_is_set(shm, extent);
+	/* Tried once: after a failure it is left to the next open. */
+	if (begin)
+		port_store_relaxed(&shm->cut, 1);
+	port_lock_release(&shm->lock);
+	return begin;
+}
+
+NvmkvStatus
+nvm_pool_cut(NvmPool *pool, bool *cut_out)
+{
+	uint32_t usable = pool->usable;
+
+	*cut_out = false;
+	if (usable == pool->extent_count || port_load_relaxed(&pool->shm->cut) != 0 ||
+		!nvm_device_has_length(pool->dev) || !begin_cut(pool->shm))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(port_fault("pool.before_cut"));
+	NVMKV_RETURN_IF(nvm_device_cut(pool->dev, usable == 0 ? NVM_POOL_PAGE_BYTES : nvm_extent_offset(usable)));
+	*cut_out = true;
+	port_log(PORT_LOG_INFO, "container \"%s\" has %u MB now, before it had %u MB", pool->dev->path,
+			 usable == 0 ? 0 : usable + 1, pool->extent_count + 1);
+	return NVMKV_OK;
+}
+
+uint64_t
+nvm_pool_bytes(const NvmPool *pool)
+{
+	uint32_t extents = nvm_pool_is_cut(pool) ? pool->usable : pool->extent_count;
+
+	return extents == 0 ? 0 : nvm_extent_offset(extents);
+}
+
+bool
+nvm_pool_is_cut(const NvmPool *pool)
+{
+	return port_load_relaxed(&pool->shm->cut) != 0;
 }
 
 uint32_t

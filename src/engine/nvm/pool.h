@@ -2,9 +2,9 @@
  * pool.h
  *	  The pool of the matrix container: a header and extents of 1 MiB.
  *
- * The header (pool_format.h) holds the geometry; options never do.  Which
- * extents are taken is known from the manifest alone: the bitmap lives in
- * shared memory and is rebuilt at open.
+ * The header (pool_format.h) says whose the pool is and how large an extent.
+ * How many there are is the file's length.  Which are taken is known from the
+ * manifest alone: the bitmap lives in shared memory and is rebuilt at open.
  *
  * A set bit: taken by a row that is being built or is in the current version,
  * or retired (still visible to a reader in an older epoch).
@@ -39,6 +39,7 @@ typedef struct NvmPool
 	NvmPoolShm *shm;
 	NvmChecked *checked; /* by extent; NULL: rows are read without looking at the checksums of their indexes */
 	uint32_t extent_count;
+	uint32_t usable; /* the first so many are for new rows: all, unless it is to become smaller; 0: it is given up */
 	uint64_t pool_id;
 } NvmPool;
 
@@ -51,14 +52,21 @@ extern void nvm_pool_shm_init(NvmPoolShm *shm, uint64_t pool_bytes_max);
  * processes fork.  expected_pool_id 0: no rows are known, a pool may be created
  * (and an existing sound one of this system_identifier is taken over, its
  * content void); otherwise the pool must exist and carry this id.
- * create_bytes 0: never create.  *created_out: a header was written.
+ *
+ * bytes: the size wanted.  A file becomes as long, or as long as the extents in
+ * use take: extents_used is the highest of any row, and one more.  What is then
+ * beyond the size wanted is not used for new rows, and cut off once it is free
+ * (nvm_pool_cut).  Where a file cannot become longer it stays as it is (a
+ * warning).  0: never create, and use nothing for new rows.
+ * *created_out: a header was written.
  * Errors name the file, say what is wrong and what to do: NOT_FOUND missing,
  * CORRUPTION truncated / bad crc / bad magic, VERSION, INVALID pool of another
  * system or with another id or larger than shm was sized for or in use, IO,
  * NO_SPACE, NO_MEMORY.
  */
-extern NvmkvStatus nvm_pool_open(const char *path, uint64_t create_bytes, uint64_t system_identifier,
-								 uint64_t expected_pool_id, NvmPoolShm *shm, NvmPool **pool_out, bool *created_out);
+extern NvmkvStatus nvm_pool_open(const char *path, uint64_t bytes, uint64_t system_identifier,
+								 uint64_t expected_pool_id, uint32_t extents_used, NvmPoolShm *shm, NvmPool **pool_out,
+								 bool *created_out);
 
 /*
  * A handle of the pool that another process of the same database has opened with this shared memory.
@@ -66,6 +74,22 @@ extern NvmkvStatus nvm_pool_open(const char *path, uint64_t create_bytes, uint64
  */
 extern NvmkvStatus nvm_pool_attach(const char *path, uint64_t pool_id, NvmPoolShm *shm, NvmPool **pool_out);
 extern void nvm_pool_close(NvmPool *pool);
+
+/*
+ * Removes a pool in which no row is and nobody is at work: the file, not a link to it.  What is not a pool of this
+ * system stays.  OK also when there is nothing; IO.
+ */
+extern NvmkvStatus nvm_pool_remove(const char *path, uint64_t system_identifier);
+
+/*
+ * Gives the medium back what is beyond the usable extents, if nobody has anything there any more; all but the header
+ * if none is usable.  *cut_out: it did.  REQUIRES that nobody builds a row meanwhile.  Crash: the next open does it.
+ */
+extern NvmkvStatus nvm_pool_cut(NvmPool *pool, bool *cut_out);
+extern bool nvm_pool_is_cut(const NvmPool *pool);
+
+/* Bytes of the medium that the pool takes; 0: none but the header's. */
+extern uint64_t nvm_pool_bytes(const NvmPool *pool);
 
 /* Recovery: marks an extent of a known row.  CORRUPTION when out of range or taken already. */
 extern NvmkvStatus nvm_pool_mark(NvmPool *pool, uint32_t extent);
@@ -79,6 +103,17 @@ extern void nvm_pool_give(NvmPool *pool, const uint32_t *extents, uint32_t count
 /* No lock: a moment's view. */
 extern uint32_t nvm_pool_free_count(const NvmPool *pool);
 extern bool nvm_pool_is_taken(const NvmPool *pool, uint32_t extent);
+
+/* How many extents so many bytes hold. */
+static inline uint32_t
+nvm_pool_extents_of(uint64_t pool_bytes)
+{
+	uint64_t pieces = pool_bytes >> NVM_EXTENT_SHIFT;
+
+	if (pieces <= 1)
+		return 0;
+	return pieces - 1 > NVM_EXTENTS_MAX ? NVM_EXTENTS_MAX : (uint32_t) (pieces - 1);
+}
 
 static inline uint64_t
 nvm_extent_offset(uint32_t extent)

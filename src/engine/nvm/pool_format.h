@@ -6,13 +6,16 @@
  *	   0		8		magic "NVMKVPOL"
  *	   8		4		format version, 1
  *	  12		4		extent bytes, 1048576
- *	  16		4		extent count; extent e occupies [(e + 1) * extent bytes, (e + 2) * extent bytes)
+ *	  16		4		extent count when it was made
  *	  20		4		zero
  *	  24		8		system identifier
  *	  32		8		pool identifier, random, never 0
  *	  40		20		zero
  *	  60		4		masked crc32c of bytes 0..59
  *
+ * Extent e occupies [(e + 1) * extent bytes, (e + 2) * extent bytes).
+ * How many extents there are is told by the length of the file, of which what
+ * is left over behind the last whole one is not used; on a device, by who uses it.
  * The rest of the first extent-sized piece is not used.  A reader refuses
  * another version and bytes that are not zero where zero is said.  A file whose
  * first page is all zero was being created when something ended: it holds no
