@@ -40,6 +40,7 @@
 #include "fdw/latch.h"
 #include "fdw/option.h"
 #include "fdw/rowid.h"
+#include "fdw/settle.h"
 #include "fdw/table.h"
 #include "fdw/visibility.h"
 #include "fdw/wal.h"
@@ -67,6 +68,8 @@ typedef struct EngineShared
 	NvmkvStatus open_status; /* when not opened */
 	char open_error[NVMKV_ERROR_TEXT_MAX];
 	pg_atomic_uint32 state; /* EngineState */
+	char refusal[NVMKV_ERROR_TEXT_MAX]; /* why the barrier lets nobody in, complete when it says so */
+	pg_atomic_uint32 refuses;
 	ConditionVariable state_changed;
 } EngineShared;
 
@@ -129,6 +132,7 @@ request_shared_memory(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(EngineShared)));
 	nvmkv_latch_shmem_request();
 	nvmkv_rowid_shmem_request();
+	RequestAddinShmemSpace(nvmkv_settle_shmem_bytes());
 }
 
 /*
@@ -180,6 +184,7 @@ open_engine(void *memory)
 	fill_options(&options);
 	options.system_identifier = GetSystemIdentifier();
 	options.restore_from = backup_redo();
+	options.first_fxid = nvmkv_settle_first_fxid();
 	snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
 	if (engine != NULL)
 		nvmkv_close(engine);
@@ -215,6 +220,7 @@ start_shared_memory(void)
 		memset(shared, 0, sizeof(*shared));
 		shared->tranche = LWLockNewTrancheId();
 		pg_atomic_init_u32(&shared->state, ENGINE_CLOSED);
+		pg_atomic_init_u32(&shared->refuses, 0);
 		ConditionVariableInit(&shared->state_changed);
 	}
 	port_pg_tranche = shared->tranche;
@@ -223,7 +229,10 @@ start_shared_memory(void)
 	nvmkv_latch_shmem_init();
 	nvmkv_rowid_shmem_init();
 	if (!found)
+	{
 		open_engine(memory);
+		nvmkv_settle_guard_init(nvmkv_engine_or_null());
+	}
 }
 
 void
@@ -257,6 +266,30 @@ nvmkv_engine_open_writes(void)
 	set_state(ENGINE_READY);
 }
 
+void
+nvmkv_engine_refuse(const char *reason)
+{
+	strlcpy(shared->refusal, reason, sizeof(shared->refusal));
+	pg_write_barrier();
+	pg_atomic_write_u32(&shared->refuses, 1);
+	ConditionVariableBroadcast(&shared->state_changed);
+	ereport(LOG,
+			(errmsg("nvmkv_fdw: foreign tables are not available: %s", reason)));
+}
+
+static void
+report_refusal(void)
+{
+	if (pg_atomic_read_u32(&shared->refuses) == 0)
+		return;
+	pg_read_barrier();
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("foreign tables of nvmkv_fdw are not available"),
+			 errdetail("%s", shared->refusal),
+			 errhint("Directory \"nvmkv\" and the rest of the data directory are of different times: restore both from one backup, or raise the next transaction id with pg_resetwal.")));
+}
+
 NvmkvStatus
 nvmkv_engine_close_writes(void)
 {
@@ -277,8 +310,10 @@ static bool flushed_at_exit = false;
 void
 nvmkv_engine_before_commit(void)
 {
-	if (let_in)
-		nvmkv_check_status(nvmkv_flush_all(engine), "flushing foreign tables", NULL);
+	if (!let_in)
+		return;
+	nvmkv_settle_now(engine);
+	nvmkv_check_status(nvmkv_flush_all(engine), "flushing foreign tables", NULL);
 }
 
 /* Before the shutdown checkpoint of a server without workers. */
@@ -315,6 +350,11 @@ wait_until_ready(void)
 	{
 		if (!let_in)
 		{
+			const char *objection = nvmkv_settle_objection(engine);
+
+			if (objection != NULL)
+				nvmkv_engine_refuse(objection);
+			report_refusal();
 			before_shmem_exit(check_at_exit, (Datum) 0);
 			before_shmem_exit(flush_at_exit, (Datum) 0);
 			nvmkv_engine_open_writes();
@@ -334,6 +374,7 @@ wait_until_ready(void)
 	ConditionVariablePrepareToSleep(&shared->state_changed);
 	while (nvmkv_engine_writes_are_closed())
 	{
+		report_refusal();
 		if (ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) &&
 			GetCurrentTimestamp() > give_up)
 			ereport(ERROR,

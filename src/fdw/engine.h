@@ -54,6 +54,9 @@ extern void nvmkv_engine_without_barrier(int needed);
 /* Writers are welcome from now on. */
 extern void nvmkv_engine_open_writes(void);
 
+/* Nobody is until the next start, for this reason. */
+extern void nvmkv_engine_refuse(const char *reason);
+
 /* They are not, until they are let in again: they wait.  Returns when those inside have left. */
 extern NvmkvStatus nvmkv_engine_close_writes(void);
 

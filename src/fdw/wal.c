@@ -17,6 +17,7 @@
 #include "fdw/copy.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
+#include "fdw/settle.h"
 #include "fdw/wal.h"
 
 /* ---------------------------------------------------------------- log operations */
@@ -181,6 +182,9 @@ rmgr_redo(XLogReaderState *record)
 		case XLOG_NVMKV_CHECKPOINT:
 			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
 			break;
+		case XLOG_NVMKV_OUTCOMES:
+			redo_failed(nvmkv_settle_redo(db, record), "replay", record->ReadRecPtr);
+			break;
 		default:
 			elog(PANIC, "nvmkv_fdw: unknown WAL record type %u", info);
 	}
@@ -214,6 +218,8 @@ rmgr_desc(StringInfo buf, XLogReaderState *record)
 		memcpy(&id, XLogRecGetData(record), sizeof(id));
 		appendStringInfo(buf, "family %u", id);
 	}
+	else if (info == XLOG_NVMKV_OUTCOMES)
+		nvmkv_settle_desc(buf, record);
 	else if (info == XLOG_NVMKV_CHECKPOINT)
 	{
 		uint64 durable_seq;
@@ -238,6 +244,8 @@ rmgr_identify(uint8 info)
 			return "FAMILY";
 		case XLOG_NVMKV_DROP_FAMILY:
 			return "DROP_FAMILY";
+		case XLOG_NVMKV_OUTCOMES:
+			return "OUTCOMES";
 	}
 	return NULL;
 }
@@ -253,6 +261,13 @@ rmgr_cleanup(void)
 
 	if (db != NULL)
 		redo_failed(nvmkv_flush_all(db), "flush", GetXLogReplayRecPtr(NULL));
+	nvmkv_settle_guard_lower(db);
+}
+
+static void
+rmgr_startup(void)
+{
+	nvmkv_settle_guard_lift();
 }
 
 /*
@@ -278,6 +293,7 @@ xlog_redo_after_flush(XLogReaderState *record)
 		nvmkv_copies_before_redo(db, checkpoint.redo);
 		if (nvmkv_durable_seq(db) < checkpoint.redo)
 			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
+		redo_failed(nvmkv_save_outcomes(db), "save outcomes of", record->ReadRecPtr);
 	}
 	server_xlog_redo(record);
 }
@@ -287,6 +303,7 @@ static const RmgrData nvmkv_rmgr = {
 	.rm_redo = rmgr_redo,
 	.rm_desc = rmgr_desc,
 	.rm_identify = rmgr_identify,
+	.rm_startup = rmgr_startup,
 	.rm_cleanup = rmgr_cleanup,
 };
 

@@ -47,6 +47,7 @@ typedef struct NvmkvOptions
 	unsigned max_families;         /* column families, the default one included, 1 .. 16; shared memory for each */
 	uint64_t system_identifier;    /* stamps manifest and pool; must match at reopen */
 	uint64_t restore_from;         /* the files are a copy made while work went on: its log's redo position; else 0 */
+	uint64_t first_fxid;           /* a new database: no transaction below it will ever have written to it */
 	uint64_t log_buffer_bytes;     /* standalone log only */
 	const char *log_dir;           /* standalone log only: where its files are, made if absent; NULL = the database's */
 	bool standalone_log;           /* false: the host supplies the log (LogOps) */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/db/outcome.h"
 #include "engine/db/value.h"
 #include "engine/sst/sst_verify.h"
 
@@ -201,6 +202,11 @@ check_tree(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char
 		db_enter(db);
 		st = check_values(&c);
 		db_leave(db);
+	}
+	if (st == NVMKV_OK && db->root == db)
+	{
+		(void) snprintf(c.where, sizeof(c.where), "outcomes of transactions");
+		st = outcomes_check(db, report, &c);
 	}
 	return st;
 }

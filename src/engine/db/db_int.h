@@ -33,6 +33,7 @@ typedef enum DbClaim
 {
 	DB_CLAIM_FLUSH,	  /* the oldest immutable memtable, and the receiver's newest row */
 	DB_CLAIM_VALUES,  /* dead value tables */
+	DB_CLAIM_OUTCOMES, /* the outcome record (outcome.c) */
 	DB_CLAIMS
 } DbClaim;
 
@@ -102,6 +103,8 @@ typedef enum DbSticky
 } DbSticky;
 
 typedef struct DbRetiredShm DbRetiredShm; /* retire.c */
+typedef struct OutcomeShm OutcomeShm;	  /* outcome.c */
+typedef struct OutcomeCache OutcomeCache;
 
 /* How fast writers may be (write_control.h). */
 typedef struct DbWriteControl
@@ -132,11 +135,11 @@ typedef struct DbShm
 	uint64_t magic;
 	uint64_t bytes;
 	/*
-	 * log_off 0: the host's log.  families_off 0: there can be no other families.  A family has no log and no cache:
-	 * it uses the root's.
+	 * log_off 0: the host's log.  families_off 0: there can be no other families.  A family has no log, no
+	 * cache and no outcome record: it uses the root's.
 	 */
 	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, slot_counters_off;
-	uint64_t cache_off, log_off, families_off;
+	uint64_t cache_off, log_off, families_off, outcomes_off;
 
 	uint64_t next_drop_us;		  /* when to look for tables of dropped storages again */
 	/*
@@ -194,6 +197,8 @@ struct NvmkvDb
 	DbRetiredShm *retired;
 	DbSlotCounters *slot_counters; /* of each process slot */
 	SstCache blocks;
+	OutcomeShm *outcomes;		 /* the root's */
+	OutcomeCache *outcome_cache; /* the same; NULL: not needed yet */
 	NvmPool *pool; /* NULL: no container */
 	bool is_thread; /* made by nvmkv_open_thread: the pool is another handle's */
 	TableCache *tables;
@@ -209,7 +214,6 @@ struct NvmkvDb
 	uint64_t paid_bytes;	 /* of the next writes: their turn has come */
 	struct Flush *flush;	 /* under way in this process, NULL: none */
 	struct Compaction *compaction; /* the same */
-	MetaOutcome *resolving;		   /* the same of resolve_step */
 	VersionImage *collecting;	   /* the same of the collection of values: the version it goes by */
 
 	/* Column families (family.c).  In a family's handle: root is the database's handle. */
@@ -302,14 +306,8 @@ extern NvmkvStatus db_copy_image_in_epoch(NvmkvDb *db, VersionImage **image_out)
 /* GcFilter's question: does a frozen range deletion stand at this prefix?  ctx: NvmkvDb. */
 extern NvmkvStatus db_storage_dropped(void *ctx, NvmkvSlice storage, bool *dropped_out);
 
-/* GcFilter's other question.  ctx: NvmkvDb. */
-extern NvmkvOutcome db_recorded_outcome(void *ctx, uint64_t fxid);
-
 struct GcFilter;
 extern void db_count_gc(NvmkvDb *db, const struct GcFilter *gc);
-
-/* Installs a job's edit; the transactions whose entries it kept as running are recorded with it, for resolve_step. */
-extern NvmkvStatus db_install_with_running(NvmkvDb *db, VersionEdit *edit, const struct GcFilter *gc);
 
 /*
  * A sync failed (the thread's last error says how): what the medium holds is unknown, so no writes and no background
@@ -424,6 +422,7 @@ extern void retired_init(DbRetiredShm *shm);
 /* One call takes the stamp, then records all of it.  Blocks (reclaiming) while the list is full. */
 extern void retired_add_extents(NvmkvDb *db, const uint32_t *extents, uint32_t count);
 extern void retired_add_file(NvmkvDb *db, uint64_t number);
+extern void retired_add_outcomes(NvmkvDb *db, uint64_t number);
 
 /* Deletes the tables that were kept for a copy. */
 
@@ -484,12 +483,6 @@ extern NvmkvStatus level_step(NvmkvDb *db, double from_score, bool *did_out);
 
 /* All receiver rows become the compactor, if there is none.  REQUIRES the FLUSH claim. */
 extern NvmkvStatus column_start_batch(NvmkvDb *db);
-
-/* Records the outcomes of transactions that have ended since entries of them left the memtables. */
-extern NvmkvStatus resolve_step(NvmkvDb *db, bool *did_out, bool *more_out);
-
-/* What an abort has cut short. */
-extern void resolve_abandon(NvmkvDb *db);
 
 /* Should the receiver become a batch now?  Pure function of the version and the pool. */
 extern bool column_gate(NvmkvDb *db, const VersionImage *v, bool force);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/db/outcome.h"
+#include "engine/meta/outcome_file.h"
 
 #define DB_MAGIC UINT64_C(0x3142444b564d564e) /* "NVMKVDB1" */
 
@@ -16,7 +17,7 @@
 
 typedef struct Layout
 {
-	size_t epochs, memtables, versions, pool, retired, slot_counters, cache, log, families, total;
+	size_t epochs, memtables, versions, pool, retired, slot_counters, cache, log, outcomes, families, total;
 } Layout;
 
 static size_t
@@ -35,11 +36,13 @@ compute_layout(const NvmkvOptions *o, bool is_root, Layout *l)
 	l->pool = l->versions + align64(versions_shm_bytes(o->version_slot_bytes));
 	l->retired = l->pool + align64(nvm_pool_shm_bytes((uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES));
 	l->slot_counters = l->retired + align64(retired_shm_bytes());
-	l->cache = l->log = l->families = l->total = l->slot_counters + (o->process_slots + 1) * sizeof(DbSlotCounters);
+	l->total = l->slot_counters + (o->process_slots + 1) * sizeof(DbSlotCounters);
+	l->cache = l->log = l->outcomes = l->families = l->total;
 	if (!is_root)
 		return;
 	l->log = l->cache + align64(sst_cache_shm_bytes(o->block_cache_bytes, o->process_slots, o->block_bytes));
-	l->families = l->log + (o->standalone_log ? align64(log_group_shm_bytes(o->log_buffer_bytes)) : 0);
+	l->outcomes = l->log + (o->standalone_log ? align64(log_group_shm_bytes(o->log_buffer_bytes)) : 0);
+	l->families = l->outcomes + align64(outcomes_shm_bytes());
 	l->total = l->families + families_shm_bytes(o);
 }
 
@@ -83,6 +86,17 @@ typedef struct Orphans
 } Orphans;
 
 static bool
+names_outcomes(const VersionImage *v, uint64_t file)
+{
+	uint32_t i;
+
+	for (i = 0; i < v->nsegments; i++)
+		if (version_segments(v)[i].file == file)
+			return true;
+	return false;
+}
+
+static bool
 remove_if_orphan(void *ctx, const char *name)
 {
 	const Orphans *orphans = ctx;
@@ -90,6 +104,7 @@ remove_if_orphan(void *ctx, const char *name)
 	char path[MANIFEST_PATH_MAX];
 	size_t n = strlen(name);
 	char *end;
+	uint64_t outcomes;
 	bool orphan = strcmp(name, "CURRENT.tmp") == 0 || strcmp(name, "BACKUP.tmp") == 0;
 
 	if (n > 4 && strcmp(name + n - 4, ".sst") == 0)
@@ -98,6 +113,8 @@ remove_if_orphan(void *ctx, const char *name)
 
 		orphan = strcmp(end, ".sst") == 0 && !version_numbers_have(orphans->numbers, orphans->count, number);
 	}
+	else if (outcome_file_parse(name, &outcomes))
+		orphan = !names_outcomes(versions_current(&db->versions), outcomes);
 	else if (strncmp(name, "MANIFEST-", 9) == 0)
 	{
 		uint64_t number = strtoull(name + 9, &end, 10);
@@ -273,6 +290,12 @@ settle_memory(NvmkvDb *db, uint8_t *memory, bool create)
 	}
 	if (db->root == db)
 	{
+		db->outcomes = (OutcomeShm *) (void *) (memory + shm->outcomes_off);
+		if (create)
+			outcomes_init(db->outcomes);
+	}
+	if (db->root == db)
+	{
 		SstCacheEpochs epochs = {db, slot_inside, retire_stamp, is_safe};
 		SstCacheShm *cache = (SstCacheShm *) (void *) (memory + shm->cache_off);
 
@@ -311,6 +334,7 @@ init_memory(NvmkvDb *db, uint8_t *memory)
 	shm->slot_counters_off = l.slot_counters;
 	shm->cache_off = l.cache;
 	shm->log_off = db->options.standalone_log ? l.log : 0;
+	shm->outcomes_off = l.outcomes;
 	shm->families_off = l.total > l.families ? l.families : 0;
 	port_cond_init(&shm->progress);
 	running_init(&shm->running);
@@ -335,6 +359,17 @@ raise_next_file(NvmkvDb *root, uint64_t next_file)
 		root->shm->next_file = next_file;
 }
 
+/* A new database has no entries: outcomes from here on are its concern. */
+static NvmkvStatus
+start_outcomes(NvmkvDb *db)
+{
+	VersionEdit edit = {0};
+
+	edit.has_settled = edit.has_outcomes_low = true;
+	edit.settled = edit.outcomes_low = db->options.first_fxid;
+	return versions_install(&db->versions, &edit);
+}
+
 NvmkvStatus
 tree_open(NvmkvDb *db, void *memory)
 {
@@ -348,6 +383,8 @@ tree_open(NvmkvDb *db, void *memory)
 	st = versions_recover(&db->versions, db->options.system_identifier, db->options.restore_from, &fresh);
 	db->has_no_point = st == NVMKV_NOT_FOUND;
 	NVMKV_RETURN_IF(st);
+	if (fresh && db->root == db && db->options.first_fxid != 0)
+		NVMKV_RETURN_IF(start_outcomes(db));
 	v = versions_current(&db->versions);
 	raise_next_file(db->root, v->next_file);
 	db->shm->next_row = v->next_row;
@@ -355,6 +392,8 @@ tree_open(NvmkvDb *db, void *memory)
 	/* Now that it is known where the memtables begin. */
 	mempool_init(db->mem.shm, db->options.max_write_buffers, db->options.write_buffer_bytes, v->durable_seq);
 	NVMKV_RETURN_IF(check_files(db));
+	if (db->root == db)
+		NVMKV_RETURN_IF(outcomes_open(db));
 	NVMKV_RETURN_IF(open_pool(db, (NvmPoolShm *) (void *) ((uint8_t *) memory + db->shm->pool_off)));
 	NVMKV_RETURN_IF(remove_orphans(db));
 	mempool_open_gate(&db->mem); /* for replay; nvmkv_write asks "accepting" */
@@ -426,6 +465,7 @@ tree_close(NvmkvDb *db)
 	if (db->pool != NULL && !db->is_thread)
 		nvm_pool_close(db->pool);
 	own_log_close(db);
+	outcomes_close(db);
 	port_free(db);
 }
 
@@ -478,7 +518,7 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	db->own_log = NULL;
 	db->flush = NULL;
 	db->compaction = NULL;
-	db->resolving = NULL;
+	db->outcome_cache = NULL;
 	db->collecting = NULL;
 	db->paid_bytes = 0;
 	memset(&db->point, 0, sizeof(db->point));

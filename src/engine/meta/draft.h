@@ -23,8 +23,11 @@ typedef struct VersionDraft
 	uint32_t *file_buckets; /* index + 1 of the first file of each, 0: none */
 	uint32_t *file_next;	/* the same of the next file of the bucket, for each file */
 	uint32_t file_bucket_count;
-	MetaOutcome *outcomes; /* by fxid, once draft_finish was called */
-	uint32_t noutcomes, outcomes_capacity;
+	uint64_t settled, outcomes_low;
+	VersionSegment *segments; /* ascending, each with a file */
+	uint32_t nsegments, segments_capacity;
+	VersionXids *lost; /* ascending, with room between them */
+	uint32_t nlost, lost_capacity;
 } VersionDraft;
 
 extern void draft_init(VersionDraft *draft);
@@ -37,7 +40,7 @@ extern NvmkvStatus draft_from_image(VersionDraft *draft, const VersionImage *ima
 extern NvmkvStatus draft_apply(VersionDraft *draft, const VersionEdit *edit);
 
 /*
- * Sorts, forgets outcomes no entry can need, and checks the invariants of version.h.  CORRUPTION says which is broken.
+ * Sorts, and checks the invariants of version.h.  CORRUPTION says which is broken.
  * REQUIRED before draft_image_bytes and draft_write_image.
  */
 extern NvmkvStatus draft_finish(VersionDraft *draft);
