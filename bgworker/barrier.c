@@ -20,6 +20,9 @@
  * looks at the redo point and changes the id under the same lock: whoever noted
  * the old id had moved the redo point before, to where this worker has seen it.
  *
+ * It also settles outcomes of transactions (fdw/settle.h), which needs somebody
+ * who is there whenever there are writers.
+ *
  * Checkpoints are held back only while this worker lives, so writers are let
  * in only while it lives.  When it ends it closes the gate and flushes; if that
  * is impossible it crashes the server on purpose, since WAL is then the only
@@ -33,21 +36,27 @@
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/backendid.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/pmsignal.h"
 #include "storage/proc.h"
 #include "storage/sinvaladt.h"
+#include "utils/timestamp.h"
 
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
 #include "fdw/copy.h"
 #include "fdw/engine.h"
+#include "fdw/settle.h"
 #include "fdw/wal.h"
 
 /* How often the redo point is looked at: what a checkpoint may wait for nothing. */
 #define POLL_MS 100
 #define FAILURE_RETRY_MS 1000
+
+/* How often outcomes are settled, if there were transactions. */
+#define SETTLE_MS 1000
 
 static bool flushed_at_exit = false;
 
@@ -194,12 +203,75 @@ open_writes(NvmkvWorkerStat *me)
 	}
 }
 
+/*
+ * An ERROR, as when the commit log cannot be read, must not end this process: checkpoints and writers need it.  The
+ * commit log is kept until it works.
+ */
+static void
+settle(NvmkvWorkerStat *me, NvmkvDb *db)
+{
+	MemoryContext context = CurrentMemoryContext;
+	NvmkvStatus status;
+
+	me->state = "settling";
+	PG_TRY();
+	{
+		status = nvmkv_settle_round(db);
+		if (status != NVMKV_OK && status != NVMKV_CANCELLED)
+			nvmkv_worker_note(me, status);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		HOLD_INTERRUPTS();
+		error = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		LWLockReleaseAll();
+		ConditionVariableCancelSleep();
+		nvmkv_abort_cleanup(db);
+		snprintf(me->last_error, sizeof(me->last_error), "%s", error->message);
+		FreeErrorData(error);
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+}
+
+static bool
+settle_is_due(NvmkvDb *db, TimestampTz *last)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!nvmkv_settle_is_due(db) || !TimestampDifferenceExceeds(*last, now, SETTLE_MS))
+		return false;
+	*last = now;
+	return true;
+}
+
+/* Lets writers in, unless they would write with ids that have an outcome already. */
+static void
+let_writers_in(NvmkvWorkerStat *me, NvmkvDb *db)
+{
+	const char *objection = nvmkv_settle_objection(db);
+
+	if (objection != NULL)
+	{
+		nvmkv_engine_refuse(objection);
+		return;
+	}
+	open_writes(me);
+	nvmkv_sweeper_start();
+}
+
 void
 nvmkv_barrier_main(Datum arg)
 {
 	NvmkvWorkerStat *me = nvmkv_worker_begin(DatumGetInt32(arg), NVMKV_WORKER_BARRIER);
 	NvmkvDb *db = nvmkv_engine_or_null();
 	XLogRecPtr flushed_for;
+	TimestampTz settled_at = 0;
 
 	if (db == NULL)
 		proc_exit(0);
@@ -208,12 +280,13 @@ nvmkv_barrier_main(Datum arg)
 	before_shmem_exit(flush_at_exit, (Datum) 0);
 	/* What was written before this worker came up is not held by it: a predecessor flushed it, or recovery did. */
 	flushed_for = GetRedoRecPtr();
-	open_writes(me);
-	nvmkv_sweeper_start();
+	let_writers_in(me, db);
 	while (!ShutdownRequestPending)
 	{
 		XLogRecPtr redo = let_checkpoint_go(flushed_for);
 
+		if (settle_is_due(db, &settled_at))
+			settle(me, db);
 		if (redo == flushed_for)
 			nvmkv_worker_sleep(me, POLL_MS);
 		else if (flush_for_checkpoint(me, db, redo))

@@ -1,7 +1,6 @@
 /*
  * flusher.c
- *	  The flush worker: turns immutable memtables into rows, notes the outcomes
- *	  of transactions whose entries went there unfinished, and gives back
+ *	  The flush worker: turns immutable memtables into rows, and gives back
  *	  what readers and copiers have left.
  */
 #include "postgres.h"
@@ -13,7 +12,7 @@
 #include "fdw/copy.h"
 #include "fdw/engine.h"
 
-/* A wake-up that got lost costs no more than this, and transactions that have ended are noted this soon. */
+/* A wake-up that got lost costs no more than this. */
 #define IDLE_MS 1000
 /* While something waits for readers, another process, or space. */
 #define RETRY_MS 20
@@ -29,8 +28,8 @@ nvmkv_flusher_main(Datum arg)
 		proc_exit(0); /* the reason is in the log; without the engine there is nothing to do until the next start */
 	while (!ShutdownRequestPending)
 	{
-		bool did, more, waiting, unused;
-		NvmkvStatus status, resolve;
+		bool did, more, waiting;
+		NvmkvStatus status;
 		int sleep_ms = IDLE_MS;
 
 		me->state = "flushing";
@@ -42,9 +41,6 @@ nvmkv_flusher_main(Datum arg)
 		}
 		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &waiting);
 		nvmkv_copies_tend(db);
-		resolve = nvmkv_work(db, NVMKV_WORK_RESOLVE, &did, &unused);
-		if (resolve != NVMKV_OK && resolve != NVMKV_CANCELLED)
-			nvmkv_worker_note(me, resolve);
 		if (status == NVMKV_BUSY || waiting)
 			sleep_ms = RETRY_MS;
 		else if (status != NVMKV_OK && status != NVMKV_CANCELLED)

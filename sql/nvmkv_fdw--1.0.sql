@@ -277,6 +277,22 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 CREATE VIEW nvmkv.copies AS
 	SELECT * FROM nvmkv.copies();
 
+-- The tree's own commit log: transactions from kept_from to before settled.
+CREATE FUNCTION nvmkv.stat_outcomes(
+	OUT settled int8,
+	OUT saved int8,						-- up to there in files, the rest in the WAL
+	OUT kept_from int8,
+	OUT segments int8,					-- files, of a million transactions each
+	OUT bytes int8,						-- of them, at most
+	OUT lost int8,						-- transactions whose outcomes nobody knows
+	OUT lost_ranges text)				-- 'first-last, ...'
+RETURNS record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_outcomes'
+LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
+
+CREATE VIEW nvmkv.stat_outcomes AS
+	SELECT * FROM nvmkv.stat_outcomes();
+
 -- What there is, with the shape that the next start gives it; sizes in bytes.
 CREATE FUNCTION nvmkv.column_families(
 	OUT column_family text,
@@ -337,6 +353,13 @@ RETURNS TABLE (object text, problem text)
 AS 'MODULE_PATHNAME', 'nvmkv_sql_check'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
+-- Your word for transactions whose outcomes are lost (nvmkv.stat_outcomes): from now on their rows are there, or are not.
+-- Returns how many transactions it was about; others keep the outcomes they have.
+CREATE FUNCTION nvmkv.set_outcome(first xid8, last xid8, committed bool)
+RETURNS int8
+AS 'MODULE_PATHNAME', 'nvmkv_sql_set_outcome'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
 -- Gives the space of a column family back that no table is in any more.  Takes effect at once.
 CREATE FUNCTION nvmkv.drop_column_family(column_family text)
 RETURNS void
@@ -368,6 +391,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
+	nvmkv.stat_outcomes(), nvmkv.set_outcome(xid8, xid8, bool),
 	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass),
 	nvmkv.drop_column_family(text), nvmkv.reshape_column_family(text), nvmkv.copies(), nvmkv.copy_start(), nvmkv.copy_stop(), nvmkv.reset_stats()
 FROM PUBLIC;
@@ -376,11 +400,11 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(),
-	nvmkv.copies(), nvmkv.storage_estimate(int8)
+	nvmkv.copies(), nvmkv.stat_outcomes(), nvmkv.storage_estimate(int8)
 TO pg_monitor;
 
 GRANT SELECT ON
 	nvmkv.progress, nvmkv.stat_engine, nvmkv.stat_memtables, nvmkv.stat_matrix,
 	nvmkv.stat_levels, nvmkv.stat_values, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables,
-	nvmkv.column_families, nvmkv.copies
+	nvmkv.column_families, nvmkv.copies, nvmkv.stat_outcomes
 TO pg_monitor;

@@ -10,7 +10,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(fails make_twins new_server settings sound start_after_kill start_writing stop_writing twins_agree);
+our @EXPORT = qw(consume_xids fails freeze_all has_commit_log make_twins new_server segment_start set_next_xid settings
+	sound start_after_kill start_writing stop_writing twins_agree);
 
 # Lines of postgresql.conf; a little memory and a small container, so that little data flushes and compacts.
 # Named settings replace these: settings('nvmkv.nvm_size' => '8MB').
@@ -144,6 +145,69 @@ sub twins_agree
 
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM f FULL JOIN h USING (k) WHERE f.n IS DISTINCT FROM h.n'), '0', "$name: the tables agree");
 	sound($node, "$name: the engine is sound");
+	return;
+}
+
+# ---- transaction ids and the commit log
+
+# The first transaction id of the file of the commit log that is so many files ahead of the next one's.
+sub segment_start
+{
+	my ($node, $ahead) = @_;
+	my $next = $node->safe_psql('postgres', 'SELECT pg_snapshot_xmax(pg_current_snapshot())');
+
+	return (($next >> 20) + $ahead) << 20;
+}
+
+# The name of the file with this transaction.
+sub segment_name
+{
+	my ($node, $xid) = @_;
+
+	return sprintf '%04X', ($xid & 0xffffffff) >> 20;
+}
+
+# Is the file of the commit log with this transaction there?
+sub has_commit_log
+{
+	my ($node, $xid) = @_;
+
+	return -e $node->data_dir . '/pg_xact/' . segment_name($node, $xid);
+}
+
+# Restarts the server with another next transaction id; no commit log is made for those left out.
+sub set_next_xid
+{
+	my ($node, $xid) = @_;
+	my $file = $node->data_dir . '/pg_xact/' . segment_name($node, $xid);
+
+	$node->stop;
+	system_or_bail('pg_resetwal', '-x', $xid & 0xffffffff, $node->data_dir);
+	append_to_file($file, "\0" x 262144) unless -e $file;
+	$node->start;
+	return;
+}
+
+# Transactions that do nothing.
+sub consume_xids
+{
+	my ($node, $count) = @_;
+
+	$node->safe_psql('postgres',
+		"DO \$\$ BEGIN FOR i IN 1 .. $count LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END \$\$");
+	return;
+}
+
+# Freezes all there is, once what has ended is settled: nothing keeps commit log then but what runs or is prepared.
+sub freeze_all
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', 'ALTER DATABASE template0 ALLOW_CONNECTIONS true');
+	$node->poll_query_until('postgres', q{
+		SELECT settled = pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM nvmkv.stat_outcomes})
+	  or die 'outcomes are not settled';
+	$node->safe_psql($_, 'VACUUM (FREEZE)') foreach qw(template0 template1 postgres);
 	return;
 }
 

@@ -19,6 +19,7 @@
 #include "engine/log/log_group.h"
 #include "engine/log/log_reader.h"
 #include "engine/meta/manifest.h"
+#include "engine/meta/outcome_file.h"
 #include "engine/sst/sst_verify.h"
 #include "engine/sst/table_cache.h"
 #include "engine/sst/value_read.h"
@@ -195,6 +196,31 @@ check_rows(Check *c, const DumpPool *pool)
 	free(taken);
 }
 
+/* The outcome record: what is lost, and its files. */
+static void
+check_outcomes(Check *c, const char *dir)
+{
+	const VersionDraft *live = c->live;
+	uint32_t i;
+
+	for (i = 0; i < live->nlost; i++)
+	{
+		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "outcomes of transactions %" PRIu64 " to %" PRIu64 " are lost", live->lost[i].from,
+						  live->lost[i].to - 1);
+		failure(c);
+	}
+	for (i = 0; i < live->nsegments; i++)
+	{
+		const OutcomeFile file = {live->system_identifier, live->segments[i].file, live->segments[i].segment};
+		uint8_t bits[OUTCOME_PAGE_BYTES];
+		unsigned page;
+
+		for (page = 0; page < OUTCOME_PAGES; page++)
+			if (outcome_file_read(dir, &file, page, bits) != NVMKV_OK)
+				failure(c);
+	}
+}
+
 static void
 check_pool(Check *c, const char *path)
 {
@@ -311,6 +337,17 @@ is_kept(const VersionDraft *live, uint64_t number)
 	return false;
 }
 
+static bool
+has_outcomes(const VersionDraft *live, uint64_t number)
+{
+	uint32_t i;
+
+	for (i = 0; i < live->nsegments; i++)
+		if (live->segments[i].file == number)
+			return true;
+	return false;
+}
+
 /* What compaction has gone round. */
 static void
 check_damages(Check *c)
@@ -336,6 +373,8 @@ see_name(void *ctx, const char *name)
 
 	if (end != name && strcmp(end, ".sst") == 0)
 		left_over = !has_file(c->live, number) && !is_kept(c->live, number);
+	else if (end != name && strcmp(end, ".xct") == 0)
+		left_over = !has_outcomes(c->live, number);
 	else if (strncmp(name, "MANIFEST-", 9) == 0)
 		left_over = strtoull(name + 9, NULL, 10) != c->manifest_number;
 	if (left_over)
@@ -489,6 +528,7 @@ check_tree(Check *c, const char *dir, const char *pool)
 		judge(c, dir, c->live);
 		check_damages(c);
 		check_tables(c);
+		check_outcomes(c, dir);
 		check_pool(c, pool != NULL ? pool : beside);
 		if (port_files->list(dir, see_name, c) != NVMKV_OK)
 			failure(c);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "engine/log/log_reader.h"
+#include "engine/meta/outcome_file.h"
 #include "engine/meta/manifest.h"
 
 /* ---- parts of a version ---- */
@@ -48,21 +49,6 @@ role_name(uint32_t role)
 	return role == VERSION_RECEIVER ? "receiver" : "compactor";
 }
 
-static const char *
-state_name(uint32_t state)
-{
-	switch ((VersionOutcomeState) state)
-	{
-		case VERSION_OUTCOME_RUNNING:
-			return "running";
-		case VERSION_OUTCOME_COMMITTED:
-			return "committed";
-		case VERSION_OUTCOME_ABORTED:
-			return "aborted";
-	}
-	return "unknown";
-}
-
 void
 dump_row(Dump *dump, const MetaRow *row)
 {
@@ -94,9 +80,20 @@ dump_file(Dump *dump, const MetaFile *file)
 }
 
 static void
-dump_outcome(Dump *dump, const MetaOutcome *outcome)
+dump_segment(Dump *dump, const VersionSegment *segment)
 {
-	fprintf(dump->out, "transaction %" PRIu64 ": %s\n", outcome->fxid, state_name(outcome->state));
+	fprintf(dump->out, "outcomes of transactions %" PRIu64 " to %" PRIu64 ": ",
+			segment->segment << OUTCOME_SEGMENT_SHIFT, ((segment->segment + 1) << OUTCOME_SEGMENT_SHIFT) - 1);
+	if (segment->file != 0)
+		fprintf(dump->out, "file %06" PRIu64 "\n", segment->file);
+	else
+		fputs("no file\n", dump->out);
+}
+
+static void
+dump_xids(Dump *dump, const char *what, const VersionXids *xids)
+{
+	fprintf(dump->out, "outcomes of transactions %" PRIu64 " to %" PRIu64 " %s\n", xids->from, xids->to - 1, what);
 }
 
 void
@@ -154,10 +151,22 @@ dump_edit(Dump *dump, const VersionEdit *e)
 	if (e->has_incarnation)
 		dump_incarnation(dump, e->incarnation, e->predecessor);
 	dump_number(dump, e->has_edits, "edits", e->edits);
-	for (i = 0; i < e->noutcomes; i++)
+	dump_number(dump, e->has_settled, "settled", e->settled);
+	dump_number(dump, e->has_outcomes_low, "outcomes kept from", e->outcomes_low);
+	for (i = 0; i < e->nsegments; i++)
 	{
 		fputs("    ", dump->out);
-		dump_outcome(dump, &e->outcomes[i]);
+		dump_segment(dump, &e->segments[i]);
+	}
+	for (i = 0; i < e->nlost; i++)
+	{
+		fputs("    ", dump->out);
+		dump_xids(dump, "are lost", &e->lost[i]);
+	}
+	for (i = 0; i < e->nfound; i++)
+	{
+		fputs("    ", dump->out);
+		dump_xids(dump, "are lost no more", &e->found[i]);
 	}
 	for (i = 0; i < e->nrow_drops; i++)
 		fprintf(dump->out, "    drop row %" PRIu64 "\n", e->row_drops[i]);
@@ -376,10 +385,17 @@ dump_manifest(Dump *dump, const char *path)
 			fputs("    ", dump->out);
 			dump_damage(dump, &live->damages[i]);
 		}
-		for (i = 0; i < live->noutcomes; i++)
+		dump_number(dump, true, "settled", live->settled);
+		dump_number(dump, true, "outcomes kept from", live->outcomes_low);
+		for (i = 0; i < live->nsegments; i++)
 		{
 			fputs("    ", dump->out);
-			dump_outcome(dump, &live->outcomes[i]);
+			dump_segment(dump, &live->segments[i]);
+		}
+		for (i = 0; i < live->nlost; i++)
+		{
+			fputs("    ", dump->out);
+			dump_xids(dump, "are lost", &live->lost[i]);
 		}
 	}
 	dump_state_free(&state);

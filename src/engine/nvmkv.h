@@ -304,13 +304,69 @@ extern void nvmkv_abort_cleanup(NvmkvDb *db);
 /* Reclamation in this process: closes cached files that are gone from the current version. */
 extern void nvmkv_tidy(NvmkvDb *db);
 
+/* ---------------------------------------------------------------- outcomes of transactions */
+
+/*
+ * The database's own commit log, so that the host may forget outcomes while entries still carry their transactions'
+ * ids (db/outcome.c).  The host settles: it tells of consecutive transactions, all of which have ended, which of them
+ * committed; up to nvmkv_settled the database answers then.
+ */
+typedef enum NvmkvSettled
+{
+	NVMKV_SETTLED_NOT_YET, /* the host is to be asked */
+	NVMKV_SETTLED_ABORTED,
+	NVMKV_SETTLED_COMMITTED,
+	NVMKV_SETTLED_LOST /* nobody knows */
+} NvmkvSettled;
+
+/* Every transaction below it is settled. */
+extern uint64_t nvmkv_settled(NvmkvDb *db);
+
+/* Lock-free; may read a file.  Anywhere, also inside the callbacks of a snapshot.  IO, NO_MEMORY. */
+extern NvmkvStatus nvmkv_settled_outcome(NvmkvDb *db, uint64_t fxid, NvmkvSettled *outcome_out);
+
+/* Largest transaction id of a write since the memory was made; 0: there was none.  Those running count from their first
+ * write on. */
+extern uint64_t nvmkv_last_written_fxid(NvmkvDb *db);
+
+/*
+ * Settling, by one process at a time:
+ *	  nvmkv_settle_begin		waits for its turn; CANCELLED, READ_ONLY
+ *	  nvmkv_settle_prepare		makes room for transactions [from, to) of one segment, that is, with equal quotients by
+ *								2^20; may write a file
+ *	  (the host's log)
+ *	  nvmkv_settle				applies; cannot fail.  from = nvmkv_settled
+ *	  nvmkv_settle_end
+ * bits: from the byte that has the bit of "from" on, transaction x in bit x % 8; NULL: none has committed, then the
+ * range may be of any size and needs no preparation.  sequence: where the log must be durable to before its record may
+ * be forgotten.  A range that is settled already changes nothing.  What aborts in between is taken apart by
+ * nvmkv_abort_cleanup.
+ */
+#define NVMKV_SETTLE_SEGMENT_XIDS (UINT64_C(1) << 20)
+extern NvmkvStatus nvmkv_settle_begin(NvmkvDb *db);
+extern NvmkvStatus nvmkv_settle_prepare(NvmkvDb *db, uint64_t from, uint64_t to);
+extern void nvmkv_settle(NvmkvDb *db, uint64_t from, uint64_t to, const uint8_t *bits, uint64_t sequence);
+extern void nvmkv_settle_end(NvmkvDb *db);
+
+/* The same where nobody knows any more: durable on OK.  REQUIRES as nvmkv_settle. */
+extern NvmkvStatus nvmkv_settle_lost(NvmkvDb *db, uint64_t from, uint64_t to, uint64_t sequence);
+
+/* What is settled is durable on OK; nvmkv_flush_all does the same. */
+extern NvmkvStatus nvmkv_save_outcomes(NvmkvDb *db);
+
+/*
+ * Somebody's word for those of [from, to) that are lost; durable on OK, and of a part at failure.  *count_out: how many
+ * they were.  REQUIRES nvmkv_settle_begin.
+ */
+extern NvmkvStatus nvmkv_set_outcome(NvmkvDb *db, uint64_t from, uint64_t to, bool committed, uint64_t sequence,
+									 uint64_t *count_out);
+
 /* ---------------------------------------------------------------- background work */
 
 typedef enum NvmkvWork
 {
 	NVMKV_WORK_FLUSH,	/* oldest immutable memtable -> a row (or an SSTable) */
 	NVMKV_WORK_COMPACT, /* one column of the compactor -> level 1; picks a batch if none runs and the gate says so */
-	NVMKV_WORK_RESOLVE, /* outcomes of transactions that were running when entries of them left the memtables */
 	NVMKV_WORK_RECLAIM	/* extents, files, buffers that no reader can see any more */
 } NvmkvWork;
 
@@ -413,12 +469,6 @@ extern NvmkvStatus nvmkv_check_log_end(NvmkvDb *db, uint64_t end);
 
 /* Every log record that starts below this is in rows or SSTables. */
 extern uint64_t nvmkv_durable_seq(NvmkvDb *db);
-
-/*
- * COMMITTED or ABORTED when that is recorded of a transaction (NVMKV_WORK_RESOLVE), else RUNNING: for a host that
- * forgets outcomes.
- */
-extern NvmkvOutcome nvmkv_recorded_outcome(NvmkvDb *db, uint64_t fxid);
 
 /* Smallest fxid whose outcome is not stored in rows or files; 0 none. The host must be able to answer for it. */
 extern uint64_t nvmkv_min_unresolved_fxid(NvmkvDb *db);

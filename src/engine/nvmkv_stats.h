@@ -164,4 +164,25 @@ typedef struct NvmkvJobStats
 
 extern unsigned nvmkv_job_stats(struct NvmkvDb *db, NvmkvJobStats *out, unsigned max);
 
+/* The outcome record. */
+typedef struct NvmkvOutcomeStats
+{
+	uint64_t settled;  /* transactions below it are settled */
+	uint64_t saved;	   /* up to there they are in files */
+	uint64_t low;	   /* from there on they are kept */
+	uint64_t segments; /* files */
+	uint64_t segment_bytes; /* one of them, at most */
+	uint64_t lost_ranges, lost; /* transactions nobody knows of */
+} NvmkvOutcomeStats;
+
+extern void nvmkv_outcome_stats(struct NvmkvDb *db, NvmkvOutcomeStats *stats);
+
+/* Transactions [from, to) whose outcomes are lost; fills up to max and returns how many ranges there are. */
+typedef struct NvmkvLostOutcomes
+{
+	uint64_t from, to;
+} NvmkvLostOutcomes;
+
+extern unsigned nvmkv_lost_outcomes(struct NvmkvDb *db, NvmkvLostOutcomes *list_out, unsigned max);
+
 #endif

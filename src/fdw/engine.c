@@ -42,6 +42,7 @@
 #include "fdw/option.h"
 #include "fdw/restore.h"
 #include "fdw/rowid.h"
+#include "fdw/settle.h"
 #include "fdw/table.h"
 #include "fdw/visibility.h"
 #include "fdw/wal.h"
@@ -69,6 +70,8 @@ typedef struct EngineShared
 	NvmkvStatus open_status; /* when not opened */
 	char open_error[NVMKV_ERROR_TEXT_MAX];
 	pg_atomic_uint32 state; /* EngineState */
+	char refusal[NVMKV_ERROR_TEXT_MAX]; /* why the barrier lets nobody in, complete when it says so */
+	pg_atomic_uint32 refuses;
 	ConditionVariable state_changed;
 } EngineShared;
 
@@ -169,6 +172,7 @@ request_shared_memory(void)
 	RequestAddinShmemSpace(MAXALIGN(sizeof(EngineShared)));
 	nvmkv_latch_shmem_request();
 	nvmkv_rowid_shmem_request();
+	RequestAddinShmemSpace(nvmkv_settle_shmem_bytes());
 }
 
 /* What to do when the engine did not open. */
@@ -199,6 +203,7 @@ open_engine(void *memory)
 	options.system_identifier = GetSystemIdentifier();
 	options.restore_from = nvmkv_restore_from();
 	nvmkv_agreement_options(&options);
+	options.first_fxid = nvmkv_settle_first_fxid();
 	snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
 	if (engine != NULL)
 		nvmkv_close(engine);
@@ -243,6 +248,7 @@ start_shared_memory(void)
 		memset(shared, 0, sizeof(*shared));
 		shared->tranche = LWLockNewTrancheId();
 		pg_atomic_init_u32(&shared->state, ENGINE_CLOSED);
+		pg_atomic_init_u32(&shared->refuses, 0);
 		ConditionVariableInit(&shared->state_changed);
 	}
 	port_pg_tranche = shared->tranche;
@@ -251,7 +257,10 @@ start_shared_memory(void)
 	nvmkv_latch_shmem_init();
 	nvmkv_rowid_shmem_init();
 	if (!found)
+	{
 		open_engine(memory);
+		nvmkv_settle_guard_init(nvmkv_engine_or_null());
+	}
 }
 
 void
@@ -302,6 +311,30 @@ nvmkv_engine_is_absent(NvmkvStatus status)
 			(errmsg("nvmkv_fdw: foreign tables are not available: %s", shared->open_error)));
 }
 
+void
+nvmkv_engine_refuse(const char *reason)
+{
+	strlcpy(shared->refusal, reason, sizeof(shared->refusal));
+	pg_write_barrier();
+	pg_atomic_write_u32(&shared->refuses, 1);
+	ConditionVariableBroadcast(&shared->state_changed);
+	ereport(LOG,
+			(errmsg("nvmkv_fdw: foreign tables are not available: %s", reason)));
+}
+
+static void
+report_refusal(void)
+{
+	if (pg_atomic_read_u32(&shared->refuses) == 0)
+		return;
+	pg_read_barrier();
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("foreign tables of nvmkv_fdw are not available"),
+			 errdetail("%s", shared->refusal),
+			 errhint("Directory \"nvmkv\" and the rest of the data directory are of different times: restore both from one backup, or raise the next transaction id with pg_resetwal.")));
+}
+
 NvmkvStatus
 nvmkv_engine_close_writes(void)
 {
@@ -328,6 +361,7 @@ nvmkv_engine_before_commit(void)
 {
 	if (!let_in)
 		return;
+	nvmkv_settle_now(engine);
 	nvmkv_check_status(nvmkv_engine_close_writes(), "flushing foreign tables", NULL);
 	nvmkv_check_status(nvmkv_flush_all(engine), "flushing foreign tables", NULL);
 	nvmkv_check_status(nvmkv_log_closes(engine), "flushing foreign tables", NULL);
@@ -369,6 +403,11 @@ wait_until_ready(void)
 	{
 		if (!will_flush)
 		{
+			const char *objection = nvmkv_settle_objection(engine);
+
+			if (objection != NULL)
+				nvmkv_engine_refuse(objection);
+			report_refusal();
 			before_shmem_exit(check_at_exit, (Datum) 0);
 			before_shmem_exit(flush_at_exit, (Datum) 0);
 			will_flush = true;
@@ -390,6 +429,7 @@ wait_until_ready(void)
 	ConditionVariablePrepareToSleep(&shared->state_changed);
 	while (nvmkv_engine_writes_are_closed() && shared->opened)
 	{
+		report_refusal();
 		if (ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) &&
 			GetCurrentTimestamp() > give_up)
 			ereport(ERROR,

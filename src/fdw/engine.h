@@ -57,6 +57,9 @@ extern NvmkvStatus nvmkv_engine_open_writes(void);
 /* The engine turns out not to be usable: whoever asks for it from now on is told the thread's last error. */
 extern void nvmkv_engine_is_absent(NvmkvStatus status);
 
+/* Nobody is until the next start, for this reason. */
+extern void nvmkv_engine_refuse(const char *reason);
+
 /* They are not, until they are let in again: they wait.  Returns when those inside have left. */
 extern NvmkvStatus nvmkv_engine_close_writes(void);
 

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xlog.h"
 #include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -23,12 +24,14 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/xid8.h"
 
 #include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/keycode.h"
 #include "fdw/resultrow.h"
 #include "fdw/rowcode.h"
+#include "fdw/settle.h"
 #include "fdw/table.h"
 #include "fdw/visibility.h"
 
@@ -39,9 +42,11 @@ PG_FUNCTION_INFO_V1(nvmkv_sql_stat_matrix);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_levels);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_values);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_cache);
+PG_FUNCTION_INFO_V1(nvmkv_sql_stat_outcomes);
 PG_FUNCTION_INFO_V1(nvmkv_sql_storage_estimate);
 PG_FUNCTION_INFO_V1(nvmkv_sql_flush);
 PG_FUNCTION_INFO_V1(nvmkv_sql_compact);
+PG_FUNCTION_INFO_V1(nvmkv_sql_set_outcome);
 PG_FUNCTION_INFO_V1(nvmkv_sql_check);
 PG_FUNCTION_INFO_V1(nvmkv_sql_reset_stats);
 
@@ -234,6 +239,37 @@ nvmkv_sql_stat_cache(PG_FUNCTION_ARGS)
 }
 
 static unsigned
+list_lost_outcomes(struct NvmkvDb *db, void *out, unsigned max)
+{
+	return nvmkv_lost_outcomes(db, out, max);
+}
+
+Datum
+nvmkv_sql_stat_outcomes(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+	NvmkvOutcomeStats stats;
+	NvmkvLostOutcomes *lost;
+	StringInfoData ranges;
+	unsigned nlost;
+	NvmkvResultRow row = {0};
+
+	nvmkv_outcome_stats(db, &stats);
+	lost = fetch_list(list_lost_outcomes, db, sizeof(NvmkvLostOutcomes), &nlost);
+	initStringInfo(&ranges);
+	for (unsigned i = 0; i < nlost; i++)
+		appendStringInfo(&ranges, "%s" UINT64_FORMAT "-" UINT64_FORMAT, i > 0 ? ", " : "", lost[i].from, lost[i].to - 1);
+	nvmkv_result_put_int8(&row, stats.settled);
+	nvmkv_result_put_int8(&row, stats.saved);
+	nvmkv_result_put_int8(&row, stats.low);
+	nvmkv_result_put_int8(&row, stats.segments);
+	nvmkv_result_put_int8(&row, stats.segments * stats.segment_bytes);
+	nvmkv_result_put_int8(&row, stats.lost);
+	nvmkv_result_put_text(&row, ranges.data);
+	return nvmkv_result_record(fcinfo, &row);
+}
+
+static unsigned
 list_memtables(struct NvmkvDb *db, void *out, unsigned max)
 {
 	return nvmkv_memtable_stats(db, out, max);
@@ -379,7 +415,10 @@ nvmkv_sql_reset_stats(PG_FUNCTION_ARGS)
 Datum
 nvmkv_sql_flush(PG_FUNCTION_ARGS)
 {
-	nvmkv_check_status(nvmkv_flush_all(nvmkv_engine()), "flushing the memtables of", "nvmkv");
+	NvmkvDb *db = nvmkv_engine();
+
+	nvmkv_settle_now(db);
+	nvmkv_check_status(nvmkv_flush_all(db), "flushing the memtables of", "nvmkv");
 	PG_RETURN_VOID();
 }
 
@@ -414,9 +453,36 @@ nvmkv_sql_compact(PG_FUNCTION_ARGS)
 		size = NVMKV_STORAGE_ID_BYTES;
 		table_close(rel, AccessShareLock);
 	}
+	/* The horizon is held back to what is settled: what has ended until now need not wait. */
+	nvmkv_settle_now(db);
 	nvmkv_check_status(nvmkv_compact_range(db, nvmkv_slice(&lower, size), nvmkv_slice(&upper, size)), "compacting",
 					   "nvmkv");
 	PG_RETURN_VOID();
+}
+
+Datum
+nvmkv_sql_set_outcome(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+	uint64 first = U64FromFullTransactionId(PG_GETARG_FULLTRANSACTIONID(0));
+	uint64 last = U64FromFullTransactionId(PG_GETARG_FULLTRANSACTIONID(1));
+	uint64 count;
+
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", "nvmkv.set_outcome()"),
+				 errhint("Call it on the primary: the standby follows.")));
+	if (last < first)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the last transaction must not be before the first")));
+	count = nvmkv_settle_by_word(db, first, last, PG_GETARG_BOOL(2));
+	if (count == 0)
+		ereport(NOTICE,
+				(errmsg("the outcomes of all these transactions are known, or not needed"),
+				 errhint("nvmkv.stat_outcomes lists those that are lost.")));
+	PG_RETURN_INT64((int64) count);
 }
 
 /* ---------------------------------------------------------------- check */

@@ -11,8 +11,9 @@
  *
  * The server's functions take 32-bit ids, which mean something only within
  * two thousand million transactions of the next one; older ids are settled by
- * comparing 64-bit ids first.  The commit log may have been truncated below
- * ids nobody asks for any more: see outcome_is_committed.
+ * comparing 64-bit ids first.  The commit log is truncated sooner or later;
+ * what it said of transactions that have ended is in the tree's own record
+ * before that (settle.c).
  */
 #include "postgres.h"
 
@@ -89,49 +90,75 @@ nvmkv_visibility_forget(void)
 static uint64 settled_fxid; /* 0: none, no version has that id */
 static bool settled_committed;
 
+static void
+report_lost_outcome(uint64 fxid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the outcome of transaction %llu is not known", (unsigned long long) fxid),
+			 errdetail("A row version in a foreign table was written by it, and the commit log that told whether it committed is gone."),
+			 errhint("See nvmkv.stat_outcomes, and nvmkv.set_outcome() for deciding it.")));
+}
+
+/*
+ * What the tree's own record says; NVMKV_SETTLED_NOT_YET: the commit log is there.  Asked inside the engine, where a
+ * wait for it to be ready would be wrong.
+ */
+static NvmkvSettled
+recorded_outcome(uint64 fxid)
+{
+	NvmkvSettled outcome;
+
+	nvmkv_check_status(nvmkv_settled_outcome(nvmkv_engine_or_null(), fxid, &outcome),
+					   "looking up the outcome of a transaction for", "nvmkv");
+	return outcome;
+}
+
+/* As TransactionIdDidCommit, from the commit log as far as that is there; false: it is not. */
+static bool
+ask_commit_log(uint64 fxid, bool *committed_out)
+{
+	bool known;
+
+	*committed_out = false;
+	LWLockAcquire(XactTruncationLock, LW_SHARED);
+	known = fxid >= widen(ShmemVariableCache->oldestClogXid);
+	if (known)
+		*committed_out = TransactionIdDidCommit((TransactionId) fxid);
+	LWLockRelease(XactTruncationLock);
+	return known;
+}
+
 /*
  * Did a transaction that no longer runs commit?
  *
- * The commit log is never truncated above the oldest snapshot, ours included;
- * below it the question must be asked under the truncation's lock.  Flush and
- * compaction resolve outcomes long before their commit log goes; a version
- * that has slipped through must not be guessed at.
+ * The commit log is not truncated above the oldest snapshot, ours included,
+ * nor above what the record knows.  That may move up between the two questions.
  */
 static bool
 outcome_is_committed(uint64 fxid)
 {
-	TransactionId xid = (TransactionId) fxid;
-	uint64 oldest;
-	bool committed = false;
+	bool committed;
 
 	if (fxid == settled_fxid)
 		return settled_committed;
-	if (fxid >= widen_cached(&wide_transaction_xmin, TransactionXmin))
-		return TransactionIdDidCommit(xid);
-
-	LWLockAcquire(XactTruncationLock, LW_SHARED);
-	oldest = widen(ShmemVariableCache->oldestClogXid);
-	if (fxid >= oldest)
-		committed = TransactionIdDidCommit(xid);
-	LWLockRelease(XactTruncationLock);
-
-	if (unlikely(fxid < oldest))
+	for (;;)
 	{
-		switch (nvmkv_recorded_outcome(nvmkv_engine_or_null(), fxid)) /* a wait would be inside the engine */
+		NvmkvSettled outcome = recorded_outcome(fxid);
+
+		if (outcome == NVMKV_SETTLED_LOST)
+			report_lost_outcome(fxid);
+		if (outcome != NVMKV_SETTLED_NOT_YET)
 		{
-			case NVMKV_OUTCOME_COMMITTED:
-			case NVMKV_OUTCOME_FROZEN:
-				return true;
-			case NVMKV_OUTCOME_ABORTED:
-				return false;
-			case NVMKV_OUTCOME_RUNNING:
-				break;
+			committed = outcome == NVMKV_SETTLED_COMMITTED;
+			break;
 		}
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("the outcome of transaction %llu is no longer known", (unsigned long long) fxid),
-				 errdetail("A row version in a foreign table was written by it; the server has kept outcomes from transaction %llu on.",
-						   (unsigned long long) oldest)));
+		if (fxid >= widen_cached(&wide_transaction_xmin, TransactionXmin))
+			return TransactionIdDidCommit((TransactionId) fxid);
+		if (ask_commit_log(fxid, &committed))
+			break;
+		if (fxid >= nvmkv_settled(nvmkv_engine_or_null()))
+			report_lost_outcome(fxid);
 	}
 	settled_committed = committed;
 	settled_fxid = fxid;
@@ -274,13 +301,13 @@ nvmkv_tag_state(uint64 fxid, bool committed, uint8 *memo)
 
 /*
  * A job may run in a process without a snapshot, so nothing here relies on
- * TransactionXmin or RecentXmin: below the horizon nothing runs and the commit
- * log is final; from the horizon on, only what the commit log states
- * outright counts.
+ * TransactionXmin or RecentXmin: what the tree's record knows is final; else,
+ * below the horizon nothing runs and the commit log is final; from the horizon
+ * on, only what the commit log states outright counts.
  */
 typedef struct JobState
 {
-	uint64 horizon; /* 0: outcomes cannot be asked for here; everything is kept */
+	uint64 horizon; /* 0: the commit log cannot be asked here */
 	uint64 last_fxid;
 	NvmkvOutcome last_outcome;
 } JobState;
@@ -302,14 +329,14 @@ job_begin(void *ctx)
 }
 
 static NvmkvOutcome
-lookup_outcome(const JobState *state, uint64 fxid)
+ask_commit_log_for_job(const JobState *state, uint64 fxid)
 {
 	TransactionId xid = (TransactionId) fxid;
 	XidStatus status = TRANSACTION_STATUS_IN_PROGRESS;
 	XLogRecPtr commit_lsn;
 	bool known;
 
-	if (fxid >= U64FromFullTransactionId(ReadNextFullTransactionId()))
+	if (state->horizon == 0 || fxid >= U64FromFullTransactionId(ReadNextFullTransactionId()))
 		return NVMKV_OUTCOME_RUNNING;
 
 	LWLockAcquire(XactTruncationLock, LW_SHARED);
@@ -329,13 +356,33 @@ lookup_outcome(const JobState *state, uint64 fxid)
 	return NVMKV_OUTCOME_RUNNING;
 }
 
+/* What cannot be told is kept as it is. */
+static NvmkvOutcome
+lookup_outcome(const JobState *state, uint64 fxid)
+{
+	NvmkvSettled outcome;
+
+	if (nvmkv_settled_outcome(nvmkv_engine_or_null(), fxid, &outcome) != NVMKV_OK)
+		return NVMKV_OUTCOME_RUNNING;
+	switch (outcome)
+	{
+		case NVMKV_SETTLED_NOT_YET:
+			return ask_commit_log_for_job(state, fxid);
+		case NVMKV_SETTLED_ABORTED:
+			return NVMKV_OUTCOME_ABORTED;
+		case NVMKV_SETTLED_COMMITTED:
+			return fxid < state->horizon ? NVMKV_OUTCOME_FROZEN : NVMKV_OUTCOME_COMMITTED;
+		case NVMKV_SETTLED_LOST:
+			break;
+	}
+	return NVMKV_OUTCOME_RUNNING;
+}
+
 static NvmkvOutcome
 job_outcome(void *ctx, uint64_t fxid)
 {
 	JobState *state = ctx;
 
-	if (state->horizon == 0)
-		return NVMKV_OUTCOME_RUNNING;
 	if (fxid != state->last_fxid)
 	{
 		state->last_outcome = lookup_outcome(state, fxid);

@@ -18,6 +18,7 @@
 #include "fdw/copy.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
+#include "fdw/settle.h"
 #include "fdw/wal.h"
 
 /* ---------------------------------------------------------------- log operations */
@@ -189,6 +190,9 @@ rmgr_redo(XLogReaderState *record)
 		case XLOG_NVMKV_CHECKPOINT:
 			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
 			break;
+		case XLOG_NVMKV_OUTCOMES:
+			redo_failed(nvmkv_settle_redo(db, record), "replay", record->ReadRecPtr);
+			break;
 		default:
 			elog(PANIC, "nvmkv_fdw: unknown WAL record type %u", info);
 	}
@@ -222,6 +226,8 @@ rmgr_desc(StringInfo buf, XLogReaderState *record)
 		memcpy(&id, XLogRecGetData(record), sizeof(id));
 		appendStringInfo(buf, "family %u", id);
 	}
+	else if (info == XLOG_NVMKV_OUTCOMES)
+		nvmkv_settle_desc(buf, record);
 	else if (info == XLOG_NVMKV_CHECKPOINT)
 	{
 		uint64 durable_seq;
@@ -246,6 +252,8 @@ rmgr_identify(uint8 info)
 			return "FAMILY";
 		case XLOG_NVMKV_DROP_FAMILY:
 			return "DROP_FAMILY";
+		case XLOG_NVMKV_OUTCOMES:
+			return "OUTCOMES";
 	}
 	return NULL;
 }
@@ -259,11 +267,19 @@ rmgr_cleanup(void)
 {
 	NvmkvDb *db = nvmkv_engine_or_null();
 
-	if (db == NULL)
-		return;
-	nvmkv_agreement_check_end(db, GetXLogReplayRecPtr(NULL));
-	redo_failed(nvmkv_flush_all(db), "flush", GetXLogReplayRecPtr(NULL));
-	redo_failed(nvmkv_log_closes(db), "flush", GetXLogReplayRecPtr(NULL));
+	if (db != NULL)
+	{
+		nvmkv_agreement_check_end(db, GetXLogReplayRecPtr(NULL));
+		redo_failed(nvmkv_flush_all(db), "flush", GetXLogReplayRecPtr(NULL));
+		redo_failed(nvmkv_log_closes(db), "flush", GetXLogReplayRecPtr(NULL));
+	}
+	nvmkv_settle_guard_lower(db);
+}
+
+static void
+rmgr_startup(void)
+{
+	nvmkv_settle_guard_lift();
 }
 
 /*
@@ -289,6 +305,7 @@ xlog_redo_after_flush(XLogReaderState *record)
 		nvmkv_copies_before_redo(db, checkpoint.redo);
 		if (nvmkv_durable_seq(db) < checkpoint.redo)
 			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
+		redo_failed(nvmkv_save_outcomes(db), "save outcomes of", record->ReadRecPtr);
 		redo_failed(nvmkv_log_let_go(db, checkpoint.redo), "flush", record->ReadRecPtr);
 	}
 	server_xlog_redo(record);
@@ -299,6 +316,7 @@ static const RmgrData nvmkv_rmgr = {
 	.rm_redo = rmgr_redo,
 	.rm_desc = rmgr_desc,
 	.rm_identify = rmgr_identify,
+	.rm_startup = rmgr_startup,
 	.rm_cleanup = rmgr_cleanup,
 };
 

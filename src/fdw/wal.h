@@ -13,6 +13,9 @@
  *					storage that follows.
  *	  DROP_FAMILY	its number u32.
  *	  CHECKPOINT	durable sequence u64.  A standby flushes when it replays it, so that its restartpoints are covered.
+ *	  OUTCOMES		NvmkvOutcomesRecord, then with kind BITS which of the transactions [from, to) have committed:
+ *					from the byte that has the bit of "from" on, transaction x in bit x % 8.  It stands behind the
+ *					records of their ends, and before that of the truncation of the commit log they were in.
  *
  * Redo skips what starts below the durable sequence; the rest may be applied
  * again after a crash: an entry that is there already is the same entry.
@@ -33,6 +36,23 @@
 #define XLOG_NVMKV_CHECKPOINT 0x20
 #define XLOG_NVMKV_FAMILY 0x30
 #define XLOG_NVMKV_DROP_FAMILY 0x40
+#define XLOG_NVMKV_OUTCOMES 0x50
+
+typedef enum NvmkvOutcomesKind
+{
+	NVMKV_OUTCOMES_NONE, /* none has committed */
+	NVMKV_OUTCOMES_BITS,
+	NVMKV_OUTCOMES_LOST,		  /* nobody knows */
+	NVMKV_OUTCOMES_SET_COMMITTED, /* somebody's word for those of them that are lost */
+	NVMKV_OUTCOMES_SET_ABORTED
+} NvmkvOutcomesKind;
+
+typedef struct NvmkvOutcomesRecord
+{
+	uint64 from;
+	uint64 to;
+	uint64 kind; /* NvmkvOutcomesKind */
+} NvmkvOutcomesRecord;
 
 /* Registers the resource manager; from _PG_init while the server preloads libraries. */
 extern void nvmkv_wal_init(void);

@@ -256,6 +256,7 @@ typedef struct Play
 	Write *writes;
 	uint32_t nwrites;
 	uint64_t assigned, synced;
+	uint64_t outcomes_saved; /* settled for good */
 	uint64_t dice;
 	uint8_t *buffer;
 	bool good;
@@ -534,7 +535,56 @@ open_database(Play *p)
 	while (p->nwrites > 0 && p->writes[p->nwrites - 1].seq > stats.last_sequence)
 		p->nwrites--;
 	p->assigned = p->synced = stats.last_sequence;
+	if (nvmkv_settled(p->rig.db) < p->outcomes_saved)
+		complain(p, "open", "has lost outcomes that were saved");
 	return p->good;
+}
+
+/* ---- outcomes ---- */
+
+static bool
+has_committed(uint64_t fxid)
+{
+	return fxid % 5 < 2;
+}
+
+/* Of a transaction that is settled; a failure to read it is one. */
+static void
+check_outcome(Play *p, uint64_t fxid)
+{
+	NvmkvSettled settled;
+
+	if (nvmkv_settled_outcome(p->rig.db, fxid, &settled) == NVMKV_OK &&
+		settled != (has_committed(fxid) ? NVMKV_SETTLED_COMMITTED : NVMKV_SETTLED_ABORTED))
+		complain(p, "nvmkv_settled_outcome", "tells what was not settled");
+}
+
+/* The beginning of a segment, or the rest of it. */
+static void
+settle(Play *p)
+{
+	static uint8_t bits[NVMKV_SETTLE_SEGMENT_XIDS / 8];
+	NvmkvDb *db = p->rig.db;
+	NvmkvOutcomeStats stats;
+	uint64_t from = nvmkv_settled(db);
+	uint64_t to = from % NVMKV_SETTLE_SEGMENT_XIDS == 0 ? from + 5000
+		: (from / NVMKV_SETTLE_SEGMENT_XIDS + 1) * NVMKV_SETTLE_SEGMENT_XIDS;
+	uint64_t fxid;
+
+	memset(bits, 0, sizeof(bits));
+	for (fxid = from; fxid < to; fxid++)
+		if (has_committed(fxid))
+			bits[fxid / 8 - from / 8] |= (uint8_t) (1 << fxid % 8);
+	if (!CALL(p, nvmkv_settle_begin(db)))
+		return;
+	if (CALL(p, nvmkv_settle_prepare(db, from, to)))
+		nvmkv_settle(db, from, to, bits, 0);
+	nvmkv_settle_end(db);
+	if (CALL(p, nvmkv_save_outcomes(db)))
+		p->outcomes_saved = nvmkv_settled(db);
+	nvmkv_outcome_stats(db, &stats);
+	for (fxid = stats.low; fxid < stats.settled; fxid += 9973)
+		check_outcome(p, fxid);
 }
 
 static void
@@ -556,7 +606,7 @@ scenario(Play *p)
 		get_some(p, 20);
 		flush(p);
 		work(p, NVMKV_WORK_COMPACT, 2);
-		work(p, NVMKV_WORK_RESOLVE, 1);
+		settle(p);
 		scan_all(p, round % 2 == 1);
 		work(p, NVMKV_WORK_RECLAIM, 2);
 		get_some(p, 20);

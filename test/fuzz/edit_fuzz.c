@@ -89,8 +89,20 @@ touch_image(const VersionImage *image)
 		FUZZ_REQUIRE(version_damage_from(image, low) <= i);
 		FUZZ_REQUIRE(damage->kind == VERSION_DAMAGE_ROW || version_damage_names(image, damage->source));
 	}
-	for (i = 0; i < image->noutcomes; i++)
-		FUZZ_REQUIRE(version_outcome(image, version_outcomes(image)[i].fxid) == version_outcomes(image)[i].state);
+	for (i = 0; i < image->nsegments; i++)
+	{
+		const VersionSegment *segment = &version_segments(image)[i];
+
+		FUZZ_REQUIRE(version_outcome_file(image, segment->segment) == segment->file);
+	}
+	for (i = 0; i < image->nunknown; i++)
+	{
+		const VersionXids *lost = &version_unknown(image)[i];
+
+		FUZZ_REQUIRE(lost->from < lost->to && (i == 0 || lost[-1].to < lost->from));
+		FUZZ_REQUIRE(version_outcome_is_lost(image, lost->from) && version_outcome_is_lost(image, lost->to - 1));
+		FUZZ_REQUIRE(!version_outcome_is_lost(image, lost->to));
+	}
 	(void) version_role_bytes(image, VERSION_RECEIVER);
 	(void) version_min_unresolved(image);
 }
@@ -188,9 +200,11 @@ fuzz_seeds(void)
 	const MetaFileDrop refer_drops[] = {{2, 20}, {2, 21}};
 	const ValueShare releases[] = {{30, 3000}, {31, 7}};
 	const MetaFileDrop dead = {VERSION_VALUES, 30};
-	MetaOutcome outcomes[2] = {{90, VERSION_OUTCOME_RUNNING}, {90, VERSION_OUTCOME_COMMITTED}};
 	MetaDamage damages[3] = {{0}, {0}, {0}};
 	const MetaDamageClear clear = {nvmkv_slice("bb", 2), nvmkv_slice("dd", 2)};
+	const VersionSegment segments[] = {{3, 40}, {1, 41}, {3, 42}};
+	const VersionXids lost[] = {{100, 200}, {300, 400}};
+	const VersionXids found = {150, 350};
 	VersionEdit edit = {0};
 	NvmkvBuf seed = {0};
 	unsigned i;
@@ -223,8 +237,13 @@ fuzz_seeds(void)
 	}
 	edit.row_adds = rows;
 	edit.nrow_adds = 2;
-	edit.outcomes = outcomes;
-	edit.noutcomes = 1;
+	edit.has_settled = edit.has_outcomes_low = true;
+	edit.settled = 4000000;
+	edit.outcomes_low = 90;
+	edit.segments = segments;
+	edit.nsegments = 2;
+	edit.lost = lost;
+	edit.nlost = 2;
 	append_edit(&seed, &edit);
 
 	memset(&edit, 0, sizeof(edit));
@@ -243,8 +262,10 @@ fuzz_seeds(void)
 	edit.nrow_roles = 1;
 	edit.row_advances = &advance;
 	edit.nrow_advances = 1;
-	edit.outcomes = outcomes + 1;
-	edit.noutcomes = 1;
+	edit.segments = segments + 2;
+	edit.nsegments = 1;
+	edit.found = &found;
+	edit.nfound = 1;
 	append_edit(&seed, &edit);
 
 	memset(&edit, 0, sizeof(edit));

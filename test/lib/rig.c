@@ -193,9 +193,14 @@ rig_open(Rig *rig)
 	return NVMKV_OK;
 }
 
+/* Of this process's callbacks: whom they ask. */
+static _Thread_local NvmkvDb *asked;
+
 void
 rig_close(Rig *rig)
 {
+	if (asked == rig->db)
+		asked = NULL;
 	nvmkv_close(rig->db);
 	rig->db = NULL;
 	port_posix_shared_free(rig->memory, rig->memory_bytes);
@@ -352,6 +357,25 @@ rig_sees(const RigSnapshot *snapshot, uint64_t fxid, uint32_t cid)
 	return txns->txn[fxid].state == RIG_TXN_COMMITTED && txns->txn[fxid].committed_at <= snapshot->time;
 }
 
+/* What the database says of a transaction must be so, and it must say something of those that are forgotten. */
+static void
+check_settled(const RigTxns *txns, uint64_t fxid)
+{
+	NvmkvSettled settled;
+	NvmkvSettled expected =
+		txns->txn[fxid].state == RIG_TXN_COMMITTED ? NVMKV_SETTLED_COMMITTED : NVMKV_SETTLED_ABORTED;
+
+	if (asked == NULL)
+		return;
+	if (nvmkv_settled_outcome(asked, fxid, &settled) != NVMKV_OK)
+		return; /* a fault that was wanted */
+	if (settled == NVMKV_SETTLED_NOT_YET ? fxid < txns->forgotten : settled != expected)
+	{
+		fprintf(stderr, "transaction %" PRIu64 " is settled as %d, expected %d\n", fxid, (int) settled, (int) expected);
+		abort();
+	}
+}
+
 static bool
 snapshot_visible(void *ctx, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
@@ -363,6 +387,7 @@ snapshot_visible(void *ctx, uint64_t fxid, uint32_t cid, bool committed_hint, ui
 		fprintf(stderr, "transaction %" PRIu64 " is marked as committed and is not\n", fxid);
 		abort();
 	}
+	check_settled(snapshot->txns, fxid);
 	return rig_sees(snapshot, fxid, cid);
 }
 
@@ -415,6 +440,7 @@ outcome(void *ctx, uint64_t fxid)
 {
 	const RigTxns *txns = ctx;
 
+	check_settled(txns, fxid);
 	switch ((RigTxnState) txns->txn[fxid].state)
 	{
 		case RIG_TXN_RUNNING:
@@ -446,5 +472,33 @@ rig_txns_use(RigTxns *txns, NvmkvDb *db)
 {
 	NvmkvTxnOps ops = {txns, NULL, outcome, horizon};
 
+	asked = db;
 	nvmkv_set_txn_ops(db, &ops);
+}
+
+NvmkvStatus
+rig_settle(RigTxns *txns, NvmkvDb *db, bool forget)
+{
+	static uint8_t bits[RIG_TXNS / 8];
+	uint64_t from = nvmkv_settled(db);
+	uint64_t to = from;
+	NvmkvStatus st = NVMKV_OK;
+
+	memset(bits, 0, sizeof(bits));
+	for (; to < txns->next_fxid && (to == 0 || txns->txn[to].state != RIG_TXN_RUNNING); to++)
+		if (txns->txn[to].state == RIG_TXN_COMMITTED)
+			bits[to / 8 - from / 8] |= (uint8_t) (1 << to % 8);
+	if (from < to)
+	{
+		NVMKV_RETURN_IF(nvmkv_settle_begin(db));
+		st = nvmkv_settle_prepare(db, from, to);
+		if (st == NVMKV_OK)
+			nvmkv_settle(db, from, to, bits, 0);
+		nvmkv_settle_end(db);
+	}
+	if (st == NVMKV_OK && forget)
+		st = nvmkv_save_outcomes(db);
+	if (st == NVMKV_OK && forget)
+		txns->forgotten = nvmkv_settled(db);
+	return st;
 }

@@ -91,6 +91,7 @@ typedef struct RigTxns
 {
 	uint64_t next_fxid;
 	uint64_t clock;
+	uint64_t forgotten; /* outcomes below are asked of the database */
 	struct
 	{
 		uint8_t state;
@@ -103,6 +104,12 @@ typedef struct RigTxns
 extern RigTxns *rig_txns_create(void);
 extern void rig_txns_destroy(RigTxns *txns);
 extern void rig_txns_use(RigTxns *txns, NvmkvDb *db);
+
+/*
+ * Settles what has ended, and with "forget" relies on the database for that from now on.  Whoever is told a transaction's
+ * outcome by it, from now on, checks it.
+ */
+extern NvmkvStatus rig_settle(RigTxns *txns, NvmkvDb *db, bool forget);
 
 extern uint64_t rig_begin(RigTxns *txns);
 extern void rig_commit(RigTxns *txns, uint64_t fxid);

@@ -987,7 +987,7 @@ op_work(Model *m)
 			st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 			break;
 		case 7:
-			st = nvmkv_work(db, NVMKV_WORK_RESOLVE, &did, &more);
+			st = rig_settle(m->txns, db, below(2) == 0);
 			break;
 		case 8:
 			db = family_db(m, random_range(m, &lower, &upper, &first, &end));

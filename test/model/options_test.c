@@ -289,7 +289,6 @@ be_worker(NvmkvDb *db)
 			any |= did;
 		if (nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more) == NVMKV_OK)
 			any |= did;
-		(void) nvmkv_work(db, NVMKV_WORK_RESOLVE, &did, &more);
 		(void) nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 		nvmkv_tidy(db);
 		if (!any)
@@ -594,7 +593,7 @@ op_work(Play *p)
 			st = nvmkv_work(db, NVMKV_WORK_RECLAIM, &did, &more);
 			break;
 		case 4:
-			st = nvmkv_work(db, NVMKV_WORK_RESOLVE, &did, &more);
+			st = rig_settle(p->txns, db, roll(p, 2) == 0);
 			break;
 		case 5:
 			nvmkv_tidy(db);

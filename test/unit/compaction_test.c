@@ -622,49 +622,4 @@ TEST(raising_in_a_compaction_leaves_nothing)
 	port_files = &port_posix_files;
 }
 
-static void
-begin_job_raises(void *ctx)
-{
-	(void) ctx;
-	longjmp(raised, 1);
-}
-
-/* The same where outcomes are recorded. */
-TEST(raising_while_outcomes_are_asked_for_leaves_nothing)
-{
-	NvmkvTxnOps ops[] = {{NULL, begin_job_raises, outcome_raises, NULL}, {NULL, NULL, outcome_raises, NULL}};
-	RigTxns *txns = rig_txns_create();
-	volatile unsigned round;
-	uint64_t fxid = rig_begin(txns);
-	bool did, more;
-	Rig rig;
-
-	port_files = &rig_quick_files;
-	rig_init(&rig);
-	REQUIRE_OK(rig_open(&rig));
-	rig_txns_use(txns, rig.db);
-	CHECK_OK(rig_entry(rig.db, NVMKV_KIND_VALUE, rig_key(1), fxid, 0, rig_slice("x")));
-	CHECK_OK(nvmkv_flush_all(rig.db));
-	for (round = 0; round < 2; round++)
-	{
-		nvmkv_set_txn_ops(rig.db, &ops[round]);
-		if (setjmp(raised) == 0)
-		{
-			(void) nvmkv_work(rig.db, NVMKV_WORK_RESOLVE, &did, &more);
-			CHECK(false);
-		}
-		CHECK(rig.db->resolving != NULL);
-		nvmkv_abort_cleanup(rig.db);
-		CHECK(rig.db->resolving == NULL);
-	}
-	rig_commit(txns, fxid);
-	rig_txns_use(txns, rig.db);
-	CHECK_OK(nvmkv_work(rig.db, NVMKV_WORK_RESOLVE, &did, &more));
-	CHECK(did);
-	CHECK_EQ(nvmkv_recorded_outcome(rig.db, fxid), NVMKV_OUTCOME_COMMITTED);
-	rig_remove(&rig);
-	rig_txns_destroy(txns);
-	port_files = &port_posix_files;
-}
-
 TEST_MAIN()

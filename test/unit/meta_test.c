@@ -1,81 +1,104 @@
 /*
  * meta_test.c
- *	  Versions from edits: outcomes of transactions, which are kept, and how
- *	  many; what tables refer to in value tables; tables that come and go.
+ *	  Versions from edits: segments of the outcome record and what is lost of it;
+ *	  what tables refer to in value tables; tables that come and go.
  */
 #include "engine/meta/draft.h"
 
 #include "lib/check.h"
 
-/* A table whose unresolved entries start with this transaction: outcomes from it on are needed. */
-static NvmkvStatus
-add_table(VersionDraft *draft, uint64_t number, uint64_t min_unresolved_fxid)
-{
-	MetaFile file = {
-		.number = number, .bytes = 1, .entries = 1, .min_unresolved_fxid = min_unresolved_fxid, .level = 1};
-	VersionEdit edit = {.file_adds = &file, .nfile_adds = 1};
+/* ---- outcomes ---- */
 
-	file.smallest = nvmkv_slice("a", 1);
-	file.largest = nvmkv_slice("b", 1);
+static NvmkvStatus
+set_segment(VersionDraft *draft, uint64_t segment, uint64_t file)
+{
+	VersionSegment one = {segment, file};
+	VersionEdit edit = {.segments = &one, .nsegments = 1};
+
 	return draft_apply(draft, &edit);
 }
 
 static NvmkvStatus
-add_outcomes(VersionDraft *draft, const MetaOutcome *outcomes, uint32_t count)
+lose(VersionDraft *draft, uint64_t from, uint64_t to)
 {
-	VersionEdit edit = {.outcomes = outcomes, .noutcomes = count};
+	VersionXids xids = {from, to};
+	VersionEdit edit = {.lost = &xids, .nlost = 1};
 
 	return draft_apply(draft, &edit);
 }
 
-TEST(an_outcome_replaces_what_was_not_known)
+static NvmkvStatus
+find(VersionDraft *draft, uint64_t from, uint64_t to)
 {
-	MetaOutcome outcomes[] = {{9, VERSION_OUTCOME_RUNNING},
-							  {7, VERSION_OUTCOME_RUNNING},
-							  {9, VERSION_OUTCOME_COMMITTED},
-							  {5, VERSION_OUTCOME_ABORTED},
-							  {9, VERSION_OUTCOME_RUNNING}};
+	VersionXids xids = {from, to};
+	VersionEdit edit = {.found = &xids, .nfound = 1};
+
+	return draft_apply(draft, &edit);
+}
+
+static VersionImage *
+image_of(VersionDraft *draft)
+{
+	VersionImage *image = malloc(draft_image_bytes(draft));
+
+	if (image != NULL)
+		draft_write_image(draft, 1, image);
+	return image;
+}
+
+TEST(segments_have_one_file_each)
+{
 	VersionDraft draft;
+	VersionImage *image;
 
 	draft_init(&draft);
-	CHECK_OK(add_table(&draft, 1, 6));
-	CHECK_OK(add_outcomes(&draft, outcomes, 5));
+	CHECK_OK(set_segment(&draft, 7, 1));
+	CHECK_OK(set_segment(&draft, 3, 2));
+	CHECK_OK(set_segment(&draft, 5, 3));
+	CHECK_OK(set_segment(&draft, 7, 4));
+	CHECK_OK(set_segment(&draft, 5, 0));
+	CHECK_STATUS(set_segment(&draft, 5, 0), NVMKV_CORRUPTION);
 	CHECK_OK(draft_finish(&draft));
-	REQUIRE(draft.noutcomes == 2); /* nothing refers to 5 */
-	CHECK(draft.outcomes[0].fxid == 7 && draft.outcomes[0].state == VERSION_OUTCOME_RUNNING);
-	CHECK(draft.outcomes[1].fxid == 9 && draft.outcomes[1].state == VERSION_OUTCOME_COMMITTED);
+	image = image_of(&draft);
+	REQUIRE(image != NULL && image->nsegments == 2);
+	CHECK(version_outcome_file(image, 3) == 2);
+	CHECK(version_outcome_file(image, 5) == 0);
+	CHECK(version_outcome_file(image, 7) == 4);
+	CHECK(version_outcome_file(image, 8) == 0);
+	free(image);
 	draft_free(&draft);
 }
 
-/* Many subtransactions of one long transaction must not make the version larger than its slot. */
-TEST(outcomes_are_bounded)
+/* Against a plain list of what is lost. */
+TEST(lost_ranges_are_a_set)
 {
-	const uint32_t count = VERSION_OUTCOMES_MAX + 5000;
-	MetaOutcome *outcomes = malloc(count * sizeof(MetaOutcome));
+	bool lost[64] = {false};
+	unsigned step;
+	uint64_t random = 1;
 	VersionDraft draft;
-	uint32_t known = 0;
-	uint32_t i;
 
-	REQUIRE(outcomes != NULL);
-	for (i = 0; i < count; i++)
-	{
-		outcomes[i].fxid = 100 + (uint64_t) i * 13 % count;
-		outcomes[i].state = outcomes[i].fxid % 100 == 0 ? VERSION_OUTCOME_COMMITTED : VERSION_OUTCOME_RUNNING;
-	}
 	draft_init(&draft);
-	CHECK_OK(add_table(&draft, 1, 100));
-	CHECK_OK(add_outcomes(&draft, outcomes, count));
-	CHECK_OK(draft_finish(&draft));
-	CHECK(draft.noutcomes == VERSION_OUTCOMES_MAX);
-	for (i = 0; i < draft.noutcomes; i++)
+	for (step = 0; step < 2000; step++)
 	{
-		CHECK(i == 0 || draft.outcomes[i - 1].fxid < draft.outcomes[i].fxid);
-		known += draft.outcomes[i].state == VERSION_OUTCOME_COMMITTED;
+		VersionImage *image;
+		uint64_t from, to, i;
+
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+		from = (random >> 33) % 60;
+		to = from + 1 + (random >> 40) % (63 - from);
+		CHECK_OK((random >> 60) % 2 == 0 ? lose(&draft, from, to) : find(&draft, from, to));
+		for (i = from; i < to; i++)
+			lost[i] = (random >> 60) % 2 == 0;
+		CHECK_OK(draft_finish(&draft));
+		image = image_of(&draft);
+		REQUIRE(image != NULL);
+		for (i = 0; i < 64; i++)
+			CHECK(version_outcome_is_lost(image, i) == lost[i]);
+		for (i = 1; i < image->nunknown; i++)
+			CHECK(version_unknown(image)[i - 1].to < version_unknown(image)[i].from);
+		free(image);
 	}
-	CHECK(known == (count + 99) / 100); /* what is known stays */
-	CHECK(draft.outcomes[0].fxid == 100 && draft.outcomes[60000].fxid == 60100); /* the oldest stay */
 	draft_free(&draft);
-	free(outcomes);
 }
 
 /* ---- values apart ---- */

@@ -7,7 +7,7 @@
  * at which the copy began; a description of the database (the backup point)
  * that was complete before the copier looked at the directory; no table file
  * that it names is deleted before the copy is complete; and it names nothing
- * but table files, which never change.
+ * but table files, and files of outcomes, which never change.
  *
  * So before a backup point is written the container is drained.  Rows that are
  * flushed meanwhile are left out of it: all their records start at or behind its
@@ -68,6 +68,8 @@ write_tree_point(NvmkvDb *db, uint64_t *position_out)
 	uint64_t durable;
 
 	NVMKV_RETURN_IF(tree_flush(db));
+	if (db->root == db)
+		NVMKV_RETURN_IF(nvmkv_save_outcomes(db));
 	durable = mempool_durable_seq(&db->mem);
 	/*
 	 * A copy may end its log as soon as that says it is consistent, and go on with another one from there; that must

@@ -548,7 +548,7 @@ install_with(Compaction *c, uint64_t *row_drops, MetaRowAdvance *advances, MetaF
 	NVMKV_RETURN_IF(wait_for_turn(c));
 	job_phase(c->job, DB_PHASE_INSTALLING);
 	NVMKV_RETURN_IF(port_fault("column.before_install"));
-	NVMKV_RETURN_IF(db_install_with_running(c->db, &edit, &c->gc));
+	NVMKV_RETURN_IF(db_install(c->db, &edit));
 	compaction_installed(c, &edit);
 	retire_extents(c, &edit);
 	port_count(&c->db->shm->counters.columns, 1);

@@ -278,7 +278,7 @@ compaction_begin(Compaction *c, DbJobKind kind)
 	c->output.inputs = c->v;
 	gc_init(&c->gc, db->has_txn ? &db->txn : NULL,
 			merge_is_bottom(c->v, c->output_level, db_key_slice(&c->running->low), db_key_slice(&c->running->high)),
-			db_storage_dropped, db_recorded_outcome, db);
+			db_storage_dropped, db);
 	c->gc.elsewhere = is_elsewhere;
 	c->gc.needed = is_needed;
 	damage_list_init(&c->damage, db, c->v);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "engine/db/damage.h"
+#include "engine/db/outcome.h"
 #include "engine/db/value.h"
 #include "engine/iter/level.h"
 #include "engine/sst/sst_verify.h"
@@ -275,6 +276,11 @@ check_tree(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char
 		db_enter(db);
 		st = check_values(&c);
 		db_leave(db);
+	}
+	if (st == NVMKV_OK && db->root == db)
+	{
+		(void) snprintf(c.where, sizeof(c.where), "outcomes of transactions");
+		st = outcomes_check(db, report, &c);
 	}
 	return st;
 }

@@ -36,6 +36,7 @@ typedef enum DbClaim
 	DB_CLAIM_VALUES,  /* dead value tables */
 	DB_CLAIM_ANCHOR,  /* root only: the anchor, and which families there are (anchoring.c) */
 	DB_CLAIM_LOST_REFS, /* what tables that cannot be read refer to */
+	DB_CLAIM_OUTCOMES, /* the outcome record (outcome.c) */
 	DB_CLAIMS
 } DbClaim;
 
@@ -106,6 +107,8 @@ typedef enum DbSticky
 } DbSticky;
 
 typedef struct DbRetiredShm DbRetiredShm; /* retire.c */
+typedef struct OutcomeShm OutcomeShm;	  /* outcome.c */
+typedef struct OutcomeCache OutcomeCache;
 
 /* How fast writers may be (write_control.h). */
 typedef struct DbWriteControl
@@ -136,11 +139,11 @@ typedef struct DbShm
 	uint64_t magic;
 	uint64_t bytes;
 	/*
-	 * log_off 0: the host's log.  families_off 0: there can be no other families.  A family has no log and no cache:
-	 * it uses the root's.
+	 * log_off 0: the host's log.  families_off 0: there can be no other families.  A family has no log, no
+	 * cache and no outcome record: it uses the root's.
 	 */
 	uint64_t epochs_off, memtables_off, versions_off, pool_off, retired_off, slot_counters_off;
-	uint64_t cache_off, log_off, families_off;
+	uint64_t cache_off, log_off, families_off, outcomes_off;
 
 	/* root only: the last sequence that was seen, and since when (value.c) */
 	uint64_t quiet_sequence, quiet_since_us;
@@ -210,6 +213,8 @@ struct NvmkvDb
 	DbRetiredShm *retired;
 	DbSlotCounters *slot_counters; /* of each process slot */
 	SstCache blocks;
+	OutcomeShm *outcomes;		 /* the root's */
+	OutcomeCache *outcome_cache; /* the same; NULL: not needed yet */
 	NvmPool *pool; /* NULL: no container; see db_container_bytes for one that is given up */
 	bool is_thread; /* made by nvmkv_open_thread: the pool is another handle's */
 	TableCache *tables;
@@ -225,7 +230,6 @@ struct NvmkvDb
 	uint64_t paid_bytes;	 /* of the next writes: their turn has come */
 	struct Flush *flush;	 /* under way in this process, NULL: none */
 	struct Compaction *compaction; /* the same */
-	MetaOutcome *resolving;		   /* the same of resolve_step */
 	VersionImage *collecting;	   /* the same of the collection of values: the version it goes by */
 	const struct DamageRange *forgetting; /* keys whose loss is accepted by the call that is under way; NULL: none */
 
@@ -330,14 +334,8 @@ extern NvmkvStatus db_copy_image_in_epoch(NvmkvDb *db, VersionImage **image_out)
 /* GcFilter's question: does a frozen range deletion stand at this prefix?  ctx: NvmkvDb. */
 extern NvmkvStatus db_storage_dropped(void *ctx, NvmkvSlice storage, bool *dropped_out);
 
-/* GcFilter's other question.  ctx: NvmkvDb. */
-extern NvmkvOutcome db_recorded_outcome(void *ctx, uint64_t fxid);
-
 struct GcFilter;
 extern void db_count_gc(NvmkvDb *db, const struct GcFilter *gc);
-
-/* Installs a job's edit; the transactions whose entries it kept as running are recorded with it, for resolve_step. */
-extern NvmkvStatus db_install_with_running(NvmkvDb *db, VersionEdit *edit, const struct GcFilter *gc);
 
 /*
  * A sync failed (the thread's last error says how): what the medium holds is unknown, so no writes and no background
@@ -478,6 +476,7 @@ extern void retired_init(DbRetiredShm *shm);
 /* One call takes the stamp, then records all of it.  Blocks (reclaiming) while the list is full. */
 extern void retired_add_extents(NvmkvDb *db, const uint32_t *extents, uint32_t count);
 extern void retired_add_file(NvmkvDb *db, uint64_t number);
+extern void retired_add_outcomes(NvmkvDb *db, uint64_t number);
 
 /* Deletes the tables that were kept for a copy. */
 
@@ -545,12 +544,6 @@ extern NvmkvStatus level_step(NvmkvDb *db, double from_score, bool *did_out);
 
 /* All receiver rows become the compactor, if there is none.  REQUIRES the FLUSH claim. */
 extern NvmkvStatus column_start_batch(NvmkvDb *db);
-
-/* Records the outcomes of transactions that have ended since entries of them left the memtables. */
-extern NvmkvStatus resolve_step(NvmkvDb *db, bool *did_out, bool *more_out);
-
-/* What an abort has cut short. */
-extern void resolve_abandon(NvmkvDb *db);
 
 /* Should the receiver become a batch now?  Pure function of the version and the pool. */
 extern bool column_gate(NvmkvDb *db, const VersionImage *v, bool force);

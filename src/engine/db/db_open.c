@@ -8,6 +8,8 @@
 
 #include "engine/base/assert.h"
 #include "engine/db/damage.h"
+#include "engine/db/outcome.h"
+#include "engine/meta/outcome_file.h"
 
 #define DB_MAGIC UINT64_C(0x3142444b564d564e) /* "NVMKVDB1" */
 
@@ -16,7 +18,7 @@
 
 typedef struct Layout
 {
-	size_t epochs, memtables, versions, pool, retired, slot_counters, cache, log, families, total;
+	size_t epochs, memtables, versions, pool, retired, slot_counters, cache, log, outcomes, families, total;
 } Layout;
 
 static size_t
@@ -43,11 +45,13 @@ compute_layout(const NvmkvOptions *o, bool is_root, Layout *l)
 	l->pool = l->versions + align64(versions_shm_bytes(o->version_slot_bytes));
 	l->retired = l->pool + align64(nvm_pool_shm_bytes((uint64_t) NVM_EXTENTS_MAX * NVM_EXTENT_BYTES));
 	l->slot_counters = l->retired + align64(retired_shm_bytes());
-	l->cache = l->log = l->families = l->total = l->slot_counters + (o->process_slots + 1) * sizeof(DbSlotCounters);
+	l->total = l->slot_counters + (o->process_slots + 1) * sizeof(DbSlotCounters);
+	l->cache = l->log = l->outcomes = l->families = l->total;
 	if (!is_root)
 		return;
 	l->log = l->cache + align64(sst_cache_shm_bytes(o->block_cache_bytes, o->process_slots, o->block_bytes));
-	l->families = l->log + (o->standalone_log ? align64(log_group_shm_bytes(o->log_buffer_bytes)) : 0);
+	l->outcomes = l->log + (o->standalone_log ? align64(log_group_shm_bytes(o->log_buffer_bytes)) : 0);
+	l->families = l->outcomes + align64(outcomes_shm_bytes());
 	l->total = l->families + families_shm_bytes(o);
 }
 
@@ -93,6 +97,17 @@ typedef struct Orphans
 } Orphans;
 
 static bool
+names_outcomes(const VersionImage *v, uint64_t file)
+{
+	uint32_t i;
+
+	for (i = 0; i < v->nsegments; i++)
+		if (version_segments(v)[i].file == file)
+			return true;
+	return false;
+}
+
+static bool
 remove_if_orphan(void *ctx, const char *name)
 {
 	Orphans *orphans = ctx;
@@ -100,6 +115,7 @@ remove_if_orphan(void *ctx, const char *name)
 	char path[MANIFEST_PATH_MAX];
 	size_t n = strlen(name);
 	char *end;
+	uint64_t outcomes;
 	bool orphan = strcmp(name, "CURRENT.tmp") == 0 || strcmp(name, "BACKUP.tmp") == 0;
 
 	if (n > 4 && strcmp(name + n - 4, ".sst") == 0)
@@ -109,6 +125,8 @@ remove_if_orphan(void *ctx, const char *name)
 		orphan = strcmp(end, ".sst") == 0 && !version_numbers_have(orphans->numbers, orphans->count, number) &&
 			!damage_keeps_file(db, number, &orphans->kept);
 	}
+	else if (outcome_file_parse(name, &outcomes))
+		orphan = !names_outcomes(versions_current(&db->versions), outcomes);
 	else if (strncmp(name, "MANIFEST-", 9) == 0)
 	{
 		uint64_t number = strtoull(name + 9, &end, 10);
@@ -369,6 +387,12 @@ settle_memory(NvmkvDb *db, uint8_t *memory, bool create)
 	}
 	if (db->root == db)
 	{
+		db->outcomes = (OutcomeShm *) (void *) (memory + shm->outcomes_off);
+		if (create)
+			outcomes_init(db->outcomes);
+	}
+	if (db->root == db)
+	{
 		SstCacheEpochs epochs = {db, slot_inside, retire_stamp, is_safe};
 		SstCacheShm *cache = (SstCacheShm *) (void *) (memory + shm->cache_off);
 
@@ -407,6 +431,7 @@ init_memory(NvmkvDb *db, uint8_t *memory)
 	shm->slot_counters_off = l.slot_counters;
 	shm->cache_off = l.cache;
 	shm->log_off = db->options.standalone_log ? l.log : 0;
+	shm->outcomes_off = l.outcomes;
 	shm->families_off = l.total > l.families ? l.families : 0;
 	port_cond_init(&shm->progress);
 	running_init(&shm->running);
@@ -451,6 +476,17 @@ make_directory(const NvmkvDb *db)
 	return port_files->mkdir(db->dir);
 }
 
+/* A new database has no entries: outcomes from here on are its concern. */
+static NvmkvStatus
+start_outcomes(NvmkvDb *db)
+{
+	VersionEdit edit = {0};
+
+	edit.has_settled = edit.has_outcomes_low = true;
+	edit.settled = edit.outcomes_low = db->options.first_fxid;
+	return versions_install(&db->versions, &edit);
+}
+
 NvmkvStatus
 tree_open(NvmkvDb *db, void *memory)
 {
@@ -476,11 +512,15 @@ tree_open(NvmkvDb *db, void *memory)
 	st = versions_recover(&db->versions, &opening, &fresh);
 	db->has_no_point = st == NVMKV_NOT_FOUND;
 	NVMKV_RETURN_IF(st);
+	if (fresh && db->root == db && db->options.first_fxid != 0)
+		NVMKV_RETURN_IF(start_outcomes(db));
 	v = versions_current(&db->versions);
 	raise_next_file(db->root, v->next_file);
 	db->shm->next_row = v->next_row;
 	db_note_applied(db, v->durable_seq);
 	NVMKV_RETURN_IF(check_files(db));
+	if (db->root == db)
+		NVMKV_RETURN_IF(outcomes_open(db));
 	NVMKV_RETURN_IF(open_pool(db, (NvmPoolShm *) (void *) ((uint8_t *) memory + db->shm->pool_off)));
 	/* Now that it is known where the memtables begin, and how large they are. */
 	mempool_init(db->mem.shm, db->options.max_write_buffers, db->options.write_buffer_bytes,
@@ -563,6 +603,7 @@ tree_close(NvmkvDb *db)
 	if (db->pool != NULL && !db->is_thread)
 		nvm_pool_close(db->pool);
 	own_log_close(db);
+	outcomes_close(db);
 	port_free(db);
 }
 
@@ -626,7 +667,7 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	db->own_log = NULL;
 	db->flush = NULL;
 	db->compaction = NULL;
-	db->resolving = NULL;
+	db->outcome_cache = NULL;
 	db->collecting = NULL;
 	db->forgetting = NULL;
 	db->paid_bytes = 0;

@@ -49,7 +49,6 @@ clean_tree(NvmkvDb *db, int slot)
 	mempool_abort_cleanup(&db->mem, slot);
 	epoch_abort_cleanup(db->epochs, slot);
 	compaction_abandon(db);
-	resolve_abandon(db);
 	value_abandon(db);
 	db->forgetting = NULL;
 	write_control_abort(db);
@@ -247,7 +246,7 @@ do_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 	*did_out = false;
 	*more_out = false;
 	/* The result could not be installed. */
-	if ((work == NVMKV_WORK_COMPACT || work == NVMKV_WORK_RESOLVE) && versions_are_sealed(&db->versions))
+	if (work == NVMKV_WORK_COMPACT && versions_are_sealed(&db->versions))
 		return NVMKV_OK;
 	switch (work)
 	{
@@ -264,9 +263,6 @@ do_work(NvmkvDb *db, NvmkvWork work, bool *did_out, bool *more_out)
 			/* As long as the pool has room, writers do not depend on it. */
 			if (st == NVMKV_NO_SPACE && port_load_relaxed(&db->shm->pool_full) != 0)
 				port_store_relaxed(&db->shm->no_space, 1);
-			break;
-		case NVMKV_WORK_RESOLVE:
-			st = resolve_step(db, did_out, more_out);
 			break;
 		case NVMKV_WORK_RECLAIM:
 			st = reclaim_step(db, did_out, more_out);
@@ -407,7 +403,8 @@ tree_flush(NvmkvDb *db)
 NvmkvStatus
 nvmkv_flush_all(NvmkvDb *db)
 {
-	return family_each(db, tree_flush);
+	NVMKV_RETURN_IF(family_each(db, tree_flush));
+	return nvmkv_save_outcomes(db);
 }
 
 static NvmkvStatus

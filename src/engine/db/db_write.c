@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/db/outcome.h"
 #include "engine/db/write_control.h"
 
 /* How long a writer waits for others to make room before it lends a hand, and looks for reasons to give up. */
@@ -100,6 +100,7 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 	{
 		st = apply(&room, bytes, last - batch->count + 1);
 		NVMKV_ASSERT(st == NVMKV_OK);
+		outcomes_note_written(db, room.room.last_fxid);
 		db_note_applied(db, last);
 		*last_sequence_out = last;
 		db_count_write(db, batch);

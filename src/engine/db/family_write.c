@@ -12,7 +12,7 @@
 #include <inttypes.h>
 
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/db/outcome.h"
 #include "engine/db/write_control.h"
 
 typedef struct Part
@@ -163,7 +163,10 @@ family_write(NvmkvDb *root, const NvmkvBatch *batch, uint64_t *last_sequence_out
 		apply(&parts, bytes, last - batch->count + 1);
 		for (id = 0; id < NVMKV_FAMILIES_MAX; id++)
 			if ((parts.begun >> id & 1) != 0)
+			{
+				outcomes_note_written(root, parts.part[id].room.room.last_fxid);
 				db_note_applied(parts.part[id].db, last);
+			}
 		db_note_applied(root, last);
 		*last_sequence_out = last;
 		db_count_write(root, batch);

@@ -135,7 +135,7 @@ install(Flush *f, VersionEdit *edit)
 	edit->has_next_file = true;
 	edit->next_file = port_load_seq(&db->root->shm->next_file);
 	NVMKV_RETURN_IF(port_fault("flush.before_install"));
-	return db_install_with_running(db, edit, &f->gc);
+	return db_install(db, edit);
 }
 
 /*
@@ -307,7 +307,7 @@ flush_memtable(NvmkvDb *db, unsigned buffer, MemtableShm *memtable, void *own_me
 	job_totals(f->job, memtable_entries(memtable), memtable_bytes_used(memtable), 0, 0);
 	job_takes(f->job, memtable_bytes_used(memtable));
 	job_phase(f->job, DB_PHASE_MERGING);
-	gc_init(&f->gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db_recorded_outcome, db);
+	gc_init(&f->gc, db->has_txn ? &db->txn : NULL, false, db_storage_dropped, db);
 	f->to_tables = own_memory != NULL || db_container_bytes(db) == 0;
 	st = f->to_tables ? flush_to_tables(f) : flush_to_row(f);
 	if (st == NVMKV_OK)

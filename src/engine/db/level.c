@@ -234,7 +234,7 @@ install(Compaction *c)
 	if (st == NVMKV_OK)
 		st = port_fault("level.before_install");
 	if (st == NVMKV_OK)
-		st = db_install_with_running(c->db, &edit, &c->gc);
+		st = db_install(c->db, &edit);
 	if (st == NVMKV_OK)
 		compaction_installed(c, &edit);
 	port_free(drops);

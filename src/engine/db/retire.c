@@ -8,15 +8,17 @@
  */
 #include "engine/base/assert.h"
 #include "engine/db/damage.h"
+#include "engine/meta/outcome_file.h"
 
 #define RETIRED_MAX 65536u
 #define HELD_MAX 32768u
 #define RETIRED_FILE_BIT (UINT64_C(1) << 63)
+#define RETIRED_OUTCOMES_BIT (UINT64_C(1) << 62)
 
 typedef struct Retired
 {
 	uint64_t stamp;
-	uint64_t what; /* extent number, or RETIRED_FILE_BIT | file number */
+	uint64_t what; /* extent number, or RETIRED_FILE_BIT | file number; RETIRED_OUTCOMES_BIT: it holds outcomes */
 } Retired;
 
 /* A table that is kept for copies (backup.c). */
@@ -95,6 +97,22 @@ retired_add_file(NvmkvDb *db, uint64_t number)
 	add(db, epoch_retire_stamp(db->epochs), RETIRED_FILE_BIT | number);
 }
 
+void
+retired_add_outcomes(NvmkvDb *db, uint64_t number)
+{
+	add(db, epoch_retire_stamp(db->epochs), RETIRED_FILE_BIT | RETIRED_OUTCOMES_BIT | number);
+}
+
+static void
+delete_outcomes(NvmkvDb *db, uint64_t number)
+{
+	char path[MANIFEST_PATH_MAX];
+
+	outcome_file_path(db->dir, number, path, sizeof(path));
+	if (port_files->unlink(path) != NVMKV_OK)
+		port_log(PORT_LOG_WARNING, "could not remove obsolete file of outcomes \"%s\": %s", path, nvmkv_error()->text);
+}
+
 /*
  * The file's blocks go at once, even while an idle process still has it open: it can never be read again
  * (no version names it and no reader is inside an older epoch).  But not while there are copiers: one may be reading
@@ -106,6 +124,11 @@ delete_file(NvmkvDb *db, uint64_t number)
 	char path[MANIFEST_PATH_MAX];
 	PortFile *file;
 
+	if ((number & RETIRED_OUTCOMES_BIT) != 0)
+	{
+		delete_outcomes(db, number & ~RETIRED_OUTCOMES_BIT);
+		return;
+	}
 	if (damage_keeps_file(db, number, NULL))
 		return;
 	sst_file_name(db->dir, number, path, sizeof(path));
@@ -127,7 +150,10 @@ file_bytes(const NvmkvDb *db, uint64_t number)
 	PortFile *file;
 	uint64_t bytes = 0;
 
-	sst_file_name(db->dir, number, path, sizeof(path));
+	if ((number & RETIRED_OUTCOMES_BIT) != 0)
+		outcome_file_path(db->dir, number & ~RETIRED_OUTCOMES_BIT, path, sizeof(path));
+	else
+		sst_file_name(db->dir, number, path, sizeof(path));
 	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
 		return 0;
 	if (port_files->size(file, &bytes) != NVMKV_OK)

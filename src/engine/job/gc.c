@@ -11,14 +11,12 @@
 
 void
 gc_init(GcFilter *gc, const NvmkvTxnOps *txn, bool bottom,
-		NvmkvStatus (*dropped)(void *ctx, NvmkvSlice storage, bool *dropped_out),
-		NvmkvOutcome (*recorded)(void *ctx, uint64_t fxid), void *ctx)
+		NvmkvStatus (*dropped)(void *ctx, NvmkvSlice storage, bool *dropped_out), void *ctx)
 {
 	memset(gc, 0, sizeof(*gc));
 	gc->txn = txn;
 	gc->bottom = bottom;
 	gc->dropped = dropped;
-	gc->recorded = recorded;
 	gc->ctx = ctx;
 	if (txn != NULL && txn->begin_job != NULL)
 		txn->begin_job(txn->ctx);
@@ -30,41 +28,6 @@ void
 gc_free(GcFilter *gc)
 {
 	nvmkv_buf_free(&gc->key);
-	port_free(gc->running);
-}
-
-/* Keeps "running" sorted: the same few transactions come again and again. */
-static NvmkvStatus
-note_running(GcFilter *gc, uint64_t fxid)
-{
-	uint32_t lo = 0;
-	uint32_t hi = gc->nrunning;
-
-	while (lo < hi)
-	{
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (gc->running[mid] < fxid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if ((lo < gc->nrunning && gc->running[lo] == fxid) || gc->nrunning == GC_RUNNING_MAX)
-		return NVMKV_OK;
-	if (gc->nrunning == gc->running_capacity)
-	{
-		uint32_t grown = gc->running_capacity == 0 ? 64 : 2 * gc->running_capacity;
-		uint64_t *running = port_realloc(gc->running, grown * sizeof(uint64_t));
-
-		if (running == NULL)
-			return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for %u running transactions", grown);
-		gc->running = running;
-		gc->running_capacity = grown;
-	}
-	memmove(gc->running + lo + 1, gc->running + lo, (gc->nrunning - lo) * sizeof(uint64_t));
-	gc->running[lo] = fxid;
-	gc->nrunning++;
-	return NVMKV_OK;
 }
 
 static NvmkvOutcome
@@ -79,8 +42,6 @@ outcome_of(GcFilter *gc, uint64_t fxid)
 	{
 		NvmkvOutcome outcome = gc->txn->outcome(gc->txn->ctx, fxid);
 
-		if (outcome == NVMKV_OUTCOME_RUNNING && gc->recorded != NULL)
-			outcome = gc->recorded(gc->ctx, fxid);
 		if (outcome == NVMKV_OUTCOME_COMMITTED && fxid < gc->horizon)
 			outcome = NVMKV_OUTCOME_FROZEN;
 		gc->outcomes[slot].outcome = outcome;
@@ -137,11 +98,7 @@ gc_next(GcFilter *gc, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, bool *
 		if ((ikey_type(*tag) & NVMKV_TYPE_COMMITTED_BIT) != 0)
 			outcome = txn.fxid < gc->horizon ? NVMKV_OUTCOME_FROZEN : NVMKV_OUTCOME_COMMITTED;
 		else
-		{
 			outcome = outcome_of(gc, txn.fxid);
-			if (outcome == NVMKV_OUTCOME_RUNNING && gc->txn != NULL)
-				NVMKV_RETURN_IF(note_running(gc, txn.fxid));
-		}
 		if (outcome == NVMKV_OUTCOME_ABORTED)
 		{
 			gc->dropped_aborted++;

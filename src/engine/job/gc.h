@@ -19,8 +19,6 @@
 #include "engine/base/slice.h"
 #include "engine/base/txnops.h"
 
-/* More running transactions than this are not recorded: their outcomes then live as long as the host keeps them. */
-#define GC_RUNNING_MAX 65536
 #define GC_OUTCOMES 64 /* direct-mapped cache of outcomes within one job */
 
 typedef struct GcFilter GcFilter;
@@ -32,16 +30,11 @@ struct GcFilter
 	bool bottom;
 	/* Is this storage dropped for good?  NULL: never. */
 	NvmkvStatus (*dropped)(void *ctx, NvmkvSlice storage, bool *dropped_out);
-	/* What the version has recorded of a transaction the host cannot tell about any more.  NULL: nothing. */
-	NvmkvOutcome (*recorded)(void *ctx, uint64_t fxid);
 	/* Are there entries of a dropped storage that the job does not take?  NULL: there may be. */
 	NvmkvStatus (*elsewhere)(void *ctx, NvmkvSlice storage, bool *elsewhere_out);
 	/* Must this deletion stay although nothing below it can be read?  NULL: never. */
 	bool (*needed)(void *ctx, NvmkvSlice key, uint64_t sequence);
-	void *ctx; /* of all four */
-	/* Transactions whose entries were kept as they are, each once: MetaOutcome wants them recorded with the output. */
-	uint64_t *running;
-	uint32_t nrunning, running_capacity;
+	void *ctx; /* of all three */
 
 	NvmkvBuf key; /* the key whose versions are passing */
 	bool have_key;
@@ -59,8 +52,7 @@ struct GcFilter
 };
 
 extern void gc_init(GcFilter *gc, const NvmkvTxnOps *txn, bool bottom,
-					NvmkvStatus (*dropped)(void *ctx, NvmkvSlice storage, bool *dropped_out),
-					NvmkvOutcome (*recorded)(void *ctx, uint64_t fxid), void *ctx);
+					NvmkvStatus (*dropped)(void *ctx, NvmkvSlice storage, bool *dropped_out), void *ctx);
 extern void gc_free(GcFilter *gc);
 
 /* Judges the next entry.  *keep_out: write (key, *tag, *payload), which may have been changed. */

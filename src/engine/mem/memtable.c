@@ -83,6 +83,7 @@ struct MemtableShm
 	uint64_t entries;
 	uint64_t first_sequence;
 	uint64_t last_sequence;
+	uint64_t first_fxid; /* of no tagged entry larger; set before the entry is linked */
 
 	/* The head: links as those of a node, and nothing else.  Its place in units is HEAD. */
 	_Alignas(64) uint32_t head_tower[MEMTABLE_HEIGHT_MAX]; /* link l is [MEMTABLE_HEIGHT_MAX - l] */
@@ -256,6 +257,7 @@ memtable_init(MemtableShm *mt, uint64_t bytes)
 	port_store_relaxed(&mt->entries, 0);
 	port_store_relaxed(&mt->first_sequence, UINT64_MAX);
 	port_store_relaxed(&mt->last_sequence, 0);
+	port_store_relaxed(&mt->first_fxid, UINT64_MAX);
 	memset((uint8_t *) mt + HEAD_START, 0, sizeof(*mt) - HEAD_START + filter_share(bytes));
 }
 
@@ -323,6 +325,8 @@ memtable_reserve(MemtableShm *mt, size_t bytes, MemtableRoom *room_out)
 	room_out->entries = 0;
 	room_out->first_sequence = UINT64_MAX;
 	room_out->last_sequence = 0;
+	room_out->first_fxid = UINT64_MAX;
+	room_out->last_fxid = 0;
 	room_out->finger_levels = 0;
 	return true;
 }
@@ -453,6 +457,22 @@ place_finger(MemtableShm *mt, MemtableRoom *room, const Target *t)
 	return descend(mt, t, HEAD, room->finger_levels - 1, room->finger);
 }
 
+/* A tagged entry is about to be linked. */
+static void
+note_fxid(MemtableShm *mt, MemtableRoom *room, uint64_t fxid)
+{
+	uint64_t seen;
+
+	if (fxid > room->last_fxid)
+		room->last_fxid = fxid;
+	if (fxid >= room->first_fxid)
+		return;
+	room->first_fxid = fxid;
+	seen = port_load_relaxed(&mt->first_fxid);
+	while (fxid < seen && !replace_u64(&mt->first_fxid, &seen, fxid))
+		;
+}
+
 void
 memtable_insert(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
@@ -467,6 +487,8 @@ memtable_insert(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t ta
 
 	NVMKV_ASSERT(key.size <= NVMKV_KEY_BYTES_MAX);
 
+	if (ikey_is_tagged(tag) && payload.size >= NVMKV_TXN_TAG_BYTES)
+		note_fxid(mt, room, get_u64(payload.data));
 	filter_prefetch(mt->filter, mt->filter_bytes, hash);
 	target_set(&t, key, tag);
 	next = place_finger(mt, room, &t);
@@ -527,6 +549,12 @@ uint64_t
 memtable_last_sequence(const MemtableShm *mt)
 {
 	return port_load_relaxed(&mt->last_sequence);
+}
+
+uint64_t
+memtable_first_fxid(const MemtableShm *mt)
+{
+	return port_load_relaxed(&mt->first_fxid);
 }
 
 /*

@@ -45,6 +45,7 @@ typedef struct MemtableRoom
 	size_t left; /* bytes of the claim not yet used */
 	uint64_t random;
 	uint64_t entries, first_sequence, last_sequence; /* of this batch */
+	uint64_t first_fxid, last_fxid;					 /* of its tagged entries; UINT64_MAX, 0: there are none */
 	unsigned finger_levels;							 /* 0: no finger yet */
 	uint32_t finger[MEMTABLE_HEIGHT_MAX];
 } MemtableRoom;
@@ -75,6 +76,9 @@ extern uint64_t memtable_bytes_used(const MemtableShm *mt);		/* reservations inc
 extern uint64_t memtable_entries(const MemtableShm *mt);
 extern uint64_t memtable_first_sequence(const MemtableShm *mt); /* smallest sequence inserted, UINT64_MAX when empty */
 extern uint64_t memtable_last_sequence(const MemtableShm *mt);	/* largest, 0 when empty */
+
+/* No tagged entry that is linked is of an older transaction; UINT64_MAX: there is no tagged entry. */
+extern uint64_t memtable_first_fxid(const MemtableShm *mt);
 
 /* Estimated entries in [lower, upper); an empty upper is none.  Small ranges are counted. */
 extern uint64_t memtable_range_estimate(const MemtableShm *mt, NvmkvSlice lower, NvmkvSlice upper);

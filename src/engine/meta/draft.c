@@ -124,7 +124,8 @@ draft_free(VersionDraft *draft)
 	port_free(draft->rows);
 	port_free(draft->files);
 	port_free(draft->damages);
-	port_free(draft->outcomes);
+	port_free(draft->segments);
+	port_free(draft->lost);
 	memset(draft, 0, sizeof(*draft));
 }
 
@@ -169,18 +170,156 @@ reserve_files(VersionDraft *d, uint32_t want)
 	return st;
 }
 
-static NvmkvStatus
-add_outcome(VersionDraft *d, uint64_t fxid, uint32_t state)
+/* Where the segment is among the others, or belongs. */
+static uint32_t
+segment_place(const VersionDraft *d, uint64_t segment)
 {
-	void *p = d->outcomes;
-	NvmkvStatus st = reserve(&p, &d->outcomes_capacity, d->noutcomes + 1, sizeof(MetaOutcome));
+	uint32_t at = d->nsegments;
 
-	d->outcomes = p;
+	while (at > 0 && d->segments[at - 1].segment >= segment)
+		at--;
+	return at;
+}
+
+/* Gives a segment of the outcome record another file, or none. */
+static NvmkvStatus
+set_segment(VersionDraft *d, const VersionSegment *segment)
+{
+	uint32_t at = segment_place(d, segment->segment);
+	bool there = at < d->nsegments && d->segments[at].segment == segment->segment;
+	void *p = d->segments;
+	NvmkvStatus st;
+
+	if (there && segment->file != 0)
+		d->segments[at].file = segment->file;
+	else if (there)
+	{
+		d->nsegments--;
+		memmove(d->segments + at, d->segments + at + 1, (d->nsegments - at) * sizeof(VersionSegment));
+	}
+	else if (segment->file == 0)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit drops segment %" PRIu64 " of outcomes, which is not there", segment->segment);
+	if (there)
+		return NVMKV_OK;
+	st = reserve(&p, &d->segments_capacity, d->nsegments + 1, sizeof(VersionSegment));
+	d->segments = p;
 	NVMKV_RETURN_IF(st);
-	memset(&d->outcomes[d->noutcomes], 0, sizeof(MetaOutcome));
-	d->outcomes[d->noutcomes].fxid = fxid;
-	d->outcomes[d->noutcomes].state = state;
-	d->noutcomes++;
+	memmove(d->segments + at + 1, d->segments + at, (d->nsegments - at) * sizeof(VersionSegment));
+	d->segments[at] = *segment;
+	d->nsegments++;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+insert_lost(VersionDraft *d, uint32_t at, VersionXids xids)
+{
+	void *p = d->lost;
+	NvmkvStatus st = reserve(&p, &d->lost_capacity, d->nlost + 1, sizeof(VersionXids));
+
+	d->lost = p;
+	NVMKV_RETURN_IF(st);
+	memmove(d->lost + at + 1, d->lost + at, (d->nlost - at) * sizeof(VersionXids));
+	d->lost[at] = xids;
+	d->nlost++;
+	return NVMKV_OK;
+}
+
+static void
+remove_lost(VersionDraft *d, uint32_t at)
+{
+	d->nlost--;
+	memmove(d->lost + at, d->lost + at + 1, (d->nlost - at) * sizeof(VersionXids));
+}
+
+/* Outcomes are not known: what it meets becomes one with it. */
+static NvmkvStatus
+add_lost(VersionDraft *d, VersionXids xids)
+{
+	uint32_t at = 0;
+
+	while (at < d->nlost && d->lost[at].to < xids.from)
+		at++;
+	while (at < d->nlost && d->lost[at].from <= xids.to)
+	{
+		if (d->lost[at].from < xids.from)
+			xids.from = d->lost[at].from;
+		if (d->lost[at].to > xids.to)
+			xids.to = d->lost[at].to;
+		remove_lost(d, at);
+	}
+	return insert_lost(d, at, xids);
+}
+
+/* They are known again, or nobody needs them. */
+static NvmkvStatus
+take_lost(VersionDraft *d, VersionXids xids)
+{
+	uint32_t at = 0;
+
+	while (at < d->nlost)
+	{
+		VersionXids *own = &d->lost[at];
+
+		if (own->to <= xids.from || own->from >= xids.to)
+			at++;
+		else if (own->from >= xids.from && own->to <= xids.to)
+			remove_lost(d, at);
+		else if (own->from >= xids.from)
+			own->from = xids.to;
+		else if (own->to <= xids.to)
+			own->to = xids.from;
+		else
+		{
+			VersionXids rest = {xids.to, own->to};
+
+			own->to = xids.from;
+			return insert_lost(d, at + 1, rest);
+		}
+	}
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+apply_outcomes(VersionDraft *d, const VersionEdit *e)
+{
+	uint32_t i;
+
+	if (e->has_settled)
+	{
+		if (e->settled < d->settled)
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "version edit knows outcomes below %" PRIu64 ", the one before it below %" PRIu64,
+							  e->settled, d->settled);
+		d->settled = e->settled;
+	}
+	if (e->has_outcomes_low)
+		d->outcomes_low = e->outcomes_low;
+	for (i = 0; i < e->nsegments; i++)
+		NVMKV_RETURN_IF(set_segment(d, &e->segments[i]));
+	for (i = 0; i < e->nlost; i++)
+		NVMKV_RETURN_IF(add_lost(d, e->lost[i]));
+	for (i = 0; i < e->nfound; i++)
+		NVMKV_RETURN_IF(take_lost(d, e->found[i]));
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+copy_outcomes(VersionDraft *d, const VersionImage *v)
+{
+	void *segments = d->segments;
+	void *lost = d->lost;
+	NvmkvStatus st = reserve(&segments, &d->segments_capacity, v->nsegments, sizeof(VersionSegment));
+
+	d->segments = segments;
+	if (st == NVMKV_OK)
+		st = reserve(&lost, &d->lost_capacity, v->nunknown, sizeof(VersionXids));
+	d->lost = lost;
+	NVMKV_RETURN_IF(st);
+	if (v->nsegments > 0)
+		memcpy(d->segments, version_segments(v), v->nsegments * sizeof(VersionSegment));
+	if (v->nunknown > 0)
+		memcpy(d->lost, version_unknown(v), v->nunknown * sizeof(VersionXids));
+	d->nsegments = v->nsegments;
+	d->nlost = v->nunknown;
 	return NVMKV_OK;
 }
 
@@ -241,9 +380,9 @@ draft_from_image(VersionDraft *d, const VersionImage *v)
 	for (i = 0; i < v->ndamages; i++)
 		d->damages[i] = meta_damage_of(v, &version_damages(v)[i]);
 	d->ndamages = v->ndamages;
-	for (i = 0; i < v->noutcomes; i++)
-		NVMKV_RETURN_IF(add_outcome(d, version_outcomes(v)[i].fxid, (uint32_t) version_outcomes(v)[i].state));
-	return NVMKV_OK;
+	d->settled = v->settled;
+	d->outcomes_low = v->outcomes_low;
+	return copy_outcomes(d, v);
 }
 
 static MetaRow *
@@ -420,65 +559,10 @@ draft_apply(VersionDraft *d, const VersionEdit *e)
 		d->predecessor = e->predecessor;
 	}
 	d->edits = e->has_edits ? e->edits : d->edits + 1;
-	for (uint32_t i = 0; i < e->noutcomes; i++)
-		NVMKV_RETURN_IF(add_outcome(d, e->outcomes[i].fxid, e->outcomes[i].state));
+	NVMKV_RETURN_IF(apply_outcomes(d, e));
 	NVMKV_RETURN_IF(apply_rows(d, e));
 	NVMKV_RETURN_IF(apply_files(d, e));
 	return apply_damages(d, e);
-}
-
-/* By fxid; of one transaction the known outcome first. */
-static int
-compare_outcomes(const void *a, const void *b)
-{
-	const MetaOutcome *x = a;
-	const MetaOutcome *y = b;
-
-	if (x->fxid != y->fxid)
-		return x->fxid < y->fxid ? -1 : 1;
-	return x->state > y->state ? -1 : x->state < y->state;
-}
-
-/* Takes out so many transactions without an outcome, the youngest: the host keeps theirs longest. */
-static void
-forget_running(VersionDraft *d, uint32_t count)
-{
-	uint32_t to = d->noutcomes;
-	uint32_t i;
-
-	for (i = d->noutcomes; i-- > 0;)
-	{
-		if (count > 0 && d->outcomes[i].state == VERSION_OUTCOME_RUNNING)
-			count--;
-		else
-			d->outcomes[--to] = d->outcomes[i];
-	}
-	memmove(d->outcomes, d->outcomes + to, (d->noutcomes - to) * sizeof(MetaOutcome));
-	d->noutcomes -= to;
-}
-
-/* One element a transaction, none below what rows and files may still carry, and not too many. */
-static void
-finish_outcomes(VersionDraft *d)
-{
-	uint64_t min = UINT64_MAX;
-	uint32_t kept = 0;
-	uint32_t i;
-
-	for (i = 0; i < d->nrows; i++)
-		if (d->rows[i].min_unresolved_fxid != 0 && d->rows[i].min_unresolved_fxid < min)
-			min = d->rows[i].min_unresolved_fxid;
-	for (i = 0; i < d->nfiles; i++)
-		if (d->files[i].min_unresolved_fxid != 0 && d->files[i].min_unresolved_fxid < min)
-			min = d->files[i].min_unresolved_fxid;
-	if (d->noutcomes > 1)
-		qsort(d->outcomes, d->noutcomes, sizeof(MetaOutcome), compare_outcomes);
-	for (i = 0; i < d->noutcomes; i++)
-		if (d->outcomes[i].fxid >= min && (kept == 0 || d->outcomes[kept - 1].fxid != d->outcomes[i].fxid))
-			d->outcomes[kept++] = d->outcomes[i];
-	d->noutcomes = kept;
-	if (kept > VERSION_OUTCOMES_MAX)
-		forget_running(d, kept - VERSION_OUTCOMES_MAX);
 }
 
 /* ---- damaged ranges ---- */
@@ -633,7 +717,6 @@ draft_finish(VersionDraft *d)
 {
 	uint32_t i;
 
-	finish_outcomes(d);
 	NVMKV_RETURN_IF(check_damages(d));
 	finish_damages(d);
 	forget_index(d); /* the files change places */
@@ -669,7 +752,7 @@ uint64_t
 draft_image_bytes(const VersionDraft *d)
 {
 	uint64_t bytes = sizeof(VersionImage) + d->nrows * sizeof(VersionRow) + d->nfiles * sizeof(VersionFile) +
-		d->noutcomes * sizeof(VersionOutcome);
+		d->nsegments * sizeof(VersionSegment) + d->nlost * sizeof(VersionXids);
 	uint32_t i;
 
 	for (i = 0; i < d->nrows; i++)
@@ -700,7 +783,8 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 {
 	VersionFile *files;
 	VersionDamage *damages;
-	VersionOutcome *outcomes;
+	VersionSegment *segments;
+	VersionXids *unknown;
 	uint32_t at;
 	uint32_t i;
 
@@ -720,16 +804,19 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 	v->nrows = d->nrows;
 	v->nfiles = d->nfiles;
 	v->ndamages = d->ndamages;
-	v->noutcomes = d->noutcomes;
+	v->settled = d->settled;
+	v->outcomes_low = d->outcomes_low;
+	v->nsegments = d->nsegments;
+	v->nunknown = d->nlost;
 	files = (VersionFile *) (void *) (v->rows + d->nrows);
 	damages = (VersionDamage *) (void *) (files + d->nfiles);
-	outcomes = (VersionOutcome *) (void *) (damages + d->ndamages);
-	at = (uint32_t) ((uint8_t *) (outcomes + d->noutcomes) - (uint8_t *) v);
-	for (i = 0; i < d->noutcomes; i++)
-	{
-		outcomes[i].fxid = d->outcomes[i].fxid;
-		outcomes[i].state = d->outcomes[i].state;
-	}
+	segments = (VersionSegment *) (void *) (damages + d->ndamages);
+	unknown = (VersionXids *) (void *) (segments + d->nsegments);
+	at = (uint32_t) ((uint8_t *) (unknown + d->nlost) - (uint8_t *) v);
+	if (d->nsegments > 0)
+		memcpy(segments, d->segments, d->nsegments * sizeof(VersionSegment));
+	if (d->nlost > 0)
+		memcpy(unknown, d->lost, d->nlost * sizeof(VersionXids));
 
 	/* Extent lists first: they need alignment, keys do not. */
 	for (i = 0; i < d->nrows; i++)
@@ -828,7 +915,12 @@ draft_snapshot_edit(const VersionDraft *d, MetaArena *arena, VersionEdit *e)
 	e->nfile_adds = d->nfiles;
 	e->damages = d->damages;
 	e->ndamages = d->ndamages;
-	e->outcomes = d->outcomes;
-	e->noutcomes = d->noutcomes;
+	e->has_settled = e->has_outcomes_low = true;
+	e->settled = d->settled;
+	e->outcomes_low = d->outcomes_low;
+	e->segments = d->segments;
+	e->nsegments = d->nsegments;
+	e->lost = d->lost;
+	e->nlost = d->nlost;
 	return NVMKV_OK;
 }

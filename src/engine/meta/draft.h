@@ -25,8 +25,11 @@ typedef struct VersionDraft
 	uint32_t file_bucket_count;
 	MetaDamage *damages; /* by key, once draft_finish was called */
 	uint32_t ndamages, damages_capacity;
-	MetaOutcome *outcomes; /* by fxid, once draft_finish was called */
-	uint32_t noutcomes, outcomes_capacity;
+	uint64_t settled, outcomes_low;
+	VersionSegment *segments; /* ascending, each with a file */
+	uint32_t nsegments, segments_capacity;
+	VersionXids *lost; /* ascending, with room between them */
+	uint32_t nlost, lost_capacity;
 } VersionDraft;
 
 extern void draft_init(VersionDraft *draft);
@@ -39,8 +42,7 @@ extern NvmkvStatus draft_from_image(VersionDraft *draft, const VersionImage *ima
 extern NvmkvStatus draft_apply(VersionDraft *draft, const VersionEdit *edit);
 
 /*
- * Sorts, puts damaged ranges together, forgets outcomes no entry can need, and checks the invariants of version.h.
- * CORRUPTION says which is broken.
+ * Sorts, puts damaged ranges together, and checks the invariants of version.h.  CORRUPTION says which is broken.
  * REQUIRED before draft_image_bytes and draft_write_image.
  */
 extern NvmkvStatus draft_finish(VersionDraft *draft);

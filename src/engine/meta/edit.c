@@ -24,7 +24,11 @@ typedef enum EditTag
 	TAG_FILE_ADD = 32,
 	TAG_FILE_DROP = 33,
 	TAG_VALUE_RELEASE = 34,
-	TAG_OUTCOME = 48,
+	TAG_SETTLED = 48,
+	TAG_OUTCOMES_LOW = 49,
+	TAG_SEGMENT = 50,
+	TAG_LOST = 51,
+	TAG_FOUND = 52,
 	TAG_DAMAGE = 64,
 	TAG_DAMAGE_CLEAR = 65
 } EditTag;
@@ -182,6 +186,14 @@ write_damage(Writer *w, const MetaDamage *damage)
 	write_slice(w, damage->upper);
 }
 
+static void
+write_xids(Writer *w, EditTag tag, const VersionXids *xids)
+{
+	write_varint(w, tag);
+	write_varint(w, xids->from);
+	write_varint(w, xids->to);
+}
+
 NvmkvStatus
 edit_encode(const VersionEdit *edit, NvmkvBuf *out)
 {
@@ -235,6 +247,16 @@ edit_encode(const VersionEdit *edit, NvmkvBuf *out)
 		write_varint(&w, TAG_EDITS);
 		write_varint(&w, edit->edits);
 	}
+	if (edit->has_settled)
+	{
+		write_varint(&w, TAG_SETTLED);
+		write_varint(&w, edit->settled);
+	}
+	if (edit->has_outcomes_low)
+	{
+		write_varint(&w, TAG_OUTCOMES_LOW);
+		write_varint(&w, edit->outcomes_low);
+	}
 	for (i = 0; i < edit->nrow_drops; i++)
 	{
 		write_varint(&w, TAG_ROW_DROP);
@@ -278,12 +300,16 @@ edit_encode(const VersionEdit *edit, NvmkvBuf *out)
 	}
 	for (i = 0; i < edit->ndamages; i++)
 		write_damage(&w, &edit->damages[i]);
-	for (i = 0; i < edit->noutcomes; i++)
+	for (i = 0; i < edit->nsegments; i++)
 	{
-		write_varint(&w, TAG_OUTCOME);
-		write_varint(&w, edit->outcomes[i].fxid);
-		write_varint(&w, edit->outcomes[i].state);
+		write_varint(&w, TAG_SEGMENT);
+		write_varint(&w, edit->segments[i].segment);
+		write_varint(&w, edit->segments[i].file);
 	}
+	for (i = 0; i < edit->nlost; i++)
+		write_xids(&w, TAG_LOST, &edit->lost[i]);
+	for (i = 0; i < edit->nfound; i++)
+		write_xids(&w, TAG_FOUND, &edit->found[i]);
 	return w.status;
 }
 
@@ -444,6 +470,18 @@ read_file(Reader *r, MetaFile *file)
 	file->largest = read_slice(r);
 }
 
+static VersionXids
+read_xids(Reader *r)
+{
+	VersionXids xids;
+
+	xids.from = read_varint(r);
+	xids.to = read_varint(r);
+	if (r->status == NVMKV_OK && xids.from >= xids.to)
+		reader_corrupt(r, "range of transactions");
+	return xids;
+}
+
 /* Grows a list in the arena to hold one more element; old copies stay behind until the arena goes. */
 static void *
 list_grow(Reader *r, const void *list, uint32_t count, size_t element)
@@ -597,14 +635,35 @@ read_field(Reader *r, VersionEdit *e)
 				LIST_APPEND(r, e->value_releases, e->nvalue_releases, release);
 				break;
 			}
-		case TAG_OUTCOME:
+		case TAG_SETTLED:
+			e->settled = read_varint(r);
+			e->has_settled = true;
+			break;
+		case TAG_OUTCOMES_LOW:
+			e->outcomes_low = read_varint(r);
+			e->has_outcomes_low = true;
+			break;
+		case TAG_SEGMENT:
 			{
-				MetaOutcome outcome;
+				VersionSegment segment;
 
-				memset(&outcome, 0, sizeof(outcome));
-				outcome.fxid = read_varint(r);
-				outcome.state = read_varint32(r, VERSION_OUTCOME_ABORTED);
-				LIST_APPEND(r, e->outcomes, e->noutcomes, outcome);
+				segment.segment = read_varint(r);
+				segment.file = read_varint(r);
+				LIST_APPEND(r, e->segments, e->nsegments, segment);
+				break;
+			}
+		case TAG_LOST:
+			{
+				VersionXids lost = read_xids(r);
+
+				LIST_APPEND(r, e->lost, e->nlost, lost);
+				break;
+			}
+		case TAG_FOUND:
+			{
+				VersionXids found = read_xids(r);
+
+				LIST_APPEND(r, e->found, e->nfound, found);
 				break;
 			}
 		case TAG_DAMAGE:

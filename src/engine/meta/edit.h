@@ -25,9 +25,13 @@
  *		32 FILE_ADD		see edit.c
  *		33 FILE_DROP	level varint, number varint
  *		34 VALUE_RELEASE	number varint, bytes varint: so much of a value table is not referred to any more
+ *		48 SETTLED		fxid varint: the outcome record (db/outcome.c) knows the transactions below it
+ *		49 OUTCOMES_LOW	fxid varint: nobody needs to be told of those below
+ *		50 SEGMENT		segment varint, file number varint: its file from now on; 0: it has none any more
+ *		51 LOST			from varint, to varint: outcomes that are not known
+ *		52 FOUND		from varint, to varint: that are known again
  *		64 DAMAGE		see edit.c: a damaged range, after all clears of the edit
  *		65 DAMAGE_CLEAR	lower, upper (varint size, bytes; upper of size 0: none): no range has keys in there any more
- *		48 OUTCOME		fxid varint, state varint: a transaction whose tagged entries rows or tables hold
  * An unknown tag is VERSION: an edit cannot be skipped.
  *
  * EDIT_FORMAT goes up with any change a reader must know of.
@@ -138,19 +142,12 @@ typedef struct MetaFileDrop
 	uint64_t number;
 } MetaFileDrop;
 
-/* See VersionOutcome. */
-typedef struct MetaOutcome
-{
-	uint64_t fxid;
-	uint32_t state; /* VersionOutcomeState */
-} MetaOutcome;
-
 typedef struct VersionEdit
 {
 	bool has_system, has_durable, has_next_file, has_next_row, has_pool, has_log;
-	bool has_closed, has_incarnation, has_edits, closed;
+	bool has_closed, has_incarnation, has_edits, closed, has_settled, has_outcomes_low;
 	uint64_t system_identifier, durable_seq, next_file, next_row, pool_id, log_number;
-	uint64_t incarnation, predecessor, edits;
+	uint64_t incarnation, predecessor, edits, settled, outcomes_low;
 
 	/*
 	 * Lists applied in this order: drops and advances of rows, roles, row adds; file drops, file adds, releases; clears
@@ -174,8 +171,12 @@ typedef struct VersionEdit
 	uint32_t ndamage_clears;
 	const MetaDamage *damages;
 	uint32_t ndamages;
-	const MetaOutcome *outcomes; /* a state other than RUNNING overrides RUNNING, never the other way */
-	uint32_t noutcomes;
+	const VersionSegment *segments;
+	uint32_t nsegments;
+	const VersionXids *lost; /* lost, then found */
+	uint32_t nlost;
+	const VersionXids *found;
+	uint32_t nfound;
 } VersionEdit;
 
 extern NvmkvStatus edit_encode(const VersionEdit *edit, NvmkvBuf *out);

@@ -11,6 +11,7 @@
 #include "engine/base/assert.h"
 #include "engine/log/log_reader.h"
 #include "engine/log/log_writer.h"
+#include "engine/meta/outcome_file.h"
 #include "engine/sst/table_cache.h"
 
 /* A MANIFEST is started anew when it is this much larger than what it describes. */
@@ -680,6 +681,13 @@ check_backup_files(const char *dir, const VersionDraft *draft)
 		NVMKV_RETURN_IF(st);
 		if (size != draft->files[i].bytes)
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "table file \"%s\" has %" PRIu64 " bytes, expected %" PRIu64, path, size, draft->files[i].bytes);
+	}
+	for (i = 0; i < draft->nsegments; i++)
+	{
+		const OutcomeFile file = {draft->system_identifier, draft->segments[i].file, draft->segments[i].segment};
+		uint8_t bits[OUTCOME_PAGE_BYTES];
+
+		NVMKV_RETURN_IF(outcome_file_read(dir, &file, OUTCOME_PAGES - 1, bits)); /* its head is sound */
 	}
 	return NVMKV_OK;
 }

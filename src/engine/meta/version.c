@@ -47,25 +47,35 @@ min_fxid(uint64_t a, uint64_t b)
 	return (b == 0 || a < b) ? a : b;
 }
 
-VersionOutcomeState
-version_outcome(const VersionImage *v, uint64_t fxid)
+uint64_t
+version_outcome_file(const VersionImage *v, uint64_t segment)
 {
-	const VersionOutcome *outcomes = version_outcomes(v);
+	const VersionSegment *segments = version_segments(v);
 	uint32_t lo = 0;
-	uint32_t hi = v->noutcomes;
+	uint32_t hi = v->nsegments;
 
 	while (lo < hi)
 	{
 		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (outcomes[mid].fxid < fxid)
+		if (segments[mid].segment < segment)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	if (lo < v->noutcomes && outcomes[lo].fxid == fxid)
-		return (VersionOutcomeState) outcomes[lo].state;
-	return VERSION_OUTCOME_RUNNING;
+	return lo < v->nsegments && segments[lo].segment == segment ? segments[lo].file : 0;
+}
+
+bool
+version_outcome_is_lost(const VersionImage *v, uint64_t fxid)
+{
+	const VersionXids *unknown = version_unknown(v);
+	uint32_t i;
+
+	for (i = 0; i < v->nunknown && unknown[i].from <= fxid; i++)
+		if (fxid < unknown[i].to)
+			return true;
+	return false;
 }
 
 uint64_t

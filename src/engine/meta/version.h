@@ -78,27 +78,18 @@ typedef struct VersionFile
 	VersionBytes smallest, largest;
 } VersionFile;
 
-typedef enum VersionOutcomeState
+/* A part of the outcome record (db/outcome.c): 2^20 transactions, and the file that says which of them committed. */
+typedef struct VersionSegment
 {
-	VERSION_OUTCOME_RUNNING = 0, /* not known yet */
-	VERSION_OUTCOME_COMMITTED = 1,
-	VERSION_OUTCOME_ABORTED = 2
-} VersionOutcomeState;
+	uint64_t segment;
+	uint64_t file;
+} VersionSegment;
 
-/*
- * A transaction that was running when entries of it went to rows or tables.  Its outcome is kept here once it is
- * known, so that the host may forget it (PostgreSQL truncates its commit log) while entries still carry the tag.
- *
- * An image holds so many at most, and takes no more without an outcome then: those are told by the host alone, which
- * keeps many more, and may be noted again when their entries move.  (A subtransaction counts as a transaction.)
- */
-#define VERSION_OUTCOMES_MAX 65536
-
-typedef struct VersionOutcome
+/* Transactions [from, to). */
+typedef struct VersionXids
 {
-	uint64_t fxid;
-	uint64_t state; /* VersionOutcomeState */
-} VersionOutcome;
+	uint64_t from, to;
+} VersionXids;
 
 /*
  * A range of keys of which versions may be missing: it was in a block, table or row that cannot be read, and compaction
@@ -139,10 +130,13 @@ typedef struct VersionImage
 	uint64_t log_number; /* standalone: oldest log file still needed */
 	uint64_t incarnation, predecessor; /* edit.h */
 	uint64_t edits;		 /* of the tree since it was made, over all its MANIFESTs */
+	/* Of the outcome record, in the root's tree: transactions [outcomes_low, settled) are told by it. */
+	uint64_t settled, outcomes_low;
+	uint32_t nsegments; /* those without a file in between: nobody committed */
+	uint32_t nunknown;	/* ranges of transactions whose outcomes were lost */
 	uint32_t nrows;
 	uint32_t nfiles;
 	uint32_t level_start[VERSION_GROUPS + 1]; /* files of level l are [level_start[l], level_start[l+1]) */
-	uint32_t noutcomes;
 	uint32_t ndead; /* value tables that nothing refers to any more */
 	uint32_t closed; /* no writer is let in: the log has nothing for this tree behind durable_seq */
 	uint32_t ndamages;
@@ -150,8 +144,8 @@ typedef struct VersionImage
 	uint64_t level_bytes[VERSION_GROUPS];
 	uint64_t level_value_bytes[VERSION_GROUPS]; /* sums of their files' value_bytes */
 	/*
-	 * nrows, then VersionFile[nfiles], VersionDamage[ndamages] by low, VersionOutcome[noutcomes] by fxid, then the
-	 * bytes
+	 * nrows, then VersionFile[nfiles], VersionDamage[ndamages] by low, VersionSegment[nsegments] and
+	 * VersionXids[nunknown] ascending, then the bytes
 	 */
 	VersionRow rows[];
 } VersionImage;
@@ -168,10 +162,16 @@ version_damages(const VersionImage *v)
 	return (const VersionDamage *) (const void *) (version_files(v) + v->nfiles);
 }
 
-static inline const VersionOutcome *
-version_outcomes(const VersionImage *v)
+static inline const VersionSegment *
+version_segments(const VersionImage *v)
 {
-	return (const VersionOutcome *) (const void *) (version_damages(v) + v->ndamages);
+	return (const VersionSegment *) (const void *) (version_damages(v) + v->ndamages);
+}
+
+static inline const VersionXids *
+version_unknown(const VersionImage *v)
+{
+	return (const VersionXids *) (const void *) (version_segments(v) + v->nsegments);
 }
 
 /*
@@ -185,8 +185,11 @@ version_level_size(const VersionImage *v, unsigned level)
 	return v->level_bytes[level] + v->level_value_bytes[level];
 }
 
-/* What is recorded of a transaction; RUNNING when nothing is. */
-extern VersionOutcomeState version_outcome(const VersionImage *v, uint64_t fxid);
+/* The file of a segment of the outcome record; 0: it has none. */
+extern uint64_t version_outcome_file(const VersionImage *v, uint64_t segment);
+
+/* Has the outcome of this transaction been lost? */
+extern bool version_outcome_is_lost(const VersionImage *v, uint64_t fxid);
 
 static inline NvmkvSlice
 version_bytes(const VersionImage *v, VersionBytes b)
