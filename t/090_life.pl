@@ -2,7 +2,7 @@
 # standby, restores, recovery to a point in time, promotions, rewinds, truncations of the commit log, damage.  Foreign tables
 # and their heap twins change in the same transactions, so they are equal in every snapshot of every server and copy.
 #
-# NVMKV_FATE_SECONDS=n goes on for n seconds (else a few steps), NVMKV_SEED=n repeats the choices, NVMKV_FATE_STEPS=a,b,c
+# NVMKV_LIFE_SECONDS=n goes on for n seconds (else a few steps), NVMKV_SEED=n repeats the choices, NVMKV_LIFE_STEPS=a,b,c
 # does these and no others.
 use strict;
 use warnings;
@@ -19,9 +19,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $seconds = $ENV{NVMKV_FATE_SECONDS} || 0;
+my $seconds = $ENV{NVMKV_LIFE_SECONDS} || 0;
 my $seed = $ENV{NVMKV_SEED} // ($seconds ? int(time) : 1);
-my @script = split /,/, $ENV{NVMKV_FATE_STEPS} // ($seconds ? '' : 'checkpoint,backup,kill,prepared,clog,backup_standby,rewind,restart,pitr');
+my @script = split /,/, $ENV{NVMKV_LIFE_STEPS} // ($seconds ? '' : 'checkpoint,backup,kill,prepared,clog,backup_standby,rewind,restart,pitr');
 
 srand($seed);
 note("seed $seed");
@@ -259,6 +259,7 @@ sub try_copy
 {
 	my ($copy, $what) = @_;
 
+	unlink $copy->data_dir . '/standby.signal'; # of a standby's copy
 	if (!$copy->start(fail_ok => 1))
 	{
 		fail("$what: it starts");
