@@ -131,22 +131,31 @@ regress() {
 	fi
 }
 
-# One TAP test file: its points are counted; a file that dies, or stops short of its plan, is a failure more.
-tap() {
-	local file=$1 name started=$SECONDS out dir passed failed rc
+# One TAP test file, into $log/tap_NAME.log; what came of it goes to tap_NAME.result: exit code, seconds.
+run_tap() {
+	local file=$1 name started=$SECONDS dir rc=1
+	name=$(basename "$file" .pl)
+	if dir=$(fresh_dir "tap_$name" t test/server.conf); then
+		(
+			export PATH=$check_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir PGPORT=65432 \
+				PG_REGRESS=$pgxs/src/test/regress/pg_regress PG_TEST_TIMEOUT_DEFAULT=120 \
+				PG_TEST_PORT_DIR=$server_work/ports
+			cd "$dir" && as_server timeout -k 30 "${NVMKV_TAP_TIMEOUT:-600}" perl -I "$pgxs/src/test/perl" -I "$dir/t" \
+				"$dir/t/$name.pl"
+		) >"$log/tap_$name.log" 2>&1 </dev/null
+		rc=$?
+	fi
+	echo "$rc $((SECONDS - started))" >"$log/tap_$name.result"
+}
+
+# Takes a TAP test that has run into account: its points are counted; a file that dies, or stops short of its plan, is a
+# failure more.
+count_tap() {
+	local file=$1 name out dir passed failed rc seconds
 	name=$(basename "$file" .pl)
 	out=$log/tap_$name.log
-	dir=$(fresh_dir "tap_$name" t test/server.conf) || {
-		count "tap $name" 0 1
-		return
-	}
-	(
-		export PATH=$check_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir PGPORT=65432 \
-			PG_REGRESS=$pgxs/src/test/regress/pg_regress PG_TEST_TIMEOUT_DEFAULT=120
-		cd "$dir" && as_server timeout -k 30 "${NVMKV_TAP_TIMEOUT:-600}" perl -I "$pgxs/src/test/perl" -I "$dir/t" \
-			"$dir/t/$name.pl"
-	) >"$out" 2>&1 </dev/null
-	rc=$?
+	dir=$server_work/tap_$name
+	read -r rc seconds <"$log/tap_$name.result"
 	passed=$(grep -cE '^ok ' "$out")
 	failed=$(grep -cE '^not ok ' "$out")
 	if grep -qE '^1\.\.0' "$out"; then
@@ -156,9 +165,9 @@ tap() {
 	if [ "$failed" -eq 0 ] && { [ "$rc" -ne 0 ] || ! grep -qE '^1\.\.[0-9]+' "$out"; }; then
 		failed=1
 	fi
-	count "tap $name" "$passed" "$failed" $((SECONDS - started))
+	count "tap $name" "$passed" "$failed" "$seconds"
 	if [ "$failed" -gt 0 ]; then
-		grep -E -A 8 '^not ok ' "$out" | head -n 60 | sed 's/^/    | /'
+		grep -E -A 8 '^not ok ' "$out" | head -n 60 | cut -c 1-1000 | sed 's/^/    | /'
 		show "$out" 20
 		for file in "$dir"/tmp_check/log/*.log; do
 			[ -e "$file" ] || continue
@@ -169,6 +178,36 @@ tap() {
 	else
 		rm -rf "$dir"
 	fi
+}
+
+# Counts those of "running" that have ended.
+count_finished() {
+	local file still=()
+	for file in "${running[@]}"; do
+		if [ -e "$log/tap_$(basename "$file" .pl).result" ]; then
+			count_tap "$file"
+		else
+			still+=("$file")
+		fi
+	done
+	running=("${still[@]}")
+}
+
+# All TAP tests, two at a time: they wait more than they compute.
+tap() {
+	local file running=()
+	make_server_dir "$server_work/ports" # so that no two take the same
+	for file in t/${NVMKV_TAP:-*}.pl; do
+		[ -e "$file" ] || continue
+		run_tap "$file" &
+		running+=("$file")
+		if [ ${#running[@]} -eq 2 ]; then
+			wait -n
+			count_finished
+		fi
+	done
+	wait
+	count_finished
 }
 
 if wanted style; then
@@ -222,9 +261,7 @@ for step in regress isolation tap; do
 			$(find specs -name '*.spec' -printf '%f\n' 2>/dev/null | sed 's/\.spec$//' | sort)
 		;;
 	tap)
-		for file in t/${NVMKV_TAP:-*}.pl; do
-			[ ! -e "$file" ] || tap "$file"
-		done
+		tap
 		;;
 	esac
 done

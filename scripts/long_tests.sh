@@ -11,6 +11,7 @@
 #   scripts/long_tests.sh damage [BITS]      so many changed bits of each kind of file
 #   scripts/long_tests.sh fuzz [SECONDS]     each fuzz target for so long
 #   scripts/long_tests.sh copies [ROUNDS]    servers copied, restored and rewound while they are written, by all tools
+#   scripts/long_tests.sh life [SECONDS]     a cluster's life at random: crashes, copies, promotions, damage, beside heap twins
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
 # Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits,
@@ -90,10 +91,18 @@ run() {
 			tee "$work/copies.log" | grep -E 'passed|^ +\|'
 		add "$work/copies.log"
 		;;
+	life)
+		echo "== life"
+		mkdir -p "$work"
+		[ "$NVMKV_SEED" != random ] || export NVMKV_SEED=$RANDOM
+		NVMKV_LIFE_SECONDS=${number:-300} NVMKV_TAP='090*' NVMKV_TAP_TIMEOUT=$((${number:-300} * 2 + 600)) scripts/check.sh tap 2>&1 </dev/null |
+			tee "$work/life.log" | grep -E 'passed|^ +\|'
+		add "$work/life.log"
+		;;
 	all)
-		for what in address thread valgrind nth model crash processes damage fuzz copies; do
+		for what in address thread valgrind nth model crash processes damage fuzz copies life; do
 			case $what in
-			model | crash | fuzz) run $what "$number" ;;
+			model | crash | fuzz | life) run $what "$number" ;;
 			*) run $what ;;
 			esac
 		done

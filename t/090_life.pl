@@ -1,0 +1,591 @@
+# What happens to a cluster in a long life, at random and fast: writers, checkpoints, crashes, kills, backups of primary and
+# standby, restores, recovery to a point in time, promotions, rewinds, truncations of the commit log, damage.  Foreign tables
+# and their heap twins change in the same transactions, so they are equal in every snapshot of every server and copy.
+#
+# NVMKV_LIFE_SECONDS=n goes on for n seconds (else a few steps), NVMKV_SEED=n repeats the choices, NVMKV_LIFE_STEPS=a,b,c
+# does these and no others.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use File::Copy;
+use File::Path qw(rmtree);
+use IPC::Run;
+use Nvmkv;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::RecursiveCopy;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $seconds = $ENV{NVMKV_LIFE_SECONDS} || 0;
+my $seed = $ENV{NVMKV_SEED} // ($seconds ? int(time) : 1);
+my @script = split /,/, $ENV{NVMKV_LIFE_STEPS} // ($seconds ? '' : 'checkpoint,backup,kill,prepared,clog,backup_standby,rewind,restart,pitr');
+
+srand($seed);
+note("seed $seed");
+sub pick { return $_[ int rand @_ ] }
+sub chance { return rand() < $_[0] }
+
+# ---------------------------------------------------------------- servers
+
+my $serial = 0;   # of servers and backups
+my $primary;
+my $standby;      # may be undefined for a while
+my @backups;      # [name, of which server] that have not been restored yet
+my $point;        # name and number of a restore point that the last backup of the primary can reach, or undefined
+my @writers;
+my $prepared = 0;
+
+my %conf = (
+	max_prepared_transactions => 20,
+	wal_log_hints => 'on',
+	wal_keep_size => '2GB',
+	max_wal_size => '1GB',
+	hot_standby => 'on',
+	restart_after_crash => 'on',
+	autovacuum_naptime => '5s',
+	checkpoint_timeout => '30s',
+	log_min_messages => 'log',
+	fsync => 'off',
+	'nvmkv.max_column_families' => 2);
+
+sub new_primary
+{
+	$primary = PostgreSQL::Test::Cluster->new('life' . ++$serial);
+	$primary->init(allows_streaming => 1, has_archiving => 1);
+	$primary->append_conf('postgresql.conf', settings(%conf));
+	$primary->start;
+	$primary->safe_psql('postgres', q{
+		CREATE EXTENSION nvmkv_fdw;
+		CREATE SERVER apart FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'apart');
+		CREATE FOREIGN TABLE f (k int NOT NULL, n int, pad text) SERVER nvmkv OPTIONS (primary_key 'k');
+		CREATE TABLE h (k int PRIMARY KEY, n int, pad text);
+		CREATE FOREIGN TABLE f_apart (k int NOT NULL, n int, pad text) SERVER apart OPTIONS (primary_key 'k DESC');
+		CREATE TABLE h_apart (k int PRIMARY KEY, n int, pad text);
+		CREATE FOREIGN TABLE f_log (n int, pad text) SERVER nvmkv;
+		CREATE TABLE h_log (n int, pad text);
+		CREATE FOREIGN TABLE f_victim (k int NOT NULL, pad text) SERVER nvmkv OPTIONS (primary_key 'k');
+		CREATE TABLE tick (n bigint);
+		INSERT INTO tick VALUES (0);
+
+		-- A change to both twins alike.  Who changes has a quarter of the keys for himself: two statements have two
+		-- snapshots, so twins would differ rightly after changes of others in between.
+		CREATE PROCEDURE change(who int) LANGUAGE plpgsql AS $$
+			DECLARE
+				suffix text := CASE WHEN random() < 0.3 THEN '_apart' ELSE '' END;
+				kind int := floor(random() * 100);
+				key int := floor(random() * 5000);
+				width int := 1 + floor(random() * CASE WHEN random() < 0.1 THEN 3000 ELSE 20 END);
+				body text := repeat(md5(random()::text), floor(random() * CASE WHEN random() < 0.1 THEN 80 ELSE 8 END)::int);
+				t text;
+			BEGIN
+				FOREACH t IN ARRAY ARRAY['f', 'h'] LOOP
+					IF kind < 40 THEN
+						EXECUTE format('INSERT INTO %s AS t SELECT g, 1, %L FROM generate_series(%s, %s, 4) g
+							ON CONFLICT (k) DO UPDATE SET n = t.n + 1, pad = excluded.pad', t || suffix, body, key * 4 + who, (key + width) * 4);
+					ELSIF kind < 70 THEN
+						EXECUTE format('UPDATE %s SET n = n + 1, pad = %L WHERE k BETWEEN %s AND %s AND k %% 4 = %s', t || suffix, body, key * 4, (key + width) * 4, who);
+					ELSIF kind < 85 THEN
+						EXECUTE format('DELETE FROM %s WHERE k BETWEEN %s AND %s AND k %% 4 = %s', t || suffix, key * 4, (key + width) * 4, who);
+					ELSIF kind < 99 THEN
+						EXECUTE format('INSERT INTO %s_log SELECT g, %L FROM generate_series(%s, %s) g', t, body, key, key + width % 50);
+					ELSE
+						EXECUTE format('TRUNCATE %s_log', t);
+					END IF;
+				END LOOP;
+			END
+		$$;
+		CREATE PROCEDURE work(who int) LANGUAGE plpgsql AS $$
+			BEGIN
+				LOOP
+					FOR i IN 1 .. 1 + floor(random() * 4) LOOP
+						BEGIN
+							CALL change(who);
+							IF random() < 0.3 THEN RAISE division_by_zero; END IF;
+						EXCEPTION WHEN division_by_zero THEN NULL;
+						END;
+					END LOOP;
+					UPDATE tick SET n = n + 1;
+					IF random() < 0.2 THEN ROLLBACK; ELSE COMMIT; END IF;
+				END LOOP;
+			END
+		$$;
+		-- Uses up ids of transactions.
+		CREATE PROCEDURE use_ids(count int) LANGUAGE plpgsql AS $$
+			BEGIN
+				FOR i IN 1 .. count LOOP
+					BEGIN PERFORM pg_current_xact_id(); EXCEPTION WHEN division_by_zero THEN NULL; END;
+					IF i % 50000 = 0 THEN COMMIT; END IF;
+				END LOOP;
+			END
+		$$;
+		INSERT INTO f SELECT g, 0, repeat('x', g % 300) FROM generate_series(1, 15000) g;
+		INSERT INTO h SELECT * FROM f;
+		INSERT INTO f_apart SELECT * FROM f WHERE k % 3 = 0;
+		INSERT INTO h_apart SELECT * FROM f_apart;
+		INSERT INTO f_victim SELECT g, repeat('v', 200) FROM generate_series(1, 5000) g;
+	});
+	return;
+}
+
+sub drop_server
+{
+	my ($node) = @_;
+
+	return unless defined $node;
+	$node->stop('immediate') if defined $node->{_pid};
+	rmtree($node->data_dir);
+	rmtree($node->archive_dir) if -d $node->archive_dir && $node != $primary;
+	return;
+}
+
+sub new_standby
+{
+	my ($of) = @_;
+	my $name = 'life' . ++$serial;
+
+	($of // $primary)->backup("for_$name");
+	$standby = PostgreSQL::Test::Cluster->new($name);
+	$standby->init_from_backup($of // $primary, "for_$name", has_streaming => 1);
+	rmtree(($of // $primary)->backup_dir . "/for_$name");
+	follow($standby, $primary);
+	$standby->start;
+	return;
+}
+
+# What a standby needs to follow another primary than the one it was made from.
+sub follow
+{
+	my ($node, $other) = @_;
+	my $connstr = $other->connstr;
+
+	$node->append_conf('postgresql.conf', "primary_conninfo = '$connstr application_name=" . $node->name . "'\n");
+	$node->append_conf('postgresql.conf', "archive_mode = off\nrestore_command = ''\n");
+	return;
+}
+
+sub catch_up
+{
+	my $lsn = $primary->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
+
+	$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+	return $standby->poll_query_until('postgres', "SELECT pg_last_wal_replay_lsn() >= '$lsn'");
+}
+
+# ---------------------------------------------------------------- writers
+
+sub start_writers
+{
+	return if @writers;
+	for my $who (0, 1)
+	{
+		my $io = { out => '', err => '' };
+
+		$io->{run} = IPC::Run::start([ 'psql', '-X', '-d', $primary->connstr('postgres'), '-c', "CALL work($who)" ],
+			'>', \$io->{out}, '2>', \$io->{err});
+		push @writers, $io;
+	}
+	return;
+}
+
+# Ends them; what they say must be what they were told to.
+sub stop_writers
+{
+	my ($expected) = @_;
+
+	return unless @writers;
+	$primary->psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL work%'})
+	  if defined $primary->{_pid};
+	$_->{run}->finish for @writers;
+	for (@writers)
+	{
+		fail("a writer failed: $_->{err}")
+		  if $_->{err} !~ /terminating connection|closed the connection|the database system is|deadlock detected|could not connect|No such file/;
+	}
+	@writers = ();
+	return;
+}
+
+# Lets writers do something.
+sub let_them_write
+{
+	my $until = $primary->safe_psql('postgres', 'SELECT n FROM tick') + 20 + int rand 60;
+
+	start_writers();
+	for (1 .. 20)
+	{
+		return 1 if $primary->poll_query_until('postgres', "SELECT n >= $until FROM tick");
+	}
+	return 0;
+}
+
+# ---------------------------------------------------------------- what must be true
+
+my %failed;
+
+# A query of two tables in one snapshot, so writers may go on.
+sub differences
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres', q{
+		SELECT 'f', left(f::text, 60), left(h::text, 60) FROM f FULL JOIN h USING (k) WHERE f::text IS DISTINCT FROM h::text
+		UNION ALL
+		SELECT 'apart', left(f::text, 60), left(h::text, 60) FROM f_apart f FULL JOIN h_apart h USING (k) WHERE f::text IS DISTINCT FROM h::text
+		UNION ALL
+		SELECT 'log', 'too much', left(x::text, 60) FROM (SELECT n, pad FROM f_log EXCEPT ALL SELECT n, pad FROM h_log) x
+		UNION ALL
+		SELECT 'log', 'missing', left(x::text, 60) FROM (SELECT n, pad FROM h_log EXCEPT ALL SELECT n, pad FROM f_log) x
+		LIMIT 5
+	});
+}
+
+sub agree
+{
+	my ($node, $what) = @_;
+	my $found = eval { differences($node) };
+
+	$found = $@ if $@;
+	is(substr($found, 0, 2000), '', "$what: the twins agree") or $failed{$what} = 1;
+	my $check = eval { $node->safe_psql('postgres', q{SELECT * FROM nvmkv.check('f') UNION ALL SELECT * FROM nvmkv.check('f_apart') UNION ALL SELECT * FROM nvmkv.check('f_log')}) };
+	is($@ || $check, '', "$what: the engine finds itself sound") or $failed{$what} = 1;
+	return;
+}
+
+# A copy that is started, compared, written to, killed, compared again, and thrown away.
+sub try_copy
+{
+	my ($copy, $what) = @_;
+
+	unlink $copy->data_dir . '/standby.signal'; # of a standby's copy
+	if (!$copy->start(fail_ok => 1))
+	{
+		fail("$what: it starts");
+		diag(substr(slurp_file($copy->logfile), -3000));
+		$failed{$what} = 1;
+		return;
+	}
+	$copy->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()');
+	agree($copy, $what);
+	$copy->safe_psql('postgres', $_)
+	  for grep { $_ } split /\n/,
+	  $copy->safe_psql('postgres', q{SELECT format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts});
+	$copy->safe_psql('postgres', 'CALL change(3)') for 1 .. 10;
+	$copy->stop('immediate');
+	$copy->start;
+	agree($copy, "$what, written and killed");
+	drop_server($copy);
+	return;
+}
+
+# ---------------------------------------------------------------- steps
+
+my %steps = (
+	checkpoint => sub { $_->safe_psql('postgres', 'CHECKPOINT') for grep { defined } $primary, $standby },
+	flush => sub { $primary->safe_psql('postgres', 'SELECT nvmkv.flush()') },
+	compact => sub { pick($primary, grep { defined } $standby)->psql('postgres', 'SELECT nvmkv.compact()') },
+	restart => sub {
+		stop_writers() if chance(0.5);
+		$primary->stop('fast');
+		stop_writers();
+		$primary->start;
+	},
+	crash => sub {
+		$primary->stop('immediate');
+		stop_writers();
+		$primary->start;
+	},
+	crash_standby => sub {
+		return unless defined $standby;
+		$standby->stop(pick('immediate', 'fast'));
+		$standby->start;
+	},
+	kill => sub {
+		my @pids = split /\n/, $primary->safe_psql('postgres',
+			q{SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (backend_type LIKE 'nvmkv%' OR query LIKE 'CALL work%')});
+
+		kill 'KILL', pick(@pids);
+		stop_writers();
+		$primary->poll_query_until('postgres', 'SELECT true');
+	},
+	terminate_worker => sub {
+		$primary->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'nvmkv%' ORDER BY random() LIMIT 1});
+	},
+	prepared => sub {
+		my $gid = 'p' . ++$prepared;
+
+		$primary->psql('postgres', "SET lock_timeout = '5s'; BEGIN; CALL change(2); CALL change(2); PREPARE TRANSACTION '$gid'");
+		for my $old (split /\n/, $primary->safe_psql('postgres', q{SELECT gid FROM pg_prepared_xacts ORDER BY random()}))
+		{
+			$primary->safe_psql('postgres', pick('COMMIT', 'ROLLBACK') . " PREPARED '$old'") if chance(0.7);
+		}
+	},
+	subtransactions => sub {
+		my $n = pick(100, 1000, $seconds ? 100000 : 5000);
+
+		$primary->safe_psql('postgres', qq{
+			DO \$\$ BEGIN FOR i IN 1 .. $n LOOP
+				BEGIN INSERT INTO f_log VALUES (-i, 's'); INSERT INTO h_log VALUES (-i, 's');
+				EXCEPTION WHEN division_by_zero THEN NULL; END;
+			END LOOP; END \$\$});
+	},
+	# Everything is frozen and the commit log cut off.
+	clog => sub {
+		$primary->safe_psql('postgres', 'CALL use_ids(' . pick(10000, $seconds ? 1100000 : 30000) . ')');
+		$primary->safe_psql('postgres', 'ALTER DATABASE template0 ALLOW_CONNECTIONS on');
+		$primary->safe_psql($_, 'VACUUM (FREEZE, SKIP_LOCKED)') for 'template0', 'template1', 'postgres';
+	},
+	# The same by force, which no standby survives.
+	reset_ids => sub {
+		stop_writers();
+		end_prepared();
+		$primary->stop('fast');
+		my $data = $primary->data_dir;
+		my ($next) = said_by([ 'pg_controldata', $data ]) =~ /NextXID:\s+\d+:(\d+)/;
+		my $to = ($next + 3_000_000) & ~0xfffff;
+		my $segment = sprintf '%s/pg_xact/%04X', $data, $to >> 20;
+
+		open(my $file, '>>', $segment) or die "$segment: $!";
+		truncate($file, 262144) or die $!;
+		close $file;
+		IPC::Run::run([ 'pg_resetwal', '-x', $to + 3, $data ], '>', '/dev/null') or die 'pg_resetwal';
+		$primary->start;
+		drop_server($standby);
+		$standby = undef;
+		$point = undef;
+		forget_backups();
+	},
+	backup => sub {
+		my $name = 'b' . ++$serial;
+
+		$primary->backup($name, backup_options => chance(0.5) ? [ '--max-rate=40M' ] : []);
+		push @backups, [ $name, $primary ];
+	},
+	backup_standby => sub {
+		return unless defined $standby;
+		my $name = 'b' . ++$serial;
+
+		$standby->backup($name, backup_options => chance(0.5) ? [ '--max-rate=40M' ] : []);
+		push @backups, [ $name, $standby ];
+		try_backup();
+	},
+	restore => sub { try_backup() },
+	# By hand: start, copy file by file, stop.
+	low_level => sub {
+		my $node = pick($primary, grep { defined } $standby);
+		my $copy = PostgreSQL::Test::Cluster->new('copy' . ++$serial);
+		my $session = $node->background_psql('postgres');
+
+		$session->query_safe("SELECT pg_backup_start('by hand', true)");
+		copy_dir($node->data_dir, $copy->data_dir);
+		my $label = $session->query_safe(q{SELECT labelfile FROM pg_backup_stop(false)});
+		$session->quit;
+		make_copy($copy, $label, $node);
+		try_copy($copy, 'a copy by hand of the ' . ($node == $primary ? 'primary' : 'standby'));
+	},
+	# To a restore point, from the last backup of the primary, by the archive.
+	pitr => sub {
+		my $name = 'b' . ++$serial;
+		my $point = "here$serial";
+
+		$primary->backup($name);
+		let_them_write();
+		$primary->safe_psql('postgres', "SELECT pg_create_restore_point('$point')");
+		let_them_write();
+		$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+		my $copy = PostgreSQL::Test::Cluster->new("copy$serial");
+		$copy->init_from_backup($primary, $name, has_restoring => 1, standby => 0);
+		$copy->append_conf('postgresql.conf', "archive_mode = off\nrecovery_target_name = '$point'\nrecovery_target_action = promote\n");
+		try_copy($copy, 'a point in time');
+		rmtree($primary->backup_dir . "/$name");
+	},
+	# The standby takes over; the old primary follows it.
+	rewind => sub {
+		return unless defined $standby;
+		my $live = chance(0.5);
+
+		end_prepared();
+		if (chance(0.5))
+		{
+			stop_writers();
+			catch_up();
+		}
+		$standby->promote;
+		let_them_write() if chance(0.5); # the old primary goes its own way
+		stop_writers();
+		my $old = $primary;
+
+		$old->stop('fast');
+		$primary = $standby;
+		$standby = undef;
+		$primary->safe_psql('postgres', 'CHECKPOINT');
+		start_writers() if $live;
+		my $conf = slurp_file($old->data_dir . '/postgresql.conf');
+		my $ok = IPC::Run::run([ 'pg_rewind', '--target-pgdata', $old->data_dir, '--source-server', $primary->connstr('postgres') ],
+			'>', \my $out, '2>', \my $err);
+
+		ok($ok, 'pg_rewind works') or diag($err);
+		open(my $file, '>', $old->data_dir . '/postgresql.conf') or die $!;
+		print $file $conf;
+		close $file;
+		follow($old, $primary);
+		$old->set_standby_mode;
+		forget_backups();
+		if (ok($old->start(fail_ok => 1), 'the rewound server starts as a standby'))
+		{
+			$standby = $old;
+		}
+		else
+		{
+			diag(substr(slurp_file($old->logfile), -3000));
+			$failed{rewind} = 1;
+		}
+	},
+	# The image that a snapshot of the file system would have.
+	snapshot => sub {
+		my $copy = PostgreSQL::Test::Cluster->new('copy' . ++$serial);
+		my @pids = grep { (readlink("/proc/$_/cwd") // '') eq $primary->data_dir } map { m{(\d+)} } glob('/proc/[0-9]*');
+
+		kill 'STOP', @pids;
+		copy_dir($primary->data_dir, $copy->data_dir);
+		kill 'CONT', @pids;
+		make_copy($copy, undef, $primary);
+		try_copy($copy, 'a snapshot');
+	},
+	# Some bytes of the files of a table that nothing else is compared with.
+	damage => sub {
+		my $node = $primary;
+		$node->safe_psql('postgres', q{
+			TRUNCATE f_victim; INSERT INTO f_victim SELECT g, repeat(md5(g::text), 8) FROM generate_series(1, 20000) g;
+			SELECT nvmkv.compact('f_victim');
+		});
+		my @files = grep { -s > 100000 } glob($node->data_dir . '/nvmkv/*.sst');
+		my @mine = grep { index(slurp_file($_), "\0" . 'c4ca4238a0b923820dcc509a6f75849b') >= 0 || slurp_file($_) =~ /c4ca4238a0b923820dcc509a6f75849b/ } @files;
+		return unless @mine;
+		my $file = pick(@mine);
+		open(my $fh, '+<', $file) or return;
+		my $at = index(slurp_file($file), 'c4ca4238a0b923820dcc509a6f75849b');
+		sysseek($fh, $at + 5, 0);
+		syswrite($fh, "\xff\xff");
+		close $fh;
+		note("damaged $file at " . ($at + 5));
+		$node->psql('postgres', "UPDATE f_victim SET pad = 'x' WHERE k % 7 = 0") if chance(0.5);
+		let_them_write();
+		$node->psql('postgres', 'SELECT nvmkv.compact()');
+		$node->safe_psql('postgres', 'CHECKPOINT');
+		is($node->psql('postgres', pick('TRUNCATE f_victim', 'DROP FOREIGN TABLE f_victim; CREATE FOREIGN TABLE f_victim (k int NOT NULL, pad text) SERVER nvmkv OPTIONS (primary_key $$k$$)')), 0,
+			'a damaged table can be emptied');
+		is($node->safe_psql('postgres', 'SELECT count(*) FROM f_victim'), '0', 'and is empty');
+	},
+	new_standby => sub {
+		drop_server($standby);
+		$standby = undef;
+		@backups = grep { $_->[1] == $primary } @backups;
+		new_standby();
+	});
+
+# ---------------------------------------------------------------- their parts
+
+sub said_by
+{
+	my ($command) = @_;
+
+	IPC::Run::run($command, '>', \my $out) or die "@$command";
+	return $out;
+}
+
+sub end_prepared
+{
+	$primary->safe_psql('postgres', $_)
+	  for grep { $_ } split /\n/,
+	  $primary->safe_psql('postgres', q{SELECT format('%s PREPARED %L', CASE WHEN random() < 0.5 THEN 'COMMIT' ELSE 'ROLLBACK' END, gid) FROM pg_prepared_xacts});
+	return;
+}
+
+# File by file, as a backup program does it; files may come and go.
+sub copy_dir
+{
+	my ($from, $to) = @_;
+
+	system('cp', '-a', '--no-target-directory', $from, $to) if !-d $to;
+	return;
+}
+
+# Makes a copied directory one that can be started as a server of its own.
+sub make_copy
+{
+	my ($copy, $label, $of) = @_;
+	my $data = $copy->data_dir;
+
+	unlink "$data/postmaster.pid", "$data/postmaster.opts", "$data/standby.signal";
+	if (defined $label)
+	{
+		open(my $file, '>', "$data/backup_label") or die $!;
+		print $file "$label\n";
+		close $file;
+		# Its WAL is that of the source.
+		copy($_, "$data/pg_wal/") for grep { -f } glob($of->data_dir . '/pg_wal/0*');
+	}
+	$copy->append_conf('postgresql.conf', "port = " . $copy->port . "\nunix_socket_directories = '" . $copy->host . "'\narchive_mode = off\nprimary_conninfo = ''\nrestore_command = ''\n");
+	return;
+}
+
+sub try_backup
+{
+	my $backup = pop @backups or return;
+	my ($name, $of) = @$backup;
+	my $copy = PostgreSQL::Test::Cluster->new('copy' . ++$serial);
+
+	is(system('pg_verifybackup', '-q', $of->backup_dir . "/$name"), 0, 'pg_verifybackup accepts it');
+	$copy->init_from_backup($of, $name);
+	$copy->append_conf('postgresql.conf', "archive_mode = off\nprimary_conninfo = ''\n");
+	try_copy($copy, 'a backup of ' . ($of == $primary ? 'the primary' : 'the standby'));
+	rmtree($of->backup_dir . "/$name");
+	return;
+}
+
+sub forget_backups
+{
+	rmtree($_->[1]->backup_dir . "/$_->[0]") for @backups;
+	@backups = ();
+	return;
+}
+
+# ---------------------------------------------------------------- a life
+
+my @kinds = sort keys %steps;
+my $until = time + $seconds;
+my %done;
+
+new_primary();
+new_standby();
+while (@script || time < $until)
+{
+	my $step = @script ? shift @script : pick(@kinds);
+
+	note(sprintf '%s -- %s', scalar localtime, $step);
+	new_standby() unless defined $standby;
+	ok(let_them_write(), "$step: writers work");
+	eval { $steps{$step}->(); 1 } or do { fail("$step: $@"); $failed{$step} = 1 };
+	$done{$step}++;
+	last if %failed;
+	if (chance(0.4) || !@script)
+	{
+		stop_writers() if chance(0.5);
+		agree($primary, "after $step, the primary");
+		if (defined $standby)
+		{
+			ok(catch_up(), "after $step, the standby follows");
+			agree($standby, "after $step, the standby");
+		}
+	}
+	last if %failed;
+}
+stop_writers();
+agree($primary, 'at the end') unless %failed;
+note('steps: ' . join ', ', map { "$_ $done{$_}" } sort keys %done);
+diag("seed $seed failed in " . join ', ', sort keys %failed) if %failed;
+$_->stop('immediate') for grep { defined && defined $_->{_pid} } $standby, $primary;
+done_testing();
