@@ -51,7 +51,8 @@ CREATE FUNCTION nvmkv.stored_tables(
 	OUT key_columns int2[],				-- attribute numbers; empty: hidden row id
 	OUT key_types oid[],				-- of domains: the type below
 	OUT key_collations oid[],
-	OUT key_descending bool[])
+	OUT key_descending bool[],
+	OUT column_types oid[])				-- by attribute number; 0: dropped
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_stored_tables'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;

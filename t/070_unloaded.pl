@@ -235,6 +235,21 @@ $node->safe_psql('postgres', q{COMMIT PREPARED 'pending'});
 is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM created), (SELECT count(*) FROM truncated)'), '100|10',
 	'a prepared transaction finds what it made');
 
+# Columns that were changed where nobody could see it: rows are not misread.
+$content = $node->safe_psql('postgres', 'SELECT count(*), sum(v), sum((p).b), (SELECT sum(v) FROM coloured) FROM kept');
+single_user([ 'shared_preload_libraries=' ],
+	"ALTER FOREIGN TABLE kept ALTER COLUMN v TYPE bigint\nALTER FOREIGN TABLE coloured ADD COLUMN n int DEFAULT 7\n", 'postgres');
+start('with');
+my $misfit = qr/55000: definition of foreign table "kept" does not fit its stored rows.*DETAIL:  The type of column "v" was changed by .* type integer\./s;
+fails($node, $_, $misfit, $_) for 'SELECT count(*) FROM kept', 'INSERT INTO kept VALUES (1000)', 'ALTER FOREIGN TABLE kept ADD COLUMN n int';
+fails($node, 'SELECT count(*) FROM coloured', qr/55000: definition .*DETAIL:  Column "n" was added by .*HINT:  Drop the column and add it again/s, 'an added column');
+$node->safe_psql('postgres', q{
+	ALTER FOREIGN TABLE kept ALTER COLUMN v TYPE int;
+	ALTER FOREIGN TABLE coloured DROP COLUMN n;
+	ALTER FOREIGN TABLE coloured ADD COLUMN n int DEFAULT 7});
+is($node->safe_psql('postgres', 'SELECT count(*), sum(v), sum((p).b), (SELECT sum(v) FROM coloured) FROM kept'), $content, 'all is well when it is undone');
+is($node->safe_psql('postgres', 'SELECT sum(n), (SELECT sum(k) FROM child) FROM coloured'), '7|5050', 'with the library columns are added');
+
 # Nor what could be a table's rows.
 single_user([ 'shared_preload_libraries=' ], "REFRESH MATERIALIZED VIEW nvmkv.storage WITH NO DATA\n", 'original');
 start_and_sweep(qr/keeps the rows of 1 foreign tables in database "original".*DETAIL:  They could be those of foreign table "a"/s,

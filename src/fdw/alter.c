@@ -69,6 +69,7 @@ typedef struct TableBefore
 	List *checks; /* CheckBefore, of the valid ones */
 	bool had_storage;
 	NvmkvStorageRow storage; /* with its key columns, if had_storage */
+	bool columns_fit;        /* were as that row says */
 	bool had_rows;           /* if that was asked */
 	bool new_storage;        /* to be started */
 } TableBefore;
@@ -161,6 +162,10 @@ check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" cannot be cast automatically to type %s", cmd->name, format_type_be(type)),
 				 errhint(COPY_ROWS_HINT)));
+
+	/* Rows were written with it: the column was changed without the library, and this undoes it. */
+	if (before->had_storage && attnum <= before->storage.ncolumns && before->storage.column_types[attnum - 1] == type)
+		return;
 
 	key = find_key(before, attnum);
 	if (key != NULL &&
@@ -261,6 +266,10 @@ check_command(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 						(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 						 errmsg("column \"%s\" is in a primary key", cmd->name)));
 			break;
+		case AT_AddColumn:
+			if (before->had_storage && !before->columns_fit)
+				(void) has_rows(rel); /* says why not */
+			break;
 		case AT_GenericOptions:
 			/* Afterwards the definition may fit no stored row, and nobody could look. */
 			before->had_rows = has_rows(rel);
@@ -295,6 +304,7 @@ look_before(Oid relid, List *cmds)
 		}
 	}
 	before->had_storage = find_storage(relid, &before->storage);
+	before->columns_fit = before->had_storage && nvmkv_catalog_changed_column(&before->storage, rel) == 0;
 
 	foreach(lc, cmds)
 		check_command(before, rel, lfirst_node(AlterTableCmd, lc));
@@ -511,6 +521,13 @@ settle_key(TableBefore *before, Relation rel)
 	/* A table that has none yet gets its storage when it is written to. */
 	if (before->new_storage && before->had_storage)
 		nvmkv_table_new_storage(rel);
+	else if (before->columns_fit && nvmkv_catalog_changed_column(&before->storage, rel) != 0)
+	{
+		NvmkvStorageRow row = before->storage;
+
+		nvmkv_catalog_take_columns(&row, rel);
+		nvmkv_catalog_put(&row);
+	}
 }
 
 static bool

@@ -56,7 +56,8 @@ enum
 	COLUMN_KEY_TYPES,
 	COLUMN_KEY_COLLATIONS,
 	COLUMN_KEY_DESCENDING,
-	CATALOG_COLUMNS = COLUMN_KEY_DESCENDING
+	COLUMN_COLUMN_TYPES,
+	CATALOG_COLUMNS = COLUMN_COLUMN_TYPES
 };
 
 static Oid
@@ -94,7 +95,7 @@ nvmkv_catalog_lock(Oid relid)
 
 /* ---------------------------------------------------------------- rows */
 
-/* Elements of an array column; there have to be "count", unless that is -1. */
+/* Elements of an array column; there have to be "count", or -1 - count at most if that is negative. */
 static int
 take_array(HeapTuple tuple, TupleDesc desc, int column, Oid type, int count, Datum **elements_out)
 {
@@ -110,7 +111,7 @@ take_array(HeapTuple tuple, TupleDesc desc, int column, Oid type, int count, Dat
 		get_typlenbyvalalign(type, &len, &byval, &align);
 		deconstruct_array(DatumGetArrayTypeP(value), type, len, byval, align, elements_out, NULL, &n);
 	}
-	if (isnull || n > NVMKV_KEY_COLUMNS_MAX || (count >= 0 && n != count))
+	if (isnull || (count >= 0 ? n != count : n > -1 - count))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("malformed row in relation \"%s.%s\"", CATALOG_SCHEMA, CATALOG_TABLE)));
@@ -130,7 +131,7 @@ form_row(HeapTuple tuple, TupleDesc desc, NvmkvStorageRow *row)
 	row->relid = DatumGetObjectId(heap_getattr(tuple, COLUMN_RELID, desc, &isnull));
 	row->dboid = DatumGetObjectId(heap_getattr(tuple, COLUMN_DBOID, desc, &isnull));
 	row->storage_id = (uint64) DatumGetInt64(heap_getattr(tuple, COLUMN_STORAGE_ID, desc, &isnull));
-	row->nkeys = take_array(tuple, desc, COLUMN_KEY_COLUMNS, INT2OID, -1, &attnums);
+	row->nkeys = take_array(tuple, desc, COLUMN_KEY_COLUMNS, INT2OID, -1 - NVMKV_KEY_COLUMNS_MAX, &attnums);
 	take_array(tuple, desc, COLUMN_KEY_TYPES, OIDOID, row->nkeys, &types);
 	take_array(tuple, desc, COLUMN_KEY_COLLATIONS, OIDOID, row->nkeys, &collations);
 	take_array(tuple, desc, COLUMN_KEY_DESCENDING, BOOLOID, row->nkeys, &descending);
@@ -141,6 +142,10 @@ form_row(HeapTuple tuple, TupleDesc desc, NvmkvStorageRow *row)
 		row->keys[i].collation = DatumGetObjectId(collations[i]);
 		row->keys[i].descending = DatumGetBool(descending[i]);
 	}
+	row->ncolumns = take_array(tuple, desc, COLUMN_COLUMN_TYPES, OIDOID, -1 - MaxHeapAttributeNumber, &types);
+	row->column_types = palloc(Max(row->ncolumns, 1) * sizeof(Oid));
+	for (int i = 0; i < row->ncolumns; i++)
+		row->column_types[i] = DatumGetObjectId(types[i]);
 }
 
 static Datum
@@ -161,7 +166,10 @@ deform_row(const NvmkvStorageRow *row, Datum *values)
 	Datum types[NVMKV_KEY_COLUMNS_MAX];
 	Datum collations[NVMKV_KEY_COLUMNS_MAX];
 	Datum descending[NVMKV_KEY_COLUMNS_MAX];
+	Datum *columns = palloc(Max(row->ncolumns, 1) * sizeof(Datum));
 
+	for (int i = 0; i < row->ncolumns; i++)
+		columns[i] = ObjectIdGetDatum(row->column_types[i]);
 	for (int i = 0; i < row->nkeys; i++)
 	{
 		attnums[i] = Int16GetDatum(row->keys[i].attnum);
@@ -176,6 +184,36 @@ deform_row(const NvmkvStorageRow *row, Datum *values)
 	values[COLUMN_KEY_TYPES - 1] = make_array(types, row->nkeys, OIDOID);
 	values[COLUMN_KEY_COLLATIONS - 1] = make_array(collations, row->nkeys, OIDOID);
 	values[COLUMN_KEY_DESCENDING - 1] = make_array(descending, row->nkeys, BOOLOID);
+	values[COLUMN_COLUMN_TYPES - 1] = make_array(columns, row->ncolumns, OIDOID);
+	pfree(columns);
+}
+
+/* ---------------------------------------------------------------- columns */
+
+void
+nvmkv_catalog_take_columns(NvmkvStorageRow *row, Relation rel)
+{
+	TupleDesc desc = RelationGetDescr(rel);
+
+	row->ncolumns = desc->natts;
+	row->column_types = palloc(Max(desc->natts, 1) * sizeof(Oid));
+	for (int i = 0; i < desc->natts; i++)
+		row->column_types[i] = TupleDescAttr(desc, i)->attisdropped ? InvalidOid : TupleDescAttr(desc, i)->atttypid;
+}
+
+AttrNumber
+nvmkv_catalog_changed_column(const NvmkvStorageRow *row, Relation rel)
+{
+	TupleDesc desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && (i >= row->ncolumns || row->column_types[i] != att->atttypid))
+			return att->attnum;
+	}
+	return 0;
 }
 
 /* ---------------------------------------------------------------- access */

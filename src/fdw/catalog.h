@@ -23,7 +23,19 @@ typedef struct NvmkvStorageRow
 	int nkeys;
 	/* Of the keys: attnum, base_type, collation, descending; the rest is zero. */
 	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
+	/* Types of all columns by attribute number, InvalidOid: dropped; palloc'd. */
+	int ncolumns;
+	Oid *column_types;
 } NvmkvStorageRow;
+
+/* Puts the columns of the relation, as they are now, into the row. */
+extern void nvmkv_catalog_take_columns(NvmkvStorageRow *row, Relation rel);
+
+/*
+ * The first column that rows of the storage were not written with, or with another type; 0: all are as they were.
+ * Dropped ones do not count: they read as NULL.
+ */
+extern AttrNumber nvmkv_catalog_changed_column(const NvmkvStorageRow *row, Relation rel);
 
 /* The catalogue's OID; InvalidOid when the extension is not (any more) in this database. */
 extern Oid nvmkv_catalog_relid(void);

@@ -380,6 +380,27 @@ key_names(TupleDesc desc, const NvmkvKeyColumn *keys, int nkeys)
 	return nvmkv_format_primary_key(specs);
 }
 
+/* Whoever alters columns with the library says so in the catalogue. */
+static void
+check_columns(const NvmkvStorageRow *row, Relation rel)
+{
+	AttrNumber attnum = nvmkv_catalog_changed_column(row, rel);
+	const char *name;
+
+	if (attnum == 0)
+		return;
+	name = NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("definition of foreign table \"%s\" does not fit its stored rows", RelationGetRelationName(rel)),
+			 attnum > row->ncolumns
+				 ? errdetail("Column \"%s\" was added by a server that had not loaded nvmkv_fdw.", name)
+				 : errdetail("The type of column \"%s\" was changed by a server that had not loaded nvmkv_fdw; rows were stored with type %s.",
+							 name, format_type_be(row->column_types[attnum - 1])),
+			 attnum > row->ncolumns ? errhint("Drop the column and add it again, or TRUNCATE the table.")
+									: errhint("Change the type back, or TRUNCATE the table.")));
+}
+
 /* Reads the catalogue into table->storage_id; false when the table has no storage of this database. */
 static bool
 find_storage(CachedTable *cached, Relation rel)
@@ -395,6 +416,7 @@ find_storage(CachedTable *cached, Relation rel)
 				 errmsg("definition of foreign table \"%s\" does not fit its stored rows", RelationGetRelationName(rel)),
 				 row.nkeys > 0 ? errdetail("The rows were stored with the primary key '%s'.", key_names(table->tupdesc, row.keys, row.nkeys)) : errdetail("The rows were stored without a primary key."),
 				 errhint("Undo the change of the option \"%s\" or of the types of its columns, or TRUNCATE the table.", NVMKV_OPTION_PRIMARY_KEY)));
+	check_columns(&row, rel);
 	if (!nvmkv_registry_has_storage(row.storage_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -428,6 +450,7 @@ nvmkv_table_new_storage(Relation rel)
 	row.relid = RelationGetRelid(rel);
 	row.dboid = MyDatabaseId;
 	row.nkeys = nvmkv_key_resolve(rel, GetForeignTable(row.relid)->options, row.keys);
+	nvmkv_catalog_take_columns(&row, rel);
 	row.storage_id = nvmkv_family_new_storage_id(rel);
 	nvmkv_catalog_put(&row);
 	nvmkv_registry_begin_storage(row.storage_id);
