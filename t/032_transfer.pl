@@ -21,7 +21,7 @@ my $start = 1000;
 note("NVMKV_SEED=$seed");
 srand($seed);
 
-my $node = new_server('main', restart_after_crash => 'on', max_wal_size => '64MB', deadlock_timeout => '100ms');
+my $node = new_server('main', max_connections => 20, restart_after_crash => 'on', max_wal_size => '64MB', deadlock_timeout => '100ms');
 
 # An account is a foreign row; what happened to it is told by foreign and local rows of the same transaction.
 $node->safe_psql('postgres', qq{

@@ -385,7 +385,7 @@ my %steps = (
 		make_copy($copy, $label, $node);
 		try_copy($copy, 'a copy by hand of the ' . ($node == $primary ? 'primary' : 'standby'));
 	},
-	# To a restore point, from the last backup of the primary, by the archive.
+	# To a restore point, from a backup of the primary.
 	pitr => sub {
 		my $name = 'b' . ++$serial;
 		my $point = "here$serial";
@@ -396,7 +396,9 @@ my %steps = (
 		let_them_write();
 		$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 		my $copy = PostgreSQL::Test::Cluster->new("copy$serial");
-		$copy->init_from_backup($primary, $name, has_restoring => 1, standby => 0);
+		$copy->init_from_backup($primary, $name);
+		$copy->append_conf('recovery.signal', '');
+		$copy->append_conf('postgresql.conf', "restore_command = 'cp \"" . $primary->data_dir . "/pg_wal/%f\" \"%p\"'\n");
 		$copy->append_conf('postgresql.conf', "archive_mode = off\nrecovery_target_name = '$point'\nrecovery_target_action = promote\n");
 		try_copy($copy, 'a point in time');
 		rmtree($primary->backup_dir . "/$name");

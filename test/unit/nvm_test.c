@@ -1948,7 +1948,7 @@ TEST(row_reopen)
 	REQUIRE_OK(try_open(&f, 8 * MIB, SYSTEM, pool_id, &created));
 	for (i = 0; i < row.extent_count; i++)
 		CHECK_OK(nvm_pool_mark(f.pool, row.extents[i]));
-	CHECK_EQ(nvm_pool_free_count(f.pool), 31 - row.extent_count);
+	CHECK_EQ(nvm_pool_free_count(f.pool), 7 - row.extent_count);
 	CHECK_OK(nvm_row_check_header(f.pool, &row));
 	CHECK_EQ(verify_row(&f, &row, NULL, true), 0);
 	check_all_entries(&f, &row, &list);

@@ -41,6 +41,32 @@ install_mark(NvmkvDb *tree, const VersionEdit *edit)
 	return st;
 }
 
+/*
+ * Families that cannot be used stay as the last anchor has them: who puts their files right gets them back.  By family,
+ * as the list is.
+ */
+static void
+keep_broken(NvmkvDb *root, const Anchor *last, Anchor *next)
+{
+	unsigned i;
+
+	for (i = 0; i < last->ntrees; i++)
+	{
+		const AnchorTree *tree = &last->trees[i];
+		unsigned at = next->ntrees;
+
+		if (!family_is_broken(root, tree->family) || anchor_tree(next, tree->family) != NULL)
+			continue;
+		while (at > 0 && next->trees[at - 1].family > tree->family)
+		{
+			next->trees[at] = next->trees[at - 1];
+			at--;
+		}
+		next->trees[at] = *tree;
+		next->ntrees++;
+	}
+}
+
 /* REQUIRES the claim.  What is there already is not written again. */
 static NvmkvStatus
 write_anchor(NvmkvDb *root, bool create)
@@ -59,8 +85,10 @@ write_anchor(NvmkvDb *root, bool create)
 
 		versions_mark(&tree->versions, mark, NULL);
 		mark->family = tree->family;
+		mark->incarnation = next.incarnation;
 	}
 	NVMKV_RETURN_IF(st);
+	keep_broken(root, last, &next);
 	next.sequence = last->sequence;
 	if (!create && memcmp(&next, last, sizeof(next)) == 0)
 		return NVMKV_OK;

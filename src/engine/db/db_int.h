@@ -420,7 +420,10 @@ extern NvmkvStatus family_each(NvmkvDb *db, NvmkvStatus (*step)(NvmkvDb *tree));
 /* What an aborted call of this process left. */
 extern void families_abort_cleanup(NvmkvDb *root);
 
-/* Of a family that could not be opened: is it known to have all up to there in rows and tables? */
+/* Is there this family, and could not be opened? */
+extern bool family_is_broken(NvmkvDb *root, unsigned id);
+
+/* Of such a family: is it known to have all up to there in rows and tables? */
 extern bool family_has(NvmkvDb *root, unsigned id, uint64_t last_sequence);
 
 /* ---- family_write.c: batches for other families than the default one ---- */

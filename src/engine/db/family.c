@@ -473,6 +473,14 @@ family_leave(NvmkvDb *db, unsigned cursor)
 	mark_use(db->root, cursor >> CURSOR_BITS, false);
 }
 
+bool
+family_is_broken(NvmkvDb *root, unsigned id)
+{
+	FamilyShm *shm = family_shm(root);
+
+	return id > 0 && shm != NULL && id < slots(&root->options) && port_load_seq(&shm->slot[id].state) == FAMILY_BROKEN;
+}
+
 NvmkvStatus
 family_next(NvmkvDb *db, unsigned *cursor, NvmkvDb **tree_out)
 {

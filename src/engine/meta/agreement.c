@@ -60,6 +60,7 @@ static NvmkvStatus
 judge_by_anchor(const Agreement *a, unsigned family, const VersionDraft *draft, const char *manifest)
 {
 	const AnchorTree *tree = anchor_tree(&a->anchor, family);
+	uint64_t expected = anchor_incarnation(&a->anchor, family);
 
 	if (a->anchor_found == NVMKV_NOT_FOUND)
 	{
@@ -79,11 +80,11 @@ judge_by_anchor(const Agreement *a, unsigned family, const VersionDraft *draft, 
 						  " (edit %" PRIu64 "), says \"%s.anchor\"; " REMEDY, manifest, POSITION_ARGS(tree->durable_seq),
 						  tree->edits, a->dir, a->dir);
 	}
-	if (draft->incarnation != a->anchor.incarnation && draft->predecessor != a->anchor.incarnation)
+	if (draft->incarnation != expected && draft->predecessor != expected)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "manifest \"%s\" is of another time or another server: it is of incarnation %016" PRIx64
 						  " and ends at log position " POSITION ", \"%s.anchor\" says %016" PRIx64 " and " POSITION "; " REMEDY,
 						  manifest, draft->incarnation, POSITION_ARGS(draft->durable_seq), a->dir,
-						  a->anchor.incarnation, POSITION_ARGS(tree != NULL ? tree->durable_seq : 0), a->dir);
+						  expected, POSITION_ARGS(tree != NULL ? tree->durable_seq : 0), a->dir);
 	if (tree != NULL && draft->edits < tree->edits && !(tree->empty && draft->nrows == 0 && draft->nfiles == 0))
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "manifest \"%s\" has lost its end, or is an earlier one: it ends with edit %" PRIu64
 						  ", at log position " POSITION ", \"%s.anchor\" says %" PRIu64 " and " POSITION " (MANIFEST-%06" PRIu64

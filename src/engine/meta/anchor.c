@@ -16,7 +16,7 @@
 #define ANCHOR_MAGIC UINT64_C(0x434e41564b4d564e) /* "NVMKVANC" */
 #define ANCHOR_FORMAT 1
 #define ANCHOR_HEAD_BYTES 48
-#define ANCHOR_TREE_BYTES 40
+#define ANCHOR_TREE_BYTES 48
 #define ANCHOR_TREE_EMPTY 1
 #define ANCHOR_FILE_BYTES (2 * ANCHOR_SLOT_BYTES)
 
@@ -43,6 +43,14 @@ anchor_tree(const Anchor *anchor, unsigned family)
 		if (anchor->trees[i].family == family)
 			return &anchor->trees[i];
 	return NULL;
+}
+
+uint64_t
+anchor_incarnation(const Anchor *anchor, unsigned family)
+{
+	const AnchorTree *tree = anchor_tree(anchor, family);
+
+	return tree != NULL ? tree->incarnation : anchor->incarnation;
 }
 
 NvmkvStatus
@@ -79,6 +87,7 @@ anchor_encode(const Anchor *anchor, uint8_t bytes_out[ANCHOR_SLOT_BYTES])
 		put_u64(p + 16, tree->durable_seq);
 		put_u64(p + 24, tree->manifest_number);
 		put_u64(p + 32, tree->manifest_bytes);
+		put_u64(p + 40, tree->incarnation);
 	}
 	put_u32(p, crc32c_mask(crc32c(bytes_out, (size_t) (p - bytes_out))));
 	return (size_t) (p - bytes_out) + 4;
@@ -126,6 +135,7 @@ anchor_decode(const uint8_t bytes[ANCHOR_SLOT_BYTES], const char *path, Anchor *
 		tree->durable_seq = get_u64(p + 16);
 		tree->manifest_number = get_u64(p + 24);
 		tree->manifest_bytes = get_u64(p + 32);
+		tree->incarnation = get_u64(p + 40);
 		if (tree->family >= NVMKV_FAMILIES_MAX || (i > 0 && tree->family <= anchor_out->trees[i - 1].family))
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "anchor \"%s\" names column family %u in a wrong place", path, tree->family);
 	}

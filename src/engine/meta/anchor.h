@@ -24,19 +24,21 @@
  *	  24		8		system identifier
  *	  32		8		incarnation
  *	  40		8		zero
- *	  48		count x 40, by family:
+ *	  48		count x 48, by family:
  *		   0	4		family
  *		   4	4		flags: 1 it has neither rows nor tables
  *		   8	8		edits of the tree
  *		  16	8		durable sequence
  *		  24	8		number of its MANIFEST
  *		  32	8		bytes of that
+ *		  40	8		incarnation of its MANIFEST: that of the anchor, or an earlier one of a family that could not be
+ *				opened since, and may be put right
  *	  end		4		crc32c of all before it, masked; zeros follow
  *
  * Example, one empty tree, first writing, system 4711, incarnation 12, 3 edits,
  * durable 256, MANIFEST-000002 of 133 bytes:
  *	  4e 56 4d 4b 56 41 4e 43  01 00 00 00  01 00 00 00  01 00 ..  67 12 ..  0c 00 ..  00 * 8
- *	  00 00 00 00  01 00 00 00  03 00 ..  00 01 00 ..  02 00 ..  85 00 ..  crc
+ *	  00 00 00 00  01 00 00 00  03 00 ..  00 01 00 ..  02 00 ..  85 00 ..  0c 00 ..  crc
  */
 #ifndef NVMKV_META_ANCHOR_H
 #define NVMKV_META_ANCHOR_H
@@ -51,7 +53,7 @@ typedef struct AnchorTree
 {
 	uint32_t family;
 	bool empty;
-	uint64_t edits, durable_seq, manifest_number, manifest_bytes;
+	uint64_t edits, durable_seq, manifest_number, manifest_bytes, incarnation;
 } AnchorTree;
 
 typedef struct Anchor
@@ -76,6 +78,9 @@ extern NvmkvStatus anchor_write(const char *dir, const Anchor *anchor, bool crea
 
 /* NULL: the anchor does not know the family. */
 extern const AnchorTree *anchor_tree(const Anchor *anchor, unsigned family);
+
+/* Of which incarnation the MANIFEST of a family must be. */
+extern uint64_t anchor_incarnation(const Anchor *anchor, unsigned family);
 
 /* Random, not 0.  IO. */
 extern NvmkvStatus anchor_random(uint64_t *number_out);
