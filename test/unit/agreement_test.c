@@ -621,7 +621,7 @@ TEST(family_cut_after_an_orderly_end)
 	port_files = &port_posix_files;
 }
 
-/* Whatever is cut off after a crash: refused, or the rows that were; what cannot be read says so, and nothing is old. */
+/* Whatever is cut off after a crash: refused, or the rows that were; what cannot be read says so, nothing is old. */
 static void
 cut_after_crash(uint64_t nvm_bytes, const char *sub)
 {

@@ -774,7 +774,9 @@ settle_agreement(const VersionSet *set, const VersionsOpening *opening, bool fre
 	if (accepted && draft->durable_seq < a->log_begin)
 		draft->durable_seq = a->log_begin;
 	draft->incarnation = a->incarnation;
-	draft->predecessor = opening->born || a->restored || a->anchor_found != NVMKV_OK ? 0 : anchor_incarnation(&a->anchor, opening->family);
+	draft->predecessor = 0;
+	if (!opening->born && !a->restored && a->anchor_found == NVMKV_OK)
+		draft->predecessor = anchor_incarnation(&a->anchor, opening->family);
 	NVMKV_RETURN_IF(anchor_random(&gap));
 	draft->next_row += 1 + (gap & ROW_GAP_MASK);
 	return NVMKV_OK;
