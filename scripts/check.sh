@@ -237,7 +237,7 @@ if wanted engine; then
 	engine_tests "engine" CC=gcc WERROR=1 BUILD="$work/engine"
 fi
 if wanted sanitize; then
-	engine_tests "engine address+undefined" CC=gcc OPT="-O1 -g" SANITIZE=address BUILD="$work/engine-address"
+	NVMKV_TEST_TIMEOUT=1200 engine_tests "engine address+undefined" CC=gcc OPT="-O1 -g" SANITIZE=address BUILD="$work/engine-address"
 fi
 
 if wanted fuzz; then

@@ -1205,13 +1205,13 @@ TEST(container_comes_and_goes)
 		survey(seed, &plan);
 	}
 	CHECK(changes_in_every_way(&plan));
-	points_of_plan(&plan, seed, FAULT_KILL, "pool.", 3);
-	points_of_plan(&plan, seed, FAULT_ERROR, "pool.", 2);
-	sample(FAULT_FILE, NULL, 8);
-	sample(FAULT_FILES, NULL, 3);
-	sample(FAULT_SPACES, NULL, 4);
-	sample(FAULT_POWER, NULL, 20);
-	sample(FAULT_ERROR, "port.alloc", 6);
+	points_of_plan(&plan, seed, FAULT_KILL, "pool.", 2);
+	points_of_plan(&plan, seed, FAULT_ERROR, "pool.", 1);
+	sample(FAULT_FILE, NULL, 5);
+	sample(FAULT_FILES, NULL, 2);
+	sample(FAULT_SPACES, NULL, 3);
+	sample(FAULT_POWER, NULL, 10);
+	sample(FAULT_ERROR, "port.alloc", 4);
 	container_changes = false;
 }
 

@@ -208,11 +208,15 @@ size_now(const LossyFile *file)
 	return (uint64_t) st.st_size;
 }
 
+#define READ_SECTORS 512 /* a call; a truncated pool has tens of thousands */
+
 /* Remembers the durable content of sectors [from, to), those that are not remembered yet. */
 static void
 remember(LossyFile *file, uint64_t from, uint64_t to)
 {
+	static uint8_t content[READ_SECTORS][SECTOR];
 	uint64_t end = file->durable_size / SECTOR + 1;
+	uint64_t first = UINT64_MAX; /* in "content" */
 	uint64_t number;
 	int fd = -1;
 
@@ -237,8 +241,14 @@ remember(LossyFile *file, uint64_t from, uint64_t to)
 			continue;
 		if (fd < 0)
 			fd = open(real_path(file), O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || pread(fd, old->bytes, SECTOR, (off_t) (number * SECTOR)) < 0)
-			die("read of", real_path(file));
+		if (number < first || number >= first + READ_SECTORS)
+		{
+			first = number;
+			memset(content, 0, sizeof(content));
+			if (fd < 0 || pread(fd, content, sizeof(content), (off_t) (number * SECTOR)) < 0)
+				die("read of", real_path(file));
+		}
+		memcpy(old->bytes, content[number - first], SECTOR);
 	}
 	if (fd >= 0)
 		close(fd);

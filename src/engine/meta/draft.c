@@ -516,7 +516,8 @@ clear_damage(VersionDraft *d, const MetaDamageClear *clear)
 			d->damages[kept++].upper = clear->lower;
 		}
 	}
-	memmove(d->damages + kept, d->damages + n, (d->ndamages - n) * sizeof(MetaDamage));
+	if (d->ndamages > n)
+		memmove(d->damages + kept, d->damages + n, (d->ndamages - n) * sizeof(MetaDamage));
 	d->ndamages -= n - kept;
 	return NVMKV_OK;
 }
