@@ -23,14 +23,18 @@
  * It also settles outcomes of transactions (fdw/settle.h), which needs somebody
  * who is there whenever there are writers.
  *
+ * What cannot be flushed is kept in a file instead (fdw/kept.h), so that neither
+ * a checkpoint nor a shutdown waits for a medium that is full or broken.
+ *
  * Checkpoints are held back only while this worker lives, so writers are let
- * in only while it lives.  When it ends it closes the gate and flushes; if that
- * is impossible it crashes the server on purpose, since WAL is then the only
+ * in only while it lives.  When it ends it closes the gate and flushes, or keeps; if that
+ * is impossible it ends the server as after a crash, since WAL is then the only
  * place that has the entries and recovery replays it.
  */
 #include "postgres.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include "access/xlog.h"
 #include "miscadmin.h"
@@ -48,6 +52,7 @@
 #include "engine/port/port_pg.h"
 #include "fdw/copy.h"
 #include "fdw/engine.h"
+#include "fdw/kept.h"
 #include "fdw/settle.h"
 #include "fdw/wal.h"
 
@@ -105,6 +110,46 @@ end_checkpointer_without_postmaster(void)
 	}
 }
 
+/* What the last flush could not do.  False, and told in the log once: neither can this. */
+static bool
+keep_memtables(NvmkvDb *db)
+{
+	static bool told = false;
+	char why[NVMKV_ERROR_TEXT_MAX];
+
+	strlcpy(why, nvmkv_error()->text, sizeof(why));
+	if (nvmkv_kept_memtables(db, GetXLogInsertRecPtr()) != NVMKV_OK)
+	{
+		ereport(told ? DEBUG1 : LOG,
+				(errmsg("could not flush foreign tables, nor keep their memtables in \"%s\"", NVMKV_KEPT_DIR),
+				 errdetail("%s; %s", why, nvmkv_error()->text)));
+		told = true;
+		return false;
+	}
+	told = false;
+	ereport(LOG,
+			(errmsg("foreign tables could not be flushed; their memtables are kept in \"%s\"", NVMKV_KEPT_DIR),
+			 errdetail("%s", why),
+			 errhint("Nothing is lost: they are replayed at the next start.")));
+	return true;
+}
+
+/*
+ * The server ends, or starts anew, without a checkpoint: an exit code like this one is a crash to the postmaster, but
+ * leaves no core file behind.
+ */
+static void
+end_without_checkpoint(void)
+{
+	ereport(LOG,
+			(errcode(ERRCODE_IO_ERROR),
+			 errmsg("stopping without a checkpoint, because foreign tables could not be flushed"),
+			 errdetail("%s", nvmkv_error()->text),
+			 errhint("Nothing is lost: recovery replays the WAL at the next start.  Make space, or put right what the message says.")));
+	end_checkpointer_without_postmaster();
+	_exit(2);
+}
+
 /*
  * Runs before shared memory is left, whatever the reason.  The stop flag no
  * longer interrupts the engine: this flush must be finished.
@@ -122,15 +167,12 @@ flush_at_exit(int code, Datum arg)
 	}
 	nvmkv_abort_cleanup(db);
 	port_pg_stop_flag = NULL;
-	if (nvmkv_engine_close_writes() != NVMKV_OK || nvmkv_flush_all(db) != NVMKV_OK || nvmkv_log_closes(db) != NVMKV_OK)
-	{
-		end_checkpointer_without_postmaster();
-		ereport(PANIC,
-				(errcode(ERRCODE_IO_ERROR),
-				 errmsg("could not flush foreign tables before checkpoints are let go"),
-				 errdetail("%s", nvmkv_error()->text),
-				 errhint("Nothing is lost: recovery replays the WAL at the next start.")));
-	}
+	if (nvmkv_engine_close_writes() != NVMKV_OK)
+		end_without_checkpoint();
+	if (nvmkv_flush_all(db) == NVMKV_OK && nvmkv_log_closes(db) == NVMKV_OK)
+		nvmkv_kept_flushed();
+	else if (!keep_memtables(db))
+		end_without_checkpoint();
 	flushed_at_exit = true;
 }
 
@@ -142,12 +184,7 @@ static void
 release_at_exit(int code, Datum arg)
 {
 	if (!flushed_at_exit)
-	{
-		end_checkpointer_without_postmaster();
-		ereport(PANIC,
-				(errmsg("foreign tables were not flushed before checkpoints are let go"),
-				 errhint("Nothing is lost: recovery replays the WAL at the next start.")));
-	}
+		end_without_checkpoint();
 	MyProc->delayChkptFlags &= ~DELAY_CHKPT_START;
 	MyProc->lxid = InvalidLocalTransactionId;
 }
@@ -160,20 +197,27 @@ flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db, XLogRecPtr redo)
 
 	me->state = "flushing for a checkpoint";
 	status = nvmkv_copies_at_checkpoint(db);
+	if (status == NVMKV_CANCELLED)
+		return false;
 	if (status != NVMKV_OK)
 	{
-		if (status != NVMKV_CANCELLED)
-			nvmkv_worker_note(me, status);
-		return false;
+		nvmkv_worker_note(me, status);
+		/* A copy needs the files themselves. */
+		if (nvmkv_copies_need_point() || !keep_memtables(db))
+			return false;
 	}
 	/* The record is flushed, and with it the log up to the redo point. */
 	nvmkv_wal_checkpoint(nvmkv_durable_seq(db));
-	status = nvmkv_log_let_go(db, redo);
-	if (status != NVMKV_OK)
+	if (status == NVMKV_OK)
 	{
-		if (status != NVMKV_CANCELLED)
-			nvmkv_worker_note(me, status);
-		return false;
+		status = nvmkv_log_let_go(db, redo);
+		if (status != NVMKV_OK)
+		{
+			if (status != NVMKV_CANCELLED)
+				nvmkv_worker_note(me, status);
+			return false;
+		}
+		nvmkv_kept_flushed();
 	}
 	me->steps++;
 	return true;
@@ -192,8 +236,8 @@ open_writes(NvmkvWorkerStat *me)
 	{
 		if (status == NVMKV_CORRUPTION)
 		{
-			nvmkv_engine_is_absent(status);
-			proc_exit(0);
+			nvmkv_engine_give_up();
+			nvmkv_worker_idle(me);
 		}
 		if (status != NVMKV_CANCELLED)
 			nvmkv_worker_note(me, status);
@@ -265,6 +309,30 @@ let_writers_in(NvmkvWorkerStat *me, NvmkvDb *db)
 	nvmkv_sweeper_start();
 }
 
+/* Before writers are let in, and before checkpoints are held: they cut off nothing of what was kept. */
+static bool
+replay_kept(NvmkvWorkerStat *me, NvmkvDb *db)
+{
+	NvmkvStatus status;
+
+	me->state = "replaying kept WAL";
+	for (;;)
+	{
+		status = nvmkv_kept_replay(db, InvalidXLogRecPtr);
+		if (status != NVMKV_NO_SPACE && status != NVMKV_NO_MEMORY && status != NVMKV_BUSY)
+			break;
+		nvmkv_worker_note(me, status);
+		nvmkv_worker_sleep(me, FAILURE_RETRY_MS);
+		if (ShutdownRequestPending)
+			proc_exit(1);
+	}
+	if (status == NVMKV_CANCELLED)
+		proc_exit(1);
+	if (status != NVMKV_OK)
+		nvmkv_engine_give_up();
+	return status == NVMKV_OK;
+}
+
 void
 nvmkv_barrier_main(Datum arg)
 {
@@ -273,8 +341,10 @@ nvmkv_barrier_main(Datum arg)
 	XLogRecPtr flushed_for;
 	TimestampTz settled_at = 0;
 
+	if (db != NULL && nvmkv_kept_is_pending() && !replay_kept(me, db))
+		db = NULL;
 	if (db == NULL)
-		proc_exit(0);
+		nvmkv_worker_idle(me);
 	hold_checkpoints();
 	before_shmem_exit(release_at_exit, (Datum) 0);
 	before_shmem_exit(flush_at_exit, (Datum) 0);

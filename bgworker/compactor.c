@@ -22,13 +22,15 @@ nvmkv_compactor_main(Datum arg)
 	NvmkvDb *db = nvmkv_engine_or_null();
 
 	if (db == NULL)
-		proc_exit(0);
+		nvmkv_worker_idle(me);
 	while (!ShutdownRequestPending)
 	{
 		bool did, more, reclaimed, waiting;
 		NvmkvStatus status;
 		int sleep_ms = IDLE_MS;
 
+		if (nvmkv_engine_or_null() == NULL)
+			nvmkv_worker_idle(me); /* given up in recovery */
 		me->state = "compacting";
 		status = nvmkv_work(db, NVMKV_WORK_COMPACT, &did, &more);
 		if (did)

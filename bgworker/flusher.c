@@ -25,13 +25,15 @@ nvmkv_flusher_main(Datum arg)
 	NvmkvDb *db = nvmkv_engine_or_null();
 
 	if (db == NULL)
-		proc_exit(0); /* the reason is in the log; without the engine there is nothing to do until the next start */
+		nvmkv_worker_idle(me);
 	while (!ShutdownRequestPending)
 	{
 		bool did, more, waiting;
 		NvmkvStatus status;
 		int sleep_ms = IDLE_MS;
 
+		if (nvmkv_engine_or_null() == NULL)
+			nvmkv_worker_idle(me); /* given up in recovery */
 		me->state = "flushing";
 		status = nvmkv_work(db, NVMKV_WORK_FLUSH, &did, &more);
 		if (did)

@@ -28,6 +28,7 @@
 #include "fdw/guc.h"
 
 #define WORKER_RESTART_SECONDS 1
+#define IDLE_MS 60000
 
 typedef struct WorkerShared
 {
@@ -220,7 +221,8 @@ nvmkv_worker_sleep(NvmkvWorkerStat *me, int timeout_ms)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 		/* The barrier comes by here often, whatever the others do. */
-		nvmkv_set_compaction_rate(nvmkv_engine_or_null(), (uint64) nvmkv_compaction_rate_limit_kb * 1024);
+		if (nvmkv_engine_or_null() != NULL)
+			nvmkv_set_compaction_rate(nvmkv_engine_or_null(), (uint64) nvmkv_compaction_rate_limit_kb * 1024);
 	}
 }
 
@@ -228,4 +230,12 @@ void
 nvmkv_worker_note(NvmkvWorkerStat *me, NvmkvStatus status)
 {
 	snprintf(me->last_error, sizeof(me->last_error), "%s: %s", nvmkv_status_name(status), nvmkv_error()->text);
+}
+
+void
+nvmkv_worker_idle(NvmkvWorkerStat *me)
+{
+	while (!ShutdownRequestPending)
+		nvmkv_worker_sleep(me, IDLE_MS);
+	proc_exit(1);
 }

@@ -64,6 +64,12 @@ extern void nvmkv_worker_note(NvmkvWorkerStat *me, NvmkvStatus status);
 /* Starts the worker that looks once for rows of tables and databases that are gone.  Says in the log if it cannot. */
 extern void nvmkv_sweeper_start(void);
 
+/*
+ * Without an engine there is nothing to do until the next start; a worker that ended would not be started again by a
+ * postmaster that goes through one after a crash.
+ */
+extern void nvmkv_worker_idle(NvmkvWorkerStat *me) pg_attribute_noreturn();
+
 /* Entry points (bgw_function_name). */
 extern PGDLLEXPORT void nvmkv_barrier_main(Datum arg);
 extern PGDLLEXPORT void nvmkv_flusher_main(Datum arg);

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(consume_xids fails freeze_all has_commit_log make_twins new_server segment_start set_next_xid settings
-	sound start_after_kill start_writing stop_writing twins_agree);
+	sound start_after_kill start_writing stop_writing twins_agree wait_for_death);
 
 # Lines of postgresql.conf; a little memory and a small container, so that little data flushes and compacts.
 # Named settings replace these: settings('nvmkv.nvm_size' => '8MB').
@@ -56,6 +56,15 @@ sub is_dead
 sub start_after_kill
 {
 	my ($node) = @_;
+
+	wait_for_death($node);
+	$node->start;
+	return;
+}
+
+sub wait_for_death
+{
+	my ($node) = @_;
 	my $data = $node->data_dir;
 	my ($pid) = slurp_file("$data/postmaster.pid") =~ /^(\d+)/;
 
@@ -65,7 +74,6 @@ sub start_after_kill
 		select(undef, undef, undef, 0.1);
 	}
 	unlink "$data/postmaster.pid", $node->host . '/.s.PGSQL.' . $node->port . '.lock' if is_dead($pid);
-	$node->start;
 	return;
 }
 

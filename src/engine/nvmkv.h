@@ -393,6 +393,15 @@ extern NvmkvStatus nvmkv_switch_memtable(NvmkvDb *db);
 extern NvmkvStatus nvmkv_flush_all(NvmkvDb *db);
 
 /*
+ * Shows every entry that was written before the call and is in no row or table of a tree that reaches up to "durable",
+ * which is nvmkv_stored_seq as it was before the call: as batches of one, which nvmkv_replay takes.  In no order;
+ * others may be among them.  For a host that keeps them elsewhere because they cannot be flushed.  What visit says;
+ * CANCELLED.
+ */
+extern NvmkvStatus nvmkv_unflushed(NvmkvDb *db, uint64_t durable,
+								   NvmkvStatus (*visit)(void *ctx, uint64_t sequence, NvmkvSlice batch), void *ctx);
+
+/*
  * Drains the container wholly into level 1, gate or not, and the levels until none is over its target.  In this
  * process, and any other that lends a hand.
  */
@@ -469,6 +478,9 @@ extern NvmkvStatus nvmkv_check_log_end(NvmkvDb *db, uint64_t end);
 
 /* Every log record that starts below this is in rows or SSTables. */
 extern uint64_t nvmkv_durable_seq(NvmkvDb *db);
+
+/* The same as it is on disk, where it may be behind: a later open finds that. */
+extern uint64_t nvmkv_stored_seq(NvmkvDb *db);
 
 /* Smallest fxid whose outcome is not stored in rows or files; 0 none. The host must be able to answer for it. */
 extern uint64_t nvmkv_min_unresolved_fxid(NvmkvDb *db);

@@ -48,15 +48,16 @@ report(NvmkvStatus status, XLogRecPtr lsn)
 				 errdetail("%s", nvmkv_error()->text)));
 }
 
-void
-nvmkv_agreement_before_redo(NvmkvDb *db, XLogRecPtr lsn)
+NvmkvStatus
+nvmkv_agreement_before_redo(NvmkvDb *db)
 {
 	static bool opened = false; /* one startup process, one recovery */
 
 	if (opened)
-		return;
-	report(nvmkv_log_opens(db), lsn);
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(nvmkv_log_opens(db));
 	opened = true;
+	return NVMKV_OK;
 }
 
 void
@@ -68,6 +69,7 @@ nvmkv_agreement_check_end(NvmkvDb *db, XLogRecPtr end)
 		ereport(FATAL,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("the files of foreign tables are not those of this server's log"),
-				 errdetail("%s", nvmkv_error()->text)));
+				 errdetail("%s", nvmkv_error()->text),
+				 errhint("Put the right directory \"nvmkv\" in the place of this one.  Without any the server starts, and keeps the WAL of foreign tables until it is there.")));
 	report(status, end);
 }

@@ -32,7 +32,7 @@ extern void nvmkv_agreement_options(NvmkvOptions *options);
 extern NvmkvStatus nvmkv_agreement_open(NvmkvDb *db);
 
 /* Before a record of ours is replayed. */
-extern void nvmkv_agreement_before_redo(NvmkvDb *db, XLogRecPtr lsn);
+extern NvmkvStatus nvmkv_agreement_before_redo(NvmkvDb *db);
 
 /* Everything has been replayed, up to there: FATAL if the engine has more. */
 extern void nvmkv_agreement_check_end(NvmkvDb *db, XLogRecPtr end);

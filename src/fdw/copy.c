@@ -396,6 +396,12 @@ nvmkv_copies_at_checkpoint(NvmkvDb *db)
 	return nvmkv_flush_all(db);
 }
 
+bool
+nvmkv_copies_need_point(void)
+{
+	return point_is_wanted(PG_UINT64_MAX);
+}
+
 void
 nvmkv_copies_before_redo(NvmkvDb *db, XLogRecPtr redo)
 {

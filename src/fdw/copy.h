@@ -41,6 +41,9 @@ extern void nvmkv_copy_before_function(Oid function);
 /* By the barrier, with the redo point fixed: flushes, and makes a point if there is a copy that may need it. */
 extern NvmkvStatus nvmkv_copies_at_checkpoint(NvmkvDb *db);
 
+/* Does a copy wait for a point that the next checkpoint is to make? */
+extern bool nvmkv_copies_need_point(void);
+
 /*
  * By the startup process, before it replays a checkpoint record with this redo point.  If a point cannot be made, those
  * who need it are told that their copies are of no use.

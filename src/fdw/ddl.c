@@ -287,6 +287,11 @@ drop_storage(uint64 storage_id, const char *relname)
 {
 	if (nvmkv_engine_or_null() != NULL)
 		nvmkv_registry_end_storage(storage_id);
+	else if (nvmkv_engine_is_preloaded())
+		ereport(WARNING,
+				(errmsg("rows of dropped foreign table \"%s\" keep their space for now", relname != NULL ? relname : "?"),
+				 errdetail("Foreign tables of nvmkv_fdw are not available: %s", nvmkv_engine_absence()),
+				 errhint("They are removed by the next start with which foreign tables are available.")));
 	else
 		ereport(WARNING,
 				(errmsg("rows of dropped foreign table \"%s\" keep their space for now", relname != NULL ? relname : "?"),

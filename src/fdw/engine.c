@@ -9,7 +9,8 @@
  *
  * If opening fails the server starts all the same, because everything else in
  * it is sound: the reason is kept in shared memory and told to whoever uses a
- * foreign table.  Only redo cannot do without the engine.
+ * foreign table.  Recovery keeps the WAL of foreign tables then (kept.h), and
+ * so it does when the engine fails in the midst of it.
  *
  * Writers are let in by the checkpoint barrier and kept out without it, since
  * a checkpoint that nobody holds back would cut off WAL whose entries are in
@@ -38,6 +39,7 @@
 #include "fdw/agreement.h"
 #include "fdw/engine.h"
 #include "fdw/guc.h"
+#include "fdw/kept.h"
 #include "fdw/latch.h"
 #include "fdw/option.h"
 #include "fdw/restore.h"
@@ -171,11 +173,12 @@ request_shared_memory(void)
 	RequestAddinShmemSpace(engine_bytes(true));
 	RequestAddinShmemSpace(MAXALIGN(sizeof(EngineShared)));
 	nvmkv_latch_shmem_request();
+	nvmkv_kept_shmem_request();
 	nvmkv_rowid_shmem_request();
 	RequestAddinShmemSpace(nvmkv_settle_shmem_bytes());
 }
 
-/* What to do when the engine did not open. */
+/* What to do when there is no engine. */
 static const char *
 open_hint(void)
 {
@@ -185,11 +188,23 @@ open_hint(void)
 	return "Put right what the message says and restart the server.";
 }
 
+/* Remembers, and logs, the engine's last failure as the reason why there is none. */
+static void
+note_absence(void)
+{
+	shared->open_status = nvmkv_error()->status;
+	strlcpy(shared->open_error, nvmkv_error()->text, sizeof(shared->open_error));
+	ereport(LOG,
+			(errmsg("nvmkv_fdw: foreign tables are not available: %s", shared->open_error),
+			 errhint("%s", open_hint())));
+}
+
 static void
 open_engine(void *memory)
 {
 	NvmkvOptions options;
 	char dir[MAXPGPATH];
+	XLogRecPtr kept_from;
 	NvmkvStatus status;
 
 	/* Readable for the group where the cluster is (initdb --allow-group-access). */
@@ -208,28 +223,25 @@ open_engine(void *memory)
 	if (engine != NULL)
 		nvmkv_close(engine);
 	engine = NULL;
-	status = nvmkv_open(memory, dir, &options, nvmkv_wal_ops(), &engine);
-	shared->opened = status == NVMKV_OK;
-	shared->open_status = status;
 	shared->is_copy = options.restore_from != 0;
+	status = nvmkv_kept_find(&kept_from);
+	if (kept_from != InvalidXLogRecPtr)
+		options.log_begin = kept_from; /* it comes before the log, and with it the log goes on */
+	if (status == NVMKV_OK)
+		status = nvmkv_open(memory, dir, &options, nvmkv_wal_ops(), &engine);
+	shared->opened = status == NVMKV_OK;
 	if (status != NVMKV_OK)
-		strlcpy(shared->open_error, nvmkv_error()->text, sizeof(shared->open_error));
+		note_absence();
 	nvmkv_restore_note(options.restore_from, shared->opened);
 	if (status == NVMKV_OK)
-	{
 		nvmkv_set_txn_ops(engine, nvmkv_txn_ops());
-		return;
-	}
 	/* What may be different next time must be so before the label is used up, and recovery goes on without us. */
-	if (shared->is_copy && status != NVMKV_CORRUPTION && status != NVMKV_NOT_FOUND)
+	else if (shared->is_copy && shared->open_status != NVMKV_CORRUPTION && shared->open_status != NVMKV_NOT_FOUND)
 		ereport(FATAL,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the foreign tables of this copy of a server cannot be opened"),
 				 errdetail("%s", shared->open_error),
 				 errhint("%s", open_hint())));
-	ereport(LOG,
-			(errmsg("nvmkv_fdw: foreign tables are not available: %s", shared->open_error),
-			 errhint("%s", open_hint())));
 }
 
 static void
@@ -255,6 +267,7 @@ start_shared_memory(void)
 	LWLockRegisterTranche(port_pg_tranche, PORT_PG_TRANCHE_NAME);
 	LWLockRelease(AddinShmemInitLock);
 	nvmkv_latch_shmem_init();
+	nvmkv_kept_shmem_init();
 	nvmkv_rowid_shmem_init();
 	if (!found)
 	{
@@ -270,6 +283,33 @@ nvmkv_engine_init(void)
 	shmem_request_hook = request_shared_memory;
 	previous_shmem_startup = shmem_startup_hook;
 	shmem_startup_hook = start_shared_memory;
+}
+
+/* ---------------------------------------------------------------- is there one? */
+
+NvmkvDb *
+nvmkv_engine_or_null(void)
+{
+	return shared != NULL && shared->opened ? engine : NULL;
+}
+
+static void report_absence(void) pg_attribute_noreturn();
+
+static void
+report_absence(void)
+{
+	if (shared == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nvmkv_fdw is not loaded at server start"),
+				 errhint("Add nvmkv_fdw to shared_preload_libraries and restart the server.")));
+	ereport(ERROR,
+			(errcode(shared->open_status == NVMKV_CORRUPTION ? ERRCODE_DATA_CORRUPTED
+					 : shared->open_status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL
+															 : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("foreign tables of nvmkv_fdw are not available"),
+			 errdetail("%s", shared->open_error),
+			 errhint("%s", open_hint())));
 }
 
 /* ---------------------------------------------------------------- writers */
@@ -297,18 +337,6 @@ nvmkv_engine_open_writes(void)
 	nvmkv_open_gate(engine);
 	set_state(ENGINE_READY);
 	return NVMKV_OK;
-}
-
-void
-nvmkv_engine_is_absent(NvmkvStatus status)
-{
-	shared->open_status = status;
-	strlcpy(shared->open_error, nvmkv_error()->text, sizeof(shared->open_error));
-	pg_write_barrier();
-	shared->opened = false;
-	ConditionVariableBroadcast(&shared->state_changed);
-	ereport(LOG,
-			(errmsg("nvmkv_fdw: foreign tables are not available: %s", shared->open_error)));
 }
 
 void
@@ -393,7 +421,14 @@ check_at_exit(int code, Datum arg)
 				(errmsg("foreign tables were not flushed before the shutdown checkpoint")));
 }
 
-/* Returns when the barrier is up, or when it is of no concern (recovery). */
+/* In recovery there is no barrier, and nobody to write. */
+static bool
+must_wait(void)
+{
+	return nvmkv_kept_is_pending() || (nvmkv_engine_writes_are_closed() && !RecoveryInProgress());
+}
+
+/* Returns when the barrier is up, or when it is of no concern (recovery), and what was kept has been replayed. */
 static void
 wait_until_ready(void)
 {
@@ -403,8 +438,14 @@ wait_until_ready(void)
 	{
 		if (!will_flush)
 		{
-			const char *objection = nvmkv_settle_objection(engine);
+			const char *objection;
 
+			if (nvmkv_kept_is_pending() && nvmkv_kept_replay(engine, InvalidXLogRecPtr) != NVMKV_OK)
+			{
+				nvmkv_engine_give_up();
+				report_absence();
+			}
+			objection = nvmkv_settle_objection(engine);
 			if (objection != NULL)
 				nvmkv_engine_refuse(objection);
 			report_refusal();
@@ -417,7 +458,7 @@ wait_until_ready(void)
 		let_in = true;
 		return;
 	}
-	if (!nvmkv_engine_writes_are_closed() || RecoveryInProgress())
+	if (!must_wait())
 		return;
 	if (workers_needed != 0)
 		ereport(ERROR,
@@ -427,15 +468,27 @@ wait_until_ready(void)
 				 errhint("Increase max_worker_processes and restart the server.")));
 	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ENGINE_START_TIMEOUT_MS);
 	ConditionVariablePrepareToSleep(&shared->state_changed);
-	while (nvmkv_engine_writes_are_closed() && shared->opened)
+	while (must_wait())
 	{
+		if (nvmkv_engine_or_null() == NULL)
+		{
+			ConditionVariableCancelSleep();
+			report_absence();
+		}
 		report_refusal();
-		if (ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) &&
-			GetCurrentTimestamp() > give_up)
+		if (!ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) ||
+			GetCurrentTimestamp() <= give_up)
+			continue;
+		if (nvmkv_kept_is_pending())
 			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("the background workers of nvmkv_fdw are not running"),
-					 errhint("Look for their messages in the server's log, and leave room for them in max_worker_processes.")));
+					(errcode(ERRCODE_CANNOT_CONNECT_NOW),
+					 errmsg("foreign tables of nvmkv_fdw are not available yet"),
+					 errdetail("WAL that was kept for them has to be replayed first."),
+					 errhint("Try again later; the server's log tells when it begins and ends.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the background workers of nvmkv_fdw are not running"),
+				 errhint("Look for their messages in the server's log, and leave room for them in max_worker_processes.")));
 	}
 	ConditionVariableCancelSleep();
 }
@@ -443,36 +496,13 @@ wait_until_ready(void)
 /* ---------------------------------------------------------------- the handle */
 
 NvmkvDb *
-nvmkv_engine_or_null(void)
-{
-	return shared != NULL && shared->opened ? engine : NULL;
-}
-
-static void
-report_absence(int elevel)
-{
-	if (shared == NULL)
-		ereport(elevel,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("nvmkv_fdw is not loaded at server start"),
-				 errhint("Add nvmkv_fdw to shared_preload_libraries and restart the server.")));
-	ereport(elevel,
-			(errcode(shared->open_status == NVMKV_CORRUPTION ? ERRCODE_DATA_CORRUPTED
-					 : shared->open_status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL
-															 : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("foreign tables of nvmkv_fdw are not available"),
-			 errdetail("%s", shared->open_error),
-			 errhint("%s", open_hint())));
-}
-
-NvmkvDb *
 nvmkv_engine(void)
 {
 	if (unlikely(nvmkv_engine_or_null() == NULL))
-		report_absence(ERROR);
+		report_absence();
 	wait_until_ready();
 	if (unlikely(nvmkv_engine_or_null() == NULL))
-		report_absence(ERROR);
+		report_absence();
 	return engine;
 }
 
@@ -486,15 +516,24 @@ void
 nvmkv_engine_require_preload(void)
 {
 	if (!nvmkv_engine_is_preloaded() && !IsBinaryUpgrade)
-		report_absence(ERROR);
+		report_absence();
 }
 
-NvmkvDb *
-nvmkv_engine_for_redo(void)
+const char *
+nvmkv_engine_absence(void)
 {
-	if (nvmkv_engine_or_null() == NULL)
-		report_absence(FATAL);
-	return engine;
+	if (nvmkv_engine_or_null() != NULL)
+		return NULL;
+	return !nvmkv_engine_is_preloaded() ? "the library is not loaded at server start" : shared->open_error;
+}
+
+void
+nvmkv_engine_give_up(void)
+{
+	note_absence();
+	pg_write_barrier();
+	shared->opened = false;
+	ConditionVariableBroadcast(&shared->state_changed);
 }
 
 /* ---------------------------------------------------------------- errors */

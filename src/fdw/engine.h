@@ -28,8 +28,14 @@ extern bool nvmkv_engine_is_preloaded(void);
  */
 extern void nvmkv_engine_require_preload(void);
 
-/* For redo: FATAL instead of ERROR, and no waiting. */
-extern NvmkvDb *nvmkv_engine_for_redo(void);
+/* Why there is no engine, in a sentence; NULL when there is one. */
+extern const char *nvmkv_engine_absence(void);
+
+/*
+ * The engine's last failure, in this process, is one that it cannot go on with: from now on there is none, in any
+ * process, until the next start.  For recovery and for the barrier, before they have let anybody in to write.
+ */
+extern void nvmkv_engine_give_up(void);
 
 /*
  * Raises what an engine status means in SQL terms; returns on NVMKV_OK.  "doing" says what failed, e.g. "reading foreign table";
@@ -53,9 +59,6 @@ extern void nvmkv_engine_without_barrier(int needed);
 
 /* Writers are welcome from now on.  CORRUPTION: the files are not those of this server's log. */
 extern NvmkvStatus nvmkv_engine_open_writes(void);
-
-/* The engine turns out not to be usable: whoever asks for it from now on is told the thread's last error. */
-extern void nvmkv_engine_is_absent(NvmkvStatus status);
 
 /* Nobody is until the next start, for this reason. */
 extern void nvmkv_engine_refuse(const char *reason);

@@ -412,17 +412,6 @@ nvmkv_sql_drop_column_family(PG_FUNCTION_ARGS)
 
 /* ---------------------------------------------------------------- recovery */
 
-static void
-redo_failed(NvmkvStatus status, const char *what, XLogRecPtr lsn)
-{
-	if (status != NVMKV_OK)
-		ereport(FATAL,
-				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("could not %s a column family by the WAL at %X/%X", what, LSN_FORMAT_ARGS(lsn)),
-				 errdetail("%s", nvmkv_error()->text),
-				 status == NVMKV_LIMIT ? errhint("Set nvmkv.max_column_families, nvmkv.write_buffer_size and nvmkv.max_write_buffers at least as on the server that wrote it.") : 0));
-}
-
 /*
  * On a standby those who read the family's tables have gone, for the locks of their DROPs are in the log.  The lock on
  * the family itself is not: here it is taken anew, so that those who look at its statistics are waited for, or are
@@ -444,28 +433,26 @@ redo_drop(NvmkvDb *db, unsigned id)
 	return status;
 }
 
-void
-nvmkv_family_redo_create(const NvmkvFamilyInfo *info, XLogRecPtr lsn)
+NvmkvStatus
+nvmkv_family_redo_create(NvmkvDb *db, const NvmkvFamilyInfo *info)
 {
-	NvmkvDb *db = nvmkv_engine_for_redo();
 	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
 	unsigned count = nvmkv_family_list(db, list, lengthof(list));
 
 	for (unsigned i = 0; i < count; i++)
 		if ((list[i].id == info->id) != (strcmp(list[i].name, info->name) == 0))
-			redo_failed(redo_drop(db, list[i].id), "drop", lsn);
-	redo_failed(nvmkv_family_create(db, info->id, info->name, &info->options, NULL), "make", lsn);
-	redo_failed(nvmkv_family_reshape(db, info->id, &info->options), "reshape", lsn);
+			NVMKV_RETURN_IF(redo_drop(db, list[i].id));
+	NVMKV_RETURN_IF(nvmkv_family_create(db, info->id, info->name, &info->options, NULL));
+	return nvmkv_family_reshape(db, info->id, &info->options);
 }
 
-void
-nvmkv_family_redo_drop(uint32 id, XLogRecPtr lsn)
+NvmkvStatus
+nvmkv_family_redo_drop(NvmkvDb *db, uint32 id)
 {
-	NvmkvStatus status = redo_drop(nvmkv_engine_for_redo(), id);
+	NvmkvStatus status = redo_drop(db, id);
 
 	/* Dropped before the crash. */
-	if (status != NVMKV_NOT_FOUND)
-		redo_failed(status, "drop", lsn);
+	return status == NVMKV_NOT_FOUND ? NVMKV_OK : status;
 }
 
 /* ---------------------------------------------------------------- view */

@@ -65,9 +65,9 @@ extern const char *nvmkv_family_larger_buffer(Relation rel);
 /* Checks the options of a server, a list of DefElem.  ERROR HV024. */
 extern void nvmkv_family_check_options(List *options);
 
-/* For redo; FATAL when it cannot be done. */
-extern void nvmkv_family_redo_create(const NvmkvFamilyInfo *info, XLogRecPtr lsn);
-extern void nvmkv_family_redo_drop(uint32 id, XLogRecPtr lsn);
+/* For redo. */
+extern NvmkvStatus nvmkv_family_redo_create(NvmkvDb *db, const NvmkvFamilyInfo *info);
+extern NvmkvStatus nvmkv_family_redo_drop(NvmkvDb *db, uint32 id);
 
 /* For views: all families, the default one first, protected from being dropped while the transaction lasts. */
 typedef struct NvmkvFamilyEntry

@@ -27,6 +27,7 @@ int nvmkv_compaction_workers = 1;
 int nvmkv_max_column_families = 1;
 int nvmkv_compaction_rate_limit_kb = 0;
 int nvmkv_copy_space_limit_mb = -1;
+bool nvmkv_ignore_lost_wal = false;
 
 /* A reference takes about a third of it. */
 #define VALUE_THRESHOLD_MIN 64
@@ -163,5 +164,10 @@ nvmkv_guc_init(void)
 							"For each, address space for its memtables is reserved at server start.",
 							&nvmkv_max_column_families, 1, 1, NVMKV_FAMILIES_MAX,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("nvmkv.ignore_lost_wal",
+							 "Gives up WAL of foreign tables that cannot be replayed.",
+							 "Rows that were written last are lost, or come back as they were before.  Only as a last resort.",
+							 &nvmkv_ignore_lost_wal, false,
+							 PGC_POSTMASTER, GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("nvmkv");
 }

@@ -25,6 +25,7 @@ extern int nvmkv_compaction_workers;
 extern int nvmkv_max_column_families;
 extern int nvmkv_compaction_rate_limit_kb; /* a second; 0: none */
 extern int nvmkv_copy_space_limit_mb;	   /* 0: none; -1: as the tables are large */
+extern bool nvmkv_ignore_lost_wal;
 
 /* From _PG_init, while the server preloads libraries. */
 extern void nvmkv_guc_init(void);

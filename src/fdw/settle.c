@@ -465,10 +465,10 @@ nvmkv_settle_by_word(NvmkvDb *db, uint64 first, uint64 last, bool committed)
 
 /* INVALID: the record is not what it should be. */
 static NvmkvStatus
-read_record(XLogReaderState *record, NvmkvOutcomesRecord *head, const uint8 **bits_out)
+read_record(NvmkvSlice record, NvmkvOutcomesRecord *head, const uint8 **bits_out)
 {
-	const char *data = XLogRecGetData(record);
-	uint32 size = XLogRecGetDataLen(record);
+	const uint8 *data = record.data;
+	uint32 size = (uint32) record.size;
 
 	*bits_out = NULL;
 	if (size < sizeof(*head))
@@ -480,7 +480,7 @@ read_record(XLogReaderState *record, NvmkvOutcomesRecord *head, const uint8 **bi
 		return NVMKV_FAIL(NVMKV_INVALID, "a record of outcomes is of transactions %llu to %llu and has %u bytes of bits",
 						  (unsigned long long) head->from, (unsigned long long) head->to, size);
 	if (size > 0)
-		*bits_out = (const uint8 *) data + sizeof(*head);
+		*bits_out = data + sizeof(*head);
 	return NVMKV_OK;
 }
 
@@ -491,8 +491,6 @@ redo_settle(NvmkvDb *db, const NvmkvOutcomesRecord *head, const uint8 *bits, XLo
 
 	if (head->to <= settled)
 		return NVMKV_OK;
-	/* Transactions the record knows have been given out. */
-	AdvanceNextFullTransactionIdPastXid((TransactionId) (head->to - 1));
 	/* What stands before it in the log was not replayed: an older tree than the log belongs to, or a new one. */
 	if (head->from > settled)
 	{
@@ -509,8 +507,18 @@ redo_settle(NvmkvDb *db, const NvmkvOutcomesRecord *head, const uint8 *bits, XLo
 	return NVMKV_OK;
 }
 
+void
+nvmkv_settle_redo_ids(NvmkvSlice record)
+{
+	NvmkvOutcomesRecord head;
+	const uint8 *bits;
+
+	if (read_record(record, &head, &bits) == NVMKV_OK && head.kind <= NVMKV_OUTCOMES_LOST)
+		AdvanceNextFullTransactionIdPastXid((TransactionId) (head.to - 1));
+}
+
 NvmkvStatus
-nvmkv_settle_redo(NvmkvDb *db, XLogReaderState *record)
+nvmkv_settle_redo(NvmkvDb *db, NvmkvSlice record, XLogRecPtr end)
 {
 	NvmkvOutcomesRecord head;
 	const uint8 *bits;
@@ -522,16 +530,15 @@ nvmkv_settle_redo(NvmkvDb *db, XLogReaderState *record)
 	if (status != NVMKV_OK)
 		return status;
 	if (head.kind == NVMKV_OUTCOMES_SET_COMMITTED || head.kind == NVMKV_OUTCOMES_SET_ABORTED)
-		status = nvmkv_set_outcome(db, head.from, head.to, head.kind == NVMKV_OUTCOMES_SET_COMMITTED, record->EndRecPtr,
-								   &count);
+		status = nvmkv_set_outcome(db, head.from, head.to, head.kind == NVMKV_OUTCOMES_SET_COMMITTED, end, &count);
 	else
-		status = redo_settle(db, &head, bits, record->EndRecPtr);
+		status = redo_settle(db, &head, bits, end);
 	nvmkv_settle_end(db);
 	return status;
 }
 
 void
-nvmkv_settle_desc(StringInfo buf, XLogReaderState *record)
+nvmkv_settle_desc(StringInfo buf, NvmkvSlice record)
 {
 	static const char *const kinds[] = {"none committed", "bits", "lost", "set committed", "set aborted"};
 	NvmkvOutcomesRecord head;

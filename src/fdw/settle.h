@@ -8,7 +8,8 @@
 
 #include "postgres.h"
 
-#include "access/xlogreader.h"
+#include "access/xlogdefs.h"
+#include "lib/stringinfo.h"
 
 #include "engine/nvmkv.h"
 
@@ -32,10 +33,13 @@ extern void nvmkv_settle_now(NvmkvDb *db);
 extern uint64 nvmkv_settle_by_word(NvmkvDb *db, uint64 first, uint64 last, bool committed);
 
 /* Replays a record of wal.h's OUTCOMES. */
-extern NvmkvStatus nvmkv_settle_redo(NvmkvDb *db, XLogReaderState *record);
+extern NvmkvStatus nvmkv_settle_redo(NvmkvDb *db, NvmkvSlice record, XLogRecPtr end);
+
+/* What recovery has to do for the server's own sake, whether there is a tree that takes the record or not. */
+extern void nvmkv_settle_redo_ids(NvmkvSlice record);
 
 /* What such a record says, for pg_waldump. */
-extern void nvmkv_settle_desc(StringInfo buf, XLogReaderState *record);
+extern void nvmkv_settle_desc(StringInfo buf, NvmkvSlice record);
 
 /*
  * Can the record and this server's transaction ids belong together?  NULL: yes; else what is wrong.  Not in recovery.

@@ -578,9 +578,16 @@ check_table(FunctionCallInfo fcinfo, Relation rel)
 Datum
 nvmkv_sql_check(PG_FUNCTION_ARGS)
 {
-	NvmkvDb *db = nvmkv_engine();
+	const char *absence = nvmkv_engine_absence();
+	NvmkvDb *db;
 
 	InitMaterializedSRF(fcinfo, 0);
+	if (absence != NULL)
+	{
+		report_problem(fcinfo, "nvmkv", psprintf("foreign tables are not available: %s", absence));
+		return (Datum) 0;
+	}
+	db = nvmkv_engine();
 	nvmkv_check_status(nvmkv_check(db, report_problem, fcinfo), "checking", "nvmkv");
 	if (!PG_ARGISNULL(0))
 	{

@@ -18,6 +18,7 @@
 #include "fdw/copy.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
+#include "fdw/kept.h"
 #include "fdw/settle.h"
 #include "fdw/wal.h"
 
@@ -58,10 +59,17 @@ wal_flush(void *ctx, uint64_t sequence)
 	return NVMKV_OK;
 }
 
-/* In recovery: the end of the last record that was replayed whole, which is not behind the one being replayed. */
+/*
+ * In recovery: the end of the last record that was replayed whole, which is not behind the one being replayed.  The
+ * same of what was kept, while that is replayed.
+ */
 static uint64_t
 wal_position(void *ctx)
 {
+	XLogRecPtr kept = nvmkv_kept_position();
+
+	if (kept != 0)
+		return kept;
 	return RecoveryInProgress() ? GetXLogReplayRecPtr(NULL) : GetXLogInsertRecPtr();
 }
 
@@ -119,83 +127,121 @@ nvmkv_wal_checkpoint(uint64 durable_seq)
 
 /* ---------------------------------------------------------------- redo */
 
-static void
-redo_failed(NvmkvStatus status, const char *what, XLogRecPtr lsn)
+static NvmkvStatus
+apply_write(NvmkvDb *db, XLogRecPtr start, XLogRecPtr end, NvmkvSlice batch)
 {
-	if (status == NVMKV_LIMIT)
-		ereport(FATAL,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("could not %s foreign-table WAL at %X/%X", what, LSN_FORMAT_ARGS(lsn)),
-				 errdetail("%s", nvmkv_error()->text),
-				 errhint("It was written with a larger nvmkv.write_buffer_size: restore that setting and start again.")));
-	if (status != NVMKV_OK)
-		ereport(FATAL,
-				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_DATA_CORRUPTED),
-				 errmsg("could not %s foreign-table WAL at %X/%X", what, LSN_FORMAT_ARGS(lsn)),
-				 errdetail("%s", nvmkv_error()->text),
-				 status == NVMKV_LIMIT ? errhint("Increase nvmkv.write_buffer_size to what it was when this was written.") : 0));
-}
-
-static void
-redo_write(NvmkvDb *db, XLogReaderState *record)
-{
-	NvmkvSlice batch = nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record));
 	const uint8_t *cursor;
 	uint32_t count;
 
-	if (record->ReadRecPtr < nvmkv_durable_seq(db))
-		return;
-	redo_failed(nvmkv_batch_open(batch, &count, &cursor), "read", record->ReadRecPtr);
-	redo_failed(nvmkv_replay(db, batch, record->EndRecPtr - count + 1), "replay", record->ReadRecPtr);
+	if (start < nvmkv_durable_seq(db))
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(nvmkv_batch_open(batch, &count, &cursor));
+	return nvmkv_replay(db, batch, end - count + 1);
 }
 
-static void
-redo_family(XLogReaderState *record)
+NvmkvStatus
+nvmkv_wal_apply(NvmkvDb *db, uint8 info, XLogRecPtr start, XLogRecPtr end, NvmkvSlice data)
 {
-	NvmkvFamilyInfo info;
+	switch (info)
+	{
+		case XLOG_NVMKV_WRITE:
+			return apply_write(db, start, end, data);
+		case XLOG_NVMKV_FAMILY:
+		{
+			NvmkvFamilyInfo family;
 
-	memcpy(&info, XLogRecGetData(record), sizeof(info));
-	nvmkv_family_redo_create(&info, record->ReadRecPtr);
+			memcpy(&family, data.data, sizeof(family));
+			return nvmkv_family_redo_create(db, &family);
+		}
+		case XLOG_NVMKV_OUTCOMES:
+			return nvmkv_settle_redo(db, data, end);
+		case XLOG_NVMKV_DROP_FAMILY:
+		{
+			uint32 id;
+
+			memcpy(&id, data.data, sizeof(id));
+			return nvmkv_family_redo_drop(db, id);
+		}
+		default:
+			return NVMKV_OK;
+	}
 }
 
-static void
-redo_drop_family(XLogReaderState *record)
+static const char *
+rmgr_identify(uint8 info)
 {
-	uint32 id;
+	switch (info & ~XLR_INFO_MASK)
+	{
+		case XLOG_NVMKV_WRITE:
+			return "WRITE";
+		case XLOG_NVMKV_FENCE:
+			return "FENCE";
+		case XLOG_NVMKV_CHECKPOINT:
+			return "CHECKPOINT";
+		case XLOG_NVMKV_FAMILY:
+			return "FAMILY";
+		case XLOG_NVMKV_DROP_FAMILY:
+			return "DROP_FAMILY";
+		case XLOG_NVMKV_OUTCOMES:
+			return "OUTCOMES";
+	}
+	return NULL;
+}
 
-	memcpy(&id, XLogRecGetData(record), sizeof(id));
-	nvmkv_family_redo_drop(id, record->ReadRecPtr);
+/* Is it worth trying again: at the next start, as it is? */
+static bool
+is_passing(NvmkvStatus status)
+{
+	return status == NVMKV_NO_SPACE || status == NVMKV_NO_MEMORY || status == NVMKV_CANCELLED || status == NVMKV_BUSY;
+}
+
+/*
+ * Recovery cannot go on with this engine: it ends, or goes on without.  before: where the record starts that was not
+ * applied.
+ */
+static void
+redo_failed(NvmkvDb *db, NvmkvStatus status, const char *what, XLogRecPtr before)
+{
+	const NvmkvError error = *nvmkv_error();
+	const char *hint = status == NVMKV_LIMIT ? ".  It was written with larger settings: set nvmkv.write_buffer_size, nvmkv.max_write_buffers and nvmkv.max_column_families at least as they were then" : "";
+
+	if (is_passing(status))
+		ereport(FATAL,
+				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not %s foreign-table WAL at %X/%X", what, LSN_FORMAT_ARGS(before)),
+				 errdetail("%s", error.text)));
+	(void) NVMKV_FAIL(status, "could not %s foreign-table WAL at %X/%X: %s%s", what, LSN_FORMAT_ARGS(before), error.text,
+					  hint);
+	nvmkv_engine_give_up();
+	nvmkv_kept_give_up(db, before);
 }
 
 static void
 rmgr_redo(XLogReaderState *record)
 {
 	uint8 info = XLogRecGetInfo(record) & ~XLR_INFO_MASK;
-	NvmkvDb *db = nvmkv_engine_for_redo();
+	NvmkvDb *db = nvmkv_engine_or_null();
+	NvmkvStatus status = NVMKV_OK;
 
-	nvmkv_agreement_before_redo(db, record->ReadRecPtr);
-	switch (info)
+	if (rmgr_identify(info) == NULL)
+		elog(PANIC, "nvmkv_fdw: unknown WAL record type %u", info);
+	/* Transactions the record knows have been given out, whoever takes it. */
+	if (info == XLOG_NVMKV_OUTCOMES)
+		nvmkv_settle_redo_ids(nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)));
+	if (db != NULL)
 	{
-		case XLOG_NVMKV_WRITE:
-			redo_write(db, record);
-			break;
-		case XLOG_NVMKV_FENCE:
-			break;
-		case XLOG_NVMKV_FAMILY:
-			redo_family(record);
-			break;
-		case XLOG_NVMKV_DROP_FAMILY:
-			redo_drop_family(record);
-			break;
-		case XLOG_NVMKV_CHECKPOINT:
-			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
-			break;
-		case XLOG_NVMKV_OUTCOMES:
-			redo_failed(nvmkv_settle_redo(db, record), "replay", record->ReadRecPtr);
-			break;
-		default:
-			elog(PANIC, "nvmkv_fdw: unknown WAL record type %u", info);
+		status = nvmkv_agreement_before_redo(db);
+		if (status == NVMKV_OK && info == XLOG_NVMKV_CHECKPOINT)
+			status = nvmkv_flush_all(db);
+		else if (status == NVMKV_OK)
+			status = nvmkv_wal_apply(db, info, record->ReadRecPtr, record->EndRecPtr,
+									 nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)));
+		if (status == NVMKV_OK)
+			return;
+		redo_failed(db, status, info == XLOG_NVMKV_CHECKPOINT ? "flush" : "replay", record->ReadRecPtr);
 	}
+	if (info != XLOG_NVMKV_FENCE && info != XLOG_NVMKV_CHECKPOINT)
+		nvmkv_kept_record(record);
 }
 
 static void
@@ -227,7 +273,7 @@ rmgr_desc(StringInfo buf, XLogReaderState *record)
 		appendStringInfo(buf, "family %u", id);
 	}
 	else if (info == XLOG_NVMKV_OUTCOMES)
-		nvmkv_settle_desc(buf, record);
+		nvmkv_settle_desc(buf, nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)));
 	else if (info == XLOG_NVMKV_CHECKPOINT)
 	{
 		uint64 durable_seq;
@@ -235,27 +281,6 @@ rmgr_desc(StringInfo buf, XLogReaderState *record)
 		memcpy(&durable_seq, XLogRecGetData(record), sizeof(durable_seq));
 		appendStringInfo(buf, "durable %X/%X", LSN_FORMAT_ARGS(durable_seq));
 	}
-}
-
-static const char *
-rmgr_identify(uint8 info)
-{
-	switch (info & ~XLR_INFO_MASK)
-	{
-		case XLOG_NVMKV_WRITE:
-			return "WRITE";
-		case XLOG_NVMKV_FENCE:
-			return "FENCE";
-		case XLOG_NVMKV_CHECKPOINT:
-			return "CHECKPOINT";
-		case XLOG_NVMKV_FAMILY:
-			return "FAMILY";
-		case XLOG_NVMKV_DROP_FAMILY:
-			return "DROP_FAMILY";
-		case XLOG_NVMKV_OUTCOMES:
-			return "OUTCOMES";
-	}
-	return NULL;
 }
 
 /*
@@ -266,20 +291,46 @@ static void
 rmgr_cleanup(void)
 {
 	NvmkvDb *db = nvmkv_engine_or_null();
+	XLogRecPtr end = GetXLogReplayRecPtr(NULL);
 
 	if (db != NULL)
 	{
-		nvmkv_agreement_check_end(db, GetXLogReplayRecPtr(NULL));
-		redo_failed(nvmkv_flush_all(db), "flush", GetXLogReplayRecPtr(NULL));
-		redo_failed(nvmkv_log_closes(db), "flush", GetXLogReplayRecPtr(NULL));
+		NvmkvStatus status;
+
+		nvmkv_agreement_check_end(db, end);
+		status = nvmkv_flush_all(db);
+		if (status == NVMKV_OK)
+			status = nvmkv_log_closes(db);
+		if (status != NVMKV_OK)
+			redo_failed(db, status, "flush", end);
 	}
-	nvmkv_settle_guard_lower(db);
+	nvmkv_kept_mark(end, true);
+	nvmkv_settle_guard_lower(nvmkv_engine_or_null());
 }
 
+/* What was kept comes before all that is replayed now. */
 static void
 rmgr_startup(void)
 {
+	NvmkvDb *db = nvmkv_engine_or_null();
+
 	nvmkv_settle_guard_lift();
+	if (db != NULL && nvmkv_kept_is_pending())
+	{
+		NvmkvStatus status = nvmkv_kept_replay(db, GetRedoRecPtr());
+
+		if (is_passing(status))
+			ereport(FATAL,
+					(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not replay WAL of foreign tables that was kept"),
+					 errdetail("%s", nvmkv_error()->text)));
+		if (status != NVMKV_OK)
+		{
+			nvmkv_engine_give_up(); /* all of it is still kept */
+			db = NULL;
+		}
+	}
+	nvmkv_kept_begin(GetRedoRecPtr(), db != NULL);
 }
 
 /*
@@ -297,16 +348,25 @@ xlog_redo_after_flush(XLogReaderState *record)
 	uint8 info = XLogRecGetInfo(record) & ~XLR_INFO_MASK;
 	NvmkvDb *db = nvmkv_engine_or_null();
 
-	if (db != NULL && (info == XLOG_CHECKPOINT_SHUTDOWN || info == XLOG_CHECKPOINT_ONLINE))
+	if (info == XLOG_CHECKPOINT_SHUTDOWN || info == XLOG_CHECKPOINT_ONLINE)
 	{
+		NvmkvStatus status = NVMKV_OK;
 		CheckPoint checkpoint;
 
 		memcpy(&checkpoint, XLogRecGetData(record), sizeof(checkpoint));
-		nvmkv_copies_before_redo(db, checkpoint.redo);
-		if (nvmkv_durable_seq(db) < checkpoint.redo)
-			redo_failed(nvmkv_flush_all(db), "flush", record->ReadRecPtr);
-		redo_failed(nvmkv_save_outcomes(db), "save outcomes of", record->ReadRecPtr);
-		redo_failed(nvmkv_log_let_go(db, checkpoint.redo), "flush", record->ReadRecPtr);
+		if (db != NULL)
+		{
+			nvmkv_copies_before_redo(db, checkpoint.redo);
+			if (nvmkv_durable_seq(db) < checkpoint.redo)
+				status = nvmkv_flush_all(db);
+			if (status == NVMKV_OK)
+				status = nvmkv_save_outcomes(db);
+			if (status == NVMKV_OK)
+				status = nvmkv_log_let_go(db, checkpoint.redo);
+		}
+		if (status != NVMKV_OK)
+			redo_failed(db, status, "flush", record->ReadRecPtr);
+		nvmkv_kept_mark(record->ReadRecPtr, false);
 	}
 	server_xlog_redo(record);
 }

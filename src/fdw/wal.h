@@ -19,6 +19,9 @@
  *
  * Redo skips what starts below the durable sequence; the rest may be applied
  * again after a crash: an entry that is there already is the same entry.
+ * Without an engine, or with one that has failed for good, redo keeps the
+ * records (kept.h) and goes on; it ends only where trying again may help: no
+ * space, no memory.
  */
 #ifndef NVMKV_FDW_WAL_H
 #define NVMKV_FDW_WAL_H
@@ -72,6 +75,12 @@ extern void nvmkv_wal_family_dropped(uint32 id);
 
 /* Fills the log at least up to there. */
 extern void nvmkv_wal_advance(XLogRecPtr to);
+
+/*
+ * Applies a record of this kind that starts and ends there; one that says nothing of rows is passed over.  What
+ * nvmkv_replay and the functions for families return.
+ */
+extern NvmkvStatus nvmkv_wal_apply(NvmkvDb *db, uint8 info, XLogRecPtr start, XLogRecPtr end, NvmkvSlice data);
 
 /* Everything that starts below durable_seq is flushed.  For the checkpoint barrier. */
 extern void nvmkv_wal_checkpoint(uint64 durable_seq);

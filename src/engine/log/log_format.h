@@ -11,7 +11,7 @@
  * File header, 32 bytes:
  *	   0..7	  magic "NVMKVLOG"
  *	   8..11  format version u32 (=1); others are refused
- *	  12..15  kind u32: LOG_KIND_MANIFEST or LOG_KIND_WAL
+ *	  12..15  kind u32: LOG_KIND_...
  *	  16..23  log number u64, the one in the file's name
  *	  24..27  zero, checked
  *	  28..31  masked crc32c of bytes 0..27
@@ -57,6 +57,7 @@ _Static_assert(LOG_BLOCK_BYTES - LOG_FRAGMENT_HEADER_BYTES <= UINT16_MAX, "a fra
 /* On disk: never renumber. */
 #define LOG_KIND_MANIFEST 1
 #define LOG_KIND_WAL 2
+#define LOG_KIND_KEPT 3
 
 /* On disk: never renumber.  0 is what a preallocated file holds. */
 #define LOG_FRAGMENT_FULL 1

@@ -1,0 +1,83 @@
+/*
+ * kept.h
+ *	  WAL of foreign tables that the tree cannot take is kept in nvmkv_kept in
+ *	  the data directory (engine/log/kept_log.h), until the tree can.
+ *
+ * Who keeps:
+ *	  recovery		without an engine, or with one that has failed for good: each record, durable before a checkpoint
+ *					record counts and when recovery ends
+ *	  the barrier	when memtables cannot be flushed, at a checkpoint or at the end: what is in them and nowhere else
+ *
+ * What is kept belongs before all other WAL: at the next start that has an
+ * engine it is replayed before anything else is, by the startup process or the
+ * barrier, and removed once all of it is in rows and tables.  Until then nobody
+ * gets at foreign tables.  Meanwhile the engine's position in the log is where that
+ * replay is, so that no flush counts as durable what is still to come, and a
+ * crash begins it again from where it got to.
+ *
+ * nvmkv.ignore_lost_wal gives up what cannot be replayed, with a WARNING at each start.
+ */
+#ifndef NVMKV_FDW_KEPT_H
+#define NVMKV_FDW_KEPT_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+#include "access/xlogreader.h"
+
+#include "engine/nvmkv.h"
+
+#define NVMKV_KEPT_DIR "nvmkv_kept"
+
+/* shmem_request_hook and shmem_startup_hook. */
+extern void nvmkv_kept_shmem_request(void);
+extern void nvmkv_kept_shmem_init(void);
+
+/*
+ * In the process that is about to open the engine: where what is kept starts, to which the tree must reach; 0: nothing
+ * is.  Now it is pending.  IO and the like when that cannot be found out.
+ */
+extern NvmkvStatus nvmkv_kept_find(XLogRecPtr *start_out);
+
+/* Something is still to be replayed. */
+extern bool nvmkv_kept_is_pending(void);
+
+/* The position in the log while that is done, else 0. */
+extern XLogRecPtr nvmkv_kept_position(void);
+
+/*
+ * Replays, flushes and removes what is pending.  next: where the log is replayed from after that; invalid when it is
+ * not, since everything was in order at the end.  Any failure leaves it as it was, to be begun again by the next
+ * start; CORRUPTION: something of it is missing or damaged.
+ */
+extern NvmkvStatus nvmkv_kept_replay(NvmkvDb *db, XLogRecPtr next);
+
+/* ---- recovery; FATAL when it cannot be kept ---- */
+
+/* Recovery begins to replay at redo.  "available": there is an engine. */
+extern void nvmkv_kept_begin(XLogRecPtr redo, bool available);
+
+/* Keeps a record. */
+extern void nvmkv_kept_record(const XLogReaderState *record);
+
+/* All records below "upto" that are to be kept are durable now; "end": recovery ends. */
+extern void nvmkv_kept_mark(XLogRecPtr upto, bool end);
+
+/* The engine is given up before the record at "upto": what is in its memtables is kept, and records from there on. */
+extern void nvmkv_kept_give_up(NvmkvDb *db, XLogRecPtr upto);
+
+/* ---- the barrier ---- */
+
+/*
+ * Keeps what is in memtables and not flushed, in place of what was kept so before.  On OK it is durable, and the WAL
+ * below "upto" is not needed any more.
+ */
+extern NvmkvStatus nvmkv_kept_memtables(NvmkvDb *db, XLogRecPtr upto);
+
+/*
+ * Everything was flushed: what this process has kept of memtables goes.  What cannot be removed is found at the next
+ * start.
+ */
+extern void nvmkv_kept_flushed(void);
+
+#endif
