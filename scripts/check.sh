@@ -227,6 +227,11 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 		simple "build gcc" build_extension "$work/gcc" "$check_prefix" CC=gcc WERROR=1 ASSERT=1; then
 		prepared=1
 	fi
+	# The tool, beside the server's programs, for the tests that use it.
+	if wanted tap; then
+		simple "tool" make --no-print-directory -f test/engine.mk tools BUILD="$work/tools" WERROR=1 &&
+			install -m 755 "$work/tools/tools/nvmkv_dump" "$check_bin/"
+	fi
 	if wanted build; then
 		[ -z "$prepared" ] || simple "exports" scripts/check_exports.sh "$work/gcc"
 		simple "build clang" build_extension "$work/clang" "" CC=clang WERROR=1

@@ -19,6 +19,9 @@ static const char usage[] =
 	"                                           header; rows by the manifest in DIR; entries\n"
 	"       nvmkv_dump check DIR [--pool FILE] [--log-dir DIR]\n"
 	"                                           is the database in DIR, which nobody uses, sound?\n"
+	"       nvmkv_dump salvage DIR [--to DIR [--table NAME|NUMBER] [--unknown keep|drop]]\n"
+	"                          [--pool FILE] [--xact DIR] [--kept DIR]\n"
+	"                                           tables in the database in DIR; their rows as COPY text, around damage\n"
 	"Reads only.  Exit code 1: something is damaged, or cannot be read.\n";
 
 void
@@ -34,21 +37,27 @@ dump_failure(Dump *dump)
 }
 
 void
-dump_bytes(Dump *dump, NvmkvSlice bytes)
+dump_bytes_to(FILE *out, NvmkvSlice bytes)
 {
 	size_t i;
 
-	fputc('"', dump->out);
+	fputc('"', out);
 	for (i = 0; i < bytes.size; i++)
 	{
 		uint8_t c = bytes.data[i];
 
 		if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
-			fprintf(dump->out, "\\x%02x", c);
+			fprintf(out, "\\x%02x", c);
 		else
-			fputc(c, dump->out);
+			fputc(c, out);
 	}
-	fputc('"', dump->out);
+	fputc('"', out);
+}
+
+void
+dump_bytes(Dump *dump, NvmkvSlice bytes)
+{
+	dump_bytes_to(dump->out, bytes);
 }
 
 static const char *
@@ -138,6 +147,26 @@ dump_log_number(const char *path, uint32_t kind, uint64_t *number_out)
 	return log_file_header_decode(header, kind, number_out);
 }
 
+static bool
+salvage_option(SalvageOptions *options, const char *name, const char *value)
+{
+	if (strcmp(name, "--to") == 0)
+		options->to = value;
+	else if (strcmp(name, "--table") == 0)
+		options->table = value;
+	else if (strcmp(name, "--pool") == 0)
+		options->pool = value;
+	else if (strcmp(name, "--xact") == 0)
+		options->xact = value;
+	else if (strcmp(name, "--kept") == 0)
+		options->kept = value;
+	else if (strcmp(name, "--unknown") == 0 && (strcmp(value, "keep") == 0 || strcmp(value, "drop") == 0))
+		options->keep_unknown = value[0] == 'k';
+	else
+		return false;
+	return true;
+}
+
 int
 dump_main(int argc, char **argv, FILE *out, FILE *err)
 {
@@ -148,10 +177,14 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 	const char *pool = NULL;
 	const char *log_dir = NULL;
 	bool is_pool = strcmp(what, "pool") == 0;
+	bool is_salvage = strcmp(what, "salvage") == 0;
 	bool good = path != NULL;
+	SalvageOptions salvage = {0};
 	int i;
 
-	for (i = 3; i < argc && good; i++)
+	for (i = 3; i < argc && good && is_salvage; i += 2)
+		good = i + 1 < argc && salvage_option(&salvage, argv[i], argv[i + 1]);
+	for (i = 3; i < argc && good && !is_salvage; i++)
 	{
 		if (strcmp(argv[i], "--keys") == 0 && (is_pool || strcmp(what, "sst") == 0))
 			dump.show_keys = true;
@@ -174,6 +207,8 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 		dump_pool(&dump, path, dir);
 	else if (good && strcmp(what, "check") == 0)
 		dump_check(&dump, path, pool, log_dir);
+	else if (good && is_salvage && (salvage.to != NULL || salvage.table == NULL))
+		dump_salvage(&dump, path, &salvage);
 	else
 	{
 		fputs(usage, err);

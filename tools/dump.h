@@ -43,6 +43,20 @@ extern void dump_pool(Dump *dump, const char *path, const char *dir); /* dir NUL
  */
 extern void dump_check(Dump *dump, const char *dir, const char *pool, const char *log_dir);
 
+/* Options of salvage; NULL or false where not given. */
+typedef struct SalvageOptions
+{
+	const char *pool;  /* else DIR/level0.pool */
+	const char *xact;  /* else DIR/../pg_xact */
+	const char *kept;  /* else DIR/../nvmkv_kept */
+	const char *table; /* else all: as the list has it, or the storage's number */
+	const char *to;	   /* directory for the files; else what there is is listed */
+	bool keep_unknown; /* rows of transactions of which nobody knows whether they committed */
+} SalvageOptions;
+
+/* What can be read of the tables of a database that nobody uses, as COPY text. */
+extern void dump_salvage(Dump *dump, const char *dir, const SalvageOptions *options);
+
 /* ---- shared by them ---- */
 
 /* Reports the engine's last failure. */
@@ -50,6 +64,7 @@ extern void dump_failure(Dump *dump);
 
 /* In quotes; what is not printable, and quotes and backslashes, as \xNN. */
 extern void dump_bytes(Dump *dump, NvmkvSlice bytes);
+extern void dump_bytes_to(FILE *out, NvmkvSlice bytes);
 
 /* Sequence, type, transaction, key and size of an entry, and a newline. */
 extern void dump_entry(Dump *dump, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);

@@ -46,8 +46,10 @@
 
 #include "fdw/alter.h"
 #include "fdw/catalog.h"
+#include "fdw/definition.h"
 #include "fdw/engine.h"
 #include "fdw/option.h"
+#include "fdw/registry.h"
 #include "fdw/table.h"
 #include "fdw/verify.h"
 
@@ -602,6 +604,24 @@ finish_table(TableBefore *before)
 	table_close(rel, NoLock);
 }
 
+/* The definition goes with the rows, for readers without a server. */
+static void
+describe_table(TableBefore *before)
+{
+	Relation rel;
+	NvmkvStorageRow row;
+	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
+
+	if (before->attached || nvmkv_engine_or_null() == NULL || !nvmkv_catalog_lookup(before->relid, &row) ||
+		row.dboid != MyDatabaseId)
+		return;
+	rel = table_open(before->relid, NoLock);
+	nvmkv_registry_describe(row.storage_id,
+							nvmkv_definition(rel, keys,
+											 nvmkv_key_resolve(rel, GetForeignTable(before->relid)->options, keys)));
+	table_close(rel, NoLock);
+}
+
 void
 nvmkv_alter_finish(List *alters)
 {
@@ -611,6 +631,11 @@ nvmkv_alter_finish(List *alters)
 	CommandCounterIncrement();
 	foreach(lc, alters)
 		finish_table(lfirst(lc));
+
+	/* And so do those just made. */
+	CommandCounterIncrement();
+	foreach(lc, alters)
+		describe_table(lfirst(lc));
 }
 
 /* ---------------------------------------------------------------- rename */

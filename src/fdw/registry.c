@@ -4,7 +4,7 @@
  *
  * An entry is a row of the engine like any other, tagged with the transaction
  * that wrote it: key = REGISTRY_STORAGE_ID (8 bytes big-endian), OID of the
- * database (4), storage id (8), without a value.  The prefix is larger than
+ * database (4), storage id (8); value = the definition of its table.  The prefix is larger than
  * any position in the log, so that no table ever has it.
  *
  * Nobody else writes an entry's key: a storage is made by one transaction, and
@@ -55,14 +55,14 @@ make_key(Oid dboid, uint64 storage_id)
 }
 
 static void
-write_entry(unsigned type, Oid dboid, uint64 storage_id)
+write_entry(unsigned type, Oid dboid, uint64 storage_id, const char *definition)
 {
 	NvmkvDb *db = nvmkv_engine();
 	RegistryKey key = make_key(dboid, storage_id);
 
 	nvmkv_write_begin();
 	nvmkv_write_put(type, nvmkv_slice(&key, sizeof(key)), GetCurrentFullTransactionId(), GetCurrentCommandId(true),
-					nvmkv_slice(NULL, 0));
+					nvmkv_slice(definition, strlen(definition)));
 	while (!nvmkv_write_finish(db, NULL))
 		nvmkv_write_wait_room(db, NULL);
 }
@@ -71,13 +71,19 @@ static void
 end_storage(Oid dboid, uint64 storage_id)
 {
 	nvmkv_storage_drop(storage_id);
-	write_entry(NVMKV_TYPE_TAGGED_DELETION, dboid, storage_id);
+	write_entry(NVMKV_TYPE_TAGGED_DELETION, dboid, storage_id, "");
 }
 
 void
-nvmkv_registry_begin_storage(uint64 storage_id)
+nvmkv_registry_begin_storage(uint64 storage_id, const char *definition)
 {
-	write_entry(NVMKV_TYPE_TAGGED_VALUE, MyDatabaseId, storage_id);
+	write_entry(NVMKV_TYPE_TAGGED_VALUE, MyDatabaseId, storage_id, definition);
+}
+
+void
+nvmkv_registry_describe(uint64 storage_id, const char *definition)
+{
+	write_entry(NVMKV_TYPE_TAGGED_VALUE, MyDatabaseId, storage_id, definition);
 }
 
 void

@@ -11,8 +11,12 @@
 #include "nodes/pg_list.h"
 #include "utils/snapshot.h"
 
-/* A storage of this database begins or ends with the current transaction; ending drops its rows. */
-extern void nvmkv_registry_begin_storage(uint64 storage_id);
+/*
+ * A storage of this database begins, has another definition (definition.h), or ends with the current transaction;
+ * ending drops its rows.
+ */
+extern void nvmkv_registry_begin_storage(uint64 storage_id, const char *definition);
+extern void nvmkv_registry_describe(uint64 storage_id, const char *definition);
 extern void nvmkv_registry_end_storage(uint64 storage_id);
 
 /*

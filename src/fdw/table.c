@@ -33,6 +33,7 @@
 
 #include "fdw/catalog.h"
 #include "fdw/ddl.h"
+#include "fdw/definition.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/keycode.h"
@@ -453,7 +454,7 @@ nvmkv_table_new_storage(Relation rel)
 	nvmkv_catalog_take_columns(&row, rel);
 	row.storage_id = nvmkv_family_new_storage_id(rel);
 	nvmkv_catalog_put(&row);
-	nvmkv_registry_begin_storage(row.storage_id);
+	nvmkv_registry_begin_storage(row.storage_id, nvmkv_definition(rel, row.keys, row.nkeys));
 
 	if (had_row && old.dboid == MyDatabaseId)
 		nvmkv_registry_end_storage(old.storage_id);

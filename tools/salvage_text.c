@@ -1,0 +1,484 @@
+/*
+ * salvage_text.c
+ *	  A table's definition, and lines of COPY text from keys and values (fdw/keycode.c, fdw/rowcode.c tell the bytes).
+ */
+#include "tools/salvage_text.h"
+
+#include <stdlib.h>
+
+#include "engine/base/coding.h"
+#include "tools/salvage_type.h"
+
+#define STORAGE_ID_BYTES 8
+
+/* ---- the definition ---- */
+
+/* The next field of a line; undoes the escapes in place.  NULL: there is none. */
+static char *
+next_field(char **line)
+{
+	char *field = *line;
+	char *in = field;
+	char *out = field;
+
+	if (field == NULL)
+		return NULL;
+	while (*in != '\0' && *in != '\t')
+	{
+		if (*in == '\\' && in[1] != '\0' && in[1] != 'N')
+		{
+			in++;
+			*out++ = *in == 't' ? '\t' : *in == 'n' ? '\n' : *in;
+			in++;
+		}
+		else
+			*out++ = *in++;
+	}
+	*line = *in == '\t' ? in + 1 : NULL;
+	*out = '\0';
+	return field;
+}
+
+static long
+next_number(char **line)
+{
+	const char *field = next_field(line);
+
+	return field != NULL ? strtol(field, NULL, 10) : -1;
+}
+
+static bool
+next_is(char **line, char c)
+{
+	const char *field = next_field(line);
+
+	return field != NULL && field[0] == c;
+}
+
+static bool
+parse_column(SalvageTable *table, char *line)
+{
+	SalvageColumn *c;
+
+	if (next_number(&line) != (long) table->ncolumns + 1 || table->ncolumns == SALVAGE_COLUMNS_MAX)
+		return false;
+	c = &table->columns[table->ncolumns++];
+	c->len = (int) next_number(&line);
+	c->byval = next_is(&line, 't');
+	c->dropped = next_is(&line, 'd');
+	c->type = (uint32_t) next_number(&line);
+	c->element = (uint32_t) next_number(&line);
+	c->name = next_field(&line);
+	c->type_name = next_field(&line);
+	c->missing = next_field(&line);
+	if (c->missing == NULL || c->len < -2 || c->len == 0)
+		return false;
+	if (strcmp(c->missing, "\\N") == 0)
+		c->missing = NULL;
+	return true;
+}
+
+static bool
+parse_key(SalvageTable *table, char *line)
+{
+	SalvageKey *k;
+	long column = next_number(&line);
+
+	if (table->nkeys == SALVAGE_KEYS_MAX || column < 1 || column > (long) table->ncolumns)
+		return false;
+	k = &table->keys[table->nkeys++];
+	k->column = (int) column - 1;
+	k->key_class = (int) next_number(&line);
+	k->width = (int) next_number(&line);
+	k->is_signed = next_is(&line, 't');
+	k->descending = next_is(&line, 't');
+	k->in_key = next_is(&line, 'k');
+	table->columns[k->column].in_key = k->in_key;
+	return k->width >= 0 && k->width <= 64;
+}
+
+static bool
+parse_line(SalvageTable *table, char *line)
+{
+	const char *what = next_field(&line);
+
+	if (strcmp(what, "nvmkv") == 0)
+		return next_number(&line) == 1;
+	if (strcmp(what, "table") == 0)
+		return (table->name = next_field(&line)) != NULL;
+	if (strcmp(what, "column") == 0)
+		return parse_column(table, line);
+	if (strcmp(what, "key") == 0)
+		return parse_key(table, line);
+	if (strcmp(what, "label") == 0)
+	{
+		SalvageLabel *label = &table->labels[table->nlabels++];
+
+		label->oid = (uint32_t) strtoul(next_field(&line), NULL, 10);
+		return (label->label = next_field(&line)) != NULL;
+	}
+	return true;
+}
+
+NvmkvStatus
+salvage_table_parse(NvmkvSlice definition, SalvageTable *table)
+{
+	char *line;
+	size_t lines = 1;
+	size_t i;
+
+	memset(table, 0, sizeof(*table));
+	table->bytes = malloc(definition.size + 1);
+	for (i = 0; i < definition.size; i++)
+		lines += definition.data[i] == '\n';
+	table->labels = calloc(lines, sizeof(SalvageLabel));
+	table->columns = calloc(lines, sizeof(SalvageColumn));
+	if (table->bytes == NULL || table->labels == NULL || table->columns == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
+	memcpy(table->bytes, definition.data, definition.size);
+	table->bytes[definition.size] = '\0';
+	for (line = table->bytes; line != NULL && *line != '\0';)
+	{
+		char *end = strchr(line, '\n');
+
+		if (end != NULL)
+			*end++ = '\0';
+		if (!parse_line(table, line))
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "malformed definition of a table");
+		line = end;
+	}
+	if (table->name == NULL)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "there is no definition of the table");
+	return NVMKV_OK;
+}
+
+void
+salvage_table_free(SalvageTable *table)
+{
+	free(table->bytes);
+	free(table->labels);
+	free(table->columns);
+	memset(table, 0, sizeof(*table));
+}
+
+/* ---- keys ---- */
+
+typedef struct KeyReader
+{
+	const uint8_t *p;
+	const uint8_t *end;
+	uint8_t flip;
+} KeyReader;
+
+static NvmkvStatus
+malformed_key(void)
+{
+	return NVMKV_FAIL(NVMKV_CORRUPTION, "malformed key of a row");
+}
+
+static NvmkvStatus
+take(KeyReader *r, size_t n, uint8_t *out)
+{
+	size_t i;
+
+	if ((size_t) (r->end - r->p) < n)
+		return malformed_key();
+	for (i = 0; i < n; i++)
+		out[i] = r->p[i] ^ r->flip;
+	r->p += n;
+	return NVMKV_OK;
+}
+
+/* As fdw/keycode.c numbers them. */
+enum
+{
+	KEY_INT,
+	KEY_FLOAT,
+	KEY_BYTES_FIXED,
+	KEY_BYTES,
+	KEY_TIMETZ,
+	KEY_NUMERIC
+};
+
+static void
+reverse(uint8_t *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n / 2; i++)
+	{
+		uint8_t c = p[i];
+
+		p[i] = p[n - 1 - i];
+		p[n - 1 - i] = c;
+	}
+}
+
+static NvmkvStatus
+take_bytes(KeyReader *r, NvmkvBuf *out)
+{
+	for (;;)
+	{
+		uint8_t c = 0, second = 0;
+
+		NVMKV_RETURN_IF(take(r, 1, &c));
+		if (c == 0)
+		{
+			NVMKV_RETURN_IF(take(r, 1, &second));
+			if (second == 0x01)
+				return NVMKV_OK;
+			if (second != 0xff)
+				return malformed_key();
+		}
+		NVMKV_RETURN_IF(nvmkv_buf_append(out, &c, 1));
+	}
+}
+
+static NvmkvStatus
+skip_numeric(KeyReader *r)
+{
+	uint8_t c = 0, digits[2] = {0, 0};
+	uint8_t stop;
+
+	NVMKV_RETURN_IF(take(r, 1, &c));
+	if (c != 0x20 && c != 0x40)
+		return NVMKV_OK;
+	stop = c == 0x20 ? 0xff : 0;
+	NVMKV_RETURN_IF(take(r, 2, digits));
+	do
+		NVMKV_RETURN_IF(take(r, 2, digits));
+	while (digits[0] != stop || digits[1] != stop);
+	return NVMKV_OK;
+}
+
+/* The column's value in the type's own bytes. */
+static NvmkvStatus
+take_key(KeyReader *r, const SalvageKey *k, uint32_t type, NvmkvBuf *out)
+{
+	uint8_t bytes[64] = {0};
+
+	r->flip = k->descending ? 0xff : 0;
+	out->size = 0;
+	switch (k->key_class)
+	{
+		case KEY_INT:
+			if (k->width > 8)
+				return malformed_key();
+			NVMKV_RETURN_IF(take(r, (size_t) k->width, bytes));
+			if (k->is_signed)
+				bytes[0] ^= 0x80;
+			reverse(bytes, (size_t) k->width);
+			return nvmkv_buf_append(out, bytes, (size_t) k->width);
+		case KEY_FLOAT:
+		case KEY_BYTES_FIXED:
+			NVMKV_RETURN_IF(take(r, (size_t) k->width, bytes));
+			return nvmkv_buf_append(out, bytes, (size_t) k->width);
+		case KEY_BYTES:
+			NVMKV_RETURN_IF(take_bytes(r, out));
+			if (type != TYPE_NAME || out->size >= 64)
+				return NVMKV_OK;
+			return nvmkv_buf_append(out, bytes, 64 - out->size);
+		case KEY_TIMETZ:
+		{
+			int64_t instant;
+			int32_t zone;
+
+			NVMKV_RETURN_IF(take(r, 12, bytes));
+			bytes[0] ^= 0x80;
+			bytes[8] ^= 0x80;
+			reverse(bytes, 8);
+			reverse(bytes + 8, 4);
+			instant = (int64_t) get_u64(bytes);
+			zone = (int32_t) get_u32(bytes + 8);
+			put_u64(bytes, (uint64_t) (instant - (int64_t) zone * 1000000));
+			return nvmkv_buf_append(out, bytes, 12);
+		}
+		case KEY_NUMERIC:
+			return skip_numeric(r);
+		default:
+			return NVMKV_FAIL(NVMKV_CORRUPTION, "malformed definition of a table");
+	}
+}
+
+/* ---- rows ---- */
+
+/* Texts of the columns of one row; in the table's memory between rows. */
+typedef struct Fields
+{
+	NvmkvBuf text;						   /* of all of them */
+	uint32_t start[SALVAGE_COLUMNS_MAX + 1]; /* start = end: NULL */
+	uint32_t end[SALVAGE_COLUMNS_MAX];
+	bool there[SALVAGE_COLUMNS_MAX];
+	NvmkvBuf scratch, bytes;
+} Fields;
+
+static NvmkvStatus
+put_value(SalvageTable *table, unsigned i, NvmkvSlice data, Fields *f)
+{
+	SalvageColumn *c = &table->columns[i];
+	bool odd = false;
+
+	f->start[i] = (uint32_t) f->text.size;
+	NVMKV_RETURN_IF(salvage_value(table, c->type, c->element, data, &f->text, &odd));
+	f->end[i] = (uint32_t) f->text.size;
+	f->there[i] = true;
+	c->odd = c->odd || odd;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+read_key(SalvageTable *table, NvmkvSlice key, Fields *f)
+{
+	KeyReader r = {key.data + STORAGE_ID_BYTES, key.data + key.size, 0};
+	unsigned i;
+
+	if (key.size < STORAGE_ID_BYTES)
+		return malformed_key();
+	for (i = 0; i < table->nkeys; i++)
+	{
+		const SalvageKey *k = &table->keys[i];
+
+		NVMKV_RETURN_IF(take_key(&r, k, table->columns[k->column].type, &f->bytes));
+		if (k->in_key)
+			NVMKV_RETURN_IF(put_value(table, (unsigned) k->column, nvmkv_buf_slice(&f->bytes), f));
+	}
+	if (table->nkeys > 0 && r.p != r.end)
+		return malformed_key();
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+malformed_row(void)
+{
+	return NVMKV_FAIL(NVMKV_CORRUPTION, "malformed row");
+}
+
+static NvmkvStatus
+read_column(SalvageTable *table, unsigned i, const uint8_t **p, const uint8_t *end, Fields *f)
+{
+	const SalvageColumn *c = &table->columns[i];
+	NvmkvSlice data;
+	size_t size;
+
+	if (c->len == -1)
+		NVMKV_RETURN_IF(salvage_varlena(*p, end, &size, &data, &f->scratch));
+	else if (c->len == -2)
+	{
+		size = strnlen((const char *) *p, (size_t) (end - *p)) + 1;
+		data = nvmkv_slice(*p, size - 1);
+	}
+	else
+	{
+		size = (size_t) c->len;
+		data = nvmkv_slice(*p, size);
+	}
+	if (size > (size_t) (end - *p))
+		return malformed_row();
+	*p += size;
+	return c->dropped ? NVMKV_OK : put_value(table, i, data, f);
+}
+
+static NvmkvStatus
+read_row(SalvageTable *table, NvmkvSlice value, Fields *f, unsigned *stored_out)
+{
+	const uint8_t *p = value.data;
+	const uint8_t *end = p + value.size;
+	const uint8_t *nulls = NULL;
+	unsigned stored, i;
+
+	if (value.size < 2 || (p[0] & ~0x10) != 1)
+		return malformed_row();
+	stored = p[1];
+	p += 2;
+	if (stored >= 0x80)
+	{
+		if (p == end)
+			return malformed_row();
+		stored = (stored & 0x7f) | (unsigned) (*p++ << 7);
+	}
+	if (stored > table->ncolumns)
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "a row has %u columns, its table's definition %u", stored, table->ncolumns);
+	if ((value.data[0] & 0x10) != 0)
+	{
+		nulls = p;
+		p += (stored + 7) / 8;
+		if (p > end)
+			return malformed_row();
+	}
+	for (i = 0; i < stored; i++)
+	{
+		if (table->columns[i].in_key || (nulls != NULL && (nulls[i / 8] >> (i % 8) & 1) != 0))
+			continue;
+		NVMKV_RETURN_IF(read_column(table, i, &p, end, f));
+	}
+	*stored_out = stored;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+append_escaped(NvmkvBuf *line, const uint8_t *p, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++)
+	{
+		static const char special[] = "\\\b\f\n\r\t\v";
+		static const char letters[] = "\\bfnrtv";
+		const char *at = p[i] != 0 ? strchr(special, p[i]) : NULL;
+		char pair[2] = {'\\', 0};
+
+		if (at == NULL)
+			NVMKV_RETURN_IF(nvmkv_buf_append(line, p + i, 1));
+		else
+		{
+			pair[1] = letters[at - special];
+			NVMKV_RETURN_IF(nvmkv_buf_append(line, pair, 2));
+		}
+	}
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+write_line(const SalvageTable *table, const Fields *f, unsigned stored, NvmkvBuf *line)
+{
+	bool first = true;
+	unsigned i;
+
+	for (i = 0; i < table->ncolumns; i++)
+	{
+		const SalvageColumn *c = &table->columns[i];
+
+		if (c->dropped)
+			continue;
+		if (!first)
+			NVMKV_RETURN_IF(nvmkv_buf_append(line, "\t", 1));
+		first = false;
+		if (f->there[i])
+			NVMKV_RETURN_IF(append_escaped(line, f->text.data + f->start[i], f->end[i] - f->start[i]));
+		else if (i >= stored && c->missing != NULL && !c->in_key)
+			NVMKV_RETURN_IF(append_escaped(line, (const uint8_t *) c->missing, strlen(c->missing)));
+		else
+			NVMKV_RETURN_IF(nvmkv_buf_append(line, "\\N", 2));
+	}
+	return nvmkv_buf_append(line, "\n", 1);
+}
+
+NvmkvStatus
+salvage_row(SalvageTable *table, NvmkvSlice key, NvmkvSlice value, NvmkvBuf *line)
+{
+	static Fields f; /* one thread */
+	size_t before = line->size;
+	unsigned stored = 0;
+	NvmkvStatus st;
+
+	f.text.size = 0;
+	memset(f.there, 0, sizeof(f.there));
+	st = read_key(table, key, &f);
+	if (st == NVMKV_OK)
+		st = read_row(table, value, &f, &stored);
+	if (st == NVMKV_OK)
+		st = write_line(table, &f, stored, line);
+	if (st != NVMKV_OK)
+		line->size = before;
+	return st;
+}
