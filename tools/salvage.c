@@ -4,8 +4,8 @@
  *	  around damage.
  *
  * Of each key the newest version counts whose transaction has committed.  That
- * is told by the entry itself, or by the server's commit log (pg_xact), or by
- * nobody: then the entry is left out, or taken (--unknown).  A damaged block may
+ * is told by the entry itself, by the tree's record of outcomes, by the server's
+ * commit log (pg_xact), or by nobody: then the entry is left out, or taken (--unknown).  A damaged block may
  * have held a newer version of a key than the one that is found elsewhere: what
  * is lost is reported with its range of keys.
  *
@@ -24,6 +24,7 @@
 #include "engine/base/batch.h"
 #include "engine/db/family_file.h"
 #include "engine/log/kept_log.h"
+#include "engine/meta/outcome_file.h"
 #include "engine/sst/value_read.h"
 #include "engine/sst/value_refs.h"
 #include "tools/salvage_source.h"
@@ -43,6 +44,7 @@ typedef struct Tree
 	DumpPool pool;
 	bool has_pool;
 	TableCache *values;
+	bool whole; /* the manifest could be read to its end */
 	SalvageSource *sources; /* of all its files and rows; some are used for a table */
 	NvmkvSlice *smallest, *largest;
 	size_t nsources, capacity;
@@ -65,6 +67,11 @@ typedef struct Salvage
 	uint32_t xact_segment; /* in "xact"; UINT32_MAX: none */
 	bool has_segment;
 	uint8_t *xact;
+	/* the tree's own: a page of a file of it */
+	OutcomeFile outcome_file;
+	unsigned outcome_page;
+	bool has_page;
+	uint8_t outcome_bits[OUTCOME_PAGE_BYTES];
 	/* of the table being read */
 	uint64_t rows, unknown, lost;
 } Salvage;
@@ -210,7 +217,8 @@ open_tree(Dump *dump, const char *dir, const char *pool)
 		abort();
 	(void) snprintf(tree->dir, sizeof(tree->dir), "%s", dir);
 	(void) snprintf(beside, sizeof(beside), "%s/level0.pool", dir);
-	if (dump_fold(dump, dir, false, &tree->state))
+	tree->whole = dump_fold(dump, dir, false, &tree->state);
+	if (tree->whole)
 		for (i = 0; i < tree->state.live.nfiles; i++)
 		{
 			const MetaFile *f = &tree->state.live.files[i];
@@ -360,14 +368,50 @@ load_segment(Salvage *sv, uint32_t segment)
 	return sv->has_segment;
 }
 
+/* What the tree itself has noted, before the server's commit log may be truncated. */
+static Outcome
+recorded_outcome(Salvage *sv, uint64_t fxid)
+{
+	const Tree *root = sv->trees[0];
+	const VersionDraft *live = &root->state.live;
+	uint64_t segment = fxid >> OUTCOME_SEGMENT_SHIFT;
+	unsigned page = outcome_page_of(fxid);
+	uint32_t i;
+
+	if (!root->whole || fxid >= live->settled || fxid < live->outcomes_low)
+		return UNKNOWN;
+	for (i = 0; i < live->nlost; i++)
+		if (fxid >= live->lost[i].from && fxid < live->lost[i].to)
+			return UNKNOWN;
+	for (i = 0; i < live->nsegments && live->segments[i].segment != segment; i++)
+		;
+	if (i == live->nsegments)
+		return ABORTED; /* a segment without a file has no commits */
+	if (sv->outcome_file.number != live->segments[i].file || sv->outcome_page != page)
+	{
+		sv->outcome_file = (OutcomeFile) {live->system_identifier, live->segments[i].file, segment};
+		sv->outcome_page = page;
+		sv->has_page = outcome_file_read(root->dir, &sv->outcome_file, page, sv->outcome_bits) == NVMKV_OK;
+		if (!sv->has_page)
+			dump_failure(sv->dump);
+	}
+	if (!sv->has_page)
+		return UNKNOWN;
+	return outcome_bit(sv->outcome_bits, fxid % OUTCOME_PAGE_XIDS) ? COMMITTED : ABORTED;
+}
+
 static Outcome
 outcome_of(Salvage *sv, uint64_t tag, uint64_t fxid)
 {
 	uint32_t xid = (uint32_t) fxid;
+	Outcome recorded;
 	unsigned status;
 
 	if (!ikey_is_tagged(tag) || (ikey_type(tag) & NVMKV_TYPE_COMMITTED_BIT) != 0)
 		return COMMITTED;
+	recorded = recorded_outcome(sv, fxid);
+	if (recorded != UNKNOWN)
+		return recorded;
 	if (!load_segment(sv, xid / XACT_PER_SEGMENT))
 		return UNKNOWN;
 	status = sv->xact[xid % XACT_PER_SEGMENT / 4] >> (xid % 4 * 2) & 3;

@@ -166,7 +166,7 @@ neighbour(double value, int step, bool is_single)
 }
 
 /*
- * Do the digits stand for this value, however readers round?  As the server, those half way to a neighbour do not count.
+ * Do the digits stand for this value, however readers round?  Those half way to a neighbour do not count, as there.
  */
 static bool
 reads_back(const char *digits, double value, bool is_single)

@@ -227,6 +227,13 @@ open_engine(void *memory)
 	status = nvmkv_kept_find(&kept_from);
 	if (kept_from != InvalidXLogRecPtr)
 		options.log_begin = kept_from; /* it comes before the log, and with it the log goes on */
+	if (nvmkv_ignore_lost_wal)
+	{
+		options.log_begin = 0;
+		ereport(WARNING,
+				(errmsg("nvmkv_fdw: WAL of foreign tables may be lost without a further word"),
+				 errdetail("\"nvmkv.ignore_lost_wal\" is on.")));
+	}
 	if (status == NVMKV_OK)
 		status = nvmkv_open(memory, dir, &options, nvmkv_wal_ops(), &engine);
 	shared->opened = status == NVMKV_OK;
