@@ -81,7 +81,7 @@ for my $victim ('a backend', 'a worker', 'the postmaster')
 		my $which =
 		  $victim eq 'a worker'
 		  ? "backend_type LIKE 'nvmkv%'"
-		  : "query LIKE '%account%' AND pid <> pg_backend_pid()";
+		  : "backend_type = 'client backend' AND pid <> pg_backend_pid()";
 		my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE $which LIMIT 1");
 
 		like($pid, qr/^\d+$/, "$victim: found") or next;

@@ -132,7 +132,7 @@ for my $round (0 .. 4)
 	system_log('pg_ctl', '-D', $node->data_dir, '-l', $node->logfile, '-W', 'start');
 	for (1 .. 6000)
 	{
-		last if log_from($node, $offset) =~ /replaying WAL of foreign tables/;
+		last if log_from($node, $offset) =~ /replaying WAL of foreign tables|ready to accept connections/;
 		select(undef, undef, undef, 0.01);
 	}
 	select(undef, undef, undef, 0.01 * $round * $round); # somewhere in it, or behind

@@ -428,6 +428,21 @@ check_at_exit(int code, Datum arg)
 				(errmsg("foreign tables were not flushed before the shutdown checkpoint")));
 }
 
+/* An ERROR if what was kept cannot be replayed for the time being, which may last. */
+static void
+report_obstacle(void)
+{
+	const char *why;
+	NvmkvStatus status = nvmkv_kept_obstacle(&why);
+
+	if (status != NVMKV_OK && nvmkv_kept_is_pending())
+		ereport(ERROR,
+				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_CANNOT_CONNECT_NOW),
+				 errmsg("foreign tables of nvmkv_fdw are not available yet"),
+				 errdetail("WAL that was kept for them has to be replayed first: %s", why),
+				 errhint("Put that right: the replay is tried again by itself.")));
+}
+
 /* In recovery there is no barrier, and nobody to write. */
 static bool
 must_wait(void)
@@ -483,6 +498,7 @@ wait_until_ready(void)
 			report_absence();
 		}
 		report_refusal();
+		report_obstacle();
 		if (!ConditionVariableTimedSleep(&shared->state_changed, 1000, PG_WAIT_EXTENSION) ||
 			GetCurrentTimestamp() <= give_up)
 			continue;

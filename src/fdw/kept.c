@@ -22,6 +22,8 @@ typedef struct KeptShared
 {
 	pg_atomic_uint32 pending;
 	pg_atomic_uint64 position; /* 0: nothing is being replayed */
+	pg_atomic_uint32 obstacle; /* a NvmkvStatus: why the last replay failed; it is tried again */
+	char obstacle_text[NVMKV_ERROR_TEXT_MAX]; /* complete when obstacle is set */
 } KeptShared;
 
 static KeptShared *shared;
@@ -57,6 +59,7 @@ nvmkv_kept_shmem_init(void)
 	{
 		pg_atomic_init_u32(&shared->pending, 0);
 		pg_atomic_init_u64(&shared->position, 0);
+		pg_atomic_init_u32(&shared->obstacle, NVMKV_OK);
 	}
 }
 
@@ -135,8 +138,8 @@ check_end(const KeptSummary *summary, XLogRecPtr next)
 	return NVMKV_OK;
 }
 
-NvmkvStatus
-nvmkv_kept_replay(NvmkvDb *db, XLogRecPtr next)
+static NvmkvStatus
+replay(NvmkvDb *db, XLogRecPtr next)
 {
 	KeptReading reading = {
 		.dir = kept_dir(),
@@ -168,6 +171,30 @@ nvmkv_kept_replay(NvmkvDb *db, XLogRecPtr next)
 	ereport(LOG,
 			(errmsg("WAL of foreign tables that was kept has been replayed")));
 	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_kept_replay(NvmkvDb *db, XLogRecPtr next)
+{
+	NvmkvStatus status = replay(db, next);
+
+	if (status != NVMKV_OK && pg_atomic_read_u32(&shared->obstacle) == NVMKV_OK)
+	{
+		strlcpy(shared->obstacle_text, nvmkv_error()->text, sizeof(shared->obstacle_text));
+		pg_write_barrier();
+		pg_atomic_write_u32(&shared->obstacle, status);
+	}
+	return status;
+}
+
+NvmkvStatus
+nvmkv_kept_obstacle(const char **text_out)
+{
+	NvmkvStatus status = pg_atomic_read_u32(&shared->obstacle);
+
+	pg_read_barrier();
+	*text_out = shared->obstacle_text;
+	return status;
 }
 
 /* ---------------------------------------------------------------- keeping */

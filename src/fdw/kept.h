@@ -52,6 +52,9 @@ extern XLogRecPtr nvmkv_kept_position(void);
  */
 extern NvmkvStatus nvmkv_kept_replay(NvmkvDb *db, XLogRecPtr next);
 
+/* Why a replay that is pending has failed for the first time, though it goes on being tried: OK when it has not. */
+extern NvmkvStatus nvmkv_kept_obstacle(const char **text_out);
+
 /* ---- recovery; FATAL when it cannot be kept ---- */
 
 /* Recovery begins to replay at redo.  "available": there is an engine. */
