@@ -60,8 +60,8 @@ start_shared_memory(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	shared = ShmemInitStruct("nvmkv workers", sizeof(WorkerShared), &found);
 	LWLockRelease(AddinShmemInitLock);
-	if (nvmkv_engine_or_null() != NULL)
-		nvmkv_set_wake(nvmkv_engine_or_null(), nvmkv_worker_wake);
+	if (nvmkv_engine_held() != NULL)
+		nvmkv_set_wake(nvmkv_engine_held(), nvmkv_worker_wake);
 	if (found)
 		return;
 	memset(shared, 0, sizeof(*shared));
@@ -180,7 +180,7 @@ static void
 at_exit(int code, Datum arg)
 {
 	NvmkvWorkerStat *me = (NvmkvWorkerStat *) DatumGetPointer(arg);
-	NvmkvDb *db = nvmkv_engine_or_null();
+	NvmkvDb *db = nvmkv_engine_held();
 
 	if (db != NULL)
 		nvmkv_abort_cleanup(db);
@@ -221,8 +221,8 @@ nvmkv_worker_sleep(NvmkvWorkerStat *me, int timeout_ms)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 		/* The barrier comes by here often, whatever the others do. */
-		if (nvmkv_engine_or_null() != NULL)
-			nvmkv_set_compaction_rate(nvmkv_engine_or_null(), (uint64) nvmkv_compaction_rate_limit_kb * 1024);
+		if (nvmkv_engine_held() != NULL)
+			nvmkv_set_compaction_rate(nvmkv_engine_held(), (uint64) nvmkv_compaction_rate_limit_kb * 1024);
 	}
 }
 

@@ -107,9 +107,10 @@ $copy->init_from_backup($primary, 'pool', has_streaming => 1);
 $copy->append_conf('postgresql.conf', "nvmkv.nvm_path = '$pools/third'");
 my ($table) = glob($copy->data_dir . '/nvmkv/*.sst');
 rename($table, "$pools/table") or die "rename: $!";
-ok(!$copy->start(fail_ok => 1), 'a copy without one of its files does not open');
-like(slurp_file($copy->logfile), qr/is an incomplete copy: table file .* is missing/, 'which says so');
+$copy->start;
+fails($copy, 'SELECT * FROM f', qr/XX001: .*not available.*is an incomplete copy: table file .* is missing/s, 'a copy without one of its files');
 ok(!-e $copy->data_dir . '/backup_label', 'the label has been used up');
+$copy->stop;
 rename("$pools/table", $table) or die "rename: $!";
 $copy->start;
 $copy->promote;
@@ -134,9 +135,10 @@ $primary->safe_psql('postgres', q{ALTER SYSTEM RESET nvmkv.copy_space_limit; SEL
 	$copy = PostgreSQL::Test::Cluster->new($name);
 	rename($dir, $copy->data_dir) or die "rename: $!";
 	$copy->append_conf('postgresql.conf', join("\n", 'port = ' . $copy->port, "unix_socket_directories = '" . $copy->host . "'", ''));
-	ok(!$copy->start(fail_ok => 1), 'a copy by an unknown copier does not open');
-	like(slurp_file($copy->logfile), qr/is a copy without a description of its tables.*SELECT nvmkv\.copy_start\(\) on the source/s,
-		'which says what to do');
+	ok(!$copy->start(fail_ok => 1), 'a copy by an unknown copier, which the server refuses, too');
+	like(slurp_file($copy->logfile),
+		qr/not available: .*is a copy without a description of its tables.*SELECT nvmkv\.copy_start\(\) on the source/s,
+		'and its tables say what to do');
 }
 
 twins_agree($primary, 'the source');

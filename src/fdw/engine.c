@@ -300,6 +300,12 @@ nvmkv_engine_or_null(void)
 	return shared != NULL && shared->opened ? engine : NULL;
 }
 
+NvmkvDb *
+nvmkv_engine_held(void)
+{
+	return engine;
+}
+
 static void report_absence(void) pg_attribute_noreturn();
 
 static void

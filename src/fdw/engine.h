@@ -19,6 +19,12 @@ extern NvmkvDb *nvmkv_engine(void);
 /* The same, or NULL; never waits. */
 extern NvmkvDb *nvmkv_engine_or_null(void);
 
+/*
+ * For whoever may be within it: the engine that this process has been given, even if it has been given up since
+ * (nvmkv_engine_give_up), or NULL.  Its memory stays, and what is held in it is to be let go.
+ */
+extern NvmkvDb *nvmkv_engine_held(void);
+
 /* Was the library loaded at server start? */
 extern bool nvmkv_engine_is_preloaded(void);
 

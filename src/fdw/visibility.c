@@ -109,7 +109,7 @@ recorded_outcome(uint64 fxid)
 {
 	NvmkvSettled outcome;
 
-	nvmkv_check_status(nvmkv_settled_outcome(nvmkv_engine_or_null(), fxid, &outcome),
+	nvmkv_check_status(nvmkv_settled_outcome(nvmkv_engine_held(), fxid, &outcome),
 					   "looking up the outcome of a transaction for", "nvmkv");
 	return outcome;
 }
@@ -157,7 +157,7 @@ outcome_is_committed(uint64 fxid)
 			return TransactionIdDidCommit((TransactionId) fxid);
 		if (ask_commit_log(fxid, &committed))
 			break;
-		if (fxid >= nvmkv_settled(nvmkv_engine_or_null()))
+		if (fxid >= nvmkv_settled(nvmkv_engine_held()))
 			report_lost_outcome(fxid);
 	}
 	settled_committed = committed;
@@ -362,7 +362,7 @@ lookup_outcome(const JobState *state, uint64 fxid)
 {
 	NvmkvSettled outcome;
 
-	if (nvmkv_settled_outcome(nvmkv_engine_or_null(), fxid, &outcome) != NVMKV_OK)
+	if (nvmkv_settled_outcome(nvmkv_engine_held(), fxid, &outcome) != NVMKV_OK)
 		return NVMKV_OUTCOME_RUNNING;
 	switch (outcome)
 	{

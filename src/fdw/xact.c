@@ -22,7 +22,7 @@
 static void
 leave_engine(void)
 {
-	NvmkvDb *db = nvmkv_engine_or_null();
+	NvmkvDb *db = nvmkv_engine_held();
 
 	if (db != NULL)
 		nvmkv_abort_cleanup(db);
@@ -32,7 +32,7 @@ leave_engine(void)
 static void
 close_replaced_files(void)
 {
-	NvmkvDb *db = nvmkv_engine_or_null();
+	NvmkvDb *db = nvmkv_engine_held();
 
 	if (db != NULL)
 		nvmkv_tidy(db);
