@@ -136,12 +136,12 @@ step_of(Drawing *drawing, int session)
 
 	if (!believed->open)
 	{
-		if (random_percent(&drawing->random, 65))
+		if (random_percent(&drawing->random, 75))
 			begin(drawing, session);
 		else
 			statement(drawing, session);
 	}
-	else if (believed->statements > 0 && random_percent(&drawing->random, 22))
+	else if (believed->statements > 0 && random_percent(&drawing->random, 18))
 		end(drawing, session);
 	else if (!believed->savepoint && choose(drawing, KIND_SAVEPOINT, 12))
 	{
@@ -175,7 +175,7 @@ draw_schedule(Schedule *schedule, uint64_t seed, const Rules *rules)
 
 	start(&drawing, schedule, seed, rules);
 	sessions = 2 + random_below(&drawing.random, 3);
-	length = 6 + random_below(&drawing.random, 12);
+	length = 8 + random_below(&drawing.random, 14);
 	while (schedule->step_count < length)
 	{
 		if (drawing.prepared > 0 && random_percent(&drawing.random, 10) && end_prepared(&drawing))

@@ -160,12 +160,18 @@ report(Pair *pair, Schedule *schedule, const Judgement *found, bool whole)
 static void
 show(const Schedule *schedule, const Judgement *judgement)
 {
+	static const char *const verdicts[] = {"equal", "cut by an alarm", "racy", "different"};
 	Text out;
 
 	text_init(&out);
-	text_addf(&out, "--- seed %llu:", (unsigned long long) schedule->seed);
+	text_addf(&out, "--- seed %llu: %s:", (unsigned long long) schedule->seed, verdicts[judgement->verdict]);
 	print_kinds(&out, schedule);
 	transcript_print(&judgement->heap, schedule, &out);
+	if (judgement->verdict != VERDICT_EQUAL)
+	{
+		text_add(&out, "twin:\n");
+		transcript_print(&judgement->twin, schedule, &out);
+	}
 	print(&out);
 	text_free(&out);
 }

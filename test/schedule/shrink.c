@@ -17,6 +17,13 @@ typedef struct Shrinking
 	int tried;
 } Shrinking;
 
+/* Where the heap's sessions wait at the end for one that is idle, the isolation tester would wait for ever. */
+static bool
+ends(const Transcript *transcript)
+{
+	return transcript->count > 0 && transcript->events[transcript->count - 1].outcome != OUTCOME_STUCK;
+}
+
 /* Takes the smaller one if it shows the same. */
 static bool
 try(Shrinking *shrinking, const Schedule *smaller)
@@ -26,7 +33,8 @@ try(Shrinking *shrinking, const Schedule *smaller)
 
 	shrinking->tried++;
 	judge(shrinking->pair, smaller, &judgement);
-	same = judgement.verdict == VERDICT_DIFFERENT && strcmp(judgement.kind, shrinking->kind) == 0;
+	same = judgement.verdict == VERDICT_DIFFERENT && strcmp(judgement.kind, shrinking->kind) == 0 &&
+		ends(&judgement.heap);
 	judgement_clear(&judgement);
 	if (same)
 		*shrinking->best = *smaller;

@@ -41,7 +41,7 @@ choose(Draw *draw, Kind kind, int percent)
 static int
 draw_key(Draw *draw)
 {
-	return random_percent(draw->random, 70) ? 1 + random_below(draw->random, 3) : random_below(draw->random, KEYS);
+	return random_percent(draw->random, 75) ? 1 + random_below(draw->random, 2) : random_below(draw->random, KEYS);
 }
 
 static void
