@@ -196,12 +196,15 @@ draw_schedule(Schedule *schedule, uint64_t seed, const Rules *rules)
 void
 draw_serializable(Schedule *schedule, uint64_t seed, const Rules *rules)
 {
+	/* What is skipped is not there in any order. */
+	Rules stricter = *rules;
 	Drawing drawing;
 	int left[MAX_SESSIONS];
 	int sessions;
 	int total = 0;
 
-	start(&drawing, schedule, seed, rules);
+	(void) rules_add(&stricter, "skip-locked");
+	start(&drawing, schedule, seed, &stricter);
 	schedule->kinds |= KIND_BIT(KIND_SERIALIZABLE);
 	sessions = 3 + random_below(&drawing.random, 2);
 	for (int i = 0; i < sessions; i++)
@@ -220,6 +223,13 @@ draw_serializable(Schedule *schedule, uint64_t seed, const Rules *rules)
 		}
 		else if (left[session] == 1)
 			add_step(&drawing, session, "COMMIT");
+		else if (random_percent(&drawing.random, 30))
+		{
+			char sql[SQL_BYTES];
+
+			statement_draw_read(&drawing.random, schedule, sql);
+			add_step(&drawing, session, sql);
+		}
 		else
 			statement(&drawing, session);
 		left[session]--;

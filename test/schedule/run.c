@@ -113,7 +113,7 @@ finish(Run *run, bool complete)
 		Text content;
 
 		text_init(&content);
-		world_content(run->world, &content);
+		world_content(run->world, run->world->control, &content);
 		transcript_add(run->transcript, (Event) {.step = -1, .outcome = OUTCOME_CONTENT}, content.data);
 		text_free(&content);
 	}

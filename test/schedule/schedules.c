@@ -29,6 +29,7 @@
 #include "schedule/draw.h"
 #include "schedule/judge.h"
 #include "schedule/spec.h"
+#include "schedule/table.h"
 
 typedef struct Options
 {
@@ -69,23 +70,6 @@ static const struct option long_options[] = {
 };
 
 static bool
-read_flavour(const char *name, Flavour *flavour)
-{
-	static const char *const names[] = {[FLAVOUR_HEAP] = "heap", [FLAVOUR_NVMKV] = "nvmkv", [FLAVOUR_LAX] = "lax"};
-
-	for (int i = 0; i < 3; i++)
-	{
-		if (strcmp(name, names[i]) == 0)
-		{
-			*flavour = (Flavour) i;
-			return true;
-		}
-	}
-	fprintf(stderr, "no such flavour: %s\n", name);
-	return false;
-}
-
-static bool
 read_options(int argc, char **argv, Options *options)
 {
 	int letter;
@@ -101,7 +85,7 @@ read_options(int argc, char **argv, Options *options)
 			case 'c': options->count = strtol(optarg, NULL, 10); break;
 			case 't': options->seconds = strtol(optarg, NULL, 10); break;
 			case 'w': right = rules_add(&options->rules, optarg); break;
-			case 'f': right = read_flavour(optarg, &options->twin); break;
+			case 'f': right = flavour_read(optarg, &options->twin); break;
 			case 'p': options->patience = atoi(optarg); break;
 			case 'r': options->repetitions = atoi(optarg); break;
 			case 'W': options->whole = true; break;

@@ -368,3 +368,15 @@ statement_draw(Random *random, const Rules *rules, Schedule *schedule, char *sql
 	(void) snprintf(sql, SQL_BYTES, "%s", draw.out.data);
 	text_free(&draw.out);
 }
+
+void
+statement_draw_read(Random *random, Schedule *schedule, char *sql)
+{
+	Draw draw = {.random = random, .schedule = schedule};
+
+	text_init(&draw.out);
+	select_rows(&draw, KIND_SELECT);
+	schedule->kinds |= KIND_BIT(KIND_SELECT);
+	(void) snprintf(sql, SQL_BYTES, "%s", draw.out.data);
+	text_free(&draw.out);
+}

@@ -14,4 +14,7 @@
  */
 extern void statement_draw(Random *random, const Rules *rules, Schedule *schedule, char *sql);
 
+/* A plain read. */
+extern void statement_draw_read(Random *random, Schedule *schedule, char *sql);
+
 #endif

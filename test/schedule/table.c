@@ -6,6 +6,26 @@
  */
 #include "schedule/table.h"
 
+#include <stdio.h>
+#include <string.h>
+
+bool
+flavour_read(const char *name, Flavour *flavour)
+{
+	static const char *const names[] = {[FLAVOUR_HEAP] = "heap", [FLAVOUR_NVMKV] = "nvmkv", [FLAVOUR_LAX] = "lax"};
+
+	for (int i = 0; i < 3; i++)
+	{
+		if (strcmp(name, names[i]) == 0)
+		{
+			*flavour = (Flavour) i;
+			return true;
+		}
+	}
+	fprintf(stderr, "no such flavour: %s\n", name);
+	return false;
+}
+
 const char *
 key_columns(const Schedule *schedule)
 {

@@ -10,6 +10,9 @@
 /* Keys are numbers from 0 to KEYS - 1; those that rows are shifted to are above. */
 #define KEYS 7
 
+/* A flavour's name: "heap", "nvmkv", "lax".  False, with a word on stderr, if there is none of that name. */
+extern bool flavour_read(const char *name, Flavour *flavour);
+
 /* Appends statements that make and fill the tables, a statement a line. */
 extern void table_create(Text *out, const Schedule *schedule, Flavour flavour);
 

@@ -413,6 +413,14 @@ world_await_any(World *world)
 		wait_for_input(world, 100);
 }
 
+void
+world_do(World *world, const Step *step)
+{
+	world_send(world, step);
+	while (!receive(&world->sessions[step->session]))
+		wait_for_input(world, 1000);
+}
+
 /* The session is not busy then, or it is another one. */
 static void
 stop_session(World *world, int number)
@@ -480,14 +488,14 @@ world_stop(World *world)
 }
 
 void
-world_content(World *world, Text *out)
+world_content(World *world, PGconn *conn, Text *out)
 {
 	static const char *const queries[] = {"SELECT * FROM t", "SELECT 'o', * FROM o"};
 
 	text_clear(out);
 	for (int i = 0; i < 2; i++)
 	{
-		PGresult *result = ask(world, world->control, queries[i]);
+		PGresult *result = ask(world, conn, queries[i]);
 
 		for (int row = 0; row < PQntuples(result); row++)
 		{

@@ -57,13 +57,16 @@ extern void world_send(World *world, const Step *step);
 /* Waits until nothing moves; so many milliseconds at most.  Whoever moves after that has been asked something. */
 extern Settled world_settle(World *world, int patience);
 
+/* Sends a step, and waits for the answer, however long it takes. */
+extern void world_do(World *world, const Step *step);
+
 /* Waits until some session has answered that was busy. */
 extern void world_await_any(World *world);
 
 /* Ends whatever runs: cancels, rolls back, and rolls prepared transactions back. */
 extern void world_stop(World *world);
 
-/* The rows of both tables. */
-extern void world_content(World *world, Text *out);
+/* The rows of both tables, as this connection of the world sees them. */
+extern void world_content(World *world, PGconn *conn, Text *out);
 
 #endif
