@@ -7,10 +7,12 @@
 
 #include "schedule/schedule.h"
 
-/* Two to four sessions with transactions of all kinds and statements alone.  The same seed and rules: the same one. */
+/* Two to four sessions with transactions of all kinds and statements alone.  The same seed and rules: the same one.
+ * */
 extern void draw_schedule(Schedule *schedule, uint64_t seed, const Rules *rules);
 
-/* Three to four sessions, each with one SERIALIZABLE transaction of a few statements, no step of which ends another. */
+/* Three to four sessions, each with one SERIALIZABLE transaction of a few statements, no step of which ends
+ * another. */
 extern void draw_serializable(Schedule *schedule, uint64_t seed, const Rules *rules);
 
 #endif

@@ -50,8 +50,8 @@ look(Judgement *judgement)
 }
 
 /*
- * Where several sessions may go on at the same moment, what follows is not determined, and not a difference as long as both
- * flavours have an answer in common.
+ * Where several sessions may go on at the same moment, what follows is not determined, and not a difference as long
+ * as both flavours have an answer in common.
  */
 void
 judge(Pair *pair, const Schedule *schedule, Judgement *judgement)

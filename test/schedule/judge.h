@@ -37,7 +37,8 @@ typedef struct Judgement
 extern void judge(Pair *pair, const Schedule *schedule, Judgement *judgement);
 extern void judgement_clear(Judgement *judgement);
 
-/* Leaves out of the schedule what does not matter for a difference of this kind.  Returns how many schedules it tried. */
+/* Leaves out of the schedule what does not matter for a difference of this kind.  Returns how many schedules it
+ * tried. */
 extern int shrink(Pair *pair, Schedule *schedule, const char *kind);
 
 #endif

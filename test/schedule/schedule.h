@@ -2,8 +2,8 @@
  * schedule.h
  *	  A schedule: a table with some rows, and steps of several sessions in a fixed order.
  *
- * The table is t, with a key, v and w beside it; the heap table o (x, y) is there to join with.  Both are in a schema of
- * their own, so a schedule has the same text for every flavour of t.
+ * The table is t, with a key, v and w beside it; the heap table o (x, y) is there to join with.  Both are in a
+ * schema of their own, so a schedule has the same text for every flavour of t.
  */
 #ifndef NVMKV_SCHEDULE_SCHEDULE_H
 #define NVMKV_SCHEDULE_SCHEDULE_H
@@ -24,7 +24,8 @@ typedef enum Flavour
 	FLAVOUR_LAX /* a heap table whose transactions are weaker than they ask for: it must be caught */
 } Flavour;
 
-/* In SQL, '@' stands for the name of the schema: names of prepared transactions are the server's, not the schema's. */
+/* In SQL, '@' stands for the name of the schema: names of prepared transactions are the server's, not the schema's.
+ * */
 typedef struct Step
 {
 	int session;

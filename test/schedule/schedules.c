@@ -1,7 +1,7 @@
 /*
  * schedules.c
- *	  Runs random schedules on heap tables and on nvmkv tables of one server: results, errors, who waits, and rows at the
- *	  end must be the same.
+ *	  Runs random schedules on heap tables and on nvmkv tables of one server: results, errors, who waits, and rows
+ *	  at the end must be the same.
  *
  *	  nvmkv_schedules [option]...
  *		--db=CONNINFO     where (default: what the environment says)
@@ -17,7 +17,8 @@
  *		--show            print what is drawn and what happens
  *
  * A difference is printed with its seed, the smallest schedule that has it, what happened on both sides, and a file
- * for specs/.  The last line is a summary.  Ends with 0 if nothing differed, 1 if something did, 2 if it could not work.
+ * for specs/.  The last line is a summary.  Ends with 0 if nothing differed, 1 if something did, 2 if it could not
+ * work.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -127,7 +128,8 @@ report(Pair *pair, Schedule *schedule, const Judgement *found, bool whole)
 
 	judge(pair, schedule, &judgement);
 	text_init(&out);
-	text_addf(&out, "=== seed %llu: heap / twin: %s\n    drawn from:", (unsigned long long) schedule->seed, found->kind);
+	text_addf(&out, "=== seed %llu: heap / twin: %s\n    drawn from:", (unsigned long long) schedule->seed,
+			  found->kind);
 	print_kinds(&out, schedule);
 	text_addf(&out, "    %d steps are left after %d tries\nheap:\n", schedule->step_count, tried);
 	transcript_print(&judgement.heap, schedule, &out);
@@ -205,7 +207,9 @@ main(int argc, char **argv)
 	world_open(&pair.twin, options.conninfo, options.twin, name);
 	while (options.seconds > 0 ? time(NULL) - start < options.seconds : counts.schedules < options.count)
 	{
-		if (run_seed(&pair, &options, options.seed + (uint64_t) counts.schedules, &counts) == VERDICT_DIFFERENT && options.stop)
+		Verdict verdict = run_seed(&pair, &options, options.seed + (uint64_t) counts.schedules, &counts);
+
+		if (verdict == VERDICT_DIFFERENT && options.stop)
 			break;
 	}
 	world_close(&pair.heap);

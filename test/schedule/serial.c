@@ -1,7 +1,7 @@
 /*
  * serial.c
- *	  Runs random SERIALIZABLE transactions beside each other: what those answered that were committed, and the rows at the
- *	  end, must be what some order of them, one after the other, gives.
+ *	  Runs random SERIALIZABLE transactions beside each other: what those answered that were committed, and the rows
+ *	  at the end, must be what some order of them, one after the other, gives.
  *
  *	  nvmkv_serial [option]...
  *		--db=CONNINFO     where (default: what the environment says)
@@ -9,13 +9,13 @@
  *		--count=N         so many rounds (default 100)
  *		--seconds=N       go on for so long
  *		--without=LIST    kinds, and sets of kinds, that no round has: swap,key-move+upsert
- *		--table=FLAVOUR   nvmkv, heap; lax: heap tables whose transactions are weaker than they ask for: it must find something
+ *		--table=FLAVOUR   nvmkv, heap; lax: heap tables, transactions too weak: it must find something
  *		--patience=MS     how long a statement may take that does not wait for a lock (default 5000)
  *		--stop            at the first anomaly
  *		--alarms          run each round on heap tables, too, to compare how many transactions fail
  *
- * An anomaly is printed with its seed.  The last line is a summary.  Ends with 0 if there was none, 1 if there was one,
- * 2 if it could not work.
+ * An anomaly is printed with its seed.  The last line is a summary.  Ends with 0 if there was none, 1 if there was
+ * one, 2 if it could not work.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -201,8 +201,8 @@ main(int argc, char **argv)
 	world_close(&world);
 	world_close(&heap);
 	printf("seeds %llu to %llu: %ld rounds, %ld transactions, %ld committed, %ld failed with 40001",
-		   (unsigned long long) options.seed, (unsigned long long) (options.seed + (uint64_t) counts.rounds - 1), counts.rounds,
-		   counts.transactions, counts.committed, counts.failed);
+		   (unsigned long long) options.seed, (unsigned long long) (options.seed + (uint64_t) counts.rounds - 1),
+		   counts.rounds, counts.transactions, counts.committed, counts.failed);
 	if (options.alarms)
 		printf(" (%ld on heap tables)", counts.heap_failed);
 	printf(", %ld anomalies, %ld unfinished, %ld s\n", counts.anomalies, counts.unfinished, (long) (time(NULL) - start));

@@ -2,8 +2,8 @@
  * shrink.c
  *	  Makes schedules smaller: see judge.h.
  *
- * Steps, rows, triggers, partitions and isolation levels are left out as long as the difference stays of the same kind;
- * large pieces first.
+ * Steps, rows, triggers, partitions and isolation levels are left out as long as the difference stays of the same
+ * kind; large pieces first.
  */
 #include "schedule/judge.h"
 

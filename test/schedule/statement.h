@@ -9,8 +9,8 @@
 #include "schedule/schedule.h"
 
 /*
- * Writes a statement, adds its kinds to the schedule's.  What rules forbid beside what the schedule has already is not
- * drawn; a plain read, if nothing else is allowed.
+ * Writes a statement, adds its kinds to the schedule's.  What rules forbid beside what the schedule has already is
+ * not drawn; a plain read, if nothing else is allowed.
  */
 extern void statement_draw(Random *random, const Rules *rules, Schedule *schedule, char *sql);
 

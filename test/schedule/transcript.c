@@ -8,14 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+static char *
+copy_string(const char *string)
+{
+	char *copy = strdup(string);
+
+	if (copy == NULL)
+	{
+		fprintf(stderr, "no memory\n");
+		exit(2);
+	}
+	return copy;
+}
+
 void
 transcript_add(Transcript *transcript, Event event, const char *text)
 {
-	if (transcript->count == MAX_EVENTS || (event.text = strdup(text)) == NULL)
+	if (transcript->count == MAX_EVENTS)
 	{
-		fprintf(stderr, "no room for an event\n");
+		fprintf(stderr, "more than %d events\n", MAX_EVENTS);
 		exit(2);
 	}
+	event.text = copy_string(text);
 	transcript->events[transcript->count++] = event;
 }
 
@@ -52,7 +66,7 @@ transcript_print(const Transcript *transcript, const Schedule *schedule, Text *o
 	{
 		const Event *event = &transcript->events[i];
 		char word[64];
-		char *copy = strdup(event->text);
+		char *copy = copy_string(event->text);
 		char *rest = NULL;
 
 		event_word(event, word, sizeof(word));
@@ -61,7 +75,7 @@ transcript_print(const Transcript *transcript, const Schedule *schedule, Text *o
 							  schedule->steps[event->step].sql);
 		else
 			text_addf(out, "  %s\n", word);
-		for (char *line = copy == NULL ? NULL : strtok_r(copy, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+		for (char *line = strtok_r(copy, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
 			text_addf(out, "       %s\n", line);
 		free(copy);
 	}

@@ -50,8 +50,8 @@ extern void transcript_print(const Transcript *transcript, const Schedule *sched
 extern int transcript_difference(const Transcript *a, const Transcript *b);
 
 /*
- * Is the first difference that SERIALIZABLE found a conflict in one and none in the other?  What of a table it takes for read
- * is not the same: pages of an index there, keys here.
+ * Is the first difference that SERIALIZABLE found a conflict in one and none in the other?  What of a table it
+ * takes for read is not the same: pages of an index there, keys here.
  */
 extern bool transcript_differs_by_alarm(const Transcript *a, const Transcript *b);
 

@@ -14,15 +14,14 @@
 #include "schedule/table.h"
 
 #define STOP_PATIENCE 10000 /* milliseconds after a cancel request */
-#define GRAPH_BYTES 512
 
 /* Rows are met in the order of the key (statement.c). */
 static const char session_settings[] = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
 	"SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off; SET client_min_messages = notice; "
 	"SET deadlock_timeout = '30ms'; ";
 
-static long
-now_ms(void)
+long
+world_now(void)
 {
 	struct timespec now;
 
@@ -30,8 +29,8 @@ now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static _Noreturn void
-give_up(const World *world, const char *what, const char *message)
+void
+world_give_up(const World *world, const char *what, const char *message)
 {
 	fprintf(stderr, "%s: %s: %s\n", world->schema, what, message);
 	exit(2);
@@ -45,7 +44,7 @@ ask(World *world, PGconn *conn, const char *sql)
 	ExecStatusType status = PQresultStatus(result);
 
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-		give_up(world, sql, PQresultErrorMessage(result));
+		world_give_up(world, sql, PQresultErrorMessage(result));
 	return result;
 }
 
@@ -80,7 +79,7 @@ connect_one(const World *world, const char *name)
 	(void) snprintf(conninfo, sizeof(conninfo), "%s application_name=%s.%s", world->conninfo, world->schema, name);
 	conn = PQconnectdb(conninfo);
 	if (PQstatus(conn) != CONNECTION_OK)
-		give_up(world, "connection", PQerrorMessage(conn));
+		world_give_up(world, "connection", PQerrorMessage(conn));
 	return conn;
 }
 
@@ -189,7 +188,7 @@ world_send(World *world, const Step *step)
 	session->alarm = session->committed = session->blocked = false;
 	session->busy = true;
 	if (PQsendQuery(session->conn, sql.data) != 1)
-		give_up(world, sql.data, PQerrorMessage(session->conn));
+		world_give_up(world, sql.data, PQerrorMessage(session->conn));
 	text_free(&sql);
 }
 
@@ -197,6 +196,7 @@ static void
 take_result(Session *session, const PGresult *result)
 {
 	const char *message;
+	const char *code;
 
 	switch ((int) PQresultStatus(result))
 	{
@@ -217,8 +217,8 @@ take_result(Session *session, const PGresult *result)
 			message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 			if (message == NULL)
 				message = PQresultErrorMessage(result);
-			(void) snprintf(session->code, sizeof(session->code), "%s", PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL ?
-							PQresultErrorField(result, PG_DIAG_SQLSTATE) : "lost");
+			code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+			(void) snprintf(session->code, sizeof(session->code), "%s", code != NULL ? code : "lost");
 			session->alarm = strstr(message, "read/write dependencies") != NULL;
 			session->committed = false;
 			text_addf(&session->said, "ERROR %s: %s\n", session->code, message);
@@ -247,9 +247,8 @@ receive(Session *session)
 	return !session->busy;
 }
 
-/* True if some session that was busy is not so any more. */
-static bool
-receive_all(World *world)
+bool
+world_receive(World *world)
 {
 	bool any = false;
 
@@ -258,8 +257,8 @@ receive_all(World *world)
 	return any;
 }
 
-static void
-wait_for_input(const World *world, int milliseconds)
+void
+world_wait(const World *world, int milliseconds)
 {
 	struct pollfd fds[MAX_SESSIONS];
 	nfds_t count = 0;
@@ -270,147 +269,14 @@ wait_for_input(const World *world, int milliseconds)
 			fds[count++] = (struct pollfd) {.fd = PQsocket(world->sessions[i].conn), .events = POLLIN};
 	}
 	if (poll(fds, count, milliseconds) < 0 && errno != EINTR)
-		give_up(world, "poll", strerror(errno));
-}
-
-static int
-count_busy(const World *world)
-{
-	int count = 0;
-
-	for (int i = 0; i < MAX_SESSIONS; i++)
-		count += world->sessions[i].busy ? 1 : 0;
-	return count;
-}
-
-/* Whom each busy session waits for, as text that changes with it; marks those who wait. */
-static void
-read_graph(World *world, char *graph, bool edges[MAX_SESSIONS][MAX_SESSIONS])
-{
-	char pids[128] = "{";
-	const char *values[1] = {pids};
-	PGresult *result;
-	int row = 0;
-
-	for (int i = 0; i < MAX_SESSIONS; i++)
-	{
-		if (world->sessions[i].busy)
-			(void) snprintf(pids + strlen(pids), sizeof(pids) - strlen(pids), "%s%d", pids[1] == '\0' ? "" : ",",
-							world->sessions[i].pid);
-	}
-	(void) strncat(pids, "}", sizeof(pids) - strlen(pids) - 1);
-	result = PQexecPrepared(world->control, "blockers", 1, values, NULL, NULL, 0);
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		give_up(world, "who waits", PQresultErrorMessage(result));
-	memset(edges, 0, sizeof(bool) * MAX_SESSIONS * MAX_SESSIONS);
-	graph[0] = '\0';
-	for (int i = 0; i < MAX_SESSIONS; i++)
-	{
-		const char *blockers;
-
-		if (!world->sessions[i].busy)
-			continue;
-		blockers = PQgetvalue(result, row++, 0);
-		world->sessions[i].blocked = blockers[0] != '\0';
-		(void) snprintf(graph + strlen(graph), GRAPH_BYTES - strlen(graph), "%d:%s;", i, blockers);
-		while (*blockers != '\0')
-		{
-			char *next;
-			long pid = strtol(blockers, &next, 10);
-
-			for (int j = 0; j < MAX_SESSIONS; j++)
-				edges[i][j] |= world->sessions[j].pid == pid;
-			blockers = next + (*next == ' ');
-		}
-	}
-	PQclear(result);
-}
-
-static bool
-has_cycle(bool edges[MAX_SESSIONS][MAX_SESSIONS])
-{
-	for (int k = 0; k < MAX_SESSIONS; k++)
-	{
-		for (int i = 0; i < MAX_SESSIONS; i++)
-		{
-			for (int j = 0; j < MAX_SESSIONS; j++)
-				edges[i][j] |= edges[i][k] && edges[k][j];
-		}
-	}
-	for (int i = 0; i < MAX_SESSIONS; i++)
-	{
-		if (edges[i][i])
-			return true;
-	}
-	return false;
-}
-
-/* Was one of these told, and has answered since? */
-static bool
-told_of_deadlock(const World *world, const bool asked[MAX_SESSIONS])
-{
-	for (int i = 0; i < MAX_SESSIONS; i++)
-	{
-		if (asked[i] && !world->sessions[i].busy && strcmp(world->sessions[i].code, "40P01") == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * One query asks for one session after the other, so a session that is shown waiting may have gone on because of one that is
- * shown after it.  What is shown as often as there are waiters, without a change, is so: those who wait for idle ones
- * were right at first, those who wait for these in the next answer, and so on.
- */
-Settled
-world_settle(World *world, int patience)
-{
-	long start = now_ms();
-	char last[GRAPH_BYTES] = "";
-	int same = 0;
-	int pause = 1;
-	bool asked[MAX_SESSIONS];
-
-	for (int i = 0; i < MAX_SESSIONS; i++)
-		asked[i] = world->sessions[i].busy;
-	wait_for_input(world, 1);
-	for (;;)
-	{
-		bool edges[MAX_SESSIONS][MAX_SESSIONS];
-		char graph[GRAPH_BYTES];
-		bool all_blocked = true;
-		bool cycle;
-
-		(void) receive_all(world);
-		if (told_of_deadlock(world, asked))
-			return SETTLED_DEADLOCK;
-		if (count_busy(world) == 0)
-			return SETTLED;
-		read_graph(world, graph, edges);
-		cycle = has_cycle(edges);
-		for (int i = 0; i < MAX_SESSIONS; i++)
-			all_blocked &= !world->sessions[i].busy || world->sessions[i].blocked;
-		same = all_blocked && !cycle && strcmp(graph, last) == 0 ? same + 1 : 0;
-		(void) strcpy(last, graph);
-		if (receive_all(world))
-			continue;
-		if (same >= count_busy(world))
-			return SETTLED;
-		if (now_ms() - start > patience)
-			return all_blocked ? SETTLED_CYCLE : SETTLED_SPINS;
-		if (!all_blocked || cycle)
-		{
-			wait_for_input(world, pause);
-			pause = pause < 10 ? pause + 1 : 10;
-		}
-	}
+		world_give_up(world, "poll", strerror(errno));
 }
 
 void
 world_await_any(World *world)
 {
-	while (!receive_all(world))
-		wait_for_input(world, 100);
+	while (!world_receive(world))
+		world_wait(world, 100);
 }
 
 void
@@ -418,7 +284,7 @@ world_do(World *world, const Step *step)
 {
 	world_send(world, step);
 	while (!receive(&world->sessions[step->session]))
-		wait_for_input(world, 1000);
+		world_wait(world, 1000);
 }
 
 /* The session is not busy then, or it is another one. */
@@ -426,16 +292,16 @@ static void
 stop_session(World *world, int number)
 {
 	Session *session = &world->sessions[number];
-	long start = now_ms();
+	long start = world_now();
 	char error[256];
 	PGcancel *cancel = PQgetCancel(session->conn);
 
 	if (cancel == NULL || PQcancel(cancel, error, sizeof(error)) != 1)
-		give_up(world, "cancel", error);
+		world_give_up(world, "cancel", error);
 	PQfreeCancel(cancel);
-	while (session->busy && now_ms() - start < STOP_PATIENCE)
+	while (session->busy && world_now() - start < STOP_PATIENCE)
 	{
-		wait_for_input(world, 10);
+		world_wait(world, 10);
 		(void) receive(session);
 	}
 	if (session->busy)
@@ -446,11 +312,6 @@ stop_session(World *world, int number)
 		(void) snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, %d)", session->pid, STOP_PATIENCE);
 		command(world, world->control, sql);
 		session->busy = false;
-	}
-	if (PQtransactionStatus(session->conn) == PQTRANS_ACTIVE || PQstatus(session->conn) != CONNECTION_OK)
-	{
-		PQfinish(session->conn);
-		open_session(world, number);
 	}
 }
 
@@ -478,11 +339,17 @@ world_stop(World *world)
 	{
 		if (world->sessions[i].busy)
 			stop_session(world, i);
+		if (PQtransactionStatus(world->sessions[i].conn) == PQTRANS_ACTIVE ||
+			PQstatus(world->sessions[i].conn) != CONNECTION_OK)
+		{
+			PQfinish(world->sessions[i].conn);
+			open_session(world, i);
+		}
 		/* The cancel request may come after what it was for, and hit the first of these. */
 		for (int tries = 0; tries < 3 && PQtransactionStatus(world->sessions[i].conn) != PQTRANS_IDLE; tries++)
 			PQclear(PQexec(world->sessions[i].conn, "ROLLBACK"));
 		if (PQtransactionStatus(world->sessions[i].conn) != PQTRANS_IDLE)
-			give_up(world, "ROLLBACK", PQerrorMessage(world->sessions[i].conn));
+			world_give_up(world, "ROLLBACK", PQerrorMessage(world->sessions[i].conn));
 	}
 	end_prepared(world);
 }

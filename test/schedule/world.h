@@ -2,8 +2,8 @@
  * world.h
  *	  Sessions that work on one flavour of the tables, and one that watches who waits for whom.
  *
- * A step is over when its session has answered or waits for a lock.  Waiting is what pg_blocking_pids() says, as it is for
- * PostgreSQL's isolation tester; but prepared transactions count among those that are waited for.
+ * A step is over when its session has answered or waits for a lock.  Waiting is what pg_blocking_pids() says, as it
+ * is for PostgreSQL's isolation tester; but prepared transactions count among those that are waited for.
  */
 #ifndef NVMKV_SCHEDULE_WORLD_H
 #define NVMKV_SCHEDULE_WORLD_H
@@ -56,6 +56,13 @@ extern void world_send(World *world, const Step *step);
 
 /* Waits until nothing moves; so many milliseconds at most.  Whoever moves after that has been asked something. */
 extern Settled world_settle(World *world, int patience);
+
+/* What it is made of: milliseconds of a clock that does not go back; waits for an answer, so long; takes in what is
+ * there, and says whether some session has become idle; ends the program. */
+extern long world_now(void);
+extern void world_wait(const World *world, int milliseconds);
+extern bool world_receive(World *world);
+extern _Noreturn void world_give_up(const World *world, const char *what, const char *message);
 
 /* Sends a step, and waits for the answer, however long it takes. */
 extern void world_do(World *world, const Step *step);
