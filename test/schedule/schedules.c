@@ -188,7 +188,8 @@ run_seed(Pair *pair, const Options *options, uint64_t seed, Counts *counts)
 int
 main(int argc, char **argv)
 {
-	Options options = {.conninfo = "", .seed = 1, .count = 100, .twin = FLAVOUR_NVMKV, .patience = 5000, .repetitions = 4};
+	Options options = {.conninfo = "", .seed = 1, .count = 100, .twin = FLAVOUR_NVMKV, .patience = 5000,
+		.repetitions = 4};
 	Counts counts = {0};
 	Pair pair = {0};
 	time_t start = time(NULL);

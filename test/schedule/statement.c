@@ -238,6 +238,11 @@ join(Draw *draw, Kind kind)
 			add_returning(draw);
 			break;
 		case 1:
+			if (!choose(draw, KIND_DELETE, 100))
+			{
+				select_rows(draw, KIND_SELECT);
+				return;
+			}
 			text_addf(&draw->out, "DELETE FROM t USING o WHERE %s AND o.x = %d AND t.v > o.y", on,
 							  draw_key(draw));
 			add_returning(draw);
@@ -276,6 +281,11 @@ subquery(Draw *draw, Kind kind)
 			text_addf(&draw->out, " AND EXISTS (SELECT FROM o WHERE %s AND o.y < 5)", on);
 			break;
 		case 2:
+			if (!choose(draw, KIND_DELETE, 100))
+			{
+				select_rows(draw, KIND_SELECT);
+				return;
+			}
 			add(draw, "DELETE FROM t WHERE ");
 			add_equals(draw, draw_key(draw));
 			text_addf(&draw->out, " AND NOT EXISTS (SELECT FROM o WHERE %s)", on);
