@@ -17,7 +17,7 @@
 
 /* Rows are met in the order of the key (statement.c). */
 static const char session_settings[] = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
-	"SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off; SET client_min_messages = notice; "
+	"SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off; SET client_min_messages = notice; SET jit = off; "
 	"SET deadlock_timeout = '30ms'; ";
 
 long
