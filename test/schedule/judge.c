@@ -35,6 +35,14 @@ judgement_clear(Judgement *judgement)
 	transcript_clear(&judgement->twin);
 }
 
+static bool
+is_never_right(const Transcript *transcript, int at)
+{
+	Outcome outcome = at < transcript->count ? transcript->events[at].outcome : OUTCOME_DONE;
+
+	return outcome == OUTCOME_SPINS || outcome == OUTCOME_CYCLE;
+}
+
 static Verdict
 look(Judgement *judgement)
 {
@@ -46,12 +54,14 @@ look(Judgement *judgement)
 	if (transcript_differs_by_alarm(&judgement->heap, &judgement->twin))
 		return VERDICT_ALARM;
 	name_difference(judgement, at);
+	if (at >= judgement->heap.certain && !is_never_right(&judgement->twin, at))
+		return VERDICT_RACY;
 	return VERDICT_DIFFERENT;
 }
 
 /*
- * Where several sessions may go on at the same moment, what follows is not determined, and not a difference as long
- * as both flavours have an answer in common.
+ * Where several sessions go on at the same moment, what follows is not determined.  Most of it is known beforehand
+ * (racing, in world.h); for the rest a difference is one only if both sides have no answer in common in several runs.
  */
 void
 judge(Pair *pair, const Schedule *schedule, Judgement *judgement)

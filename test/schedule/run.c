@@ -24,6 +24,7 @@ start(Run *run, World *world, const Schedule *schedule, Transcript *transcript)
 	run->schedule = schedule;
 	run->transcript = transcript;
 	transcript->count = 0;
+	transcript->certain = MAX_EVENTS;
 	for (int i = 0; i < MAX_SESSIONS; i++)
 		run->current[i] = -1;
 	world_prepare(world, schedule);
@@ -101,6 +102,8 @@ settle(Run *run, int step, int patience, bool deadlock_ends)
 		note_answer(run, number, false);
 	for (int i = 0; i < MAX_SESSIONS; i++)
 		note_answer(run, i, true);
+	if (run->world->racing && run->transcript->certain == MAX_EVENTS)
+		run->transcript->certain = run->transcript->count;
 	return true;
 }
 

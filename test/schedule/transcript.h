@@ -35,6 +35,7 @@ typedef struct Transcript
 {
 	Event events[MAX_EVENTS];
 	int count;
+	int certain; /* from this event on others might have come: sessions have raced */
 } Transcript;
 
 extern void transcript_add(Transcript *transcript, Event event, const char *text);

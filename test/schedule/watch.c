@@ -95,6 +95,25 @@ told_of_deadlock(const World *world, const bool asked[MAX_SESSIONS])
 }
 
 /*
+ * Heap tables only, for these say what is right.  Those who wait for a row stand in a queue, of which only the
+ * first waits for the transaction that has the row; those who want a key wait for the transaction without a queue.
+ */
+static void
+read_races(World *world)
+{
+	PGresult *result;
+
+	world->racing = false;
+	if (world->flavour == FLAVOUR_NVMKV || count_busy(world) < 2)
+		return;
+	result = PQexecPrepared(world->control, "races", 0, NULL, NULL, NULL, 0);
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		world_give_up(world, "who races", PQresultErrorMessage(result));
+	world->racing = PQntuples(result) > 0;
+	PQclear(result);
+}
+
+/*
  * One query asks for one session after the other, so a session that is shown waiting may have gone on because of
  * one that is shown after it.  What is shown as often as there are waiters, without a change, is so: those who wait
  * for idle ones were right at first, those who wait for these in the next answer, and so on.
@@ -121,6 +140,7 @@ world_settle(World *world, int patience)
 		(void) world_receive(world);
 		if (told_of_deadlock(world, asked))
 			return SETTLED_DEADLOCK;
+		world->racing = false;
 		if (count_busy(world) == 0)
 			return SETTLED;
 		read_graph(world, graph, edges);
@@ -132,7 +152,10 @@ world_settle(World *world, int patience)
 		if (world_receive(world))
 			continue;
 		if (same >= count_busy(world))
+		{
+			read_races(world);
 			return SETTLED;
+		}
 		if (world_now() - start > patience)
 			return all_blocked ? SETTLED_CYCLE : SETTLED_SPINS;
 		if (!all_blocked || cycle)

@@ -115,6 +115,11 @@ world_open(World *world, const char *conninfo, Flavour flavour, const char *name
 	PQclear(PQprepare(world->control, "blockers",
 					  "SELECT pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(p), ' ') "
 					  "FROM pg_catalog.unnest($1::int[]) WITH ORDINALITY AS busy (p, n) ORDER BY n", 1, NULL));
+	PQclear(PQprepare(world->control, "races",
+					  "SELECT l.transactionid FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) "
+					  "WHERE l.locktype = 'transactionid' AND NOT l.granted "
+					  "AND starts_with(a.application_name, pg_catalog.current_schema() || '.') "
+					  "GROUP BY 1 HAVING count(*) > 1", 0, NULL));
 	for (int i = 0; i < MAX_SESSIONS; i++)
 	{
 		text_init(&world->sessions[i].said);

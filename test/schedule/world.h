@@ -31,6 +31,7 @@ typedef struct World
 	const char *conninfo;
 	Session sessions[MAX_SESSIONS];
 	PGconn *control;
+	bool racing; /* at the last settling two waited for the same transaction: both go on when it ends, in any order */
 } World;
 
 typedef enum Settled
