@@ -131,6 +131,12 @@ regress() {
 	fi
 }
 
+# The programs of test/schedule, to where TAP tests find them.
+build_schedules() {
+	make -s -j "$(nproc)" -f test/schedule/schedule.mk CC=gcc WERROR=1 SCHEDULE_BUILD="$work/schedule" || return
+	cp "$work"/schedule/nvmkv_{schedules,serial} "$check_bin/"
+}
+
 # One TAP test file, into $log/tap_NAME.log; what came of it goes to tap_NAME.result: exit code, seconds.
 run_tap() {
 	local file=$1 name started=$SECONDS dir rc=1
@@ -232,6 +238,7 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 		simple "tool" make --no-print-directory -f test/engine.mk tools BUILD="$work/tools" WERROR=1 &&
 			install -m 755 "$work/tools/tools/nvmkv_dump" "$check_bin/"
 	fi
+	simple "build schedules" build_schedules
 	if wanted build; then
 		[ -z "$prepared" ] || simple "exports" scripts/check_exports.sh "$work/gcc"
 		simple "build clang" build_extension "$work/clang" "" CC=clang WERROR=1

@@ -12,6 +12,7 @@
 #   scripts/long_tests.sh fuzz [SECONDS]     each fuzz target for so long
 #   scripts/long_tests.sh copies [ROUNDS]    servers copied, restored and rewound while they are written, by all tools
 #   scripts/long_tests.sh life [SECONDS]     a cluster's life at random: crashes, copies, promotions, damage, beside heap twins
+#   scripts/long_tests.sh schedules [SECONDS] random schedules of several sessions beside heap tables; serializable transactions
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
 # Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits,
@@ -99,10 +100,19 @@ run() {
 			tee "$work/life.log" | grep -E 'passed|^ +\|'
 		add "$work/life.log"
 		;;
+	schedules)
+		echo "== schedules"
+		mkdir -p "$work"
+		[ "$NVMKV_SEED" != random ] || export NVMKV_SEED=$((RANDOM * 100000))
+		NVMKV_SCHEDULE_SECONDS=${number:-300} NVMKV_TAP='041*' NVMKV_TAP_TIMEOUT=$((${number:-300} * 3 + 600)) scripts/check.sh tap 2>&1 </dev/null |
+			tee "$work/schedules.log" | grep -E 'passed|^ +\|'
+		grep -ah 'seeds ' build/check/log/tap_041_schedules.log
+		add "$work/schedules.log"
+		;;
 	all)
-		for what in address thread valgrind nth model crash processes damage fuzz copies life; do
+		for what in address thread valgrind nth model crash processes damage fuzz copies life schedules; do
 			case $what in
-			model | crash | fuzz | life) run $what "$number" ;;
+			model | crash | fuzz | life | schedules) run $what "$number" ;;
 			*) run $what ;;
 			esac
 		done

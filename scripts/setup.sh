@@ -12,7 +12,7 @@
 packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev
 	liblz4-dev libzstd-dev)
 case ${1:-} in
---packages) packages+=(clang libclang-rt-14-dev libipc-run-perl pgbackrest barman rsync) ;;
+--packages) packages+=(clang libclang-rt-14-dev libipc-run-perl libpq-dev pgbackrest barman rsync) ;;
 '') ;;
 *) die "usage: setup.sh [--packages]" ;;
 esac
