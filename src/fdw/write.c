@@ -329,7 +329,7 @@ static bool
 chunk_is_free(const NvmkvWriteBatch *batch, int first, int n, const BatchRow **row_out, TransactionId *xid_out,
 			  bool *exists_out)
 {
-	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .copy = NVMKV_COPY_NEVER};
+	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
 
 	*exists_out = false;
 	for (int i = first; i < first + n; i++)
