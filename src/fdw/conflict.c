@@ -58,7 +58,6 @@ typedef struct Walk
 	NvmkvRowView *view;
 	bool anchored;		/* the anchor is passed */
 	bool bottom;		/* a version of a transaction that has ended is passed: older locks do not count */
-	bool same_key_does; /* FOR KEY SHARE is content with any version that has the key */
 	Found current;		/* newest value below "end" */
 	bool visible;		/* the snapshot sees it */
 	Found end;			/* oldest tombstone above the anchor, or the anchor itself */
@@ -191,8 +190,7 @@ see_value(Walk *walk, const NvmkvVersion *version, NvmkvTagState state, bool anc
 		note(&walk->current, version, state);
 		walk->visible = query->snapshot != NULL && is_visible(version, query->snapshot);
 	}
-	/* What the snapshot sees is the anchor, or else the newest. */
-	if (walk->same_key_does ? !anchor : !first)
+	if (query->any_version ? !anchor : !first)
 		return;
 	if (query->copy == NVMKV_COPY_ALWAYS || (query->copy == NVMKV_COPY_CHANGED && !walk->visible))
 	{
@@ -280,7 +278,7 @@ conclude_live(const Walk *walk, NvmkvRowView *view)
 	view->own = current->state == NVMKV_TAG_OWN;
 	if (view->own)
 		note_own_lock(view, NVMKV_LOCK_NO_KEY_UPDATE);
-	if (current->state == NVMKV_TAG_IN_PROGRESS && !walk->same_key_does)
+	if (current->state == NVMKV_TAG_IN_PROGRESS && !walk->query->any_version)
 		wait_for(view, current->fxid);
 	else if (walk->lock_holder != 0)
 		wait_for(view, walk->lock_holder);
@@ -288,7 +286,7 @@ conclude_live(const Walk *walk, NvmkvRowView *view)
 		view->state = NVMKV_ROW_LIVE;
 	view->sequence = current->sequence;
 	view->cid = current->cid;
-	view->visible = walk->visible || (walk->same_key_does && !view->own);
+	view->visible = walk->visible || (walk->query->any_version && !view->own);
 }
 
 void
@@ -300,8 +298,6 @@ nvmkv_row_view(NvmkvDb *db, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRow
 	if (query->standing != NULL)
 		resetStringInfo(query->standing);
 
-	/* As on a heap: who goes along a row's chain wants its end, and waits for it. */
-	walk.same_key_does = query->want == NVMKV_LOCK_KEY_SHARE && query->anchor.kind == NVMKV_ANCHOR_SNAPSHOT;
 	nvmkv_check_status(nvmkv_versions(db, key, visit, &walk), "looking up a key before writing it", NULL);
 
 	if (!walk.anchored)

@@ -90,6 +90,7 @@ typedef struct NvmkvRowQuery
 	NvmkvLockMode want; /* locks that stand against it count; NONE: locks do not count */
 	Snapshot snapshot;	/* NULL: "visible" is not asked for */
 	NvmkvRowAnchor anchor;
+	bool any_version; /* the anchor's version does, though the row may be written in place: nobody changes its key */
 	NvmkvRowCopy copy;
 	StringInfo value;	 /* a live row's value bytes go here (replaced), according to copy */
 	StringInfo moved;	 /* may be NULL: where a tombstone says the row is now goes here */
@@ -103,7 +104,7 @@ typedef struct NvmkvRowView
 	uint64 sequence; /* of the row's newest version; of its tombstone when DELETED */
 	bool own;		 /* written by this transaction, in command cid */
 	CommandId cid;
-	bool visible;			/* LIVE, and the snapshot sees this version (for KEY_SHARE: or one with this key) */
+	bool visible;			/* LIVE, and the snapshot sees this version (query.any_version: or an older one) */
 	bool has_moved;			/* DELETED: by an UPDATE of the key; query.moved */
 	NvmkvRowAnchor arrival; /* the row's anchor at its new key */
 	NvmkvLockMode own_lock; /* strongest one this transaction holds, by LOCK entries or by having written the row */

@@ -219,6 +219,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 	NvmkvRowQuery query = {
 		.want = mode,
 		.snapshot = estate->es_snapshot,
+		.any_version = mode == NVMKV_LOCK_KEY_SHARE,
 		.copy = NVMKV_COPY_ALWAYS,
 		.value = &marks->value,
 		.moved = &marks->moved,
@@ -245,6 +246,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			{
 				case LockWaitBlock:
 					nvmkv_row_queue_wait(&queue, rel, key, &view, mode, XLTW_Lock);
+					query.any_version = false; /* as on a heap: it has waited for what comes next */
 					break;
 				case LockWaitSkip:
 					ExecClearTuple(slot);
@@ -264,7 +266,10 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		else if (result != LOCK_GONE || !nvmkv_row_follow(&marks->key, &marks->moved, &view, &query.anchor))
 			break;
 		else
+		{
 			nvmkv_row_queue_leave(&queue, rel);
+			query.any_version = false;
+		}
 	}
 	nvmkv_row_queue_leave(&queue, rel);
 
