@@ -1,6 +1,7 @@
 /*
  * conflict.h
- *	  What stands at a key right now, for whoever is about to write it.
+ *	  What stands at a key right now, for whoever is about to write it; what has
+ *	  become of a row; row locks.  conflict.c says what a row is.
  */
 #ifndef NVMKV_FDW_CONFLICT_H
 #define NVMKV_FDW_CONFLICT_H
@@ -12,13 +13,39 @@
 
 #include "engine/nvmkv.h"
 
-/* Row locks; the byte in a LOCK entry's value.  ON DISK AND IN THE LOG: never renumber. */
+/*
+ * Row locks, with the strengths and conflicts of a heap's; the byte in a LOCK entry's value.  ON DISK AND IN THE LOG:
+ * never renumber.
+ */
 typedef enum NvmkvLockMode
 {
 	NVMKV_LOCK_NONE = 0,
-	NVMKV_LOCK_SHARE = 1,	 /* FOR KEY SHARE, FOR SHARE */
-	NVMKV_LOCK_EXCLUSIVE = 2 /* FOR NO KEY UPDATE, FOR UPDATE, and what UPDATE and DELETE need */
+	NVMKV_LOCK_SHARE = 1,		  /* FOR SHARE */
+	NVMKV_LOCK_EXCLUSIVE = 2,	  /* FOR UPDATE; DELETE, and UPDATE of the key */
+	NVMKV_LOCK_KEY_SHARE = 3,	  /* FOR KEY SHARE */
+	NVMKV_LOCK_NO_KEY_UPDATE = 4  /* FOR NO KEY UPDATE; other UPDATEs */
 } NvmkvLockMode;
+
+/* Stronger modes conflict with all that weaker ones conflict with. */
+static inline int
+nvmkv_lock_strength(NvmkvLockMode mode)
+{
+	static const uint8 strength[] = {
+		[NVMKV_LOCK_NONE] = 0,
+		[NVMKV_LOCK_KEY_SHARE] = 1,
+		[NVMKV_LOCK_SHARE] = 2,
+		[NVMKV_LOCK_NO_KEY_UPDATE] = 3,
+		[NVMKV_LOCK_EXCLUSIVE] = 4,
+	};
+
+	return strength[mode];
+}
+
+static inline bool
+nvmkv_locks_conflict(NvmkvLockMode a, NvmkvLockMode b)
+{
+	return nvmkv_lock_strength(a) + nvmkv_lock_strength(b) > 4;
+}
 
 /*
  * The value of a tombstone that an UPDATE of the key leaves: the key the row has now, or this one byte when it has
@@ -26,12 +53,29 @@ typedef enum NvmkvLockMode
  */
 #define NVMKV_MOVED_TO_PARTITION 0
 
+/* Which of the rows that have had a key is meant: the one that has this version. */
+typedef enum NvmkvAnchorKind
+{
+	NVMKV_ANCHOR_SNAPSHOT = 0, /* the one that the query's snapshot sees */
+	NVMKV_ANCHOR_NEWEST,	   /* the newest: the question is for the key */
+	NVMKV_ANCHOR_VERSION,	   /* the one with this sequence */
+	NVMKV_ANCHOR_ARRIVAL	   /* written by this command, for a row that has moved here: above this sequence */
+} NvmkvAnchorKind;
+
+typedef struct NvmkvRowAnchor
+{
+	NvmkvAnchorKind kind;
+	uint64 sequence;
+	uint64 fxid;
+	CommandId cid;
+} NvmkvRowAnchor;
+
 typedef enum NvmkvRowState
 {
-	NVMKV_ROW_ABSENT, /* no version but aborted ones */
+	NVMKV_ROW_ABSENT, /* the anchor's version is not there */
 	NVMKV_ROW_LIVE,
-	NVMKV_ROW_DELETED,
-	NVMKV_ROW_WAIT /* another transaction that still runs has changed or locked it: wait_xid */
+	NVMKV_ROW_DELETED, /* or moved */
+	NVMKV_ROW_WAIT	   /* another transaction that still runs has changed or locked it: wait_xid */
 } NvmkvRowState;
 
 typedef enum NvmkvRowCopy
@@ -43,25 +87,27 @@ typedef enum NvmkvRowCopy
 
 typedef struct NvmkvRowQuery
 {
-	NvmkvLockMode want;	/* locks that stand against it count; NONE: locks do not count */
-	Snapshot snapshot;	/* NULL: "visible", "replaced" are not asked for */
+	NvmkvLockMode want; /* locks that stand against it count; NONE: locks do not count */
+	Snapshot snapshot;	/* NULL: "visible" is not asked for */
+	NvmkvRowAnchor anchor;
+	bool any_version; /* the anchor's version does, though the row may be written in place: nobody changes its key */
 	NvmkvRowCopy copy;
-	StringInfo value;	/* a live row's value bytes go here (replaced), according to copy */
-	uint64 origin;		/* not 0: a row that was followed to this key; older versions than this are another's */
-	StringInfo moved;	/* may be NULL: a tombstone's value goes here */
+	StringInfo value;	 /* a live row's value bytes go here (replaced), according to copy */
+	StringInfo moved;	 /* may be NULL: where a tombstone says the row is now goes here */
+	StringInfo standing; /* may be NULL: ids (uint64) of others who hold KEY_SHARE locks, each once, go here */
 } NvmkvRowQuery;
 
 typedef struct NvmkvRowView
 {
 	NvmkvRowState state;
 	TransactionId wait_xid;
-	uint64 sequence;		/* of the newest data version that was not aborted */
-	bool own;				/* written by this transaction, in command cid */
+	uint64 sequence; /* of the row's newest version; of its tombstone when DELETED */
+	bool own;		 /* written by this transaction, in command cid */
 	CommandId cid;
-	bool visible;			/* the snapshot sees this very version */
-	bool replaced;			/* it does not; and the row it sees was deleted before this one came: another row */
-	uint64 moved_sequence;	/* not 0: the row it sees was not deleted but moved, by this tombstone; see query.moved */
-	NvmkvLockMode own_lock; /* strongest one this transaction holds by LOCK entries */
+	bool visible;			/* LIVE, and the snapshot sees this version (query.any_version: or an older one) */
+	bool has_moved;			/* DELETED: by an UPDATE of the key; query.moved */
+	NvmkvRowAnchor arrival; /* the row's anchor at its new key */
+	NvmkvLockMode own_lock; /* strongest one this transaction holds, by LOCK entries or by having written the row */
 } NvmkvRowView;
 
 /* REQUIRES the key's latch.  Raises what the engine reports. */

@@ -34,15 +34,20 @@ nvmkv_key_hash(NvmkvSlice key)
 	return hash_bytes_extended(key.data, (int) key.size, 0);
 }
 
+BlockNumber
+nvmkv_key_hash_to_page(uint64 hash)
+{
+	BlockNumber block = (BlockNumber) (hash >> 32);
+
+	return block == InvalidBlockNumber ? 0 : block;
+}
+
 void
 nvmkv_key_hash_to_tid(uint64 hash, ItemPointer tid)
 {
-	BlockNumber block = (BlockNumber) (hash >> 32);
 	OffsetNumber offset = (OffsetNumber) (FirstOffsetNumber + ((hash >> 16) & PG_UINT16_MAX) % MaxOffsetNumber);
 
-	if (block == InvalidBlockNumber)
-		block = 0;
-	ItemPointerSet(tid, block, offset);
+	ItemPointerSet(tid, nvmkv_key_hash_to_page(hash), offset);
 }
 
 void

@@ -16,6 +16,7 @@
 
 #include "postgres.h"
 
+#include "storage/block.h"
 #include "storage/itemptr.h"
 
 #include "engine/nvmkv.h"
@@ -40,9 +41,10 @@ extern void nvmkv_latch_shmem_init(void);
 extern uint64 nvmkv_key_hash(NvmkvSlice key);
 
 /*
- * The key's stand-in where the server wants a tuple id: heavy-weight locks, predicate locks, error contexts. Always
- * valid.
+ * The key's stand-ins where the server wants a tuple id (heavy-weight locks, error contexts) or a page (predicate
+ * locks).  Always valid.
  */
+extern BlockNumber nvmkv_key_hash_to_page(uint64 hash);
 extern void nvmkv_key_hash_to_tid(uint64 hash, ItemPointer tid);
 
 /* set->count = 0, held = false; add each key; acquire; release. */

@@ -1,11 +1,11 @@
 /*
  * modify.c
- *	  INSERT, COPY FROM, UPDATE and DELETE.
+ *	  What the executor asks for to change a table: begin and end of a statement,
+ *	  INSERT and COPY FROM.  UPDATE and DELETE are in change.c.
  *
  * The executor leaves more to a wrapper than to a heap: row security,
  * constraints and partition bounds are checked here, uniqueness of the key
- * and conflicts with other transactions of course, and READ COMMITTED's second
- * look at a row that has changed meanwhile.
+ * and conflicts with other transactions of course.
  *
  * Inserted rows are collected in a batch (write.h).  A plain INSERT hands them
  * over in batches; COPY does not, so its rows stay in the batch until it is
@@ -33,15 +33,13 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "fdw/change.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
-#include "fdw/epq.h"
 #include "fdw/keycode.h"
 #include "fdw/modify.h"
 #include "fdw/rowcode.h"
 #include "fdw/rowmark.h"
-#include "fdw/rowmove.h"
-#include "fdw/target.h"
 #include "fdw/upsert.h"
 
 /* Rows the executor hands over at once. */
@@ -209,6 +207,17 @@ check_returning(NvmkvModify *modify, ResultRelInfo *rri, List *returning)
 	}
 }
 
+/* The executor is left with INSERT's row triggers; see rowtrigger.c. */
+static void
+take_triggers(NvmkvModify *modify, ResultRelInfo *rri)
+{
+	ModifyTable *plan = (ModifyTable *) modify->mtstate->ps.plan;
+	bool upsert = plan != NULL && plan->onConflictAction == ONCONFLICT_UPDATE;
+
+	if (upsert || modify->mtstate->operation == CMD_UPDATE || modify->mtstate->operation == CMD_DELETE)
+		nvmkv_row_triggers_take(&modify->triggers, rri, upsert);
+}
+
 static NvmkvModify *
 create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 {
@@ -232,6 +241,8 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	initStringInfo(&modify->old_key);
 	initStringInfo(&modify->newest);
 	initStringInfo(&modify->moved);
+	initStringInfo(&modify->standing);
+	take_triggers(modify, rri);
 	MemoryContextSwitchTo(old_context);
 	return modify;
 }
@@ -325,15 +336,6 @@ check_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 		ExecPartitionCheck(rri, slot, estate, true);
 }
 
-static void
-check_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
-{
-	if (rri->ri_WithCheckOptions != NIL)
-		ExecWithCheckOptions(WCO_RLS_UPDATE_CHECK, rri, slot, estate);
-	if (RelationGetDescr(modify->rel)->constr != NULL)
-		ExecConstraints(rri, slot, estate);
-}
-
 /* ---------------------------------------------------------------- rows to bytes */
 
 void
@@ -346,35 +348,6 @@ nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot)
 	else
 		resetStringInfo(&modify->key);
 	nvmkv_row_encode(modify->table, &modify->value, slot);
-	MemoryContextSwitchTo(old_context);
-}
-
-/* The row the plan has found: old_tuple, old_slot, old_key. */
-static void
-read_old_row(NvmkvModify *modify, TupleTableSlot *plan_slot)
-{
-	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
-	bool isnull;
-	Datum datum = ExecGetJunkAttribute(plan_slot, modify->wholerow_attno, &isnull);
-
-	if (isnull)
-		elog(ERROR, "wholerow is NULL");
-	modify->old_tuple.t_data = DatumGetHeapTupleHeader(datum);
-	modify->old_tuple.t_len = HeapTupleHeaderGetDatumLength(modify->old_tuple.t_data);
-	ItemPointerSetInvalid(&modify->old_tuple.t_self);
-	modify->old_tuple.t_tableOid = RelationGetRelid(modify->rel);
-
-	if (modify->table->nkeys == 0)
-	{
-		datum = ExecGetJunkAttribute(plan_slot, modify->ctid_attno, &isnull);
-		if (isnull)
-			elog(ERROR, "ctid is NULL");
-		modify->old_tuple.t_self = *(ItemPointer) DatumGetPointer(datum);
-		nvmkv_key_from_rowid(modify->table, &modify->old_key, nvmkv_rowid_from_tid(&modify->old_tuple.t_self));
-	}
-	ExecStoreHeapTuple(&modify->old_tuple, modify->old_slot, false);
-	if (modify->table->nkeys > 0)
-		nvmkv_key_from_slot(modify->table, &modify->old_key, modify->old_slot);
 	MemoryContextSwitchTo(old_context);
 }
 
@@ -420,198 +393,6 @@ exec_batch_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot **slots, Tu
 	return slots;
 }
 
-/* ---------------------------------------------------------------- UPDATE */
-
-typedef enum ReplaceResult
-{
-	REPLACE_DONE,
-	REPLACE_NO_ROOM,
-	REPLACE_WAIT,	  /* for *xid_out, who has the new key */
-	REPLACE_DUPLICATE /* the new key exists */
-} ReplaceResult;
-
-/* Writes modify->value in place of the claimed row.  REQUIRES the latches of both keys. */
-static ReplaceResult
-write_replacement(NvmkvModify *modify, bool same_key, FullTransactionId fxid, TransactionId *xid_out)
-{
-	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .copy = NVMKV_COPY_NEVER};
-	NvmkvSlice old_key = nvmkv_buffer_slice(&modify->old_key);
-	NvmkvSlice new_key = same_key ? old_key : nvmkv_buffer_slice(&modify->key);
-
-	if (!same_key)
-	{
-		NvmkvRowView view;
-
-		nvmkv_row_view(modify->db, new_key, &query, &view);
-		*xid_out = view.wait_xid;
-		if (view.state == NVMKV_ROW_LIVE)
-			return REPLACE_DUPLICATE;
-		if (view.state == NVMKV_ROW_WAIT)
-			return REPLACE_WAIT;
-	}
-
-	nvmkv_write_begin();
-	if (!same_key)
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, old_key, fxid, modify->cid, new_key);
-	nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, new_key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
-	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
-}
-
-/* The same for a row that goes to another partition: only its end here. */
-static ReplaceResult
-write_removal(NvmkvModify *modify, FullTransactionId fxid)
-{
-	static const uint8 elsewhere = NVMKV_MOVED_TO_PARTITION;
-
-	nvmkv_write_begin();
-	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
-					nvmkv_slice(&elsewhere, 1));
-	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
-}
-
-TupleTableSlot *
-nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot,
-					 uint64 known_sequence)
-{
-	NvmkvTarget target = {.is_delete = false, .known_sequence = known_sequence};
-	bool moving = false; /* a move has been announced to triggers */
-
-	for (;;)
-	{
-		bool moves = nvmkv_row_must_move(modify->mtstate, estate, rri, slot);
-		bool same_key = true;
-		NvmkvSlice extra_key = nvmkv_slice(NULL, 0);
-		TransactionId xid = InvalidTransactionId;
-		FullTransactionId fxid = GetCurrentFullTransactionId();
-		ReplaceResult result;
-
-		if (!moves)
-		{
-			check_update(modify, estate, rri, slot);
-			nvmkv_modify_encode(modify, slot);
-			same_key = modify->table->nkeys == 0 ||
-				slice_equal(nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->old_key));
-			if (!same_key)
-				extra_key = nvmkv_buffer_slice(&modify->key);
-		}
-		else if (!moving)
-		{
-			moving = true;
-			if (!nvmkv_row_move_begin(modify->mtstate, estate, rri, &modify->old_tuple))
-				return NULL;
-		}
-
-		switch (nvmkv_target_claim(modify, estate, &target, extra_key))
-		{
-			case NVMKV_TARGET_GONE:
-				return NULL;
-
-			case NVMKV_TARGET_CHANGED:
-				if (modify->mtstate->operation != CMD_UPDATE)
-					return NULL; /* an upsert starts over */
-				slot = nvmkv_epq_recheck(modify, rri);
-				if (slot == NULL)
-					return NULL;
-				slot = nvmkv_epq_new_row(estate, rri, slot);
-				continue;
-
-			case NVMKV_TARGET_READY:
-				break;
-		}
-
-		result = moves ? write_removal(modify, fxid) : write_replacement(modify, same_key, fxid, &xid);
-		nvmkv_latch_set_release(&target.latches);
-		switch (result)
-		{
-			case REPLACE_DONE:
-				nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->old_key));
-				if (!same_key)
-					nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->key));
-				return moves ? nvmkv_row_move_end(modify->mtstate, estate, rri, &modify->old_tuple, slot) : slot;
-			case REPLACE_NO_ROOM:
-				nvmkv_write_wait_room(modify->db, modify->rel);
-				break;
-			case REPLACE_WAIT:
-				nvmkv_write_wait_xid(modify->rel, nvmkv_buffer_slice(&modify->key), xid, XLTW_InsertIndex);
-				break;
-			case REPLACE_DUPLICATE:
-				nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->key));
-				nvmkv_write_duplicate(modify->table, modify->rel, slot);
-				break;
-		}
-	}
-}
-
-static TupleTableSlot *
-exec_update(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot)
-{
-	NvmkvModify *modify = rri->ri_FdwState;
-
-	MemoryContextReset(modify->row_context);
-	read_old_row(modify, plan_slot);
-	slot = nvmkv_modify_replace(modify, estate, rri, slot, 0);
-	if (slot != NULL)
-		slot->tts_tid = modify->old_tuple.t_self;
-	return slot;
-}
-
-/* ---------------------------------------------------------------- DELETE */
-
-static TupleTableSlot *
-exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot)
-{
-	NvmkvModify *modify = rri->ri_FdwState;
-	NvmkvTarget target = {.is_delete = true};
-	FullTransactionId fxid;
-	bool changed = false;
-
-	MemoryContextReset(modify->row_context);
-	read_old_row(modify, plan_slot);
-	fxid = GetCurrentFullTransactionId();
-
-	for (;;)
-	{
-		bool written;
-
-		switch (nvmkv_target_claim(modify, estate, &target, nvmkv_slice(NULL, 0)))
-		{
-			case NVMKV_TARGET_GONE:
-				return NULL;
-			case NVMKV_TARGET_CHANGED:
-				if (nvmkv_epq_recheck(modify, rri) == NULL)
-					return NULL;
-				changed = true;
-				continue;
-			case NVMKV_TARGET_READY:
-				break;
-		}
-
-		nvmkv_write_begin();
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
-						nvmkv_slice(NULL, 0));
-		written = nvmkv_write_finish(modify->db, modify->rel);
-		nvmkv_latch_set_release(&target.latches);
-		if (written)
-			break;
-		nvmkv_write_wait_room(modify->db, modify->rel);
-	}
-	nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->old_key));
-
-	if (rri->ri_projectReturning != NULL)
-	{
-		if (changed)
-		{
-			nvmkv_row_to_slot(modify->table, nvmkv_buffer_slice(&modify->old_key), nvmkv_buffer_slice(&modify->newest),
-							  slot);
-			ExecMaterializeSlot(slot);
-		}
-		else
-			ExecForceStoreHeapTuple(&modify->old_tuple, slot, false);
-		slot->tts_tid = modify->old_tuple.t_self;
-	}
-	return slot;
-}
-
 /* ---------------------------------------------------------------- callbacks */
 
 void
@@ -622,8 +403,8 @@ nvmkv_modify_callbacks(FdwRoutine *routine)
 	routine->ExecForeignInsert = exec_insert;
 	routine->ExecForeignBatchInsert = exec_batch_insert;
 	routine->GetForeignModifyBatchSize = get_batch_size;
-	routine->ExecForeignUpdate = exec_update;
-	routine->ExecForeignDelete = exec_delete;
+	routine->ExecForeignUpdate = nvmkv_exec_update;
+	routine->ExecForeignDelete = nvmkv_exec_delete;
 	routine->EndForeignModify = end_modify;
 	routine->BeginForeignInsert = begin_insert;
 	routine->EndForeignInsert = end_insert;

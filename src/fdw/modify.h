@@ -11,6 +11,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 
+#include "fdw/rowtrigger.h"
 #include "fdw/table.h"
 #include "fdw/write.h"
 
@@ -28,6 +29,9 @@ typedef struct NvmkvModify
 	StringInfoData old_key; /* of the row to replace or delete */
 	StringInfoData newest;	/* value bytes of a version that the statement's snapshot does not see */
 	StringInfoData moved;	/* where a tombstone says the row is now */
+	StringInfoData standing; /* who has locked the row that is written in place */
+	NvmkvLockMode lock_mode; /* see nvmkv_change_lock_mode; NONE: not asked yet */
+	NvmkvRowTriggers triggers;
 	AttrNumber wholerow_attno; /* in the plan's slot */
 	AttrNumber ctid_attno;
 	HeapTupleData old_tuple; /* the row as the plan found it */
@@ -36,21 +40,12 @@ typedef struct NvmkvModify
 	int batch_size;
 } NvmkvModify;
 
-/* Sets the callbacks of modify.c and rowmark.c in the wrapper's routine. */
+/* Sets the callbacks of modify.c, change.c and rowmark.c in the wrapper's routine. */
 extern void nvmkv_modify_callbacks(FdwRoutine *routine);
 
-/* ---------------------------------------------------------------- for upsert.c */
+/* ---------------------------------------------------------------- for upsert.c and change.c */
 
 /* modify->key and modify->value from the row in slot. */
 extern void nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot);
-
-/*
- * Replaces the row at modify->old_key by the one in slot, key included; all checks are made here.  known_sequence: a
- * version that may be replaced although the statement's snapshot does not see it (0: none).  The slot that was
- * written (another one when the row had changed and was evaluated again), or NULL when there is nothing to update any
- * more.
- */
-extern TupleTableSlot *nvmkv_modify_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri,
-											TupleTableSlot *slot, uint64 known_sequence);
 
 #endif

@@ -164,11 +164,13 @@ lock_mode(RowMarkType type)
 	switch (type)
 	{
 		case ROW_MARK_EXCLUSIVE:
-		case ROW_MARK_NOKEYEXCLUSIVE:
 			return NVMKV_LOCK_EXCLUSIVE;
+		case ROW_MARK_NOKEYEXCLUSIVE:
+			return NVMKV_LOCK_NO_KEY_UPDATE;
 		case ROW_MARK_SHARE:
-		case ROW_MARK_KEYSHARE:
 			return NVMKV_LOCK_SHARE;
+		case ROW_MARK_KEYSHARE:
+			return NVMKV_LOCK_KEY_SHARE;
 		case ROW_MARK_REFERENCE:
 		case ROW_MARK_COPY:
 			break;
@@ -190,8 +192,6 @@ static LockResult
 lock_newest(NvmkvRowMarks *marks, EState *estate, Relation rel, NvmkvSlice key, const NvmkvRowView *view,
 			NvmkvLockMode mode, FullTransactionId fxid)
 {
-	bool gone = view->state != NVMKV_ROW_LIVE || view->replaced;
-
 	/*
 	 * Changed by this very command, or by one that came from within: treated as deleted, as the executor does for a
 	 * heap.
@@ -202,7 +202,7 @@ lock_newest(NvmkvRowMarks *marks, EState *estate, Relation rel, NvmkvSlice key, 
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent update")));
-	if (gone)
+	if (view->state != NVMKV_ROW_LIVE)
 		return LOCK_GONE;
 	if (!nvmkv_row_lock(marks->db, rel, key, view, mode, fxid, estate->es_output_cid))
 		return LOCK_AGAIN;
@@ -219,6 +219,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 	NvmkvRowQuery query = {
 		.want = mode,
 		.snapshot = estate->es_snapshot,
+		.any_version = mode == NVMKV_LOCK_KEY_SHARE,
 		.copy = NVMKV_COPY_ALWAYS,
 		.value = &marks->value,
 		.moved = &marks->moved,
@@ -245,6 +246,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			{
 				case LockWaitBlock:
 					nvmkv_row_queue_wait(&queue, rel, key, &view, mode, XLTW_Lock);
+					query.any_version = false; /* as on a heap: it has waited for what comes next */
 					break;
 				case LockWaitSkip:
 					ExecClearTuple(slot);
@@ -261,8 +263,13 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		nvmkv_latch_set_release(&latches);
 		if (result == LOCK_AGAIN)
 			nvmkv_write_wait_room(marks->db, rel);
-		else if (result != LOCK_GONE || !nvmkv_row_follow(&marks->key, &marks->moved, &view, &query.origin))
+		else if (result != LOCK_GONE || !nvmkv_row_follow(&marks->key, &marks->moved, &view, &query.anchor))
 			break;
+		else
+		{
+			nvmkv_row_queue_leave(&queue, rel);
+			query.any_version = false;
+		}
 	}
 	nvmkv_row_queue_leave(&queue, rel);
 

@@ -6,10 +6,6 @@
  * without.  It is a delete and an insert into the root, routed
  * again, with the triggers of both; this follows ExecCrossPartitionUpdate and
  * ExecInsert.
- *
- * The executor takes what it gets for a row that was updated in place: it would
- * fire AFTER ROW UPDATE triggers, which a heap's row does not when it moves, and
- * RETURNING's tableoid is the old partition's.
  */
 #include "postgres.h"
 
@@ -27,8 +23,6 @@
 bool
 nvmkv_row_must_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
 {
-	const TriggerDesc *triggers = rri->ri_TrigDesc;
-
 	if (!rri->ri_RelationDesc->rd_rel->relispartition || ExecPartitionCheck(rri, slot, estate, false))
 		return false;
 	if (((ModifyTable *) mtstate->ps.plan)->onConflictAction == ONCONFLICT_UPDATE)
@@ -38,24 +32,13 @@ nvmkv_row_must_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rr
 				 errdetail("The result tuple would appear in a different partition than the original tuple.")));
 	if (rri == mtstate->rootResultRelInfo)
 		ExecPartitionCheckEmitError(rri, slot, estate);
-	if (mtstate->mt_transition_capture != NULL ||
-		(rri->ri_projectReturning != NULL && triggers != NULL && triggers->trig_update_after_row))
+	if (mtstate->mt_transition_capture != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot move a row out of foreign table \"%s\" with this statement",
 						RelationGetRelationName(rri->ri_RelationDesc)),
-				 mtstate->mt_transition_capture != NULL ?
-				 errdetail("The partitioned table has triggers with transition tables.") :
-				 errdetail("It has AFTER ROW UPDATE triggers, and the statement returns rows.")));
+				 errdetail("The partitioned table has triggers with transition tables.")));
 	return true;
-}
-
-bool
-nvmkv_row_move_begin(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, HeapTuple old_row)
-{
-	if (rri->ri_TrigDesc == NULL || !rri->ri_TrigDesc->trig_delete_before_row)
-		return true;
-	return ExecBRDeleteTriggers(estate, &mtstate->mt_epqstate, rri, NULL, old_row, NULL);
 }
 
 /* The partition for the row in *slot, which becomes one of its row type. */
@@ -138,19 +121,10 @@ insert_row(ModifyTableState *mtstate, EState *estate, ResultRelInfo *target, Tup
 }
 
 TupleTableSlot *
-nvmkv_row_move_end(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, HeapTuple old_row,
-				   TupleTableSlot *slot)
+nvmkv_row_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
 {
 	TupleTableSlot *routed = slot;
-	ResultRelInfo *target;
+	ResultRelInfo *target = find_partition(mtstate, estate, rri, &routed);
 
-	ExecARDeleteTriggers(estate, rri, NULL, old_row, NULL, true);
-	target = find_partition(mtstate, estate, rri, &routed);
-	if (!insert_row(mtstate, estate, target, routed))
-		return NULL;
-	if (rri->ri_TrigDesc == NULL || !rri->ri_TrigDesc->trig_update_after_row)
-		return slot;
-	if (mtstate->canSetTag)
-		estate->es_processed++;
-	return NULL;
+	return insert_row(mtstate, estate, target, routed) ? slot : NULL;
 }

@@ -16,11 +16,11 @@
  */
 extern bool nvmkv_row_must_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
 
-/* Before the old row is deleted.  False: a trigger does not want that. */
-extern bool nvmkv_row_move_begin(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, HeapTuple old_row);
-
-/* After: puts the row where it belongs.  What ExecForeignUpdate has to return. */
-extern TupleTableSlot *nvmkv_row_move_end(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri,
-										  HeapTuple old_row, TupleTableSlot *slot);
+/*
+ * After the old row has been deleted: puts the new one where it belongs.  What ExecForeignUpdate has to return; NULL: a
+ * trigger does not want it.
+ */
+extern TupleTableSlot *nvmkv_row_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri,
+									  TupleTableSlot *slot);
 
 #endif

@@ -211,7 +211,6 @@ nvmkv_scan_open(ForeignScanState *node)
 					 errdetail("The rows of a table with a primary key are identified by the key.")));
 	}
 	find_needed(state, attributes);
-	state->early_lock = nvmkv_early_lock_begin(node, state->db, state->table);
 	MemoryContextSwitchTo(oldcontext);
 	state->open = true;
 }
@@ -359,14 +358,8 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	if (unlikely(!state->evaluated))
 		evaluate(node, state);
 
-	while (next_row(node, state, &key, &value))
-	{
-		store_row(state, key, value, slot);
-		if (state->early_lock == NULL || nvmkv_early_lock_row(state->early_lock, node, key, slot))
-			return slot;
-		ExecClearTuple(slot);
-		ResetExprContext(node->ss.ps.ps_ExprContext);
-	}
+	if (next_row(node, state, &key, &value))
+		return store_row(state, key, value, slot);
 	if (state->shared != NULL)
 		nvmkv_parallel_publish(state);
 	return slot;

@@ -7,7 +7,6 @@
 
 #include "nodes/execnodes.h"
 
-#include "fdw/earlylock.h"
 #include "fdw/keyscan.h"
 #include "fdw/rowmark.h"
 #include "fdw/scan.h"
@@ -28,7 +27,6 @@ typedef struct NvmkvTableScan
 	NvmkvTable *table;
 	NvmkvVisibility visibility;
 	NvmkvRowMarks *marks;
-	NvmkvEarlyLock *early_lock; /* NULL unless rows are locked when they are scanned */
 	bool need_key;	 /* some used attribute is in the key bytes */
 	int need_values; /* number of the last used attribute that is in the value bytes, 0 for none */
 

@@ -4,12 +4,10 @@
  *
  * These are heap_update's and heap_delete's rules with versions in
  * place of tuples.  The statement's snapshot has shown the plan one version of
- * the row.  If that is still the newest, it may be replaced.  If
- * another transaction has written a newer one and committed, READ COMMITTED
- * locks the row and has the caller evaluate the statement for it; the higher
- * levels give up.  A row that was deleted and made anew under its key is a
- * different row: the one the plan saw is gone.  A row whose key was updated is
- * still the same: its tombstone says where it is.
+ * the row (conflict.c: the anchor).  If that is still the newest, it may be
+ * replaced.  If another transaction has written a newer one and committed, READ
+ * COMMITTED locks the row, where it is now, and has the caller evaluate the
+ * statement for it; the higher levels give up.
  */
 #include "postgres.h"
 
@@ -17,10 +15,28 @@
 #include "executor/executor.h"
 #include "utils/snapmgr.h"
 
-#include "fdw/rowcode.h"
 #include "fdw/target.h"
 
 /* ---------------------------------------------------------------- waiting */
+
+/* As a heap's tupleLockExtraInfo: these conflict as the row locks do. */
+static LOCKMODE
+queue_mode(NvmkvLockMode want)
+{
+	switch (want)
+	{
+		case NVMKV_LOCK_KEY_SHARE:
+			return AccessShareLock;
+		case NVMKV_LOCK_SHARE:
+			return RowShareLock;
+		case NVMKV_LOCK_NO_KEY_UPDATE:
+			return ExclusiveLock;
+		case NVMKV_LOCK_EXCLUSIVE:
+		case NVMKV_LOCK_NONE:
+			break;
+	}
+	return AccessExclusiveLock;
+}
 
 void
 nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode want,
@@ -30,7 +46,7 @@ nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const N
 	if (!queue->held && view->own_lock == NVMKV_LOCK_NONE)
 	{
 		nvmkv_key_hash_to_tid(nvmkv_key_hash(key), &queue->tid);
-		queue->mode = want == NVMKV_LOCK_EXCLUSIVE ? AccessExclusiveLock : RowShareLock;
+		queue->mode = queue_mode(want);
 		LockTuple(rel, &queue->tid, queue->mode);
 		queue->held = true;
 	}
@@ -46,9 +62,13 @@ nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel)
 }
 
 bool
-nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view, uint64 *origin)
+nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view, NvmkvRowAnchor *anchor)
 {
-	if (view->moved_sequence == 0)
+	if (view->state == NVMKV_ROW_ABSENT && anchor->kind == NVMKV_ANCHOR_ARRIVAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of a foreign table is not where the update of its key has put it")));
+	if (view->state != NVMKV_ROW_DELETED || view->own || !view->has_moved)
 		return false;
 	if (moved->len == 1)
 		ereport(ERROR,
@@ -56,7 +76,7 @@ nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView
 				 errmsg("tuple to be locked was already moved to another partition due to concurrent update")));
 	resetStringInfo(key);
 	appendBinaryStringInfo(key, moved->data, moved->len);
-	*origin = view->moved_sequence;
+	*anchor = view->arrival;
 	return true;
 }
 
@@ -66,8 +86,7 @@ nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *vi
 {
 	uint8 byte = (uint8) mode;
 
-	/* A version of our own keeps others off as well as a lock does. */
-	if (view->own || view->own_lock >= mode)
+	if (nvmkv_lock_strength(view->own_lock) >= nvmkv_lock_strength(mode))
 		return true;
 	nvmkv_write_begin();
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, cid, nvmkv_slice(&byte, 1));
@@ -87,32 +106,10 @@ raise_modified_by_trigger(bool is_delete)
 			 errhint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")));
 }
 
-/*
- * Is the newest version, for all the plan can tell, the row it found?  Then the plan would come to the same result,
- * and row triggers that have fired for it need not, and must not, be passed over.
- */
-static bool
-same_as_plan_found(NvmkvModify *modify, const NvmkvTarget *target)
-{
-	StringInfoData found;
-	MemoryContext old_context;
-	bool same;
-
-	/* A row that has moved here has had another key. */
-	if (!AttributeNumberIsValid(modify->wholerow_attno) || target->origin != 0)
-		return false;
-	old_context = MemoryContextSwitchTo(modify->row_context);
-	initStringInfo(&found);
-	nvmkv_row_encode(modify->table, &found, modify->old_slot);
-	same = found.len == modify->newest.len && memcmp(found.data, modify->newest.data, (size_t) found.len) == 0;
-	MemoryContextSwitchTo(old_context);
-	return same;
-}
-
 static NvmkvTargetState
-judge(NvmkvModify *modify, NvmkvTarget *target, const NvmkvRowView *view)
+judge(const NvmkvModify *modify, const NvmkvTarget *target, const NvmkvRowView *view)
 {
-	bool gone = view->state != NVMKV_ROW_LIVE || view->replaced;
+	bool live = view->state == NVMKV_ROW_LIVE;
 
 	if (view->own && view->cid >= modify->cid)
 	{
@@ -125,17 +122,17 @@ judge(NvmkvModify *modify, NvmkvTarget *target, const NvmkvRowView *view)
 		return NVMKV_TARGET_GONE;
 	}
 	if (view->visible)
-		return gone ? NVMKV_TARGET_GONE : NVMKV_TARGET_READY;
-	if (!gone && view->sequence == target->known_sequence)
+		return NVMKV_TARGET_READY;
+	if (live && target->anchor.kind == NVMKV_ANCHOR_VERSION && view->sequence == target->anchor.sequence)
 		return NVMKV_TARGET_READY;
 	if (view->state == NVMKV_ROW_ABSENT)
 		return NVMKV_TARGET_GONE;
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 gone && view->moved_sequence == 0 ? errmsg("could not serialize access due to concurrent delete") :
-				 errmsg("could not serialize access due to concurrent update")));
-	return gone ? NVMKV_TARGET_GONE : NVMKV_TARGET_CHANGED;
+				 live || view->has_moved ? errmsg("could not serialize access due to concurrent update") :
+				 errmsg("could not serialize access due to concurrent delete")));
+	return live ? NVMKV_TARGET_CHANGED : NVMKV_TARGET_GONE;
 }
 
 NvmkvTargetState
@@ -143,11 +140,12 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 {
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	NvmkvRowQuery query = {
-		.want = NVMKV_LOCK_EXCLUSIVE,
+		.want = target->mode,
 		.snapshot = estate->es_snapshot,
 		.copy = NVMKV_COPY_CHANGED,
 		.value = &modify->newest,
 		.moved = &modify->moved,
+		.standing = &modify->standing,
 	};
 	NvmkvRowQueue queue = {0};
 	NvmkvTargetState state;
@@ -164,40 +162,40 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 			nvmkv_latch_set_add(&target->latches, nvmkv_key_hash(extra_key));
 		nvmkv_latch_set_acquire(&target->latches);
 
-		query.origin = target->origin;
+		query.anchor = target->anchor;
 		nvmkv_row_view(modify->db, key, &query, &view);
 		if (view.state == NVMKV_ROW_WAIT)
 		{
 			nvmkv_latch_set_release(&target->latches);
-			nvmkv_row_queue_wait(&queue, modify->rel, key, &view, NVMKV_LOCK_EXCLUSIVE,
+			nvmkv_row_queue_wait(&queue, modify->rel, key, &view, target->mode,
 								 target->is_delete ? XLTW_Delete : XLTW_Update);
 			continue;
 		}
 
 		state = judge(modify, target, &view);
-		if (state == NVMKV_TARGET_READY)
-			break;
 		if (state == NVMKV_TARGET_GONE)
 		{
 			nvmkv_latch_set_release(&target->latches);
-			if (modify->mtstate->operation != CMD_INSERT && /* an upsert is for the key, not for the row */
-				nvmkv_row_follow(&modify->old_key, &modify->moved, &view, &target->origin))
-				continue;
-			break;
+			if (modify->mtstate->operation == CMD_INSERT || /* an upsert is for the key, not for the row */
+				!nvmkv_row_follow(&modify->old_key, &modify->moved, &view, &target->anchor))
+				break;
+			nvmkv_row_queue_leave(&queue, modify->rel);
+			continue;
 		}
+		if (state == NVMKV_TARGET_READY && !target->lock_only)
+			break;
 
-		locked = nvmkv_row_lock(modify->db, modify->rel, key, &view, NVMKV_LOCK_EXCLUSIVE, fxid, modify->cid);
+		locked = nvmkv_row_lock(modify->db, modify->rel, key, &view, target->mode, fxid, modify->cid);
 		nvmkv_latch_set_release(&target->latches);
 		if (!locked)
 		{
 			nvmkv_write_wait_room(modify->db, modify->rel);
 			continue;
 		}
-		target->known_sequence = view.sequence;
-
-		/* Now that it cannot change any more: does the plan have to be asked again? */
-		if (!same_as_plan_found(modify, target))
-			break;
+		target->anchor = (NvmkvRowAnchor){.kind = NVMKV_ANCHOR_VERSION, .sequence = view.sequence};
+		if (state == NVMKV_TARGET_READY)
+			state = NVMKV_TARGET_LOCKED;
+		break;
 	}
 	nvmkv_row_queue_leave(&queue, modify->rel);
 	return state;

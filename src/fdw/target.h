@@ -15,31 +15,33 @@
 typedef enum NvmkvTargetState
 {
 	NVMKV_TARGET_READY,	  /* go ahead: the latches are held */
+	NVMKV_TARGET_LOCKED,  /* as asked for: it is the row the statement means, and cannot change any more */
 	NVMKV_TARGET_CHANGED, /* another transaction has changed it; it is locked for us, modify->newest has it */
 	NVMKV_TARGET_GONE	  /* nothing to do */
 } NvmkvTargetState;
 
 typedef struct NvmkvTarget
 {
-	bool is_delete; /* for messages and error contexts */
-	uint64 known_sequence; /* this version may be changed though the snapshot does not see it: set by CHANGED */
-	uint64 origin;		   /* 0 at first; see NvmkvRowQuery */
+	bool is_delete;		   /* for messages and error contexts */
+	NvmkvLockMode mode;	   /* EXCLUSIVE if the key changes or goes, else NO_KEY_UPDATE */
+	bool lock_only;		   /* LOCKED is wanted instead of READY */
+	NvmkvRowAnchor anchor; /* which row at old_key; moves on with CHANGED: the version found then may be replaced */
 	NvmkvLatchSet latches;
 } NvmkvTarget;
 
 /*
  * Decides about the row at modify->old_key under the rules of heap_update and heap_delete, waiting as long as it
  * takes.  A row that has got another key meanwhile is followed: old_key changes, and the result is CHANGED or GONE.
- * extra_key: another key whose latch the caller needs (size 0: none). Raises 40001, 27000 as the executor does for a
- * heap table.
+ * extra_key: another key whose latch the caller needs (size 0: none).  READY: modify->standing has the locks to be
+ * written again above a version that follows in place.  Raises 40001, 27000 as the executor does for a heap table.
  */
 extern NvmkvTargetState nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target,
 										   NvmkvSlice extra_key);
 
 /*
  * Waiting for a row somebody else has changed or locked, in turn: a heavy-weight lock on the key is held while one
- * waits, so that the next in line cannot be overtaken.  Zero-initialise; nvmkv_row_queue_leave when done.  Errors
- * clean up by themselves.
+ * waits, so that the next in line cannot be overtaken.  Zero-initialise; nvmkv_row_queue_leave when done, or when the
+ * row turns out to be at another key.  Errors clean up by themselves.
  */
 typedef struct NvmkvRowQueue
 {
@@ -53,10 +55,11 @@ extern void nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice 
 extern void nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel);
 
 /*
- * READ COMMITTED: follows a row to where the view says it has moved.  key and *origin become those to look at next.
+ * READ COMMITTED: follows a row to where the view says it has moved.  key and *anchor become those to look at next.
  * False: it has not moved, it is gone.  Raises 40001 when it has left the partition.
  */
-extern bool nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view, uint64 *origin);
+extern bool nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view,
+							 NvmkvRowAnchor *anchor);
 
 /*
  * Writes a LOCK entry unless the transaction holds as much already.  REQUIRES the key's latch.  False: no room; release

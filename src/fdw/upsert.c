@@ -10,7 +10,8 @@
  * key is the only one there is.  The executor then leaves the conflict to the
  * wrapper.
  *
- * DO UPDATE computes the new row from the newest version without holding
+ * DO UPDATE is for the row that has the key, whatever the statement's snapshot
+ * shows there.  It computes the new row from the newest version without holding
  * anything, and writes it only if that version still is the newest, else it
  * starts over: no lock entry is needed.  Where that could be noticed - row
  * triggers would fire twice; WHERE says no, and the row is to stay locked - the
@@ -29,6 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "fdw/change.h"
 #include "fdw/modify.h"
 #include "fdw/rowcode.h"
 #include "fdw/target.h"
@@ -136,14 +138,6 @@ nvmkv_upsert_init(void)
  */
 #define WCO_EXISTING_IN_VIEW ((WCOKind) (WCO_RLS_MERGE_DELETE_CHECK + 1))
 
-static bool
-has_update_triggers(const ResultRelInfo *rri)
-{
-	const TriggerDesc *triggers = rri->ri_TrigDesc;
-
-	return triggers != NULL && (triggers->trig_update_before_row || triggers->trig_update_after_row);
-}
-
 /* The existing row stands against the insertion in a way that no action can settle. */
 static void
 check_existing_visible(const NvmkvRowView *view)
@@ -154,49 +148,9 @@ check_existing_visible(const NvmkvRowView *view)
 				 errmsg("could not serialize access due to concurrent update")));
 }
 
-/*
- * The executor takes what it gets for an inserted row: it would fire AFTER ROW INSERT triggers for it.  So if there
- * are any, the rest of an update is done here and the executor gets nothing - but then it returns nothing, either.
- */
-static TupleTableSlot *
-finish_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *existing, TupleTableSlot *slot)
-{
-	const TriggerDesc *triggers = rri->ri_TrigDesc;
-
-	if (triggers != NULL && triggers->trig_update_after_row)
-	{
-		bool should_free;
-		HeapTuple old = ExecFetchSlotHeapTuple(existing, false, &should_free);
-
-		slot->tts_tableOid = RelationGetRelid(modify->rel);
-		ExecARUpdateTriggers(estate, rri, NULL, NULL, NULL, old, slot, NIL, NULL, false);
-		if (should_free)
-			heap_freetuple(old);
-	}
-	if (triggers == NULL || !triggers->trig_insert_after_row)
-		return slot;
-
-	if (rri->ri_WithCheckOptions != NIL)
-		ExecWithCheckOptions(WCO_VIEW_CHECK, rri, slot, estate);
-	if (modify->mtstate->canSetTag)
-		estate->es_processed++;
-	return NULL;
-}
-
-/* What cannot be had at once: see finish_update. */
-static void
-check_returning(const ResultRelInfo *rri)
-{
-	if (rri->ri_projectReturning != NULL && rri->ri_TrigDesc != NULL && rri->ri_TrigDesc->trig_insert_after_row)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot use RETURNING with ON CONFLICT DO UPDATE on foreign table \"%s\" with AFTER ROW INSERT triggers",
-						RelationGetRelationName(rri->ri_RelationDesc))));
-}
-
 /* The new row, in oc_ProjSlot.  False: WHERE or a trigger says no. */
 static bool
-project_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *excluded)
+project_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *excluded, HeapTuple existing)
 {
 	ModifyTableState *mtstate = modify->mtstate;
 	OnConflictSetState *oc = rri->ri_onConflict;
@@ -219,17 +173,8 @@ project_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTab
 
 	ExecProject(oc->oc_ProjInfo);
 	slot->tts_tableOid = RelationGetRelid(modify->rel);
-	if (rri->ri_TrigDesc != NULL && rri->ri_TrigDesc->trig_update_before_row)
-	{
-		bool should_free;
-		HeapTuple old = ExecFetchSlotHeapTuple(oc->oc_Existing, false, &should_free);
-		bool go_on = ExecBRUpdateTriggers(estate, &mtstate->mt_epqstate, rri, NULL, old, slot, NULL);
-
-		if (should_free)
-			heap_freetuple(old);
-		if (!go_on)
-			return false;
-	}
+	if (!nvmkv_fire_before_update(&modify->triggers, mtstate, rri, existing, slot))
+		return false;
 	if (constraints != NULL && constraints->has_generated_stored)
 		ExecComputeStoredGenerated(rri, estate, slot, CMD_UPDATE);
 	ExecMaterializeSlot(slot);
@@ -251,8 +196,9 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 {
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	NvmkvRowQuery query = {
-		.want = update ? NVMKV_LOCK_EXCLUSIVE : NVMKV_LOCK_NONE,
+		.want = update ? nvmkv_change_lock_mode(modify, estate, rri) : NVMKV_LOCK_NONE,
 		.snapshot = estate->es_snapshot,
+		.anchor = {.kind = NVMKV_ANCHOR_NEWEST},
 		.copy = update ? NVMKV_COPY_ALWAYS : NVMKV_COPY_NEVER,
 		.value = &modify->newest,
 	};
@@ -268,15 +214,15 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	{
 		nvmkv_latch_set_release(&latches);
 		if (update)
-			nvmkv_row_queue_wait(queue, modify->rel, key, view, NVMKV_LOCK_EXCLUSIVE, XLTW_InsertIndex);
+			nvmkv_row_queue_wait(queue, modify->rel, key, view, query.want, XLTW_InsertIndex);
 		else
 			nvmkv_write_wait_xid(modify->rel, key, view->wait_xid, XLTW_InsertIndex);
 		return LOOK_AGAIN;
 	}
 	if (view->state == NVMKV_ROW_LIVE)
 	{
-		written = !(update && has_update_triggers(rri)) ||
-			nvmkv_row_lock(modify->db, modify->rel, key, view, NVMKV_LOCK_EXCLUSIVE, fxid, modify->cid);
+		written = !(update && nvmkv_row_triggers_on_update(&modify->triggers)) ||
+			nvmkv_row_lock(modify->db, modify->rel, key, view, query.want, fxid, modify->cid);
 		nvmkv_latch_set_release(&latches);
 		if (written)
 			return update ? LOOK_UPDATE : LOOK_NOTHING;
@@ -296,10 +242,13 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 
 /* Leaves the row that WHERE has turned down locked.  False: it has changed meanwhile. */
 static bool
-lock_unchanged(NvmkvModify *modify, EState *estate, NvmkvSlice key, uint64 sequence)
+lock_unchanged(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, uint64 sequence)
 {
 	FullTransactionId fxid = GetCurrentFullTransactionId();
-	NvmkvRowQuery query = {.want = NVMKV_LOCK_EXCLUSIVE, .copy = NVMKV_COPY_NEVER};
+	NvmkvRowQuery query = {
+		.want = nvmkv_change_lock_mode(modify, estate, rri),
+		.anchor = {.kind = NVMKV_ANCHOR_VERSION, .sequence = sequence},
+	};
 
 	for (;;)
 	{
@@ -314,7 +263,7 @@ lock_unchanged(NvmkvModify *modify, EState *estate, NvmkvSlice key, uint64 seque
 		nvmkv_row_view(modify->db, key, &query, &view);
 		unchanged = view.state == NVMKV_ROW_LIVE && view.sequence == sequence;
 		if (unchanged)
-			written = nvmkv_row_lock(modify->db, modify->rel, key, &view, NVMKV_LOCK_EXCLUSIVE, fxid, modify->cid);
+			written = nvmkv_row_lock(modify->db, modify->rel, key, &view, query.want, fxid, modify->cid);
 		nvmkv_latch_set_release(&latches);
 		if (!unchanged)
 			return false;
@@ -330,7 +279,10 @@ update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 				TupleTableSlot *excluded, TupleTableSlot **result_out)
 {
 	TupleTableSlot *existing = rri->ri_onConflict->oc_Existing;
-	TupleTableSlot *slot;
+	NvmkvRowAnchor anchor = {.kind = NVMKV_ANCHOR_VERSION, .sequence = view->sequence};
+	HeapTuple old_row;
+	bool should_free;
+	bool done;
 
 	*result_out = NULL;
 	if (view->own && view->cid >= modify->cid)
@@ -339,24 +291,24 @@ update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 				 errmsg("%s command cannot affect row a second time", "ON CONFLICT DO UPDATE"),
 				 errhint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")));
 	check_existing_visible(view);
-	check_returning(rri);
 
 	nvmkv_row_to_slot(modify->table, key, nvmkv_buffer_slice(&modify->newest), existing);
 	ExecMaterializeSlot(existing);
+	old_row = ExecFetchSlotHeapTuple(existing, false, &should_free);
 
-	if (!project_update(modify, estate, rri, excluded))
+	if (project_update(modify, estate, rri, excluded, old_row))
 	{
-		ExecClearTuple(existing);
-		return lock_unchanged(modify, estate, key, view->sequence);
+		resetStringInfo(&modify->old_key);
+		appendBinaryStringInfo(&modify->old_key, (const char *) key.data, (int) key.size);
+		*result_out = nvmkv_change_replace(modify, estate, rri, rri->ri_onConflict->oc_ProjSlot, anchor, old_row);
+		done = *result_out != NULL;
 	}
-
-	resetStringInfo(&modify->old_key);
-	appendBinaryStringInfo(&modify->old_key, (const char *) key.data, (int) key.size);
-	slot = nvmkv_modify_replace(modify, estate, rri, rri->ri_onConflict->oc_ProjSlot, view->sequence);
-	if (slot != NULL)
-		*result_out = finish_update(modify, estate, rri, existing, slot);
+	else
+		done = lock_unchanged(modify, estate, rri, key, view->sequence);
+	if (should_free)
+		heap_freetuple(old_row);
 	ExecClearTuple(existing);
-	return slot != NULL;
+	return done;
 }
 
 TupleTableSlot *
@@ -388,6 +340,7 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 				break;
 			case LOOK_INSERTED:
 				nvmkv_write_check_serializable(modify->rel, key);
+				nvmkv_fire_after_insert(&modify->triggers, modify->mtstate, rri, slot);
 				result = slot;
 				done = true;
 				break;

@@ -256,15 +256,15 @@ nvmkv_predicate_lock_relation(const NvmkvVisibility *v)
 		PredicateLockRelation(v->rel, v->snapshot);
 }
 
+/*
+ * A key's lock is one on a page.  It is for whatever has the key, now or later, as that on a page of a heap's index:
+ * one on a tuple is for a single row, and the server drops it when its holder writes that row.
+ */
 void
 nvmkv_predicate_lock_key(const NvmkvVisibility *v, NvmkvSlice key)
 {
-	ItemPointerData tid;
-
-	if (v->rel == NULL)
-		return;
-	nvmkv_key_hash_to_tid(nvmkv_key_hash(key), &tid);
-	PredicateLockTID(v->rel, &tid, v->snapshot, InvalidTransactionId);
+	if (v->rel != NULL)
+		PredicateLockPage(v->rel, nvmkv_key_hash_to_page(nvmkv_key_hash(key)), v->snapshot);
 }
 
 /* ---------------------------------------------------------------- writers */

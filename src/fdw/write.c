@@ -131,16 +131,12 @@ nvmkv_write_wait_room(NvmkvDb *db, Relation rel)
 void
 nvmkv_write_check_serializable(Relation rel, NvmkvSlice key)
 {
-	ItemPointerData tid;
-
 	/*
 	 * Readers take no latch, so the check comes after the write: a reader that noted its interest before is found here,
 	 * one that comes later finds the version.
 	 */
-	if (!IsolationIsSerializable())
-		return;
-	nvmkv_key_hash_to_tid(nvmkv_key_hash(key), &tid);
-	CheckForSerializableConflictIn(rel, &tid, ItemPointerGetBlockNumber(&tid));
+	if (IsolationIsSerializable())
+		CheckForSerializableConflictIn(rel, NULL, nvmkv_key_hash_to_page(nvmkv_key_hash(key)));
 }
 
 void
@@ -333,7 +329,7 @@ static bool
 chunk_is_free(const NvmkvWriteBatch *batch, int first, int n, const BatchRow **row_out, TransactionId *xid_out,
 			  bool *exists_out)
 {
-	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .copy = NVMKV_COPY_NEVER};
+	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
 
 	*exists_out = false;
 	for (int i = first; i < first + n; i++)
