@@ -235,8 +235,8 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 	fi
 	# The tool, beside the server's programs, for the tests that use it.
 	if wanted tap; then
-		simple "tool" make --no-print-directory -f test/engine.mk tools BUILD="$work/tools" WERROR=1 &&
-			install -m 755 "$work/tools/tools/nvmkv_dump" "$check_bin/"
+		simple "tool" make --no-print-directory -f test/engine.mk tools CC=gcc WERROR=1 BUILD="$work/engine" &&
+			install -m 755 "$work/engine/tools/nvmkv_dump" "$check_bin/"
 	fi
 	simple "build schedules" build_schedules
 	if wanted build; then
