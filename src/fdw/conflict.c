@@ -10,7 +10,7 @@
 #include "postgres.h"
 
 #include "fdw/conflict.h"
-#include "fdw/engine.h"
+#include "fdw/damage.h"
 #include "fdw/visibility.h"
 
 typedef struct Walk
@@ -160,11 +160,11 @@ visit(void *ctx, const NvmkvVersion *version)
 }
 
 void
-nvmkv_row_view(NvmkvDb *db, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRowView *view_out)
+nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRowView *view_out)
 {
 	Walk walk = {.query = query, .view = view_out};
 
 	memset(view_out, 0, sizeof(*view_out));
 	view_out->state = NVMKV_ROW_ABSENT;
-	nvmkv_check_status(nvmkv_versions(db, key, visit, &walk), "looking up a key before writing it", NULL);
+	nvmkv_check_table_status(nvmkv_versions(db, key, visit, &walk), "looking up a key before writing it in foreign table", table);
 }

@@ -105,7 +105,7 @@ nvmkv_early_lock_row(NvmkvEarlyLock *lock, ForeignScanState *node, NvmkvSlice ke
 		nvmkv_latch_set_init(&latches);
 		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
 		nvmkv_latch_set_acquire(&latches);
-		nvmkv_row_view(lock->db, key, &query, &view);
+		nvmkv_row_view(lock->db, lock->table, key, &query, &view);
 		if (view.state == NVMKV_ROW_LIVE && !view.replaced)
 			locked = nvmkv_row_lock(lock->db, rel, key, &view, NVMKV_LOCK_EXCLUSIVE, fxid, estate->es_output_cid);
 		nvmkv_latch_set_release(&latches);

@@ -442,7 +442,7 @@ write_replacement(NvmkvModify *modify, bool same_key, FullTransactionId fxid, Tr
 	{
 		NvmkvRowView view;
 
-		nvmkv_row_view(modify->db, new_key, &query, &view);
+		nvmkv_row_view(modify->db, modify->table, new_key, &query, &view);
 		*xid_out = view.wait_xid;
 		if (view.state == NVMKV_ROW_LIVE)
 			return REPLACE_DUPLICATE;

@@ -24,16 +24,23 @@ typedef struct Check
 	uint64_t reported;
 } Check;
 
+/* nvmkv_error() says which keys it is about. */
 static void
-report(void *ctx, const char *text)
+report_keys(Check *c, const char *text)
 {
-	Check *c = ctx;
 	char where[sizeof(c->where) + 32];
 
 	c->reported++;
 	if (c->db->family != 0)
 		(void) snprintf(where, sizeof(where), "column family %u, %s", c->db->family, c->where);
 	c->problem(c->ctx, c->db->family != 0 ? where : c->where, text);
+}
+
+static void
+report(void *ctx, const char *text)
+{
+	nvmkv_fail_keys(NULL, 0, NULL, 0);
+	report_keys(ctx, text);
 }
 
 static const VersionRow *
@@ -103,7 +110,8 @@ report_range(NvmkvDamageSink *sink, bool is_row, uint64_t source, uint64_t offse
 	damage_show_key(low, low_text);
 	damage_show_key(upper, upper_text);
 	(void) snprintf(text, sizeof(text), "keys from %s to %s cannot be read", low_text, upper_text);
-	report(((Ranges *) (void *) sink)->check, text);
+	nvmkv_fail_keys(low.data, low.size, upper.data, upper.size);
+	report_keys(((Ranges *) (void *) sink)->check, text);
 	return NVMKV_OK;
 }
 
@@ -139,7 +147,7 @@ check_damages(Check *c, const VersionImage *v)
 	for (i = 0; i < v->ndamages; i++)
 	{
 		(void) damage_failure(c->db, v, &version_damages(v)[i]);
-		report(c, nvmkv_error()->text);
+		report_keys(c, nvmkv_error()->text);
 	}
 }
 
