@@ -70,12 +70,12 @@ cmp_ok($lost, '<', 100, 'and little more');
 ok($first <= 3000 && $last >= 3000, 'around the row');
 
 # Work goes on, and compaction goes round it.
-both("UPDATE t SET v = v || '+' WHERE k < $first; UPDATE t SET v = v || '+' WHERE k > $last");
+both("UPDATE t SET v = v || '+' WHERE k < $first - 1; UPDATE t SET v = v || '+' WHERE k > $last");
 both("DELETE FROM t WHERE k % 10 = 0 AND k < $first - 100; DELETE FROM t WHERE k % 10 = 0 AND k > $last + 100");
 both("UPDATE u SET v = v || '+' WHERE k % 2 = 0");
 both("UPDATE f SET v = v || '+' WHERE k % 3 = 0");
 $node->safe_psql('postgres', 'SELECT nvmkv.compact()');
-is($node->safe_psql('postgres', q{SELECT sum(entries) FROM nvmkv.stat_matrix}), '', 'the container is drained');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.stat_matrix'), '0', 'the container is drained');
 is(view(), 't|lost', 'the view has what compaction went round');
 like($node->safe_psql('postgres', q{SELECT keys || ' ' || source || ' ' || column_family || ' ' || (found > now() - interval '1 hour')
 		|| ' ' || (kept_bytes > 0) || ' ' || (position >= 0) || ' ' || (newest <= pg_current_wal_lsn()) || ' ' || (low < high) FROM nvmkv.damage}),
@@ -83,7 +83,7 @@ like($node->safe_psql('postgres', q{SELECT keys || ' ' || source || ' ' || colum
 my ($first2, $last2, $lost2) = lost_rows($node, 't', $rows + 10);
 is("$first2 $last2 $lost2", "$first $last $lost", 'no other row is lost');
 is(same_rows($node, $_), '0|0', "table $_ is as it should be") for qw(u f);
-is($node->safe_psql('postgres', "SELECT count(*) FROM t WHERE k < $first"), $node->safe_psql('postgres', "SELECT count(*) FROM t_h WHERE k < $first"),
+is($node->safe_psql('postgres', "SELECT count(*) FROM t WHERE k < $first - 1"), $node->safe_psql('postgres', "SELECT count(*) FROM t_h WHERE k < $first - 1"),
 	'the rows before it can be read as a range');
 is($node->safe_psql('postgres', "SELECT count(*) FROM t WHERE k > $last"), $node->safe_psql('postgres', "SELECT count(*) FROM t_h WHERE k > $last"),
 	'and those behind it');
