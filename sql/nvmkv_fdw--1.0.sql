@@ -294,6 +294,28 @@ LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 CREATE VIEW nvmkv.stat_outcomes AS
 	SELECT * FROM nvmkv.stat_outcomes();
 
+-- Rows that are lost, or cannot be read at the moment, as far as anybody has come to them: nvmkv.check() looks for more.
+-- A row for each table that a damaged range reaches into.
+CREATE FUNCTION nvmkv.damage(
+	OUT relation regclass,				-- NULL: none of this database
+	OUT column_family text,
+	OUT storage_id int8,				-- -1: the list of storages
+	OUT keys text,						-- those of the table that are concerned
+	OUT state text,						-- 'lost': compaction went round it; 'missing', 'wrong size': a file that may come back
+	OUT source text,					-- what is damaged
+	OUT "position" int8,				-- in it: offset of the first damaged block, number of the row's entry; NULL: all of it
+	OUT newest pg_lsn,					-- nothing written later is lost
+	OUT found timestamptz,				-- NULL: it is missing now
+	OUT kept_bytes int8,				-- of the damaged file, which stays
+	OUT low bytea,						-- the whole range: from this key
+	OUT high bytea)						-- to before this
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'nvmkv_sql_damage'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW nvmkv.damage AS
+	SELECT * FROM nvmkv.damage();
+
 -- What there is, with the shape that the next start gives it; sizes in bytes.
 CREATE FUNCTION nvmkv.column_families(
 	OUT column_family text,
@@ -361,6 +383,14 @@ RETURNS int8
 AS 'MODULE_PATHNAME', 'nvmkv_sql_set_outcome'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
+-- Accepts the loss of what is damaged in a table, or in all of the foreign tables' files: those keys are as what is left
+-- says, absent most often, and can be written again.  Compacts the table first, so that all damage in it is found.  Takes effect
+-- at once, and is not undone by a rollback.  It concerns this server's files: standbys keep their rows.
+CREATE FUNCTION nvmkv.accept_damage(relation regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_accept_damage'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
 -- Gives the space of a column family back that no table is in any more.  Takes effect at once.
 CREATE FUNCTION nvmkv.drop_column_family(column_family text)
 RETURNS void
@@ -392,7 +422,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
-	nvmkv.stat_outcomes(), nvmkv.set_outcome(xid8, xid8, bool),
+	nvmkv.stat_outcomes(), nvmkv.set_outcome(xid8, xid8, bool), nvmkv.damage(), nvmkv.accept_damage(regclass),
 	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass),
 	nvmkv.drop_column_family(text), nvmkv.reshape_column_family(text), nvmkv.copies(), nvmkv.copy_start(), nvmkv.copy_stop(), nvmkv.reset_stats()
 FROM PUBLIC;
@@ -401,11 +431,11 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(),
-	nvmkv.copies(), nvmkv.stat_outcomes(), nvmkv.storage_estimate(int8)
+	nvmkv.copies(), nvmkv.stat_outcomes(), nvmkv.damage(), nvmkv.storage_estimate(int8)
 TO pg_monitor;
 
 GRANT SELECT ON
 	nvmkv.progress, nvmkv.stat_engine, nvmkv.stat_memtables, nvmkv.stat_matrix,
 	nvmkv.stat_levels, nvmkv.stat_values, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables,
-	nvmkv.column_families, nvmkv.copies, nvmkv.stat_outcomes
+	nvmkv.column_families, nvmkv.copies, nvmkv.stat_outcomes, nvmkv.damage
 TO pg_monitor;

@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 
 #include "fdw/analyze.h"
+#include "fdw/damage.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/keycode.h"
@@ -100,17 +101,17 @@ static void
 read_range(Sample *sample, NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, double max_rows,
 		   const NvmkvSnapshot *snapshot)
 {
-	const char *name = RelationGetRelationName(sample->rel);
 	double left = max_rows;
 
-	nvmkv_check_status(nvmkv_scan_start(scan, lower, upper, false, snapshot), "reading foreign table", name);
+	nvmkv_check_table_status(nvmkv_scan_start(scan, lower, upper, false, snapshot), "reading foreign table", sample->table);
 	for (;;)
 	{
 		const NvmkvScanRow *rows;
 		unsigned count;
 
 		vacuum_delay_point();
-		nvmkv_check_status(nvmkv_scan_batch(scan, BATCH_ROWS, BATCH_BYTES, &rows, &count), "reading foreign table", name);
+		nvmkv_check_table_status(nvmkv_scan_batch(scan, BATCH_ROWS, BATCH_BYTES, &rows, &count), "reading foreign table",
+								 sample->table);
 		if (count == 0)
 			return;
 		for (unsigned i = 0; i < count; i++)

@@ -128,7 +128,7 @@ look_at_new_key(NvmkvModify *modify, TransactionId *xid_out)
 	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
 	NvmkvRowView view;
 
-	nvmkv_row_view(modify->db, nvmkv_buffer_slice(&modify->key), &query, &view);
+	nvmkv_row_view(modify->db, modify->table, nvmkv_buffer_slice(&modify->key), &query, &view);
 	*xid_out = view.wait_xid;
 	return view.state;
 }

@@ -39,7 +39,7 @@
 #include "postgres.h"
 
 #include "fdw/conflict.h"
-#include "fdw/engine.h"
+#include "fdw/damage.h"
 #include "fdw/visibility.h"
 
 /* A data version as far as it matters after the walk. */
@@ -290,7 +290,7 @@ conclude_live(const Walk *walk, NvmkvRowView *view)
 }
 
 void
-nvmkv_row_view(NvmkvDb *db, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRowView *view_out)
+nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRowView *view_out)
 {
 	Walk walk = {.query = query, .view = view_out};
 
@@ -298,7 +298,7 @@ nvmkv_row_view(NvmkvDb *db, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRow
 	if (query->standing != NULL)
 		resetStringInfo(query->standing);
 
-	nvmkv_check_status(nvmkv_versions(db, key, visit, &walk), "looking up a key before writing it", NULL);
+	nvmkv_check_table_status(nvmkv_versions(db, key, visit, &walk), "looking up a key before writing it in foreign table", table);
 
 	if (!walk.anchored)
 		view_out->state = NVMKV_ROW_ABSENT;

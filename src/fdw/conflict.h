@@ -12,6 +12,7 @@
 #include "utils/snapshot.h"
 
 #include "engine/nvmkv.h"
+#include "fdw/table.h"
 
 /*
  * Row locks, with the strengths and conflicts of a heap's; the byte in a LOCK entry's value.  ON DISK AND IN THE LOG:
@@ -111,6 +112,6 @@ typedef struct NvmkvRowView
 } NvmkvRowView;
 
 /* REQUIRES the key's latch.  Raises what the engine reports. */
-extern void nvmkv_row_view(NvmkvDb *db, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRowView *view_out);
+extern void nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRowView *view_out);
 
 #endif

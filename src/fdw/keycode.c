@@ -804,24 +804,29 @@ nvmkv_key_table_range(const NvmkvTable *table, StringInfo lower, StringInfo uppe
 		resetStringInfo(upper);
 }
 
+bool
+nvmkv_key_may_be_shown(const NvmkvTable *table)
+{
+	if (check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED)
+		return false;
+	if (pg_class_aclcheck(table->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		if (pg_attribute_aclcheck(table->relid, table->keys[i].attnum, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	}
+	return table->nkeys > 0;
+}
+
 char *
 nvmkv_key_description(const NvmkvTable *table, Relation rel, TupleTableSlot *slot)
 {
 	Oid relid = RelationGetRelid(rel);
 	StringInfoData description;
 
-	/* As for an index: nothing is shown that the user could not select. */
-	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+	if (!nvmkv_key_may_be_shown(table))
 		return NULL;
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-	{
-		for (int i = 0; i < table->nkeys; i++)
-		{
-			if (pg_attribute_aclcheck(relid, table->keys[i].attnum, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-				return NULL;
-		}
-	}
-
 	initStringInfo(&description);
 	for (int i = 0; i < table->nkeys; i++)
 		appendStringInfo(&description, "%s%s", i > 0 ? ", " : "(",

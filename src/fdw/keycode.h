@@ -51,6 +51,9 @@ extern bool nvmkv_key_successor(StringInfo buf);
 /* Initializes both to the range of all keys of a table: [lower, upper); an empty upper has no bound. */
 extern void nvmkv_key_table_range(const NvmkvTable *table, StringInfo lower, StringInfo upper);
 
+/* As for an index: nothing of a key is shown that the user could not select. */
+extern bool nvmkv_key_may_be_shown(const NvmkvTable *table);
+
 /*
  * "(a, b)=(1, x)" as in the heap's duplicate-key DETAIL; honours column privileges as BuildIndexValueDescription does:
  * NULL if not permitted.

@@ -110,6 +110,21 @@ nvmkv_registry_has_storage(uint64 storage_id)
 	return found;
 }
 
+void
+nvmkv_registry_renew_storage(uint64 storage_id, const char *definition)
+{
+	RegistryKey key = make_key(MyDatabaseId, storage_id);
+	RegistryKey next = make_key(MyDatabaseId, storage_id + 1);
+	bool found = false;
+	NvmkvStatus status = nvmkv_versions(nvmkv_engine(), nvmkv_slice(&key, sizeof(key)), note_version, &found);
+
+	if (status == NVMKV_CORRUPTION)
+		status = nvmkv_forget_damage(nvmkv_engine(), nvmkv_slice(&key, sizeof(key)), nvmkv_slice(&next, sizeof(next)));
+	nvmkv_check_status(status, "accepting damage in the list of storages", NULL);
+	if (!nvmkv_registry_has_storage(storage_id))
+		nvmkv_registry_begin_storage(storage_id, definition);
+}
+
 /* Entries (RegistryEntry *) in [lower, upper), palloc'd. */
 static List *
 entries_between(NvmkvScan *scan, RegistryKey lower, RegistryKey upper, const NvmkvVisibility *visibility)

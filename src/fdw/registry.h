@@ -20,6 +20,12 @@ extern void nvmkv_registry_describe(uint64 storage_id, const char *definition);
 extern void nvmkv_registry_end_storage(uint64 storage_id);
 
 /*
+ * For who accepts that the storage's entry is lost: damage of it is forgotten, and where there is none any more one is
+ * written with the current transaction.
+ */
+extern void nvmkv_registry_renew_storage(uint64 storage_id, const char *definition);
+
+/*
  * Is there an entry, whoever's?  None for a storage that nvmkv.storage names: the engine's files are not those it was
  * made in.
  */

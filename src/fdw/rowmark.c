@@ -238,7 +238,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
 		nvmkv_latch_set_acquire(&latches);
 
-		nvmkv_row_view(marks->db, key, &query, &view);
+		nvmkv_row_view(marks->db, marks->table, key, &query, &view);
 		if (view.state == NVMKV_ROW_WAIT)
 		{
 			nvmkv_latch_set_release(&latches);

@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "fdw/damage.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/keycode.h"
@@ -239,7 +240,7 @@ look_up(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice key, NvmkvSlic
 	status = nvmkv_get(state->db, key, &state->visibility.engine, &state->value, NULL);
 	if (status == NVMKV_NOT_FOUND)
 		return false;
-	nvmkv_check_status(status, "reading foreign table", RelationGetRelationName(node->ss.ss_currentRelation));
+	nvmkv_check_table_status(status, "reading foreign table", state->table);
 	state->report.found++;
 	*value_out = nvmkv_buf_slice(&state->value);
 	return true;
@@ -248,17 +249,15 @@ look_up(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice key, NvmkvSlic
 static void
 start_range(ForeignScanState *node, NvmkvTableScan *state, const NvmkvKeyRange *range)
 {
-	const char *name = RelationGetRelationName(node->ss.ss_currentRelation);
-
 	if (state->scan == NULL)
 	{
-		nvmkv_check_status(nvmkv_scan_create(state->db, &state->scan), "reading foreign table", name);
+		nvmkv_check_table_status(nvmkv_scan_create(state->db, &state->scan), "reading foreign table", state->table);
 		if (state->need_values == 0)
 			nvmkv_scan_keys_only(state->scan);
 	}
-	nvmkv_check_status(nvmkv_scan_start(state->scan, range->lower, range->upper, state->backward,
-										&state->visibility.engine),
-					   "reading foreign table", name);
+	nvmkv_check_table_status(nvmkv_scan_start(state->scan, range->lower, range->upper, state->backward,
+											  &state->visibility.engine),
+							 "reading foreign table", state->table);
 	state->in_range = true;
 	state->rows = NULL;
 	state->nrows = 0;
@@ -269,8 +268,8 @@ start_range(ForeignScanState *node, NvmkvTableScan *state, const NvmkvKeyRange *
 static bool
 fetch_batch(ForeignScanState *node, NvmkvTableScan *state)
 {
-	nvmkv_check_status(nvmkv_scan_batch(state->scan, state->batch_rows, BATCH_BYTES_MAX, &state->rows, &state->nrows),
-					   "reading foreign table", RelationGetRelationName(node->ss.ss_currentRelation));
+	nvmkv_check_table_status(nvmkv_scan_batch(state->scan, state->batch_rows, BATCH_BYTES_MAX, &state->rows, &state->nrows),
+							 "reading foreign table", state->table);
 	state->next = 0;
 	state->batch_rows = Min(state->batch_rows * 2, BATCH_ROWS_MAX);
 	if (state->nrows == 0)

@@ -163,7 +163,7 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 		nvmkv_latch_set_acquire(&target->latches);
 
 		query.anchor = target->anchor;
-		nvmkv_row_view(modify->db, key, &query, &view);
+		nvmkv_row_view(modify->db, modify->table, key, &query, &view);
 		if (view.state == NVMKV_ROW_WAIT)
 		{
 			nvmkv_latch_set_release(&target->latches);

@@ -208,7 +208,7 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	nvmkv_latch_set_init(&latches);
 	nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
 	nvmkv_latch_set_acquire(&latches);
-	nvmkv_row_view(modify->db, key, &query, view);
+	nvmkv_row_view(modify->db, modify->table, key, &query, view);
 
 	if (view->state == NVMKV_ROW_WAIT)
 	{
@@ -260,7 +260,7 @@ lock_unchanged(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSli
 		nvmkv_latch_set_init(&latches);
 		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
 		nvmkv_latch_set_acquire(&latches);
-		nvmkv_row_view(modify->db, key, &query, &view);
+		nvmkv_row_view(modify->db, modify->table, key, &query, &view);
 		unchanged = view.state == NVMKV_ROW_LIVE && view.sequence == sequence;
 		if (unchanged)
 			written = nvmkv_row_lock(modify->db, modify->rel, key, &view, query.want, fxid, modify->cid);

@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "fdw/damage.h"
 #include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/keycode.h"
@@ -487,15 +488,76 @@ nvmkv_sql_set_outcome(PG_FUNCTION_ARGS)
 
 /* ---------------------------------------------------------------- check */
 
-static void
-report_problem(void *ctx, const char *where, const char *problem)
+/* What the engine has found: noted, since catalogues are not read, and nothing is raised, from within it. */
+typedef struct Finding
 {
-	FunctionCallInfo fcinfo = ctx;
+	char *where;
+	char *problem;
+	NvmkvSlice low; /* keys it costs, [low, upper); low.size 0: not known */
+	NvmkvSlice upper;
+} Finding;
+
+static NvmkvSlice
+copy_bytes(const uint8 *bytes, size_t size)
+{
+	uint8 *copy = palloc(Max(size, 1));
+
+	memcpy(copy, bytes, size);
+	return nvmkv_slice(copy, size);
+}
+
+static void
+note_finding(void *ctx, const char *where, const char *problem)
+{
+	const NvmkvError *error = nvmkv_error();
+	List **findings = ctx;
+	Finding *finding = palloc(sizeof(Finding));
+
+	finding->where = pstrdup(where);
+	finding->problem = pstrdup(problem);
+	finding->low = copy_bytes(error->low, error->low_size);
+	finding->upper = copy_bytes(error->upper, error->upper_size);
+	*findings = lappend(*findings, finding);
+}
+
+static void
+report_problem(FunctionCallInfo fcinfo, const char *where, const char *problem)
+{
 	NvmkvResultRow row = {0};
 
 	nvmkv_result_put_text(&row, where);
 	nvmkv_result_put_text(&row, problem);
 	nvmkv_result_emit(fcinfo, &row);
+}
+
+static char *
+qualified_name(Oid relid)
+{
+	char *name = get_rel_name(relid);
+
+	return name == NULL ? psprintf("%u", relid) : quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+}
+
+/* Damage is reported of each table that it concerns. */
+static void
+report_finding(FunctionCallInfo fcinfo, const Finding *finding)
+{
+	ListCell *lc;
+
+	if (finding->low.size == 0)
+	{
+		report_problem(fcinfo, finding->where, finding->problem);
+		return;
+	}
+	foreach(lc, nvmkv_damage_parts(finding->low, finding->upper))
+	{
+		const NvmkvDamagePart *part = lfirst(lc);
+		char *object = finding->where;
+
+		if (OidIsValid(part->relid))
+			object = psprintf("foreign table %s: keys %s", qualified_name(part->relid), part->keys);
+		report_problem(fcinfo, object, OidIsValid(part->relid) ? psprintf("%s: %s", finding->where, finding->problem) : finding->problem);
+	}
 }
 
 /* Decodes a row, for its errors. */
@@ -579,7 +641,8 @@ Datum
 nvmkv_sql_check(PG_FUNCTION_ARGS)
 {
 	const char *absence = nvmkv_engine_absence();
-	NvmkvDb *db;
+	List *findings = NIL;
+	ListCell *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (absence != NULL)
@@ -587,8 +650,9 @@ nvmkv_sql_check(PG_FUNCTION_ARGS)
 		report_problem(fcinfo, "nvmkv", psprintf("foreign tables are not available: %s", absence));
 		return (Datum) 0;
 	}
-	db = nvmkv_engine();
-	nvmkv_check_status(nvmkv_check(db, report_problem, fcinfo), "checking", "nvmkv");
+	nvmkv_check_status(nvmkv_check(nvmkv_engine(), note_finding, &findings), "checking", "nvmkv");
+	foreach(lc, findings)
+		report_finding(fcinfo, lfirst(lc));
 	if (!PG_ARGISNULL(0))
 	{
 		Relation rel = open_table(PG_GETARG_OID(0));

@@ -343,7 +343,7 @@ chunk_is_free(const NvmkvWriteBatch *batch, int first, int n, const BatchRow **r
 			*exists_out = true;
 			return false;
 		}
-		nvmkv_row_view(batch->db, row_key(batch, row), &query, &view);
+		nvmkv_row_view(batch->db, batch->table, row_key(batch, row), &query, &view);
 		if (view.state == NVMKV_ROW_LIVE)
 		{
 			*exists_out = true;

@@ -74,6 +74,24 @@ nvmkv_fail_at(NvmkvStatus status, int sys_errno, const char *file, int line, con
 	last_error.file = file;
 	last_error.line = line;
 	memcpy(last_error.text, text, strlen(text) + 1);
+	last_error.low_size = last_error.upper_size = 0;
 	errno = saved_errno;
 	return status;
+}
+
+static uint32_t
+copy_key(uint8_t to[NVMKV_ERROR_KEY_BYTES], const uint8_t *key, size_t size)
+{
+	if (size > NVMKV_ERROR_KEY_BYTES)
+		size = NVMKV_ERROR_KEY_BYTES;
+	if (size > 0)
+		memcpy(to, key, size);
+	return (uint32_t) size;
+}
+
+void
+nvmkv_fail_keys(const uint8_t *low, size_t low_size, const uint8_t *upper, size_t upper_size)
+{
+	last_error.low_size = copy_key(last_error.low, low, low_size);
+	last_error.upper_size = copy_key(last_error.upper, upper, upper_size);
 }

@@ -9,6 +9,9 @@
 #ifndef NVMKV_BASE_STATUS_H
 #define NVMKV_BASE_STATUS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 typedef enum NvmkvStatus
 {
 	NVMKV_OK = 0,
@@ -27,6 +30,7 @@ typedef enum NvmkvStatus
 } NvmkvStatus;
 
 #define NVMKV_ERROR_TEXT_MAX 512
+#define NVMKV_ERROR_KEY_BYTES 256
 
 typedef struct NvmkvError
 {
@@ -35,6 +39,9 @@ typedef struct NvmkvError
 	const char *file; /* where it was detected */
 	int line;
 	char text[NVMKV_ERROR_TEXT_MAX];
+	/* Of damage: the keys it costs, [low, upper), cut short; low_size 0: they are not known. */
+	uint32_t low_size, upper_size;
+	uint8_t low[NVMKV_ERROR_KEY_BYTES], upper[NVMKV_ERROR_KEY_BYTES];
 } NvmkvError;
 
 /* The last failure of this thread.  Never NULL. */
@@ -46,6 +53,9 @@ extern const char *nvmkv_status_name(NvmkvStatus status);
 /* Records a failure and returns "status".  Every detection passes here: one breakpoint sees all.  Preserves errno. */
 extern NvmkvStatus nvmkv_fail_at(NvmkvStatus status, int sys_errno, const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6), cold));
+
+/* Adds to the failure just recorded which keys it is about; two sizes of 0 take that away again. */
+extern void nvmkv_fail_keys(const uint8_t *low, size_t low_size, const uint8_t *upper, size_t upper_size);
 
 /* The value is "status" itself, evaluated twice, so that compilers see that it is not NVMKV_OK. */
 #define NVMKV_FAIL(status, ...) \

@@ -24,16 +24,23 @@ typedef struct Check
 	uint64_t reported;
 } Check;
 
+/* nvmkv_error() says which keys it is about. */
 static void
-report(void *ctx, const char *text)
+report_keys(Check *c, const char *text)
 {
-	Check *c = ctx;
 	char where[sizeof(c->where) + 32];
 
 	c->reported++;
 	if (c->db->family != 0)
 		(void) snprintf(where, sizeof(where), "column family %u, %s", c->db->family, c->where);
 	c->problem(c->ctx, c->db->family != 0 ? where : c->where, text);
+}
+
+static void
+report(void *ctx, const char *text)
+{
+	nvmkv_fail_keys(NULL, 0, NULL, 0);
+	report_keys(ctx, text);
 }
 
 static const VersionRow *
@@ -63,25 +70,6 @@ check_extents(Check *c, const NvmRowRef *ref)
 		}
 }
 
-static NvmkvStatus
-check_row(Check *c, uint64_t row_id)
-{
-	const VersionImage *v = versions_current(&c->db->versions);
-	const VersionRow *row = find_row(v, row_id);
-	const VersionRow *older_row;
-	NvmRowRef ref, older;
-
-	if (row == NULL)
-		return NVMKV_OK;
-	(void) snprintf(c->where, sizeof(c->where), "row %" PRIu64, row_id);
-	ref = version_row_ref(v, row);
-	check_extents(c, &ref);
-	older_row = find_row(v, row->older_row_id);
-	if (older_row != NULL)
-		older = version_row_ref(v, older_row);
-	return nvm_row_verify(c->db->pool, &ref, older_row != NULL ? &older : NULL, report, c);
-}
-
 /* ---- damaged ranges ---- */
 
 typedef struct Ranges
@@ -103,8 +91,47 @@ report_range(NvmkvDamageSink *sink, bool is_row, uint64_t source, uint64_t offse
 	damage_show_key(low, low_text);
 	damage_show_key(upper, upper_text);
 	(void) snprintf(text, sizeof(text), "keys from %s to %s cannot be read", low_text, upper_text);
-	report(((Ranges *) (void *) sink)->check, text);
+	nvmkv_fail_keys(low.data, low.size, upper.data, upper.size);
+	report_keys(((Ranges *) (void *) sink)->check, text);
 	return NVMKV_OK;
+}
+
+/* Of which keys a damaged row costs something. */
+static NvmkvStatus
+check_row_ranges(Check *c, const NvmRowRef *ref)
+{
+	Ranges ranges = {{report_range}, c};
+	NvmRowIter it;
+	NvmkvStatus st;
+
+	nvm_row_iter_init(&it, c->db->pool, ref, ref->entries);
+	it.sink = &ranges.sink;
+	for (it.base.ops->seek_first(&it.base); it.base.valid; it.base.ops->next(&it.base))
+		;
+	st = it.base.status;
+	it.base.ops->destroy(&it.base);
+	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION ? NVMKV_OK : st;
+}
+
+static NvmkvStatus
+check_row(Check *c, uint64_t row_id)
+{
+	const VersionImage *v = versions_current(&c->db->versions);
+	const VersionRow *row = find_row(v, row_id);
+	const VersionRow *older_row;
+	NvmRowRef ref, older;
+	uint64_t before = c->reported;
+
+	if (row == NULL)
+		return NVMKV_OK;
+	(void) snprintf(c->where, sizeof(c->where), "row %" PRIu64, row_id);
+	ref = version_row_ref(v, row);
+	check_extents(c, &ref);
+	older_row = find_row(v, row->older_row_id);
+	if (older_row != NULL)
+		older = version_row_ref(v, older_row);
+	NVMKV_RETURN_IF(nvm_row_verify(c->db->pool, &ref, older_row != NULL ? &older : NULL, report, c));
+	return c->reported == before ? NVMKV_OK : check_row_ranges(c, &ref);
 }
 
 /* Of which keys a damaged table, file "at" of the version, costs something. */
@@ -139,7 +166,7 @@ check_damages(Check *c, const VersionImage *v)
 	for (i = 0; i < v->ndamages; i++)
 	{
 		(void) damage_failure(c->db, v, &version_damages(v)[i]);
-		report(c, nvmkv_error()->text);
+		report_keys(c, nvmkv_error()->text);
 	}
 }
 
