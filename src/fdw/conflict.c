@@ -66,7 +66,7 @@ see_lock(Walk *walk, const NvmkvVersion *version)
 				 errmsg("row lock of a foreign table has %zu bytes instead of 1", version->value.size)));
 	mode = (NvmkvLockMode) version->value.data[0];
 
-	switch (tag_state(version))
+	switch (nvmkv_lock_state(version->txn.fxid))
 	{
 		case NVMKV_TAG_OWN:
 			if (mode > walk->view->own_lock)
@@ -166,5 +166,6 @@ nvmkv_row_view(NvmkvDb *db, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRow
 
 	memset(view_out, 0, sizeof(*view_out));
 	view_out->state = NVMKV_ROW_ABSENT;
+	nvmkv_visibility_of_key(key);
 	nvmkv_check_status(nvmkv_versions(db, key, visit, &walk), "looking up a key before writing it", NULL);
 }

@@ -51,8 +51,8 @@ extern void nvmkv_engine_init(void);
  */
 extern void nvmkv_engine_without_barrier(int needed);
 
-/* Writers are welcome from now on.  CORRUPTION: the files are not those of this server's log. */
-extern NvmkvStatus nvmkv_engine_open_writes(void);
+/* Writers are welcome from now on.  REQUIRES nvmkv_agreement_open. */
+extern void nvmkv_engine_open_writes(void);
 
 /* The engine turns out not to be usable: whoever asks for it from now on is told the thread's last error. */
 extern void nvmkv_engine_is_absent(NvmkvStatus status);

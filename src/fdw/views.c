@@ -29,6 +29,7 @@
 #include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/keycode.h"
+#include "fdw/lost.h"
 #include "fdw/resultrow.h"
 #include "fdw/rowcode.h"
 #include "fdw/settle.h"
@@ -541,6 +542,7 @@ check_table(FunctionCallInfo fcinfo, Relation rel)
 
 	nvmkv_key_table_range(table, &lower, &upper);
 	nvmkv_visibility_init(&visibility, GetActiveSnapshot(), NULL);
+	visibility.passes_lost = true; /* such versions are listed by themselves */
 
 	PG_TRY();
 	{
@@ -582,6 +584,7 @@ nvmkv_sql_check(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	nvmkv_check_status(nvmkv_check(db, report_problem, fcinfo), "checking", "nvmkv");
+	nvmkv_list_lost_rows(db, report_problem, fcinfo);
 	if (!PG_ARGISNULL(0))
 	{
 		Relation rel = open_table(PG_GETARG_OID(0));

@@ -273,7 +273,7 @@ rmgr_cleanup(void)
 		redo_failed(nvmkv_flush_all(db), "flush", GetXLogReplayRecPtr(NULL));
 		redo_failed(nvmkv_log_closes(db), "flush", GetXLogReplayRecPtr(NULL));
 	}
-	nvmkv_settle_guard_lower(db);
+	nvmkv_settle_guard_lower(nvmkv_engine_or_null());
 }
 
 static void
