@@ -50,6 +50,7 @@
 
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
+#include "fdw/agreement.h"
 #include "fdw/copy.h"
 #include "fdw/engine.h"
 #include "fdw/kept.h"
@@ -224,15 +225,15 @@ flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db, XLogRecPtr redo)
 }
 
 /*
- * Lets writers in.  Where the files turn out to be of another time than the log, nobody is let in, and there is nothing
- * for this worker to do.
+ * The log will have something for the engine.  Where the files turn out to be of another time than it, nobody is let
+ * in, and there is nothing for this worker to do.
  */
 static void
-open_writes(NvmkvWorkerStat *me)
+agree_with_log(NvmkvWorkerStat *me, NvmkvDb *db)
 {
 	NvmkvStatus status;
 
-	while ((status = nvmkv_engine_open_writes()) != NVMKV_OK)
+	while ((status = nvmkv_agreement_open(db)) != NVMKV_OK)
 	{
 		if (status == NVMKV_CORRUPTION)
 		{
@@ -260,7 +261,7 @@ settle(NvmkvWorkerStat *me, NvmkvDb *db)
 	me->state = "settling";
 	PG_TRY();
 	{
-		status = nvmkv_settle_round(db);
+		status = nvmkv_settle_round(db, true);
 		if (status != NVMKV_OK && status != NVMKV_CANCELLED)
 			nvmkv_worker_note(me, status);
 	}
@@ -305,7 +306,10 @@ let_writers_in(NvmkvWorkerStat *me, NvmkvDb *db)
 		nvmkv_engine_refuse(objection);
 		return;
 	}
-	open_writes(me);
+	agree_with_log(me, db);
+	/* What happened without us first: who reads at once is told what has become of the commit log. */
+	settle(me, db);
+	nvmkv_engine_open_writes();
 	nvmkv_sweeper_start();
 }
 

@@ -82,13 +82,13 @@ $(TESTS): %: %.o $(HARNESS_OBJS) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter-out $(LIB),$^) $(LIB) $(LDLIBS_ALL)
 
 # It makes any allocation fail, not only those by port_alloc.
-$(BUILD)/test/fault/nth_test: LDFLAGS += -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+$(BUILD)/test/fault/nth_test $(BUILD)/test/unit/lost_test: LDFLAGS += -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 
 $(TOOL): $(call objects,$(TOOL_SRC)) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
-# The test calls the tool's parts.
-$(BUILD)/test/unit/dump_test $(BUILD)/test/unit/agreement_test: $(DUMP_OBJS)
+# These tests call the tool's parts.
+$(BUILD)/test/unit/dump_test $(BUILD)/test/unit/agreement_test $(BUILD)/test/unit/lost_test: $(DUMP_OBJS)
 
 $(FUZZERS): %: %.o $(FUZZ_LIB_OBJS) $(HARNESS_OBJS) $(LIB)
 	@$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)

@@ -12,8 +12,10 @@
 
 #include <stdio.h>
 
+#include "engine/db/lost.h"
 #include "engine/meta/draft.h"
 #include "engine/nvm/pool_format.h"
+#include "engine/sst/sst_table.h"
 
 /* Exit codes. */
 #define DUMP_OK 0
@@ -106,5 +108,21 @@ typedef struct DumpPool
 /* To be unmapped whatever it returns. */
 extern NvmkvStatus dump_pool_map(const char *path, DumpPool *pool);
 extern void dump_pool_unmap(DumpPool *pool);
+
+/* What transactions whose outcomes are lost have written.  Zero-initialise. */
+typedef struct DumpLost
+{
+	VersionXids *ranges; /* the transactions */
+	uint32_t nranges;
+	LostList list;
+} DumpLost;
+
+/* All transactions first, then tables and rows.  Damage of these is nobody's concern here.  NO_MEMORY. */
+extern NvmkvStatus dump_lost_add(DumpLost *lost, uint64_t from, uint64_t to);
+extern NvmkvStatus dump_lost_table(DumpLost *lost, SstTable *table);
+extern NvmkvStatus dump_lost_row(DumpLost *lost, const NvmPool *pool, const NvmRowRef *row);
+
+/* A finding on "err" for each storage; returns how many.  Frees. */
+extern uint64_t dump_lost_end(Dump *dump, DumpLost *lost);
 
 #endif

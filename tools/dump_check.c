@@ -4,9 +4,9 @@
  *	  that is open, and what only opening would find.
  *
  * Asks what an open would (engine/meta/agreement.h), then walks the manifest,
- * every table, every row, of every column family, and the
- * log, and goes on after a finding.  Nothing is opened in the sense of the engine: a log is not
- * replayed, nothing is removed, the pool is not locked.
+ * the outcome record, every table and every row, of every column family, and
+ * the log, and goes on after a finding.  Nothing is opened in the sense of the
+ * engine: a log is not replayed, nothing is removed, the pool is not locked.
  */
 #include "tools/dump.h"
 
@@ -37,6 +37,7 @@ typedef struct Check
 	ValueRefs refs;		/* of all tables */
 	uint64_t manifest_number;
 	unsigned family;
+	DumpLost lost; /* of all trees */
 	/* what an open would ask; NULL: nothing */
 	const Agreement *agreement;
 	/* the log */
@@ -95,6 +96,8 @@ check_table(Check *c, const MetaFile *file)
 		failure(c);
 	}
 	if (value_refs_add_list(&c->refs, props->references) != NVMKV_OK)
+		failure(c);
+	if (file->level != VERSION_VALUES && dump_lost_table(&c->lost, table) != NVMKV_OK)
 		failure(c);
 	sst_table_unref(table);
 	if (sst_verify(path, file->number, file->bytes, problem, c) != NVMKV_OK)
@@ -192,11 +195,39 @@ check_rows(Check *c, const DumpPool *pool)
 		check_extents(c, pool, &row, taken);
 		if (nvm_row_verify(&pool->pool, &row, older.row_id != 0 ? &older : NULL, problem, c) != NVMKV_OK)
 			failure(c);
+		if (live->rows[i].min_unresolved_fxid != 0 && dump_lost_row(&c->lost, &pool->pool, &row) != NVMKV_OK)
+			failure(c);
 	}
 	free(taken);
 }
 
-/* The outcome record: what is lost, and its files. */
+static void
+note_lost(Check *c, uint64_t from, uint64_t to)
+{
+	if (from < to && dump_lost_add(&c->lost, from, to) != NVMKV_OK)
+		failure(c);
+}
+
+/* What a damaged page of a segment told is lost, too. */
+static void
+check_segment(Check *c, const char *dir, const VersionSegment *segment)
+{
+	const OutcomeFile file = {c->live->system_identifier, segment->file, segment->segment};
+	uint8_t bits[OUTCOME_PAGE_BYTES];
+	unsigned page;
+
+	for (page = 0; page < OUTCOME_PAGES; page++)
+		if (outcome_file_read(dir, &file, page, bits) != NVMKV_OK)
+		{
+			uint64_t from = (segment->segment << OUTCOME_SEGMENT_SHIFT) + (uint64_t) page * OUTCOME_PAGE_XIDS;
+			uint64_t to = from + OUTCOME_PAGE_XIDS;
+
+			failure(c);
+			note_lost(c, from, to < c->live->settled ? to : c->live->settled);
+		}
+}
+
+/* The outcome record: what is lost, and its files.  Only the database itself has one. */
 static void
 check_outcomes(Check *c, const char *dir)
 {
@@ -208,17 +239,10 @@ check_outcomes(Check *c, const char *dir)
 		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "outcomes of transactions %" PRIu64 " to %" PRIu64 " are lost", live->lost[i].from,
 						  live->lost[i].to - 1);
 		failure(c);
+		note_lost(c, live->lost[i].from, live->lost[i].to);
 	}
 	for (i = 0; i < live->nsegments; i++)
-	{
-		const OutcomeFile file = {live->system_identifier, live->segments[i].file, live->segments[i].segment};
-		uint8_t bits[OUTCOME_PAGE_BYTES];
-		unsigned page;
-
-		for (page = 0; page < OUTCOME_PAGES; page++)
-			if (outcome_file_read(dir, &file, page, bits) != NVMKV_OK)
-				failure(c);
-	}
+		check_segment(c, dir, &live->segments[i]);
 }
 
 static void
@@ -527,8 +551,8 @@ check_tree(Check *c, const char *dir, const char *pool)
 		c->live = &state.live;
 		judge(c, dir, c->live);
 		check_damages(c);
-		check_tables(c);
 		check_outcomes(c, dir);
+		check_tables(c);
 		check_pool(c, pool != NULL ? pool : beside);
 		if (port_files->list(dir, see_name, c) != NVMKV_OK)
 			failure(c);
@@ -594,6 +618,7 @@ dump_check(Dump *dump, const char *dir, const char *pool, const char *log_dir)
 	check_tree(&c, dir, pool);
 	durable_seq = c.durable_seq;
 	check_families(&c, dir, pool);
+	c.problems += dump_lost_end(dump, &c.lost);
 	c.durable_seq = durable_seq;
 	check_logs(&c);
 	fprintf(dump->out, "tables %" PRIu64 ", rows %" PRIu64 ", logs %zu with %" PRIu64 " records: %" PRIu64 " problems\n",

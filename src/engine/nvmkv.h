@@ -32,8 +32,8 @@ typedef struct NvmkvDb NvmkvDb; /* process-local handle */
 /*
  * What a reader may see.  visible == NULL: untagged entries only (all entries of the standalone engine).
  * "sequence": entries above it are invisible (NVMKV_SEQUENCE_MAX for none: the server's snapshots go by fxid).
- * visible() is asked for tagged entries other than locks, newest first; committed_hint: the outcome is known to be
- * committed.
+ * visible() is asked for tagged entries other than locks, newest first; key: theirs, for messages; committed_hint: the
+ * outcome is known to be committed.
  * *memo (NULL where there is none) is a byte kept beside a memtable entry, 0 at first, for the host's own hint about
  * the outcome of fxid.
  * The callback may raise (see nvmkv_abort_cleanup).
@@ -41,7 +41,7 @@ typedef struct NvmkvDb NvmkvDb; /* process-local handle */
 typedef struct NvmkvSnapshot
 {
 	void *ctx;
-	bool (*visible)(void *ctx, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo);
+	bool (*visible)(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo);
 	uint64_t sequence;
 } NvmkvSnapshot;
 
@@ -490,6 +490,20 @@ extern uint64_t nvmkv_min_unresolved_fxid(NvmkvDb *db);
  * itself could not go on.
  */
 extern NvmkvStatus nvmkv_check(NvmkvDb *db, void (*problem)(void *ctx, const char *where, const char *text), void *ctx);
+
+/*
+ * What there is of versions whose transactions' outcomes are lost, one call for each prefix of keys (prefix_bytes of
+ * the options; 0: one for all).  Row locks and marks of dropped storages do not count.  Reads every source with
+ * unresolved entries, and goes round what is damaged in it.  What is flushed or
+ * compacted meanwhile may count twice.  Takes no lock; each() is called outside of the engine.  CANCELLED, NO_MEMORY.
+ */
+typedef struct NvmkvLostVersions
+{
+	NvmkvSlice first_key, last_key; /* until each() returns */
+	uint64_t versions, first_fxid, last_fxid;
+} NvmkvLostVersions;
+
+extern NvmkvStatus nvmkv_lost_versions(NvmkvDb *db, void (*each)(void *ctx, const NvmkvLostVersions *lost), void *ctx);
 
 #include "engine/nvmkv_stats.h"
 

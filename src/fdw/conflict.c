@@ -127,7 +127,7 @@ see_lock(Walk *walk, const NvmkvVersion *version)
 {
 	NvmkvLockMode mode = lock_mode(version);
 
-	switch (tag_state(version))
+	switch (nvmkv_lock_state(version->txn.fxid))
 	{
 		case NVMKV_TAG_OWN:
 			note_own_lock(walk->view, mode);
@@ -290,7 +290,8 @@ conclude_live(const Walk *walk, NvmkvRowView *view)
 }
 
 void
-nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRowView *view_out)
+nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvRowQuery *query,
+			   NvmkvRowView *view_out)
 {
 	Walk walk = {.query = query, .view = view_out};
 
@@ -298,6 +299,7 @@ nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const Nvmkv
 	if (query->standing != NULL)
 		resetStringInfo(query->standing);
 
+	nvmkv_visibility_of_key(key);
 	nvmkv_check_table_status(nvmkv_versions(db, key, visit, &walk), "looking up a key before writing it in foreign table", table);
 
 	if (!walk.anchored)

@@ -112,6 +112,7 @@ typedef struct NvmkvRowView
 } NvmkvRowView;
 
 /* REQUIRES the key's latch.  Raises what the engine reports. */
-extern void nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvRowQuery *query, NvmkvRowView *view_out);
+extern void nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvRowQuery *query,
+						   NvmkvRowView *view_out);
 
 #endif

@@ -59,7 +59,8 @@ nvmkv_check_table_status(NvmkvStatus status, const char *doing, const NvmkvTable
 		nvmkv_check_status(status, doing, name);
 	if (error->low_size > 0)
 		keys = nvmkv_key_may_be_shown(table)
-			? nvmkv_key_range_text(table, nvmkv_slice(error->low, error->low_size), nvmkv_slice(error->upper, error->upper_size))
+			? nvmkv_key_range_text(table, nvmkv_slice(error->low, error->low_size),
+								   nvmkv_slice(error->upper, error->upper_size))
 			: pstrdup("");
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
@@ -215,7 +216,8 @@ nvmkv_sql_damage(PG_FUNCTION_ARGS)
 			ListCell *lc;
 
 			CHECK_FOR_INTERRUPTS();
-			foreach(lc, nvmkv_damage_parts(nvmkv_slice(list[i].low, list[i].low_size), nvmkv_slice(list[i].upper, list[i].upper_size)))
+			foreach(lc, nvmkv_damage_parts(nvmkv_slice(list[i].low, list[i].low_size),
+											nvmkv_slice(list[i].upper, list[i].upper_size)))
 				emit_part(fcinfo, families[f].name, &list[i], lfirst(lc));
 		}
 		pfree(list);

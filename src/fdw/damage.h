@@ -25,8 +25,8 @@ typedef struct NvmkvDamagePart
 
 /*
  * [lower, upper) by storages (NvmkvDamagePart *), palloc'd: all tables of this database that it reaches into, and
- * the storages of others in which it begins and ends.  upper.size 0: no upper bound.  Waits for no lock: a table that is
- * locked exclusively has its keys shown as bytes.
+ * the storages of others in which it begins and ends.  upper.size 0: no upper bound.  Waits for no lock:
+ * a table that is locked exclusively has its keys shown as bytes.
  */
 extern List *nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper);
 

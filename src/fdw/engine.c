@@ -340,16 +340,11 @@ set_state(EngineState state)
 	ConditionVariableBroadcast(&shared->state_changed);
 }
 
-NvmkvStatus
+void
 nvmkv_engine_open_writes(void)
 {
-	NvmkvStatus status = nvmkv_agreement_open(engine);
-
-	if (status != NVMKV_OK)
-		return status;
 	nvmkv_open_gate(engine);
 	set_state(ENGINE_READY);
-	return NVMKV_OK;
 }
 
 void
@@ -482,7 +477,10 @@ wait_until_ready(void)
 			will_flush = true;
 		}
 		if (!let_in)
-			nvmkv_check_status(nvmkv_engine_open_writes(), "opening foreign tables for writing", NULL);
+		{
+			nvmkv_check_status(nvmkv_agreement_open(engine), "opening foreign tables for writing", NULL);
+			nvmkv_engine_open_writes();
+		}
 		let_in = true;
 		return;
 	}

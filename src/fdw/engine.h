@@ -63,8 +63,8 @@ extern void nvmkv_engine_init(void);
  */
 extern void nvmkv_engine_without_barrier(int needed);
 
-/* Writers are welcome from now on.  CORRUPTION: the files are not those of this server's log. */
-extern NvmkvStatus nvmkv_engine_open_writes(void);
+/* Writers are welcome from now on.  REQUIRES nvmkv_agreement_open. */
+extern void nvmkv_engine_open_writes(void);
 
 /* Nobody is until the next start, for this reason. */
 extern void nvmkv_engine_refuse(const char *reason);

@@ -198,6 +198,12 @@ current_entries(Oid dboid)
 	return entries;
 }
 
+bool
+nvmkv_registry_is_storage(uint64 storage_id)
+{
+	return storage_id == REGISTRY_STORAGE_ID;
+}
+
 int
 nvmkv_registry_drop_database(Oid dboid)
 {

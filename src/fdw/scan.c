@@ -268,7 +268,8 @@ start_range(ForeignScanState *node, NvmkvTableScan *state, const NvmkvKeyRange *
 static bool
 fetch_batch(ForeignScanState *node, NvmkvTableScan *state)
 {
-	nvmkv_check_table_status(nvmkv_scan_batch(state->scan, state->batch_rows, BATCH_BYTES_MAX, &state->rows, &state->nrows),
+	nvmkv_check_table_status(nvmkv_scan_batch(state->scan, state->batch_rows, BATCH_BYTES_MAX, &state->rows,
+											  &state->nrows),
 							 "reading foreign table", state->table);
 	state->next = 0;
 	state->batch_rows = Min(state->batch_rows * 2, BATCH_ROWS_MAX);

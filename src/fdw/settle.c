@@ -29,7 +29,9 @@
  * have been written, has not committed.  Such ranges are settled whole.
  *
  * If the commit log is gone all the same, as after a time without the library,
- * the ids in between are lost, and are said to be in the WAL too.
+ * the ids in between are lost, and are said to be in the WAL too.  Those are
+ * below where the server's commit log begins; ids in a gap are not, since no
+ * VACUUM can have passed them while the guard stood before them.
  */
 #include "postgres.h"
 
@@ -258,33 +260,25 @@ page_exists(uint64 page, bool *all_written)
 }
 
 /*
- * Sets the bits of those in [from, to), all of one page, that have committed; bits: from the byte that has "from" on.
- * The page is there.  Were there any?  *oldest_out: where the commit log begins if that is behind "from", else 0.
+ * Sets the bits of those in [from, to), all of one page that is there, that have committed; bits: from the byte that
+ * has "from" on.  Were there any?
  */
 static bool
-read_page(uint64 from, uint64 to, uint8 *bits, uint64 next, uint64 *oldest_out)
+read_page(uint64 from, uint64 to, uint8 *bits)
 {
 	bool any = false;
-	uint64 oldest;
 
 	memset(bits, 0, CLOG_PAGE_XIDS / 8);
-	*oldest_out = 0;
-	LWLockAcquire(XactTruncationLock, LW_SHARED);
-	oldest = widen_by(ShmemVariableCache->oldestClogXid, next);
-	if (from < oldest)
-		*oldest_out = oldest;
-	else
-		for (uint64 fxid = from; fxid < to; fxid++)
-		{
-			XLogRecPtr lsn;
+	for (uint64 fxid = from; fxid < to; fxid++)
+	{
+		XLogRecPtr lsn;
 
-			if (!TransactionIdIsNormal((TransactionId) fxid) ||
-				TransactionIdGetStatus((TransactionId) fxid, &lsn) != TRANSACTION_STATUS_COMMITTED)
-				continue;
-			bits[fxid / 8 - from / 8] |= (uint8) (1 << fxid % 8);
-			any = true;
-		}
-	LWLockRelease(XactTruncationLock);
+		if (!TransactionIdIsNormal((TransactionId) fxid) ||
+			TransactionIdGetStatus((TransactionId) fxid, &lsn) != TRANSACTION_STATUS_COMMITTED)
+			continue;
+		bits[fxid / 8 - from / 8] |= (uint8) (1 << fxid % 8);
+		any = true;
+	}
 	return any;
 }
 
@@ -331,13 +325,26 @@ settle_lost(NvmkvDb *db, uint64 from, uint64 to)
 	return status;
 }
 
+static uint64
+page_of(uint64 fxid)
+{
+	return fxid % (UINT64CONST(1) << 32) / CLOG_PAGE_XIDS;
+}
+
+static uint64
+page_end(uint64 fxid)
+{
+	return (fxid / CLOG_PAGE_XIDS + 1) * CLOG_PAGE_XIDS;
+}
+
 /*
  * Settles some of [from, to), where the record ends: a range without commits, of any size; or one with bits, which is
- * of one segment and no longer than a record.  *lost_to: up to there the commit log is gone, 0: it is not.
+ * of one segment and no longer than a record; or one whose commit log has been truncated.  A page that is there is
+ * good, also below "oldest", where the commit log begins since it was truncated last: files go whole.
  * REQUIRES the turn (nvmkv_settle_begin).
  */
 static NvmkvStatus
-settle_some(NvmkvDb *db, uint64 from, uint64 to, uint64 next, uint64 *lost_to)
+settle_some(NvmkvDb *db, uint64 from, uint64 to, uint64 oldest)
 {
 	static uint8 bits[ROUND_XIDS / 8 + 1];
 	static uint8 page_bits[CLOG_PAGE_XIDS / 8];
@@ -349,11 +356,13 @@ settle_some(NvmkvDb *db, uint64 from, uint64 to, uint64 next, uint64 *lost_to)
 	memset(bits, 0, sizeof(bits));
 	while (at < to && !(any && at >= limit))
 	{
-		uint64 page = at % (UINT64CONST(1) << 32) / CLOG_PAGE_XIDS;
-		uint64 end = Min(to, (at / CLOG_PAGE_XIDS + 1) * CLOG_PAGE_XIDS);
+		uint64 end = Min(to, page_end(at));
+		bool exists = page_exists(page_of(at), &all_written);
 
 		CHECK_FOR_INTERRUPTS();
-		if (page_exists(page, &all_written) && read_page(at, end, page_bits, next, lost_to))
+		if (!exists && at < oldest)
+			break; /* it is gone, which it would not be had nobody had its ids */
+		if (exists && read_page(at, end, page_bits))
 		{
 			if (!any && at > from)
 				break; /* those before it are a range of their own */
@@ -361,16 +370,18 @@ settle_some(NvmkvDb *db, uint64 from, uint64 to, uint64 next, uint64 *lost_to)
 			limit = Min(limit, from + ROUND_XIDS - CLOG_PAGE_XIDS);
 			memcpy(bits + (at / 8 - from / 8), page_bits, (end - 1) / 8 - at / 8 + 1);
 		}
-		if (*lost_to != 0)
-			break;
 		at = end;
 	}
-	if (at == from)
+	if (at > from)
+	{
+		if (any)
+			NVMKV_RETURN_IF(nvmkv_settle_prepare(db, from, at));
+		settle(db, from, at, any ? bits : NULL);
 		return NVMKV_OK;
-	if (any)
-		NVMKV_RETURN_IF(nvmkv_settle_prepare(db, from, at));
-	settle(db, from, at, any ? bits : NULL);
-	return NVMKV_OK;
+	}
+	while (at < Min(oldest, to) && !page_exists(page_of(at), &all_written))
+		at = page_end(at);
+	return settle_lost(db, from, Min(at, to));
 }
 
 /*
@@ -402,7 +413,6 @@ settle_next(NvmkvDb *db, uint64 to, uint64 next)
 {
 	uint64 from = nvmkv_settled(db);
 	uint64 oldest = widen_by(ShmemVariableCache->oldestClogXid, next);
-	uint64 lost_to = 0;
 
 	if (!may_have_written(db, from))
 	{
@@ -411,14 +421,12 @@ settle_next(NvmkvDb *db, uint64 to, uint64 next)
 	}
 	/* So far behind that ids of 32 bits would mean others. */
 	if (next - from >= UINT64CONST(1) << 31)
-		lost_to = oldest;
-	else
-		NVMKV_RETURN_IF(settle_some(db, from, to, next, &lost_to));
-	return lost_to == 0 ? NVMKV_OK : settle_lost(db, nvmkv_settled(db), Min(lost_to, to));
+		return settle_lost(db, from, Min(oldest, to));
+	return settle_some(db, from, to, oldest);
 }
 
 NvmkvStatus
-nvmkv_settle_round(NvmkvDb *db)
+nvmkv_settle_round(NvmkvDb *db, bool is_barrier)
 {
 	NvmkvStatus status = NVMKV_OK;
 	uint64 next;
@@ -429,6 +437,15 @@ nvmkv_settle_round(NvmkvDb *db)
 	status = nvmkv_settle_begin(db);
 	if (status != NVMKV_OK)
 		return status;
+	/*
+	 * Without the barrier nothing holds a checkpoint back until what is settled now is saved.  Before its last save it
+	 * says that it is going, and that save waits for our turn.
+	 */
+	if (!is_barrier && nvmkv_engine_writes_are_closed())
+	{
+		nvmkv_settle_end(db);
+		return NVMKV_OK;
+	}
 	next = next_fxid();
 	to = widen_by(GetOldestActiveTransactionId(), next);
 	while (status == NVMKV_OK && nvmkv_settled(db) < to)
@@ -440,7 +457,7 @@ nvmkv_settle_round(NvmkvDb *db)
 void
 nvmkv_settle_now(NvmkvDb *db)
 {
-	nvmkv_check_status(nvmkv_settle_round(db), "noting outcomes of transactions for", "nvmkv");
+	nvmkv_check_status(nvmkv_settle_round(db, false), "noting outcomes of transactions for", "nvmkv");
 }
 
 uint64

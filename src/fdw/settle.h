@@ -16,9 +16,9 @@
 /*
  * One round: everything that has ended by now is settled.  May raise, as reading the commit log may; the caller's
  * clean-up of the engine takes the rest apart.  Statuses: CANCELLED, and what keeps a file from being written.
- * Does nothing in recovery.
+ * Does nothing in recovery, nor while the barrier is away, unless it is the barrier that calls.
  */
-extern NvmkvStatus nvmkv_settle_round(NvmkvDb *db);
+extern NvmkvStatus nvmkv_settle_round(NvmkvDb *db, bool is_barrier);
 
 /* Has there been a transaction since the last round?  Cheap. */
 extern bool nvmkv_settle_is_due(NvmkvDb *db);

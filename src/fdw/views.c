@@ -30,6 +30,7 @@
 #include "fdw/engine.h"
 #include "fdw/family.h"
 #include "fdw/keycode.h"
+#include "fdw/lost.h"
 #include "fdw/resultrow.h"
 #include "fdw/rowcode.h"
 #include "fdw/settle.h"
@@ -521,8 +522,9 @@ note_finding(void *ctx, const char *where, const char *problem)
 }
 
 static void
-report_problem(FunctionCallInfo fcinfo, const char *where, const char *problem)
+report_problem(void *ctx, const char *where, const char *problem)
 {
+	FunctionCallInfo fcinfo = ctx;
 	NvmkvResultRow row = {0};
 
 	nvmkv_result_put_text(&row, where);
@@ -535,7 +537,8 @@ qualified_name(Oid relid)
 {
 	char *name = get_rel_name(relid);
 
-	return name == NULL ? psprintf("%u", relid) : quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
+	return name == NULL ? psprintf("%u", relid)
+		: quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
 }
 
 /* Damage is reported of each table that it concerns. */
@@ -556,7 +559,8 @@ report_finding(FunctionCallInfo fcinfo, const Finding *finding)
 
 		if (OidIsValid(part->relid))
 			object = psprintf("foreign table %s: keys %s", qualified_name(part->relid), part->keys);
-		report_problem(fcinfo, object, OidIsValid(part->relid) ? psprintf("%s: %s", finding->where, finding->problem) : finding->problem);
+		report_problem(fcinfo, object,
+					   OidIsValid(part->relid) ? psprintf("%s: %s", finding->where, finding->problem) : finding->problem);
 	}
 }
 
@@ -603,6 +607,7 @@ check_table(FunctionCallInfo fcinfo, Relation rel)
 
 	nvmkv_key_table_range(table, &lower, &upper);
 	nvmkv_visibility_init(&visibility, GetActiveSnapshot(), NULL);
+	visibility.passes_lost = true; /* such versions are listed by themselves */
 
 	PG_TRY();
 	{
@@ -653,6 +658,7 @@ nvmkv_sql_check(PG_FUNCTION_ARGS)
 	nvmkv_check_status(nvmkv_check(nvmkv_engine(), note_finding, &findings), "checking", "nvmkv");
 	foreach(lc, findings)
 		report_finding(fcinfo, lfirst(lc));
+	nvmkv_list_lost_rows(nvmkv_engine(), report_problem, fcinfo);
 	if (!PG_ARGISNULL(0))
 	{
 		Relation rel = open_table(PG_GETARG_OID(0));

@@ -32,6 +32,7 @@
 
 #include "fdw/engine.h"
 #include "fdw/latch.h"
+#include "fdw/lost.h"
 #include "fdw/visibility.h"
 
 /* What the memo byte of a memtable entry says.  Outcomes are final, so processes may write it without a lock. */
@@ -90,14 +91,13 @@ nvmkv_visibility_forget(void)
 static uint64 settled_fxid; /* 0: none, no version has that id */
 static bool settled_committed;
 
-static void
-report_lost_outcome(uint64 fxid)
+/* Of which key's version outcomes are asked for now: for the message when one is lost. */
+static NvmkvSlice asked_key;
+
+void
+nvmkv_visibility_of_key(NvmkvSlice key)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("the outcome of transaction %llu is not known", (unsigned long long) fxid),
-			 errdetail("A row version in a foreign table was written by it, and the commit log that told whether it committed is gone."),
-			 errhint("See nvmkv.stat_outcomes, and nvmkv.set_outcome() for deciding it.")));
+	asked_key = key;
 }
 
 /*
@@ -147,7 +147,7 @@ outcome_is_committed(uint64 fxid)
 		NvmkvSettled outcome = recorded_outcome(fxid);
 
 		if (outcome == NVMKV_SETTLED_LOST)
-			report_lost_outcome(fxid);
+			nvmkv_report_lost_outcome(fxid, asked_key);
 		if (outcome != NVMKV_SETTLED_NOT_YET)
 		{
 			committed = outcome == NVMKV_SETTLED_COMMITTED;
@@ -158,7 +158,7 @@ outcome_is_committed(uint64 fxid)
 		if (ask_commit_log(fxid, &committed))
 			break;
 		if (fxid >= nvmkv_settled(nvmkv_engine_held()))
-			report_lost_outcome(fxid);
+			nvmkv_report_lost_outcome(fxid, asked_key);
 	}
 	settled_committed = committed;
 	settled_fxid = fxid;
@@ -228,10 +228,13 @@ note_conflict_out(const NvmkvVisibility *v, uint64 fxid)
 }
 
 static bool
-visible_to_snapshot(void *ctx, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
+visible_to_snapshot(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
 	const NvmkvVisibility *v = ctx;
 
+	nvmkv_visibility_of_key(key);
+	if (v->passes_lost && !committed_hint && recorded_outcome(fxid) == NVMKV_SETTLED_LOST)
+		return false;
 	if (nvmkv_tag_is_visible(v->snapshot, fxid, cid, committed_hint, memo))
 		return true;
 	if (v->rel != NULL)
@@ -247,6 +250,7 @@ nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel)
 	v->engine.sequence = NVMKV_SEQUENCE_MAX; /* the snapshot goes by transactions */
 	v->snapshot = snapshot;
 	v->rel = IsolationIsSerializable() ? rel : NULL;
+	v->passes_lost = false;
 }
 
 void
@@ -269,10 +273,26 @@ nvmkv_predicate_lock_key(const NvmkvVisibility *v, NvmkvSlice key)
 
 /* ---------------------------------------------------------------- writers */
 
+/*
+ * From the oldest running transaction on, a known commit is not enough: its locks are held, and new snapshots do not
+ * see it, until it has left the list of running transactions.
+ */
+NvmkvTagState
+nvmkv_lock_state(uint64 fxid)
+{
+	TransactionId xid = (TransactionId) fxid;
+
+	if (fxid < widen_cached(&wide_recent_xmin, RecentXmin))
+		return NVMKV_TAG_COMMITTED;
+	if (TransactionIdIsCurrentTransactionId(xid))
+		return NVMKV_TAG_OWN;
+	return TransactionIdIsInProgress(xid) ? NVMKV_TAG_IN_PROGRESS : NVMKV_TAG_COMMITTED;
+}
+
 NvmkvTagState
 nvmkv_tag_state(uint64 fxid, bool committed, uint8 *memo)
 {
-	TransactionId xid = (TransactionId) fxid;
+	NvmkvTagState state;
 
 	if (memo != NULL)
 	{
@@ -281,17 +301,9 @@ nvmkv_tag_state(uint64 fxid, bool committed, uint8 *memo)
 		committed = committed || *memo == MEMO_COMMITTED;
 	}
 
-	/*
-	 * From the oldest running transaction on, a known commit is not enough: its locks are held, and new snapshots
-	 * do not see it, until it has left the list of running transactions.
-	 */
-	if (fxid >= widen_cached(&wide_recent_xmin, RecentXmin))
-	{
-		if (TransactionIdIsCurrentTransactionId(xid))
-			return NVMKV_TAG_OWN;
-		if (TransactionIdIsInProgress(xid))
-			return NVMKV_TAG_IN_PROGRESS;
-	}
+	state = nvmkv_lock_state(fxid);
+	if (state != NVMKV_TAG_COMMITTED)
+		return state;
 	if (committed || resolve(fxid, memo))
 		return NVMKV_TAG_COMMITTED;
 	return NVMKV_TAG_ABORTED;

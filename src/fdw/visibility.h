@@ -22,6 +22,7 @@ typedef struct NvmkvVisibility
 	NvmkvSnapshot engine; /* pass &v->engine */
 	Snapshot snapshot;
 	Relation rel; /* NULL: no predicate locking */
+	bool passes_lost; /* a version whose outcome is lost is not seen; else it is an ERROR */
 } NvmkvVisibility;
 
 extern void nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel);
@@ -36,6 +37,9 @@ extern void nvmkv_predicate_lock_key(const NvmkvVisibility *v, NvmkvSlice key);
 /* Is a version with this tag visible to an MVCC snapshot?  (also the heart of the engine callback) */
 extern bool nvmkv_tag_is_visible(Snapshot snapshot, uint64 fxid, CommandId cid, bool committed, uint8 *memo);
 
+/* Before the two: the key of the versions, for messages.  Not copied. */
+extern void nvmkv_visibility_of_key(NvmkvSlice key);
+
 typedef enum NvmkvTagState
 {
 	NVMKV_TAG_OWN,		   /* written by the current transaction (live subtransaction) */
@@ -46,6 +50,9 @@ typedef enum NvmkvTagState
 
 /* State for write-write decisions ("dirty" view), asked under the key's latch. */
 extern NvmkvTagState nvmkv_tag_state(uint64 fxid, bool committed, uint8 *memo);
+
+/* The same of a row lock, of which the outcome does not matter: OWN, IN_PROGRESS or, when it has ended, COMMITTED. */
+extern NvmkvTagState nvmkv_lock_state(uint64 fxid);
 
 /* TxnOps for flush and compaction in this process: horizon by GetOldestNonRemovableTransactionId(NULL) at begin_job. */
 extern const NvmkvTxnOps *nvmkv_txn_ops(void);

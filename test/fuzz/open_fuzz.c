@@ -211,9 +211,10 @@ change(FuzzInput *in)
 /* ---- reading ---- */
 
 static bool
-see_all(void *ctx, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
+see_all(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
 	(void) ctx;
+	(void) key;
 	(void) fxid;
 	(void) cid;
 	(void) committed_hint;

@@ -377,10 +377,11 @@ check_settled(const RigTxns *txns, uint64_t fxid)
 }
 
 static bool
-snapshot_visible(void *ctx, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
+snapshot_visible(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
 	const RigSnapshot *snapshot = ctx;
 
+	(void) key;
 	(void) memo;
 	if (committed_hint && snapshot->txns->txn[fxid].state != RIG_TXN_COMMITTED)
 	{

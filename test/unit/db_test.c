@@ -1422,9 +1422,10 @@ host_position(void *ctx)
 }
 
 static bool
-visible_raises(void *ctx, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
+visible_raises(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
 	(void) ctx;
+	(void) key;
 	(void) fxid;
 	(void) cid;
 	(void) committed_hint;

@@ -84,7 +84,8 @@ damage_failure(NvmkvDb *db, const VersionImage *v, const VersionDamage *damage)
 	damage_show_key(version_bytes(v, damage->upper), upper);
 	name_source(db, damage, source, sizeof(source));
 	(void) NVMKV_FAIL(NVMKV_CORRUPTION, "what keys from %s to %s had in %s was damaged, and is lost", low, upper, source);
-	nvmkv_fail_keys(version_bytes(v, damage->low).data, version_bytes(v, damage->low).size, version_bytes(v, damage->upper).data,
+	nvmkv_fail_keys(version_bytes(v, damage->low).data, version_bytes(v, damage->low).size,
+					version_bytes(v, damage->upper).data,
 					version_bytes(v, damage->upper).size);
 	return NVMKV_CORRUPTION;
 }

@@ -305,10 +305,11 @@ typedef struct Get
 	NvmkvVersion *version;
 	NvmkvStatus result;
 	uint64_t apart; /* tag, if the value is a reference; else 0 */
+	NvmkvSlice key;
 } Get;
 
 bool
-db_snapshot_sees(const NvmkvSnapshot *snapshot, const NvmkvVersion *version)
+db_snapshot_sees(const NvmkvSnapshot *snapshot, NvmkvSlice key, const NvmkvVersion *version)
 {
 	unsigned kind = version->type & NVMKV_TYPE_KIND_MASK;
 
@@ -319,7 +320,7 @@ db_snapshot_sees(const NvmkvSnapshot *snapshot, const NvmkvVersion *version)
 	if ((version->type & NVMKV_TYPE_TAGGED_BIT) == 0)
 		return true;
 	return snapshot->visible != NULL &&
-		   snapshot->visible(snapshot->ctx, version->txn.fxid, version->txn.cid,
+		   snapshot->visible(snapshot->ctx, key, version->txn.fxid, version->txn.cid,
 							 (version->type & NVMKV_TYPE_COMMITTED_BIT) != 0, version->memo);
 }
 
@@ -328,7 +329,7 @@ get_visit(void *ctx, const NvmkvVersion *version)
 {
 	Get *get = ctx;
 
-	if (!db_snapshot_sees(get->snapshot, version))
+	if (!db_snapshot_sees(get->snapshot, get->key, version))
 		return true;
 	if (get->version != NULL)
 	{
@@ -348,7 +349,7 @@ NvmkvStatus
 nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *value_out, NvmkvVersion *version_out)
 {
 	static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX};
-	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND, 0};
+	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND, 0, key};
 	Walk w = {db, key, filter_hash(key), get_visit, &get, true, false, NULL, NULL};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;

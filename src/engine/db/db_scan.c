@@ -474,7 +474,7 @@ examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
 			unsigned source = merge_iter_source(&s->merge);
 
 			NVMKV_RETURN_IF(current_version(s, &version));
-			decided = db_snapshot_sees(s->snapshot, &version);
+			decided = db_snapshot_sees(s->snapshot, nvmkv_buf_slice(&s->key), &version);
 			if (decided && (version.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
 			{
 				count_source(s, source, 1);
@@ -506,7 +506,7 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 		(*entries)++;
 		s->stats.versions_passed++;
 		NVMKV_RETURN_IF(current_version(s, &version));
-		if (db_snapshot_sees(s->snapshot, &version))
+		if (db_snapshot_sees(s->snapshot, nvmkv_buf_slice(&s->key), &version))
 		{
 			have = true;
 			winner = version;
