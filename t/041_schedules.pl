@@ -15,11 +15,23 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # What is not drawn, and why.  A line goes when its reason does.
+my @upserts = qw(upsert upsert-where);
+my @moves = qw(key-move shift swap move-back upsert-key);
 my @not_drawn = (
-	[ 'for-key-share' => 'locks are of two strengths, not four' ],
-	(map { [ "$_+returning+after-trigger" => 'refused by the server for foreign tables' ] } qw(upsert upsert-where upsert-key)),
-);
-my @not_drawn_serializable = (@not_drawn);
+	[ 'locks have two strengths, not four' => 'for-key-share' ],
+	[ 'a shared lock that is to become an exclusive one meets a deadlock that is none' => 'for-share' ],
+	[ 'rows are written in batches: another one of several errors is met first' => 'insert-many' ],
+	[ 'a row that moves waits for its new key before it is locked; rows that come back are lost or met twice' => @moves ],
+	[ 'an upsert never ends whose row is deleted and inserted again meanwhile' =>
+		  map { ("delete+$_", "delete-many+$_", "reinsert+$_") } @upserts ],
+	[ 'rows are locked that a join or a subquery drops later' =>
+		  map { ("$_-trigger+join", "$_-trigger+subquery") } qw(before after) ],
+	[ 'a transaction with a snapshot waits for a row that is lost to it, and does not see that its own new row has the key of one it sees' =>
+		  qw(repeatable-read serializable) ],
+	[ 'the server refuses it for foreign tables' => map { "$_+returning+after-trigger" } @upserts ]);
+my @not_drawn_serializable = (
+	[ 'a key that was read is not watched any more once its reader has written it' => @moves, qw(delete delete-many reinsert) ],
+	[ 'the server refuses it for foreign tables' => map { "$_+returning+after-trigger" } @upserts ]);
 
 plan skip_all => 'nvmkv_schedules is not in the path: scripts/check.sh builds it'
   unless grep { -x "$_/nvmkv_schedules" } split /:/, $ENV{PATH};
@@ -28,9 +40,10 @@ my $seconds = $ENV{NVMKV_SCHEDULE_SECONDS};
 my $seed = $ENV{NVMKV_SEED} // 1;
 my $runs = 0;
 my $node = new_server('main', fsync => 'off', autovacuum => 'off', log_statement => 'none', log_min_messages => 'fatal',
-	max_prepared_transactions => 20);
+	max_prepared_transactions => 20, max_connections => 30);
 
-sub without { return '--without=' . join ',', map { $_->[0] } @_ }
+# Each is a reason and kinds.
+sub without { return '--without=' . join ',', map { my (undef, @kinds) = @$_; @kinds } @_ }
 
 # Runs one of the programs; so many schedules, or as long as is wanted.  Returns its exit code and what it said.
 sub run_program
@@ -44,7 +57,7 @@ sub run_program
 	my $rc = $? >> 8;
 	my $out = slurp_file($log);
 
-	note("$program @options: " . (($out =~ /^(seeds .*)$/m)[0] // 'no summary'));
+	note("$program: " . (($out =~ /^(seeds .*)$/m)[0] // "no summary") . " (@options)");
 	return ($rc, $out);
 }
 
