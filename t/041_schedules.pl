@@ -14,24 +14,12 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# What is not drawn, and why.  A line goes when its reason does.
-my @upserts = qw(upsert upsert-where);
-my @moves = qw(key-move shift swap move-back upsert-key);
+# What is not drawn, and why: reasons and kinds.  A line goes when its reason does.
+my @refused = ('the server refuses it for foreign tables' => map { "$_+returning+after-trigger" } qw(upsert upsert-where upsert-key));
 my @not_drawn = (
-	[ 'locks have two strengths, not four' => 'for-key-share' ],
-	[ 'a shared lock that is to become an exclusive one meets a deadlock that is none' => 'for-share' ],
 	[ 'rows are written in batches: another one of several errors is met first' => 'insert-many' ],
-	[ 'a row that moves waits for its new key before it is locked; rows that come back are lost or met twice' => @moves ],
-	[ 'an upsert never ends whose row is deleted and inserted again meanwhile' =>
-		  map { ("delete+$_", "delete-many+$_", "reinsert+$_") } @upserts ],
-	[ 'rows are locked that a join or a subquery drops later' =>
-		  map { ("$_-trigger+join", "$_-trigger+subquery") } qw(before after) ],
-	[ 'a transaction with a snapshot waits for a row that is lost to it, and does not see that its own new row has the key of one it sees' =>
-		  qw(repeatable-read serializable) ],
-	[ 'the server refuses it for foreign tables' => map { "$_+returning+after-trigger" } @upserts ]);
-my @not_drawn_serializable = (
-	[ 'a key that was read is not watched any more once its reader has written it' => @moves, qw(delete delete-many reinsert) ],
-	[ 'the server refuses it for foreign tables' => map { "$_+returning+after-trigger" } @upserts ]);
+	\@refused);
+my @not_drawn_serializable = (\@refused);
 
 plan skip_all => 'nvmkv_schedules is not in the path: scripts/check.sh builds it'
   unless grep { -x "$_/nvmkv_schedules" } split /:/, $ENV{PATH};
@@ -42,7 +30,6 @@ my $runs = 0;
 my $node = new_server('main', fsync => 'off', autovacuum => 'off', log_statement => 'none', log_min_messages => 'fatal',
 	max_prepared_transactions => 20, max_connections => 30);
 
-# Each is a reason and kinds.
 sub without { return '--without=' . join ',', map { my (undef, @kinds) = @$_; @kinds } @_ }
 
 # Runs one of the programs; so many schedules, or as long as is wanted.  Returns its exit code and what it said.
@@ -73,7 +60,7 @@ is($rc, 0, 'serializable transactions on heap tables have an order') or diag($ou
 ($rc, $out) = run_program('nvmkv_serial', 200, '--table=lax', '--stop');
 is($rc, 1, 'transactions that have none are noticed');
 
-($rc, $out) = run_program('nvmkv_schedules', $seconds ? undef : 120, without(@not_drawn));
+($rc, $out) = run_program('nvmkv_schedules', $seconds ? undef : 100, without(@not_drawn));
 is($rc, 0, 'nvmkv tables answer as heap tables') or diag($out);
 
 ($rc, $out) = run_program('nvmkv_serial', $seconds ? undef : 60, without(@not_drawn_serializable), '--alarms');
