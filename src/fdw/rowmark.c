@@ -187,6 +187,15 @@ typedef enum LockResult
 	LOCK_AGAIN /* look again */
 } LockResult;
 
+/* As the executor says it for a heap, whatever has become of the row. */
+static void
+raise_concurrent_update(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update")));
+}
+
 /* Decides under the latch; on DONE and CHANGED the lock is written. */
 static LockResult
 lock_newest(NvmkvRowMarks *marks, EState *estate, Relation rel, NvmkvSlice key, const NvmkvRowView *view,
@@ -199,9 +208,7 @@ lock_newest(NvmkvRowMarks *marks, EState *estate, Relation rel, NvmkvSlice key, 
 	if (view->own && view->cid >= estate->es_output_cid)
 		return LOCK_GONE;
 	if (!view->visible && IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update")));
+		raise_concurrent_update();
 	if (view->state != NVMKV_ROW_LIVE)
 		return LOCK_GONE;
 	if (!nvmkv_row_lock(marks->db, rel, key, view, mode, fxid, estate->es_output_cid))
@@ -239,6 +246,8 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		nvmkv_latch_set_acquire(&latches);
 
 		nvmkv_row_view(marks->db, marks->table, key, &query, &view);
+		if (view.loss != NVMKV_NOT_LOST && IsolationUsesXactSnapshot())
+			raise_concurrent_update();
 		if (view.state == NVMKV_ROW_WAIT)
 		{
 			nvmkv_latch_set_release(&latches);
