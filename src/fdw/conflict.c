@@ -60,6 +60,8 @@ typedef struct Walk
 	bool bottom;		/* a version of a transaction that has ended is passed: older locks do not count */
 	Found current;		/* newest value below "end" */
 	bool visible;		/* the snapshot sees it */
+	bool committed_above; /* above the version at hand */
+	bool deleted_above;
 	Found end;			/* oldest tombstone above the anchor, or the anchor itself */
 	uint64 lock_holder; /* whose lock stands against the wish; 0: nobody's */
 } Walk;
@@ -212,6 +214,15 @@ see_tombstone(Walk *walk, const NvmkvVersion *version, NvmkvTagState state)
 	}
 }
 
+/* The version above the anchor says it. */
+static void
+note_loss(Walk *walk)
+{
+	if (!walk->committed_above || (walk->query->any_version && !walk->end.there))
+		return;
+	walk->view->loss = walk->deleted_above ? NVMKV_LOST_BY_DELETE : NVMKV_LOST_BY_UPDATE;
+}
+
 static bool
 visit(void *ctx, const NvmkvVersion *version)
 {
@@ -234,10 +245,14 @@ visit(void *ctx, const NvmkvVersion *version)
 	if (!walk->anchored)
 	{
 		walk->anchored = is_anchor(walk->query, version);
+		if (walk->anchored)
+			note_loss(walk);
 		if (kind == NVMKV_KIND_VALUE)
 			see_value(walk, version, state, walk->anchored);
 		else
 			see_tombstone(walk, version, state);
+		walk->committed_above = state == NVMKV_TAG_COMMITTED;
+		walk->deleted_above = kind == NVMKV_KIND_DELETION && version->value.size == 0;
 	}
 	if (state == NVMKV_TAG_COMMITTED)
 		walk->bottom = true;

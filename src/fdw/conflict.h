@@ -79,6 +79,14 @@ typedef enum NvmkvRowState
 	NVMKV_ROW_WAIT	   /* another transaction that still runs has changed or locked it: wait_xid */
 } NvmkvRowState;
 
+/* What another transaction, which has committed, has made of the anchor's version, whatever came after that. */
+typedef enum NvmkvRowLoss
+{
+	NVMKV_NOT_LOST,
+	NVMKV_LOST_BY_UPDATE, /* also of the key */
+	NVMKV_LOST_BY_DELETE
+} NvmkvRowLoss;
+
 typedef enum NvmkvRowCopy
 {
 	NVMKV_COPY_NEVER,
@@ -106,6 +114,7 @@ typedef struct NvmkvRowView
 	bool own;		 /* written by this transaction, in command cid */
 	CommandId cid;
 	bool visible;			/* LIVE, and the snapshot sees this version (query.any_version: or an older one) */
+	NvmkvRowLoss loss;		/* in any state: a transaction with a snapshot of its own need not wait */
 	bool has_moved;			/* DELETED: by an UPDATE of the key; query.moved */
 	NvmkvRowAnchor arrival; /* the row's anchor at its new key */
 	NvmkvLockMode own_lock; /* strongest one this transaction holds, by LOCK entries or by having written the row */

@@ -187,6 +187,15 @@ typedef enum LockResult
 	LOCK_AGAIN /* look again */
 } LockResult;
 
+/* As the executor says it for a heap, whatever has become of the row. */
+static void
+raise_concurrent_update(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update")));
+}
+
 /* Decides under the latch; on DONE and CHANGED the lock is written. */
 static LockResult
 lock_newest(NvmkvRowMarks *marks, EState *estate, Relation rel, NvmkvSlice key, const NvmkvRowView *view,
@@ -199,9 +208,7 @@ lock_newest(NvmkvRowMarks *marks, EState *estate, Relation rel, NvmkvSlice key, 
 	if (view->own && view->cid >= estate->es_output_cid)
 		return LOCK_GONE;
 	if (!view->visible && IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update")));
+		raise_concurrent_update();
 	if (view->state != NVMKV_ROW_LIVE)
 		return LOCK_GONE;
 	if (!nvmkv_row_lock(marks->db, rel, key, view, mode, fxid, estate->es_output_cid))
@@ -226,6 +233,8 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 	};
 	NvmkvRowQueue queue = {0};
 	LockResult result;
+	bool waited = false;
+	bool lost = false; /* to a transaction with a snapshot of its own */
 
 	find_key(marks, (ItemPointer) DatumGetPointer(rowid));
 	for (;;)
@@ -239,6 +248,9 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		nvmkv_latch_set_acquire(&latches);
 
 		nvmkv_row_view(marks->db, marks->table, key, &query, &view);
+		lost = lost || (view.loss != NVMKV_NOT_LOST && IsolationUsesXactSnapshot());
+		if (lost && !waited)
+			raise_concurrent_update();
 		if (view.state == NVMKV_ROW_WAIT)
 		{
 			nvmkv_latch_set_release(&latches);
@@ -246,6 +258,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			{
 				case LockWaitBlock:
 					nvmkv_row_queue_wait(&queue, rel, key, &view, mode, XLTW_Lock);
+					waited = true;
 					query.any_version = false; /* as on a heap: it has waited for what comes next */
 					break;
 				case LockWaitSkip:
@@ -256,6 +269,16 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 							(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 							 errmsg("could not obtain lock on row in relation \"%s\"", RelationGetRelationName(rel))));
 			}
+			continue;
+		}
+		if (lost)
+		{
+			/* As on a heap: who has waited for a row has queued for all that has become of it. */
+			nvmkv_latch_set_release(&latches);
+			if (!view.has_moved || marks->moved.len == 1 ||
+				!nvmkv_row_follow(&marks->key, &marks->moved, &view, &query.anchor))
+				raise_concurrent_update();
+			nvmkv_row_queue_leave(&queue, rel);
 			continue;
 		}
 

@@ -80,6 +80,17 @@ nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView
 	return true;
 }
 
+void
+nvmkv_row_check_loss(const NvmkvRowView *view)
+{
+	if (view->loss == NVMKV_NOT_LOST || !IsolationUsesXactSnapshot())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 view->loss == NVMKV_LOST_BY_DELETE ? errmsg("could not serialize access due to concurrent delete") :
+			 errmsg("could not serialize access due to concurrent update")));
+}
+
 bool
 nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode,
 			   FullTransactionId fxid, CommandId cid)
@@ -127,11 +138,10 @@ judge(const NvmkvModify *modify, const NvmkvTarget *target, const NvmkvRowView *
 		return NVMKV_TARGET_READY;
 	if (view->state == NVMKV_ROW_ABSENT)
 		return NVMKV_TARGET_GONE;
-	if (IsolationUsesXactSnapshot())
+	if (IsolationUsesXactSnapshot()) /* an upsert, or it would have been said earlier */
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 live || view->has_moved ? errmsg("could not serialize access due to concurrent update") :
-				 errmsg("could not serialize access due to concurrent delete")));
+				 errmsg("could not serialize access due to concurrent update")));
 	return live ? NVMKV_TARGET_CHANGED : NVMKV_TARGET_GONE;
 }
 
@@ -164,6 +174,7 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 
 		query.anchor = target->anchor;
 		nvmkv_row_view(modify->db, modify->table, key, &query, &view);
+		nvmkv_row_check_loss(&view);
 		if (view.state == NVMKV_ROW_WAIT)
 		{
 			nvmkv_latch_set_release(&target->latches);

@@ -61,6 +61,9 @@ extern void nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel);
 extern bool nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view,
 							 NvmkvRowAnchor *anchor);
 
+/* 40001 for a row that is lost to a transaction with a snapshot of its own; nothing in READ COMMITTED. */
+extern void nvmkv_row_check_loss(const NvmkvRowView *view);
+
 /*
  * Writes a LOCK entry unless the transaction holds as much already.  REQUIRES the key's latch.  False: no room; release
  * latches, nvmkv_write_wait_room, look again.

@@ -322,8 +322,8 @@ chunk_size(const NvmkvWriteBatch *batch, int first, Size *bytes_out)
 }
 
 /*
- * May all rows of the chunk be inserted?  REQUIRES their latches.  False: one has to wait for *xid_out's end, for
- * *row_out. Raises (the latches go with the transaction) if one exists.
+ * May all rows of the chunk be inserted?  REQUIRES their latches.  False: *row_out, of those that may not the one added
+ * first, as a heap would meet it, exists, or one has to wait for *xid_out's end.
  */
 static bool
 chunk_is_free(const NvmkvWriteBatch *batch, int first, int n, const BatchRow **row_out, TransactionId *xid_out,
@@ -331,31 +331,23 @@ chunk_is_free(const NvmkvWriteBatch *batch, int first, int n, const BatchRow **r
 {
 	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
 
-	*exists_out = false;
+	*row_out = NULL;
 	for (int i = first; i < first + n; i++)
 	{
 		const BatchRow *row = &batch->rows[i];
+		bool repeated = i > 0 && slice_equal(row_key(batch, row), row_key(batch, row - 1));
 		NvmkvRowView view;
 
-		*row_out = row;
-		if (i > 0 && slice_equal(row_key(batch, row), row_key(batch, row - 1)))
-		{
-			*exists_out = true;
-			return false;
-		}
+		if (*row_out != NULL && row->ordinal > (*row_out)->ordinal)
+			continue;
 		nvmkv_row_view(batch->db, batch->table, row_key(batch, row), &query, &view);
-		if (view.state == NVMKV_ROW_LIVE)
-		{
-			*exists_out = true;
-			return false;
-		}
-		if (view.state == NVMKV_ROW_WAIT)
-		{
-			*xid_out = view.wait_xid;
-			return false;
-		}
+		if (!repeated && view.state != NVMKV_ROW_LIVE && view.state != NVMKV_ROW_WAIT)
+			continue;
+		*row_out = row;
+		*exists_out = view.state != NVMKV_ROW_WAIT;
+		*xid_out = view.wait_xid;
 	}
-	return true;
+	return *row_out == NULL;
 }
 
 static void
@@ -367,7 +359,7 @@ write_keyed_chunk(NvmkvWriteBatch *batch, int first, int n)
 	{
 		const BatchRow *row = NULL;
 		TransactionId xid = InvalidTransactionId;
-		bool exists;
+		bool exists = false;
 		bool written;
 
 		nvmkv_latch_set_init(&latches);
