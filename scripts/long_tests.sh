@@ -11,12 +11,13 @@
 #   scripts/long_tests.sh damage [BITS]      so many changed bits of each kind of file
 #   scripts/long_tests.sh fuzz [SECONDS]     each fuzz target for so long
 #   scripts/long_tests.sh copies [ROUNDS]    servers copied, restored and rewound while they are written, by all tools
+#   scripts/long_tests.sh outcomes [COUNT]   so many transactions, and 40 times as many subtransactions, over millions of ids
 #   scripts/long_tests.sh life [SECONDS]     a cluster's life at random: crashes, copies, promotions, damage, beside heap twins
 #   scripts/long_tests.sh schedules [SECONDS] random schedules of several sessions beside heap tables; serializable transactions
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
 # Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits,
-# 6 rounds of copies).
+# 6 rounds of copies, 250000 transactions).
 # Random numbers differ from run to run, unless NVMKV_SEED says otherwise.  Builds are in build/long.  The last line is "N passed, N failed".
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -92,6 +93,13 @@ run() {
 			tee "$work/copies.log" | grep -E 'passed|^ +\|'
 		add "$work/copies.log"
 		;;
+	outcomes)
+		echo "== outcomes"
+		mkdir -p "$work"
+		NVMKV_TRANSACTIONS=${number:-250000} NVMKV_MANY_SUBTRANSACTIONS=$((${number:-250000} * 40)) NVMKV_TAP='05[0-3]*' \
+			NVMKV_TAP_TIMEOUT=7200 scripts/check.sh tap 2>&1 </dev/null | tee "$work/outcomes.log" | grep -E 'passed|^ +\|'
+		add "$work/outcomes.log"
+		;;
 	life)
 		echo "== life"
 		mkdir -p "$work"
@@ -110,7 +118,7 @@ run() {
 		add "$work/schedules.log"
 		;;
 	all)
-		for what in address thread valgrind nth model crash processes damage fuzz copies life schedules; do
+		for what in address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules; do
 			case $what in
 			model | crash | fuzz | life | schedules) run $what "$number" ;;
 			*) run $what ;;
