@@ -283,7 +283,7 @@ nvmkv_sql_accept_damage(PG_FUNCTION_ARGS)
 				 errhint("The primary has the rows: make the standby anew. If there is no primary any more, promote it first.")));
 	PreventCommandIfReadOnly("nvmkv.accept_damage()");
 	nvmkv_settle_now(db);
-	if (PG_ARGISNULL(0))
+	if (PG_NARGS() == 0)
 		accept_everywhere(db);
 	else
 	{
