@@ -61,7 +61,7 @@ unlink $file;
 $node->start;
 is(view(), 't|missing', 'the view has the file that is missing');
 my ($first, $last, $lost) = lost_rows($node, 't', $rows + 10);
-cmp_ok($lost, '>', 1000, 'its rows cannot be read');
+cmp_ok($lost, '>', 500, 'its rows cannot be read');
 cmp_ok($lost, '<', $rows, 'others can');
 fails($node, 'SELECT v FROM t WHERE k = 3000', qr/XX001: .*reading foreign table "t" failed.*\Q$name\E.*missing.*HINT: .*nvmkv\.check/s, 'reading them');
 like($node->safe_psql('postgres', q{SELECT object || ': ' || problem FROM nvmkv.check() WHERE object LIKE 'foreign table%'}),

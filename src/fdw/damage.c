@@ -116,7 +116,7 @@ add_part(List **parts, uint64 storage_id)
 }
 
 List *
-nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper)
+nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper, uint64 newest)
 {
 	uint64 first = storage_of_bound(lower);
 	uint64 last = upper.size > 0 ? storage_of_bound(upper) : PG_UINT64_MAX;
@@ -134,6 +134,9 @@ nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper)
 		NvmkvDamagePart *part;
 
 		if (stored->storage_id < first || stored->storage_id > last || (stored->storage_id == last && !reaches_last))
+			continue;
+		/* A storage id is the position from which on there may be rows. */
+		if (nvmkv_birth_of_storage(stored->storage_id) >= newest)
 			continue;
 		has_first |= stored->storage_id == first;
 		has_last |= stored->storage_id == last;
@@ -215,7 +218,8 @@ nvmkv_sql_damage(PG_FUNCTION_ARGS)
 			ListCell *lc;
 
 			CHECK_FOR_INTERRUPTS();
-			foreach(lc, nvmkv_damage_parts(nvmkv_slice(list[i].low, list[i].low_size), nvmkv_slice(list[i].upper, list[i].upper_size)))
+			foreach(lc, nvmkv_damage_parts(nvmkv_slice(list[i].low, list[i].low_size), nvmkv_slice(list[i].upper, list[i].upper_size),
+												 list[i].max_sequence))
 				emit_part(fcinfo, families[f].name, &list[i], lfirst(lc));
 		}
 		pfree(list);
