@@ -389,7 +389,12 @@ LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 CREATE FUNCTION nvmkv.accept_damage(relation regclass)
 RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_accept_damage'
-LANGUAGE C VOLATILE PARALLEL UNSAFE;
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION nvmkv.accept_damage()
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_accept_damage'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
 -- Gives the space of a column family back that no table is in any more.  Takes effect at once.
 CREATE FUNCTION nvmkv.drop_column_family(column_family text)
@@ -422,7 +427,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
-	nvmkv.stat_outcomes(), nvmkv.set_outcome(xid8, xid8, bool), nvmkv.damage(), nvmkv.accept_damage(regclass),
+	nvmkv.stat_outcomes(), nvmkv.set_outcome(xid8, xid8, bool), nvmkv.damage(), nvmkv.accept_damage(regclass), nvmkv.accept_damage(),
 	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass),
 	nvmkv.drop_column_family(text), nvmkv.reshape_column_family(text), nvmkv.copies(), nvmkv.copy_start(), nvmkv.copy_stop(), nvmkv.reset_stats()
 FROM PUBLIC;

@@ -117,7 +117,7 @@ add_part(List **parts, uint64 storage_id)
 }
 
 List *
-nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper)
+nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper, uint64 newest)
 {
 	uint64 first = storage_of_bound(lower);
 	uint64 last = upper.size > 0 ? storage_of_bound(upper) : PG_UINT64_MAX;
@@ -135,6 +135,9 @@ nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper)
 		NvmkvDamagePart *part;
 
 		if (stored->storage_id < first || stored->storage_id > last || (stored->storage_id == last && !reaches_last))
+			continue;
+		/* A storage id is the position from which on there may be rows. */
+		if (nvmkv_birth_of_storage(stored->storage_id) >= newest)
 			continue;
 		has_first |= stored->storage_id == first;
 		has_last |= stored->storage_id == last;
@@ -217,7 +220,7 @@ nvmkv_sql_damage(PG_FUNCTION_ARGS)
 
 			CHECK_FOR_INTERRUPTS();
 			foreach(lc, nvmkv_damage_parts(nvmkv_slice(list[i].low, list[i].low_size),
-											nvmkv_slice(list[i].upper, list[i].upper_size)))
+											nvmkv_slice(list[i].upper, list[i].upper_size), list[i].max_sequence))
 				emit_part(fcinfo, families[f].name, &list[i], lfirst(lc));
 		}
 		pfree(list);
@@ -285,7 +288,7 @@ nvmkv_sql_accept_damage(PG_FUNCTION_ARGS)
 				 errhint("The primary has the rows: make the standby anew. If there is no primary any more, promote it first.")));
 	PreventCommandIfReadOnly("nvmkv.accept_damage()");
 	nvmkv_settle_now(db);
-	if (PG_ARGISNULL(0))
+	if (PG_NARGS() == 0)
 		accept_everywhere(db);
 	else
 	{

@@ -24,11 +24,11 @@ typedef struct NvmkvDamagePart
 } NvmkvDamagePart;
 
 /*
- * [lower, upper) by storages (NvmkvDamagePart *), palloc'd: all tables of this database that it reaches into, and
- * the storages of others in which it begins and ends.  upper.size 0: no upper bound.  Waits for no lock:
- * a table that is locked exclusively has its keys shown as bytes.
+ * [lower, upper) by storages (NvmkvDamagePart *), palloc'd: all tables of this database that it reaches into and
+ * that are not younger than "newest", and the storages of others in which it begins and ends.  upper.size 0: no upper
+ * bound.  Waits for no lock: a table that is locked exclusively has its keys shown as bytes.
  */
-extern List *nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper);
+extern List *nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper, uint64 newest);
 
 /*
  * nvmkv_check_status for what was done to a table: an error about damage names the table, the keys as far as they are

@@ -125,6 +125,7 @@ fill_options(NvmkvOptions *options, bool complain)
 	options->bloom_bits_per_key = (unsigned) nvmkv_bloom_bits_per_key;
 	options->value_threshold_bytes = (uint32) nvmkv_value_threshold;
 	options->prefix_bytes = NVMKV_STORAGE_ID_BYTES;
+	options->prefix_is_sequence = true; /* nvmkv_family_new_storage_id */
 	options->l0_write_amplification = nvmkv_l0_write_amplification;
 	/* It was checked when it was set. */
 	(void) nvmkv_parse_compression(nvmkv_compression, options->compression, &detail);

@@ -37,6 +37,13 @@ nvmkv_family_of_storage(uint64 storage_id)
 	return family < NVMKV_FAMILIES_MAX ? family : 0;
 }
 
+/* The position of the log at which the storage was made. */
+static inline uint64
+nvmkv_birth_of_storage(uint64 storage_id)
+{
+	return storage_id & ((UINT64CONST(1) << NVMKV_STORAGE_FAMILY_SHIFT) - 1);
+}
+
 /* The same of a key, which starts with the storage id. */
 static inline unsigned
 nvmkv_family_of_key(NvmkvSlice key)

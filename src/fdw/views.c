@@ -496,6 +496,7 @@ typedef struct Finding
 	char *problem;
 	NvmkvSlice low; /* keys it costs, [low, upper); low.size 0: not known */
 	NvmkvSlice upper;
+	uint64 newest;
 } Finding;
 
 static NvmkvSlice
@@ -518,6 +519,7 @@ note_finding(void *ctx, const char *where, const char *problem)
 	finding->problem = pstrdup(problem);
 	finding->low = copy_bytes(error->low, error->low_size);
 	finding->upper = copy_bytes(error->upper, error->upper_size);
+	finding->newest = error->newest;
 	*findings = lappend(*findings, finding);
 }
 
@@ -552,7 +554,7 @@ report_finding(FunctionCallInfo fcinfo, const Finding *finding)
 		report_problem(fcinfo, finding->where, finding->problem);
 		return;
 	}
-	foreach(lc, nvmkv_damage_parts(finding->low, finding->upper))
+	foreach(lc, nvmkv_damage_parts(finding->low, finding->upper, finding->newest))
 	{
 		const NvmkvDamagePart *part = lfirst(lc);
 		char *object = finding->where;

@@ -45,6 +45,7 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->bloom_bits_per_key = 10;
 	options->value_threshold_bytes = 1024;
 	options->prefix_bytes = 0;
+	options->prefix_is_sequence = false;
 	options->l0_write_amplification = 3.0;
 	memset(options->compression, NVMKV_COMPRESSION_NONE, sizeof(options->compression));
 	options->block_cache_bytes = 64 * MIB;

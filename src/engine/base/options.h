@@ -38,6 +38,11 @@ typedef struct NvmkvOptions
 	unsigned bloom_bits_per_key;   /* 0 .. 32 */
 	uint32_t value_threshold_bytes; /* tables keep values of this size and more apart; 64 .. 1 GiB, 0: none */
 	unsigned prefix_bytes;         /* filters also know so many first bytes of keys; 0 .. 64, 0: none */
+	/*
+	 * The first 8 bytes of keys are a number whose first byte is that of a column family and whose rest is a sequence: nothing
+	 * that begins so was written before it.  Other first bytes say nothing.  So new prefixes have no part in old damage.
+	 */
+	bool prefix_is_sequence;
 	double l0_write_amplification; /* batch gate, 1.5 .. 20 */
 	uint8_t compression[NVMKV_LEVELS]; /* NvmkvCompression of the data blocks that are written to each level */
 	uint64_t block_cache_bytes;    /* blocks of tables in shared memory, 64 KiB .. 1 TiB */

@@ -90,8 +90,9 @@ copy_key(uint8_t to[NVMKV_ERROR_KEY_BYTES], const uint8_t *key, size_t size)
 }
 
 void
-nvmkv_fail_keys(const uint8_t *low, size_t low_size, const uint8_t *upper, size_t upper_size)
+nvmkv_fail_keys(const uint8_t *low, size_t low_size, const uint8_t *upper, size_t upper_size, uint64_t newest)
 {
 	last_error.low_size = copy_key(last_error.low, low, low_size);
 	last_error.upper_size = copy_key(last_error.upper, upper, upper_size);
+	last_error.newest = newest;
 }

@@ -41,6 +41,7 @@ typedef struct NvmkvError
 	char text[NVMKV_ERROR_TEXT_MAX];
 	/* Of damage: the keys it costs, [low, upper), cut short; low_size 0: they are not known. */
 	uint32_t low_size, upper_size;
+	uint64_t newest; /* nothing of a larger sequence is lost */
 	uint8_t low[NVMKV_ERROR_KEY_BYTES], upper[NVMKV_ERROR_KEY_BYTES];
 } NvmkvError;
 
@@ -54,8 +55,8 @@ extern const char *nvmkv_status_name(NvmkvStatus status);
 extern NvmkvStatus nvmkv_fail_at(NvmkvStatus status, int sys_errno, const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6), cold));
 
-/* Adds to the failure just recorded which keys it is about; two sizes of 0 take that away again. */
-extern void nvmkv_fail_keys(const uint8_t *low, size_t low_size, const uint8_t *upper, size_t upper_size);
+/* Adds to the failure just recorded which keys it is about, and up to which sequence; two sizes of 0 take that away again. */
+extern void nvmkv_fail_keys(const uint8_t *low, size_t low_size, const uint8_t *upper, size_t upper_size, uint64_t newest);
 
 /* The value is "status" itself, evaluated twice, so that compilers see that it is not NVMKV_OK. */
 #define NVMKV_FAIL(status, ...) \

@@ -60,14 +60,14 @@ may_contain(NvmkvDb *db, const VersionDamage *damage, NvmkvSlice key, uint64_t h
 }
 
 const VersionDamage *
-damage_at(NvmkvDb *db, const VersionImage *v, NvmkvSlice key, uint64_t hash)
+damage_at(NvmkvDb *db, const VersionImage *v, NvmkvSlice key, uint64_t hash, uint64_t born)
 {
 	const VersionDamage *damages = version_damages(v);
 	const VersionDamage *worst = NULL;
 	uint32_t i;
 
 	for (i = 0; i < v->ndamages && slice_compare(version_bytes(v, damages[i].low), key) <= 0; i++)
-		if (slice_compare(key, version_bytes(v, damages[i].upper)) < 0 &&
+		if (slice_compare(key, version_bytes(v, damages[i].upper)) < 0 && damages[i].max_sequence > born &&
 			(worst == NULL || worst->max_sequence < damages[i].max_sequence) && may_contain(db, &damages[i], key, hash))
 			worst = &damages[i];
 	return worst;
@@ -85,8 +85,8 @@ damage_failure(NvmkvDb *db, const VersionImage *v, const VersionDamage *damage)
 	name_source(db, damage, source, sizeof(source));
 	(void) NVMKV_FAIL(NVMKV_CORRUPTION, "what keys from %s to %s had in %s was damaged, and is lost", low, upper, source);
 	nvmkv_fail_keys(version_bytes(v, damage->low).data, version_bytes(v, damage->low).size,
-					version_bytes(v, damage->upper).data,
-					version_bytes(v, damage->upper).size);
+					version_bytes(v, damage->upper).data, version_bytes(v, damage->upper).size,
+					damage->max_sequence);
 	return NVMKV_CORRUPTION;
 }
 

@@ -39,7 +39,7 @@ report_keys(Check *c, const char *text)
 static void
 report(void *ctx, const char *text)
 {
-	nvmkv_fail_keys(NULL, 0, NULL, 0);
+	nvmkv_fail_keys(NULL, 0, NULL, 0, 0);
 	report_keys(ctx, text);
 }
 
@@ -76,11 +76,13 @@ typedef struct Ranges
 {
 	NvmkvDamageSink sink;
 	Check *check;
+	uint64_t newest; /* of the source */
 } Ranges;
 
 static NvmkvStatus
 report_range(NvmkvDamageSink *sink, bool is_row, uint64_t source, uint64_t offset, NvmkvSlice low, NvmkvSlice upper)
 {
+	Ranges *ranges = (Ranges *) (void *) sink;
 	char low_text[DAMAGE_KEY_TEXT_BYTES];
 	char upper_text[DAMAGE_KEY_TEXT_BYTES];
 	char text[3 * DAMAGE_KEY_TEXT_BYTES];
@@ -91,16 +93,16 @@ report_range(NvmkvDamageSink *sink, bool is_row, uint64_t source, uint64_t offse
 	damage_show_key(low, low_text);
 	damage_show_key(upper, upper_text);
 	(void) snprintf(text, sizeof(text), "keys from %s to %s cannot be read", low_text, upper_text);
-	nvmkv_fail_keys(low.data, low.size, upper.data, upper.size);
-	report_keys(((Ranges *) (void *) sink)->check, text);
+	nvmkv_fail_keys(low.data, low.size, upper.data, upper.size, ranges->newest);
+	report_keys(ranges->check, text);
 	return NVMKV_OK;
 }
 
 /* Of which keys a damaged row costs something. */
 static NvmkvStatus
-check_row_ranges(Check *c, const NvmRowRef *ref)
+check_row_ranges(Check *c, const NvmRowRef *ref, uint64_t newest)
 {
-	Ranges ranges = {{report_range}, c};
+	Ranges ranges = {{report_range}, c, newest};
 	NvmRowIter it;
 	NvmkvStatus st;
 
@@ -131,14 +133,14 @@ check_row(Check *c, uint64_t row_id)
 	if (older_row != NULL)
 		older = version_row_ref(v, older_row);
 	NVMKV_RETURN_IF(nvm_row_verify(c->db->pool, &ref, older_row != NULL ? &older : NULL, report, c));
-	return c->reported == before ? NVMKV_OK : check_row_ranges(c, &ref);
+	return c->reported == before ? NVMKV_OK : check_row_ranges(c, &ref, row->max_sequence);
 }
 
 /* Of which keys a damaged table, file "at" of the version, costs something. */
 static NvmkvStatus
 check_ranges(Check *c, const VersionImage *v, uint32_t at)
 {
-	Ranges ranges = {{report_range}, c};
+	Ranges ranges = {{report_range}, c, version_files(v)[at].max_sequence};
 	LevelIter *it = port_alloc(sizeof(LevelIter));
 	NvmkvIter *m;
 	NvmkvStatus st;

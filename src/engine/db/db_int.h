@@ -309,6 +309,18 @@ db_slot_counters(NvmkvDb *db)
 	return &db->slot_counters[slot >= 0 ? (unsigned) slot : db->options.process_slots];
 }
 
+/*
+ * Nothing that begins as the key does has a sequence of this or below (NvmkvOptions.prefix_is_sequence); 0: not known.
+ * So a source whose largest sequence is not above it has nothing of the key.
+ */
+static inline uint64_t
+db_born(const NvmkvDb *db, NvmkvSlice key)
+{
+	if (!db->options.prefix_is_sequence || key.size < 8 || key.data[0] >= NVMKV_FAMILIES_MAX)
+		return 0;
+	return get_be64(key.data) & (UINT64_MAX >> 8);
+}
+
 static inline void
 db_count(uint64_t *counter, uint64_t count)
 {

@@ -27,6 +27,7 @@ typedef struct Walk
 	NvmkvDb *db;
 	NvmkvSlice key;
 	uint64_t hash;
+	uint64_t born; /* db_born */
 	Visit visit;
 	void *ctx;
 	bool with_references; /* the visitor is shown the reference of a value apart instead of the value */
@@ -156,7 +157,7 @@ walk_rows(Walk *w, const VersionImage *v)
 		{
 			const VersionRow *row = &v->rows[next];
 
-			if (!is_between(v, w->key, row->smallest, row->largest))
+			if (row->max_sequence <= w->born || !is_between(v, w->key, row->smallest, row->largest))
 				continue;
 			rows[count] = version_row_ref(v, row);
 			nvm_row_prefetch(w->db->pool, &rows[count], w->hash);
@@ -232,6 +233,8 @@ walk_tables(Walk *w, Tables *tables)
 static NvmkvStatus
 add_table(Walk *w, Tables *tables, const VersionFile *file)
 {
+	if (file->max_sequence <= w->born)
+		return NVMKV_OK;
 	tables->file[tables->count++] = file;
 	return tables->count < SOURCES_AT_ONCE ? NVMKV_OK : walk_tables(w, tables);
 }
@@ -271,7 +274,7 @@ walk_sources(Walk *w)
 	v = versions_current(&w->db->versions);
 	w->v = v;
 	if (__builtin_expect(v->ndamages > 0, 0))
-		w->damage = damage_at(w->db, v, w->key, w->hash);
+		w->damage = damage_at(w->db, v, w->key, w->hash, w->born);
 	for (i = 0; i < list.count && !w->stopped; i++)
 		NVMKV_RETURN_IF(walk_memtable(w, list.memtable[i]));
 	if (!w->stopped)
@@ -284,7 +287,7 @@ walk_sources(Walk *w)
 NvmkvStatus
 nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const NvmkvVersion *version), void *ctx)
 {
-	Walk w = {db, key, filter_hash(key), visit, ctx, false, false, NULL, NULL};
+	Walk w = {db, key, filter_hash(key), db_born(db, key), visit, ctx, false, false, NULL, NULL};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 
@@ -350,7 +353,7 @@ nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *
 {
 	static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX};
 	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND, 0, key};
-	Walk w = {db, key, filter_hash(key), get_visit, &get, true, false, NULL, NULL};
+	Walk w = {db, key, filter_hash(key), db_born(db, key), get_visit, &get, true, false, NULL, NULL};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 

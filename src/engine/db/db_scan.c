@@ -37,6 +37,7 @@ struct NvmkvScan
 	NvmkvBuf lower, upper;
 	bool reverse;
 	bool keys_only;
+	uint64_t born;	 /* db_born of all keys of the range */
 	bool has_prefix; /* all keys of the range begin with the first prefix_bytes of "lower" */
 	uint64_t prefix_hash;
 	const NvmkvSnapshot *snapshot;
@@ -124,6 +125,7 @@ find_prefix(NvmkvScan *s)
 	size_t digits = bytes;
 
 	s->has_prefix = false;
+	s->born = 0;
 	if (bytes == 0 || s->lower.size < bytes)
 		return;
 	memcpy(next, s->lower.data, bytes);
@@ -136,6 +138,8 @@ find_prefix(NvmkvScan *s)
 			return;
 	}
 	s->has_prefix = true;
+	if (bytes >= 8)
+		s->born = db_born(s->db, nvmkv_buf_slice(&s->lower));
 	s->prefix_hash = filter_prefix_hash(nvmkv_slice(s->lower.data, bytes));
 }
 
@@ -157,8 +161,9 @@ is_in_doubt(const NvmkvScan *s, NvmkvSlice smallest, NvmkvSlice largest)
 static bool
 row_lacks_prefix(NvmkvScan *s, const VersionImage *v, const VersionRow *row, const NvmRowRef *ref)
 {
-	if (!is_in_doubt(s, version_bytes(v, row->smallest), version_bytes(v, row->largest)) ||
-		nvm_row_may_hold(s->db->pool, ref, s->db->options.prefix_bytes, s->prefix_hash))
+	if (row->max_sequence > s->born &&
+		(!is_in_doubt(s, version_bytes(v, row->smallest), version_bytes(v, row->largest)) ||
+		 nvm_row_may_hold(s->db->pool, ref, s->db->options.prefix_bytes, s->prefix_hash)))
 		return false;
 	db_count(&db_slot_counters(s->db)->sources_skipped, 1);
 	return true;
@@ -171,11 +176,12 @@ table_lacks_prefix(NvmkvScan *s, const VersionImage *v, const VersionFile *file)
 	SstTable *table;
 	bool may;
 
-	if (!is_in_doubt(s, version_bytes(v, file->smallest), version_bytes(v, file->largest)) ||
-		table_cache_get(s->db->tables, file->number, file->bytes, &table) != NVMKV_OK ||
-		sst_table_may_hold(table, nvmkv_slice(s->lower.data, s->db->options.prefix_bytes), s->prefix_hash,
-						   nvmkv_buf_slice(&s->lower), nvmkv_buf_slice(&s->upper), &may) != NVMKV_OK ||
-		may)
+	if (file->max_sequence > s->born &&
+		(!is_in_doubt(s, version_bytes(v, file->smallest), version_bytes(v, file->largest)) ||
+		 table_cache_get(s->db->tables, file->number, file->bytes, &table) != NVMKV_OK ||
+		 sst_table_may_hold(table, nvmkv_slice(s->lower.data, s->db->options.prefix_bytes), s->prefix_hash,
+							nvmkv_buf_slice(&s->lower), nvmkv_buf_slice(&s->upper), &may) != NVMKV_OK ||
+		 may))
 		return false;
 	db_count(&db_slot_counters(s->db)->sources_skipped, 1);
 	return true;
@@ -332,7 +338,7 @@ find_bar(NvmkvScan *s)
 	{
 		if (has_upper && slice_compare(version_bytes(v, damages[i].low), upper) >= 0)
 			break;
-		if (slice_compare(version_bytes(v, damages[i].upper), lower) <= 0)
+		if (slice_compare(version_bytes(v, damages[i].upper), lower) <= 0 || damages[i].max_sequence <= s->born)
 			continue;
 		if (s->bar == NULL ||
 			slice_compare(version_bytes(v, damages[i].upper), version_bytes(v, s->bar->upper)) > 0)
