@@ -26,8 +26,8 @@ extern void nvmkv_registry_end_storage(uint64 storage_id);
 extern void nvmkv_registry_renew_storage(uint64 storage_id, const char *definition);
 
 /*
- * Is there an entry, whoever's, or damage where it would be?  None for a storage that nvmkv.storage names: the engine's files are not those it was
- * made in.
+ * Is there an entry, whoever's, or damage where it would be?  None for a storage that nvmkv.storage names: the
+ * engine's files are not those it was made in.
  */
 extern bool nvmkv_registry_has_storage(uint64 storage_id);
 

@@ -520,7 +520,8 @@ put_born(Rig *rig, uint64_t prefix, unsigned key)
 	static const uint8_t value[300] = {'v'};
 	uint8_t bytes[16];
 
-	REQUIRE_OK(rig_entry(rig->db, NVMKV_KIND_VALUE, born_key(bytes, prefix, key), 0, 0, nvmkv_slice(value, sizeof(value))));
+	REQUIRE_OK(rig_entry(rig->db, NVMKV_KIND_VALUE, born_key(bytes, prefix, key), 0, 0,
+						 nvmkv_slice(value, sizeof(value))));
 }
 
 /* A prefix that is younger than the damage has nothing in it, wherever it is. */
@@ -540,7 +541,8 @@ check_young(Rig *rig, uint64_t prefix)
 	for (reverse = 0; reverse < 2; reverse++)
 	{
 		REQUIRE_OK(nvmkv_scan_create(rig->db, &scan));
-		CHECK_OK(nvmkv_scan_start(scan, nvmkv_slice(born_key(key, prefix, 0).data, 8), nvmkv_slice(end, 8), reverse, NULL));
+		CHECK_OK(nvmkv_scan_start(scan, nvmkv_slice(born_key(key, prefix, 0).data, 8), nvmkv_slice(end, 8), reverse,
+								  NULL));
 		CHECK_OK(nvmkv_scan_batch(scan, 10, 100000, &rows, &n));
 		CHECK_EQ(n, 1);
 		CHECK_OK(nvmkv_scan_batch(scan, 10, 100000, &rows, &n));

@@ -39,8 +39,9 @@ typedef struct NvmkvOptions
 	uint32_t value_threshold_bytes; /* tables keep values of this size and more apart; 64 .. 1 GiB, 0: none */
 	unsigned prefix_bytes;         /* filters also know so many first bytes of keys; 0 .. 64, 0: none */
 	/*
-	 * The first 8 bytes of keys are a number whose first byte is that of a column family and whose rest is a sequence: nothing
-	 * that begins so was written before it.  Other first bytes say nothing.  So new prefixes have no part in old damage.
+	 * The first 8 bytes of keys are a number whose first byte is that of a column family and whose rest is a sequence:
+	 * nothing that begins so was written before it.  Other first bytes say nothing.  So new prefixes have no part in
+	 * old damage.
 	 */
 	bool prefix_is_sequence;
 	double l0_write_amplification; /* batch gate, 1.5 .. 20 */

@@ -55,8 +55,12 @@ extern const char *nvmkv_status_name(NvmkvStatus status);
 extern NvmkvStatus nvmkv_fail_at(NvmkvStatus status, int sys_errno, const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6), cold));
 
-/* Adds to the failure just recorded which keys it is about, and up to which sequence; two sizes of 0 take that away again. */
-extern void nvmkv_fail_keys(const uint8_t *low, size_t low_size, const uint8_t *upper, size_t upper_size, uint64_t newest);
+/*
+ * Adds to the failure just recorded which keys it is about, and up to which sequence; two sizes of 0 take that away
+ * again.
+ */
+extern void nvmkv_fail_keys(const uint8_t *low, size_t low_size, const uint8_t *upper, size_t upper_size,
+							uint64_t newest);
 
 /* The value is "status" itself, evaluated twice, so that compilers see that it is not NVMKV_OK. */
 #define NVMKV_FAIL(status, ...) \

@@ -40,7 +40,10 @@
 
 /* ---- reading ---- */
 
-/* The damaged range that may hide versions of this key, which is born so (db_born); NULL: none does.  REQUIRES: inside the epoch. */
+/*
+ * The damaged range that may hide versions of this key, which is born so (db_born); NULL: none does.
+ * REQUIRES: inside the epoch.
+ */
 extern const VersionDamage *damage_at(NvmkvDb *db, const VersionImage *v, NvmkvSlice key, uint64_t hash, uint64_t born);
 
 /* CORRUPTION that says what is lost. */
