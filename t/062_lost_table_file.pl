@@ -130,15 +130,26 @@ $node->restart;
 is(same_rows($node, $_), '0|0', "table $_ is as it should be") for qw(t u f);
 $node->safe_psql('postgres', 'CREATE DATABASE other TEMPLATE template0; DROP DATABASE other');
 
-# All of a family's files.
+# All of a family's files: it cannot be used, its tables can be dropped, and what was in them goes once it can.
 $node->safe_psql('postgres', 'SELECT nvmkv.compact()');
 $node->stop;
-unlink glob("$dir/family-1/*.sst");
+mkdir "$base/hot";
+move($_, "$base/hot/") for glob("$dir/family-1/*.sst");
 $node->start;
 is(same_rows($node, $_), '0|0', "without a family's files, table $_ is as it should be") for qw(t u);
-fails($node, 'SELECT count(*) FROM f', qr/XX001: .*column family.*hot|XX001: .*"f" failed/s, 'the table in it');
-$node->safe_psql('postgres', 'DROP FOREIGN TABLE f');
+fails($node, 'SELECT count(*) FROM f', qr/XX001: foreign tables of a column family are not available.*"hot" cannot be used: all \d+ table files are missing/s, 'the table in it');
+my $warning;
+$node->psql('postgres', 'DROP FOREIGN TABLE f', stderr => \$warning);
+like($warning, qr/WARNING:  rows of a dropped foreign table keep their space for now/, 'it can be dropped');
 $node->restart;
+is(same_rows($node, $_), '0|0', "table $_ is as it should be") for qw(t u);
+$node->stop;
+move($_, "$dir/family-1/") for glob("$base/hot/*.sst");
+my $log = -s $node->logfile;
+$node->start;
+ok($node->wait_for_log(qr/removes the rows of 1 foreign tables/, $log), 'put right, it gives up what was dropped');
+$node->safe_psql('postgres', q{DROP SERVER hot; SELECT nvmkv.drop_column_family('hot')});
+sound($node, 'nothing of it is left');
 is(same_rows($node, $_), '0|0', "table $_ is as it should be") for qw(t u);
 $node->stop;
 

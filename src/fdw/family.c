@@ -473,6 +473,18 @@ describe_compression(const uint8 *compression)
 	return list.data;
 }
 
+void
+nvmkv_broken_families(NvmkvDb *db, void (*report)(void *ctx, const char *family, const char *problem), void *ctx)
+{
+	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
+	unsigned count = nvmkv_family_list(db, list, lengthof(list));
+	NvmkvDb *family;
+
+	for (unsigned i = 0; i < count; i++)
+		if (nvmkv_family(db, list[i].id, &family) != NVMKV_OK)
+			report(ctx, list[i].name, pstrdup(nvmkv_error()->text));
+}
+
 Datum
 nvmkv_sql_column_families(PG_FUNCTION_ARGS)
 {

@@ -67,9 +67,19 @@ write_entry(unsigned type, Oid dboid, uint64 storage_id, const char *definition)
 		nvmkv_write_wait_room(db, NULL);
 }
 
+/* Where the storage's family cannot be used, the entry stays: the sweep of a start with which it can ends the storage. */
 static void
 end_storage(Oid dboid, uint64 storage_id)
 {
+	(void) nvmkv_engine();
+	if (nvmkv_engine_of_or_null(storage_id) == NULL)
+	{
+		ereport(WARNING,
+				(errmsg("rows of a dropped foreign table keep their space for now"),
+				 errdetail("The column family that they are in cannot be used."),
+				 errhint("They are removed by the next start with which it can; nvmkv.column_families shows what is wrong.")));
+		return;
+	}
 	nvmkv_storage_drop(storage_id);
 	write_entry(NVMKV_TYPE_TAGGED_DELETION, dboid, storage_id, "");
 }

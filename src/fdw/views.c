@@ -644,6 +644,12 @@ check_table(FunctionCallInfo fcinfo, Relation rel)
 	PG_END_TRY();
 }
 
+static void
+report_family(void *ctx, const char *family, const char *problem)
+{
+	report_problem(ctx, psprintf("column family \"%s\"", family), psprintf("its foreign tables are not available: %s", problem));
+}
+
 Datum
 nvmkv_sql_check(PG_FUNCTION_ARGS)
 {
@@ -658,6 +664,7 @@ nvmkv_sql_check(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	}
 	nvmkv_check_status(nvmkv_check(nvmkv_engine(), note_finding, &findings), "checking", "nvmkv");
+	nvmkv_broken_families(nvmkv_engine(), report_family, fcinfo);
 	foreach(lc, findings)
 		report_finding(fcinfo, lfirst(lc));
 	nvmkv_list_lost_rows(nvmkv_engine(), report_problem, fcinfo);

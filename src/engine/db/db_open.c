@@ -218,6 +218,24 @@ check_files(NvmkvDb *db)
 	return NVMKV_OK;
 }
 
+/* With the row's header something is wrong: is it damage of the pool that belongs to the tree, or one of another time? */
+static NvmkvStatus
+judge_pool(NvmkvDb *db, const NvmRowRef *row)
+{
+	const Agreement *a = db->root->agreement;
+	uint64_t position = versions_current(&db->versions)->durable_seq;
+	const NvmkvError found = *nvmkv_error();
+
+	if (!nvm_row_is_another(db->pool, row))
+		return NVMKV_OK;
+	(void) NVMKV_FAIL(NVMKV_CORRUPTION, "%s: the pool is of another time or another server, the manifest has what was written up to log position %" PRIX32 "/%" PRIX32
+					  "; put back the files that belong together", found.text, (uint32_t) (position >> 32), (uint32_t) position);
+	if (a == NULL || !a->accept)
+		return NVMKV_CORRUPTION;
+	port_log(PORT_LOG_WARNING, "accepted, as \"%s.accept\" says: %s", a->dir, nvmkv_error()->text);
+	return NVMKV_OK;
+}
+
 /*
  * The extents of all rows are taken.  A row with a damaged head costs the keys in it until compaction has gone round
  * the damage, unless the pool is not the one it was.
@@ -226,7 +244,6 @@ static NvmkvStatus
 recover_rows(NvmkvDb *db)
 {
 	const VersionImage *v = versions_current(&db->versions);
-	uint32_t bad = 0;
 	uint32_t i;
 
 	for (i = 0; i < v->nrows; i++)
@@ -239,9 +256,11 @@ recover_rows(NvmkvDb *db)
 			if (e == 0 || e >= ref.first_extent_live)
 				NVMKV_RETURN_IF(nvm_pool_mark(db->pool, ref.extents[e]));
 		st = nvm_row_check_header(db->pool, &ref);
-		if (st == NVMKV_CORRUPTION && !nvm_row_is_another(db->pool, &ref) && (++bad < v->nrows || bad == 1))
+		if (st == NVMKV_CORRUPTION)
 		{
-			port_log(PORT_LOG_WARNING, "%s: keys in it cannot be read before it is compacted", nvmkv_error()->text);
+			NVMKV_RETURN_IF(judge_pool(db, &ref));
+			port_log(PORT_LOG_WARNING, "row %" PRIu64 " of \"%s\" is damaged: keys in it cannot be read before it is compacted",
+					 ref.row_id, db->nvm_path);
 			port_store_relaxed(&db->shm->drain_wanted, 1);
 			continue;
 		}

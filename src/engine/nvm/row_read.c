@@ -925,12 +925,32 @@ nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row)
 	return settled(pool, row, check_header(pool, row));
 }
 
+/* Is the entry there?  Its checksum is of this row only. */
+static bool
+has_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index)
+{
+	NvmRowEntryHead head;
+
+	return nvm_row_read_head(pool, row, index, &head) == NVMKV_OK && nvm_row_check_entry(pool, row, index, &head) == NVMKV_OK;
+}
+
 bool
 nvm_row_is_another(const NvmPool *pool, const NvmRowRef *row)
 {
 	const uint8_t *h = nvm_row_at(pool, row, 0);
+	uint64_t index;
 
-	return h != NULL && get_u64(h + NVM_ROW_OFFSET_MAGIC) == NVM_ROW_MAGIC &&
+	if (h != NULL && get_u64(h + NVM_ROW_OFFSET_MAGIC) == NVM_ROW_MAGIC &&
 		get_u32(h + NVM_ROW_OFFSET_CRC) == crc32c_mask(crc32c(h, NVM_ROW_OFFSET_CRC)) &&
-		get_u64(h + NVM_ROW_OFFSET_ROW_ID) != row->row_id && !is_lost(pool, row);
+		get_u64(h + NVM_ROW_OFFSET_ROW_ID) != row->row_id)
+		return !is_lost(pool, row);
+	/* The last entry of each block of the index, and the last of all. */
+	for (index = row->first_live; index < row->entries; index = (index | (NVM_ROW_BLOCK_ENTRIES - 1)) + 1)
+	{
+		uint64_t last = index | (NVM_ROW_BLOCK_ENTRIES - 1);
+
+		if (has_entry(pool, row, index) || has_entry(pool, row, last < row->entries ? last : row->entries - 1))
+			return false;
+	}
+	return !is_lost(pool, row);
 }
