@@ -255,7 +255,11 @@ visit(void *ctx, const NvmkvVersion *version)
 		walk->deleted_above = kind == NVMKV_KIND_DELETION && version->value.size == 0;
 	}
 	if (state == NVMKV_TAG_COMMITTED)
+	{
+		if (walk->view->base == 0)
+			walk->view->base = version->sequence;
 		walk->bottom = true;
+	}
 	return !(walk->anchored && walk->bottom);
 }
 

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "utils/snapmgr.h"
 
@@ -42,10 +43,17 @@ void
 nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode want,
 					 XLTW_Oper oper)
 {
+	ItemPointerData tid;
+
+	/* As on a heap there is a queue for each version: who waits for a later one does not keep those behind him here. */
+	nvmkv_key_hash_to_tid(hash_bytes_extended(key.data, (int) key.size, view->base), &tid);
+	if (queue->held && !ItemPointerEquals(&tid, &queue->tid))
+		nvmkv_row_queue_leave(queue, rel);
+
 	/* Who holds a lock on the row already must not queue behind those who wait for it to go away. */
 	if (!queue->held && view->own_lock == NVMKV_LOCK_NONE)
 	{
-		nvmkv_key_hash_to_tid(nvmkv_key_hash(key), &queue->tid);
+		queue->tid = tid;
 		queue->mode = queue_mode(want);
 		LockTuple(rel, &queue->tid, queue->mode);
 		queue->held = true;
