@@ -77,7 +77,8 @@ extern NvmkvStatus nvmkv_family_redo_create(NvmkvDb *db, const NvmkvFamilyInfo *
 extern NvmkvStatus nvmkv_family_redo_drop(NvmkvDb *db, uint32 id);
 
 /* Calls report for each family that cannot be used, with why. */
-extern void nvmkv_broken_families(NvmkvDb *db, void (*report)(void *ctx, const char *family, const char *problem), void *ctx);
+extern void nvmkv_broken_families(NvmkvDb *db, void (*report)(void *ctx, const char *family, const char *problem),
+								  void *ctx);
 
 /* For views: all families, the default one first, protected from being dropped while the transaction lasts. */
 typedef struct NvmkvFamilyEntry

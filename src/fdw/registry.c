@@ -67,7 +67,7 @@ write_entry(unsigned type, Oid dboid, uint64 storage_id, const char *definition)
 		nvmkv_write_wait_room(db, NULL);
 }
 
-/* Where the storage's family cannot be used, the entry stays: the sweep of a start with which it can ends the storage. */
+/* Where the storage's family cannot be used, the entry stays: a later start's sweep, which can, ends the storage. */
 static void
 end_storage(Oid dboid, uint64 storage_id)
 {

@@ -13,8 +13,8 @@
 
 /*
  * A storage of this database begins, has another definition (definition.h), or ends with the current transaction;
- * ending drops its rows.  While the column family cannot be used, the entry stays, with a warning: the next sweep (sweep.h)
- * ends the storage.
+ * ending drops its rows.  While the column family cannot be used, the entry stays, with a warning: the next sweep
+ * (sweep.h) ends the storage.
  */
 extern void nvmkv_registry_begin_storage(uint64 storage_id, const char *definition);
 extern void nvmkv_registry_describe(uint64 storage_id, const char *definition);

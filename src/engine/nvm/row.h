@@ -81,8 +81,8 @@ extern void nvm_row_builder_destroy(NvmRowBuilder *b);
 extern NvmkvStatus nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row);
 
 /*
- * Of a row whose header is not sound: does that of another one stand there, or can nothing of the row be found?  Then the
- * pool is of another time.
+ * Of a row whose header is not sound: does that of another one stand there, or can nothing of the row be found?  Then
+ * the pool is of another time.
  */
 extern bool nvm_row_is_another(const NvmPool *pool, const NvmRowRef *row);
 

@@ -931,7 +931,8 @@ has_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index)
 {
 	NvmRowEntryHead head;
 
-	return nvm_row_read_head(pool, row, index, &head) == NVMKV_OK && nvm_row_check_entry(pool, row, index, &head) == NVMKV_OK;
+	return nvm_row_read_head(pool, row, index, &head) == NVMKV_OK &&
+		nvm_row_check_entry(pool, row, index, &head) == NVMKV_OK;
 }
 
 bool
