@@ -39,8 +39,8 @@ extern NvmkvTargetState nvmkv_target_claim(NvmkvModify *modify, EState *estate, 
 										   NvmkvSlice extra_key);
 
 /*
- * Waiting for a row somebody else has changed or locked, in turn: a heavy-weight lock on the key and the version that all
- * wait upon is held while one waits, so that the next in line cannot be overtaken.  Zero-initialise;
+ * Waiting for a row somebody else has changed or locked, in turn: a heavy-weight lock on the key and the version
+ * that all wait upon is held while one waits, so that the next in line cannot be overtaken.  Zero-initialise;
  * nvmkv_row_queue_leave when done, or when the row turns out to be at another key.  Errors clean up by themselves.
  */
 typedef struct NvmkvRowQueue
