@@ -218,7 +218,7 @@ check_files(NvmkvDb *db)
 	return NVMKV_OK;
 }
 
-/* Something is wrong with the row's header: is it damage of the pool that belongs to the tree, or one of another time? */
+/* Something is wrong with the row's header: is it damage of the tree's pool, or is the pool of another time? */
 static NvmkvStatus
 judge_pool(NvmkvDb *db, const NvmRowRef *row)
 {
