@@ -95,6 +95,23 @@ INSERT INTO exact VALUES (1.5, 0, 'a ', 3);
 UPDATE exact SET n = 1.5000 WHERE v = 1;
 SELECT n, f, c, v FROM exact ORDER BY n;
 
+-- Numbers of any size, in conditions and in keys; these have more than 32767 digits to the base of 10000.
+CREATE TABLE heap_big (n numeric);
+CREATE FOREIGN TABLE nv_big (n numeric) SERVER nvmkv OPTIONS (primary_key 'n');
+INSERT INTO heap_big VALUES (0), (1), (-1), (1e131071), (-1e131071), (1e131000), (9e131071), ('NaN');
+INSERT INTO nv_big SELECT * FROM heap_big;
+SELECT i, (SELECT count(*) FROM heap_big WHERE n < b) AS heap, (SELECT count(*) FROM nv_big WHERE n < b) AS nvmkv
+	FROM unnest(ARRAY[9e131071 + 1, 1e131071 + 1, 1e131071 - 1, 1e131071 - 1e-16383, -1e131071 - 1, -9e131071 - 1e-16383])
+		WITH ORDINALITY AS x (b, i);
+SELECT count(*) FROM nv_big WHERE n < 9e131071 + 1;
+SELECT count(*) FROM nv_big WHERE n > -1e131071 - 1;
+SELECT count(*) FROM nv_big WHERE n = 1e131071 + 1;
+INSERT INTO nv_big VALUES (9e131071 + 1);
+UPDATE nv_big SET n = n - 1e-16383 WHERE n = 9e131071;
+SELECT count(*) FROM nv_big;
+DROP TABLE heap_big;
+DROP FOREIGN TABLE nv_big;
+
 -- Composite keys, directions mixed, strings that begin one another.
 CREATE TABLE heap_c (a text COLLATE "C", b bytea, c int, d numeric, PRIMARY KEY (a, b, c, d));
 CREATE FOREIGN TABLE nv_c (a text COLLATE "C", b bytea, c int, d numeric) SERVER nvmkv OPTIONS (primary_key 'a, b DESC, c DESC, d');

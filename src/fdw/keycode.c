@@ -334,7 +334,7 @@ numeric_append(StringInfo buf, Datum value)
 {
 	bytea *wire = DatumGetByteaPP(DirectFunctionCall1(numeric_send, value));
 	const char *p = VARDATA_ANY(wire);
-	int ndigits = (int16) wire_uint16(p);
+	int ndigits = wire_uint16(p); /* up to 36 864: 131 072 decimal digits before the point, 16 383 after it */
 	int weight = (int16) wire_uint16(p + 2);
 	int sign = wire_uint16(p + 4);
 	const char *digits = p + WIRE_NUMERIC_HEAD;
