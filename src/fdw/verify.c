@@ -146,9 +146,8 @@ nvmkv_our_tables_below(Oid relid)
 }
 
 /*
- * Do the rows of our tables among this one and its descendants meet its partition constraint?  Theirs are not asked for:
- * the server does not look at them again when one further up changes, and would keep what it has found for the next
- * command.
+ * Do the rows of our tables among this one and its descendants meet its partition constraint?  Those of the descendants
+ * are not asked for: the server keeps them when one further up changes.
  */
 static void
 verify_partition_constraint(Oid top_relid, bool is_default)
