@@ -188,6 +188,26 @@ ALTER TYPE rt ALTER ATTRIBUTE a TYPE bigint;
 ALTER TYPE rt ADD ATTRIBUTE c int;
 SELECT * FROM c;
 
+-- Nor does a table's, by a column that has a value in old rows.
+CREATE FOREIGN TABLE inner_n (a int) SERVER nvmkv;
+CREATE TABLE inner_h (a int);
+CREATE TABLE outer_h (h inner_h, n inner_n);
+CREATE FOREIGN TABLE outer_n (h inner_h, n inner_n[]) SERVER nvmkv;
+INSERT INTO outer_n VALUES (ROW(1), ARRAY[ROW(1)]::inner_n[]);
+\set VERBOSITY sqlstate
+ALTER TABLE inner_n ADD COLUMN b int DEFAULT 5;
+ALTER TABLE inner_h ADD COLUMN b int DEFAULT 5;
+DROP TABLE outer_h;
+ALTER TABLE inner_n ADD COLUMN b int DEFAULT 5;
+ALTER TABLE inner_h ADD COLUMN b int DEFAULT 5;
+ALTER TABLE inner_h ADD COLUMN IF NOT EXISTS a int DEFAULT 5;
+\set VERBOSITY default
+ALTER TABLE inner_n ADD COLUMN b int;
+ALTER TABLE inner_h ADD COLUMN b int;
+SELECT * FROM outer_n;
+DROP FOREIGN TABLE outer_n, inner_n;
+DROP TABLE inner_h;
+
 -- Domains, too, are verified.
 CREATE DOMAIN d1 AS int;
 CREATE DOMAIN d2 AS d1;

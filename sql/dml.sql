@@ -50,6 +50,22 @@ UPDATE item SET qty = qty + d FROM delta WHERE delta.k = item.k;
 SELECT k, qty FROM item WHERE k IN (1, 2) ORDER BY k;
 DELETE FROM item USING delta WHERE delta.k = item.k RETURNING item.k, name;
 
+-- the whole row in the condition of a join, and in what is assigned
+CREATE FOREIGN TABLE whole (k int NOT NULL, gone int, v int, t text) SERVER nvmkv OPTIONS (primary_key 'k');
+INSERT INTO whole VALUES (1, 0, 10, 'a'), (2, 0, 20, 'b'), (3, 0, 30, NULL);
+ALTER TABLE whole DROP COLUMN gone;
+ALTER TABLE whole ADD COLUMN more int DEFAULT 7;
+CREATE FUNCTION sum_of(whole) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN $1.k + $1.v + $1.more; END';
+UPDATE whole SET v = x FROM generate_series(2, 3) x WHERE whole::text LIKE '(' || x || ',%' RETURNING whole, x;
+UPDATE whole SET t = whole::text || x FROM generate_series(2, 3) x WHERE k = x RETURNING whole;
+UPDATE whole SET v = sum_of(whole) + x FROM generate_series(1, 2) x WHERE sum_of(whole) - x IN (11, 17) RETURNING whole, x;
+UPDATE whole SET v = 0 FROM whole o WHERE whole = o AND o.k = 1 RETURNING whole, o;
+UPDATE whole SET v = 1 FROM generate_series(1, 3) x WHERE EXISTS (SELECT FROM generate_series(1, 2) y WHERE sum_of(whole) > x + y + 5) AND whole IS NOT NULL AND k = x RETURNING whole;
+DELETE FROM whole USING generate_series(1, 2) x WHERE whole::text LIKE '(' || x || ',%' RETURNING whole, x;
+DELETE FROM whole USING generate_series(1, 3) x WHERE sum_of(whole) > x AND (SELECT whole.k FROM generate_series(1, 1)) = x RETURNING whole.*;
+DROP FUNCTION sum_of(whole);
+DROP FOREIGN TABLE whole;
+
 -- delete
 DELETE FROM item WHERE k = 3 RETURNING *;
 DELETE FROM item WHERE k > 1000000;

@@ -79,6 +79,14 @@ CREATE FOREIGN TABLE t3 (k int NOT NULL) SERVER third OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE t4 (k int NOT NULL) SERVER fourth OPTIONS (primary_key 'k');
 SELECT column_family, number FROM nvmkv.column_families;
 
+-- A server with tables keeps its family.
+ALTER SERVER cold OPTIONS (SET column_family 'hot');
+ALTER SERVER cold OPTIONS (DROP column_family);
+ALTER SERVER cold OPTIONS (SET column_family 'cold', SET write_buffer_size '2MB');
+CREATE SERVER fifth FOREIGN DATA WRAPPER nvmkv_fdw;
+ALTER SERVER fifth OPTIONS (ADD column_family 'third');
+DROP SERVER fifth;
+
 -- A family goes when nothing is in it.
 SELECT nvmkv.drop_column_family('hot');
 SELECT nvmkv.drop_column_family('default');

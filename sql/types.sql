@@ -60,6 +60,7 @@ SELECT * FROM compare('time', '{00:00,00:00:00.000001,12:00,23:59:59.999999,24:0
 SELECT * FROM compare('timetz', '{00:00+00,00:00+15:59,24:00-15:59,12:00+02,10:00+00,11:00+01,12:00:00.000001+02}');
 SELECT * FROM compare('timestamp', '{-infinity,"4713-01-01 BC","1999-12-31 23:59:59.999999",2000-01-01,"294276-12-31",infinity}');
 SELECT * FROM compare('timestamptz', '{-infinity,"4713-01-01 BC","1999-12-31 23:59:59.999999+00","2000-01-01 00:00+01","294276-12-31",infinity}');
+SELECT * FROM compare('interval', '{-178000000 years,-1 mon,-30 days -00:00:01,-29 days -24:00:00,-1 day,-00:00:00.000001,0,00:00:00.000001,24:00:00,1 day 00:00:01,1 mon -1 day,30 days,1 mon 00:00:01,1 year,178000000 years 2147483647 days 2562047788:00:54}');
 SELECT * FROM compare('money', '{-92233720368547758.08,-1,0,0.01,92233720368547758.07}');
 SELECT * FROM compare('uuid', '{00000000-0000-0000-0000-000000000000,00000000-0000-0000-0000-000000000001,7fffffff-ffff-ffff-ffff-ffffffffffff,80000000-0000-0000-0000-000000000000,ffffffff-ffff-ffff-ffff-ffffffffffff}');
 SELECT * FROM compare('macaddr', '{00:00:00:00:00:00,08:00:2b:01:02:03,80:00:2b:01:02:03,ff:ff:ff:ff:ff:ff}');
@@ -95,6 +96,31 @@ INSERT INTO exact VALUES (1.5, 0, 'a ', 3);
 UPDATE exact SET n = 1.5000 WHERE v = 1;
 SELECT n, f, c, v FROM exact ORDER BY n;
 
+CREATE FOREIGN TABLE span (i interval) SERVER nvmkv OPTIONS (primary_key 'i DESC');
+INSERT INTO span VALUES ('1 mon'), ('-1 day'), ('25:00');
+INSERT INTO span VALUES ('30 days');
+SELECT * FROM span WHERE i IN ('30 days', '1 day 1 hour') ORDER BY i;
+UPDATE span SET i = '720:00' WHERE i = '29 days 24:00';
+SELECT * FROM span ORDER BY i DESC;
+DROP FOREIGN TABLE span;
+
+-- Numbers of any size, in conditions and in keys; these have more than 32767 digits to the base of 10000.
+CREATE TABLE heap_big (n numeric);
+CREATE FOREIGN TABLE nv_big (n numeric) SERVER nvmkv OPTIONS (primary_key 'n');
+INSERT INTO heap_big VALUES (0), (1), (-1), (1e131071), (-1e131071), (1e131000), (9e131071), ('NaN');
+INSERT INTO nv_big SELECT * FROM heap_big;
+SELECT i, (SELECT count(*) FROM heap_big WHERE n < b) AS heap, (SELECT count(*) FROM nv_big WHERE n < b) AS nvmkv
+	FROM unnest(ARRAY[9e131071 + 1, 1e131071 + 1, 1e131071 - 1, 1e131071 - 1e-16383, -1e131071 - 1, -9e131071 - 1e-16383])
+		WITH ORDINALITY AS x (b, i);
+SELECT count(*) FROM nv_big WHERE n < 9e131071 + 1;
+SELECT count(*) FROM nv_big WHERE n > -1e131071 - 1;
+SELECT count(*) FROM nv_big WHERE n = 1e131071 + 1;
+INSERT INTO nv_big VALUES (9e131071 + 1);
+UPDATE nv_big SET n = n - 1e-16383 WHERE n = 9e131071;
+SELECT count(*) FROM nv_big;
+DROP TABLE heap_big;
+DROP FOREIGN TABLE nv_big;
+
 -- Composite keys, directions mixed, strings that begin one another.
 CREATE TABLE heap_c (a text COLLATE "C", b bytea, c int, d numeric, PRIMARY KEY (a, b, c, d));
 CREATE FOREIGN TABLE nv_c (a text COLLATE "C", b bytea, c int, d numeric) SERVER nvmkv OPTIONS (primary_key 'a, b DESC, c DESC, d');
@@ -111,7 +137,6 @@ RESET enable_sort;
 SELECT count(*) FROM heap_c JOIN nv_c USING (a, b, c, d);
 
 -- What cannot be a key.
-CREATE FOREIGN TABLE bad (k interval) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE bad (k int[]) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE bad (k jsonb) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE bad (k inet) SERVER nvmkv OPTIONS (primary_key 'k');

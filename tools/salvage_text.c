@@ -197,7 +197,8 @@ enum
 	KEY_BYTES_FIXED,
 	KEY_BYTES,
 	KEY_TIMETZ,
-	KEY_NUMERIC
+	KEY_NUMERIC,
+	KEY_INTERVAL
 };
 
 static void
@@ -295,6 +296,8 @@ take_key(KeyReader *r, const SalvageKey *k, uint32_t type, NvmkvBuf *out)
 		}
 		case KEY_NUMERIC:
 			return skip_numeric(r);
+		case KEY_INTERVAL: /* the row has it */
+			return take(r, 16, bytes);
 		default:
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "malformed definition of a table");
 	}

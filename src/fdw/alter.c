@@ -21,6 +21,7 @@
 #include "catalog/heap.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_inherits.h"
@@ -65,7 +66,7 @@ typedef struct CheckBefore
 typedef struct TableBefore
 {
 	Oid relid;
-	bool attached; /* becomes a partition: that alone has to be verified */
+	bool attached; /* becomes a partition, ours or not: that alone has to be verified */
 	int natts;
 	bool *not_null;
 	List *checks; /* CheckBefore, of the valid ones */
@@ -254,6 +255,17 @@ check_row_type(Oid row_type)
 	}
 }
 
+/*
+ * Nor must a column with a value in old rows be added to it: values of the row type stored elsewhere would not get it.
+ * As the server does it for heap tables.
+ */
+static void
+check_row_type_gains_value(Relation rel)
+{
+	find_composite_type_dependencies(rel->rd_rel->reltype, rel, NULL);
+	check_row_type(rel->rd_rel->reltype);
+}
+
 static void
 check_command(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 {
@@ -314,6 +326,29 @@ look_before(Oid relid, List *cmds)
 	return before;
 }
 
+/* Does the command give rows that are there a value in a new column?  Defaults of types are not looked for. */
+static bool
+adds_value(Oid relid, const AlterTableCmd *cmd)
+{
+	const ColumnDef *def;
+	ListCell *lc;
+
+	if (cmd->subtype != AT_AddColumn)
+		return false;
+	def = castNode(ColumnDef, cmd->def);
+	if (cmd->missing_ok && get_attnum(relid, def->colname) != InvalidAttrNumber)
+		return false;
+	foreach(lc, def->constraints)
+	{
+		const Constraint *constraint = lfirst_node(Constraint, lc);
+
+		if (constraint->contype == CONSTR_DEFAULT || constraint->contype == CONSTR_IDENTITY ||
+			constraint->contype == CONSTR_GENERATED)
+			return true;
+	}
+	return def->raw_default != NULL;
+}
+
 /* Can the command change how rows are read, or what is said of them? */
 static bool
 concerns_rows(const AlterTableCmd *cmd)
@@ -352,12 +387,15 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 		{
 			/* The server locks it when it has checked the privileges. */
 			Oid relid = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
+			Oid parent = RangeVarGetRelid(stmt->relation, NoLock, true);
 
-			if (OidIsValid(relid) && nvmkv_is_our_relid(relid))
+			if (OidIsValid(relid) && OidIsValid(parent))
 			{
 				TableBefore *before = palloc0(sizeof(TableBefore));
 
-				nvmkv_engine_require_preload();
+				if (nvmkv_our_tables_below(relid) != NIL ||
+					nvmkv_our_tables_below(get_default_partition_oid(parent)) != NIL)
+					nvmkv_engine_require_preload();
 				before->relid = relid;
 				before->attached = true;
 				befores = lappend(befores, before);
@@ -385,6 +423,17 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 			{
 				nvmkv_engine_require_preload();
 				befores = lappend(befores, look_before(lfirst_oid(lc), stmt->cmds));
+			}
+			else
+			{
+				ListCell *cmd;
+
+				/* Ours are looked at when the column is there. */
+				foreach(cmd, stmt->cmds)
+				{
+					if (adds_value(lfirst_oid(lc), lfirst_node(AlterTableCmd, cmd)))
+						check_row_type(get_rel_type_id(lfirst_oid(lc)));
+				}
 			}
 		}
 	}
@@ -477,6 +526,8 @@ fill_new_column(Relation rel, AttrNumber attnum)
 			report_cannot_fill(rel, attnum);
 		return;
 	}
+	if (expr != NULL || constrained)
+		check_row_type_gains_value(rel);
 	/* Constraints are for rows to fail, not for the default alone. */
 	if ((constrained || (expr == NULL && att->attnotnull)) && !has_rows(rel))
 		return;
@@ -578,16 +629,15 @@ verify_checks(const TableBefore *before, Relation rel)
 static void
 finish_table(TableBefore *before)
 {
-	Relation rel = table_open(before->relid, NoLock);
+	Relation rel;
 
 	if (before->attached)
 	{
-		if (has_rows(rel))
-			nvmkv_verify_partition(rel);
-		table_close(rel, NoLock);
+		nvmkv_verify_partition(before->relid);
 		return;
 	}
 
+	rel = table_open(before->relid, NoLock);
 	settle_key(before, rel);
 	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
 	{

@@ -47,6 +47,7 @@
 #include "fdw/copy.h"
 #include "fdw/ddl.h"
 #include "fdw/engine.h"
+#include "fdw/family.h"
 #include "fdw/option.h"
 #include "fdw/registry.h"
 #include "fdw/table.h"
@@ -87,6 +88,15 @@ after_create(Oid relid)
 	if (!IsBinaryUpgrade && nvmkv_engine_or_null() != NULL)
 		nvmkv_table_new_storage(rel);
 	table_close(rel, NoLock);
+}
+
+/* A new partition, ours or not, takes values away from the default one. */
+static void
+after_create_partition(Oid relid)
+{
+	CommandCounterIncrement();
+	if (OidIsValid(relid) && get_rel_relispartition(relid))
+		nvmkv_verify_partition(relid);
 }
 
 /* ---------------------------------------------------------------- rename */
@@ -246,6 +256,48 @@ nvmkv_sql_require_library(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* ---------------------------------------------------------------- servers */
+
+/* The tables of our server, if the statement gives its options; NIL: it has none, or is not ours. */
+static List *
+reoptioned_tables(const AlterForeignServerStmt *stmt, Oid *serverid_out)
+{
+	List *relids = NIL;
+	ListCell *lc;
+
+	*serverid_out = get_foreign_server_oid(stmt->servername, true);
+	if (stmt->options == NIL || !OidIsValid(*serverid_out))
+		return NIL;
+	foreach(lc, nvmkv_our_relids())
+	{
+		if (GetForeignTable(lfirst_oid(lc))->serverid == *serverid_out)
+			relids = lappend_oid(relids, lfirst_oid(lc));
+	}
+	return relids;
+}
+
+static char *
+family_of_server(Oid serverid)
+{
+	const char *name = nvmkv_option_string(GetForeignServer(serverid)->options, NVMKV_OPTION_COLUMN_FAMILY);
+
+	return pstrdup(name != NULL ? name : NVMKV_FAMILY_DEFAULT_NAME);
+}
+
+/* Tables stay in the family they were made in: a later TRUNCATE must not take one to another. */
+static void
+after_alter_server(Oid serverid, const char *family, List *relids)
+{
+	CommandCounterIncrement();
+	if (strcmp(family_of_server(serverid), family) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change option \"%s\" of server \"%s\" because it has foreign tables",
+						NVMKV_OPTION_COLUMN_FAMILY, GetForeignServer(serverid)->servername),
+				 errdetail("Foreign table \"%s\" is in column family \"%s\".", get_rel_name(linitial_oid(relids)), family),
+				 errhint("Create another server with that column family.")));
+}
+
 /* ---------------------------------------------------------------- utility statements */
 
 static void
@@ -254,6 +306,9 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 {
 	Node *stmt = pstmt->utilityStmt;
 	List *alters = NIL;
+	List *server_relids = NIL;
+	Oid serverid = InvalidOid;
+	char *family = NULL;
 	bool existed = false;
 
 	if (IsA(stmt, AlterTableStmt))
@@ -262,6 +317,12 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 		pstmt = rewrite_copy_to(pstmt);
 	else if (IsA(stmt, RefreshMatViewStmt))
 		before_refresh((RefreshMatViewStmt *) stmt);
+	else if (IsA(stmt, AlterForeignServerStmt))
+	{
+		server_relids = reoptioned_tables((AlterForeignServerStmt *) stmt, &serverid);
+		if (server_relids != NIL)
+			family = family_of_server(serverid);
+	}
 	else if (IsA(stmt, CreateForeignTableStmt) && ((CreateForeignTableStmt *) stmt)->base.if_not_exists)
 		existed = OidIsValid(created_relid(((CreateForeignTableStmt *) stmt)->base.relation));
 
@@ -272,12 +333,18 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 
 	if (alters != NIL)
 		nvmkv_alter_finish(alters);
+	else if (family != NULL)
+		after_alter_server(serverid, family, server_relids);
 	else if (IsA(stmt, AlterDomainStmt))
 		after_alter_domain((AlterDomainStmt *) stmt);
 	else if (IsA(stmt, RenameStmt))
 		after_rename((RenameStmt *) stmt);
 	else if (IsA(stmt, CreateForeignTableStmt) && !existed)
 		after_create(created_relid(((CreateForeignTableStmt *) stmt)->base.relation));
+
+	/* Of either node: the one begins with the other. */
+	if ((IsA(stmt, CreateStmt) || IsA(stmt, CreateForeignTableStmt)) && ((CreateStmt *) stmt)->partbound != NULL)
+		after_create_partition(created_relid(((CreateStmt *) stmt)->relation));
 }
 
 /* ---------------------------------------------------------------- drop */

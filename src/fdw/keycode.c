@@ -34,6 +34,7 @@
 #include "utils/pg_locale.h"
 #include "utils/pg_lsn.h"
 #include "utils/rls.h"
+#include "utils/timestamp.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
 #include "utils/xid8.h"
@@ -130,6 +131,9 @@ set_class(NvmkvKeyColumn *col)
 		case TIMETZOID:
 			set_fixed(col, NVMKV_KEY_TIMETZ, 12);
 			return true;
+		case INTERVALOID:
+			set_fixed(col, NVMKV_KEY_INTERVAL, 16);
+			return true;
 		case NUMERICOID:
 			set_fixed(col, NVMKV_KEY_NUMERIC, 0);
 			return true;
@@ -167,7 +171,7 @@ nvmkv_key_column_setup(NvmkvKeyColumn *col, const char **reason_out)
 		return false;
 	}
 	col->image_equal = col->key_class != NVMKV_KEY_FLOAT && col->key_class != NVMKV_KEY_NUMERIC &&
-					   col->base_type != BPCHAROID;
+					   col->key_class != NVMKV_KEY_INTERVAL && col->base_type != BPCHAROID;
 
 	if (OidIsValid(col->collation))
 	{
@@ -314,6 +318,23 @@ timetz_append(StringInfo buf, Datum value)
 	append_uint(buf, (uint32) time->zone ^ sign_bit(4), 4);
 }
 
+/* As the type compares: a month is 30 days, a day 24 hours.  Whole days, then what is left of a day. */
+static void
+interval_append(StringInfo buf, Datum value)
+{
+	const Interval *interval = DatumGetIntervalP(value);
+	int64 days = (int64) interval->month * DAYS_PER_MONTH + interval->day + interval->time / USECS_PER_DAY;
+	int64 rest = interval->time % USECS_PER_DAY;
+
+	if (rest < 0)
+	{
+		rest += USECS_PER_DAY;
+		days--;
+	}
+	append_uint(buf, (uint64) days ^ sign_bit(8), 8);
+	append_uint(buf, (uint64) rest, 8);
+}
+
 static uint16
 wire_uint16(const char *p)
 {
@@ -334,7 +355,7 @@ numeric_append(StringInfo buf, Datum value)
 {
 	bytea *wire = DatumGetByteaPP(DirectFunctionCall1(numeric_send, value));
 	const char *p = VARDATA_ANY(wire);
-	int ndigits = (int16) wire_uint16(p);
+	int ndigits = wire_uint16(p); /* up to 36 864: 131 072 decimal digits before the point, 16 383 after it */
 	int weight = (int16) wire_uint16(p + 2);
 	int sign = wire_uint16(p + 4);
 	const char *digits = p + WIRE_NUMERIC_HEAD;
@@ -399,6 +420,9 @@ nvmkv_key_append(const NvmkvKeyColumn *col, StringInfo buf, Datum value)
 			break;
 		case NVMKV_KEY_NUMERIC:
 			numeric_append(buf, value);
+			break;
+		case NVMKV_KEY_INTERVAL:
+			interval_append(buf, value);
 			break;
 	}
 
@@ -763,6 +787,7 @@ nvmkv_key_decode(const NvmkvTable *table, NvmkvSlice key, Datum *values, bool *n
 				nulls[attno] = false;
 				break;
 			case NVMKV_KEY_FLOAT:
+			case NVMKV_KEY_INTERVAL:
 				(void) key_take(&reader, col->width);
 				break;
 			case NVMKV_KEY_NUMERIC:

@@ -66,6 +66,7 @@ column_size(const NvmkvKeyColumn *col, const uint8 *p, size_t left, bool *partia
 			return 0;
 		case NVMKV_KEY_FLOAT:
 		case NVMKV_KEY_NUMERIC:
+		case NVMKV_KEY_INTERVAL:
 			return 0;
 	}
 	*partial_out = left < size;

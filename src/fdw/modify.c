@@ -28,6 +28,8 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/appendinfo.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -51,15 +53,49 @@
 
 /* ---------------------------------------------------------------- planning */
 
+/* Puts a row of its columns in the place of the target's whole row; arg: the query's PlannerInfo. */
+static Node *
+spell_out_row(Node *node, void *arg)
+{
+	const Query *query = ((PlannerInfo *) arg)->parse;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		const Var *var = (Var *) node;
+		RowExpr *row;
+
+		if (var->varno != query->resultRelation || var->varattno != InvalidAttrNumber || var->varlevelsup != 0)
+			return (Node *) copyObject(var);
+		row = makeNode(RowExpr);
+		expandRTE(rt_fetch(var->varno, query->rtable), var->varno, 0, var->location, true, NULL, &row->args);
+		row->row_typeid = var->vartype;
+		row->row_format = COERCE_IMPLICIT_CAST;
+		row->location = var->location;
+		return (Node *) row;
+	}
+	return expression_tree_mutator(node, spell_out_row, arg);
+}
+
 /*
  * The plan must carry what identifies the row: all of it, from which the key is made.  The executor asks for it in
  * the cases it needs itself.  A hidden row id travels as ctid.
+ *
+ * That whole row is a RECORD.  If the statement refers to the whole row itself, that is of the table's row type, and in
+ * a join the planner takes the one for the other, which the executor refuses; so the statement's is spelled out.
+ * With children the target here is one of them, and what the statement refers to is the parent.
  */
 static void
 add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte, Relation target_relation)
 {
 	TriggerDesc *triggers = target_relation->trigdesc;
 
+	if (rtindex == (Index) root->parse->resultRelation)
+	{
+		root->parse->jointree = (FromExpr *) spell_out_row((Node *) root->parse->jointree, root);
+		root->processed_tlist = (List *) spell_out_row((Node *) root->processed_tlist, root);
+	}
 	if (root->parse->commandType == CMD_DELETE &&
 		!(triggers != NULL && (triggers->trig_delete_before_row || triggers->trig_delete_after_row)))
 		add_row_identity_var(root, makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0), rtindex,

@@ -30,7 +30,8 @@ typedef enum NvmkvKeyClass
 	NVMKV_KEY_BYTES_FIXED, /* uuid, macaddr, ... */
 	NVMKV_KEY_BYTES,       /* bytea, text, varchar, name: escaped and terminated */
 	NVMKV_KEY_TIMETZ,
-	NVMKV_KEY_NUMERIC
+	NVMKV_KEY_NUMERIC,
+	NVMKV_KEY_INTERVAL
 } NvmkvKeyClass;
 
 typedef struct NvmkvKeyColumn
@@ -46,7 +47,7 @@ typedef struct NvmkvKeyColumn
 	bool image_equal; /* false: the datum is stored in the value too */
 	NvmkvKeyClass key_class;
 	Oid base_type;  /* type, or what is below a domain */
-	int16 width;    /* bytes of INT, FLOAT, BYTES_FIXED */
+	int16 width;    /* bytes of INT, FLOAT, BYTES_FIXED, INTERVAL */
 	bool is_signed; /* INT */
 } NvmkvKeyColumn;
 

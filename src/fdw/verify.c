@@ -15,8 +15,10 @@
 #include "access/table.h"
 #include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -33,6 +35,8 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "fdw/catalog.h"
+#include "fdw/engine.h"
 #include "fdw/table.h"
 #include "fdw/verify.h"
 
@@ -125,16 +129,67 @@ nvmkv_verify_check(Relation rel, const char *name, const char *expression)
 				 errtableconstraint(rel, name)));
 }
 
-void
-nvmkv_verify_partition(Relation rel)
+List *
+nvmkv_our_tables_below(Oid relid)
 {
-	List *quals = RelationGetPartitionQual(rel);
+	List *ours = NIL;
+	ListCell *lc;
 
-	if (quals != NIL && nvmkv_has_row(rel, negate(rel, (Node *) make_ands_explicit(quals))))
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("partition constraint of relation \"%s\" is violated by some row", RelationGetRelationName(rel)),
-				 errtable(rel)));
+	if (!OidIsValid(relid))
+		return NIL;
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (nvmkv_is_our_relid(lfirst_oid(lc)))
+			ours = lappend_oid(ours, lfirst_oid(lc));
+	}
+	return ours;
+}
+
+/*
+ * Do the rows of our tables among this one and its descendants meet its partition constraint?  Those of the descendants
+ * are not asked for: the server keeps them when one further up changes.
+ */
+static void
+verify_partition_constraint(Oid top_relid, bool is_default)
+{
+	Relation top = table_open(top_relid, NoLock);
+	List *quals = RelationGetPartitionQual(top);
+	ListCell *lc;
+
+	foreach(lc, quals != NIL ? nvmkv_our_tables_below(top_relid) : NIL)
+	{
+		Relation rel;
+		NvmkvStorageRow row;
+		List *mapped;
+
+		/* One that has never had rows can be a partition without an engine, too. */
+		if (!nvmkv_catalog_lookup(lfirst_oid(lc), &row) || row.dboid != MyDatabaseId)
+			continue;
+		(void) nvmkv_engine();
+
+		rel = table_open(lfirst_oid(lc), NoLock);
+		mapped = rel == top ? quals : map_partition_varattnos(quals, 1, rel, top);
+		if (nvmkv_has_row(rel, negate(rel, (Node *) make_ands_explicit(mapped))))
+			ereport(ERROR,
+					(errcode(ERRCODE_CHECK_VIOLATION),
+					 is_default ?
+					 errmsg("updated partition constraint for default partition \"%s\" would be violated by some row",
+							RelationGetRelationName(rel)) :
+					 errmsg("partition constraint of relation \"%s\" is violated by some row", RelationGetRelationName(rel)),
+					 errtable(rel)));
+		table_close(rel, NoLock);
+	}
+	table_close(top, NoLock);
+}
+
+void
+nvmkv_verify_partition(Oid relid)
+{
+	Oid default_relid = get_default_partition_oid(get_partition_parent(relid, false));
+
+	verify_partition_constraint(relid, false);
+	if (OidIsValid(default_relid) && default_relid != relid)
+		verify_partition_constraint(default_relid, true);
 }
 
 /* ---------------------------------------------------------------- domains */

@@ -19,9 +19,17 @@ extern bool nvmkv_has_row(Relation rel, const char *condition);
 extern void nvmkv_verify_not_null(Relation rel, AttrNumber attnum);
 extern void nvmkv_report_null_values(Relation rel, AttrNumber attnum) pg_attribute_noreturn();
 
-/* The same for a row that fails a check (expression: nodeToString of it), or the partition constraint. */
+/* The same for a row that fails a check (expression: nodeToString of it). */
 extern void nvmkv_verify_check(Relation rel, const char *name, const char *expression);
-extern void nvmkv_verify_partition(Relation rel);
+
+/*
+ * The same for a table that has become a partition, ours or not, in whose tables and in those of the default partition
+ * beside it the partition constraint is new.  The command has locked them all.
+ */
+extern void nvmkv_verify_partition(Oid relid);
+
+/* Our tables among this table and its descendants; none if it is InvalidOid.  Takes no locks. */
+extern List *nvmkv_our_tables_below(Oid relid);
 
 /*
  * What ALTER DOMAIN verifies in columns of heap tables, after its change: that no value is NULL, or that all meet the
