@@ -199,15 +199,15 @@ count_finished() {
 	running=("${still[@]}")
 }
 
-# All TAP tests, two at a time: they wait more than they compute.
+# All TAP tests, three at a time: they wait more than they compute.
 tap() {
 	local file running=()
 	make_server_dir "$server_work/ports" # so that no two take the same
-	for file in t/${NVMKV_TAP:-*}.pl; do
-		[ -e "$file" ] || continue
+	# The longest first, since they decide when the last one ends: by size is near enough.
+	for file in $(ls -S t/${NVMKV_TAP:-*}.pl); do
 		run_tap "$file" &
 		running+=("$file")
-		if [ ${#running[@]} -eq 2 ]; then
+		if [ ${#running[@]} -eq 3 ]; then
 			wait -n
 			count_finished
 		fi
