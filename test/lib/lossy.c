@@ -243,10 +243,14 @@ remember(LossyFile *file, uint64_t from, uint64_t to)
 			fd = open(real_path(file), O_RDONLY | O_CLOEXEC);
 		if (number < first || number >= first + READ_SECTORS)
 		{
-			first = number;
-			memset(content, 0, sizeof(content));
-			if (fd < 0 || pread(fd, content, sizeof(content), (off_t) (number * SECTOR)) < 0)
+			/* No more than is asked for: most writes are small. */
+			size_t size = SECTOR * (size_t) (to - number < READ_SECTORS ? to - number : READ_SECTORS);
+			ssize_t got = fd < 0 ? -1 : pread(fd, content, size, (off_t) (number * SECTOR));
+
+			if (got < 0)
 				die("read of", real_path(file));
+			memset((uint8_t *) content + got, 0, size - (size_t) got); /* behind the end of the file */
+			first = number;
 		}
 		memcpy(old->bytes, content[number - first], SECTOR);
 	}
