@@ -54,7 +54,7 @@ run() {
 	export NVMKV_TEST_TIMEOUT=$((${number:-300} * 3 + 3600))
 	case $what in
 	address)
-		engine address CC=gcc OPT="-O1 -g" SANITIZE=address BUILD="$work/address"
+		NVMKV_TEST_ALL=1 engine address CC=gcc OPT="-O1 -g" SANITIZE=address BUILD="$work/address"
 		;;
 	thread)
 		NVMKV_MULTIPROC_ROUNDS=20 engine thread CC=gcc OPT="-O1 -g" SANITIZE=thread BUILD="$work/thread" JOBS=1 \

@@ -43,8 +43,9 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(call relative,$(1)))
 
 LIB_SRC = $(filter-out %/port_pg.c,$(sort $(wildcard $(SRCDIR)/src/engine/*.c $(SRCDIR)/src/engine/*/*.c)))
 HARNESS_SRC = $(sort $(wildcard $(SRCDIR)/test/lib/*.c))
-TEST_SRC = $(sort $(wildcard $(SRCDIR)/test/unit/*_test.c $(SRCDIR)/test/model/*.c $(SRCDIR)/test/crash/*.c \
+TEST_SRC = $(sort $(wildcard $(SRCDIR)/test/unit/*_test.c $(SRCDIR)/test/model/*.c $(SRCDIR)/test/crash/*_test.c \
 	$(SRCDIR)/test/fault/*_test.c))
+CRASH_OBJS = $(call objects,$(sort $(filter-out %_test.c,$(wildcard $(SRCDIR)/test/crash/*.c))))
 
 LIB = $(BUILD)/libnvmkv.a
 HARNESS_OBJS = $(call objects,$(HARNESS_SRC))
@@ -87,6 +88,9 @@ $(BUILD)/test/fault/nth_test $(BUILD)/test/unit/lost_test: LDFLAGS += -Wl,--wrap
 $(TOOL): $(call objects,$(TOOL_SRC)) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
+# These share what plays a life.
+$(patsubst %,$(BUILD)/test/crash/%_test,crash power turnover): $(CRASH_OBJS)
+
 # These tests call the tool's parts.
 $(BUILD)/test/unit/dump_test $(BUILD)/test/unit/agreement_test $(BUILD)/test/unit/lost_test: $(DUMP_OBJS)
 
@@ -117,4 +121,4 @@ fuzz-run: $(RUN_FUZZERS)
 .PHONY: engine tools engine-test engine-test-build engine-clean fuzz fuzz-run
 .SECONDARY:
 
--include $(patsubst %.c,$(BUILD)/%.d,$(call relative,$(LIB_SRC) $(HARNESS_SRC) $(TEST_SRC) $(FUZZ_SRC) $(TOOL_SRC)))
+-include $(patsubst %.c,$(BUILD)/%.d,$(call relative,$(LIB_SRC) $(HARNESS_SRC) $(wildcard $(SRCDIR)/test/crash/*.c) $(TEST_SRC) $(FUZZ_SRC) $(TOOL_SRC)))

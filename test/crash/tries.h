@@ -1,0 +1,80 @@
+/*
+ * tries.h
+ *	  Lives with many faults of a kind: at every point, or at moments taken at random.  Part of a test, as check.h is.
+ */
+#ifndef NVMKV_TEST_TRIES_H
+#define NVMKV_TEST_TRIES_H
+
+#include "crash/life.h"
+
+#include "lib/check.h"
+
+/* Plays the script without a fault, to learn what there is to spoil. */
+static inline void
+survey(uint64_t seed, Record *out)
+{
+	static const Fault none = {FAULT_NONE, NULL, 0, 1};
+
+	CHECK(life_with(&none, seed));
+	*out = *record;
+}
+
+/* So many hits of each point of the plan at most. */
+static inline void
+points_of_plan(const Record *plan, uint64_t seed, FaultKind kind, const char *only, unsigned hits_max)
+{
+	uint32_t i;
+
+	for (i = 0; i < plan->npoints; i++)
+	{
+		const Point *point = &plan->points[i];
+		uint32_t tries = point->hits < check_part(hits_max) ? point->hits : check_part(hits_max);
+		uint32_t t;
+
+		if ((kind != FAULT_ERROR && strcmp(point->name, "port.alloc") == 0) ||
+			(only != NULL && strncmp(point->name, only, strlen(only)) != 0))
+			continue;
+		for (t = 0; t < tries; t++)
+		{
+			Fault f = {kind, point->name, t + 1, check_random()};
+
+			if (point->hits > tries)
+				f.at = 1 + check_random_below(point->hits);
+			CHECK(life_with(&f, seed));
+		}
+	}
+}
+
+/* only: the points whose names begin so; NULL: all. */
+static inline void
+every_point(FaultKind kind, const char *only, unsigned hits_max)
+{
+	static Record plan;
+	uint64_t seed = check_random();
+
+	REQUIRE(record_make());
+	survey(seed, &plan);
+	points_of_plan(&plan, seed, kind, only, hits_max);
+}
+
+/* At so many moments: hits of the point; NULL: operations of files. */
+static inline void
+sample(FaultKind kind, const char *point, unsigned tries)
+{
+	static Record plan;
+	uint64_t seed = check_random();
+	uint64_t range;
+	unsigned i;
+
+	REQUIRE(record_make());
+	survey(seed, &plan);
+	range = point != NULL ? record_hits(&plan, point) : plan.operations;
+	for (i = 0; i < check_part(tries); i++)
+	{
+		Fault f = {kind, point, 1 + check_random_below(range), check_random()};
+
+		CHECK(life_with(&f, seed));
+	}
+}
+
+#endif
