@@ -98,7 +98,7 @@ report_range(NvmkvDamageSink *sink, bool is_row, uint64_t source, uint64_t offse
 	return NVMKV_OK;
 }
 
-/* Of which keys a damaged row costs something. */
+/* Of which keys a damaged row costs something.  That it is damaged, or pages of it are lost, has been reported. */
 static NvmkvStatus
 check_row_ranges(Check *c, const NvmRowRef *ref, uint64_t newest)
 {
@@ -112,7 +112,7 @@ check_row_ranges(Check *c, const NvmRowRef *ref, uint64_t newest)
 		;
 	st = it.base.status;
 	it.base.ops->destroy(&it.base);
-	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION ? NVMKV_OK : st;
+	return st == NVMKV_CORRUPTION || st == NVMKV_VERSION || st == NVMKV_IO ? NVMKV_OK : st;
 }
 
 static NvmkvStatus
