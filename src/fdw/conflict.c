@@ -300,7 +300,10 @@ conclude_live(const Walk *walk, NvmkvRowView *view)
 	if (current->state == NVMKV_TAG_IN_PROGRESS && !walk->query->any_version)
 		wait_for(view, current->fxid);
 	else if (walk->lock_holder != 0)
+	{
 		wait_for(view, walk->lock_holder);
+		view->wait_for_lock = true;
+	}
 	else
 		view->state = NVMKV_ROW_LIVE;
 	view->sequence = current->sequence;

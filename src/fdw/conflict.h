@@ -110,6 +110,7 @@ typedef struct NvmkvRowView
 {
 	NvmkvRowState state;
 	TransactionId wait_xid;
+	bool wait_for_lock; /* WAIT: the row is there, and only locked */
 	uint64 base;	 /* newest version of a transaction that has ended, 0: none; what others wait for each other on */
 	uint64 sequence; /* of the row's newest version; of its tombstone when DELETED */
 	bool own;		 /* written by this transaction, in command cid */

@@ -189,9 +189,12 @@ typedef enum UpsertLook
 	LOOK_UPDATE	  /* modify->newest is there to be updated */
 } UpsertLook;
 
-/* One turn under the key's latch; waits after it. */
+/*
+ * One turn under the key's latch; waits after it.  met: an earlier turn has found the row and waited for its lock.  If it
+ * has gone meanwhile, a transaction that keeps its snapshot cannot go on as if it had not been there.
+ */
 static UpsertLook
-look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, bool update,
+look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, bool update, bool met,
 				NvmkvRowQueue *queue, NvmkvRowView *view)
 {
 	FullTransactionId fxid = GetCurrentFullTransactionId();
@@ -226,6 +229,14 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 		nvmkv_latch_set_release(&latches);
 		if (written)
 			return update ? LOOK_UPDATE : LOOK_NOTHING;
+	}
+	else if (met && IsolationUsesXactSnapshot())
+	{
+		nvmkv_latch_set_release(&latches);
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 view->has_moved ? errmsg("could not serialize access due to concurrent update")
+				 : errmsg("could not serialize access due to concurrent delete")));
 	}
 	else
 	{
@@ -319,6 +330,7 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 	TupleTableSlot *result = NULL;
 	StringInfoData key_buffer;
 	NvmkvSlice key;
+	bool met = false;
 	bool done = false;
 
 	/* modify->key and value will be those of the updated row. */
@@ -334,9 +346,10 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 		NvmkvRowView view;
 
 		CHECK_FOR_INTERRUPTS();
-		switch (look_and_insert(modify, estate, rri, key, update, &queue, &view))
+		switch (look_and_insert(modify, estate, rri, key, update, met, &queue, &view))
 		{
 			case LOOK_AGAIN:
+				met = met || view.wait_for_lock;
 				break;
 			case LOOK_INSERTED:
 				nvmkv_write_check_serializable(modify->rel, key);
