@@ -190,8 +190,8 @@ typedef enum UpsertLook
 } UpsertLook;
 
 /*
- * One turn under the key's latch; waits after it.  met: an earlier turn has found the row and waited for its lock.  If it
- * has gone meanwhile, a transaction that keeps its snapshot cannot go on as if it had not been there.
+ * One turn under the key's latch; waits after it.  met: an earlier turn has found the row and waited for its lock.  If
+ * it has gone meanwhile, a transaction that keeps its snapshot cannot go on as if it had not been there.
  */
 static UpsertLook
 look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, bool update, bool met,
