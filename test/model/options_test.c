@@ -651,7 +651,7 @@ play(Play *p, const Set *set, uint64_t seed)
 	rig_init(&p->rig);
 	p->families = set->change == three_families ? 3 : 1;
 	open_database(p);
-	for (i = 0; i < OPERATIONS && check_failures == before; i++)
+	for (i = 0; i < check_part(OPERATIONS) && check_failures == before; i++)
 	{
 		operation(p);
 		if (i % STRIDE == STRIDE - 1)
@@ -691,9 +691,9 @@ TEST(options_change_nothing_that_is_seen)
 				break;
 			play(&other, &sets[s], seed);
 			plays++;
-			for (i = 0; i < OPERATIONS / STRIDE && first.digests[i] == other.digests[i]; i++)
+			for (i = 0; i < check_part(OPERATIONS) / STRIDE && first.digests[i] == other.digests[i]; i++)
 				;
-			if (i < OPERATIONS / STRIDE)
+			if (i < check_part(OPERATIONS) / STRIDE)
 			{
 				check_failed(__FILE__, __LINE__, "all options show the same");
 				fprintf(stderr, "    options: %s, seed %" PRIu64 ": other within operations %u to %u\n", sets[s].name, seed,
