@@ -29,16 +29,7 @@ $node->safe_psql('postgres', qq{
 	GRANT pg_monitor TO watcher;
 	CREATE ROLE nobody});
 
-# Both twins of a table do the same; of (k, v) v names table and key, and so can be found in files.
-sub both
-{
-	my ($sql) = @_;
-
-	$node->safe_psql('postgres', join ';', map { my $s = $sql; $s =~ s/\b([tuf])\b(?!\()/$_ ? "$1_h" : $1/ge; $s } 0, 1);
-	return;
-}
-
-sub fill { both("INSERT INTO $_[0] SELECT g, '$_[0]needle' || g || '.' || repeat(md5(g::text), 3) FROM generate_series(1, $rows) g"); return }
+sub fill { both($node, "INSERT INTO $_[0] SELECT g, '$_[0]needle' || g || '.' || repeat(md5(g::text), 3) FROM generate_series(1, $rows) g"); return }
 
 # Spoils the block that has the row.
 sub spoil_row
@@ -70,10 +61,10 @@ cmp_ok($lost, '<', 100, 'and little more');
 ok($first <= 3000 && $last >= 3000, 'around the row');
 
 # Work goes on, and compaction goes round it.
-both("UPDATE t SET v = v || '+' WHERE k < $first - 1; UPDATE t SET v = v || '+' WHERE k > $last");
-both("DELETE FROM t WHERE k % 10 = 0 AND k < $first - 100; DELETE FROM t WHERE k % 10 = 0 AND k > $last + 100");
-both("UPDATE u SET v = v || '+' WHERE k % 2 = 0");
-both("UPDATE f SET v = v || '+' WHERE k % 3 = 0");
+both($node, "UPDATE t SET v = v || '+' WHERE k < $first - 1; UPDATE t SET v = v || '+' WHERE k > $last");
+both($node, "DELETE FROM t WHERE k % 10 = 0 AND k < $first - 100; DELETE FROM t WHERE k % 10 = 0 AND k > $last + 100");
+both($node, "UPDATE u SET v = v || '+' WHERE k % 2 = 0");
+both($node, "UPDATE f SET v = v || '+' WHERE k % 3 = 0");
 $node->safe_psql('postgres', 'SELECT nvmkv.compact()');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.stat_matrix'), '0', 'the container is drained');
 is(view(), 't|lost', 'the view has what compaction went round');
@@ -102,7 +93,7 @@ $node->safe_psql('postgres', 'CHECKPOINT');
 $node->restart;
 is(view(), 't|lost', 'it is remembered');
 like($node->safe_psql('postgres', q{SELECT string_agg(object, E'\n') FROM nvmkv.check()}), qr/^foreign table public\.t: keys (?:from|behind) \(k\)=\(2\d\d\d\)[^\n]*$/, 'the check has it, and nothing else');
-both("UPDATE u SET v = v || '-' WHERE k % 5 = 0");
+both($node, "UPDATE u SET v = v || '-' WHERE k % 5 = 0");
 $node->stop('immediate');
 $node->start;
 is(view(), 't|lost', 'after a crash, too');
@@ -134,10 +125,10 @@ $node->safe_psql('postgres', 'SELECT nvmkv.compact()');
 spoil_row($dir, 't', 1234);
 spoil_row("$dir/family-1", 'f', 4321);
 fails($node, 'SELECT v FROM f WHERE k = 4321', qr/XX001: .*reading foreign table "f" failed/s, 'in a family');
-both("UPDATE f SET v = v || '!' WHERE k = 5");
+both($node, "UPDATE f SET v = v || '!' WHERE k = 5");
 $node->safe_psql('postgres', q{SELECT nvmkv.compact('f')});
 is($node->safe_psql('postgres', q{SELECT relation, column_family FROM nvmkv.damage WHERE relation = 'f'::regclass}), 'f|hot', 'the view names the family');
-both('TRUNCATE t');
+both($node, 'TRUNCATE t');
 fill('t');
 is(same_rows($node, 't'), '0|0', 'truncated, it can be written anew');
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE f; DROP TABLE f_h; SELECT nvmkv.compact()');

@@ -26,27 +26,19 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE u_h (LIKE t_h);
 	CREATE TABLE f_h (LIKE t_h INCLUDING ALL)});
 
-sub both
-{
-	my ($sql) = @_;
-
-	$node->safe_psql('postgres', join ';', map { my $s = $sql; $s =~ s/\b([tuf])\b(?!\()/$_ ? "$1_h" : $1/ge; $s } 0, 1);
-	return;
-}
-
 # All tables anew: the odd keys in table files, all keys in the container.
 sub fill
 {
 	$node->safe_psql('postgres', 'TRUNCATE t, u, f, t_h, u_h, f_h; SELECT nvmkv.compact()');
 	for my $table (qw(t u f))
 	{
-		both("INSERT INTO $table SELECT g, '${table}old' || g || '.' || md5(g::text) FROM generate_series(1, $rows, 2) g");
+		both($node, "INSERT INTO $table SELECT g, '${table}old' || g || '.' || md5(g::text) FROM generate_series(1, $rows, 2) g");
 	}
 	$node->safe_psql('postgres', 'SELECT nvmkv.compact()');
 	for my $table (qw(t u f))
 	{
-		both("UPDATE $table SET v = '${table}needle' || k || '.' || md5(k::text)") if $table ne 'u';
-		both("INSERT INTO $table SELECT g, '${table}needle' || g || '.' || md5(g::text) FROM generate_series(2, $rows, 2) g");
+		both($node, "UPDATE $table SET v = '${table}needle' || k || '.' || md5(k::text)") if $table ne 'u';
+		both($node, "INSERT INTO $table SELECT g, '${table}needle' || g || '.' || md5(g::text) FROM generate_series(2, $rows, 2) g");
 	}
 	return;
 }
@@ -73,8 +65,8 @@ sub costs
 	my ($first, $last, $lost) = lost_rows($node, $table, $rows + 2);
 	cmp_ok($lost, '>=', 1, "$what: rows are lost");
 	cmp_ok($lost, '<=', $most, "$what: not more than there must be");
-	both("UPDATE $_ SET v = v || '+' WHERE k % 3 = 0") for @others;
-	both("INSERT INTO $table VALUES ($rows + 1, 'new')");
+	both($node, "UPDATE $_ SET v = v || '+' WHERE k % 3 = 0") for @others;
+	both($node, "INSERT INTO $table VALUES ($rows + 1, 'new')");
 	$node->safe_psql('postgres', 'CHECKPOINT; SELECT nvmkv.compact()');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.stat_matrix'), '0', "$what: the container drains");
 	my ($first2, $last2, $lost2) = lost_rows($node, $table, $rows + 2);

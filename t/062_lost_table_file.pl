@@ -28,15 +28,7 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE u_h (LIKE t_h INCLUDING ALL);
 	CREATE TABLE f_h (LIKE t_h INCLUDING ALL)});
 
-sub both
-{
-	my ($sql) = @_;
-
-	$node->safe_psql('postgres', join ';', map { my $s = $sql; $s =~ s/\b([tuf])\b(?!\()/$_ ? "$1_h" : $1/ge; $s } 0, 1);
-	return;
-}
-
-sub fill { both("INSERT INTO $_[0] SELECT g, '$_[0]needle' || g || '.' || repeat(md5(g::text), 10) FROM generate_series(1, $rows) g"); return }
+sub fill { both($node, "INSERT INTO $_[0] SELECT g, '$_[0]needle' || g || '.' || repeat(md5(g::text), 10) FROM generate_series(1, $rows) g"); return }
 
 # The file with the row, saved; the server has stopped.
 sub take_file
@@ -66,7 +58,7 @@ cmp_ok($lost, '<', $rows, 'others can');
 fails($node, 'SELECT v FROM t WHERE k = 3000', qr/XX001: .*reading foreign table "t" failed.*\Q$name\E.*missing.*HINT: .*nvmkv\.check/s, 'reading them');
 like($node->safe_psql('postgres', q{SELECT object || ': ' || problem FROM nvmkv.check() WHERE object LIKE 'foreign table%'}),
 	qr/^foreign table public\.t: keys (?:from|behind) \(k\)=\(\d+\) (?:to before|up to) \(k\)=\(\d+\): /, 'the check names table and keys');
-both("UPDATE $_ SET v = v || '+' WHERE k % 7 = 0") for qw(u f);
+both($node, "UPDATE $_ SET v = v || '+' WHERE k % 7 = 0") for qw(u f);
 $node->safe_psql('postgres', 'CHECKPOINT');
 is(same_rows($node, $_), '0|0', "table $_ is as it should be") for qw(u f);
 $node->stop;
@@ -91,8 +83,8 @@ truncate($file, (-s $file) / 2);
 $node->start;
 is(view(), 't|wrong size', 'the view has a file that is short');
 ($first, $last, $lost) = lost_rows($node, 't', $rows + 10);
-both("UPDATE t SET v = v || '-' WHERE k < $first - 1; UPDATE t SET v = v || '-' WHERE k > $last + 1");
-both("UPDATE $_ SET v = v || '-' WHERE k % 5 = 0") for qw(u f);
+both($node, "UPDATE t SET v = v || '-' WHERE k < $first - 1; UPDATE t SET v = v || '-' WHERE k > $last + 1");
+both($node, "UPDATE $_ SET v = v || '-' WHERE k % 5 = 0") for qw(u f);
 $node->safe_psql('postgres', 'SELECT nvmkv.compact()');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.stat_matrix'), '0', 'the container is drained');
 is(view(), 't|lost', 'compaction has gone round it');
@@ -118,9 +110,9 @@ $node->start;
 is($node->safe_psql('postgres', "SELECT count(*) FROM nvmkv.damage WHERE relation IS NULL AND storage_id = -1 AND state = 'missing'"), '1',
 	'the list of storages is damaged');
 is(same_rows($node, $_), '0|0', "table $_ is as it should be") for qw(t f);
-both("UPDATE $_ SET v = v || '=' WHERE k % 11 = 0") for qw(t f);
+both($node, "UPDATE $_ SET v = v || '=' WHERE k % 11 = 0") for qw(t f);
 $node->safe_psql('postgres', 'CREATE FOREIGN TABLE w (k int) SERVER nvmkv; INSERT INTO w VALUES (1); DROP FOREIGN TABLE w; SELECT nvmkv.compact()');
-both('TRUNCATE u');
+both($node, 'TRUNCATE u');
 fill('u');
 is(same_rows($node, 'u'), '0|0', 'truncated, the table can be written anew');
 $node->safe_psql('postgres', 'SELECT nvmkv.accept_damage()');

@@ -7,7 +7,7 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(file_with prepare_twins lost_rows same_rows spoil);
+our @EXPORT = qw(both file_with prepare_twins lost_rows same_rows spoil);
 
 # Writes bytes into a file that stays as long as it is.
 sub spoil
@@ -32,6 +32,15 @@ sub file_with
 		return ($file, $at) if $at >= 0;
 	}
 	die "\"$text\" is in none of @files";
+}
+
+# Tables t, u and f and their heap twins t_h, u_h and f_h do the same.
+sub both
+{
+	my ($node, $sql) = @_;
+
+	$node->safe_psql('postgres', join ';', map { my $s = $sql; $s =~ s/\b([tuf])\b(?!\()/$_ ? "$1_h" : $1/ge; $s } 0, 1);
+	return;
 }
 
 # Functions that look up row by row, in table "name" and its heap twin "name_h": (k int, v text).

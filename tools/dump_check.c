@@ -16,6 +16,7 @@
 
 #include "engine/base/batch.h"
 #include "engine/db/family_file.h"
+#include "engine/log/log_files.h"
 #include "engine/log/log_group.h"
 #include "engine/log/log_reader.h"
 #include "engine/meta/manifest.h"
@@ -44,8 +45,7 @@ typedef struct Check
 	const char *log_dir;
 	uint64_t durable_seq; /* of the database itself: what is below need not be in the log */
 	uint64_t last_sequence;
-	uint64_t *logs;
-	size_t nlogs;
+	unsigned nlogs;
 	/* what was seen */
 	uint64_t tables, rows, records, problems;
 } Check;
@@ -406,49 +406,18 @@ see_name(void *ctx, const char *name)
 	return true;
 }
 
-static bool
-collect_log(void *ctx, const char *name)
-{
-	Check *c = ctx;
-	char *end;
-	uint64_t number = strtoull(name, &end, 10);
-
-	if (end != name && strcmp(end, ".log") == 0)
-	{
-		uint64_t *grown = realloc(c->logs, (c->nlogs + 1) * sizeof(uint64_t));
-
-		if (grown == NULL)
-		{
-			problem(c, "out of memory");
-			return false;
-		}
-		c->logs = grown;
-		c->logs[c->nlogs++] = number;
-	}
-	return true;
-}
-
-static int
-compare_numbers(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *) a;
-	uint64_t y = *(const uint64_t *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void
 check_logs(Check *c)
 {
-	size_t l;
+	LogFiles files;
+	unsigned l;
 
-	if (port_files->list(c->log_dir, collect_log, c) != NVMKV_OK)
+	if (log_files_list(c->log_dir, ".log", &files) != NVMKV_OK)
 		failure(c);
-	if (c->nlogs > 1)
-		qsort(c->logs, c->nlogs, sizeof(uint64_t), compare_numbers);
-	for (l = 0; l < c->nlogs; l++)
-		check_log(c, c->logs[l]);
-	free(c->logs);
+	for (l = 0; l < files.count; l++)
+		check_log(c, files.numbers[l]);
+	c->nlogs = files.count;
+	port_free(files.numbers);
 }
 
 /* ---- is it the right one? ---- */
@@ -621,6 +590,6 @@ dump_check(Dump *dump, const char *dir, const char *pool, const char *log_dir)
 	c.problems += dump_lost_end(dump, &c.lost);
 	c.durable_seq = durable_seq;
 	check_logs(&c);
-	fprintf(dump->out, "tables %" PRIu64 ", rows %" PRIu64 ", logs %zu with %" PRIu64 " records: %" PRIu64 " problems\n",
+	fprintf(dump->out, "tables %" PRIu64 ", rows %" PRIu64 ", logs %u with %" PRIu64 " records: %" PRIu64 " problems\n",
 			c.tables, c.rows, c.nlogs, c.records, c.problems);
 }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/db/damage.h"
 #include "engine/nvm/row.h"
 #include "engine/sst/sst_iter.h"
 
@@ -59,7 +60,7 @@ dump_lost_table(DumpLost *lost, SstTable *table)
 	if (lost->nranges == 0 || sst_table_props(table)->min_unresolved_fxid == 0)
 		return NVMKV_OK;
 	sst_iter_init(&it, table, SST_ITER_BULK);
-	it.sink = lost_sink();
+	it.sink = damage_untold_sink();
 	return walk(lost, &it.base);
 }
 
@@ -71,7 +72,7 @@ dump_lost_row(DumpLost *lost, const NvmPool *pool, const NvmRowRef *row)
 	if (lost->nranges == 0)
 		return NVMKV_OK;
 	nvm_row_iter_init(&it, pool, row, row->entries);
-	it.sink = lost_sink();
+	it.sink = damage_untold_sink();
 	return walk(lost, &it.base);
 }
 

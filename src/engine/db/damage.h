@@ -71,6 +71,9 @@ extern DamageRange damage_storage_range(NvmkvSlice storage, uint8_t buf[DAMAGE_S
 
 /* ---- going round ---- */
 
+/* Goes round and says nothing: for who knows that somebody else tells of it. */
+extern NvmkvDamageSink *damage_untold_sink(void);
+
 /* What a compaction has gone round so far, for its edit; the keys are owned here. */
 typedef struct DamageList
 {

@@ -43,17 +43,6 @@ report(void *ctx, const char *text)
 	report_keys(ctx, text);
 }
 
-static const VersionRow *
-find_row(const VersionImage *v, uint64_t row_id)
-{
-	uint32_t i;
-
-	for (i = 0; i < v->nrows; i++)
-		if (v->rows[i].row_id == row_id)
-			return &v->rows[i];
-	return NULL;
-}
-
 /* The extents the version names are taken in the pool. */
 static void
 check_extents(Check *c, const NvmRowRef *ref)
@@ -119,7 +108,7 @@ static NvmkvStatus
 check_row(Check *c, uint64_t row_id)
 {
 	const VersionImage *v = versions_current(&c->db->versions);
-	const VersionRow *row = find_row(v, row_id);
+	const VersionRow *row = version_find_row(v, row_id);
 	const VersionRow *older_row;
 	NvmRowRef ref, older;
 	uint64_t before = c->reported;
@@ -129,7 +118,7 @@ check_row(Check *c, uint64_t row_id)
 	(void) snprintf(c->where, sizeof(c->where), "row %" PRIu64, row_id);
 	ref = version_row_ref(v, row);
 	check_extents(c, &ref);
-	older_row = find_row(v, row->older_row_id);
+	older_row = version_find_row(v, row->older_row_id);
 	if (older_row != NULL)
 		older = version_row_ref(v, older_row);
 	NVMKV_RETURN_IF(nvm_row_verify(c->db->pool, &ref, older_row != NULL ? &older : NULL, report, c));

@@ -9,6 +9,7 @@
  */
 #include "engine/db/lost.h"
 
+#include "engine/db/damage.h"
 #include "engine/db/db_int.h"
 #include "engine/db/outcome.h"
 #include "engine/iter/level.h"
@@ -105,26 +106,6 @@ lost_walk(LostList *list, NvmkvIter *it)
 		it->status == NVMKV_NOT_FOUND ? NVMKV_OK : it->status;
 }
 
-static NvmkvStatus
-pass_over(NvmkvDamageSink *sink, bool is_row, uint64_t source, uint64_t offset, NvmkvSlice low, NvmkvSlice upper)
-{
-	(void) sink;
-	(void) is_row;
-	(void) source;
-	(void) offset;
-	(void) low;
-	(void) upper;
-	return NVMKV_OK;
-}
-
-NvmkvDamageSink *
-lost_sink(void)
-{
-	static NvmkvDamageSink sink = {pass_over};
-
-	return &sink;
-}
-
 NvmkvLostVersions
 lost_of(const LostEntry *entry)
 {
@@ -195,17 +176,6 @@ walk_memtables(NvmkvDb *db, LostList *list)
 	return st;
 }
 
-static const VersionRow *
-find_row(const VersionImage *v, uint64_t row_id)
-{
-	uint32_t i;
-
-	for (i = 0; i < v->nrows; i++)
-		if (v->rows[i].row_id == row_id)
-			return &v->rows[i];
-	return NULL;
-}
-
 /* version_ntables: it is not there. */
 static uint32_t
 find_table(const VersionImage *v, uint64_t number)
@@ -229,14 +199,14 @@ walk_row(NvmkvDb *db, LostList *list, uint64_t row_id, bool *gone_out)
 
 	db_enter(db);
 	v = versions_current(&db->versions);
-	row = find_row(v, row_id);
+	row = version_find_row(v, row_id);
 	if (row == NULL)
 		*gone_out = true;
 	else
 	{
 		ref = version_row_ref(v, row);
 		nvm_row_iter_init(&it, db->pool, &ref, ref.entries);
-		it.sink = lost_sink();
+		it.sink = damage_untold_sink();
 		st = walk(list, &it.base);
 	}
 	db_leave(db);
@@ -261,7 +231,7 @@ walk_table(NvmkvDb *db, LostList *list, uint64_t number, bool *gone_out)
 	else
 	{
 		level_iter_init(it, db->tables, v, at, at + 1, SST_ITER_BULK);
-		it->sink = lost_sink();
+		it->sink = damage_untold_sink();
 		st = walk(list, &it->base);
 	}
 	db_leave(db);
@@ -278,7 +248,8 @@ walk_version(NvmkvDb *db, LostList *list, const VersionImage *v, const VersionIm
 
 	*gone_out = false;
 	for (i = 0; i < v->nrows && st == NVMKV_OK; i++)
-		if (v->rows[i].min_unresolved_fxid != 0 && (before == NULL || find_row(before, v->rows[i].row_id) == NULL))
+		if (v->rows[i].min_unresolved_fxid != 0 &&
+			(before == NULL || version_find_row(before, v->rows[i].row_id) == NULL))
 			st = walk_row(db, list, v->rows[i].row_id, gone_out);
 	for (i = 0; i < version_ntables(v) && st == NVMKV_OK; i++)
 	{

@@ -32,13 +32,10 @@ typedef struct LostList
 
 /*
  * Takes the entries of a source into account; row locks and marks of dropped storages are no versions.  Where the
- * source is damaged it is left, and that is no failure: an iterator with lost_sink goes round what it can.  NO_MEMORY,
- * and what ask() returns.
+ * source is damaged it is left, and that is no failure: an iterator with damage_untold_sink goes round what it can.
+ * NO_MEMORY, and what ask() returns.
  */
 extern NvmkvStatus lost_walk(LostList *list, NvmkvIter *it);
-
-/* Says nothing: whoever checks the source tells of its damage. */
-extern NvmkvDamageSink *lost_sink(void);
 
 /* Borrows the keys from the list. */
 extern NvmkvLostVersions lost_of(const LostEntry *entry);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "engine/db/db_int.h"
+#include "engine/log/log_files.h"
 #include "engine/log/log_reader.h"
 
 /* The thread's last failure is about this record: says where that is. */
@@ -104,52 +105,10 @@ note_durable(NvmkvDb *root, uint64_t durable)
 	return db_install(root, &edit);
 }
 
-typedef struct LogList
-{
-	uint64_t *numbers;
-	unsigned count, capacity;
-	bool failed;
-} LogList;
-
-static bool
-collect_log(void *ctx, const char *name)
-{
-	LogList *list = ctx;
-	char *end;
-	uint64_t number = strtoull(name, &end, 10);
-
-	if (end == name || strcmp(end, ".log") != 0)
-		return true;
-	if (list->count == list->capacity)
-	{
-		unsigned grown = list->capacity == 0 ? 16 : 2 * list->capacity;
-		uint64_t *numbers = port_realloc(list->numbers, grown * sizeof(uint64_t));
-
-		if (numbers == NULL)
-		{
-			list->failed = true;
-			return false;
-		}
-		list->numbers = numbers;
-		list->capacity = grown;
-	}
-	list->numbers[list->count++] = number;
-	return true;
-}
-
-static int
-compare_numbers(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *) a;
-	uint64_t y = *(const uint64_t *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 NvmkvStatus
 own_log_recover(NvmkvDb *db)
 {
-	LogList list = {0};
+	LogFiles list = {0};
 	uint64_t durable = versions_current(&db->versions)->durable_seq;
 	uint64_t needed_from = nvmkv_durable_seq(db); /* by all families */
 	uint64_t last = 0;
@@ -158,11 +117,7 @@ own_log_recover(NvmkvDb *db)
 	NvmkvStatus st = port_files->mkdir(db->log_dir);
 
 	if (st == NVMKV_OK)
-		st = port_files->list(db->log_dir, collect_log, &list);
-	if (st == NVMKV_OK && list.failed)
-		st = NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	if (st == NVMKV_OK && list.count > 1)
-		qsort(list.numbers, list.count, sizeof(uint64_t), compare_numbers);
+		st = log_files_list(db->log_dir, ".log", &list);
 	for (i = 0; st == NVMKV_OK && i < list.count; i++)
 		st = sync_log_file(db, list.numbers[i]);
 	db->replaying = true;

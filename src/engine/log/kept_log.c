@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "engine/base/coding.h"
+#include "engine/log/log_files.h"
 #include "engine/log/log_reader.h"
 
 #define PATH_BYTES_MAX 4096
@@ -29,86 +30,36 @@ file_path(const char *dir, uint64_t number, char *path)
 
 /* ---- the directory ---- */
 
-typedef struct Numbers
-{
-	uint64_t *list; /* ascending */
-	unsigned count, capacity;
-	bool failed;
-} Numbers;
-
-static bool
-collect(void *ctx, const char *name)
-{
-	Numbers *numbers = ctx;
-	char *end;
-	uint64_t number = strtoull(name, &end, 10);
-
-	if (end == name || strcmp(end, ".kept") != 0)
-		return true;
-	if (numbers->count == numbers->capacity)
-	{
-		unsigned capacity = numbers->capacity == 0 ? 16 : 2 * numbers->capacity;
-		uint64_t *grown = port_realloc(numbers->list, capacity * sizeof(uint64_t));
-
-		if (grown == NULL)
-		{
-			numbers->failed = true;
-			return false;
-		}
-		numbers->list = grown;
-		numbers->capacity = capacity;
-	}
-	numbers->list[numbers->count++] = number;
-	return true;
-}
-
-static int
-compare_numbers(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *) a;
-	uint64_t y = *(const uint64_t *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* No directory: no files.  port_free(numbers->list) is owed. */
+/* No directory: no files.  port_free(files->numbers) is owed. */
 static NvmkvStatus
-list_files(const char *dir, Numbers *numbers)
+list_files(const char *dir, LogFiles *files)
 {
-	NvmkvStatus st;
+	NvmkvStatus st = log_files_list(dir, ".kept", files);
 
-	memset(numbers, 0, sizeof(*numbers));
-	st = port_files->list(dir, collect, numbers);
-	if (st == NVMKV_NOT_FOUND)
-		return NVMKV_OK;
-	if (st == NVMKV_OK && numbers->failed)
-		st = NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for the files of \"%s\"", dir);
-	if (st == NVMKV_OK && numbers->count > 1)
-		qsort(numbers->list, numbers->count, sizeof(uint64_t), compare_numbers);
-	return st;
+	return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
 }
 
 NvmkvStatus
 kept_remove(const char *dir, uint64_t before)
 {
-	Numbers numbers;
+	LogFiles files;
 	unsigned i;
-	NvmkvStatus st = list_files(dir, &numbers);
+	NvmkvStatus st = list_files(dir, &files);
 
 	/* What is left by a crash in between is then the beginning, which says rightly up to where the tree must reach. */
-	for (i = numbers.count; st == NVMKV_OK && i-- > 0;)
+	for (i = files.count; st == NVMKV_OK && i-- > 0;)
 	{
 		char path[PATH_BYTES_MAX];
 
-		if (numbers.list[i] >= before)
+		if (files.numbers[i] >= before)
 			continue;
-		file_path(dir, numbers.list[i], path);
+		file_path(dir, files.numbers[i], path);
 		st = port_files->unlink(path);
 		/* One by one: names that go together may go in any order. */
 		if (st == NVMKV_OK)
 			st = port_files->sync_dir(dir);
 	}
-	port_free(numbers.list);
+	port_free(files.numbers);
 	return st;
 }
 
@@ -129,14 +80,14 @@ append_begin(KeptWriter *w, uint64_t start)
 static NvmkvStatus
 begin_file(KeptWriter *w, uint64_t start)
 {
-	Numbers numbers;
+	LogFiles files;
 	char path[PATH_BYTES_MAX];
 	uint64_t number;
 	NvmkvStatus st;
 
-	NVMKV_RETURN_IF(list_files(w->dir, &numbers));
-	number = numbers.count > 0 ? numbers.list[numbers.count - 1] + 1 : 1;
-	port_free(numbers.list);
+	NVMKV_RETURN_IF(list_files(w->dir, &files));
+	number = files.count > 0 ? files.numbers[files.count - 1] + 1 : 1;
+	port_free(files.numbers);
 	file_path(w->dir, number, path);
 	NVMKV_RETURN_IF(log_writer_create(&w->log, path, LOG_KIND_KEPT, number));
 	st = append_begin(w, start);
@@ -388,16 +339,16 @@ read_file(Reader *r, uint64_t number)
 
 /* What counts begins with the last dump that is finished; dumps that are not are left out. */
 static NvmkvStatus
-choose_files(Reader *r, Numbers *numbers)
+choose_files(Reader *r, LogFiles *files)
 {
 	unsigned i, kept = 0;
 
-	for (i = 0; i < numbers->count; i++)
+	for (i = 0; i < files->count; i++)
 	{
 		LogReader log;
 		KeptFile file;
 		bool finished = false;
-		NvmkvStatus st = open_file(r->how, numbers->list[i], &log, &file);
+		NvmkvStatus st = open_file(r->how, files->numbers[i], &log, &file);
 
 		if (st == NVMKV_OK)
 		{
@@ -413,9 +364,9 @@ choose_files(Reader *r, Numbers *numbers)
 		if (finished)
 			kept = 0;
 		if (file.begun && (finished || !file.dump))
-			numbers->list[kept++] = numbers->list[i];
+			files->numbers[kept++] = files->numbers[i];
 	}
-	numbers->count = kept;
+	files->count = kept;
 	return NVMKV_OK;
 }
 
@@ -423,20 +374,20 @@ NvmkvStatus
 kept_read(const KeptReading *reading, KeptSummary *summary_out)
 {
 	Reader r = {.how = reading, .summary = summary_out};
-	Numbers numbers;
+	LogFiles files;
 	unsigned i;
 	NvmkvStatus st;
 
 	memset(summary_out, 0, sizeof(*summary_out));
-	NVMKV_RETURN_IF(list_files(reading->dir, &numbers));
-	st = choose_files(&r, &numbers);
-	for (i = 0; st == NVMKV_OK && i < numbers.count; i++)
+	NVMKV_RETURN_IF(list_files(reading->dir, &files));
+	st = choose_files(&r, &files);
+	for (i = 0; st == NVMKV_OK && i < files.count; i++)
 	{
-		st = read_file(&r, numbers.list[i]);
+		st = read_file(&r, files.numbers[i]);
 		if (st != NVMKV_OK)
 			st = pass_over(&r, st);
 	}
-	port_free(numbers.list);
+	port_free(files.numbers);
 	return st;
 }
 
@@ -444,20 +395,20 @@ NvmkvStatus
 kept_start(const char *dir, uint64_t system_identifier, bool *found_out, uint64_t *start_out)
 {
 	KeptReading how = {.dir = dir, .system_identifier = system_identifier};
-	Numbers numbers;
+	LogFiles files;
 	unsigned i;
 	NvmkvStatus st;
 
 	*found_out = false;
 	*start_out = 0;
-	NVMKV_RETURN_IF(list_files(dir, &numbers));
-	for (i = 0, st = NVMKV_OK; st == NVMKV_OK && i < numbers.count && !*found_out; i++)
+	NVMKV_RETURN_IF(list_files(dir, &files));
+	for (i = 0, st = NVMKV_OK; st == NVMKV_OK && i < files.count && !*found_out; i++)
 	{
 		LogReader log;
 		KeptFile file;
 		bool finished = true;
 
-		st = open_file(&how, numbers.list[i], &log, &file);
+		st = open_file(&how, files.numbers[i], &log, &file);
 		if (st != NVMKV_OK)
 			break;
 		if (file.begun && file.dump)
@@ -466,6 +417,6 @@ kept_start(const char *dir, uint64_t system_identifier, bool *found_out, uint64_
 		*found_out = st == NVMKV_OK && file.begun && finished;
 		*start_out = file.start;
 	}
-	port_free(numbers.list);
+	port_free(files.numbers);
 	return st;
 }

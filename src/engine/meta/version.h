@@ -197,6 +197,18 @@ version_bytes(const VersionImage *v, VersionBytes b)
 	return nvmkv_slice((const uint8_t *) v + b.off, b.size);
 }
 
+/* NULL: it is not there. */
+static inline const VersionRow *
+version_find_row(const VersionImage *v, uint64_t row_id)
+{
+	uint32_t i;
+
+	for (i = 0; i < v->nrows; i++)
+		if (v->rows[i].row_id == row_id)
+			return &v->rows[i];
+	return NULL;
+}
+
 /* The row as nvm/row.h takes it; points into the image. */
 static inline NvmRowRef
 version_row_ref(const VersionImage *v, const VersionRow *row)
