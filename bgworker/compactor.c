@@ -1,7 +1,7 @@
 /*
  * compactor.c
  *	  A compaction worker: a column of the compactor, or a table of a level, a step.
- *	  Several of them work on disjoint ranges (engine/db/running.h).
+ *	  Several of them work on disjoint ranges (engine/tree/running.h).
  */
 #include "postgres.h"
 

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "engine/db/damage.h"
+#include "engine/tree/damage.h"
 #include "engine/nvm/row.h"
 #include "engine/sst/sst_iter.h"
 

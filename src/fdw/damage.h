@@ -3,7 +3,7 @@
  *	  Damage of the engine's files in terms of tables and keys, and what the
  *	  administrator does about it.
  *
- * The engine knows ranges of keys whose rows are lost (src/engine/db/damage.h).
+ * The engine knows ranges of keys whose rows are lost (src/engine/tree/damage.h).
  * A range may reach over several tables: it is told table by table.
  */
 #ifndef NVMKV_FDW_DAMAGE_H

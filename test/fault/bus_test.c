@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 #include "engine/port/port_guard.h"
 
 #include "lib/rig.h"

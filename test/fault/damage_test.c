@@ -11,7 +11,7 @@
 #include <dirent.h>
 
 #include "engine/base/crc32c.h"
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 #include "engine/log/log_format.h"
 #include "engine/log/log_reader.h"
 #include "engine/log/log_writer.h"

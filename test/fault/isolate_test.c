@@ -9,7 +9,7 @@
  */
 #include <dirent.h>
 
-#include "engine/db/damage.h"
+#include "engine/tree/damage.h"
 
 #include "lib/rig.h"
 

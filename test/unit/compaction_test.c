@@ -11,8 +11,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "engine/db/compaction.h"
-#include "engine/db/db_int.h"
+#include "engine/job/compaction.h"
+#include "engine/tree/tree.h"
 #include "lib/rig.h"
 
 #include "lib/check.h"

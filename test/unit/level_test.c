@@ -2,7 +2,7 @@
  * level_test.c
  *	  Levels 2 and deeper: shape, contents, deletions, verification.
  */
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 #include "lib/rig.h"
 
 #include "lib/check.h"

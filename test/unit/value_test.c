@@ -3,7 +3,7 @@
  *	  Values apart from their keys: which they are, how they are read, how their
  *	  space comes back, what damage and failures do to them.
  */
-#include "engine/db/value.h"
+#include "engine/job/value.h"
 
 #include <dirent.h>
 #include <setjmp.h>

@@ -7,7 +7,7 @@
 #include "lib/check.h"
 #include "lib/rig.h"
 
-#include "engine/db/write_control.h"
+#include "engine/tree/write_control.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-#include "engine/db/bucket.h"
-#include "engine/db/write_rate.h"
+#include "engine/tree/bucket.h"
+#include "engine/tree/write_rate.h"
 
 #define MIB 1048576.0
 

@@ -19,7 +19,7 @@
 #include <inttypes.h>
 
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 /* Waits for the claim: others hold it for a few syncs. */
 static NvmkvStatus

@@ -30,7 +30,7 @@
  * Everything of this is in shared memory and goes with the processes: an open
  * that is no restore removes all points, and files that only they name.
  */
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 uint64_t
 nvmkv_copy_begin(NvmkvDb *db)

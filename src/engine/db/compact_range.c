@@ -13,10 +13,10 @@
  * A table a step; between steps nothing is held.  Values apart are written anew
  * where that gives space back (value.h).
  */
-#include "engine/db/compaction.h"
-#include "engine/db/level.h"
-#include "engine/db/value.h"
-#include "engine/db/work_limit.h"
+#include "engine/job/compaction.h"
+#include "engine/job/level.h"
+#include "engine/job/value.h"
+#include "engine/tree/work_limit.h"
 
 /* The lowest level with a table in the range; 0: none below level 0. */
 static unsigned

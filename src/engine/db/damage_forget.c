@@ -9,7 +9,7 @@
  * damaged ranges.  Crash outcome: either that edit is there, or nothing has
  * changed but where the damage is noted.
  */
-#include "engine/db/compaction.h"
+#include "engine/job/compaction.h"
 
 static NvmkvStatus
 clear(NvmkvDb *db, const DamageRange *range)

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/db/damage.h"
+#include "engine/tree/damage.h"
 #include "engine/db/outcome.h"
-#include "engine/db/value.h"
+#include "engine/job/value.h"
 #include "engine/iter/level.h"
 #include "engine/sst/sst_verify.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
-#include "engine/db/damage.h"
+#include "engine/tree/damage.h"
 #include "engine/db/outcome.h"
 #include "engine/meta/outcome_file.h"
 

@@ -4,8 +4,8 @@
  */
 #include <stdio.h>
 
-#include "engine/db/db_int.h"
-#include "engine/db/write_control.h"
+#include "engine/tree/tree.h"
+#include "engine/tree/write_control.h"
 
 /* Of all processes, since the beginning; of their last sequences the largest. */
 static void

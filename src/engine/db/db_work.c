@@ -6,11 +6,11 @@
 #include <stdio.h>
 
 #include "engine/base/assert.h"
-#include "engine/db/compaction.h"
-#include "engine/db/db_int.h"
-#include "engine/db/value.h"
-#include "engine/db/work_limit.h"
-#include "engine/db/write_control.h"
+#include "engine/job/compaction.h"
+#include "engine/tree/tree.h"
+#include "engine/job/value.h"
+#include "engine/tree/work_limit.h"
+#include "engine/tree/write_control.h"
 #include "engine/job/gc.h"
 
 /* How long one looks the other way while another process does the step one waits for. */

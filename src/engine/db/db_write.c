@@ -6,7 +6,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/db/outcome.h"
-#include "engine/db/write_control.h"
+#include "engine/tree/write_control.h"
 
 /* How long a writer waits for others to make room before it lends a hand, and looks for reasons to give up. */
 #define ROOM_WAIT_MS 50

@@ -36,7 +36,7 @@
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 /* How often a drop looks whether background work has left the family. */
 #define DROP_WAIT_MS 20

@@ -13,7 +13,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/db/outcome.h"
-#include "engine/db/write_control.h"
+#include "engine/tree/write_control.h"
 
 typedef struct Part
 {

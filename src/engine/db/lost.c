@@ -9,8 +9,8 @@
  */
 #include "engine/db/lost.h"
 
-#include "engine/db/damage.h"
-#include "engine/db/db_int.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/tree.h"
 #include "engine/db/outcome.h"
 #include "engine/iter/level.h"
 

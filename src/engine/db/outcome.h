@@ -6,7 +6,7 @@
 #ifndef NVMKV_DB_OUTCOME_H
 #define NVMKV_DB_OUTCOME_H
 
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 extern size_t outcomes_shm_bytes(void);
 extern void outcomes_init(OutcomeShm *shm);

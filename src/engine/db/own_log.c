@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 #include "engine/log/log_files.h"
 #include "engine/log/log_reader.h"
 

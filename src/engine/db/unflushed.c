@@ -4,7 +4,7 @@
  *	  another place because it cannot be flushed.
  */
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 typedef struct Show
 {

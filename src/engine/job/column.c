@@ -24,10 +24,10 @@
  */
 #include <inttypes.h>
 
-#include "engine/db/compaction.h"
-#include "engine/db/merge_copy.h"
-#include "engine/db/value.h"
-#include "engine/db/write_control.h"
+#include "engine/job/compaction.h"
+#include "engine/job/merge_copy.h"
+#include "engine/job/value.h"
+#include "engine/tree/write_control.h"
 
 /* A batch is worth starting when it fills this share of the pool. */
 #define BATCH_POOL_SHARE 0.40

@@ -2,11 +2,11 @@
  * compaction.c
  *	  The common course of compactions (see compaction.h).
  */
-#include "engine/db/compaction.h"
+#include "engine/job/compaction.h"
 
 #include "engine/base/assert.h"
-#include "engine/db/merge_copy.h"
-#include "engine/db/value.h"
+#include "engine/job/merge_copy.h"
+#include "engine/job/value.h"
 
 #define STORAGE_BYTES 8
 

@@ -16,12 +16,12 @@
  * Everything a compaction owns hangs on the handle, so that an abort frees it:
  * the host's callbacks may raise in step 2.
  */
-#ifndef NVMKV_DB_COMPACTION_H
-#define NVMKV_DB_COMPACTION_H
+#ifndef NVMKV_JOB_COMPACTION_H
+#define NVMKV_JOB_COMPACTION_H
 
-#include "engine/db/damage.h"
-#include "engine/db/running.h"
-#include "engine/db/table_output.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/running.h"
+#include "engine/job/table_output.h"
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
 #include "engine/job/gc.h"

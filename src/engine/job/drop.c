@@ -23,8 +23,8 @@
  * Crash outcome: the edit is installed or not; what no version names is free at
  * the next open.
  */
-#include "engine/db/compaction.h"
-#include "engine/db/value.h"
+#include "engine/job/compaction.h"
+#include "engine/job/value.h"
 
 #define STORAGE_BYTES DAMAGE_STORAGE_BYTES
 

@@ -18,8 +18,8 @@
 #include <inttypes.h>
 
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
-#include "engine/db/table_output.h"
+#include "engine/tree/tree.h"
+#include "engine/job/table_output.h"
 #include "engine/job/gc.h"
 
 /* Entries and bytes between two looks at interruption and progress. */

@@ -24,9 +24,9 @@
  * For the course of it and what a crash leaves see compaction.h.
  */
 #include "engine/base/assert.h"
-#include "engine/db/compaction.h"
-#include "engine/db/level.h"
-#include "engine/db/merge_copy.h"
+#include "engine/job/compaction.h"
+#include "engine/job/level.h"
+#include "engine/job/merge_copy.h"
 
 #define LEVEL_FACTOR 10
 

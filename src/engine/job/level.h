@@ -2,10 +2,10 @@
  * level.h
  *	  Level compaction of a key range, a table a step.
  */
-#ifndef NVMKV_DB_LEVEL_H
-#define NVMKV_DB_LEVEL_H
+#ifndef NVMKV_JOB_LEVEL_H
+#define NVMKV_JOB_LEVEL_H
 
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 typedef struct LevelRange
 {

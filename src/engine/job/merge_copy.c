@@ -2,7 +2,7 @@
  * merge_copy.c
  *	  What column and level compaction share.
  */
-#include "engine/db/merge_copy.h"
+#include "engine/job/merge_copy.h"
 
 #include "engine/sst/value_read.h"
 

@@ -3,10 +3,10 @@
  *	  The common middle of all compactions: a merged stream, through the garbage
  *	  rules, to new tables.
  */
-#ifndef NVMKV_DB_MERGE_COPY_H
-#define NVMKV_DB_MERGE_COPY_H
+#ifndef NVMKV_JOB_MERGE_COPY_H
+#define NVMKV_JOB_MERGE_COPY_H
 
-#include "engine/db/compaction.h"
+#include "engine/job/compaction.h"
 
 /*
  * Reads the merge from its first entry to its last; of a dropped storage hardly more than the first entry.

@@ -2,12 +2,12 @@
  * table_output.c
  *	  Writing the tables of a job.
  */
-#include "engine/db/table_output.h"
+#include "engine/job/table_output.h"
 
 #include <inttypes.h>
 
-#include "engine/db/value.h"
-#include "engine/db/work_limit.h"
+#include "engine/job/value.h"
+#include "engine/tree/work_limit.h"
 
 /*
  * Bits a key beyond those of the options.  The filters of all levels together are to pass as many keys in vain as one

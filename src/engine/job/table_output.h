@@ -6,10 +6,10 @@
  * A table becomes part of the database by the edit that adds it; until then
  * table_output_free removes it.
  */
-#ifndef NVMKV_DB_TABLE_OUTPUT_H
-#define NVMKV_DB_TABLE_OUTPUT_H
+#ifndef NVMKV_JOB_TABLE_OUTPUT_H
+#define NVMKV_JOB_TABLE_OUTPUT_H
 
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 #include "engine/sst/sst_builder.h"
 
 /* So many finished tables may wait to be synced. */

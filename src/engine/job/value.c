@@ -2,13 +2,13 @@
  * value.c
  *	  See value.h.
  */
-#include "engine/db/value.h"
+#include "engine/job/value.h"
 
 #include <inttypes.h>
 
-#include "engine/db/level.h"
-#include "engine/db/merge_copy.h"
-#include "engine/db/work_limit.h"
+#include "engine/job/level.h"
+#include "engine/job/merge_copy.h"
+#include "engine/tree/work_limit.h"
 
 /* A value table smaller than this share of a table's target size joins others when a compaction comes by. */
 #define SMALL_SHARE 8

@@ -26,10 +26,10 @@
  * A value table is not deleted before every reader has left the versions that
  * have it, like any other table (retire.c).
  */
-#ifndef NVMKV_DB_VALUE_H
-#define NVMKV_DB_VALUE_H
+#ifndef NVMKV_JOB_VALUE_H
+#define NVMKV_JOB_VALUE_H
 
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 #include "engine/sst/value_read.h"
 #include "engine/sst/value_refs.h"
 

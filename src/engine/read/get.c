@@ -1,5 +1,5 @@
 /*
- * db_read.c
+ * get.c
  *	  Point reads: the versions of one key, newest first.
  *
  * Sources are asked in order of age: memtables newest to oldest, rows newest
@@ -14,7 +14,7 @@
 #include <inttypes.h>
 
 #include "engine/base/filter.h"
-#include "engine/db/damage.h"
+#include "engine/tree/damage.h"
 #include "engine/sst/value_read.h"
 
 /* Rows, and tables, whose filters are asked for together. */

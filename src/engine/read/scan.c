@@ -1,5 +1,5 @@
 /*
- * db_scan.c
+ * scan.c
  *	  Range scans in batches.
  *
  * Within a batch the process is inside an epoch; between batches it is not,
@@ -19,7 +19,7 @@
  * a scan that comes to it fails, after it has shown what is before.
  */
 #include "engine/base/filter.h"
-#include "engine/db/damage.h"
+#include "engine/tree/damage.h"
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
 #include "engine/sst/value_read.h"

@@ -2,7 +2,7 @@
  * bucket.c
  *	  Granting and taking (see bucket.h).
  */
-#include "engine/db/bucket.h"
+#include "engine/tree/bucket.h"
 
 /* Shorter times are left to the next call: their bytes would be rounded away at a low rate. */
 #define REFILL_US_MIN UINT64_C(250)

@@ -14,8 +14,8 @@
  * the rate holds in the long run.  A process that dies with a ticket has spent
  * it.
  */
-#ifndef NVMKV_DB_BUCKET_H
-#define NVMKV_DB_BUCKET_H
+#ifndef NVMKV_TREE_BUCKET_H
+#define NVMKV_TREE_BUCKET_H
 
 #include "engine/port/port.h"
 

@@ -2,7 +2,7 @@
  * damage.c
  *	  See damage.h.
  */
-#include "engine/db/damage.h"
+#include "engine/tree/damage.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -28,11 +28,11 @@
  * Values apart: a value that cannot be read stays where it is, and so does the
  * reference to it.
  */
-#ifndef NVMKV_DB_DAMAGE_H
-#define NVMKV_DB_DAMAGE_H
+#ifndef NVMKV_TREE_DAMAGE_H
+#define NVMKV_TREE_DAMAGE_H
 
 #include "engine/base/iter.h"
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 /* What is kept of tables that were gone round, of one tree. */
 #define DAMAGE_KEPT_FILES_MAX 64

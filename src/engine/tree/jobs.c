@@ -5,7 +5,7 @@
  * One writer an element (its job), which may read it as it likes; all else is whole words, each written and read at
  * once.  Readers copy and compare "generation" around the copy.
  */
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 #include <unistd.h>
 

@@ -7,7 +7,7 @@
  * version names is free at the next open.
  */
 #include "engine/base/assert.h"
-#include "engine/db/damage.h"
+#include "engine/tree/damage.h"
 #include "engine/meta/outcome_file.h"
 
 #define RETIRED_MAX 65536u

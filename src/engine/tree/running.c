@@ -2,10 +2,10 @@
  * running.c
  *	  Announcing compactions (see running.h).
  */
-#include "engine/db/running.h"
+#include "engine/tree/running.h"
 
 #include "engine/base/assert.h"
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 void
 db_key_set(DbKey *key, NvmkvSlice bytes)

@@ -29,8 +29,8 @@
  * A process that is aborted or has died leaves its announcement to whoever
  * cleans up its slot (nvmkv_abort_cleanup).
  */
-#ifndef NVMKV_DB_RUNNING_H
-#define NVMKV_DB_RUNNING_H
+#ifndef NVMKV_TREE_RUNNING_H
+#define NVMKV_TREE_RUNNING_H
 
 #include "engine/meta/version.h"
 #include "engine/port/port.h"

@@ -1,5 +1,5 @@
 /*
- * db_int.h
+ * tree.h
  *	  The database handle and its part of shared memory.
  *
  * Shared memory, one segment: DbShm, then epochs, memtables, versions, pool
@@ -12,12 +12,12 @@
  * away (nvmkv_abort_cleanup).  Compactions, of which several run at once, claim
  * key ranges (running.h).
  */
-#ifndef NVMKV_DB_DB_INT_H
-#define NVMKV_DB_DB_INT_H
+#ifndef NVMKV_TREE_TREE_H
+#define NVMKV_TREE_TREE_H
 
-#include "engine/db/bucket.h"
-#include "engine/db/running.h"
-#include "engine/db/write_rate.h"
+#include "engine/tree/bucket.h"
+#include "engine/tree/running.h"
+#include "engine/tree/write_rate.h"
 #include "engine/log/log_group.h"
 #include "engine/mem/mempool.h"
 #include "engine/meta/manifest.h"

@@ -2,9 +2,9 @@
  * work_limit.c
  *	  The rate of compaction (see work_limit.h).
  */
-#include "engine/db/work_limit.h"
+#include "engine/tree/work_limit.h"
 
-#include "engine/db/write_control.h"
+#include "engine/tree/write_control.h"
 
 /* Pressure and urgency are noticed after at most this long. */
 #define NAP_MS_MAX 20

@@ -10,10 +10,10 @@
  * exempt, since writers and checkpoints wait for them.  The limit is one for all
  * families, and lifted for each that is in need.
  */
-#ifndef NVMKV_DB_WORK_LIMIT_H
-#define NVMKV_DB_WORK_LIMIT_H
+#ifndef NVMKV_TREE_WORK_LIMIT_H
+#define NVMKV_TREE_WORK_LIMIT_H
 
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 /* A job asks after so many bytes. */
 #define WORK_LIMIT_PIECE_BYTES UINT64_C(65536)

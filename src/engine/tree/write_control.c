@@ -3,7 +3,7 @@
  *	  Looking at the room for writes, and waiting for one's turn (see
  *	  write_control.h).
  */
-#include "engine/db/write_control.h"
+#include "engine/tree/write_control.h"
 
 /* Between two looks. */
 #define LOOK_US UINT64_C(2000)

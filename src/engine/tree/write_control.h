@@ -28,10 +28,10 @@
  * lost: there are none.  Nor while that work fails (a full disk, say), for no
  * room comes of it: writers take what is left, and are told why when it ends.
  */
-#ifndef NVMKV_DB_WRITE_CONTROL_H
-#define NVMKV_DB_WRITE_CONTROL_H
+#ifndef NVMKV_TREE_WRITE_CONTROL_H
+#define NVMKV_TREE_WRITE_CONTROL_H
 
-#include "engine/db/db_int.h"
+#include "engine/tree/tree.h"
 
 /* A process looks after so many bytes: this share of a write buffer. */
 #define WRITE_CONTROL_LOOK_SHARE 64

@@ -2,7 +2,7 @@
  * write_rate.c
  *	  The rate of writers (see write_rate.h).
  */
-#include "engine/db/write_rate.h"
+#include "engine/tree/write_rate.h"
 
 /* The rate is drain * 2^-STEEPNESS .. 2^STEEPNESS over the zone. */
 #define STEEPNESS 3.0

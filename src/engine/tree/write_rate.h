@@ -19,8 +19,8 @@
  *
  * The rate is never 0: writers stop where there is no room, not before.
  */
-#ifndef NVMKV_DB_WRITE_RATE_H
-#define NVMKV_DB_WRITE_RATE_H
+#ifndef NVMKV_TREE_WRITE_RATE_H
+#define NVMKV_TREE_WRITE_RATE_H
 
 #include "engine/nvmkv_stats.h"
 
