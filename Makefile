@@ -36,7 +36,7 @@ sources = $(sort $(patsubst $(topdir)/%,%,$(foreach dir,$(1),$(wildcard $(topdir
 PORT_OBJS = src/engine/port/port_pg.o
 ENGINE_OBJS = $(filter-out $(PORT_OBJS) src/engine/port/port_posix.o, \
 	$(patsubst %.c,%.o,$(call sources,src/engine src/engine/*)))
-HOST_OBJS = $(patsubst %.c,%.o,$(call sources,src/fdw bgworker))
+HOST_OBJS = $(patsubst %.c,%.o,$(call sources,src/fdw src/fdw/* bgworker))
 OBJS = $(HOST_OBJS) $(PORT_OBJS) $(ENGINE_OBJS)
 
 # Tests for a server that preloads the library.

@@ -50,12 +50,12 @@
 
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
-#include "fdw/agreement.h"
-#include "fdw/copy.h"
-#include "fdw/engine.h"
-#include "fdw/kept.h"
-#include "fdw/settle.h"
-#include "fdw/wal.h"
+#include "fdw/host/agreement.h"
+#include "fdw/host/copy.h"
+#include "fdw/host/engine.h"
+#include "fdw/host/kept.h"
+#include "fdw/host/settle.h"
+#include "fdw/host/wal.h"
 
 /* How often the redo point is looked at: what a checkpoint may wait for nothing. */
 #define POLL_MS 100

@@ -9,7 +9,7 @@
 #include "storage/ipc.h"
 
 #include "bgworker/worker.h"
-#include "fdw/engine.h"
+#include "fdw/host/engine.h"
 
 #define IDLE_MS 10000
 #define RETRY_MS 20

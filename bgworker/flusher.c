@@ -9,8 +9,8 @@
 #include "storage/ipc.h"
 
 #include "bgworker/worker.h"
-#include "fdw/copy.h"
-#include "fdw/engine.h"
+#include "fdw/host/copy.h"
+#include "fdw/host/engine.h"
 
 /* A wake-up that got lost costs no more than this. */
 #define IDLE_MS 1000

@@ -8,8 +8,8 @@
 #include "funcapi.h"
 
 #include "bgworker/worker.h"
-#include "fdw/engine.h"
-#include "fdw/resultrow.h"
+#include "fdw/host/engine.h"
+#include "fdw/host/resultrow.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_workers);
 

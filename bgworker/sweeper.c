@@ -20,8 +20,8 @@
 #include "utils/snapmgr.h"
 
 #include "bgworker/worker.h"
-#include "fdw/engine.h"
-#include "fdw/sweep.h"
+#include "fdw/host/engine.h"
+#include "fdw/storage/sweep.h"
 
 static BackgroundWorkerHandle *
 start(Oid dboid, bool wait)

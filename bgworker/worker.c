@@ -24,8 +24,8 @@
 
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
-#include "fdw/engine.h"
-#include "fdw/guc.h"
+#include "fdw/host/engine.h"
+#include "fdw/host/guc.h"
 
 #define WORKER_RESTART_SECONDS 1
 #define IDLE_MS 60000

@@ -37,7 +37,7 @@ GRANT USAGE ON FOREIGN SERVER nvmkv TO PUBLIC;
  * transactional, so that CREATE, TRUNCATE and DROP are.
  *
  * A materialized view takes no part in logical replication, and nobody else
- * can write to it (src/fdw/catalog.c).  Its query says what it holds.
+ * can write to it (src/fdw/table/table.catalog.c).  Its query says what it holds.
  *
  * Not dumped: a storage id means something in this cluster only, and a
  * restored table gets a new one.  A row whose dboid is not this database's came
@@ -67,7 +67,7 @@ GRANT SELECT ON nvmkv.storage TO pg_monitor;
 
 /*
  * Where the server has not loaded the library, this loads it before what could change a definition behind the back of
- * stored rows, which is refused then; DROP goes through (src/fdw/ddl.c).  With the library loaded it does nothing.
+ * stored rows, which is refused then; DROP goes through (src/fdw/ddl/ddl.c).  With the library loaded it does nothing.
  */
 CREATE FUNCTION nvmkv.require_library()
 RETURNS event_trigger

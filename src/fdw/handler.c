@@ -10,13 +10,13 @@
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
 
-#include "fdw/analyze.h"
-#include "fdw/ddl.h"
-#include "fdw/explain.h"
-#include "fdw/modify.h"
-#include "fdw/parallel.h"
-#include "fdw/plan.h"
-#include "fdw/scan.h"
+#include "fdw/ddl/ddl.h"
+#include "fdw/modify/modify.h"
+#include "fdw/plan/plan.h"
+#include "fdw/scan/analyze.h"
+#include "fdw/scan/explain.h"
+#include "fdw/scan/parallel.h"
+#include "fdw/scan/scan.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_fdw_handler);
 

@@ -13,13 +13,13 @@
 #include "miscadmin.h"
 
 #include "bgworker/worker.h"
-#include "fdw/copy.h"
-#include "fdw/ddl.h"
-#include "fdw/engine.h"
-#include "fdw/guc.h"
-#include "fdw/relinfo.h"
-#include "fdw/upsert.h"
-#include "fdw/wal.h"
+#include "fdw/ddl/ddl.h"
+#include "fdw/host/copy.h"
+#include "fdw/host/engine.h"
+#include "fdw/host/guc.h"
+#include "fdw/host/wal.h"
+#include "fdw/modify/upsert.h"
+#include "fdw/plan/relinfo.h"
 #include "fdw/xact.h"
 
 PG_MODULE_MAGIC;

@@ -12,10 +12,10 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 
-#include "fdw/engine.h"
-#include "fdw/scan.h"
-#include "fdw/visibility.h"
-#include "fdw/write.h"
+#include "fdw/host/engine.h"
+#include "fdw/scan/scan.h"
+#include "fdw/txn/visibility.h"
+#include "fdw/txn/write.h"
 #include "fdw/xact.h"
 
 /* An ERROR may have come in the middle of an engine call. */

@@ -3,7 +3,7 @@
  *	  The log as the write path sees it.
  *
  * Two implementations: the engine's own log (log_group.h, several processes,
- * group commit) and PostgreSQL's WAL (src/fdw/wal.c).  A record is one write
+ * group commit) and PostgreSQL's WAL (src/fdw/host/wal.c).  A record is one write
  * batch; its entries get consecutive sequences that end at *last_sequence_out,
  * so the log is what orders writes.
  */

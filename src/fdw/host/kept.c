@@ -1,0 +1,319 @@
+/*
+ * kept.c
+ *	  Keeping WAL that the tree cannot take, and replaying it: see kept.h.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "access/xlogrecovery.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "postmaster/startup.h"
+#include "storage/shmem.h"
+
+#include "engine/log/kept_log.h"
+#include "engine/port/port.h"
+#include "fdw/host/engine.h"
+#include "fdw/host/guc.h"
+#include "fdw/host/kept.h"
+#include "fdw/host/wal.h"
+
+typedef struct KeptShared
+{
+	pg_atomic_uint32 pending;
+	pg_atomic_uint64 position; /* 0: nothing is being replayed */
+	pg_atomic_uint32 obstacle; /* a NvmkvStatus: why the last replay failed; it is tried again */
+	char obstacle_text[NVMKV_ERROR_TEXT_MAX]; /* complete when obstacle is set */
+} KeptShared;
+
+static KeptShared *shared;
+
+/* Of the process that keeps. */
+static KeptWriter writer;
+static XLogRecPtr keep_from;	   /* where a file that is begun now starts */
+static bool lost_wal_told = false; /* once a start */
+static bool has_kept_memtables = false;
+
+static const char *
+kept_dir(void)
+{
+	static char dir[MAXPGPATH];
+
+	snprintf(dir, sizeof(dir), "%s/" NVMKV_KEPT_DIR, DataDir);
+	return dir;
+}
+
+void
+nvmkv_kept_shmem_request(void)
+{
+	RequestAddinShmemSpace(MAXALIGN(sizeof(KeptShared)));
+}
+
+void
+nvmkv_kept_shmem_init(void)
+{
+	bool found;
+
+	shared = ShmemInitStruct("nvmkv kept WAL", sizeof(KeptShared), &found);
+	if (!found)
+	{
+		pg_atomic_init_u32(&shared->pending, 0);
+		pg_atomic_init_u64(&shared->position, 0);
+		pg_atomic_init_u32(&shared->obstacle, NVMKV_OK);
+	}
+}
+
+bool
+nvmkv_kept_is_pending(void)
+{
+	return pg_atomic_read_u32(&shared->pending) != 0;
+}
+
+XLogRecPtr
+nvmkv_kept_position(void)
+{
+	return pg_atomic_read_u64(&shared->position);
+}
+
+/* ---------------------------------------------------------------- replaying */
+
+static void
+warn_problem(void *ctx, const char *problem)
+{
+	ereport(WARNING,
+			(errmsg("WAL of foreign tables is lost: %s", problem),
+			 errdetail("\"nvmkv.ignore_lost_wal\" is on.")));
+}
+
+NvmkvStatus
+nvmkv_kept_find(XLogRecPtr *start_out)
+{
+	bool found;
+	NvmkvStatus status = kept_start(kept_dir(), GetSystemIdentifier(), &found, start_out);
+
+	if (status != NVMKV_OK && nvmkv_ignore_lost_wal && status != NVMKV_NO_MEMORY)
+	{
+		warn_problem(NULL, nvmkv_error()->text);
+		found = true;
+		status = NVMKV_OK;
+	}
+	if (status == NVMKV_OK && found)
+		pg_atomic_write_u32(&shared->pending, 1);
+	return status;
+}
+
+static NvmkvStatus
+replay_item(void *ctx, const KeptItem *item)
+{
+	NvmkvDb *db = ctx;
+
+	if (AmStartupProcess())
+		HandleStartupProcInterrupts();
+	if (port_interrupted())
+		return NVMKV_FAIL(NVMKV_CANCELLED, "replay of kept WAL was interrupted");
+	if (item->kind == KEPT_ENTRY)
+		return nvmkv_replay(db, item->data, item->start);
+	NVMKV_RETURN_IF(nvmkv_wal_apply(db, item->info, item->start, item->end, item->data));
+	pg_atomic_write_u64(&shared->position, item->end);
+	return NVMKV_OK;
+}
+
+/* Is there nothing between what is kept and what comes next?  The end of a file may be lost without a trace in it. */
+static NvmkvStatus
+check_end(const KeptSummary *summary, XLogRecPtr next)
+{
+	NvmkvStatus status;
+
+	if (summary->files == 0 || summary->closed || (next != InvalidXLogRecPtr && summary->position >= next))
+		return NVMKV_OK;
+	if (next == InvalidXLogRecPtr)
+		status = NVMKV_FAIL(NVMKV_CORRUPTION, "what is kept in \"%s\" breaks off at %X/%X: a file is missing or cut short",
+							NVMKV_KEPT_DIR, LSN_FORMAT_ARGS(summary->position));
+	else
+		status = NVMKV_FAIL(NVMKV_CORRUPTION, "what is kept in \"%s\" breaks off at %X/%X, and recovery begins at %X/%X: a file is missing or cut short",
+							NVMKV_KEPT_DIR, LSN_FORMAT_ARGS(summary->position), LSN_FORMAT_ARGS(next));
+	if (!nvmkv_ignore_lost_wal)
+		return status;
+	warn_problem(NULL, nvmkv_error()->text);
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+replay(NvmkvDb *db, XLogRecPtr next)
+{
+	KeptReading reading = {
+		.dir = kept_dir(),
+		.system_identifier = GetSystemIdentifier(),
+		.lenient = nvmkv_ignore_lost_wal,
+		.problem = warn_problem,
+		.ctx = db,
+	};
+	KeptSummary summary;
+
+	/* All of it is looked at before any of it is used. */
+	NVMKV_RETURN_IF(kept_read(&reading, &summary));
+	NVMKV_RETURN_IF(check_end(&summary, next));
+	ereport(LOG,
+			(errmsg("replaying WAL of foreign tables that was kept: from %X/%X to %X/%X, " UINT64_FORMAT " records",
+					LSN_FORMAT_ARGS(summary.start), LSN_FORMAT_ARGS(summary.position), summary.items)));
+	pg_atomic_write_u64(&shared->position, Max(summary.start, 1));
+	NVMKV_RETURN_IF(nvmkv_log_opens(db));
+	reading.each = replay_item;
+	reading.problem = NULL;
+	NVMKV_RETURN_IF(kept_read(&reading, &summary));
+	pg_atomic_write_u64(&shared->position, Max(summary.position, 1));
+	NVMKV_RETURN_IF(nvmkv_flush_all(db));
+	/* The tree reaches up to where the log is now before it no longer begins at what was kept. */
+	pg_atomic_write_u64(&shared->position, 0);
+	NVMKV_RETURN_IF(nvmkv_log_opens(db));
+	NVMKV_RETURN_IF(kept_remove(kept_dir(), UINT64_MAX));
+	pg_atomic_write_u32(&shared->pending, 0);
+	ereport(LOG,
+			(errmsg("WAL of foreign tables that was kept has been replayed")));
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_kept_replay(NvmkvDb *db, XLogRecPtr next)
+{
+	NvmkvStatus status = replay(db, next);
+
+	if (status != NVMKV_OK && pg_atomic_read_u32(&shared->obstacle) == NVMKV_OK)
+	{
+		strlcpy(shared->obstacle_text, nvmkv_error()->text, sizeof(shared->obstacle_text));
+		pg_write_barrier();
+		pg_atomic_write_u32(&shared->obstacle, status);
+	}
+	return status;
+}
+
+NvmkvStatus
+nvmkv_kept_obstacle(const char **text_out)
+{
+	NvmkvStatus status = pg_atomic_read_u32(&shared->obstacle);
+
+	pg_read_barrier();
+	*text_out = shared->obstacle_text;
+	return status;
+}
+
+/* ---------------------------------------------------------------- keeping */
+
+static void
+check_kept(NvmkvStatus status)
+{
+	if (status != NVMKV_OK)
+		ereport(FATAL,
+				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_IO_ERROR),
+				 errmsg("could not keep WAL of foreign tables that are not available"),
+				 errdetail("%s", nvmkv_error()->text),
+				 errhint("Make space, or put right what keeps the foreign tables from being available.  \"nvmkv.ignore_lost_wal\" gives up what was written to them.")));
+}
+
+static bool
+gives_up_wal(void)
+{
+	if (!nvmkv_ignore_lost_wal)
+		return false;
+	if (!lost_wal_told)
+		ereport(WARNING,
+				(errmsg("WAL of foreign tables is lost: it cannot be replayed"),
+				 errdetail("\"nvmkv.ignore_lost_wal\" is on.")));
+	lost_wal_told = true;
+	return true;
+}
+
+static void
+open_writer(void)
+{
+	if (writer.log.file != NULL)
+		return;
+	check_kept(kept_writer_begin(&writer, kept_dir(), GetSystemIdentifier(), keep_from, false));
+	ereport(LOG,
+			(errmsg("keeping WAL of foreign tables in \"%s\" from %X/%X on", NVMKV_KEPT_DIR, LSN_FORMAT_ARGS(keep_from)),
+			 errdetail("It will be replayed by the next start with which they are available.")));
+}
+
+void
+nvmkv_kept_begin(XLogRecPtr redo, bool available)
+{
+	uint64 start;
+	bool found;
+
+	keep_from = redo;
+	if (available || nvmkv_ignore_lost_wal)
+		return;
+	/* What was kept before is continued, whether there are records or not: or something would seem to be missing. */
+	if (kept_start(kept_dir(), GetSystemIdentifier(), &found, &start) != NVMKV_OK || found)
+		open_writer();
+}
+
+void
+nvmkv_kept_record(const XLogReaderState *record)
+{
+	if (gives_up_wal())
+		return;
+	open_writer();
+	check_kept(kept_writer_record(&writer, XLogRecGetInfo(record) & ~XLR_INFO_MASK, record->ReadRecPtr,
+								  record->EndRecPtr, nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record))));
+}
+
+void
+nvmkv_kept_mark(XLogRecPtr upto, bool end)
+{
+	if (writer.log.file != NULL)
+		check_kept(kept_writer_mark(&writer, upto, end));
+}
+
+/* ---------------------------------------------------------------- memtables */
+
+static NvmkvStatus
+keep_entry(void *ctx, uint64_t sequence, NvmkvSlice batch)
+{
+	return kept_writer_entry(ctx, sequence, batch);
+}
+
+NvmkvStatus
+nvmkv_kept_memtables(NvmkvDb *db, XLogRecPtr upto)
+{
+	KeptWriter w;
+	uint64 durable = nvmkv_stored_seq(db);
+	uint64 number;
+	NvmkvStatus status = kept_writer_begin(&w, kept_dir(), GetSystemIdentifier(), durable, true);
+
+	NVMKV_RETURN_IF(status);
+	number = w.log.number;
+	status = nvmkv_unflushed(db, durable, keep_entry, &w);
+	if (status == NVMKV_OK)
+		status = kept_writer_mark(&w, Max(upto, durable), true);
+	if (status != NVMKV_OK)
+	{
+		const NvmkvError error = *nvmkv_error();
+
+		/* Unfinished it counts for nothing; but it takes space. */
+		(void) port_files->truncate(w.log.file, 0);
+		kept_writer_close(&w);
+		return NVMKV_FAIL(status, "%s", error.text);
+	}
+	kept_writer_close(&w);
+	has_kept_memtables = true;
+	(void) kept_remove(kept_dir(), number); /* what this one takes the place of; harmless where it stays */
+	return NVMKV_OK;
+}
+
+void
+nvmkv_kept_flushed(void)
+{
+	if (has_kept_memtables && kept_remove(kept_dir(), UINT64_MAX) == NVMKV_OK)
+		has_kept_memtables = false;
+}
+
+void
+nvmkv_kept_give_up(NvmkvDb *db, XLogRecPtr upto)
+{
+	if (gives_up_wal())
+		return;
+	check_kept(nvmkv_kept_memtables(db, upto));
+	keep_from = upto;
+	open_writer();
+}

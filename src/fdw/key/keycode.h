@@ -1,0 +1,63 @@
+/*
+ * keycode.h
+ *	  Order-preserving key bytes: memcmp order is the key's order.
+ *
+ * key := storage id (8 bytes big-endian), column*      (or: storage id, row id 8 bytes big-endian)
+ * A DESC column's bytes are complemented.  No column encoding is a prefix of another value's encoding of the same
+ * column, so prefixes of composite keys order right.
+ */
+#ifndef NVMKV_FDW_KEYCODE_H
+#define NVMKV_FDW_KEYCODE_H
+
+#include "lib/stringinfo.h"
+#include "executor/tuptable.h"
+
+#include "fdw/table/table.h"
+
+/*
+ * Fills class, ordered, image_equal, opfamily, opcintype for a type and collation; false when the type cannot be a
+ * key (reason_out: sentences for a hint).
+ */
+extern bool nvmkv_key_column_setup(NvmkvKeyColumn *col, const char **reason_out);
+
+/* Starts a key: clears buf, appends the storage id. */
+extern void nvmkv_key_begin(const NvmkvTable *table, StringInfo buf);
+
+/* Appends one column's bytes.  value is of col->type, never NULL. */
+extern void nvmkv_key_append(const NvmkvKeyColumn *col, StringInfo buf, Datum value);
+
+/* The whole key of a row; raises 23502 for NULL in a key column (heap's message), 54000 when longer than the limit. */
+extern void nvmkv_key_from_slot(const NvmkvTable *table, StringInfo buf, TupleTableSlot *slot);
+extern void nvmkv_key_from_rowid(const NvmkvTable *table, StringInfo buf, uint64 rowid);
+extern void nvmkv_key_append_rowid(StringInfo buf, uint64 rowid); /* behind the storage id */
+extern uint64 nvmkv_key_rowid(NvmkvSlice key);
+
+/* ctid of a hidden row id and back (48 bits). */
+extern void nvmkv_rowid_to_tid(uint64 rowid, ItemPointer tid);
+extern uint64 nvmkv_rowid_from_tid(ItemPointer tid);
+
+/*
+ * Decodes key columns whose attr_in_key is true into values[attnum-1]/nulls; by-reference results are palloc'd in the
+ * current context, or point into key: keep it alive.  ERROR XX001 on malformed bytes.
+ */
+extern void nvmkv_key_decode(const NvmkvTable *table, NvmkvSlice key, Datum *values, bool *nulls);
+
+/*
+ * Smallest byte string greater than every key that starts with buf's bytes: in place; false when there is none (all
+ * 0xff).
+ */
+extern bool nvmkv_key_successor(StringInfo buf);
+
+/* Initializes both to the range of all keys of a table: [lower, upper); an empty upper has no bound. */
+extern void nvmkv_key_table_range(const NvmkvTable *table, StringInfo lower, StringInfo upper);
+
+/* As for an index: nothing of a key is shown that the user could not select. */
+extern bool nvmkv_key_may_be_shown(const NvmkvTable *table);
+
+/*
+ * "(a, b)=(1, x)" as in the heap's duplicate-key DETAIL; honours column privileges as BuildIndexValueDescription does:
+ * NULL if not permitted.
+ */
+extern char *nvmkv_key_description(const NvmkvTable *table, Relation rel, TupleTableSlot *slot);
+
+#endif

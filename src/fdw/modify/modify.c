@@ -1,0 +1,450 @@
+/*
+ * modify.c
+ *	  What the executor asks for to change a table: begin and end of a statement,
+ *	  INSERT and COPY FROM.  UPDATE and DELETE are in change.c.
+ *
+ * The executor leaves more to a wrapper than to a heap: row security,
+ * constraints and partition bounds are checked here, uniqueness of the key
+ * and conflicts with other transactions of course.
+ *
+ * Inserted rows are collected in a batch (write.h).  A plain INSERT hands them
+ * over in batches; COPY does not, so its rows stay in the batch until it is
+ * full, until something in the statement could see the table, or until the
+ * end.  Checks are made row by row in any case; only a duplicate key shows
+ * when the batch is written, so that COPY's error context may name a later line.
+ *
+ * All memory a row needs is in row_context and in buffers that are reused.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "catalog/heap.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "fdw/host/engine.h"
+#include "fdw/host/family.h"
+#include "fdw/key/keycode.h"
+#include "fdw/key/rowcode.h"
+#include "fdw/modify/change.h"
+#include "fdw/modify/modify.h"
+#include "fdw/modify/upsert.h"
+#include "fdw/txn/rowmark.h"
+
+/* Rows the executor hands over at once. */
+#define BATCH_SIZE 128
+
+/* Junk columns; the executor looks for the first by itself. */
+#define WHOLEROW_NAME "wholerow"
+#define CTID_NAME "ctid"
+
+/* ---------------------------------------------------------------- planning */
+
+/* Puts a row of its columns in the place of the target's whole row; arg: the query's PlannerInfo. */
+static Node *
+spell_out_row(Node *node, void *arg)
+{
+	const Query *query = ((PlannerInfo *) arg)->parse;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		const Var *var = (Var *) node;
+		RowExpr *row;
+
+		if (var->varno != query->resultRelation || var->varattno != InvalidAttrNumber || var->varlevelsup != 0)
+			return (Node *) copyObject(var);
+		row = makeNode(RowExpr);
+		expandRTE(rt_fetch(var->varno, query->rtable), var->varno, 0, var->location, true, NULL, &row->args);
+		row->row_typeid = var->vartype;
+		row->row_format = COERCE_IMPLICIT_CAST;
+		row->location = var->location;
+		return (Node *) row;
+	}
+	return expression_tree_mutator(node, spell_out_row, arg);
+}
+
+/*
+ * The plan must carry what identifies the row: all of it, from which the key is made.  The executor asks for it in
+ * the cases it needs itself.  A hidden row id travels as ctid.
+ *
+ * That whole row is a RECORD.  If the statement refers to the whole row itself, that is of the table's row type, and in
+ * a join the planner takes the one for the other, which the executor refuses; so the statement's is spelled out.
+ * With children the target here is one of them, and what the statement refers to is the parent.
+ */
+static void
+add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte, Relation target_relation)
+{
+	TriggerDesc *triggers = target_relation->trigdesc;
+
+	if (rtindex == (Index) root->parse->resultRelation)
+	{
+		root->parse->jointree = (FromExpr *) spell_out_row((Node *) root->parse->jointree, root);
+		root->processed_tlist = (List *) spell_out_row((Node *) root->processed_tlist, root);
+	}
+	if (root->parse->commandType == CMD_DELETE &&
+		!(triggers != NULL && (triggers->trig_delete_before_row || triggers->trig_delete_after_row)))
+		add_row_identity_var(root, makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0), rtindex,
+							 WHOLEROW_NAME);
+	if (nvmkv_table_definition(target_relation)->nkeys == 0)
+		add_row_identity_var(root, makeVar(rtindex, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0), rtindex,
+							 CTID_NAME);
+}
+
+static int
+is_updatable(Relation rel)
+{
+	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
+}
+
+/* ---------------------------------------------------------------- batch size */
+
+/*
+ * Could this function look at the table while its rows are being inserted?  A volatile one sees what its own
+ * statement has done so far.  The server's own ones do not look at tables, except some that are marked unsafe for
+ * parallel plans, and ts_stat.
+ */
+static bool
+function_may_read_tables(Oid funcid, void *context)
+{
+	if (func_volatile(funcid) != PROVOLATILE_VOLATILE)
+		return false;
+	if (funcid >= FirstNormalObjectId)
+		return true;
+	if (funcid == F_NEXTVAL)
+		return false;
+	return func_parallel(funcid) == PROPARALLEL_UNSAFE || funcid == F_TS_STAT_TEXT || funcid == F_TS_STAT_TEXT_TEXT;
+}
+
+static bool
+expression_may_read_tables(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, function_may_read_tables, context))
+		return true;
+	return expression_tree_walker(node, expression_may_read_tables, context);
+}
+
+static bool
+plan_may_read_tables(PlanState *state, void *context)
+{
+	Plan *plan = state->plan;
+	Node *more = NULL;
+
+	switch (nodeTag(plan))
+	{
+		case T_ValuesScan:
+			more = (Node *) ((ValuesScan *) plan)->values_lists;
+			break;
+		case T_NestLoop:
+		case T_MergeJoin:
+		case T_HashJoin:
+			more = (Node *) ((Join *) plan)->joinqual;
+			break;
+		case T_Result:
+			more = ((Result *) plan)->resconstantqual;
+			break;
+		default:
+			break;
+	}
+	if (expression_may_read_tables((Node *) plan->targetlist, context) ||
+		expression_may_read_tables((Node *) plan->qual, context) ||
+		expression_may_read_tables(more, context))
+		return true;
+	return planstate_tree_walker(state, plan_may_read_tables, context);
+}
+
+/* How many rows of an INSERT the executor may collect before it hands them over. */
+static int
+choose_batch_size(ModifyTableState *mtstate, ResultRelInfo *rri)
+{
+	ModifyTable *plan = (ModifyTable *) mtstate->ps.plan;
+	EState *estate = mtstate->ps.state;
+	PlanState *source;
+	ListCell *lc;
+
+	if (mtstate->operation != CMD_INSERT || plan == NULL || plan->onConflictAction != ONCONFLICT_NONE)
+		return 1;
+
+	/* Whatever wants to see a row once it is in. */
+	if (rri->ri_projectReturning != NULL || rri->ri_WithCheckOptions != NIL || mtstate->mt_transition_capture != NULL)
+		return 1;
+	if (rri->ri_TrigDesc != NULL &&
+		(rri->ri_TrigDesc->trig_insert_before_row || rri->ri_TrigDesc->trig_insert_after_row))
+		return 1;
+
+	/*
+	 * Another part of the statement may delete what stands in the way of a row, or put it there, in turn with this
+	 * one.
+	 */
+	if (estate->es_plannedstmt->hasModifyingCTE)
+		return 1;
+
+	source = outerPlanState(mtstate);
+	if (IsA(source, ResultState) && outerPlanState(source) == NULL)
+		return 1; /* a single row */
+
+	/* Plans of WITH hang on the node itself, but not yet. */
+	foreach(lc, estate->es_subplanstates)
+	{
+		if (lfirst(lc) != NULL && plan_may_read_tables(lfirst(lc), NULL))
+			return 1;
+	}
+	return plan_may_read_tables(source, NULL) ? 1 : BATCH_SIZE;
+}
+
+static int
+get_batch_size(ResultRelInfo *rri)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+
+	if (modify == NULL)
+		return 1; /* EXPLAIN */
+	if (modify->batch_size == 0)
+		modify->batch_size = choose_batch_size(modify->mtstate, rri);
+	return modify->batch_size;
+}
+
+/* ---------------------------------------------------------------- begin and end */
+
+/* System columns the rows do not have must not be returned as nonsense; a scan refuses them, too. */
+static void
+check_returning(NvmkvModify *modify, ResultRelInfo *rri, List *returning)
+{
+	ListCell *lc;
+
+	foreach(lc, pull_var_clause((Node *) returning, PVC_INCLUDE_PLACEHOLDERS))
+	{
+		const Var *var = lfirst_node(Var, lc);
+		AttrNumber attnum = var->varattno;
+
+		if (attnum >= 0 || var->varno != (int) rri->ri_RangeTableIndex || attnum == TableOidAttributeNumber ||
+			(attnum == SelfItemPointerAttributeNumber && modify->table->nkeys == 0))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot retrieve system column \"%s\" of foreign table \"%s\"",
+						NameStr(SystemAttributeDefinition(attnum)->attname), RelationGetRelationName(modify->rel))));
+	}
+}
+
+/* The executor is left with INSERT's row triggers; see rowtrigger.c. */
+static void
+take_triggers(NvmkvModify *modify, ResultRelInfo *rri)
+{
+	ModifyTable *plan = (ModifyTable *) modify->mtstate->ps.plan;
+	bool upsert = plan != NULL && plan->onConflictAction == ONCONFLICT_UPDATE;
+
+	if (upsert || modify->mtstate->operation == CMD_UPDATE || modify->mtstate->operation == CMD_DELETE)
+		nvmkv_row_triggers_take(&modify->triggers, rri, upsert);
+}
+
+static NvmkvModify *
+create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
+{
+	EState *estate = mtstate->ps.state;
+	MemoryContext old_context = MemoryContextSwitchTo(estate->es_query_cxt);
+	NvmkvModify *modify = palloc0(sizeof(NvmkvModify));
+
+	/* This statement is about to look at the table, or at its keys. */
+	nvmkv_write_flush_deferred();
+
+	modify->rel = rri->ri_RelationDesc;
+	modify->table = nvmkv_table(modify->rel);
+	modify->db = nvmkv_engine_of(modify->table->storage_id);
+	modify->mtstate = mtstate;
+
+	/* COPY has no plan and runs without es_output_cid. */
+	modify->cid = mtstate->ps.plan == NULL ? GetCurrentCommandId(true) : estate->es_output_cid;
+	modify->row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv row", ALLOCSET_SMALL_SIZES);
+	initStringInfo(&modify->key);
+	initStringInfo(&modify->value);
+	initStringInfo(&modify->old_key);
+	initStringInfo(&modify->newest);
+	initStringInfo(&modify->moved);
+	initStringInfo(&modify->standing);
+	take_triggers(modify, rri);
+	MemoryContextSwitchTo(old_context);
+	return modify;
+}
+
+static void
+begin_inserts(NvmkvModify *modify)
+{
+	MemoryContext old_context;
+
+	if (modify->batch != NULL)
+		return;
+	old_context = MemoryContextSwitchTo(modify->mtstate->ps.state->es_query_cxt);
+	modify->batch = nvmkv_write_batch_create(modify->rel, modify->table, modify->cid);
+	if (modify->mtstate->ps.plan == NULL)
+		nvmkv_write_batch_defer(modify->batch);
+	MemoryContextSwitchTo(old_context);
+}
+
+static void
+begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *fdw_private, int subplan_index, int eflags)
+{
+	ModifyTable *plan = (ModifyTable *) mtstate->ps.plan;
+	NvmkvModify *modify;
+
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+
+	modify = create_state(mtstate, rri);
+	if (plan->returningLists != NIL)
+		check_returning(modify, rri, list_nth(plan->returningLists, subplan_index));
+	if (mtstate->operation == CMD_INSERT)
+		begin_inserts(modify);
+	else
+	{
+		List *targetlist = outerPlanState(mtstate)->plan->targetlist;
+
+		modify->wholerow_attno = ExecFindJunkAttributeInTlist(targetlist, WHOLEROW_NAME);
+		modify->ctid_attno = ExecFindJunkAttributeInTlist(targetlist, CTID_NAME);
+		if (!AttributeNumberIsValid(modify->wholerow_attno) ||
+			(modify->table->nkeys == 0 && !AttributeNumberIsValid(modify->ctid_attno)))
+			elog(ERROR, "could not find the row's identity in the plan's columns");
+		modify->old_slot = ExecInitExtraTupleSlot(mtstate->ps.state, RelationGetDescr(modify->rel), &TTSOpsHeapTuple);
+	}
+	rri->ri_FdwState = modify;
+}
+
+/* COPY, and rows routed to a partition - which may be the target of the same UPDATE and then has its state already. */
+static void
+begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri)
+{
+	if (rri->ri_FdwState == NULL)
+		rri->ri_FdwState = create_state(mtstate, rri);
+	begin_inserts(rri->ri_FdwState);
+}
+
+static void
+end_insert(EState *estate, ResultRelInfo *rri)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+
+	if (modify == NULL || modify->batch == NULL)
+		return;
+	if (nvmkv_write_batch_count(modify->batch) > 0)
+		nvmkv_write_batch_flush(modify->batch, NULL);
+	nvmkv_write_batch_undefer(modify->batch);
+}
+
+static void
+end_modify(EState *estate, ResultRelInfo *rri)
+{
+	end_insert(estate, rri);
+}
+
+/* ---------------------------------------------------------------- checks */
+
+static void
+check_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
+{
+	ModifyTableState *mtstate = modify->mtstate;
+
+	/* A row an UPDATE moves here from another partition is an update to whoever wrote the policies. */
+	if (rri->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(mtstate->operation == CMD_UPDATE ? WCO_RLS_UPDATE_CHECK : WCO_RLS_INSERT_CHECK,
+							 rri, slot, estate);
+	if (RelationGetDescr(modify->rel)->constr != NULL)
+		ExecConstraints(rri, slot, estate);
+
+	/* Routing has found the right partition, unless a trigger has changed the row since. COPY checks by itself. */
+	if (mtstate->ps.plan != NULL && modify->rel->rd_rel->relispartition &&
+		(rri->ri_RootResultRelInfo == NULL || (rri->ri_TrigDesc != NULL && rri->ri_TrigDesc->trig_insert_before_row)))
+		ExecPartitionCheck(rri, slot, estate, true);
+}
+
+/* ---------------------------------------------------------------- rows to bytes */
+
+void
+nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
+
+	if (modify->table->nkeys > 0)
+		nvmkv_key_from_slot(modify->table, &modify->key, slot);
+	else
+		resetStringInfo(&modify->key);
+	nvmkv_row_encode(modify->table, &modify->value, slot);
+	MemoryContextSwitchTo(old_context);
+}
+
+/* ---------------------------------------------------------------- INSERT */
+
+static TupleTableSlot *
+exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+	ModifyTable *plan = (ModifyTable *) modify->mtstate->ps.plan;
+	bool full;
+
+	MemoryContextReset(modify->row_context);
+	check_insert(modify, estate, rri, slot);
+	nvmkv_modify_encode(modify, slot);
+
+	/* Without a primary key nothing can conflict. */
+	if (plan != NULL && plan->onConflictAction != ONCONFLICT_NONE && modify->table->nkeys > 0)
+		return nvmkv_upsert(modify, estate, rri, slot);
+
+	full = nvmkv_write_batch_add(modify->batch, nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->value));
+	if (plan != NULL)
+		nvmkv_write_batch_flush(modify->batch, &slot->tts_tid);
+	else if (full)
+		nvmkv_write_batch_flush(modify->batch, NULL);
+	return slot;
+}
+
+static TupleTableSlot **
+exec_batch_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot **slots, TupleTableSlot **plan_slots, int *count)
+{
+	NvmkvModify *modify = rri->ri_FdwState;
+
+	for (int i = 0; i < *count; i++)
+	{
+		MemoryContextReset(modify->row_context);
+		check_insert(modify, estate, rri, slots[i]);
+		nvmkv_modify_encode(modify, slots[i]);
+		if (nvmkv_write_batch_add(modify->batch, nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->value)))
+			nvmkv_write_batch_flush(modify->batch, NULL);
+	}
+	nvmkv_write_batch_flush(modify->batch, NULL);
+	return slots;
+}
+
+/* ---------------------------------------------------------------- callbacks */
+
+void
+nvmkv_modify_callbacks(FdwRoutine *routine)
+{
+	routine->AddForeignUpdateTargets = add_update_targets;
+	routine->BeginForeignModify = begin_modify;
+	routine->ExecForeignInsert = exec_insert;
+	routine->ExecForeignBatchInsert = exec_batch_insert;
+	routine->GetForeignModifyBatchSize = get_batch_size;
+	routine->ExecForeignUpdate = nvmkv_exec_update;
+	routine->ExecForeignDelete = nvmkv_exec_delete;
+	routine->EndForeignModify = end_modify;
+	routine->BeginForeignInsert = begin_insert;
+	routine->EndForeignInsert = end_insert;
+	routine->IsForeignRelUpdatable = is_updatable;
+	routine->GetForeignRowMarkType = nvmkv_get_row_mark_type;
+	routine->RefetchForeignRow = nvmkv_refetch_row;
+}

@@ -1,0 +1,130 @@
+/*
+ * rowmove.c
+ *	  Rows that an UPDATE moves from a foreign partition to another one.
+ *
+ * The executor does this for heap partitions and leaves it to a wrapper to do
+ * without.  It is a delete and an insert into the root, routed
+ * again, with the triggers of both; this follows ExecCrossPartitionUpdate and
+ * ExecInsert.
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/tupconvert.h"
+#include "commands/trigger.h"
+#include "executor/execPartition.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "foreign/fdwapi.h"
+#include "utils/rel.h"
+
+#include "fdw/modify/rowmove.h"
+
+bool
+nvmkv_row_must_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
+{
+	if (!rri->ri_RelationDesc->rd_rel->relispartition || ExecPartitionCheck(rri, slot, estate, false))
+		return false;
+	if (((ModifyTable *) mtstate->ps.plan)->onConflictAction == ONCONFLICT_UPDATE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("invalid ON UPDATE specification"),
+				 errdetail("The result tuple would appear in a different partition than the original tuple.")));
+	if (rri == mtstate->rootResultRelInfo)
+		ExecPartitionCheckEmitError(rri, slot, estate);
+	if (mtstate->mt_transition_capture != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot move a row out of foreign table \"%s\" with this statement",
+						RelationGetRelationName(rri->ri_RelationDesc)),
+				 errdetail("The partitioned table has triggers with transition tables.")));
+	return true;
+}
+
+/* The partition for the row in *slot, which becomes one of its row type. */
+static ResultRelInfo *
+find_partition(ModifyTableState *mtstate, EState *estate, ResultRelInfo *source, TupleTableSlot **slot)
+{
+	Relation root = mtstate->rootResultRelInfo->ri_RelationDesc;
+	ResultRelInfo *target;
+	TupleConversionMap *map;
+
+	if (mtstate->mt_partition_tuple_routing == NULL)
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(estate->es_query_cxt);
+
+		mtstate->mt_partition_tuple_routing = ExecSetupPartitionTupleRouting(estate, root);
+		mtstate->mt_root_tuple_slot = table_slot_create(root, NULL);
+		MemoryContextSwitchTo(old_context);
+	}
+
+	map = ExecGetChildToRootMap(source);
+	if (map != NULL)
+		*slot = execute_attr_map_slot(map->attrMap, *slot, mtstate->mt_root_tuple_slot);
+	target = ExecFindPartition(mtstate, mtstate->rootResultRelInfo, mtstate->mt_partition_tuple_routing, *slot, estate);
+	map = target->ri_RootToPartitionMap;
+	if (map != NULL)
+		*slot = execute_attr_map_slot(map->attrMap, *slot, target->ri_PartitionTupleSlot);
+	return target;
+}
+
+/* ExecInsert's branch for heaps. */
+static List *
+insert_into_heap(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
+{
+	Relation rel = target->ri_RelationDesc;
+
+	if (target->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(WCO_RLS_UPDATE_CHECK, target, slot, estate);
+	if (RelationGetDescr(rel)->constr != NULL)
+		ExecConstraints(target, slot, estate);
+	if (target->ri_TrigDesc != NULL && target->ri_TrigDesc->trig_insert_before_row)
+		ExecPartitionCheck(target, slot, estate, true);
+	if (rel->rd_rel->relhasindex && target->ri_IndexRelationDescs == NULL)
+		ExecOpenIndices(target, false);
+	table_tuple_insert(rel, slot, estate->es_output_cid, 0, NULL);
+	if (target->ri_NumIndices == 0)
+		return NIL;
+	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL);
+}
+
+/* False: a trigger or a wrapper does not want the row. */
+static bool
+insert_row(ModifyTableState *mtstate, EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
+{
+	Relation rel = target->ri_RelationDesc;
+	TupleConstr *constraints = RelationGetDescr(rel)->constr;
+	List *recheck_indexes = NIL;
+
+	ExecMaterializeSlot(slot);
+	slot->tts_tableOid = RelationGetRelid(rel);
+	if (target->ri_TrigDesc != NULL && target->ri_TrigDesc->trig_insert_before_row &&
+		!ExecBRInsertTriggers(estate, target, slot))
+		return false;
+	if (constraints != NULL && constraints->has_generated_stored)
+		ExecComputeStoredGenerated(target, estate, slot, CMD_INSERT);
+	if (target->ri_FdwRoutine != NULL)
+	{
+		slot = target->ri_FdwRoutine->ExecForeignInsert(estate, target, slot, slot);
+		if (slot == NULL)
+			return false;
+		slot->tts_tableOid = RelationGetRelid(rel);
+	}
+	else
+		recheck_indexes = insert_into_heap(estate, target, slot);
+
+	ExecARInsertTriggers(estate, target, slot, recheck_indexes, mtstate->mt_transition_capture);
+	list_free(recheck_indexes);
+	if (target->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(WCO_VIEW_CHECK, target, slot, estate);
+	return true;
+}
+
+TupleTableSlot *
+nvmkv_row_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
+{
+	TupleTableSlot *routed = slot;
+	ResultRelInfo *target = find_partition(mtstate, estate, rri, &routed);
+
+	return insert_row(mtstate, estate, target, routed) ? slot : NULL;
+}

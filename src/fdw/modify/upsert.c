@@ -1,0 +1,376 @@
+/*
+ * upsert.c
+ *	  INSERT ... ON CONFLICT.
+ *
+ * The planner wants an arbiter index for ON CONFLICT (columns), and a foreign
+ * table has none it knows.  But what it does with the statement otherwise, and
+ * all the executor prepares for it, works for any table.  So when the columns
+ * are the primary key, the planner is shown the statement without them:
+ * ON CONFLICT without a target means any unique constraint, and the primary
+ * key is the only one there is.  The executor then leaves the conflict to the
+ * wrapper.
+ *
+ * DO UPDATE is for the row that has the key, whatever the statement's snapshot
+ * shows there.  It computes the new row from the newest version without holding
+ * anything, and writes it only if that version still is the newest, else it
+ * starts over: no lock entry is needed.  Where that could be noticed - row
+ * triggers would fire twice; WHERE says no, and the row is to stay locked - the
+ * lock comes first.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
+#include "miscadmin.h"
+#include "optimizer/planner.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "fdw/key/rowcode.h"
+#include "fdw/modify/change.h"
+#include "fdw/modify/modify.h"
+#include "fdw/modify/target.h"
+#include "fdw/modify/upsert.h"
+
+/* ---------------------------------------------------------------- planning */
+
+static planner_hook_type previous_planner;
+
+/* The number of the key column that one arbiter element names, -1 for none. */
+static int
+match_arbiter(const NvmkvTable *table, Index rtindex, const InferenceElem *element)
+{
+	const Var *var = (const Var *) element->expr;
+
+	if (!IsA(var, Var) || var->varno != (int) rtindex)
+		return -1;
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		const NvmkvKeyColumn *column = &table->keys[i];
+
+		if (column->attnum != var->varattno)
+			continue;
+		if (OidIsValid(element->infercollid) && element->infercollid != column->collation)
+			return -1;
+		if (OidIsValid(element->inferopclass) && get_opclass_family(element->inferopclass) != column->opfamily)
+			return -1;
+		return i;
+	}
+	return -1;
+}
+
+/* Do the arbiter's elements name the primary key: every column, and nothing else? */
+static bool
+arbiter_is_primary_key(const NvmkvTable *table, Index rtindex, List *elements)
+{
+	Bitmapset *named = NULL;
+	ListCell *lc;
+
+	foreach(lc, elements)
+	{
+		int column = match_arbiter(table, rtindex, lfirst_node(InferenceElem, lc));
+
+		if (column < 0)
+			return false;
+		named = bms_add_member(named, column);
+	}
+	return table->nkeys > 0 && bms_num_members(named) == table->nkeys;
+}
+
+static void
+clear_arbiter(Query *query)
+{
+	RangeTblEntry *rte;
+	Relation rel;
+
+	if (query->commandType != CMD_INSERT || query->onConflict == NULL || query->onConflict->arbiterElems == NIL)
+		return;
+	rte = rt_fetch(query->resultRelation, query->rtable);
+	if (rte->relkind != RELKIND_FOREIGN_TABLE || !nvmkv_is_our_relid(rte->relid))
+		return;
+
+	rel = table_open(rte->relid, NoLock);
+	if (arbiter_is_primary_key(nvmkv_table_definition(rel), (Index) query->resultRelation,
+							   query->onConflict->arbiterElems))
+	{
+		query->onConflict->arbiterElems = NIL;
+		query->onConflict->arbiterWhere = NULL; /* any predicate is good for a constraint that covers all rows */
+	}
+	table_close(rel, NoLock);
+}
+
+/* The planner owns the tree it is given: cached plans hand over a copy. */
+static PlannedStmt *
+plan_query(Query *parse, const char *query_string, int cursor_options, ParamListInfo bound_params)
+{
+	ListCell *lc;
+
+	clear_arbiter(parse);
+	foreach(lc, parse->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		if (IsA(cte->ctequery, Query))
+			clear_arbiter((Query *) cte->ctequery);
+	}
+
+	if (previous_planner != NULL)
+		return previous_planner(parse, query_string, cursor_options, bound_params);
+	return standard_planner(parse, query_string, cursor_options, bound_params);
+}
+
+void
+nvmkv_upsert_init(void)
+{
+	previous_planner = planner_hook;
+	planner_hook = plan_query;
+}
+
+/* ---------------------------------------------------------------- execution */
+
+/*
+ * Does the view the statement names show the existing row?  Later minor versions of the server ask, by a kind of check
+ * that earlier ones do not have and never find in a statement.
+ */
+#define WCO_EXISTING_IN_VIEW ((WCOKind) (WCO_RLS_MERGE_DELETE_CHECK + 1))
+
+/* The existing row stands against the insertion in a way that no action can settle. */
+static void
+check_existing_visible(const NvmkvRowView *view)
+{
+	if (IsolationUsesXactSnapshot() && !view->visible && !view->own)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+}
+
+/* The new row, in oc_ProjSlot.  False: WHERE or a trigger says no. */
+static bool
+project_update(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *excluded, HeapTuple existing)
+{
+	ModifyTableState *mtstate = modify->mtstate;
+	OnConflictSetState *oc = rri->ri_onConflict;
+	ExprContext *econtext = mtstate->ps.ps_ExprContext;
+	TupleConstr *constraints = RelationGetDescr(modify->rel)->constr;
+	TupleTableSlot *slot = oc->oc_ProjSlot;
+
+	econtext->ecxt_scantuple = oc->oc_Existing;
+	econtext->ecxt_innertuple = excluded;
+	econtext->ecxt_outertuple = NULL;
+	if (rri->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(WCO_EXISTING_IN_VIEW, rri, oc->oc_Existing, estate);
+	if (!ExecQual(oc->oc_WhereClause, econtext))
+	{
+		InstrCountFiltered1(&mtstate->ps, 1);
+		return false;
+	}
+	if (rri->ri_WithCheckOptions != NIL)
+		ExecWithCheckOptions(WCO_RLS_CONFLICT_CHECK, rri, oc->oc_Existing, estate);
+
+	ExecProject(oc->oc_ProjInfo);
+	slot->tts_tableOid = RelationGetRelid(modify->rel);
+	if (!nvmkv_fire_before_update(&modify->triggers, mtstate, rri, existing, slot))
+		return false;
+	if (constraints != NULL && constraints->has_generated_stored)
+		ExecComputeStoredGenerated(rri, estate, slot, CMD_UPDATE);
+	ExecMaterializeSlot(slot);
+	return true;
+}
+
+typedef enum UpsertLook
+{
+	LOOK_AGAIN,
+	LOOK_INSERTED,
+	LOOK_NOTHING, /* DO NOTHING */
+	LOOK_UPDATE	  /* modify->newest is there to be updated */
+} UpsertLook;
+
+/*
+ * One turn under the key's latch; waits after it.  met: an earlier turn has found the row and waited for its lock.  If
+ * it has gone meanwhile, a transaction that keeps its snapshot cannot go on as if it had not been there.
+ */
+static UpsertLook
+look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, bool update, bool met,
+				NvmkvRowQueue *queue, NvmkvRowView *view)
+{
+	FullTransactionId fxid = GetCurrentFullTransactionId();
+	NvmkvRowQuery query = {
+		.want = update ? nvmkv_change_lock_mode(modify, estate, rri) : NVMKV_LOCK_NONE,
+		.snapshot = estate->es_snapshot,
+		.anchor = {.kind = NVMKV_ANCHOR_NEWEST},
+		.copy = update ? NVMKV_COPY_ALWAYS : NVMKV_COPY_NEVER,
+		.value = &modify->newest,
+	};
+	NvmkvLatchSet latches;
+	bool written;
+
+	nvmkv_latch_set_init(&latches);
+	nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
+	nvmkv_latch_set_acquire(&latches);
+	nvmkv_row_view(modify->db, modify->table, key, &query, view);
+
+	if (view->state == NVMKV_ROW_WAIT)
+	{
+		nvmkv_latch_set_release(&latches);
+		if (update)
+			nvmkv_row_queue_wait(queue, modify->rel, key, view, query.want, XLTW_InsertIndex);
+		else
+			nvmkv_write_wait_xid(modify->rel, key, view->wait_xid, XLTW_InsertIndex);
+		return LOOK_AGAIN;
+	}
+	if (view->state == NVMKV_ROW_LIVE)
+	{
+		written = !(update && nvmkv_row_triggers_on_update(&modify->triggers)) ||
+			nvmkv_row_lock(modify->db, modify->rel, key, view, query.want, fxid, modify->cid);
+		nvmkv_latch_set_release(&latches);
+		if (written)
+			return update ? LOOK_UPDATE : LOOK_NOTHING;
+	}
+	else if (met && IsolationUsesXactSnapshot())
+	{
+		nvmkv_latch_set_release(&latches);
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 view->has_moved ? errmsg("could not serialize access due to concurrent update")
+				 : errmsg("could not serialize access due to concurrent delete")));
+	}
+	else
+	{
+		nvmkv_write_begin();
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
+		written = nvmkv_write_finish(modify->db, modify->rel);
+		nvmkv_latch_set_release(&latches);
+		if (written)
+			return LOOK_INSERTED;
+	}
+	nvmkv_write_wait_room(modify->db, modify->rel);
+	return LOOK_AGAIN;
+}
+
+/* Leaves the row that WHERE has turned down locked.  False: it has changed meanwhile. */
+static bool
+lock_unchanged(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, uint64 sequence)
+{
+	FullTransactionId fxid = GetCurrentFullTransactionId();
+	NvmkvRowQuery query = {
+		.want = nvmkv_change_lock_mode(modify, estate, rri),
+		.anchor = {.kind = NVMKV_ANCHOR_VERSION, .sequence = sequence},
+	};
+
+	for (;;)
+	{
+		NvmkvLatchSet latches;
+		NvmkvRowView view;
+		bool unchanged;
+		bool written = false;
+
+		nvmkv_latch_set_init(&latches);
+		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
+		nvmkv_latch_set_acquire(&latches);
+		nvmkv_row_view(modify->db, modify->table, key, &query, &view);
+		unchanged = view.state == NVMKV_ROW_LIVE && view.sequence == sequence;
+		if (unchanged)
+			written = nvmkv_row_lock(modify->db, modify->rel, key, &view, query.want, fxid, modify->cid);
+		nvmkv_latch_set_release(&latches);
+		if (!unchanged)
+			return false;
+		if (written)
+			return true;
+		nvmkv_write_wait_room(modify->db, modify->rel);
+	}
+}
+
+/* DO UPDATE of the row in modify->newest.  False: it has changed meanwhile, start over. */
+static bool
+update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, const NvmkvRowView *view,
+				TupleTableSlot *excluded, TupleTableSlot **result_out)
+{
+	TupleTableSlot *existing = rri->ri_onConflict->oc_Existing;
+	NvmkvRowAnchor anchor = {.kind = NVMKV_ANCHOR_VERSION, .sequence = view->sequence};
+	HeapTuple old_row;
+	bool should_free;
+	bool done;
+
+	*result_out = NULL;
+	if (view->own && view->cid >= modify->cid)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("%s command cannot affect row a second time", "ON CONFLICT DO UPDATE"),
+				 errhint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")));
+	check_existing_visible(view);
+
+	nvmkv_row_to_slot(modify->table, key, nvmkv_buffer_slice(&modify->newest), existing);
+	ExecMaterializeSlot(existing);
+	old_row = ExecFetchSlotHeapTuple(existing, false, &should_free);
+
+	if (project_update(modify, estate, rri, excluded, old_row))
+	{
+		resetStringInfo(&modify->old_key);
+		appendBinaryStringInfo(&modify->old_key, (const char *) key.data, (int) key.size);
+		*result_out = nvmkv_change_replace(modify, estate, rri, rri->ri_onConflict->oc_ProjSlot, anchor, old_row);
+		done = *result_out != NULL;
+	}
+	else
+		done = lock_unchanged(modify, estate, rri, key, view->sequence);
+	if (should_free)
+		heap_freetuple(old_row);
+	ExecClearTuple(existing);
+	return done;
+}
+
+TupleTableSlot *
+nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
+{
+	bool update = ((ModifyTable *) modify->mtstate->ps.plan)->onConflictAction == ONCONFLICT_UPDATE;
+	NvmkvRowQueue queue = {0};
+	TupleTableSlot *result = NULL;
+	StringInfoData key_buffer;
+	NvmkvSlice key;
+	bool met = false;
+	bool done = false;
+
+	/* modify->key and value will be those of the updated row. */
+	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
+
+	initStringInfo(&key_buffer);
+	appendBinaryStringInfo(&key_buffer, modify->key.data, modify->key.len);
+	MemoryContextSwitchTo(old_context);
+	key = nvmkv_buffer_slice(&key_buffer);
+
+	while (!done)
+	{
+		NvmkvRowView view;
+
+		CHECK_FOR_INTERRUPTS();
+		switch (look_and_insert(modify, estate, rri, key, update, met, &queue, &view))
+		{
+			case LOOK_AGAIN:
+				met = met || view.wait_for_lock;
+				break;
+			case LOOK_INSERTED:
+				nvmkv_write_check_serializable(modify->rel, key);
+				nvmkv_fire_after_insert(&modify->triggers, modify->mtstate, rri, slot);
+				result = slot;
+				done = true;
+				break;
+			case LOOK_NOTHING:
+				check_existing_visible(&view);
+				InstrCountTuples2(&modify->mtstate->ps, 1);
+				done = true;
+				break;
+			case LOOK_UPDATE:
+				done = update_existing(modify, estate, rri, key, &view, slot, &result);
+				if (done)
+					InstrCountTuples2(&modify->mtstate->ps, 1);
+				else
+					nvmkv_modify_encode(modify, slot);
+				break;
+		}
+	}
+	nvmkv_row_queue_leave(&queue, modify->rel);
+	return result;
+}

@@ -1,0 +1,482 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  Planning of scans: sizes, paths, costs, plans.
+ *
+ * Paths by key are core's: create_index_paths matches conditions, orders and
+ * join parameters with the hypothetical index of relinfo.c, and each IndexPath
+ * it makes becomes a ForeignPath of the same rows, cost, order and
+ * parameterization.
+ *
+ * Costs.  A scan starts by finding its place in every sorted source (memtables,
+ * rows of the container, levels), then reads neighbouring rows: the table is
+ * stored in key order.  So the pages of a range are one random page and then
+ * sequential ones (core's cost_index with a correlation of 1), and a scan of the whole
+ * table is the range of all keys, priced by the same formula: a range never
+ * looks dearer than the whole.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/sysattr.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/selfuncs.h"
+#include "utils/spccache.h"
+
+#include "fdw/plan/plan.h"
+#include "fdw/plan/quals.h"
+#include "fdw/plan/relinfo.h"
+
+/* ForeignPath.fdw_private, a list in this order. */
+enum PathPrivateIndex
+{
+	PATH_ARMS,	  /* List of lists of IndexClause: a list for each arm of an OR; usually one, none for the table */
+	PATH_BACKWARD /* Boolean */
+};
+
+/* ---------------------------------------------------------------- size */
+
+void
+nvmkvGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	(void) nvmkv_relinfo(rel, relid);
+	check_index_predicates(root, rel);
+	set_baserel_size_estimates(root, rel);
+}
+
+/* ---------------------------------------------------------------- cost */
+
+/*
+ * CPU, in operators: positioning in one source (its share of the comparisons comes on top); passing a row through
+ * the merge.
+ */
+#define SEEK_OPERATORS 20.0
+#define READ_OPERATORS 2.0
+
+/* To find the first row of a range, or a single row. */
+static Cost
+seek_cost(RelOptInfo *rel, const NvmkvRelInfo *info)
+{
+	double comparisons = ceil(log2(Max(rel->tuples, 2)));
+
+	return (comparisons + SEEK_OPERATORS * info->sources) * cpu_operator_cost;
+}
+
+/* To read a row, without what the executor does with it. */
+static Cost
+read_cost(const NvmkvRelInfo *info)
+{
+	return (READ_OPERATORS + log2(1 + info->sources)) * cpu_operator_cost;
+}
+
+void
+nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out, Cost *total_out,
+					Selectivity *selectivity_out, double *correlation_out, double *pages_out)
+{
+	RelOptInfo *rel = path->indexinfo->rel;
+	const NvmkvRelInfo *info = rel->fdw_private;
+	NvmkvKeyMatch match;
+	int ncols;
+	double nranges = 1;
+	double tuples = Max(rel->tuples, 1);
+	double random_page_cost_here;
+	double seq_page_cost_here;
+	Selectivity selectivity;
+	Cost arguments;
+	Cost seek;
+	ListCell *lc;
+
+	(void) nvmkv_key_columns(info->table, &ncols);
+	nvmkv_match_quals(info->table, path->indexclauses, 0, &match);
+	foreach(lc, match.clauses)
+	{
+		if (IsA(lfirst(lc), ScalarArrayOpExpr))
+			nranges *= Max(estimate_array_length(lsecond(((ScalarArrayOpExpr *) lfirst(lc))->args)), 1);
+	}
+
+	/* Rows between the bounds; conditions that do not bound are tests of rows that were read. */
+	if (match.nequal == ncols)
+		selectivity = Min(nranges / tuples, 1.0);
+	else
+		selectivity = clauselist_selectivity(root, match.quals, rel->relid, JOIN_INNER, NULL);
+
+	arguments = index_other_operands_eval_cost(root, match.quals);
+	seek = seek_cost(rel, info);
+	*startup_out = arguments + seek;
+	*total_out = arguments + seek * nranges + clamp_row_est(selectivity * tuples) * read_cost(info);
+
+	/* Each further range begins on a page of its own, as long as there are so many. */
+	get_tablespace_page_costs(rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
+	if (nranges > 1)
+		*total_out += (Min(nranges, rel->pages) - 1) * Max(random_page_cost_here - seq_page_cost_here, 0) / loop_count;
+
+	*selectivity_out = selectivity;
+	*correlation_out = 1.0;
+	*pages_out = ceil(selectivity * rel->pages);
+}
+
+/* The whole table, in a form comparable with cost_index; *cpu_out is the part several processes can share. */
+static void
+cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, const ParamPathInfo *param_info,
+				double rows, Cost *startup_out, Cost *total_out, Cost *cpu_out)
+{
+	List *quals = rel->baserestrictinfo;
+	double random_page_cost_here;
+	double seq_page_cost_here;
+	QualCost qual_cost;
+	Cost startup;
+	Cost pages;
+
+	if (param_info != NULL)
+		quals = list_concat_copy(quals, param_info->ppi_clauses);
+	cost_qual_eval(&qual_cost, quals, root);
+	get_tablespace_page_costs(rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
+
+	startup = seek_cost(rel, info) + qual_cost.startup + rel->reltarget->cost.startup;
+	if (!enable_seqscan)
+		startup += disable_cost;
+	pages = random_page_cost_here + (Max(rel->pages, 1) - 1) * seq_page_cost_here;
+	*cpu_out = rel->tuples * (cpu_tuple_cost + read_cost(info) + qual_cost.per_tuple);
+	*cpu_out += rows * rel->reltarget->cost.per_tuple;
+	*startup_out = startup;
+	*total_out = startup + pages + *cpu_out;
+}
+
+/* ---------------------------------------------------------------- paths */
+
+/* The leader takes part, less the more workers it has to serve: the server's own rule. */
+static double
+parallel_divisor(int workers)
+{
+	double divisor = workers;
+
+	if (parallel_leader_participation)
+		divisor += Max(1.0 - 0.3 * workers, 0);
+	return divisor;
+}
+
+static ForeignPath *
+key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
+{
+	List *private = list_make2(list_make1(ipath->indexclauses),
+							   makeBoolean(ScanDirectionIsBackward(ipath->indexscandir)));
+	int workers = ipath->path.parallel_workers;
+	Cost total = ipath->path.total_cost;
+	ForeignPath *path;
+
+	/* Core has shared out what the executor does with a row; reading it is shared, too. */
+	if (workers > 0)
+		total -= ipath->indextotalcost * (1 - 1 / parallel_divisor(workers));
+	path = create_foreignscan_path(root, rel, NULL, ipath->path.rows, ipath->path.startup_cost, total,
+								   ipath->path.pathkeys, PATH_REQ_OUTER(&ipath->path), NULL, private);
+	path->path.parallel_aware = ipath->path.parallel_aware;
+	path->path.parallel_workers = workers;
+	return path;
+}
+
+/*
+ * The index paths whose rows together hold what a bitmap path means.  Of paths joined by AND one is enough: its rows
+ * are tested for the rest.
+ */
+static List *
+bitmap_arms(Path *bitmap)
+{
+	List *arms = NIL;
+	ListCell *lc;
+
+	if (IsA(bitmap, IndexPath))
+		return list_make1(bitmap);
+	if (IsA(bitmap, BitmapOrPath))
+	{
+		foreach(lc, ((BitmapOrPath *) bitmap)->bitmapquals)
+			arms = list_concat(arms, bitmap_arms(lfirst(lc)));
+		return arms;
+	}
+	if (IsA(bitmap, BitmapAndPath))
+	{
+		Path *best = NULL;
+		Selectivity best_selectivity = 0;
+
+		foreach(lc, ((BitmapAndPath *) bitmap)->bitmapquals)
+		{
+			Cost cost;
+			Selectivity selectivity;
+
+			cost_bitmap_tree_node(lfirst(lc), &cost, &selectivity);
+			if (best == NULL || selectivity < best_selectivity)
+			{
+				best = lfirst(lc);
+				best_selectivity = selectivity;
+			}
+		}
+		return bitmap_arms(best);
+	}
+	elog(ERROR, "unrecognized node type: %d", (int) nodeTag(bitmap));
+	return NIL;
+}
+
+/* A path for conditions joined by OR, from core's idea of it; NULL when an arm has no bounds. */
+static ForeignPath *
+or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeapPath *bitmap)
+{
+	List *arms = bitmap_arms(bitmap->bitmapqual);
+	ParamPathInfo *param_info = bitmap->path.param_info;
+	List *quals = rel->baserestrictinfo;
+	List *arm_clauses = NIL;
+	Selectivity selectivity = 0;
+	double random_page_cost_here;
+	double seq_page_cost_here;
+	double pages;
+	QualCost qual_cost;
+	Cost startup;
+	Cost total = 0;
+	ListCell *lc;
+
+	if (list_length(arms) < 2)
+		return NULL;
+	foreach(lc, arms)
+	{
+		IndexPath *ipath = lfirst_node(IndexPath, lc);
+		NvmkvKeyMatch match;
+
+		nvmkv_match_quals(info->table, ipath->indexclauses, 0, &match);
+		if (match.clauses == NIL)
+			return NULL;
+		arm_clauses = lappend(arm_clauses, ipath->indexclauses);
+		selectivity += ipath->indexselectivity;
+		total += ipath->indextotalcost;
+	}
+	selectivity = Min(selectivity, 1);
+
+	if (param_info != NULL)
+		quals = list_concat_copy(quals, param_info->ppi_clauses);
+	cost_qual_eval(&qual_cost, quals, root);
+	get_tablespace_page_costs(rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
+	pages = Max(ceil(selectivity * rel->pages), 1);
+	startup = seek_cost(rel, info) + qual_cost.startup + rel->reltarget->cost.startup;
+	if (!enable_indexscan)
+		startup += disable_cost;
+	total += startup + random_page_cost_here * Min(pages, list_length(arms));
+	total += seq_page_cost_here * Max(pages - list_length(arms), 0);
+	total += clamp_row_est(selectivity * rel->tuples) * (cpu_tuple_cost + qual_cost.per_tuple);
+	total += bitmap->path.rows * rel->reltarget->cost.per_tuple;
+
+	return create_foreignscan_path(root, rel, NULL, bitmap->path.rows, startup, total, NIL,
+								   PATH_REQ_OUTER(&bitmap->path), NULL,
+								   list_make2(arm_clauses, makeBoolean(false)));
+}
+
+/* Does a condition of the query, alone or as part of a join, have an OR at its top? */
+static bool
+has_or_clause(const RelOptInfo *rel)
+{
+	ListCell *lc;
+
+	foreach(lc, rel->baserestrictinfo)
+	{
+		if (restriction_is_or_clause(lfirst_node(RestrictInfo, lc)))
+			return true;
+	}
+	foreach(lc, rel->joininfo)
+	{
+		if (restriction_is_or_clause(lfirst_node(RestrictInfo, lc)))
+			return true;
+	}
+	return false;
+}
+
+static void
+add_key_paths(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info)
+{
+	List *other_paths = rel->pathlist;
+	List *other_partial_paths = rel->partial_pathlist;
+	List *index_paths;
+	List *partial_index_paths;
+	ListCell *lc;
+
+	/* add_path frees what it drops, so core must not see foreign paths among its own, nor we the other way round. */
+	rel->pathlist = NIL;
+	rel->partial_pathlist = NIL;
+	if (has_or_clause(rel))
+		nvmkv_relinfo_allow_or(rel);
+	create_index_paths(root, rel);
+	index_paths = rel->pathlist;
+	partial_index_paths = rel->partial_pathlist;
+	rel->pathlist = other_paths;
+	rel->partial_pathlist = other_partial_paths;
+
+	foreach(lc, index_paths)
+	{
+		if (IsA(lfirst(lc), IndexPath))
+			add_path(rel, (Path *) key_path(root, rel, lfirst(lc)));
+		else if (IsA(lfirst(lc), BitmapHeapPath))
+		{
+			ForeignPath *path = or_path(root, rel, info, lfirst(lc));
+
+			if (path != NULL)
+				add_path(rel, (Path *) path);
+		}
+	}
+	foreach(lc, partial_index_paths)
+	{
+		if (IsA(lfirst(lc), IndexPath))
+			add_partial_path(rel, (Path *) key_path(root, rel, lfirst(lc)));
+	}
+}
+
+/* The whole table by several processes. */
+static void
+add_partial_table_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost total, Cost cpu)
+{
+	int workers = compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather);
+	double divisor;
+	ForeignPath *path;
+
+	if (workers <= 0)
+		return;
+	divisor = parallel_divisor(workers);
+	path = create_foreignscan_path(root, rel, NULL, clamp_row_est(rel->rows / divisor), startup,
+								   total - cpu + cpu / divisor, NIL, NULL, NULL,
+								   list_make2(NIL, makeBoolean(false)));
+	path->path.parallel_aware = true;
+	path->path.parallel_workers = workers;
+	add_partial_path(rel, (Path *) path);
+}
+
+void
+nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	const NvmkvRelInfo *info = nvmkv_relinfo(rel, relid);
+	Relids required_outer = rel->lateral_relids;
+	ParamPathInfo *param_info = get_baserel_parampathinfo(root, rel, required_outer);
+	double rows = param_info != NULL ? param_info->ppi_rows : rel->rows;
+	Cost startup;
+	Cost total;
+	Cost cpu;
+
+	cost_table_scan(root, rel, info, param_info, rows, &startup, &total, &cpu);
+	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, required_outer, NULL,
+												   list_make2(NIL, makeBoolean(false))));
+	if (rel->consider_parallel && required_outer == NULL)
+		add_partial_table_path(root, rel, startup, total, cpu);
+	add_key_paths(root, rel, info);
+}
+
+/* Joins of partitions: conditions that name the parent's columns are to name the child's. */
+List *
+nvmkvReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private, RelOptInfo *child_rel)
+{
+	List *copy = list_copy(fdw_private);
+	ListCell *cell = list_nth_cell(copy, PATH_ARMS);
+
+	lfirst(cell) = adjust_appendrel_attrs_multilevel(root, lfirst(cell), child_rel->relids,
+													 child_rel->top_parent_relids);
+	return copy;
+}
+
+/* Tags, snapshots and the engine mean the same in a worker as in its leader. */
+bool
+nvmkvIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return true;
+}
+
+/* ---------------------------------------------------------------- plan */
+
+/* What the query takes from the rows: columns of its output and of conditions tested row by row. */
+static List *
+used_attributes(RelOptInfo *rel, ForeignPath *path, List *filters)
+{
+	Bitmapset *used = NULL;
+	List *attributes = NIL;
+	int member = -1;
+
+	/*
+	 * Not the plan's target list: where nobody minds it has all columns of the table, so that no projection is
+	 * needed, and what is not used may then be anything.
+	 */
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	pull_varattnos((Node *) path->path.pathtarget->exprs, rel->relid, &used);
+	pull_varattnos((Node *) filters, rel->relid, &used);
+	while ((member = bms_next_member(used, member)) >= 0)
+		attributes = lappend_int(attributes, member + FirstLowInvalidHeapAttributeNumber);
+	return attributes;
+}
+
+/* "key column IS NOT NULL", which min() and max() ask for, goes without saying. */
+static bool
+is_key_not_null(const NvmkvTable *table, Index varno, const Expr *clause)
+{
+	const NullTest *test = (const NullTest *) clause;
+	const Var *var;
+
+	if (!IsA(clause, NullTest) || test->nulltesttype != IS_NOT_NULL || !IsA(test->arg, Var))
+		return false;
+	var = (const Var *) test->arg;
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		if (var->varno == varno && var->varattno == table->keys[i].attnum)
+			return true;
+	}
+	return false;
+}
+
+ForeignScan *
+nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses,
+					Plan *outer_plan)
+{
+	const NvmkvRelInfo *info = nvmkv_relinfo(rel, relid);
+	List *arms = list_nth(path->fdw_private, PATH_ARMS);
+	List *exact = NIL;
+	List *clauses = NIL;
+	List *conditions = NIL;
+	List *filters = NIL;
+	List *enforced = NIL;
+	List *private;
+	ListCell *lc;
+
+	/* With several arms nothing is enforced: the OR is tested row by row. */
+	foreach(lc, arms)
+	{
+		NvmkvKeyMatch match;
+
+		nvmkv_match_quals(info->table, lfirst(lc), foreach_current_index(lc), &match);
+		clauses = list_concat(clauses, match.clauses);
+		conditions = list_concat(conditions, match.conditions);
+		if (list_length(arms) == 1)
+			exact = match.enforced;
+	}
+
+	/*
+	 * What the ranges enforce is not tested again, except on a row that replaces the scanned one (EvalPlanQual).
+	 * Constant conditions are tested above the scan.
+	 */
+	foreach(lc, scan_clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+
+		if (rinfo->pseudoconstant)
+			continue;
+		if (is_redundant_with_indexclauses(rinfo, exact) ||
+			is_key_not_null(info->table, rel->relid, rinfo->clause))
+			enforced = lappend(enforced, rinfo->clause);
+		else
+			filters = lappend(filters, rinfo->clause);
+	}
+
+	private = list_make4(conditions,
+						 list_nth(path->fdw_private, PATH_BACKWARD),
+						 makeBoolean(path->path.pathkeys != NIL),
+						 used_attributes(rel, path, filters));
+	return make_foreignscan(tlist, filters, rel->relid, clauses, private, NIL, enforced, outer_plan);
+}

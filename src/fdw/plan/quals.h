@@ -1,0 +1,56 @@
+/*
+ * quals.h
+ *	  Which conditions on key columns bound a scan.
+ */
+#ifndef NVMKV_FDW_QUALS_H
+#define NVMKV_FDW_QUALS_H
+
+#include "nodes/pg_list.h"
+
+#include "fdw/table/table.h"
+
+typedef enum NvmkvConditionKind
+{
+	NVMKV_CONDITION_EQUAL,	 /* column = value */
+	NVMKV_CONDITION_ANY,	 /* column = ANY (array) */
+	NVMKV_CONDITION_COMPARE, /* column < <= = >= > value: bounds */
+	NVMKV_CONDITION_ROW		 /* (column, next column, ...) < <= >= > (values) */
+} NvmkvConditionKind;
+
+/* Positions in a condition's integer list. */
+typedef enum NvmkvConditionField
+{
+	NVMKV_CONDITION_FIELD_ARM,		/* conditions of one arm are joined by AND, arms by OR; ascending */
+	NVMKV_CONDITION_FIELD_KIND,		/* NvmkvConditionKind */
+	NVMKV_CONDITION_FIELD_COLUMN,	/* of the key, from 0 */
+	NVMKV_CONDITION_FIELD_STRATEGY, /* of btree operators */
+	NVMKV_CONDITION_FIELD_TYPES		/* type of the value; one for each column of a row comparison */
+} NvmkvConditionField;
+
+/*
+ * The conditions that bound a scan of the key: leading columns with "=" or "= ANY", then comparisons of the next
+ * column.
+ */
+typedef struct NvmkvKeyMatch
+{
+	int arm;
+	List *quals;	  /* RestrictInfo of each condition */
+	List *clauses;	  /* its bare clause, key column on the left: what the plan carries in fdw_exprs */
+	List *conditions; /* an integer list each: what the plan carries in fdw_private */
+	List *enforced;	  /* IndexClauses that need no other test: the ranges hold exactly their rows */
+	int nequal;		  /* columns that are equal to something */
+} NvmkvKeyMatch;
+
+/* The columns of a table's key; for a table without a primary key the ctid that stands for the hidden row id. */
+extern const NvmkvKeyColumn *nvmkv_key_columns(const NvmkvTable *table, int *count_out);
+
+/* indexclauses: List of IndexClause of an index made by relinfo.c.  arm: number the conditions get. */
+extern void nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, int arm, NvmkvKeyMatch *match);
+
+/*
+ * The btree family whose operators can be used with a key column: its own, or the type's default when only
+ * equality is supported.
+ */
+extern Oid nvmkv_key_operator_family(const NvmkvKeyColumn *col);
+
+#endif

@@ -1,0 +1,181 @@
+/*-------------------------------------------------------------------------
+ *
+ * explain.c
+ *	  What EXPLAIN says of a scan.
+ *
+ *	  Key				name of the primary key, when the scan goes by it
+ *	  Key Conditions	what bounds the scan, as the plan evaluates it
+ *	  Key Order			columns, when the plan relies on their order
+ *	  Scan Direction	when backward
+ *
+ * and with ANALYZE, if it was run by this process or by several together:
+ *
+ *	  Key Ranges		ranges of keys visited; whole keys that were looked up, and how many had a row
+ *	  Rows Read			rows found in ranges, before filters
+ *	  Versions Passed	entries looked at and not shown: older or invisible versions, deletions, row locks
+ *	  Batches			visits to the engine
+ *	  Sources			where the rows read came from
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+#include "nodes/plannodes.h"
+#include "nodes/value.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "fdw/plan/plan.h"
+#include "fdw/plan/quals.h"
+#include "fdw/scan/explain.h"
+#include "fdw/scan/scan.h"
+#include "fdw/table/table.h"
+
+static List *find_ancestors(Plan *plan, const Plan *wanted, List *ancestors);
+
+static List *
+find_in_list(List *plans, const Plan *wanted, List *ancestors)
+{
+	ListCell *lc;
+
+	foreach(lc, plans)
+	{
+		List *found = find_ancestors(lfirst(lc), wanted, ancestors);
+
+		if (found != NIL)
+			return found;
+	}
+	return NIL;
+}
+
+/*
+ * The nodes above a node, the nearest first, and the node itself before them: NIL when it is not below "plan".
+ * The callback is not told them, and without them a join's parameter has no name.
+ */
+static List *
+find_ancestors(Plan *plan, const Plan *wanted, List *ancestors)
+{
+	List *path;
+	List *found;
+
+	if (plan == NULL)
+		return NIL;
+	path = lcons(plan, list_copy(ancestors));
+	if (plan == wanted)
+		return path;
+
+	found = find_ancestors(outerPlan(plan), wanted, path);
+	if (found == NIL)
+		found = find_ancestors(innerPlan(plan), wanted, path);
+	if (found == NIL && IsA(plan, Append))
+		found = find_in_list(((Append *) plan)->appendplans, wanted, path);
+	if (found == NIL && IsA(plan, MergeAppend))
+		found = find_in_list(((MergeAppend *) plan)->mergeplans, wanted, path);
+	if (found == NIL && IsA(plan, SubqueryScan))
+		found = find_ancestors(((SubqueryScan *) plan)->subplan, wanted, path);
+	return found;
+}
+
+static void
+explain_conditions(ForeignScanState *node, ExplainState *es)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	List *ancestors = find_ancestors(es->pstmt->planTree, &plan->scan.plan, NIL);
+	bool useprefix = list_length(es->rtable) > 1 || es->verbose;
+	List *context;
+	List *arms = NIL;
+	List *arm = NIL;
+	Expr *expr;
+	ListCell *lc1;
+	ListCell *lc2;
+
+	if (ancestors != NIL)
+		ancestors = list_delete_first(ancestors);
+	context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
+	forboth(lc1, plan->fdw_exprs, lc2, list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS))
+	{
+		if (list_nth_int(lfirst(lc2), NVMKV_CONDITION_FIELD_ARM) > list_length(arms))
+		{
+			arms = lappend(arms, make_ands_explicit(arm));
+			arm = NIL;
+		}
+		arm = lappend(arm, lfirst(lc1));
+	}
+	arms = lappend(arms, make_ands_explicit(arm));
+	expr = list_length(arms) > 1 ? make_orclause(arms) : linitial(arms);
+	ExplainPropertyText("Key Conditions", deparse_expression((Node *) expr, context, useprefix, false), es);
+}
+
+static void
+explain_order(const NvmkvTable *table, bool backward, ExplainState *es)
+{
+	StringInfoData order;
+	int ncols;
+	const NvmkvKeyColumn *cols = nvmkv_key_columns(table, &ncols);
+
+	initStringInfo(&order);
+	for (int i = 0; i < ncols; i++)
+		appendStringInfo(&order, "%s%s%s", i > 0 ? ", " : "",
+						 quote_identifier(get_attname(table->relid, cols[i].attnum, false)),
+						 cols[i].descending != backward ? " DESC" : "");
+	ExplainPropertyText("Key Order", order.data, es);
+}
+
+static void
+explain_run(ForeignScanState *node, ExplainState *es)
+{
+	NvmkvScanReport report;
+	const NvmkvScanStats *engine = &report.engine;
+
+	if (!nvmkv_scan_report(node, &report) || report.ranges == 0)
+		return;
+	ExplainPropertyUInteger("Key Ranges", NULL, report.ranges, es);
+	if (report.points > 0)
+	{
+		ExplainPropertyUInteger("Keys Looked Up", NULL, report.points, es);
+		ExplainPropertyUInteger("Keys Found", NULL, report.found, es);
+	}
+	if (report.ranges > report.points)
+	{
+		ExplainPropertyUInteger("Rows Read", NULL, engine->rows, es);
+		ExplainPropertyUInteger("Versions Passed", NULL, engine->versions_passed, es);
+		ExplainPropertyUInteger("Batches", NULL, engine->batches, es);
+		if (es->format == EXPLAIN_FORMAT_TEXT)
+			ExplainPropertyText("Sources",
+								psprintf("memtables=" UINT64_FORMAT " container=" UINT64_FORMAT " tables=" UINT64_FORMAT,
+										 engine->memtable_entries, engine->level0_entries, engine->table_entries),
+								es);
+		else
+		{
+			ExplainPropertyUInteger("Memtable Rows", NULL, engine->memtable_entries, es);
+			ExplainPropertyUInteger("Container Rows", NULL, engine->level0_entries, es);
+			ExplainPropertyUInteger("Table Rows", NULL, engine->table_entries, es);
+		}
+	}
+}
+
+void
+nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	bool ordered = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_ORDERED));
+	bool backward = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_BACKWARD));
+
+	if (plan->fdw_exprs != NIL || ordered)
+	{
+		NvmkvTable *table = nvmkv_table_definition(node->ss.ss_currentRelation);
+
+		ExplainPropertyText("Key", table->nkeys > 0 ? table->key_name : "ctid", es);
+		if (plan->fdw_exprs != NIL)
+			explain_conditions(node, es);
+		if (ordered)
+			explain_order(table, backward, es);
+		if (backward)
+			ExplainPropertyText("Scan Direction", "Backward", es);
+	}
+	if (es->analyze)
+		explain_run(node, es);
+}

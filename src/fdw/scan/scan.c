@@ -1,0 +1,408 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan.c
+ *	  Execution of scans.
+ *
+ * A scan is lazy: Begin looks at the plan only, the first row asked for opens
+ * the table and evaluates the key ranges.  A range that is one whole key is
+ * looked up, any other is fetched from the engine in batches, small ones first,
+ * because whoever asks (a LIMIT, the inner side of a join) may want a row or two.
+ *
+ * Rows go up as virtual tuples whose by-reference values point into the batch.
+ * The engine is in no epoch between two calls, so neither an idle cursor nor a
+ * row that is held by the node above holds anything back.
+ *
+ * Only attributes the query uses are decoded; the others read as NULL.  The
+ * planner may let the node above take the scan's slot as it is, with all
+ * columns in it, but nobody looks at the unused ones.
+ *
+ * What the engine allocated is not palloc'd.  It hangs on a memory context of
+ * the query, whose reset callback gives it back when an ERROR skips End.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <malloc.h>
+
+#include "access/sysattr.h"
+#include "catalog/heap.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "fdw/host/engine.h"
+#include "fdw/host/family.h"
+#include "fdw/key/keycode.h"
+#include "fdw/key/rowcode.h"
+#include "fdw/plan/plan.h"
+#include "fdw/scan/parallel.h"
+#include "fdw/scan/scan.h"
+#include "fdw/scan/scanstate.h"
+#include "fdw/txn/damage.h"
+#include "fdw/txn/write.h"
+
+#define BATCH_ROWS_MIN 8
+#define BATCH_ROWS_MAX 1024
+#define BATCH_BYTES_MAX (256 * 1024)
+
+/* From so many scans open at once on, the memory they leave is worth a call. */
+#define MANY_SCANS 256
+
+/* ---------------------------------------------------------------- memory */
+
+static unsigned scans_open;
+static unsigned scans_open_max; /* since memory was given back */
+
+static void
+release_engine_memory(NvmkvTableScan *state)
+{
+	nvmkv_scan_destroy(state->scan);
+	state->scan = NULL;
+	nvmkv_buf_free(&state->value);
+}
+
+/* The query ends, by an ERROR maybe. */
+static void
+at_context_reset(void *arg)
+{
+	release_engine_memory(arg);
+	scans_open--;
+}
+
+/*
+ * What many scans at once had - their engine memory, and the server's for portals and plans - is free, but the C
+ * library gives the system only what lies at the end of its heap, and most lies in between.
+ */
+void
+nvmkv_scan_trim_memory(void)
+{
+	if (scans_open > 0 || scans_open_max < MANY_SCANS)
+		return;
+	scans_open_max = 0;
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
+/* ---------------------------------------------------------------- begin and end */
+
+/* System columns the rows cannot have. */
+static void
+check_system_columns(ForeignScanState *node, List *attributes)
+{
+	Relation rel = node->ss.ss_currentRelation;
+	ListCell *lc;
+
+	foreach(lc, attributes)
+	{
+		AttrNumber attno = (AttrNumber) lfirst_int(lc);
+
+		if (attno >= 0 || attno == TableOidAttributeNumber || attno == SelfItemPointerAttributeNumber)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot retrieve system column \"%s\" of foreign table \"%s\"",
+						NameStr(SystemAttributeDefinition(attno)->attname), RelationGetRelationName(rel))));
+	}
+}
+
+void
+nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	MemoryContext context;
+	MemoryContext oldcontext;
+	NvmkvTableScan *state;
+
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+
+	check_system_columns(node, list_nth(plan->fdw_private, NVMKV_SCAN_ATTRIBUTES));
+
+	/* Here, too: once the query runs in parallel nothing can be written, and the workers look for themselves. */
+	nvmkv_write_flush_deferred();
+
+	context = AllocSetContextCreate(node->ss.ps.state->es_query_cxt, "nvmkv scan", ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
+	state = palloc0(sizeof(NvmkvTableScan));
+	state->context = context;
+	state->release.func = at_context_reset;
+	state->release.arg = state;
+	MemoryContextRegisterResetCallback(context, &state->release);
+	scans_open++;
+	scans_open_max = Max(scans_open_max, scans_open);
+	state->backward = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_BACKWARD));
+	state->keys = nvmkv_keyscan_create(plan->fdw_exprs, list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS),
+									   state->backward, &node->ss.ps);
+	MemoryContextSwitchTo(oldcontext);
+	node->fdw_state = state;
+}
+
+void
+nvmkvEndForeignScan(ForeignScanState *node)
+{
+	NvmkvTableScan *state = node->fdw_state;
+
+	/*
+	 * The context stays until the query ends: EXPLAIN reads the report before End, but a slot may still point into
+	 * a batch.
+	 */
+	if (state == NULL)
+		return;
+	ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	release_engine_memory(state);
+}
+
+static void
+find_needed(NvmkvTableScan *state, List *attributes)
+{
+	TupleDesc tupdesc = state->table->tupdesc;
+	ListCell *lc;
+
+	foreach(lc, attributes)
+	{
+		int first = lfirst_int(lc);
+		int last = first;
+
+		if (first < 0)
+			continue;
+		if (first == 0)
+		{
+			first = 1;
+			last = tupdesc->natts;
+		}
+		for (int attno = first; attno <= last; attno++)
+		{
+			if (TupleDescAttr(tupdesc, attno - 1)->attisdropped)
+				continue;
+			if (state->table->attr_in_key[attno - 1])
+				state->need_key = true;
+			else
+				state->need_values = Max(state->need_values, attno);
+		}
+	}
+}
+
+void
+nvmkv_scan_open(ForeignScanState *node)
+{
+	NvmkvTableScan *state = node->fdw_state;
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	EState *estate = node->ss.ps.state;
+	Relation rel = node->ss.ss_currentRelation;
+	List *attributes = list_nth(plan->fdw_private, NVMKV_SCAN_ATTRIBUTES);
+	MemoryContext oldcontext;
+
+	if (state->open)
+		return;
+	oldcontext = MemoryContextSwitchTo(state->context);
+	state->table = nvmkv_table(rel);
+	state->db = nvmkv_engine_of(state->table->storage_id);
+	nvmkv_visibility_init(&state->visibility, estate->es_snapshot, rel);
+	if (state->table->nkeys > 0)
+	{
+		state->marks = nvmkv_rowmark_begin(estate, plan->scan.scanrelid);
+		if (state->marks == NULL && list_member_int(attributes, SelfItemPointerAttributeNumber) &&
+			!nvmkv_rowmark_is_of_parent(estate, plan->scan.scanrelid))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot retrieve system column \"ctid\" of foreign table \"%s\"", RelationGetRelationName(rel)),
+					 errdetail("The rows of a table with a primary key are identified by the key.")));
+	}
+	find_needed(state, attributes);
+	MemoryContextSwitchTo(oldcontext);
+	state->open = true;
+}
+
+/* ---------------------------------------------------------------- ranges */
+
+/* What another serializable transaction would have to know of this read. */
+static void
+predicate_lock(const NvmkvTableScan *state, const NvmkvKeyRange *range)
+{
+	if (range->point)
+		nvmkv_predicate_lock_key(&state->visibility, range->lower);
+	else
+		nvmkv_predicate_lock_relation(&state->visibility);
+}
+
+/* The row with this very key; false when there is none to be seen. */
+static bool
+look_up(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice key, NvmkvSlice *value_out)
+{
+	NvmkvStatus status;
+
+	state->report.points++;
+	if (key.size > NVMKV_KEY_BYTES_MAX)
+		return false;
+	status = nvmkv_get(state->db, key, &state->visibility.engine, &state->value, NULL);
+	if (status == NVMKV_NOT_FOUND)
+		return false;
+	nvmkv_check_table_status(status, "reading foreign table", state->table);
+	state->report.found++;
+	*value_out = nvmkv_buf_slice(&state->value);
+	return true;
+}
+
+static void
+start_range(ForeignScanState *node, NvmkvTableScan *state, const NvmkvKeyRange *range)
+{
+	if (state->scan == NULL)
+	{
+		nvmkv_check_table_status(nvmkv_scan_create(state->db, &state->scan), "reading foreign table", state->table);
+		if (state->need_values == 0)
+			nvmkv_scan_keys_only(state->scan);
+	}
+	nvmkv_check_table_status(nvmkv_scan_start(state->scan, range->lower, range->upper, state->backward,
+											  &state->visibility.engine),
+							 "reading foreign table", state->table);
+	state->in_range = true;
+	state->rows = NULL;
+	state->nrows = 0;
+	state->next = 0;
+}
+
+/* The next batch of the range; false at its end. */
+static bool
+fetch_batch(ForeignScanState *node, NvmkvTableScan *state)
+{
+	nvmkv_check_table_status(nvmkv_scan_batch(state->scan, state->batch_rows, BATCH_BYTES_MAX, &state->rows,
+											  &state->nrows),
+							 "reading foreign table", state->table);
+	state->next = 0;
+	state->batch_rows = Min(state->batch_rows * 2, BATCH_ROWS_MAX);
+	if (state->nrows == 0)
+		state->in_range = false;
+	return state->nrows > 0;
+}
+
+/* The next row of all ranges; false after the last one. */
+static bool
+next_row(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice *key_out, NvmkvSlice *value_out)
+{
+	NvmkvKeyRange range;
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+
+		if (state->in_range && (state->next < state->nrows || fetch_batch(node, state)))
+		{
+			const NvmkvScanRow *row = &state->rows[state->next++];
+
+			*key_out = row->key;
+			*value_out = row->value;
+			return true;
+		}
+
+		if (!(state->shared != NULL ? nvmkv_parallel_next(state, &range) : nvmkv_keyscan_next(state->keys, &range)))
+			return false;
+		state->report.ranges++;
+		predicate_lock(state, &range);
+		if (!range.point)
+			start_range(node, state, &range);
+		else if (look_up(node, state, range.lower, value_out))
+		{
+			*key_out = range.lower;
+			return true;
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- rows */
+
+static TupleTableSlot *
+store_row(NvmkvTableScan *state, NvmkvSlice key, NvmkvSlice value, TupleTableSlot *slot)
+{
+	memset(slot->tts_isnull, true, sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
+	if (state->need_key)
+		nvmkv_key_decode(state->table, key, slot->tts_values, slot->tts_isnull);
+	if (state->need_values > 0)
+		nvmkv_row_decode(state->table, value, slot->tts_values, slot->tts_isnull, state->need_values);
+	ExecStoreVirtualTuple(slot);
+
+	if (state->table->nkeys == 0)
+		nvmkv_rowid_to_tid(nvmkv_key_rowid(key), &slot->tts_tid);
+	else if (state->marks != NULL)
+		nvmkv_rowmark_assign(state->marks, key, &slot->tts_tid);
+	return slot;
+}
+
+/* Before the first row, and after a rescan with other parameters. */
+static void
+evaluate(ForeignScanState *node, NvmkvTableScan *state)
+{
+	nvmkv_scan_open(node);
+
+	/* Rows that COPY holds back: functions it calls are to see those of earlier commands. */
+	nvmkv_write_flush_deferred();
+	nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
+	state->ranges_passed = 0;
+	state->batch_rows = BATCH_ROWS_MIN;
+	state->evaluated = true;
+}
+
+TupleTableSlot *
+nvmkvIterateForeignScan(ForeignScanState *node)
+{
+	NvmkvTableScan *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	NvmkvSlice key;
+	NvmkvSlice value;
+
+	/* Before the batch it may point into is replaced. */
+	ExecClearTuple(slot);
+
+	if (unlikely(!state->evaluated))
+		evaluate(node, state);
+
+	if (next_row(node, state, &key, &value))
+		return store_row(state, key, value, slot);
+	if (state->shared != NULL)
+		nvmkv_parallel_publish(state);
+	return slot;
+}
+
+void
+nvmkvReScanForeignScan(ForeignScanState *node)
+{
+	NvmkvTableScan *state = node->fdw_state;
+
+	if (state == NULL)
+		return;
+	ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	state->in_range = false;
+	state->rows = NULL;
+	state->nrows = 0;
+	state->next = 0;
+	state->batch_rows = BATCH_ROWS_MIN;
+	if (node->ss.ps.chgParam != NULL)
+		state->evaluated = false;
+	else
+		nvmkv_keyscan_rewind(state->keys);
+	state->ranges_passed = 0;
+}
+
+void
+nvmkv_scan_own_report(NvmkvTableScan *state, NvmkvScanReport *report_out)
+{
+	*report_out = state->report;
+	if (state->scan != NULL)
+		report_out->engine = *nvmkv_scan_stats(state->scan);
+}
+
+bool
+nvmkv_scan_report(ForeignScanState *node, NvmkvScanReport *report_out)
+{
+	NvmkvTableScan *state = node->fdw_state;
+
+	if (state == NULL)
+		return false;
+	if (state->has_total)
+		*report_out = state->total;
+	else
+		nvmkv_scan_own_report(state, report_out);
+	return true;
+}

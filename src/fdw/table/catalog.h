@@ -1,0 +1,63 @@
+/*
+ * catalog.h
+ *	  nvmkv.storage: which storage the rows of a foreign table are in, and the
+ *	  key they were written with.
+ *
+ * A row is changed only by who holds AccessExclusiveLock on its foreign table,
+ * or, while there is none yet, the lock of nvmkv_catalog_lock.  Changes are
+ * seen at once by the transaction that makes them, and by others when it has
+ * committed.
+ */
+#ifndef NVMKV_FDW_CATALOG_H
+#define NVMKV_FDW_CATALOG_H
+
+#include "postgres.h"
+
+#include "fdw/table/table.h"
+
+typedef struct NvmkvStorageRow
+{
+	Oid relid;
+	Oid dboid; /* not MyDatabaseId: this database was copied, the storage is another's */
+	uint64 storage_id;
+	int nkeys;
+	/* Of the keys: attnum, base_type, collation, descending; the rest is zero. */
+	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
+	/* Types of all columns by attribute number, InvalidOid: dropped; palloc'd. */
+	int ncolumns;
+	Oid *column_types;
+} NvmkvStorageRow;
+
+/* Puts the columns of the relation, as they are now, into the row. */
+extern void nvmkv_catalog_take_columns(NvmkvStorageRow *row, Relation rel);
+
+/*
+ * The first column that rows of the storage were not written with, or with another type; 0: all are as they were.
+ * Dropped ones do not count: they read as NULL.
+ */
+extern AttrNumber nvmkv_catalog_changed_column(const NvmkvStorageRow *row, Relation rel);
+
+/* The catalogue's OID; InvalidOid when the extension is not (any more) in this database. */
+extern Oid nvmkv_catalog_relid(void);
+
+/* Serialises the first assignment of a storage to a table, until the end of the transaction. */
+extern void nvmkv_catalog_lock(Oid relid);
+
+extern bool nvmkv_catalog_lookup(Oid relid, NvmkvStorageRow *row_out);
+
+/* Inserts or replaces the row of row->relid and invalidates what is cached of the table. */
+extern void nvmkv_catalog_put(const NvmkvStorageRow *row);
+
+/* The row, if there was one, is gone. */
+extern void nvmkv_catalog_delete(Oid relid);
+
+/* The storages of this database that the snapshot sees: NvmkvStoredTable *, palloc'd. */
+typedef struct NvmkvStoredTable
+{
+	Oid relid;
+	uint64 storage_id;
+} NvmkvStoredTable;
+
+extern List *nvmkv_catalog_storages(Snapshot snapshot);
+
+#endif

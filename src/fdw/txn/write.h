@@ -1,0 +1,84 @@
+/*
+ * write.h
+ *	  From decided rows to the engine: entries of the current transaction,
+ *	  bulk inserts, dropped storages.
+ */
+#ifndef NVMKV_FDW_WRITE_H
+#define NVMKV_FDW_WRITE_H
+
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
+
+#include "fdw/host/latch.h"
+#include "fdw/table/table.h"
+#include "fdw/txn/conflict.h"
+
+static inline NvmkvSlice
+nvmkv_buffer_slice(const StringInfoData *buffer)
+{
+	return nvmkv_slice(buffer->data, (size_t) buffer->len);
+}
+
+/* ---------------------------------------------------------------- single decisions */
+
+/*
+ * Pattern, for a few keys whose latches the caller holds while it looks and decides:
+ *	  nvmkv_write_begin(); nvmkv_write_put(...) for each entry;
+ *	  if (!nvmkv_write_finish(db, rel)) { release latches; nvmkv_write_wait_room(db, rel); start over with the look }
+ * One such write at a time in a process: the entries are collected in a buffer that is kept.
+ */
+extern void nvmkv_write_begin(void);
+extern void nvmkv_write_put(unsigned type, NvmkvSlice key, FullTransactionId fxid, CommandId cid, NvmkvSlice value);
+extern bool nvmkv_write_finish(NvmkvDb *db, Relation rel);
+extern void nvmkv_write_wait_room(NvmkvDb *db, Relation rel);
+
+/* After a write, with no latch held: 40001 if a serializable reader's conclusions about the key no longer hold. */
+extern void nvmkv_write_check_serializable(Relation rel, NvmkvSlice key);
+
+/* Waits for the transaction that stands against a write of the key.  Hold no latch. */
+extern void nvmkv_write_wait_xid(Relation rel, NvmkvSlice key, TransactionId xid, XLTW_Oper oper);
+
+/* 23505 as a heap's unique index says it; the row is in slot. Does not return. */
+extern void nvmkv_write_duplicate(const NvmkvTable *table, Relation rel, TupleTableSlot *slot) pg_attribute_noreturn();
+
+/* ---------------------------------------------------------------- bulk inserts */
+
+typedef struct NvmkvWriteBatch NvmkvWriteBatch;
+
+/* Rows to insert into one table by command "cid" of the current (sub)transaction.  In the current memory context. */
+extern NvmkvWriteBatch *nvmkv_write_batch_create(Relation rel, const NvmkvTable *table, CommandId cid);
+
+/* Adds a row; key is ignored (and made when written) for tables with hidden row ids.  True when it is time to flush. */
+extern bool nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value);
+extern int nvmkv_write_batch_count(const NvmkvWriteBatch *batch);
+
+/*
+ * Writes the rows and empties the batch; 23505 for a key that exists. tids: NULL, or room for the row id of each row,
+ * in order of addition.
+ */
+extern void nvmkv_write_batch_flush(NvmkvWriteBatch *batch, ItemPointerData *tids);
+
+/*
+ * A deferred batch (COPY) is flushed when a scan of any of our tables begins in this process, so that functions
+ * called by the statement see its rows; and forgotten when its transaction fails.
+ */
+extern void nvmkv_write_batch_defer(NvmkvWriteBatch *batch);
+extern void nvmkv_write_batch_undefer(NvmkvWriteBatch *batch);
+extern void nvmkv_write_flush_deferred(void);
+
+/* End of a (sub)transaction that failed: batches made in it are gone. */
+extern void nvmkv_write_abort(SubTransactionId subid); /* InvalidSubTransactionId: the whole transaction */
+extern void nvmkv_write_subcommit(SubTransactionId subid, SubTransactionId parent);
+extern bool nvmkv_write_nothing_deferred(void);
+
+/* ---------------------------------------------------------------- storages */
+
+/* The storage's entries are gone once the current transaction is committed and old enough. */
+extern void nvmkv_storage_drop(uint64 storage_id);
+
+#endif
