@@ -141,7 +141,7 @@ build_schedules() {
 run_tap() {
 	local file=$1 name started=$SECONDS dir rc=1
 	name=$(basename "$file" .pl)
-	if dir=$(fresh_dir "tap_$name" t test/server.conf); then
+	if dir=$(fresh_dir "tap_$name" t test/server.conf doc/limits.md); then
 		(
 			export PATH=$check_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir PGPORT=65432 \
 				PG_REGRESS=$pgxs/src/test/regress/pg_regress PG_TEST_TIMEOUT_DEFAULT=120 \

@@ -1,0 +1,167 @@
+#!/bin/bash
+# PostgreSQL's own tests on nvmkv tables: the isolation specs and the regress files of Debian's source package are run
+# on heap tables and, with every CREATE TABLE made CREATE FOREIGN TABLE (test/upstream/nvmkv_upstream.c), on nvmkv
+# tables, by the server that is installed.  What the two say differently is listed by cause: test/upstream/causes leads
+# from a difference to a line of doc/limits.md, test/upstream/heap_tables names the tables that stay heap tables.
+#
+#   scripts/upstream_tests.sh [OPTION]... [SUITE[/TEST]...]    SUITE: isolation, regress; both without arguments
+#   --learn      finds the tables for test/upstream/heap_tables: runs until no more are needed, and writes the file
+#   --verbose    lists every difference, not only those without a cause
+#   -h, --help   this text
+#
+# The source (23 MB) is fetched once, with a list of package sources of its own, into build/upstream/source; so are
+# answers of heap tables.  Single regress tests run after test_setup alone: not all can do with that.
+# The last lines are totals.  The exit code is 0 if every difference has a cause, 1 if not, 2 for wrong usage.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+	printf '%s: usage: upstream_tests.sh [--learn] [--verbose] [isolation|regress][/TEST]...\n' "${0##*/}" >&2
+	exit 2
+}
+
+learn=""
+options=()
+wanted=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	-h | --help)
+		sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+		exit 0
+		;;
+	--learn) learn=1 ;;
+	--verbose) options+=(--verbose) ;;
+	isolation | regress | isolation/?* | regress/?*) wanted+=("$1") ;;
+	*) usage ;;
+	esac
+	shift
+done
+[ ${#wanted[@]} -gt 0 ] || wanted=(isolation regress)
+
+cd "$root" || exit 1
+cache=$build/upstream
+mkdir -p "$cache" || die "cannot write to $cache"
+
+# The suites' folders in $cache/source.  Sources come from where the system's packages of Debian come from.
+fetch_source() {
+	local apt=$cache/apt version opts keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	[ ! -e "$cache/source/.complete" ] || return 0
+	rm -rf "$apt" "$cache/source"
+	mkdir -p "$apt"/lists/partial "$apt"/cache/archives/partial "$apt/download" "$cache/source"
+	[ ! -r "$keyring" ] || opts="[signed-by=$keyring] "
+	apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+		sed -n "s/^Debian /deb-src ${opts//\//\\/}/p" | sort -u >"$apt/sources.list"
+	[ -s "$apt/sources.list" ] || die "apt knows no source of Debian's packages; run apt-get update"
+	opts=(-q -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State=$apt"
+		-o "Dir::State::Lists=$apt/lists" -o Dir::State::status=/var/lib/dpkg/status -o "Dir::Cache=$apt/cache"
+		-o APT::Sandbox::User="$(id -un)")
+	apt-get "${opts[@]}" update >"$apt/log" 2>&1 || { cat "$apt/log" >&2; die "apt-get update failed"; }
+	# That of the installed server, or else what there is.
+	for version in $(dpkg-query -W -f '${source:Version}' "postgresql-$pg_version") \
+		$(apt-cache "${opts[@]}" showsrc --only-source "postgresql-$pg_version" 2>/dev/null | sed -n 's/^Version: //p' | sort -rVu); do
+		(cd "$apt/download" && apt-get "${opts[@]}" source --download-only "postgresql-$pg_version=$version") >>"$apt/log" 2>&1 || continue
+		say "source of PostgreSQL $version"
+		tar -xf "$apt"/download/*.orig.tar.* -C "$cache/source" --strip-components=3 --wildcards '*/src/test/isolation' '*/src/test/regress' ||
+			die "cannot unpack the source"
+		printf '%s' "$version" >"$cache/source/.complete"
+		rm -rf "$apt"
+		return 0
+	done
+	tail -n 20 "$apt/log" >&2
+	die "cannot fetch the source of postgresql-$pg_version"
+}
+
+# The server with the extension, and what the tests load; in $prefix.
+prepare_server() {
+	local include lib share
+	choose_places
+	work=$state/upstream
+	prefix=$work/pg
+	make_server_dir "$work"
+	copy_server "$prefix"
+	build_extension "$cache/extension" "$prefix" CC="${CC:-gcc}" ASSERT=1 >&2 || die "the extension does not build"
+	include=$("$system_bin/pg_config" --includedir-server)
+	lib=$prefix$("$system_bin/pg_config" --pkglibdir)
+	share=$prefix$system_share/extension
+	${CC:-gcc} -std=gnu11 -Wall -Wextra -Wno-unused-parameter -O2 -g -fPIC -shared -I"$include" -o "$lib/nvmkv_upstream.so" \
+		test/upstream/nvmkv_upstream.c || die "test/upstream does not build"
+	${CC:-gcc} -w -O2 -fPIC -shared -I"$include" -o "$lib/regress.so" "$cache/source/regress/regress.c" ||
+		die "regress.c does not build"
+	cp test/upstream/nvmkv_upstream.control test/upstream/nvmkv_upstream--1.0.sql "$share/" || die "cannot write to $share"
+}
+
+# The names of a suite's tests, in their order.
+tests_of() {
+	local suite=$1 one names=() all=""
+	for one in "${wanted[@]}"; do
+		case $one in
+		"$suite") all=1 ;;
+		"$suite"/*) names+=("${one#*/}") ;;
+		esac
+	done
+	if [ -n "$all" ]; then
+		sed -n 's/^test: *//p' "$cache/source/$suite/"{isolation,parallel}_schedule 2>/dev/null | tr -s ' ' '\n'
+	elif [ ${#names[@]} -gt 0 ]; then
+		[ "$suite" = isolation ] || printf 'test_setup\n'
+		printf '%s\n' "${names[@]}" | grep -vx test_setup
+	fi
+}
+
+# Runs a suite: suite flavour test...; its answers are then in $work/SUITE.FLAVOUR/results.
+run_suite() {
+	local suite=$1 flavour=$2 dir=$work/$1.$2 program stamp
+	shift 2
+	stamp="$(cat "$prefix/.version" "$cache/source/.complete") $*"
+	if [ "$flavour" = heap ] && [ "$(cat "$dir/stamp" 2>/dev/null)" = "$stamp" ]; then
+		return
+	fi
+	rm -rf "$dir"
+	make_server_dir "$dir"
+	cp -r "$cache/source/$suite"/{sql,specs,data,expected} "$dir/" 2>/dev/null
+	cp test/upstream/heap_tables "$dir/" || die "cannot write to $dir"
+	{
+		cat test/server.conf
+		printf '%s\n' "shared_preload_libraries = 'nvmkv_fdw, nvmkv_upstream'" "log_line_prefix = '%m [%p] %a '" \
+			"upstream.heap_tables = '$dir/heap_tables'" "upstream.convert = $([ "$flavour" = nvmkv ] && echo on || echo off)"
+	} >"$dir/server.conf"
+	[ "$(id -u)" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
+	program=$prefix/usr/lib/postgresql/$pg_version/lib/pgxs/src/test/$suite/pg_regress
+	[ "$suite" = regress ] || program=$(dirname "$program")/pg_isolation_regress
+	as_server env PGISOLATIONTIMEOUT=60 timeout -k 30 3600 "$program" --bindir="$prefix$system_bin" --inputdir="$dir" \
+		--outputdir="$dir" --dlpath="$prefix$("$system_bin/pg_config" --pkglibdir)" --temp-instance="$dir/instance" \
+		--temp-config="$dir/server.conf" --load-extension=nvmkv_fdw --load-extension=nvmkv_upstream \
+		--dbname="$([ "$suite" = regress ] && echo regression || echo isolation_regression)" --encoding=UTF8 --no-locale \
+		--max-concurrent-tests=20 "$@" >"$dir/run.log" 2>&1 </dev/null
+	if [ ! -d "$dir/results" ] || grep -q 'Bail out\|could not' "$dir/run.log"; then
+		tail -n 20 "$dir/run.log" "$dir/log/postmaster.log" >&2
+		die "$suite tests did not run on $flavour tables"
+	fi
+	rm -rf "$dir/instance"
+	printf '%s' "$stamp" >"$dir/stamp"
+}
+
+is_installed "postgresql-$pg_version" && is_installed "postgresql-server-dev-$pg_version" || die "run scripts/setup.sh first"
+fetch_source || exit 1
+prepare_server
+
+status=0
+for suite in isolation regress; do
+	names=($(tests_of "$suite"))
+	[ ${#names[@]} -gt 0 ] || continue
+	while :; do
+		run_suite "$suite" heap "${names[@]}" &
+		heap=$!
+		run_suite "$suite" nvmkv "${names[@]}" || exit 1
+		wait "$heap" || exit 1
+		perl test/upstream/compare.pl ${learn:+--learn} "${options[@]}" "$suite" "$work" "${names[@]}"
+		case $? in
+		0) break ;;
+		3) say "more tables stay heap tables: once more" ;; # with --learn
+		1)
+			status=1
+			break
+			;;
+		*) exit 1 ;;
+		esac
+	done
+done
+exit $status

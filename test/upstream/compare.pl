@@ -1,0 +1,321 @@
+# What PostgreSQL's own tests say of heap tables and of nvmkv tables, compared: see scripts/upstream_tests.sh.
+#
+#   compare.pl [--learn] [--verbose] SUITE WORK TEST...
+#
+# WORK/SUITE.heap and WORK/SUITE.nvmkv hold a run of each; the causes and the tables that stay heap tables are
+# beside this file.  A difference belongs to a statement, or to a permutation of an isolation spec: of that only the
+# first one counts, for what follows in it follows from it.  Exit code: 0 if every difference has a cause, 1 if not,
+# 3 if --learn has found further tables that have to stay heap tables.
+use strict;
+use warnings;
+use FindBin;
+
+my $here = $FindBin::Bin;
+my (%option, %log);
+while (@ARGV && $ARGV[0] =~ /^--(learn|verbose)$/) { $option{$1} = 1; shift }
+my ($suite, $work, @tests) = @ARGV;
+
+# ---------------------------------------------------------------- the lists
+
+# anchor, kind, pattern of statements, pattern of what only nvmkv tables say, suite/test: see the file's head
+sub read_causes
+{
+	my ($file) = @_;
+	my @causes;
+	my %anchors;
+	open(my $page, '<', "$here/../../doc/limits.md") or die "doc/limits.md: $!\n";
+	while (<$page>)
+	{
+		next unless /^### (.*)/;
+		my $slug = lc $1;
+		$slug =~ s/[^\w -]//g;
+		$slug =~ tr/ /-/;
+		$anchors{$slug} = 1;
+	}
+	open(my $in, '<', $file) or die "$file: $!\n";
+	while (<$in>)
+	{
+		chomp;
+		next if /^\s*(#|$)/;
+		my ($anchor, $kind, $statement, $output, $test) = split /\t+/;
+		die "$file:$.: not a line of causes\n" unless defined $output && $kind =~ /^(table|here|order|mask)$/;
+		die "$file:$.: doc/limits.md has no $anchor\n" unless $anchors{$anchor};
+		push @causes, { anchor => $anchor, kind => $kind, statement => $statement eq '-' ? undef : qr/$statement/is,
+			output => $output eq '-' ? undef : qr/$output/m, test => $test, line => $., used => 0 };
+	}
+	return @causes;
+}
+
+# {suite/test}{table} = anchor
+sub read_heap_tables
+{
+	my ($file) = @_;
+	my %tables;
+	open(my $in, '<', $file) or die "$file: $!\n";
+	while (<$in>)
+	{
+		next if /^\s*(#|$)/;
+		my ($test, $anchor, @names) = split ' ';
+		$tables{$test}{$_} = $anchor for @names;
+	}
+	return \%tables;
+}
+
+# What the library said of tables: {test}{converted|heap|index}{table} = reason
+sub read_log
+{
+	my ($file) = @_;
+	open(my $in, '<', $file) or die "$file: $!\n";
+	while (<$in>)
+	{
+		$log{$1}{$2}{$3} = $4 if /LOG:  upstream: (\S+) (converted|heap|index) (.+?): (.*)$/;
+		push @{ $log{crash} }, $_ if /PANIC|TRAP|terminated by signal/;
+	}
+}
+
+my @causes = read_causes("$here/causes");
+my $heap_tables = read_heap_tables("$here/heap_tables");
+read_log("$work/$suite.nvmkv/log/postmaster.log");
+
+# --------------------------------------------------------- answers of a run
+
+sub lines_of
+{
+	my ($file) = @_;
+	open(my $in, '<:raw', $file) or return undef;
+	my @lines = <$in>;
+	for (@lines)
+	{
+		s/\s+$//;
+		# What says only which kind of table it is.
+		s/\bforeign table\b/table/g;
+		s/^(\s*)Foreign table "/$1Table "/;
+	}
+	return \@lines;
+}
+
+# [key, statement, lines] for each statement that says something: psql echoes its input, so what "diff" does not
+# find in the input is an answer to the lines before it.
+sub statements_of
+{
+	my ($sql, $result) = @_;
+	my @units;
+	my @input = @{ lines_of($sql) || die "$sql: $!\n" };
+	my $line = 0;
+	my @answer;
+	my $flush = sub {
+		return unless @answer;
+		my $from = $line - 1;
+		$from-- while $from > 0 && $input[ $from - 1 ] !~ /;\s*(--.*)?$|^\\/ && $line - $from < 60;
+		push @units, [ $line, join("\n", @input[ $from .. $line - 1 ]), [@answer] ];
+		@answer = ();
+	};
+	open(my $diff, '-|', 'diff', '-a', '--minimal', '--old-line-format=-%L', '--unchanged-line-format= %L', '--new-line-format=+%L',
+		$sql, $result) or die "diff: $!\n";
+	while (<$diff>)
+	{
+		my $mark = substr($_, 0, 1);
+		my $text = substr($_, 1);
+		$text =~ s/\s+$//;
+		$text =~ s/\bforeign table\b/table/g;
+		$text =~ s/^(\s*)Foreign table "/$1Table "/;
+		if ($mark eq '+') { push @answer, $text }
+		else { $flush->(); $line++ }
+	}
+	$flush->();
+	return @units;
+}
+
+# [key, header, lines] for each permutation
+sub permutations_of
+{
+	my ($result) = @_;
+	my @units;
+	my $n = 0;
+	for (@{ lines_of($result) || [] })
+	{
+		if (/^starting permutation: /) { push @units, [ ++$n, $_, [] ] }
+		elsif (@units) { push @{ $units[-1][2] }, $_ }
+	}
+	return @units;
+}
+
+# ------------------------------------------------------------------- causes
+
+sub sorted { return join("\n", sort @_) }
+
+sub masked
+{
+	my ($pattern, @lines) = @_;
+	s/$pattern/?/g, s/\s+/ /g, s/-+/-/g for @lines;
+	return sorted(grep { !/^[-+ ]*$/ } @lines);
+}
+
+# The cause of a difference, or undef: statement, lines of both, those only nvmkv tables say
+sub cause_of
+{
+	my ($test, $statement, $heap, $nvmkv, $only) = @_;
+	for my $cause (@causes)
+	{
+		next if $cause->{test} && $cause->{test} ne $test;
+		next if $cause->{statement} && $statement !~ $cause->{statement};
+		if ($cause->{kind} eq 'order')
+		{
+			next unless sorted(@$heap) eq sorted(@$nvmkv);
+		}
+		elsif ($cause->{kind} eq 'mask')
+		{
+			next unless masked($cause->{output}, @$heap) eq masked($cause->{output}, @$nvmkv);
+		}
+		elsif ($cause->{output})
+		{
+			next unless join("\n", @$only) =~ $cause->{output};
+		}
+		$cause->{used}++;
+		return $cause;
+	}
+	return undef;
+}
+
+# Lines that are in the second list and not in the first, as often as they are.
+sub only_in
+{
+	my ($other, $lines) = @_;
+	my %count;
+	$count{$_}++ for @$other;
+	return grep { !($count{$_} && $count{$_}--) } @$lines;
+}
+
+# Up to and with the step of the first difference: (its text, lines of both from there on)
+sub first_step
+{
+	my ($heap, $nvmkv) = @_;
+	my $i = 0;
+	$i++ while $i < @$heap && $i < @$nvmkv && $heap->[$i] eq $nvmkv->[$i];
+	my $from = $i;
+	$from-- while $from > 0 && ($from > $#$nvmkv || $nvmkv->[$from] !~ /^step /);
+	my $rest = sub {
+		my ($lines) = @_;
+		my $to = $i;
+		$to++ while $to < @$lines && ($to == $i || $lines->[$to] !~ /^step /);
+		return [ @$lines[ $from .. ($to > $#$lines ? $#$lines : $to - 1) ] ];
+	};
+	my ($h, $n) = ($rest->($heap), $rest->($nvmkv));
+	return (join("\n", @$n), $h, $n);
+}
+
+# Tables a statement names that could stay heap tables: (suite/test, table)...
+sub tables_to_keep
+{
+	my ($test, $statement, @only) = @_;
+	my @found;
+	for my $text (join("\n", grep { /"/ } @only), $statement)
+	{
+		for my $from ($test, grep { $_ ne $test && $suite eq 'regress' } sort keys %log)
+		{
+			for my $table (sort keys %{ $log{$from}{converted} || {} })
+			{
+				push @found, [ $from, $table ] if $text =~ /(?<![\w.])(?:public\.)?\Q$table\E(?!\w)/i;
+			}
+			last if @found;
+		}
+		last if @found;
+	}
+	return @found;
+}
+
+# --------------------------------------------------------------------- main
+
+my (%total, @unexplained, %learned);
+for my $name (@tests)
+{
+	my $test = "$suite/$name";
+	my @both;
+	for my $flavour (qw(heap nvmkv))
+	{
+		my $dir = "$work/$suite.$flavour";
+		push @both, [ $suite eq 'regress' ? statements_of("$dir/sql/$name.sql", "$dir/results/$name.out")
+			: permutations_of("$dir/results/$name.out") ];
+	}
+	my (%counts, %why);
+	my %nvmkv = map { $_->[0] => $_ } @{ $both[1] };
+	my %heap = map { $_->[0] => $_ } @{ $both[0] };
+	my %seen;
+	for my $key (sort { $a <=> $b } grep { !$seen{$_}++ } (keys %heap, keys %nvmkv))
+	{
+		my $h = $heap{$key}[2] || [];
+		my $n = $nvmkv{$key}[2] || [];
+		next if join("\n", @$h) eq join("\n", @$n);
+		my $title = ($nvmkv{$key} || $heap{$key})->[1];
+		my $statement = $title;
+		($statement, $h, $n) = first_step($h, $n) if $suite eq 'isolation';
+		my @only = only_in($h, $n);
+		my $cause = cause_of($test, $statement, $h, $n, \@only);
+		if ($cause && $cause->{kind} eq 'table')
+		{
+			$learned{ $_->[0] }{ $_->[1] } = $cause->{anchor} for tables_to_keep($test, $statement, @only);
+		}
+		$counts{ $cause ? $cause->{anchor} : 'UNEXPLAINED' }++;
+		if (!$cause || $option{verbose})
+		{
+			push @unexplained, sprintf("--- %s:%d [%s]\n%s%s%s", $test, $key, $cause ? $cause->{anchor} : 'no cause',
+				$suite eq 'isolation' ? "$title\n" : "$statement\n",
+				join('', map { "  heap:  $_\n" } only_in($n, $h)), join('', map { "  nvmkv: $_\n" } @only))
+				. (sorted(@$h) eq sorted(@$n) ? "  other order\n" : '');
+		}
+	}
+	# Tables that are not what the test is to be about.
+	for my $table (sort keys %{ $log{$test}{heap} || {} })
+	{
+		my $reason = $log{$test}{heap}{$table};
+		next if $reason eq 'partitioned';
+		my $anchor = $reason eq 'listed' ? $heap_tables->{$test}{$table} : undef;
+		if (!$anchor)
+		{
+			my $cause = cause_of($test, "CREATE TABLE $table", [], ["ERROR:  $reason"], ["ERROR:  $reason"]);
+			$anchor = $cause && $cause->{anchor};
+		}
+		push @unexplained, "--- $test: table $table stays a heap table\n  $reason\n" unless $anchor;
+		$why{ $anchor || 'UNEXPLAINED' }++;
+	}
+	my $indexes = keys %{ $log{$test}{index} || {} };
+	$why{'secondary-indexes'} += $indexes if $indexes;
+
+	my $class = $counts{UNEXPLAINED} || $why{UNEXPLAINED} ? 'without cause' : %counts ? 'differ' : %why ? 'same in part' : 'same';
+	$total{$class}++;
+	my $list = sub { my %h = @_; join ', ', map { "$_ $h{$_}" } sort keys %h };
+	printf "%-44s %-13s %s%s\n", $test, $class, $list->(%counts), %why ? ' [heap: ' . $list->(%why) . ']' : '';
+}
+
+print "\n", join("\n", @unexplained), "\n" if @unexplained;
+if ($log{crash}) { print "the server died:\n", @{ $log{crash} }; $total{'without cause'}++ }
+
+my $new = 0;
+if ($option{learn})
+{
+	for my $test (sort keys %learned)
+	{
+		for my $table (sort keys %{ $learned{$test} })
+		{
+			next if $heap_tables->{$test}{$table};
+			$heap_tables->{$test}{$table} = $learned{$test}{$table};
+			$new++;
+		}
+	}
+	if ($new)
+	{
+		open(my $out, '>', "$here/heap_tables") or die "$here/heap_tables: $!\n";
+		print $out "# Tables that stay heap tables, since later something is asked of them that a foreign table cannot do:\n",
+			"# test, line of doc/limits.md, tables.  Written by scripts/upstream_tests.sh --learn.\n";
+		for my $test (sort keys %$heap_tables)
+		{
+			my %by;
+			push @{ $by{ $heap_tables->{$test}{$_} } }, $_ for sort keys %{ $heap_tables->{$test} };
+			print $out join(' ', $test, $_, @{ $by{$_} }), "\n" for sort keys %by;
+		}
+		close $out;
+	}
+	print "$new tables more stay heap tables\n";
+}
+printf "%s: %d tests: %s\n", $suite, scalar(@tests), join(', ', map { $total{$_} . " $_" } sort keys %total);
+exit($new ? 3 : $total{'without cause'} ? 1 : 0);
