@@ -14,6 +14,7 @@
 #   scripts/long_tests.sh outcomes [COUNT]   so many transactions, and 40 times as many subtransactions, over millions of ids
 #   scripts/long_tests.sh life [SECONDS]     a cluster's life at random: crashes, copies, promotions, damage, beside heap twins
 #   scripts/long_tests.sh schedules [SECONDS] random schedules of several sessions beside heap tables; serializable transactions
+#   scripts/long_tests.sh upstream           PostgreSQL's own tests on nvmkv tables and on heap tables: scripts/upstream_tests.sh
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
 # Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits,
@@ -117,8 +118,19 @@ run() {
 		grep -ah 'seeds ' build/check/log/tap_041_schedules.log
 		add "$work/schedules.log"
 		;;
+	upstream)
+		echo "== upstream"
+		mkdir -p "$work"
+		if scripts/upstream_tests.sh >"$work/upstream.log" 2>&1 </dev/null; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+			grep -E 'without cause' "$work/upstream.log"
+		fi
+		tail -n 3 "$work/upstream.log"
+		;;
 	all)
-		for what in address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules; do
+		for what in address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules upstream; do
 			case $what in
 			model | crash | fuzz | life | schedules) run $what "$number" ;;
 			*) run $what ;;

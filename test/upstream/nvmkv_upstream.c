@@ -12,7 +12,8 @@
  *	 - the foreign table cannot be made, and the heap table can;
  *	 - upstream.heap_tables names it: lines "suite/test reason table...", for tables
  *	   of which something later is asked that a foreign table cannot do.
- * An index that is not unique is left out, and so are storage parameters.
+ * An index that is not unique is left out, and so are storage parameters, of CREATE
+ * and of ALTER TABLE.
  *
  * Each of these decisions is a line of the server's log, "upstream: ...", with
  * the test it was made in, by which test/upstream/compare.pl tells why something is as it is.
@@ -442,6 +443,25 @@ leave_out_index(IndexStmt *stmt)
 	return true;
 }
 
+/* ALTER TABLE of a foreign table that sets nothing but parameters of heap storage: left out. */
+static bool
+leave_out_parameters(AlterTableStmt *stmt)
+{
+	Oid oid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	ListCell *cell;
+
+	if (!OidIsValid(oid) || get_rel_relkind(oid) != RELKIND_FOREIGN_TABLE)
+		return false;
+	foreach (cell, stmt->cmds)
+	{
+		AlterTableType subtype = ((AlterTableCmd *)lfirst(cell))->subtype;
+
+		if (subtype != AT_SetRelOptions && subtype != AT_ResetRelOptions)
+			return false;
+	}
+	return true;
+}
+
 static void
 upstream_process_utility(PlannedStmt *pstmt, const char *query, bool read_only, ProcessUtilityContext context,
 						 ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
@@ -459,6 +479,8 @@ upstream_process_utility(PlannedStmt *pstmt, const char *query, bool read_only, 
 	else if (IsA(statement, DropStmt) && ((DropStmt *)statement)->removeType == OBJECT_TABLE)
 		drop_tables(&call, (DropStmt *)statement);
 	else if (IsA(statement, IndexStmt) && leave_out_index((IndexStmt *)statement))
+		return;
+	else if (IsA(statement, AlterTableStmt) && leave_out_parameters((AlterTableStmt *)statement))
 		return;
 	else if (IsA(statement, CommentStmt) && ((CommentStmt *)statement)->objtype == OBJECT_TABLE &&
 			 is_foreign((List *)((CommentStmt *)statement)->object))
