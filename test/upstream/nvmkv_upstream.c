@@ -302,7 +302,8 @@ create_table(const Call *call, CreateStmt *stmt)
 	const char *table = stmt->relation->relname;
 	const char *stays = NULL;
 
-	if (stmt->relation->relpersistence == RELPERSISTENCE_TEMP || isTempNamespace(RangeVarGetCreationNamespace(stmt->relation)))
+	if (stmt->relation->relpersistence == RELPERSISTENCE_TEMP ||
+		isTempNamespace(RangeVarGetCreationNamespace(stmt->relation)))
 		stays = "temporary";
 	else if (stmt->relation->relpersistence == RELPERSISTENCE_UNLOGGED)
 		stays = "unlogged";
