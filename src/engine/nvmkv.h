@@ -32,16 +32,23 @@ typedef struct NvmkvDb NvmkvDb; /* process-local handle */
 /*
  * What a reader may see.  visible == NULL: untagged entries only (all entries of the standalone engine).
  * "sequence": entries above it are invisible (NVMKV_SEQUENCE_MAX for none: the server's snapshots go by fxid).
- * visible() is asked for tagged entries other than locks, newest first; key: theirs, for messages; committed_hint: the
- * outcome is known to be committed.
+ * visible() is asked for tagged entries other than locks; key: theirs, for messages; committed_hint: the outcome is
+ * known to be committed.
  * *memo (NULL where there is none) is a byte kept beside a memtable entry, 0 at first, for the host's own hint about
  * the outcome of fxid.
  * The callback may raise (see nvmkv_abort_cleanup).
  */
+typedef enum NvmkvSight
+{
+	NVMKV_UNSEEN = 0,
+	NVMKV_SEEN, /* and of its key nothing older is */
+	NVMKV_SEEN_OWN /* written by the reader itself: it may see what is beneath as well, see NvmkvScanRow */
+} NvmkvSight;
+
 typedef struct NvmkvSnapshot
 {
 	void *ctx;
-	bool (*visible)(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo);
+	NvmkvSight (*visible)(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo);
 	uint64_t sequence;
 } NvmkvSnapshot;
 
@@ -250,12 +257,18 @@ extern NvmkvStatus nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(voi
  */
 typedef struct NvmkvScan NvmkvScan;
 
+/*
+ * beneath: not a row, but a hint that has a key only.  The newest version of it that the reader sees is its own, and
+ * beneath that is a deletion which it does not see: an older row with this key may be there for it as well.  It stands
+ * beside the key's row, if that is shown: before it forwards, after it backwards.
+ */
 typedef struct NvmkvScanRow
 {
 	NvmkvSlice key;
 	NvmkvSlice value;
 	NvmkvTxnTag txn;
 	uint64_t sequence;
+	bool beneath;
 } NvmkvScanRow;
 
 typedef struct NvmkvScanStats
@@ -276,7 +289,7 @@ extern NvmkvStatus nvmkv_scan_start(NvmkvScan *scan, NvmkvSlice lower, NvmkvSlic
 extern void nvmkv_scan_keys_only(NvmkvScan *scan);
 
 /*
- * Fetches up to max_rows rows or about max_bytes bytes (at least one row).  *rows_out stays valid until the next call
+ * Fetches up to max_rows rows (the last one may have a hint beside it) or about max_bytes bytes (at least one row).  *rows_out stays valid until the next call
  * on the scan.
  * *count_out 0: the end.
  */

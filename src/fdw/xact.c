@@ -14,6 +14,7 @@
 
 #include "fdw/host/engine.h"
 #include "fdw/scan/scan.h"
+#include "fdw/txn/covered.h"
 #include "fdw/txn/visibility.h"
 #include "fdw/txn/write.h"
 #include "fdw/xact.h"
@@ -69,11 +70,13 @@ at_xact_event(XactEvent event, void *arg)
 			leave_engine();
 			nvmkv_write_abort(InvalidSubTransactionId);
 			nvmkv_visibility_forget();
+			nvmkv_covered_forget();
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PREPARE:
 			nvmkv_visibility_forget();
+			nvmkv_covered_forget();
 			close_replaced_files();
 			/* Cursors have gone by now; after an abort they go later, and their memory with the next commit. */
 			nvmkv_scan_trim_memory();

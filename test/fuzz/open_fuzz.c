@@ -210,7 +210,7 @@ change(FuzzInput *in)
 
 /* ---- reading ---- */
 
-static bool
+static NvmkvSight
 see_all(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
 	(void) ctx;
@@ -219,7 +219,7 @@ see_all(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_h
 	(void) cid;
 	(void) committed_hint;
 	(void) memo;
-	return true;
+	return NVMKV_SEEN;
 }
 
 static void

@@ -376,7 +376,7 @@ check_settled(const RigTxns *txns, uint64_t fxid)
 	}
 }
 
-static bool
+static NvmkvSight
 snapshot_visible(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
 	const RigSnapshot *snapshot = ctx;
@@ -389,7 +389,9 @@ snapshot_visible(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool co
 		abort();
 	}
 	check_settled(snapshot->txns, fxid);
-	return rig_sees(snapshot, fxid, cid);
+	if (!rig_sees(snapshot, fxid, cid))
+		return NVMKV_UNSEEN;
+	return fxid == snapshot->own_fxid ? NVMKV_SEEN_OWN : NVMKV_SEEN;
 }
 
 RigSnapshot *

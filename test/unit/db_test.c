@@ -1421,7 +1421,7 @@ host_position(void *ctx)
 	return ((HostLog *) ctx)->last;
 }
 
-static bool
+static NvmkvSight
 visible_raises(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
 	(void) ctx;

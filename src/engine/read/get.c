@@ -311,19 +311,20 @@ typedef struct Get
 	NvmkvSlice key;
 } Get;
 
-bool
+NvmkvSight
 db_snapshot_sees(const NvmkvSnapshot *snapshot, NvmkvSlice key, const NvmkvVersion *version)
 {
 	unsigned kind = version->type & NVMKV_TYPE_KIND_MASK;
 
 	if (kind == NVMKV_KIND_LOCK || kind == NVMKV_KIND_RANGE_DELETION)
-		return false;
+		return NVMKV_UNSEEN;
 	if (version->sequence > snapshot->sequence)
-		return false;
+		return NVMKV_UNSEEN;
 	if ((version->type & NVMKV_TYPE_TAGGED_BIT) == 0)
-		return true;
-	return snapshot->visible != NULL &&
-		   snapshot->visible(snapshot->ctx, key, version->txn.fxid, version->txn.cid,
+		return NVMKV_SEEN;
+	if (snapshot->visible == NULL)
+		return NVMKV_UNSEEN;
+	return snapshot->visible(snapshot->ctx, key, version->txn.fxid, version->txn.cid,
 							 (version->type & NVMKV_TYPE_COMMITTED_BIT) != 0, version->memo);
 }
 
@@ -332,7 +333,7 @@ get_visit(void *ctx, const NvmkvVersion *version)
 {
 	Get *get = ctx;
 
-	if (!db_snapshot_sees(get->snapshot, get->key, version))
+	if (db_snapshot_sees(get->snapshot, get->key, version) == NVMKV_UNSEEN)
 		return true;
 	if (get->version != NULL)
 	{

@@ -435,6 +435,7 @@ emit_value(NvmkvScan *s, unsigned *count, NvmkvSlice key, NvmkvSlice value, Nvmk
 	row->value = append_bytes(&s->bytes, value);
 	row->txn = txn;
 	row->sequence = sequence;
+	row->beneath = false;
 	(*count)++;
 	s->stats.rows++;
 	return NVMKV_OK;
@@ -461,37 +462,80 @@ emit(NvmkvScan *s, unsigned *count, NvmkvSlice key, uint64_t tag, NvmkvSlice val
 	return emit_value(s, count, key, value, txn, ikey_sequence(tag));
 }
 
-/* Examines all versions of the key the merge stands on, newest first; leaves the merge behind them. */
+/* The hint about what may be beneath the key's row, which is the batch's last one if it is shown. */
+static NvmkvStatus
+emit_beneath(NvmkvScan *s, unsigned *count, NvmkvSlice key, bool before_row)
+{
+	const NvmkvTxnTag no_txn = {0, 0};
+
+	NVMKV_RETURN_IF(emit_value(s, count, key, nvmkv_slice(NULL, 0), no_txn, 0));
+	s->stats.rows--;
+	s->out[*count - 1].beneath = true;
+	if (before_row)
+	{
+		NvmkvScanRow row = s->out[*count - 2];
+
+		s->out[*count - 2] = s->out[*count - 1];
+		s->out[*count - 1] = row;
+	}
+	return NVMKV_OK;
+}
+
+/*
+ * Examines all versions of the key the merge stands on, newest first; leaves the merge behind them.  The newest that is
+ * seen decides.  If that is the reader's own, deletions beneath it are looked for, down to the first version that is
+ * seen and somebody else's.
+ */
 static NvmkvStatus
 examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
 {
 	NvmkvIter *m = &s->merge.base;
+	unsigned before = *count;
+	NvmkvSight newest = NVMKV_UNSEEN; /* of those seen */
 	bool decided = false;
+	bool beneath = false;
 
 	NVMKV_RETURN_IF(nvmkv_buf_set(&s->key, m->key));
 	do
 	{
+		bool shown = false;
+
 		(*entries)++;
-		if (decided)
-			s->stats.versions_passed++;
-		else
+		if (!decided)
 		{
 			NvmkvVersion version;
-			unsigned source = merge_iter_source(&s->merge);
+			NvmkvSight sight;
+			unsigned kind;
 
 			NVMKV_RETURN_IF(current_version(s, &version));
-			decided = db_snapshot_sees(s->snapshot, nvmkv_buf_slice(&s->key), &version);
-			if (decided && (version.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
+			kind = version.type & NVMKV_TYPE_KIND_MASK;
+			sight = db_snapshot_sees(s->snapshot, nvmkv_buf_slice(&s->key), &version);
+			decided = sight == NVMKV_SEEN;
+			if (newest == NVMKV_SEEN_OWN)
+				beneath |= sight == NVMKV_UNSEEN && kind == NVMKV_KIND_DELETION;
+			else if (sight != NVMKV_UNSEEN)
 			{
-				count_source(s, source, 1);
+				newest = sight;
+				shown = kind == NVMKV_KIND_VALUE;
+			}
+			if (shown)
+			{
+				count_source(s, merge_iter_source(&s->merge), 1);
 				NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), m->tag, version.value, version.txn));
 			}
-			else
-				s->stats.versions_passed++;
 		}
+		if (!shown)
+			s->stats.versions_passed++;
 		m->ops->next(m);
 	} while (m->valid && slice_equal(m->key, nvmkv_buf_slice(&s->key)));
-	return m->status;
+	if (m->status != NVMKV_OK)
+	{
+		/* What is beneath is not known: the key is not done. */
+		if (newest == NVMKV_SEEN_OWN)
+			*count = before;
+		return m->status;
+	}
+	return beneath ? emit_beneath(s, count, nvmkv_buf_slice(&s->key), *count > before) : NVMKV_OK;
 }
 
 /* The same backwards: versions come oldest first, so the last one seen wins. */
@@ -500,7 +544,9 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 {
 	NvmkvIter *m = &s->merge.base;
 	NvmkvVersion winner;
-	bool have = false;
+	NvmkvSight newest = NVMKV_UNSEEN;
+	bool deletion = false; /* one that is not seen, since the last one of somebody else's that is */
+	bool beneath = false;
 	unsigned winner_source = 0;
 
 	memset(&winner, 0, sizeof(winner));
@@ -508,27 +554,34 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 	do
 	{
 		NvmkvVersion version;
+		NvmkvSight sight;
 
 		(*entries)++;
 		s->stats.versions_passed++;
 		NVMKV_RETURN_IF(current_version(s, &version));
-		if (db_snapshot_sees(s->snapshot, nvmkv_buf_slice(&s->key), &version))
+		sight = db_snapshot_sees(s->snapshot, nvmkv_buf_slice(&s->key), &version);
+		if (sight == NVMKV_UNSEEN)
+			deletion |= (version.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_DELETION;
+		else
 		{
-			have = true;
+			newest = sight;
+			deletion &= sight == NVMKV_SEEN_OWN;
+			beneath = deletion;
 			winner = version;
 			winner_source = merge_iter_source(&s->merge);
 			NVMKV_RETURN_IF(nvmkv_buf_set(&s->value, version.value));
 		}
 		m->ops->prev(m);
 	} while (m->valid && slice_equal(m->key, nvmkv_buf_slice(&s->key)));
-	if (have && (winner.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
+	if (newest != NVMKV_UNSEEN && (winner.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_VALUE)
 	{
 		s->stats.versions_passed--;
 		count_source(s, winner_source, 1);
 		NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), ikey_tag(winner.sequence, winner.type),
 							 nvmkv_buf_slice(&s->value), winner.txn));
 	}
-	return m->status;
+	NVMKV_RETURN_IF(m->status);
+	return beneath ? emit_beneath(s, count, nvmkv_buf_slice(&s->key), false) : NVMKV_OK;
 }
 
 /* Where a batch ends. */
@@ -718,14 +771,15 @@ nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvS
 	*rows_out = NULL;
 	*count_out = 0;
 	s->bytes.size = 0;
-	if (max_rows > s->out_capacity)
+	/* One more: the last row may have a hint beside it. */
+	if (max_rows >= s->out_capacity)
 	{
-		NvmkvScanRow *grown = port_realloc(s->out, max_rows * sizeof(NvmkvScanRow));
+		NvmkvScanRow *grown = port_realloc(s->out, (max_rows + 1) * sizeof(NvmkvScanRow));
 
 		if (grown == NULL)
 			return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a batch of %u rows", max_rows);
 		s->out = grown;
-		s->out_capacity = max_rows;
+		s->out_capacity = max_rows + 1;
 	}
 	while (count == 0 && !s->done)
 	{

@@ -328,7 +328,7 @@ db_count(uint64_t *counter, uint64_t count)
 }
 
 /* Does the snapshot see this version?  Locks and range deletions are seen by nobody. */
-extern bool db_snapshot_sees(const NvmkvSnapshot *snapshot, NvmkvSlice key, const NvmkvVersion *version);
+extern NvmkvSight db_snapshot_sees(const NvmkvSnapshot *snapshot, NvmkvSlice key, const NvmkvVersion *version);
 
 extern bool db_claim(NvmkvDb *db, DbClaim claim);
 extern void db_unclaim(NvmkvDb *db, DbClaim claim);

@@ -29,6 +29,7 @@
 #include "fdw/modify/change.h"
 #include "fdw/modify/rowmove.h"
 #include "fdw/modify/target.h"
+#include "fdw/txn/covered.h"
 #include "fdw/txn/epq.h"
 
 /* ---------------------------------------------------------------- the row the plan has found */
@@ -352,6 +353,7 @@ nvmkv_exec_update(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 
 	MemoryContextReset(modify->row_context);
 	read_old_row(modify, plan_slot);
+	nvmkv_covered_check(modify, estate);
 	if (nvmkv_row_triggers_before_update(&modify->triggers))
 	{
 		TupleConstr *constraints = RelationGetDescr(modify->rel)->constr;
@@ -381,6 +383,7 @@ nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 
 	MemoryContextReset(modify->row_context);
 	read_old_row(modify, plan_slot);
+	nvmkv_covered_check(modify, estate);
 	fxid = GetCurrentFullTransactionId();
 
 	if (nvmkv_row_triggers_before_delete(&modify->triggers) &&

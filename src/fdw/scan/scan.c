@@ -40,6 +40,7 @@
 #include "fdw/scan/parallel.h"
 #include "fdw/scan/scan.h"
 #include "fdw/scan/scanstate.h"
+#include "fdw/txn/covered.h"
 #include "fdw/txn/damage.h"
 #include "fdw/txn/write.h"
 
@@ -201,6 +202,8 @@ nvmkv_scan_open(ForeignScanState *node)
 	state->table = nvmkv_table(rel);
 	state->db = nvmkv_engine_of(state->table->storage_id);
 	nvmkv_visibility_init(&state->visibility, estate->es_snapshot, rel);
+	nvmkv_visibility_show_two(&state->visibility);
+	initStringInfo(&state->covered);
 	if (state->table->nkeys > 0)
 	{
 		state->marks = nvmkv_rowmark_begin(estate, plan->scan.scanrelid);
@@ -228,21 +231,47 @@ predicate_lock(const NvmkvTableScan *state, const NvmkvKeyRange *range)
 		nvmkv_predicate_lock_relation(&state->visibility);
 }
 
-/* The row with this very key; false when there is none to be seen. */
-static bool
-look_up(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice key, NvmkvSlice *value_out)
+/* A row as the engine has it, until the next one is fetched. */
+typedef struct RowBytes
 {
+	NvmkvSlice key;
+	NvmkvSlice value;
+	bool covered;
+} RowBytes;
+
+/* Is there a covered row of the key? */
+static bool
+find_covered(NvmkvTableScan *state, NvmkvSlice key, RowBytes *row_out)
+{
+	if (!nvmkv_covered_row(state->db, state->table, key, &state->visibility, &state->covered, NULL))
+		return false;
+	*row_out = (RowBytes){key, nvmkv_buffer_slice(&state->covered), true};
+	return true;
+}
+
+/* The row with this very key, or the first of two; false when there is none to be seen. */
+static bool
+look_up(NvmkvTableScan *state, NvmkvSlice key, RowBytes *row_out)
+{
+	NvmkvVersion version = {0};
 	NvmkvStatus status;
 
 	state->report.points++;
 	if (key.size > NVMKV_KEY_BYTES_MAX)
 		return false;
-	status = nvmkv_get(state->db, key, &state->visibility.engine, &state->value, NULL);
-	if (status == NVMKV_NOT_FOUND)
+	status = nvmkv_get(state->db, key, &state->visibility.engine, &state->value, &version);
+	if (status != NVMKV_NOT_FOUND)
+		nvmkv_check_table_status(status, "reading foreign table", state->table);
+	if (nvmkv_visibility_is_own(&state->visibility, &version) && find_covered(state, key, row_out))
+	{
+		state->row_waits = status == NVMKV_OK;
+		state->point = key;
+	}
+	else if (status == NVMKV_OK)
+		*row_out = (RowBytes){key, nvmkv_buf_slice(&state->value), false};
+	else
 		return false;
-	nvmkv_check_table_status(status, "reading foreign table", state->table);
 	state->report.found++;
-	*value_out = nvmkv_buf_slice(&state->value);
 	return true;
 }
 
@@ -280,10 +309,16 @@ fetch_batch(ForeignScanState *node, NvmkvTableScan *state)
 
 /* The next row of all ranges; false after the last one. */
 static bool
-next_row(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice *key_out, NvmkvSlice *value_out)
+next_row(ForeignScanState *node, NvmkvTableScan *state, RowBytes *row_out)
 {
 	NvmkvKeyRange range;
 
+	if (state->row_waits)
+	{
+		*row_out = (RowBytes){state->point, nvmkv_buf_slice(&state->value), false};
+		state->row_waits = false;
+		return true;
+	}
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -292,8 +327,13 @@ next_row(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice *key_out, Nvm
 		{
 			const NvmkvScanRow *row = &state->rows[state->next++];
 
-			*key_out = row->key;
-			*value_out = row->value;
+			if (row->beneath)
+			{
+				if (find_covered(state, row->key, row_out))
+					return true;
+				continue;
+			}
+			*row_out = (RowBytes){row->key, row->value, false};
 			return true;
 		}
 
@@ -303,30 +343,27 @@ next_row(ForeignScanState *node, NvmkvTableScan *state, NvmkvSlice *key_out, Nvm
 		predicate_lock(state, &range);
 		if (!range.point)
 			start_range(node, state, &range);
-		else if (look_up(node, state, range.lower, value_out))
-		{
-			*key_out = range.lower;
+		else if (look_up(state, range.lower, row_out))
 			return true;
-		}
 	}
 }
 
 /* ---------------------------------------------------------------- rows */
 
 static TupleTableSlot *
-store_row(NvmkvTableScan *state, NvmkvSlice key, NvmkvSlice value, TupleTableSlot *slot)
+store_row(NvmkvTableScan *state, const RowBytes *row, TupleTableSlot *slot)
 {
 	memset(slot->tts_isnull, true, sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
 	if (state->need_key)
-		nvmkv_key_decode(state->table, key, slot->tts_values, slot->tts_isnull);
+		nvmkv_key_decode(state->table, row->key, slot->tts_values, slot->tts_isnull);
 	if (state->need_values > 0)
-		nvmkv_row_decode(state->table, value, slot->tts_values, slot->tts_isnull, state->need_values);
+		nvmkv_row_decode(state->table, row->value, slot->tts_values, slot->tts_isnull, state->need_values);
 	ExecStoreVirtualTuple(slot);
 
 	if (state->table->nkeys == 0)
-		nvmkv_rowid_to_tid(nvmkv_key_rowid(key), &slot->tts_tid);
+		nvmkv_rowid_to_tid(nvmkv_key_rowid(row->key), &slot->tts_tid);
 	else if (state->marks != NULL)
-		nvmkv_rowmark_assign(state->marks, key, &slot->tts_tid);
+		nvmkv_rowmark_assign(state->marks, row->key, row->covered, &slot->tts_tid);
 	return slot;
 }
 
@@ -349,8 +386,7 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 {
 	NvmkvTableScan *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	NvmkvSlice key;
-	NvmkvSlice value;
+	RowBytes row;
 
 	/* Before the batch it may point into is replaced. */
 	ExecClearTuple(slot);
@@ -358,8 +394,8 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	if (unlikely(!state->evaluated))
 		evaluate(node, state);
 
-	if (next_row(node, state, &key, &value))
-		return store_row(state, key, value, slot);
+	if (next_row(node, state, &row))
+		return store_row(state, &row, slot);
 	if (state->shared != NULL)
 		nvmkv_parallel_publish(state);
 	return slot;
@@ -374,6 +410,7 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 		return;
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
 	state->in_range = false;
+	state->row_waits = false;
 	state->rows = NULL;
 	state->nrows = 0;
 	state->next = 0;

@@ -5,6 +5,7 @@
 #ifndef NVMKV_FDW_SCANSTATE_H
 #define NVMKV_FDW_SCANSTATE_H
 
+#include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 
 #include "fdw/scan/keyscan.h"
@@ -42,6 +43,9 @@ typedef struct NvmkvTableScan
 	bool in_range;		  /* the engine scan stands in a range */
 	NvmkvScan *scan;
 	NvmkvBuf value; /* of a looked-up row */
+	StringInfoData covered; /* value bytes of a covered row (covered.h) */
+	bool row_waits;			/* the covered row of a looked-up key comes first, then what is in value */
+	NvmkvSlice point;		/* that key */
 	const NvmkvScanRow *rows;
 	unsigned nrows;
 	unsigned next;

@@ -21,6 +21,12 @@
 #include "fdw/modify/target.h"
 #include "fdw/txn/rowmark.h"
 
+typedef struct MarkedRow
+{
+	NvmkvSlice key;
+	bool covered;
+} MarkedRow;
+
 /* One locked table of a query: ermExtra. */
 struct NvmkvRowMarks
 {
@@ -31,8 +37,8 @@ struct NvmkvRowMarks
 	StringInfoData value;
 	StringInfoData moved;
 
-	/* Keys by number, for tables with a primary key. */
-	NvmkvSlice *keys;
+	/* Rows by number, for tables with a primary key. */
+	MarkedRow *rows;
 	uint64 count;
 	uint64 capacity;
 	char *room; /* where keys are put, piece by piece */
@@ -122,28 +128,38 @@ keep_bytes(NvmkvRowMarks *marks, NvmkvSlice bytes)
 }
 
 void
-nvmkv_rowmark_assign(NvmkvRowMarks *marks, NvmkvSlice key, ItemPointer tid)
+nvmkv_rowmark_assign(NvmkvRowMarks *marks, NvmkvSlice key, bool covered, ItemPointer tid)
 {
 	if (marks->count == marks->capacity)
 	{
 		uint64 capacity = Max(marks->capacity * 2, KEYS_INITIAL);
 
-		if (marks->keys == NULL)
-			marks->keys = MemoryContextAlloc(marks->context, capacity * sizeof(NvmkvSlice));
+		if (marks->rows == NULL)
+			marks->rows = MemoryContextAlloc(marks->context, capacity * sizeof(MarkedRow));
 		else
-			marks->keys = repalloc_huge(marks->keys, capacity * sizeof(NvmkvSlice));
+			marks->rows = repalloc_huge(marks->rows, capacity * sizeof(MarkedRow));
 		marks->capacity = capacity;
 	}
-	marks->keys[marks->count] = nvmkv_slice(keep_bytes(marks, key), key.size);
+	marks->rows[marks->count] = (MarkedRow){nvmkv_slice(keep_bytes(marks, key), key.size), covered};
 	nvmkv_rowid_to_tid(marks->count, tid);
 	marks->count++;
 }
 
-/* marks->key := the key of a row the scan has returned. */
+/* As the executor says it for a heap, whatever has become of the row. */
 static void
-find_key(NvmkvRowMarks *marks, ItemPointer tid)
+raise_concurrent_update(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update")));
+}
+
+/* marks->key := the key of a row the scan has returned.  Raises 40001 for a covered one. */
+static void
+find_row(NvmkvRowMarks *marks, ItemPointer tid)
 {
 	uint64 number = nvmkv_rowid_from_tid(tid);
+	const MarkedRow *row;
 
 	if (marks->table->nkeys == 0)
 	{
@@ -152,8 +168,11 @@ find_key(NvmkvRowMarks *marks, ItemPointer tid)
 	}
 	if (number >= marks->count)
 		elog(ERROR, "row %llu to be locked was not returned by this query", (unsigned long long) number);
+	row = &marks->rows[number];
+	if (row->covered)
+		raise_concurrent_update();
 	resetStringInfo(&marks->key);
-	appendBinaryStringInfo(&marks->key, (const char *) marks->keys[number].data, (int) marks->keys[number].size);
+	appendBinaryStringInfo(&marks->key, (const char *) row->key.data, (int) row->key.size);
 }
 
 /* ---------------------------------------------------------------- locking */
@@ -186,15 +205,6 @@ typedef enum LockResult
 	LOCK_GONE,
 	LOCK_AGAIN /* look again */
 } LockResult;
-
-/* As the executor says it for a heap, whatever has become of the row. */
-static void
-raise_concurrent_update(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("could not serialize access due to concurrent update")));
-}
 
 /* Decides under the latch; on DONE and CHANGED the lock is written. */
 static LockResult
@@ -236,7 +246,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 	bool waited = false;
 	bool lost = false; /* to a transaction with a snapshot of its own */
 
-	find_key(marks, (ItemPointer) DatumGetPointer(rowid));
+	find_row(marks, (ItemPointer) DatumGetPointer(rowid));
 	for (;;)
 	{
 		NvmkvSlice key = nvmkv_buffer_slice(&marks->key);

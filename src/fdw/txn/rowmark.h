@@ -31,8 +31,8 @@ extern NvmkvRowMarks *nvmkv_rowmark_begin(EState *estate, Index scanrelid);
  */
 extern bool nvmkv_rowmark_is_of_parent(EState *estate, Index scanrelid);
 
-/* Remembers a key; *tid is what the row's slot must carry as tts_tid. */
-extern void nvmkv_rowmark_assign(NvmkvRowMarks *marks, NvmkvSlice key, ItemPointer tid);
+/* Remembers a key, and whether the row is a covered one (covered.h); *tid is what its slot must carry as tts_tid. */
+extern void nvmkv_rowmark_assign(NvmkvRowMarks *marks, NvmkvSlice key, bool covered, ItemPointer tid);
 
 /* FdwRoutine callbacks. */
 extern RowMarkType nvmkv_get_row_mark_type(RangeTblEntry *rte, LockClauseStrength strength);

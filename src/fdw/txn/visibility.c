@@ -227,19 +227,26 @@ note_conflict_out(const NvmkvVisibility *v, uint64 fxid)
 	CheckForSerializableConflictOut(v->rel, xid, v->snapshot);
 }
 
-static bool
+static inline bool
+is_own(const NvmkvVisibility *v, uint64 fxid)
+{
+	return v->shows_two && fxid >= widen_cached(&wide_snapshot_xmin, v->snapshot->xmin) &&
+		TransactionIdIsCurrentTransactionId((TransactionId) fxid);
+}
+
+static NvmkvSight
 visible_to_snapshot(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
 	const NvmkvVisibility *v = ctx;
 
 	nvmkv_visibility_of_key(key);
 	if (v->passes_lost && !committed_hint && recorded_outcome(fxid) == NVMKV_SETTLED_LOST)
-		return false;
+		return NVMKV_UNSEEN;
 	if (nvmkv_tag_is_visible(v->snapshot, fxid, cid, committed_hint, memo))
-		return true;
+		return is_own(v, fxid) ? NVMKV_SEEN_OWN : NVMKV_SEEN;
 	if (v->rel != NULL)
 		note_conflict_out(v, fxid);
-	return false;
+	return NVMKV_UNSEEN;
 }
 
 void
@@ -250,7 +257,20 @@ nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel)
 	v->engine.sequence = NVMKV_SEQUENCE_MAX; /* the snapshot goes by transactions */
 	v->snapshot = snapshot;
 	v->rel = IsolationIsSerializable() ? rel : NULL;
+	v->shows_two = false;
 	v->passes_lost = false;
+}
+
+void
+nvmkv_visibility_show_two(NvmkvVisibility *v)
+{
+	v->shows_two = IsolationUsesXactSnapshot();
+}
+
+bool
+nvmkv_visibility_is_own(const NvmkvVisibility *v, const NvmkvVersion *version)
+{
+	return (version->type & NVMKV_TYPE_TAGGED_BIT) != 0 && is_own(v, version->txn.fxid);
 }
 
 void

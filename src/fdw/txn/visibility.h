@@ -22,10 +22,21 @@ typedef struct NvmkvVisibility
 	NvmkvSnapshot engine; /* pass &v->engine */
 	Snapshot snapshot;
 	Relation rel; /* NULL: no predicate locking */
+	bool shows_two;	  /* nvmkv_visibility_show_two */
 	bool passes_lost; /* a version whose outcome is lost is not seen; else it is an ERROR */
 } NvmkvVisibility;
 
 extern void nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel);
+
+/*
+ * The reader wants to know of keys whose versions may be two rows for the snapshot (covered.c).  Nothing in READ
+ * COMMITTED: there a snapshot is younger than what its transaction has written before, and so than all that this was
+ * written upon.
+ */
+extern void nvmkv_visibility_show_two(NvmkvVisibility *v);
+
+/* Did this very transaction write the version that the snapshot sees?  Only asked if v shows two; else it is false. */
+extern bool nvmkv_visibility_is_own(const NvmkvVisibility *v, const NvmkvVersion *version);
 
 /*
  * What a serializable transaction reads, noted before it reads: all of the table, or one key (there or not).

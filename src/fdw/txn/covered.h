@@ -1,0 +1,36 @@
+/*
+ * covered.h
+ *	  Rows that a snapshot still sees although their keys are those of its own
+ *	  transaction's rows by now.
+ */
+#ifndef NVMKV_FDW_COVERED_H
+#define NVMKV_FDW_COVERED_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "nodes/execnodes.h"
+
+#include "fdw/txn/conflict.h"
+#include "fdw/txn/visibility.h"
+
+struct NvmkvModify;
+
+/*
+ * The row of this key that is covered for the snapshot, if there is one: its value bytes replace "value"; *loss_out
+ * (may be NULL): by what it was lost.  v must show two rows (nvmkv_visibility_show_two).  Raises what the engine
+ * reports, and what v does.
+ */
+extern bool nvmkv_covered_row(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvVisibility *v,
+							  StringInfo value, NvmkvRowLoss *loss_out);
+
+/*
+ * Before an UPDATE or DELETE claims the row that its plan has found (modify->old_key, old_slot): 40001 if that is a
+ * covered one.
+ */
+extern void nvmkv_covered_check(struct NvmkvModify *modify, EState *estate);
+
+/* End of a transaction. */
+extern void nvmkv_covered_forget(void);
+
+#endif
