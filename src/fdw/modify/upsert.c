@@ -14,8 +14,8 @@
  * shows there.  It computes the new row from the newest version without holding
  * anything, and writes it only if that version still is the newest, else it
  * starts over: no lock entry is needed.  Where that could be noticed - row
- * triggers would fire twice; WHERE says no, and the row is to stay locked - the
- * lock comes first.
+ * triggers would fire twice; WHERE says no, and the row is to stay locked; SET
+ * names a column of the key, but may leave it as it is - the lock comes first.
  */
 #include "postgres.h"
 
@@ -224,8 +224,9 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	}
 	if (view->state == NVMKV_ROW_LIVE)
 	{
-		written = !(update && nvmkv_row_triggers_on_update(&modify->triggers)) ||
-			nvmkv_row_lock(modify->db, modify->rel, key, view, query.want, fxid, modify->cid);
+		bool lock_first = update && (query.want == NVMKV_LOCK_EXCLUSIVE || nvmkv_row_triggers_on_update(&modify->triggers));
+
+		written = !lock_first || nvmkv_row_lock(modify->db, modify->rel, key, view, query.want, fxid, modify->cid);
 		nvmkv_latch_set_release(&latches);
 		if (written)
 			return update ? LOOK_UPDATE : LOOK_NOTHING;
