@@ -16,10 +16,7 @@ use Test::More;
 
 # What is not drawn, and why: reasons and kinds.  A line goes when its reason does.
 my @refused = ('the server refuses it for foreign tables' => map { "$_+returning+after-trigger" } qw(upsert upsert-where upsert-key));
-my @leaving = qw(delete delete-many reinsert key-move shift swap move-back upsert-key);
 my @not_drawn = (
-	[ 'a snapshot that sees a row which has left, and a new row of its own with that key: only the heap meets both' =>
-		  map { ("repeatable-read+$_", "serializable+$_") } @leaving ],
 	[ 'a lock of a row that is lost to the snapshot: the heap waits first for who has its newest version' =>
 		  map { ("repeatable-read+for-$_", "serializable+for-$_") } qw(update no-key-update share key-share) ],
 	[ 'the heap waits although it is to skip, for a row that its own writer has deleted since' => 'for-key-share+skip-locked' ],
