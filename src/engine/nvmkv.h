@@ -289,8 +289,8 @@ extern NvmkvStatus nvmkv_scan_start(NvmkvScan *scan, NvmkvSlice lower, NvmkvSlic
 extern void nvmkv_scan_keys_only(NvmkvScan *scan);
 
 /*
- * Fetches up to max_rows rows (the last one may have a hint beside it) or about max_bytes bytes (at least one row).  *rows_out stays valid until the next call
- * on the scan.
+ * Fetches up to max_rows rows (the last one may have a hint beside it) or about max_bytes bytes (at least one row).
+ * *rows_out stays valid until the next call on the scan.
  * *count_out 0: the end.
  */
 extern NvmkvStatus nvmkv_scan_batch(NvmkvScan *scan, unsigned max_rows, size_t max_bytes, const NvmkvScanRow **rows_out,

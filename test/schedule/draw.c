@@ -58,8 +58,9 @@ draw_table(Drawing *drawing)
 {
 	Schedule *schedule = drawing->schedule;
 
-	if (!choose(drawing, KIND_PARTITION, 15) && !choose(drawing, KIND_COMPOSITE, 15))
-		(void) choose(drawing, KIND_NO_KEY, 12);
+	if (!choose(drawing, KIND_PARTITION, 15) && !choose(drawing, KIND_COMPOSITE, 20) &&
+		!choose(drawing, KIND_INHERITANCE, 15))
+		(void) choose(drawing, KIND_NO_KEY, 20);
 	(void) choose(drawing, KIND_BEFORE_TRIGGER, 12);
 	(void) choose(drawing, KIND_AFTER_TRIGGER, 12);
 	for (int key = 1; key <= 4; key++)
@@ -90,7 +91,7 @@ end(Drawing *drawing, int session)
 	char sql[SQL_BYTES];
 
 	drawing->sessions[session].open = false;
-	if (choose(drawing, KIND_PREPARED, 10))
+	if (choose(drawing, KIND_PREPARED, 15))
 	{
 		(void) snprintf(sql, sizeof(sql), "PREPARE TRANSACTION 'p%d @'", drawing->prepared);
 		add_step(drawing, session, sql);
@@ -143,7 +144,7 @@ step_of(Drawing *drawing, int session)
 	}
 	else if (believed->statements > 0 && random_percent(&drawing->random, 18))
 		end(drawing, session);
-	else if (!believed->savepoint && choose(drawing, KIND_SAVEPOINT, 12))
+	else if (!believed->savepoint && choose(drawing, KIND_SAVEPOINT, 15))
 	{
 		believed->savepoint = true;
 		add_step(drawing, session, "SAVEPOINT a");

@@ -37,6 +37,7 @@ static const char *const names[KIND_COUNT] = {
 	[KIND_BEFORE_TRIGGER] = "before-trigger",
 	[KIND_AFTER_TRIGGER] = "after-trigger",
 	[KIND_PARTITION] = "partition",
+	[KIND_INHERITANCE] = "inheritance",
 	[KIND_COMPOSITE] = "composite",
 	[KIND_NO_KEY] = "no-key",
 	[KIND_SAVEPOINT] = "savepoint",

@@ -42,6 +42,7 @@ typedef enum Kind
 	KIND_BEFORE_TRIGGER,
 	KIND_AFTER_TRIGGER,
 	KIND_PARTITION,
+	KIND_INHERITANCE, /* t has a child, in which every other key is */
 	KIND_COMPOSITE,
 	KIND_NO_KEY,
 	KIND_SAVEPOINT,

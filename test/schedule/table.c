@@ -87,6 +87,15 @@ create_plain(Text *out, const Schedule *schedule, Flavour flavour)
 }
 
 static void
+create_child(Text *out, Flavour flavour)
+{
+	if (flavour == FLAVOUR_NVMKV)
+		text_add(out, "CREATE FOREIGN TABLE c () INHERITS (t) SERVER nvmkv OPTIONS (primary_key 'k');\n");
+	else
+		text_add(out, "CREATE TABLE c () INHERITS (t);\nALTER TABLE c ADD PRIMARY KEY (k);\n");
+}
+
+static void
 create_partition(Text *out, Flavour flavour, const char *name, const char *bounds)
 {
 	if (flavour == FLAVOUR_NVMKV)
@@ -129,12 +138,16 @@ table_create(Text *out, const Schedule *schedule, Flavour flavour)
 	}
 	else
 		create_plain(out, schedule, flavour);
+	if (schedule_has(schedule, KIND_INHERITANCE))
+		create_child(out, flavour);
 	text_add(out, "CREATE TABLE o (x int PRIMARY KEY, y int);\nINSERT INTO o VALUES (1, 1), (2, 2), (4, 4);\n");
 	for (int i = 0; i < schedule->row_count; i++)
 	{
-		text_add(out, i == 0 ? "INSERT INTO t VALUES (" : ", (");
+		bool in_child = schedule_has(schedule, KIND_INHERITANCE) && schedule->rows[i] % 2 == 0;
+
+		text_addf(out, "INSERT INTO %s VALUES (", in_child ? "c" : "t");
 		key_values(out, schedule, schedule->rows[i]);
-		text_addf(out, ", %d, 0)%s", schedule->rows[i] * 10, i == schedule->row_count - 1 ? ";\n" : "");
+		text_addf(out, ", %d, 0);\n", schedule->rows[i] * 10);
 	}
 	create_triggers(out, schedule);
 }
@@ -144,7 +157,8 @@ table_drop(Text *out, const Schedule *schedule, Flavour flavour)
 {
 	bool foreign = flavour == FLAVOUR_NVMKV && !schedule_has(schedule, KIND_PARTITION);
 
-	text_addf(out, "DROP %sTABLE t;\nDROP TABLE o;\n", foreign ? "FOREIGN " : "");
+	text_addf(out, "DROP %sTABLE t%s;\nDROP TABLE o;\n", foreign ? "FOREIGN " : "",
+			  schedule_has(schedule, KIND_INHERITANCE) ? " CASCADE" : "");
 	if (schedule_has(schedule, KIND_BEFORE_TRIGGER) || schedule_has(schedule, KIND_AFTER_TRIGGER))
 		text_add(out, "DROP FUNCTION note();\n");
 }

@@ -224,7 +224,8 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	}
 	if (view->state == NVMKV_ROW_LIVE)
 	{
-		bool lock_first = update && (query.want == NVMKV_LOCK_EXCLUSIVE || nvmkv_row_triggers_on_update(&modify->triggers));
+		bool lock_first = update &&
+			(query.want == NVMKV_LOCK_EXCLUSIVE || nvmkv_row_triggers_on_update(&modify->triggers));
 
 		written = !lock_first || nvmkv_row_lock(modify->db, modify->rel, key, view, query.want, fxid, modify->cid);
 		nvmkv_latch_set_release(&latches);
