@@ -8,6 +8,7 @@
 # 3 if --learn has found further tables that have to stay heap tables.
 use strict;
 use warnings;
+use File::Temp;
 use FindBin;
 
 my $here = $FindBin::Bin;
@@ -68,7 +69,9 @@ sub read_log
 	open(my $in, '<', $file) or die "$file: $!\n";
 	while (<$in>)
 	{
-		$log{$1}{$2}{$3} = $4 if /LOG:  upstream: (\S+) (converted|heap|index) (.+?): (.*)$/;
+		next unless /LOG:  upstream: (\S+) (converted|heap|index) (.+?): (.*)$/;
+		if ($2 eq 'index') { $log{$1}{index}{$3} .= " $4" }
+		else { $log{$1}{$2}{$3} = $4 }
 		push @{ $log{crash} }, $_ if /PANIC|TRAP|terminated by signal/;
 	}
 }
@@ -79,47 +82,61 @@ read_log("$work/$suite.nvmkv/log/postmaster.log");
 
 # --------------------------------------------------------- answers of a run
 
+# A line without what says only which kind of table it is about.
+sub plain
+{
+	my ($line) = @_;
+	$line =~ s/\s+$//;
+	$line =~ s/\bforeign table\b/table/g;
+	$line =~ s/\bFOREIGN TABLE\b/TABLE/g;
+	$line =~ s/^(\s*)Foreign table "/$1Table "/;
+	return $line;
+}
+
 sub lines_of
 {
 	my ($file) = @_;
 	open(my $in, '<:raw', $file) or return undef;
-	my @lines = <$in>;
-	for (@lines)
-	{
-		s/\s+$//;
-		# What says only which kind of table it is.
-		s/\bforeign table\b/table/g;
-		s/^(\s*)Foreign table "/$1Table "/;
-	}
-	return \@lines;
+	return [ map { plain($_) } <$in> ];
 }
 
-# [key, statement, lines] for each statement that says something: psql echoes its input, so what "diff" does not
+# A copy without empty lines: they say nothing, and mislead "diff".
+sub dense_copy
+{
+	my ($file) = @_;
+	my $copy = File::Temp->new;
+	print $copy map { "$_\n" } grep { $_ ne '' } @{ lines_of($file) || [] };
+	close $copy;
+	return $copy;
+}
+
+# [line, statement, lines] for each statement that says something: psql echoes its input, so what "diff" does not
 # find in the input is an answer to the lines before it.
 sub statements_of
 {
 	my ($sql, $result) = @_;
-	my @units;
-	my @input = @{ lines_of($sql) || die "$sql: $!\n" };
+	my (@units, @answer, @input, @number);
+	my $lines = lines_of($sql) or die "$sql: $!\n";
+	for my $i (grep { $lines->[$_] ne '' } 0 .. $#$lines)
+	{
+		push @input, $lines->[$i];
+		push @number, $i + 1;
+	}
+	my ($copy, $answers) = (dense_copy($sql), dense_copy($result));
 	my $line = 0;
-	my @answer;
 	my $flush = sub {
 		return unless @answer;
-		my $from = $line - 1;
+		my $from = $line > 0 ? $line - 1 : 0;
 		$from-- while $from > 0 && $input[ $from - 1 ] !~ /;\s*(--.*)?$|^\\/ && $line - $from < 60;
-		push @units, [ $line, join("\n", @input[ $from .. $line - 1 ]), [@answer] ];
+		push @units, [ $number[ $line - 1 ], join("\n", @input[ $from .. $line - 1 ]), [@answer] ] if $line > 0;
 		@answer = ();
 	};
 	open(my $diff, '-|', 'diff', '-a', '--minimal', '--old-line-format=-%L', '--unchanged-line-format= %L', '--new-line-format=+%L',
-		$sql, $result) or die "diff: $!\n";
+		"$copy", "$answers") or die "diff: $!\n";
 	while (<$diff>)
 	{
-		my $mark = substr($_, 0, 1);
-		my $text = substr($_, 1);
-		$text =~ s/\s+$//;
-		$text =~ s/\bforeign table\b/table/g;
-		$text =~ s/^(\s*)Foreign table "/$1Table "/;
-		if ($mark eq '+') { push @answer, $text }
+		chomp;
+		if (/^\+(.*)/s) { push @answer, $1 }
 		else { $flush->(); $line++ }
 	}
 	$flush->();
@@ -173,6 +190,32 @@ sub cause_of
 		}
 		$cause->{used}++;
 		return $cause;
+	}
+	return undef;
+}
+
+# What follows from earlier differences of the same test: a transaction that has failed, things that could not be made,
+# indexes that were left out.  The cause is theirs; $history: [cause, statement]...
+sub cause_of_consequence
+{
+	my ($test, $history, $only) = @_;
+	my $text = join "\n", @$only;
+	my ($missing) = $text =~ /ERROR:  (?:\w+ )+"([^"]+)" (?:.* )?does not exist/;
+
+	return undef unless $text =~ /^(?:\S+: )?ERROR:/m;
+	if ($text =~ /ERROR:  current transaction is aborted/)
+	{
+		return @$history ? $history->[-1][0] : undef;
+	}
+	return undef unless $missing;
+	$missing =~ s/.*\.//;
+	for my $index (map { $log{$_}{index} ? values %{ $log{$_}{index} } : () } $test)
+	{
+		return 'secondary-indexes' if $index =~ /(?<!\w)\Q$missing\E(?!\w)/;
+	}
+	for my $earlier (reverse @$history)
+	{
+		return $earlier->[0] if $earlier->[1] =~ /(?<!\w)\Q$missing\E(?!\w)/i;
 	}
 	return undef;
 }
@@ -237,7 +280,7 @@ for my $name (@tests)
 		push @both, [ $suite eq 'regress' ? statements_of("$dir/sql/$name.sql", "$dir/results/$name.out")
 			: permutations_of("$dir/results/$name.out") ];
 	}
-	my (%counts, %why);
+	my (%counts, %why, @history);
 	my %nvmkv = map { $_->[0] => $_ } @{ $both[1] };
 	my %heap = map { $_->[0] => $_ } @{ $both[0] };
 	my %seen;
@@ -245,10 +288,10 @@ for my $name (@tests)
 	{
 		# A spec whose setup fails ends there.
 		last if $suite eq 'isolation' && !$nvmkv{$key} && %counts;
-		my $h = $heap{$key}[2] || [];
-		my $n = $nvmkv{$key}[2] || [];
+		my $h = $heap{$key} ? $heap{$key}[2] : [];
+		my $n = $nvmkv{$key} ? $nvmkv{$key}[2] : [];
 		next if join("\n", @$h) eq join("\n", @$n);
-		my $title = ($nvmkv{$key} || $heap{$key} || [ 0, 'no answer' ])->[1];
+		my $title = ($nvmkv{$key} || $heap{$key})->[1];
 		my $statement = $title;
 		($statement, $h, $n) = first_step($h, $n) if $suite eq 'isolation';
 		my @only = only_in($h, $n);
@@ -257,10 +300,12 @@ for my $name (@tests)
 		{
 			$learned{ $_->[0] }{ $_->[1] } = $cause->{anchor} for tables_to_keep($test, $statement, @only);
 		}
-		$counts{ $cause ? $cause->{anchor} : 'UNEXPLAINED' }++;
-		if (!$cause || $option{verbose})
+		my $anchor = $cause ? $cause->{anchor} : cause_of_consequence($test, \@history, \@only);
+		push @history, [ $anchor, $statement ] if $anchor;
+		$counts{ $anchor || 'UNEXPLAINED' }++;
+		if (!$anchor || $option{verbose})
 		{
-			push @unexplained, sprintf("--- %s:%d [%s]\n%s%s%s", $test, $key, $cause ? $cause->{anchor} : 'no cause',
+			push @unexplained, sprintf("--- %s:%d [%s]\n%s%s%s", $test, $key, $anchor || 'no cause',
 				$suite eq 'isolation' ? "$title\n" : "$statement\n",
 				join('', map { "  heap:  $_\n" } only_in($n, $h)), join('', map { "  nvmkv: $_\n" } @only))
 				. (sorted(@$h) eq sorted(@$n) ? "  other order\n" : '');

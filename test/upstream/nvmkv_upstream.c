@@ -50,6 +50,11 @@ static bool convert_tables = true;
 static char *heap_tables_file = NULL;
 static bool converting = false; /* statements of our own, not to be converted */
 
+/* What an attempt has to say to the client is kept back until it is known that it succeeds. */
+static emit_log_hook_type next_emit_log = NULL;
+static bool attempting = false;
+static List *kept_back = NIL;
+
 /* What ProcessUtility was called with. */
 typedef struct Call
 {
@@ -134,6 +139,22 @@ run(const Call *call, Node *statement)
 								call->dest, call->qc);
 }
 
+/* Messages get here only if they go to the log: the tests' servers have log_min_messages = notice. */
+static void
+upstream_emit_log(ErrorData *edata)
+{
+	if (attempting && edata->elevel < ERROR && edata->output_to_client)
+	{
+		MemoryContext context = MemoryContextSwitchTo(TopTransactionContext);
+
+		kept_back = lappend(kept_back, CopyErrorData());
+		edata->output_to_client = false;
+		MemoryContextSwitchTo(context);
+	}
+	if (next_emit_log)
+		next_emit_log(edata);
+}
+
 /*
  * Runs "work" so that its failure costs nothing: false, with the error's message,
  * if it failed.
@@ -141,10 +162,13 @@ run(const Call *call, Node *statement)
 static bool
 attempt(void (*work)(void *), void *argument, char **message)
 {
+	ListCell *cell;
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool done = false;
 
+	kept_back = NIL;
+	attempting = true;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -164,8 +188,14 @@ attempt(void (*work)(void *), void *argument, char **message)
 		*message = error->message;
 	}
 	PG_END_TRY();
+	attempting = false;
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	if (done)
+	{
+		foreach (cell, kept_back)
+			ThrowErrorData(lfirst(cell));
+	}
 	return done;
 }
 
@@ -294,6 +324,17 @@ run_creation(void *argument)
 	run(creation->call, creation->statement);
 }
 
+static bool
+has_oids(CreateStmt *stmt)
+{
+	ListCell *cell;
+
+	foreach (cell, stmt->options)
+		if (strcmp(((DefElem *)lfirst(cell))->defname, "oids") == 0)
+			return true;
+	return false;
+}
+
 static void
 create_table(const Call *call, CreateStmt *stmt)
 {
@@ -311,6 +352,11 @@ create_table(const Call *call, CreateStmt *stmt)
 		stays = "partitioned";
 	else if (stmt->ofTypename)
 		stays = "of a type";
+	else if (has_oids(stmt))
+	{
+		run(call, call->pstmt->utilityStmt); /* it says what has become of them */
+		return;
+	}
 	else if (is_heap_table(table))
 		stays = "listed";
 	if (stays == NULL)
@@ -511,6 +557,8 @@ _PG_init(void)
 	DefineCustomStringVariable("upstream.heap_tables", "File with the tables that stay heap tables.", NULL,
 							   &heap_tables_file, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("upstream");
+	next_emit_log = emit_log_hook;
+	emit_log_hook = upstream_emit_log;
 	next_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = upstream_process_utility;
 }

@@ -141,6 +141,17 @@ find_key(const TableBefore *before, AttrNumber attnum)
 	return NULL;
 }
 
+static void
+refuse_new_type_if_rows(Relation rel, const char *column)
+{
+	if (has_rows(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot alter type of column \"%s\" because the rows of foreign table \"%s\" would have to be rewritten",
+						column, RelationGetRelationName(rel)),
+				 errhint(COPY_ROWS_HINT)));
+}
+
 /* ALTER COLUMN TYPE: what is not ours to say, the server says in its turn. */
 static void
 check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
@@ -156,6 +167,12 @@ check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 	if (attnum <= 0)
 		return;
 	att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+	if (def->raw_default != NULL)
+	{
+		/* USING: the server refuses it for foreign tables that have no rows, too. */
+		refuse_new_type_if_rows(rel, cmd->name);
+		return;
+	}
 	typenameTypeIdAndMod(NULL, def->typeName, &type, &typmod);
 	change = (Node *) makeVar(1, attnum, att->atttypid, att->atttypmod, att->attcollation, 0);
 	change = coerce_to_target_type(NULL, change, att->atttypid, type, typmod,
@@ -181,12 +198,7 @@ check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 
 	if (needs_rewrite((Node *) expression_planner((Expr *) change)))
 	{
-		if (has_rows(rel))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot alter type of column \"%s\" because the rows of foreign table \"%s\" would have to be rewritten",
-							cmd->name, RelationGetRelationName(rel)),
-					 errhint(COPY_ROWS_HINT)));
+		refuse_new_type_if_rows(rel, cmd->name);
 		before->new_storage = true;
 	}
 }
