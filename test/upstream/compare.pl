@@ -131,7 +131,7 @@ sub statements_of
 		push @units, [ $number[ $line - 1 ], join("\n", @input[ $from .. $line - 1 ]), [@answer] ] if $line > 0;
 		@answer = ();
 	};
-	open(my $diff, '-|', 'diff', '-a', '--minimal', '--old-line-format=-%L', '--unchanged-line-format= %L', '--new-line-format=+%L',
+	open(my $diff, '-|', 'diff', '-a', '--old-line-format=-%L', '--unchanged-line-format= %L', '--new-line-format=+%L',
 		"$copy", "$answers") or die "diff: $!\n";
 	while (<$diff>)
 	{
