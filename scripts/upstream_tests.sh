@@ -120,6 +120,7 @@ run_suite() {
 	cp test/upstream/heap_tables "$dir/" || die "cannot write to $dir"
 	{
 		cat test/server.conf
+		echo 'log_min_messages = notice' # nvmkv_upstream looks at what goes to the log
 		printf '%s\n' "shared_preload_libraries = 'nvmkv_fdw, nvmkv_upstream'" "log_line_prefix = '%m [%p] %a '" \
 			"upstream.heap_tables = '$dir/heap_tables'" "upstream.convert = $([ "$flavour" = nvmkv ] && echo on || echo off)"
 	} >"$dir/server.conf"
@@ -130,7 +131,7 @@ run_suite() {
 		--outputdir="$dir" --dlpath="$prefix$("$system_bin/pg_config" --pkglibdir)" --temp-instance="$dir/instance" \
 		--temp-config="$dir/server.conf" --load-extension=nvmkv_fdw --load-extension=nvmkv_upstream \
 		--dbname="$([ "$suite" = regress ] && echo regression || echo isolation_regression)" --encoding=UTF8 --no-locale \
-		--max-concurrent-tests=20 "$@" >"$dir/run.log" 2>&1 </dev/null
+		"$@" >"$dir/run.log" 2>&1 </dev/null
 	if [ ! -d "$dir/results" ] || grep -q 'Bail out\|could not' "$dir/run.log"; then
 		tail -n 20 "$dir/run.log" "$dir/log/postmaster.log" >&2
 		die "$suite tests did not run on $flavour tables"

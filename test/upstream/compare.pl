@@ -209,7 +209,7 @@ sub cause_of_consequence
 	}
 	return undef unless $missing;
 	$missing =~ s/.*\.//;
-	for my $index (map { $log{$_}{index} ? values %{ $log{$_}{index} } : () } $test)
+	for my $index (map { $_->{index} ? values %{ $_->{index} } : () } @log{ grep { $_ ne 'crash' } keys %log })
 	{
 		return 'secondary-indexes' if $index =~ /(?<!\w)\Q$missing\E(?!\w)/;
 	}
@@ -247,24 +247,17 @@ sub first_step
 	return (join("\n", @$n), $h, $n);
 }
 
-# Tables a statement names that could stay heap tables: (suite/test, table)...
+# Tables a statement names, made by this test, that could stay heap tables.
 sub tables_to_keep
 {
 	my ($test, $statement, @only) = @_;
-	my @found;
+	my @tables = sort keys %{ $log{$test}{converted} || {} };
 	for my $text (join("\n", grep { /"/ } @only), $statement)
 	{
-		for my $from ($test, grep { $_ ne $test && $suite eq 'regress' } sort keys %log)
-		{
-			for my $table (sort keys %{ $log{$from}{converted} || {} })
-			{
-				push @found, [ $from, $table ] if $text =~ /(?<![\w.])(?:public\.)?\Q$table\E(?!\w)/i;
-			}
-			last if @found;
-		}
-		last if @found;
+		my @found = grep { $text =~ /(?<![\w.])(?:public\.)?\Q$_\E(?!\w)/i } @tables;
+		return @found if @found;
 	}
-	return @found;
+	return ();
 }
 
 # --------------------------------------------------------------------- main
@@ -298,7 +291,7 @@ for my $name (@tests)
 		my $cause = cause_of($test, $statement, $h, $n, \@only);
 		if ($cause && $cause->{kind} eq 'table')
 		{
-			$learned{ $_->[0] }{ $_->[1] } = $cause->{anchor} for tables_to_keep($test, $statement, @only);
+			$learned{$test}{$_} = $cause->{anchor} for tables_to_keep($test, $statement, @only);
 		}
 		my $anchor = $cause ? $cause->{anchor} : cause_of_consequence($test, \@history, \@only);
 		push @history, [ $anchor, $statement ] if $anchor;

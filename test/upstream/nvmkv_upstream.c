@@ -28,6 +28,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
+#include "foreign/foreign.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -478,13 +479,20 @@ drop_tables(const Call *call, DropStmt *stmt)
 	}
 }
 
+static bool
+is_ours(RangeVar *table)
+{
+	Oid oid = RangeVarGetRelid(table, NoLock, true);
+
+	return OidIsValid(oid) && get_rel_relkind(oid) == RELKIND_FOREIGN_TABLE &&
+		   strcmp(GetForeignServer(GetForeignTable(oid)->serverid)->servername, "nvmkv") == 0;
+}
+
 /* An index of a foreign table that only makes things faster: left out. */
 static bool
 leave_out_index(IndexStmt *stmt)
 {
-	Oid oid = RangeVarGetRelid(stmt->relation, NoLock, true);
-
-	if (stmt->unique || stmt->excludeOpNames || !OidIsValid(oid) || get_rel_relkind(oid) != RELKIND_FOREIGN_TABLE)
+	if (stmt->unique || stmt->excludeOpNames || !is_ours(stmt->relation))
 		return false;
 	note("index", stmt->relation->relname, stmt->idxname ? stmt->idxname : "");
 	return true;
@@ -494,10 +502,9 @@ leave_out_index(IndexStmt *stmt)
 static bool
 leave_out_parameters(AlterTableStmt *stmt)
 {
-	Oid oid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	ListCell *cell;
 
-	if (!OidIsValid(oid) || get_rel_relkind(oid) != RELKIND_FOREIGN_TABLE)
+	if (!is_ours(stmt->relation))
 		return false;
 	foreach (cell, stmt->cmds)
 	{
