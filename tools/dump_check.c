@@ -25,6 +25,7 @@
 #include "engine/sst/table_cache.h"
 #include "engine/sst/value_read.h"
 #include "engine/sst/value_refs.h"
+#include "engine/db/family_files.h"
 
 #define PATH_BYTES 4096
 

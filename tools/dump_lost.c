@@ -10,6 +10,7 @@
 #include "engine/tree/damage.h"
 #include "engine/nvm/row.h"
 #include "engine/sst/sst_iter.h"
+#include "engine/db/lost.h"
 
 /* Keys of the server's tables begin with their storage. */
 #define STORAGE_BYTES 8

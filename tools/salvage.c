@@ -27,6 +27,8 @@
 #include "engine/meta/outcome_file.h"
 #include "engine/sst/value_read.h"
 #include "engine/sst/value_refs.h"
+#include "engine/tree/tree.h"
+#include "engine/db/family_files.h"
 #include "tools/salvage_source.h"
 #include "tools/salvage_text.h"
 

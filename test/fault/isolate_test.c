@@ -10,6 +10,7 @@
 #include <dirent.h>
 
 #include "engine/tree/damage.h"
+#include "engine/tree/tree.h"
 
 #include "lib/rig.h"
 

@@ -13,6 +13,8 @@
 
 #include "engine/job/compaction.h"
 #include "engine/tree/tree.h"
+#include "engine/tree/running.h"
+#include "engine/job/choice.h"
 #include "lib/rig.h"
 
 #include "lib/check.h"

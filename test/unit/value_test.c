@@ -4,6 +4,8 @@
  *	  space comes back, what damage and failures do to them.
  */
 #include "engine/job/value.h"
+#include "engine/tree/tree.h"
+#include "engine/job/value_collect.h"
 
 #include <dirent.h>
 #include <setjmp.h>

@@ -8,6 +8,10 @@
 #include "lib/rig.h"
 
 #include "engine/tree/write_control.h"
+#include "engine/tree/write_rate.h"
+#include "engine/tree/tree.h"
+#include "engine/tree/jobs.h"
+#include "engine/tree/claim.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -16,10 +16,14 @@
  * relies on what they say, under a claim: what it names is always there.  A
  * family is taken out of it before it goes, and comes into it once it is there.
  */
+#include "engine/db/anchoring.h"
+
 #include <inttypes.h>
 
-#include "engine/base/assert.h"
-#include "engine/tree/tree.h"
+#include "engine/db/family.h"
+#include "engine/tree/claim.h"
+#include "engine/tree/failure.h"
+#include "engine/tree/install.h"
 
 /* Waits for the claim: others hold it for a few syncs. */
 static NvmkvStatus

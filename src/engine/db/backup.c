@@ -30,35 +30,11 @@
  * Everything of this is in shared memory and goes with the processes: an open
  * that is no restore removes all points, and files that only they name.
  */
+#include "engine/db/db_work.h"
+#include "engine/db/family.h"
+#include "engine/tree/install.h"
+#include "engine/tree/retire.h"
 #include "engine/tree/tree.h"
-
-uint64_t
-nvmkv_copy_begin(NvmkvDb *db)
-{
-	DbShm *shm = db->root->shm;
-	uint64_t now = port_clock_us();
-	uint64_t stamp = shm->copy_clock + 1 > now ? shm->copy_clock + 1 : now;
-
-	port_store_seq(&shm->copy_clock, stamp);
-	if (shm->copy_oldest == 0)
-		port_store_seq(&shm->copy_oldest, stamp);
-	return stamp;
-}
-
-void
-nvmkv_copy_oldest(NvmkvDb *db, uint64_t stamp)
-{
-	DbShm *shm = db->root->shm;
-
-	port_store_seq(&shm->copy_keep, stamp != 0 ? stamp : shm->copy_clock + 1);
-	port_store_seq(&shm->copy_oldest, stamp);
-}
-
-bool
-nvmkv_copy_is_held(const NvmkvDb *db)
-{
-	return port_load_seq(&db->root->shm->copy_oldest) != 0;
-}
 
 /* *position_out is lowered to that of this tree's point. */
 static NvmkvStatus

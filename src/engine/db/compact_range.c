@@ -13,9 +13,12 @@
  * A table a step; between steps nothing is held.  Values apart are written anew
  * where that gives space back (value.h).
  */
-#include "engine/job/compaction.h"
+#include "engine/db/family.h"
 #include "engine/job/level.h"
-#include "engine/job/value.h"
+#include "engine/job/value_collect.h"
+#include "engine/tree/claim.h"
+#include "engine/tree/retire.h"
+#include "engine/tree/tree.h"
 #include "engine/tree/work_limit.h"
 
 /* The lowest level with a table in the range; 0: none below level 0. */

@@ -9,7 +9,11 @@
  * damaged ranges.  Crash outcome: either that edit is there, or nothing has
  * changed but where the damage is noted.
  */
-#include "engine/job/compaction.h"
+#include "engine/db/family.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/failure.h"
+#include "engine/tree/install.h"
+#include "engine/tree/tree.h"
 
 static NvmkvStatus
 clear(NvmkvDb *db, const DamageRange *range)

@@ -9,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/tree/damage.h"
+#include "engine/db/anchoring.h"
+#include "engine/db/family.h"
 #include "engine/db/outcome.h"
-#include "engine/job/value.h"
 #include "engine/iter/level.h"
+#include "engine/job/value.h"
 #include "engine/sst/sst_verify.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/install.h"
+#include "engine/tree/tree.h"
 
 typedef struct Check
 {

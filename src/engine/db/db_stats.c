@@ -4,8 +4,10 @@
  */
 #include <stdio.h>
 
+#include "engine/tree/shape.h"
 #include "engine/tree/tree.h"
 #include "engine/tree/write_control.h"
+#include "engine/tree/write_rate.h"
 
 /* Of all processes, since the beginning; of their last sequences the largest. */
 static void

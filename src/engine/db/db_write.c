@@ -1,30 +1,15 @@
 /*
  * db_write.c
- *	  The write path: room, log, memtable.
+ *	  The write path: room, log, memtable; batches of the default family.
  */
-#include <inttypes.h>
 
 #include "engine/base/assert.h"
+#include "engine/db/family_write.h"
 #include "engine/db/outcome.h"
+#include "engine/tree/failure.h"
+#include "engine/tree/install.h"
+#include "engine/tree/tree.h"
 #include "engine/tree/write_control.h"
-
-/* How long a writer waits for others to make room before it lends a hand, and looks for reasons to give up. */
-#define ROOM_WAIT_MS 50
-
-/* The same where nobody is woken when there is work: perhaps there are no others. */
-#define ROOM_WAIT_ALONE_MS 1
-
-/* Recovery has work of its own to do: it looks more often. */
-#define REPLAY_WAIT_MS 5
-
-NvmkvStatus
-db_refuse_writes(NvmkvDb *db)
-{
-	NVMKV_RETURN_IF(db_refuse_if_sticky(db));
-	if (port_load_acquire(&db->shm->accepting) == 0)
-		return NVMKV_FAIL(NVMKV_READ_ONLY, "the database does not accept writes now");
-	return NVMKV_OK;
-}
 
 /* Links the entries of a batch whose first has sequence "base". */
 static NvmkvStatus
@@ -44,27 +29,6 @@ apply(MemRoom *room, NvmkvSlice bytes, uint64_t base)
 		memtable_insert(room->memtable, &room->room, record.key, ikey_tag(base + i, record.type), record.payload);
 	}
 	return NVMKV_OK;
-}
-
-/* This process has applied entries up to there, which others may not have done yet. */
-void
-db_note_applied(NvmkvDb *db, uint64_t last_sequence)
-{
-	DbSlotCounters *own = db_slot_counters(db);
-
-	if (port_load_relaxed(&own->last_sequence) < last_sequence)
-		port_store_relaxed(&own->last_sequence, last_sequence);
-}
-
-void
-db_count_write(NvmkvDb *db, const NvmkvBatch *batch)
-{
-	DbSlotCounters *own = db_slot_counters(db);
-
-	db_count(&own->writes, 1);
-	db_count(&own->entries_written, batch->count);
-	db_count(&own->user_bytes, batch->user_bytes);
-	db_count(&own->log_bytes, batch->bytes.size);
 }
 
 NvmkvStatus
@@ -119,121 +83,7 @@ nvmkv_batch_bytes_max(const NvmkvDb *db)
 }
 
 NvmkvStatus
-nvmkv_wait_turn(NvmkvDb *db, size_t memtable_bytes)
-{
-	return write_control_wait(db, memtable_bytes);
-}
-
-static NvmkvStatus
-wait_room(NvmkvDb *db, size_t memtable_bytes)
-{
-	int slot = port_process_slot();
-	NvmkvStallCause cause = NVMKV_STALL_MEMTABLES;
-	bool waited = false;
-	uint64_t started;
-	bool did;
-	NvmkvStatus st;
-
-	NVMKV_RETURN_IF(write_control_wait(db, memtable_bytes));
-	started = port_now_us();
-	for (;;)
-	{
-		st = db_refuse_writes(db);
-		if (st != NVMKV_OK)
-			break;
-		st = mempool_wait_room(&db->mem, slot, memtable_bytes, db->wake != NULL ? ROOM_WAIT_MS : ROOM_WAIT_ALONE_MS);
-		if (st != NVMKV_BUSY)
-			break;
-		waited = true;
-		if (port_load_relaxed(&db->shm->pool_full) != 0)
-			cause = NVMKV_STALL_EXTENTS;
-		/*
-		 * Workers may be absent (recovery, single-user mode) or dead: so lend a hand.  What stops this process stops
-		 * them too.
-		 */
-		st = db_make_room(db, &did);
-		if (st == NVMKV_BUSY && port_load_relaxed(&db->shm->no_space) != 0)
-			st = NVMKV_FAIL(NVMKV_NO_SPACE, "no space to make room for writes: %s", db->shm->last_error);
-		if (st != NVMKV_OK && st != NVMKV_BUSY)
-			break;
-	}
-	if (waited || port_now_us() - started > 1000)
-	{
-		port_count(&db->shm->counters.stalls[cause], 1);
-		port_count(&db->shm->counters.stall_us[cause], port_now_us() - started);
-	}
-	return st;
-}
-
-NvmkvStatus
-nvmkv_wait_room(NvmkvDb *db, size_t memtable_bytes)
-{
-	NvmkvDb *root = db->root;
-	NvmkvDb *family;
-
-	if (root->busy_family == 0)
-		return wait_room(root, memtable_bytes);
-	NVMKV_RETURN_IF(nvmkv_family(root, root->busy_family, &family));
-	return wait_room(family, root->busy_bytes);
-}
-
-NvmkvStatus
-db_replay_room(NvmkvDb *db, size_t bytes, MemRoom *room_out)
-{
-	int slot = port_process_slot();
-	NvmkvStatus st;
-
-	while ((st = mempool_write_begin(&db->mem, slot, bytes, room_out)) == NVMKV_BUSY)
-	{
-		bool did;
-
-		st = db_make_room(db, &did);
-		if (st == NVMKV_BUSY || (st == NVMKV_OK && !did))
-			st = mempool_wait_room(&db->mem, slot, bytes, REPLAY_WAIT_MS);
-		if (st != NVMKV_OK && st != NVMKV_BUSY)
-			return st;
-		if (port_interrupted())
-			return NVMKV_FAIL(NVMKV_CANCELLED, "replay interrupted");
-	}
-	return st;
-}
-
-NvmkvStatus
 nvmkv_sync(NvmkvDb *db, uint64_t sequence)
 {
 	return db_flush_log(db, sequence);
-}
-
-void
-nvmkv_open_gate(NvmkvDb *db)
-{
-	unsigned cursor = 0;
-	NvmkvDb *tree;
-
-	/* The one who opens the gate has a handle of every family: it opened the database, or inherited from who did. */
-	while (family_next(db, &cursor, &tree) == NVMKV_OK && tree != NULL)
-	{
-		mempool_open_gate(&tree->mem);
-		port_store_release(&tree->shm->accepting, 1);
-	}
-}
-
-static NvmkvStatus
-close_gate(NvmkvDb *db)
-{
-	port_store_release(&db->shm->accepting, 0);
-	mempool_close_gate(&db->mem);
-	while (!mempool_writers_are_quiet(&db->mem))
-	{
-		if (port_interrupted())
-			return NVMKV_FAIL(NVMKV_CANCELLED, "interrupted while writers finish");
-		port_sleep_us(100);
-	}
-	return NVMKV_OK;
-}
-
-NvmkvStatus
-nvmkv_close_gate(NvmkvDb *db)
-{
-	return family_each(db, close_gate);
 }

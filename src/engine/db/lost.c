@@ -9,10 +9,11 @@
  */
 #include "engine/db/lost.h"
 
-#include "engine/tree/damage.h"
-#include "engine/tree/tree.h"
-#include "engine/db/outcome.h"
+#include "engine/db/family.h"
 #include "engine/iter/level.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/install.h"
+#include "engine/tree/tree.h"
 
 /* ---- the list ---- */
 

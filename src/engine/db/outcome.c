@@ -47,7 +47,12 @@
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
+#include "engine/db/family.h"
 #include "engine/meta/outcome_file.h"
+#include "engine/tree/claim.h"
+#include "engine/tree/failure.h"
+#include "engine/tree/install.h"
+#include "engine/tree/retire.h"
 
 #define CACHE_PAGES 16
 

@@ -1,150 +1,20 @@
 /*
  * own_log.c
- *	  The standalone database's log: replay, rotation, removal.
+ *	  The standalone database's log: opening, rotation, removal.
  *
  * Files are numbered; their records follow on without a gap.  A file is not
  * needed any more when everything in it is in rows and tables.  Files are ended
  * by the flush, once they hold about as much as a memtable, so that no more than
  * the memtables' worth of log is kept.
  */
-#include <inttypes.h>
-#include <stdlib.h>
+#include "engine/db/own_log.h"
 
-#include "engine/tree/tree.h"
+#include "engine/db/family.h"
 #include "engine/log/log_files.h"
 #include "engine/log/log_reader.h"
-
-/* The thread's last failure is about this record: says where that is. */
-static NvmkvStatus
-name_the_record(NvmkvStatus status, const char *path, uint64_t offset)
-{
-	return NVMKV_FAIL(status, "log \"%s\": record at %" PRIu64 ": %s", path, offset, nvmkv_error()->text);
-}
-
-static NvmkvStatus
-replay_log_file(NvmkvDb *db, uint64_t number, uint64_t durable, uint64_t needed_from, uint64_t *last_sequence)
-{
-	char path[LOG_GROUP_PATH_BYTES_MAX];
-	LogReader reader;
-	NvmkvSlice record;
-	NvmkvStatus st;
-
-	log_group_path(path, sizeof(path), db->log_dir, number);
-	NVMKV_RETURN_IF(log_reader_open(&reader, path, LOG_KIND_WAL, number));
-	while ((st = log_reader_next(&reader, &record)) == NVMKV_OK)
-	{
-		NvmkvSlice batch;
-		uint64_t base = 0;
-		uint32_t count = 0;
-		const uint8_t *cursor;
-
-		st = log_group_split_record(record, &base, &batch);
-		if (st == NVMKV_OK)
-			st = nvmkv_batch_open(batch, &count, &cursor);
-		if (st != NVMKV_OK)
-			st = name_the_record(st, path, reader.record_offset);
-		/*
-		 * No gap but among what is in rows and tables: of log files that nobody needs, a crash may bring back some
-		 * whose
-		 * removal was not durable yet.
-		 */
-		if (st == NVMKV_OK && (base <= *last_sequence || (base > *last_sequence + 1 && base > durable + 1)))
-			st = NVMKV_FAIL(NVMKV_CORRUPTION, "log \"%s\" goes on with sequence %" PRIu64 " after %" PRIu64 ": a log file is missing or cut short",
-							path, base, *last_sequence > durable ? *last_sequence : durable);
-		if (st == NVMKV_OK && base + count - 1 > needed_from)
-		{
-			/* What a memtable that becomes active during this call starts behind. */
-			db->replay_position = base - 1;
-			st = nvmkv_replay(db, batch, base);
-			if (st == NVMKV_CORRUPTION)
-				st = name_the_record(st, path, reader.record_offset);
-		}
-		if (st != NVMKV_OK)
-			break;
-		*last_sequence = base + count - 1;
-	}
-	log_reader_close(&reader);
-	return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
-}
-
-/*
- * What is replayed goes to rows and tables, of one family before it does of another, and so must not be lost again:
- * after a kill the system still has what had only been written.
- */
-static NvmkvStatus
-sync_log_file(const NvmkvDb *db, uint64_t number)
-{
-	char path[LOG_GROUP_PATH_BYTES_MAX];
-	PortFile *file;
-	NvmkvStatus st;
-
-	log_group_path(path, sizeof(path), db->log_dir, number);
-	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_READ | PORT_FILE_WRITE, &file));
-	st = port_files->sync(file);
-	port_files->close(file);
-	return st;
-}
-
-/*
- * The root's version says how far the log has been let go of, so that a record that is missing is told from one that
- * nobody needs.  Most often its own flushes have said so; not when only other families are written to.
- */
-static NvmkvStatus
-note_durable(NvmkvDb *root, uint64_t durable)
-{
-	VersionEdit edit = {0};
-	uint64_t noted;
-
-	db_enter(root);
-	noted = versions_current(&root->versions)->durable_seq;
-	db_leave(root);
-	if (noted >= durable)
-		return NVMKV_OK;
-	edit.has_durable = true;
-	edit.durable_seq = durable;
-	return db_install(root, &edit);
-}
-
-NvmkvStatus
-own_log_recover(NvmkvDb *db)
-{
-	LogFiles list = {0};
-	uint64_t durable = versions_current(&db->versions)->durable_seq;
-	uint64_t needed_from = nvmkv_durable_seq(db); /* by all families */
-	uint64_t last = 0;
-	uint64_t next;
-	unsigned i;
-	NvmkvStatus st = port_files->mkdir(db->log_dir);
-
-	if (st == NVMKV_OK)
-		st = log_files_list(db->log_dir, ".log", &list);
-	for (i = 0; st == NVMKV_OK && i < list.count; i++)
-		st = sync_log_file(db, list.numbers[i]);
-	db->replaying = true;
-	db->replay_position = durable;
-	for (i = 0; st == NVMKV_OK && i < list.count; i++)
-		st = replay_log_file(db, list.numbers[i], durable, needed_from, &last);
-	if (last < durable)
-		last = durable;
-	db->replay_position = last;
-	if (st == NVMKV_OK)
-		st = nvmkv_flush_all(db);
-	if (st == NVMKV_OK)
-		st = note_durable(db, last);
-	db->replaying = false;
-	next = list.count > 0 ? list.numbers[list.count - 1] + 1 : 1;
-	if (st == NVMKV_OK)
-		st = log_group_start(db->own_log, next, last);
-	for (i = 0; st == NVMKV_OK && i < list.count; i++)
-	{
-		char path[LOG_GROUP_PATH_BYTES_MAX];
-
-		log_group_path(path, sizeof(path), db->log_dir, list.numbers[i]);
-		st = port_files->unlink(path);
-	}
-	port_free(list.numbers);
-	return st;
-}
+#include "engine/tree/claim.h"
+#include "engine/tree/failure.h"
+#include "engine/tree/install.h"
 
 /* The log's operations while it is being replayed: nothing is appended, all of it has been synced. */
 static NvmkvStatus
@@ -272,13 +142,30 @@ hurry_lagging(NvmkvDb *root)
 			(void) mempool_switch(&tree->mem, port_process_slot()); /* BUSY: it is being flushed */
 }
 
+NvmkvStatus
+own_log_note_durable(NvmkvDb *root, uint64_t durable)
+{
+	VersionEdit edit = {0};
+	uint64_t noted;
+
+	db_enter(root);
+	noted = versions_current(&root->versions)->durable_seq;
+	db_leave(root);
+	if (noted >= durable)
+		return NVMKV_OK;
+	edit.has_durable = true;
+	edit.durable_seq = durable;
+	return db_install(root, &edit);
+}
+
 /* May the files that everybody has flushed be let go of?  Not before the root's version says so. */
 static bool
 note_unneeded(NvmkvDb *root, uint64_t durable)
 {
 	const DbShm *shm = root->shm;
 
-	if (shm->nended_logs == 0 || shm->ended_logs[0].last_sequence > durable || note_durable(root, durable) == NVMKV_OK)
+	if (shm->nended_logs == 0 || shm->ended_logs[0].last_sequence > durable ||
+		own_log_note_durable(root, durable) == NVMKV_OK)
 		return true;
 	/* Not the flush's failure: the files stay, and the one in use goes on. */
 	(void) db_note_failure(root, nvmkv_error()->status);

@@ -4,6 +4,7 @@
  *	  another place because it cannot be flushed.
  */
 #include "engine/base/assert.h"
+#include "engine/db/family.h"
 #include "engine/tree/tree.h"
 
 typedef struct Show

@@ -5,8 +5,14 @@
 #include "engine/job/compaction.h"
 
 #include "engine/base/assert.h"
-#include "engine/job/merge_copy.h"
 #include "engine/job/value.h"
+#include "engine/read/dropped.h"
+#include "engine/tree/claim.h"
+#include "engine/tree/failure.h"
+#include "engine/tree/jobs.h"
+#include "engine/tree/retire.h"
+#include "engine/tree/running.h"
+#include "engine/tree/shape.h"
 
 #define STORAGE_BYTES 8
 
@@ -63,7 +69,7 @@ compaction_announce(Compaction *c)
 	NvmkvSlice high = c->high;
 
 	if (c->output_level != c->level)
-		merge_overlapping(c->v, c->output_level, low, high, &c->first_merged, &c->end_merged);
+		shape_overlapping(c->v, c->output_level, low, high, &c->first_merged, &c->end_merged);
 	widen(c->v, c->first_taken, c->end_taken, &low, &high);
 	widen(c->v, c->first_merged, c->end_merged, &low, &high);
 	if (running_conflicts(c->db, c->level, c->output_level, low, high))
@@ -78,13 +84,13 @@ compaction_announce(Compaction *c)
 uint64_t
 compaction_taken_bytes(const Compaction *c)
 {
-	return c->column.bytes + merge_files_bytes(c->v, c->first_taken, c->end_taken);
+	return c->column.bytes + shape_files_bytes(c->v, c->first_taken, c->end_taken);
 }
 
 uint64_t
 compaction_merged_bytes(const Compaction *c)
 {
-	return merge_files_bytes(c->v, c->first_merged, c->end_merged);
+	return shape_files_bytes(c->v, c->first_merged, c->end_merged);
 }
 
 /* ---- entries that say that a storage is dropped ---- */
@@ -277,7 +283,7 @@ compaction_begin(Compaction *c, DbJobKind kind)
 	table_output_init(&c->output, db, c->output_level, output_is_last(c));
 	c->output.inputs = c->v;
 	gc_init(&c->gc, db->has_txn ? &db->txn : NULL,
-			merge_is_bottom(c->v, c->output_level, db_key_slice(&c->running->low), db_key_slice(&c->running->high)),
+			shape_is_bottom(c->v, c->output_level, db_key_slice(&c->running->low), db_key_slice(&c->running->high)),
 			db_storage_dropped, db);
 	c->gc.elsewhere = is_elsewhere;
 	c->gc.needed = is_needed;
@@ -285,45 +291,8 @@ compaction_begin(Compaction *c, DbJobKind kind)
 	job_phase(c->job, DB_PHASE_MERGING);
 }
 
-static NvmkvStatus
-open_inputs(Compaction *c)
-{
-	/* Tables of level 0 overlap; those of other levels are one sequence. */
-	uint32_t ntaken = c->level == 0 ? c->end_taken - c->first_taken : c->first_taken < c->end_taken;
-	unsigned n = 0;
-	uint32_t i;
-
-	c->row_iters = port_alloc((c->nrows + 1) * sizeof(NvmRowIter));
-	c->file_iters = port_alloc((ntaken + 1) * sizeof(LevelIter));
-	c->children = port_alloc((c->nrows + ntaken + 1) * sizeof(NvmkvIter *));
-	if (c->row_iters == NULL || c->file_iters == NULL || c->children == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a compaction of %u rows", c->nrows);
-	for (i = 0; i < c->nrows; i++)
-	{
-		nvm_row_iter_init(&c->row_iters[i], c->db->pool, &c->rows[i], c->column.end_index[i]);
-		c->row_iters[i].sink = &c->damage.sink;
-		c->children[n++] = &c->row_iters[i].base;
-	}
-	for (i = 0; i < ntaken; i++)
-	{
-		uint32_t first = c->first_taken + i;
-
-		level_iter_init(&c->file_iters[i], c->db->tables, c->v, first, c->level == 0 ? first + 1 : c->end_taken,
-						SST_ITER_BULK);
-		c->file_iters[i].sink = &c->damage.sink;
-		c->children[n++] = &c->file_iters[i].base;
-	}
-	level_iter_init(&c->file_iters[ntaken], c->db->tables, c->v, c->first_merged, c->end_merged, SST_ITER_BULK);
-	c->file_iters[ntaken].sink = &c->damage.sink;
-	c->children[n++] = &c->file_iters[ntaken].base;
-	c->nchildren = n;
-	NVMKV_RETURN_IF(merge_iter_init(&c->merge, c->children, n));
-	c->is_merging = true;
-	return NVMKV_OK;
-}
-
-static void
-close_inputs(Compaction *c)
+void
+compaction_close_inputs(Compaction *c)
 {
 	unsigned i;
 
@@ -339,20 +308,6 @@ close_inputs(Compaction *c)
 	c->row_iters = NULL;
 	c->file_iters = NULL;
 	c->children = NULL;
-}
-
-NvmkvStatus
-compaction_write(Compaction *c)
-{
-	NvmkvStatus st = open_inputs(c);
-
-	if (st == NVMKV_OK)
-		st = merge_copy(c);
-	close_inputs(c);
-	NVMKV_RETURN_IF(st);
-	job_phase(c->job, DB_PHASE_SYNCING);
-	NVMKV_RETURN_IF(db_flush_log(c->db, NVMKV_SEQUENCE_MAX));
-	return table_output_finish(&c->output);
 }
 
 uint32_t
@@ -414,7 +369,7 @@ void
 compaction_installed(Compaction *c, const VersionEdit *edit)
 {
 	DbCounters *n = &c->db->shm->counters;
-	uint64_t taken_files = merge_files_bytes(c->v, c->first_taken, c->end_taken);
+	uint64_t taken_files = shape_files_bytes(c->v, c->first_taken, c->end_taken);
 	unsigned level = c->output_level;
 	uint32_t i;
 
@@ -426,7 +381,7 @@ compaction_installed(Compaction *c, const VersionEdit *edit)
 	port_count(&n->level_bytes_taken[level], compaction_taken_bytes(c));
 	port_count(&n->level_bytes_read[level], compaction_merged_bytes(c) + (c->level > 0 ? taken_files : 0));
 	port_count(&n->level_bytes_written[level], c->output.bytes);
-	db_count_gc(c->db, &c->gc);
+	gc_count(c->db, &c->gc);
 	damage_list_installed(&c->damage);
 	if (c->nclears > 0)
 		damage_release_files(c->db, c->v);
@@ -439,7 +394,7 @@ free_all(Compaction *c, bool installed)
 {
 	NvmkvDb *db = c->db;
 
-	close_inputs(c);
+	compaction_close_inputs(c);
 	if (c->job != NULL)
 		job_end(c->job, installed, c->output.nfiles);
 	/* After a failed sync the manifest may name the tables or not. */

@@ -19,13 +19,13 @@
 #ifndef NVMKV_JOB_COMPACTION_H
 #define NVMKV_JOB_COMPACTION_H
 
-#include "engine/tree/damage.h"
-#include "engine/tree/running.h"
-#include "engine/job/table_output.h"
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
 #include "engine/job/gc.h"
+#include "engine/job/table_output.h"
 #include "engine/nvm/column.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/tree.h"
 
 typedef struct Compaction
 {
@@ -79,8 +79,8 @@ extern void compaction_begin(Compaction *c, DbJobKind kind);
 extern uint64_t compaction_taken_bytes(const Compaction *c);
 extern uint64_t compaction_merged_bytes(const Compaction *c);
 
-/* Steps 2 and 3. */
-extern NvmkvStatus compaction_write(Compaction *c);
+/* Closes the iterators of step 2, which merge_copy.c opens. */
+extern void compaction_close_inputs(Compaction *c);
 
 /* The tables' part of the edit.  drops: room for compaction_inputs() elements. */
 extern uint32_t compaction_inputs(const Compaction *c);

@@ -23,8 +23,16 @@
  * Crash outcome: the edit is installed or not; what no version names is free at
  * the next open.
  */
+#include "engine/job/drop.h"
+
 #include "engine/job/compaction.h"
 #include "engine/job/value.h"
+#include "engine/read/dropped.h"
+#include "engine/tree/claim.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/install.h"
+#include "engine/tree/retire.h"
+#include "engine/tree/running.h"
 
 #define STORAGE_BYTES DAMAGE_STORAGE_BYTES
 

@@ -15,12 +15,14 @@
  * row, which the new row's hints point into, cannot become part of a batch
  * meanwhile: that needs the same claim (column.c).
  */
-#include <inttypes.h>
+#include "engine/job/flush.h"
 
-#include "engine/base/assert.h"
-#include "engine/tree/tree.h"
-#include "engine/job/table_output.h"
 #include "engine/job/gc.h"
+#include "engine/job/table_output.h"
+#include "engine/read/dropped.h"
+#include "engine/tree/failure.h"
+#include "engine/tree/install.h"
+#include "engine/tree/jobs.h"
 
 /* Entries and bytes between two looks at interruption and progress. */
 #define FLUSH_STRIDE 4096
@@ -260,8 +262,8 @@ flush_abandon(NvmkvDb *db)
 		flush_free(db->flush, false);
 }
 
-static bool
-has_rows(NvmkvDb *db)
+bool
+flush_has_rows(NvmkvDb *db)
 {
 	bool has;
 
@@ -281,7 +283,7 @@ pool_has_room(NvmkvDb *db, const MemtableShm *memtable)
 	uint64_t extents = memtable_bytes_used(memtable) / NVM_EXTENT_BYTES + 1;
 
 	if (db_container_bytes(db) == 0)
-		return db->pool == NULL || !has_rows(db);
+		return db->pool == NULL || !flush_has_rows(db);
 	return nvm_pool_free_count(db->pool) >= extents;
 }
 
@@ -315,7 +317,7 @@ flush_memtable(NvmkvDb *db, unsigned buffer, MemtableShm *memtable, void *own_me
 		if (own_memory == NULL)
 			(void) mempool_flushed(&db->mem, port_process_slot(), buffer);
 		port_count(&db->shm->counters.flushes, 1);
-		db_count_gc(db, &f->gc);
+		gc_count(db, &f->gc);
 		port_store_relaxed(&db->shm->no_space, 0);
 	}
 	else if (!f->pool_full) /* a full pool is how compaction knows that it must hurry */
@@ -357,72 +359,36 @@ make_memtable(NvmkvSlice key, uint64_t tag, NvmkvSlice payload, void **memory_ou
 }
 
 NvmkvStatus
-flush_large_entry(NvmkvDb *db, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
+flush_entry(NvmkvDb *db, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 {
-	for (;;)
-	{
-		void *memory;
-		MemtableShm *memtable;
-		NvmkvStatus st;
+	void *memory;
+	MemtableShm *memtable;
 
-		NVMKV_RETURN_IF(nvmkv_flush_all(db));
-		NVMKV_RETURN_IF(db_drain_rows_before(db, port_load_seq(&db->shm->next_row)));
-		if (!db_claim(db, DB_CLAIM_FLUSH))
-		{
-			NVMKV_RETURN_IF(db_wait_progress(db));
-			continue;
-		}
-		st = db_refuse_if_sticky(db);
-		if (st == NVMKV_OK && !has_rows(db))
-		{
-			st = make_memtable(key, tag, payload, &memory, &memtable);
-			if (st == NVMKV_OK)
-				st = flush_memtable(db, 0, memtable, memory);
-			db_unclaim(db, DB_CLAIM_FLUSH);
-			return st;
-		}
-		db_unclaim(db, DB_CLAIM_FLUSH);
-		NVMKV_RETURN_IF(st);
-	}
+	NVMKV_RETURN_IF(make_memtable(key, tag, payload, &memory, &memtable));
+	return flush_memtable(db, 0, memtable, memory);
 }
 
+/* ---- the oldest memtable ---- */
+
 NvmkvStatus
-flush_step(NvmkvDb *db, bool *did_out, bool *more_out)
+flush_oldest(NvmkvDb *db, bool *did_out, bool *starved_out)
 {
 	unsigned buffer;
 	MemtableShm *memtable;
 	NvmkvStatus st;
 
 	*did_out = false;
-	*more_out = false;
-	NVMKV_RETURN_IF(db_refuse_if_sticky(db));
-	if (!db_claim(db, DB_CLAIM_FLUSH))
-		return NVMKV_BUSY;
+	*starved_out = false;
 	st = mempool_oldest_immutable(&db->mem, &buffer, &memtable);
 	if (st != NVMKV_OK)
-	{
-		db_unclaim(db, DB_CLAIM_FLUSH);
 		return st == NVMKV_NOT_FOUND ? NVMKV_OK : st;
-	}
 	if (!pool_has_room(db, memtable))
 	{
-		bool news = port_load_relaxed(&db->shm->pool_full) == 0;
-
+		*starved_out = port_load_relaxed(&db->shm->pool_full) == 0;
 		port_store_relaxed(&db->shm->pool_full, 1);
-		db_unclaim(db, DB_CLAIM_FLUSH);
-		if (news && db->wake != NULL)
-			db->wake(); /* compaction */
 		return NVMKV_BUSY;
 	}
 	st = flush_memtable(db, buffer, memtable, NULL);
-	if (st == NVMKV_OK)
-	{
-		own_log_tidy(db);
-		*did_out = true;
-		*more_out = true;
-		if (port_load_relaxed(&db->shm->batch_wanted) != 0 && column_start_batch(db) != NVMKV_OK)
-			(void) db_note_failure(db, nvmkv_error()->status);
-	}
-	db_unclaim(db, DB_CLAIM_FLUSH);
+	*did_out = st == NVMKV_OK;
 	return st;
 }

@@ -143,3 +143,11 @@ gc_next(GcFilter *gc, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, bool *
 	*keep_out = true;
 	return NVMKV_OK;
 }
+
+void
+gc_count(NvmkvDb *db, const GcFilter *gc)
+{
+	port_count(&db->shm->counters.entries_frozen, gc->frozen);
+	port_count(&db->shm->counters.entries_dropped_aborted, gc->dropped_aborted);
+	port_count(&db->shm->counters.entries_dropped_obsolete, gc->dropped_obsolete);
+}

@@ -18,6 +18,8 @@
 
 #include "engine/base/slice.h"
 #include "engine/base/txnops.h"
+#include "engine/nvmkv.h"
+#include "engine/tree/tree.h"
 
 #define GC_OUTCOMES 64 /* direct-mapped cache of outcomes within one job */
 
@@ -57,5 +59,8 @@ extern void gc_free(GcFilter *gc);
 
 /* Judges the next entry.  *keep_out: write (key, *tag, *payload), which may have been changed. */
 extern NvmkvStatus gc_next(GcFilter *gc, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, bool *keep_out);
+
+/* Adds what it has counted to the tree's counters. */
+extern void gc_count(NvmkvDb *db, const GcFilter *gc);
 
 #endif

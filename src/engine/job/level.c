@@ -2,10 +2,7 @@
  * level.c
  *	  Level compaction: a table of level n goes to level n + 1, for n >= 1.
  *
- * Which level: the one with the highest score, bytes / target, from 1 on.
- * Level 1's target is the container's size, each deeper level's ten times the
- * one above (the flattened shape: column compaction keeps the work of a step
- * independent of level 1's width).  The last level has no target.
+ * Which level: the one with the highest score, bytes / target, from 1 on (shape.h).
  * Which table: round robin over the key space, by a pointer kept in shared
  * memory; after a restart it begins anew.  Tables that others work on, or whose
  * range others work on, are passed over.
@@ -23,61 +20,18 @@
  *
  * For the course of it and what a crash leaves see compaction.h.
  */
-#include "engine/base/assert.h"
-#include "engine/job/compaction.h"
 #include "engine/job/level.h"
+
+#include "engine/job/compaction.h"
 #include "engine/job/merge_copy.h"
-
-#define LEVEL_FACTOR 10
-
-/* Level 1 where there is no container, or a tiny one: so many tables. */
-#define LEVEL1_TABLES_MIN 8
+#include "engine/job/table_output.h"
+#include "engine/tree/install.h"
+#include "engine/tree/jobs.h"
+#include "engine/tree/running.h"
+#include "engine/tree/shape.h"
 
 /* A table may overlap so many target sizes of its grandparents. */
 #define GRANDPARENT_FACTOR 10
-
-uint64_t
-level_target(const NvmkvDb *db, unsigned level)
-{
-	uint64_t target = LEVEL1_TABLES_MIN * db->options.target_file_bytes;
-	unsigned l;
-
-	if (level == 0 || level >= VERSION_LEVELS - 1)
-		return 0;
-	if (db_container_bytes(db) > target)
-		target = db_container_bytes(db);
-	for (l = 1; l < level; l++)
-		target *= LEVEL_FACTOR;
-	return target;
-}
-
-double
-level_score(const NvmkvDb *db, const VersionImage *v, unsigned level)
-{
-	uint64_t target = level_target(db, level);
-
-	return target == 0 ? 0.0 : (double) version_level_size(v, level) / (double) target;
-}
-
-double
-level_highest_score(const NvmkvDb *db, const VersionImage *v, unsigned *level_out)
-{
-	double best = 0.0;
-	unsigned level;
-
-	*level_out = 0;
-	for (level = 1; level < VERSION_LEVELS - 1; level++)
-	{
-		double score = level_score(db, v, level);
-
-		if (score > best)
-		{
-			best = score;
-			*level_out = level;
-		}
-	}
-	return best;
-}
 
 /* ---- choosing a table ---- */
 
@@ -252,12 +206,12 @@ run(Compaction *c)
 	c->output.frees_all = c->frees_all;
 	NVMKV_RETURN_IF(port_fault("level.announced"));
 	if (c->output_level + 1 < VERSION_LEVELS)
-		merge_overlapping(c->v, c->output_level + 1, db_key_slice(&c->running->low), db_key_slice(&c->running->high),
+		shape_overlapping(c->v, c->output_level + 1, db_key_slice(&c->running->low), db_key_slice(&c->running->high),
 						  &first, &end);
-	if (is_trivial_move(c, merge_files_bytes(c->v, first, end)))
+	if (is_trivial_move(c, shape_files_bytes(c->v, first, end)))
 		return move_file(c);
 	table_output_grandparents(&c->output, c->v, first, end, grandparent_limit(c->db));
-	NVMKV_RETURN_IF(compaction_write(c));
+	NVMKV_RETURN_IF(merge_write(c));
 	return install(c);
 }
 

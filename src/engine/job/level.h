@@ -28,4 +28,7 @@ extern NvmkvStatus level_range_step(NvmkvDb *db, const LevelRange *range, NvmkvB
  */
 extern NvmkvStatus level_rewrite(NvmkvDb *db, unsigned level, uint64_t number, bool frees_all, bool *did_out);
 
+/* Moves one table down if a level has at least this score; of those nobody else works on. */
+extern NvmkvStatus level_step(NvmkvDb *db, double from_score, bool *did_out);
+
 #endif

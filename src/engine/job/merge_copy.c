@@ -4,7 +4,14 @@
  */
 #include "engine/job/merge_copy.h"
 
+#include "engine/job/gc.h"
+#include "engine/job/table_output.h"
 #include "engine/sst/value_read.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/install.h"
+#include "engine/tree/jobs.h"
+#include "engine/tree/running.h"
+#include "engine/tree/tree.h"
 
 /* Entries and bytes between two looks at progress and interruption. */
 #define MERGE_STRIDE 4096
@@ -69,7 +76,7 @@ is_forgotten(Compaction *c, NvmkvSlice key, uint64_t tag, NvmkvSlice payload, Nv
 	return *is_out ? nvmkv_buf_set(forgotten, key) : NVMKV_OK;
 }
 
-NvmkvStatus
+static NvmkvStatus
 merge_copy(Compaction *c)
 {
 	NvmkvIter *m = &c->merge.base;
@@ -110,43 +117,53 @@ merge_copy(Compaction *c)
 	return m->status;
 }
 
-void
-merge_overlapping(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high, uint32_t *first_out,
-				  uint32_t *end_out)
+static NvmkvStatus
+open_inputs(Compaction *c)
 {
-	const VersionFile *files = version_files(v);
-	uint32_t i = version_find_file(v, level, low);
-
-	*first_out = i;
-	while (i < v->level_start[level + 1] && slice_compare(version_bytes(v, files[i].smallest), high) <= 0)
-		i++;
-	*end_out = i;
-}
-
-bool
-merge_is_bottom(const VersionImage *v, unsigned level, NvmkvSlice low, NvmkvSlice high)
-{
-	unsigned below;
-
-	for (below = level + 1; below < VERSION_LEVELS; below++)
-	{
-		uint32_t first, end;
-
-		merge_overlapping(v, below, low, high, &first, &end);
-		if (first < end)
-			return false;
-	}
-	return true;
-}
-
-uint64_t
-merge_files_bytes(const VersionImage *v, uint32_t first, uint32_t end)
-{
-	const VersionFile *files = version_files(v);
-	uint64_t bytes = 0;
+	/* Tables of level 0 overlap; those of other levels are one sequence. */
+	uint32_t ntaken = c->level == 0 ? c->end_taken - c->first_taken : c->first_taken < c->end_taken;
+	unsigned n = 0;
 	uint32_t i;
 
-	for (i = first; i < end; i++)
-		bytes += files[i].bytes;
-	return bytes;
+	c->row_iters = port_alloc((c->nrows + 1) * sizeof(NvmRowIter));
+	c->file_iters = port_alloc((ntaken + 1) * sizeof(LevelIter));
+	c->children = port_alloc((c->nrows + ntaken + 1) * sizeof(NvmkvIter *));
+	if (c->row_iters == NULL || c->file_iters == NULL || c->children == NULL)
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a compaction of %u rows", c->nrows);
+	for (i = 0; i < c->nrows; i++)
+	{
+		nvm_row_iter_init(&c->row_iters[i], c->db->pool, &c->rows[i], c->column.end_index[i]);
+		c->row_iters[i].sink = &c->damage.sink;
+		c->children[n++] = &c->row_iters[i].base;
+	}
+	for (i = 0; i < ntaken; i++)
+	{
+		uint32_t first = c->first_taken + i;
+
+		level_iter_init(&c->file_iters[i], c->db->tables, c->v, first, c->level == 0 ? first + 1 : c->end_taken,
+						SST_ITER_BULK);
+		c->file_iters[i].sink = &c->damage.sink;
+		c->children[n++] = &c->file_iters[i].base;
+	}
+	level_iter_init(&c->file_iters[ntaken], c->db->tables, c->v, c->first_merged, c->end_merged, SST_ITER_BULK);
+	c->file_iters[ntaken].sink = &c->damage.sink;
+	c->children[n++] = &c->file_iters[ntaken].base;
+	c->nchildren = n;
+	NVMKV_RETURN_IF(merge_iter_init(&c->merge, c->children, n));
+	c->is_merging = true;
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+merge_write(Compaction *c)
+{
+	NvmkvStatus st = open_inputs(c);
+
+	if (st == NVMKV_OK)
+		st = merge_copy(c);
+	compaction_close_inputs(c);
+	NVMKV_RETURN_IF(st);
+	job_phase(c->job, DB_PHASE_SYNCING);
+	NVMKV_RETURN_IF(db_flush_log(c->db, NVMKV_SEQUENCE_MAX));
+	return table_output_finish(&c->output);
 }

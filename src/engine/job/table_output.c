@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "engine/job/value.h"
+#include "engine/tree/failure.h"
 #include "engine/tree/work_limit.h"
 
 /*

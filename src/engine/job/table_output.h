@@ -9,8 +9,8 @@
 #ifndef NVMKV_JOB_TABLE_OUTPUT_H
 #define NVMKV_JOB_TABLE_OUTPUT_H
 
-#include "engine/tree/tree.h"
 #include "engine/sst/sst_builder.h"
+#include "engine/tree/tree.h"
 
 /* So many finished tables may wait to be synced. */
 #define OUTPUT_UNSYNCED_MAX 16

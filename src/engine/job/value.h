@@ -29,15 +29,18 @@
 #ifndef NVMKV_JOB_VALUE_H
 #define NVMKV_JOB_VALUE_H
 
-#include "engine/tree/tree.h"
 #include "engine/sst/value_read.h"
 #include "engine/sst/value_refs.h"
+#include "engine/tree/tree.h"
 
 /*
  * Does a value of this table move to a new one when a compaction of version v comes by?  frees_all: also if anything in
  * the table is nobody's.
  */
 extern bool value_is_moved(const NvmkvDb *db, const VersionImage *v, uint64_t number, bool frees_all);
+
+/* Is more than half of the value table nobody's? */
+extern bool value_is_given_up(const VersionFile *values);
 
 /* Adds what a table refers to. */
 extern NvmkvStatus value_refs_of_table(NvmkvDb *db, const VersionFile *file, ValueRefs *refs);
@@ -64,22 +67,10 @@ extern NvmkvStatus value_release(ValueRefs *refs, const ValueRefs *outputs, cons
 extern bool value_is_quiet(NvmkvDb *db);
 extern uint64_t value_quiet_us; /* changed by tests */
 
-/* Drops dead value tables. */
-extern NvmkvStatus value_sweep(NvmkvDb *db, bool *did_out);
-
-/* Rewrites a table that refers to a value table that is given up. */
-extern NvmkvStatus value_collect(NvmkvDb *db, bool *did_out);
-
-/*
- * The same until no value table in [lower, upper) (upper.size 0: no upper bound) that is there now has anything in it
- * that is nobody's, but for what others are at work on.
- */
-extern NvmkvStatus value_free_all(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper);
-
 /* A value of this table cannot be read. */
 extern void value_note_lost(NvmkvDb *db, uint64_t number);
 
-/* What an abort has cut short. */
-extern void value_abandon(NvmkvDb *db);
+/* Has that happened since the last open? */
+extern bool value_is_lost(const NvmkvDb *db, uint64_t number);
 
 #endif

@@ -11,11 +11,12 @@
  * source.  The lines of several sources are asked for together, then looked at
  * one after another.
  */
-#include <inttypes.h>
+#include "engine/read/get.h"
 
 #include "engine/base/filter.h"
-#include "engine/tree/damage.h"
 #include "engine/sst/value_read.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/tree.h"
 
 /* Rows, and tables, whose filters are asked for together. */
 #define SOURCES_AT_ONCE 16

@@ -19,10 +19,12 @@
  * a scan that comes to it fails, after it has shown what is before.
  */
 #include "engine/base/filter.h"
-#include "engine/tree/damage.h"
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
+#include "engine/read/get.h"
 #include "engine/sst/value_read.h"
+#include "engine/tree/damage.h"
+#include "engine/tree/tree.h"
 
 /* Entries looked at before the epoch is left for a moment even without a result. */
 #define SCAN_ENTRIES_MAX 65536

@@ -34,10 +34,6 @@
 #include "engine/base/iter.h"
 #include "engine/tree/tree.h"
 
-/* What is kept of tables that were gone round, of one tree. */
-#define DAMAGE_KEPT_FILES_MAX 64
-#define DAMAGE_KEPT_BYTES_MAX (UINT64_C(1) << 30)
-
 /* ---- reading ---- */
 
 /*
@@ -95,17 +91,6 @@ extern void damage_list_installed(const DamageList *list);
 extern bool damage_is_below(const DamageList *list, NvmkvSlice key, uint64_t sequence);
 
 /* ---- tables that were gone round ---- */
-
-/*
- * The table's file is not in the version any more.  Does it stay all the same, as a damaged range names it and there is
- * room?  others: what the files that have stayed take, which this one is added to; NULL: to be found out.
- */
-typedef struct DamageKept
-{
-	uint64_t files, bytes;
-} DamageKept;
-
-extern bool damage_keeps_file(NvmkvDb *db, uint64_t number, DamageKept *others);
 
 /* Files that stayed and that no damaged range names any more go: those whose names "before", a version, has. */
 extern void damage_release_files(NvmkvDb *db, const VersionImage *before);

@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "engine/tree/damage.h"
+#include "engine/tree/tree.h"
 
 static uint32_t
 copy_key(uint8_t to[NVMKV_KEY_BYTES_MAX + 1], NvmkvSlice key)

@@ -5,9 +5,11 @@
  * One writer an element (its job), which may read it as it likes; all else is whole words, each written and read at
  * once.  Readers copy and compare "generation" around the copy.
  */
-#include "engine/tree/tree.h"
+#include "engine/tree/jobs.h"
 
 #include <unistd.h>
+
+#include "engine/tree/claim.h"
 
 static void
 begin_change(DbJob *job)

@@ -6,9 +6,10 @@
  * whether anything can go.  Nothing here survives a crash or needs to: what no
  * version names is free at the next open.
  */
-#include "engine/base/assert.h"
-#include "engine/tree/damage.h"
+#include "engine/tree/retire.h"
+
 #include "engine/meta/outcome_file.h"
+#include "engine/tree/damage_files.h"
 
 #define RETIRED_MAX 65536u
 #define HELD_MAX 32768u

@@ -5,7 +5,7 @@
 #include "engine/tree/running.h"
 
 #include "engine/base/assert.h"
-#include "engine/tree/tree.h"
+#include "engine/tree/claim.h"
 
 void
 db_key_set(DbKey *key, NvmkvSlice bytes)

@@ -32,42 +32,7 @@
 #ifndef NVMKV_TREE_RUNNING_H
 #define NVMKV_TREE_RUNNING_H
 
-#include "engine/meta/version.h"
-#include "engine/port/port.h"
-
-#define RUNNING_MAX 16
-
-typedef struct NvmkvDb NvmkvDb;
-
-/* A key in shared memory. */
-typedef struct DbKey
-{
-	uint32_t size;
-	uint8_t bytes[NVMKV_KEY_BYTES_MAX];
-} DbKey;
-
-typedef struct Running
-{
-	uint32_t owner; /* claim word of the process; 0: free */
-	uint32_t doomed;
-	uint32_t first_level, last_level;
-	DbKey low, high;	  /* inclusive */
-	uint64_t taken_bytes; /* that leave first_level, values apart included */
-	uint64_t column;	  /* its number; 0: no column of the compactor */
-	uint64_t after;		  /* the column that must have been installed; 0: none */
-	bool takes_all;		  /* the column has no cut */
-	bool is_alone;		  /* no column may begin behind it before it is installed */
-	DbKey cut;
-} Running;
-
-/* Changed under the lock; "doomed" and "installed" are read without. */
-typedef struct RunningShm
-{
-	PortLock lock;
-	uint64_t columns;	/* numbers given out */
-	uint64_t installed; /* the column that was installed last */
-	Running works[RUNNING_MAX];
-} RunningShm;
+#include "engine/tree/tree.h"
 
 typedef enum RunningTurn
 {

@@ -15,9 +15,6 @@
 #ifndef NVMKV_TREE_TREE_H
 #define NVMKV_TREE_TREE_H
 
-#include "engine/tree/bucket.h"
-#include "engine/tree/running.h"
-#include "engine/tree/write_rate.h"
 #include "engine/log/log_group.h"
 #include "engine/mem/mempool.h"
 #include "engine/meta/manifest.h"
@@ -25,6 +22,8 @@
 #include "engine/nvmkv.h"
 #include "engine/sst/sst_iter.h"
 #include "engine/sst/table_cache.h"
+#include "engine/tree/bucket.h"
+#include "engine/tree/write_rate.h"
 
 #define DB_JOBS 32
 #define DB_ENDED_LOGS_MAX 64
@@ -106,6 +105,40 @@ typedef enum DbSticky
 	DB_STICKY_SET
 } DbSticky;
 
+/* ---- compactions under way (running.h) ---- */
+
+#define RUNNING_MAX 16
+
+/* A key in shared memory. */
+typedef struct DbKey
+{
+	uint32_t size;
+	uint8_t bytes[NVMKV_KEY_BYTES_MAX];
+} DbKey;
+
+typedef struct Running
+{
+	uint32_t owner; /* claim word of the process; 0: free */
+	uint32_t doomed;
+	uint32_t first_level, last_level;
+	DbKey low, high;	  /* inclusive */
+	uint64_t taken_bytes; /* that leave first_level, values apart included */
+	uint64_t column;	  /* its number; 0: no column of the compactor */
+	uint64_t after;		  /* the column that must have been installed; 0: none */
+	bool takes_all;		  /* the column has no cut */
+	bool is_alone;		  /* no column may begin behind it before it is installed */
+	DbKey cut;
+} Running;
+
+/* Changed under the lock; "doomed" and "installed" are read without. */
+typedef struct RunningShm
+{
+	PortLock lock;
+	uint64_t columns;	/* numbers given out */
+	uint64_t installed; /* the column that was installed last */
+	Running works[RUNNING_MAX];
+} RunningShm;
+
 typedef struct DbRetiredShm DbRetiredShm; /* retire.c */
 typedef struct OutcomeShm OutcomeShm;	  /* outcome.c */
 typedef struct OutcomeCache OutcomeCache;
@@ -158,7 +191,7 @@ typedef struct DbShm
 	uint32_t accepting;			  /* writers are welcome */
 	uint32_t no_space;			  /* the last flush or compaction found no space; cleared by the next that succeeds */
 	uint32_t pool_full;			  /* the last flush found no extent: compaction is wanted whatever the gate says */
-	uint32_t level_steps;		  /* of level compaction since a column was last looked for (column.c) */
+	uint32_t level_steps;		  /* of level compaction since a column was last looked for (choice.c) */
 	/* compaction would start a batch but a flush runs: the flush does it when it is done */
 	uint32_t batch_wanted;
 	uint32_t drain_wanted; /* a row was found damaged: the sooner compaction goes round that, the less it costs */
@@ -247,7 +280,7 @@ struct NvmkvDb
 	NvmkvBuf apart;			 /* the value apart that the lookup's visitor is shown */
 };
 
-/* ---- helpers shared by the files of this folder and job/ ---- */
+/* ---- small questions about a handle ---- */
 
 static inline void
 db_enter(NvmkvDb *db)
@@ -327,240 +360,31 @@ db_count(uint64_t *counter, uint64_t count)
 	port_store_relaxed(counter, port_load_relaxed(counter) + count);
 }
 
-/* Does the snapshot see this version?  Locks and range deletions are seen by nobody. */
-extern NvmkvSight db_snapshot_sees(const NvmkvSnapshot *snapshot, NvmkvSlice key, const NvmkvVersion *version);
+/* This process has applied entries up to there, which others may not have done yet. */
+static inline void
+db_note_applied(NvmkvDb *db, uint64_t last_sequence)
+{
+	DbSlotCounters *own = db_slot_counters(db);
 
-extern bool db_claim(NvmkvDb *db, DbClaim claim);
-extern void db_unclaim(NvmkvDb *db, DbClaim claim);
+	if (port_load_relaxed(&own->last_sequence) < last_sequence)
+		port_store_relaxed(&own->last_sequence, last_sequence);
+}
 
-/* Names this process in claims; not 0. */
-extern uint32_t db_claim_word(void);
+static inline void
+db_count_write(NvmkvDb *db, const NvmkvBatch *batch)
+{
+	DbSlotCounters *own = db_slot_counters(db);
 
-/* Remembers a failure of background work for the views; returns it. */
-extern NvmkvStatus db_note_failure(NvmkvDb *db, NvmkvStatus status);
-
-/* A private copy of the current version, to be freed with port_free. */
-extern NvmkvStatus db_copy_image(NvmkvDb *db, VersionImage **image_out);
-extern NvmkvStatus db_copy_image_in_epoch(NvmkvDb *db, VersionImage **image_out);
-
-/* GcFilter's question: does a frozen range deletion stand at this prefix?  ctx: NvmkvDb. */
-extern NvmkvStatus db_storage_dropped(void *ctx, NvmkvSlice storage, bool *dropped_out);
-
-struct GcFilter;
-extern void db_count_gc(NvmkvDb *db, const struct GcFilter *gc);
-
-/*
- * A sync failed (the thread's last error says how): what the medium holds is unknown, so no writes and no background
- * work until the next open.  The first cause is kept.
- */
-extern void db_set_sticky(NvmkvDb *db);
+	db_count(&own->writes, 1);
+	db_count(&own->entries_written, batch->count);
+	db_count(&own->user_bytes, batch->user_bytes);
+	db_count(&own->log_bytes, batch->bytes.size);
+}
 
 static inline bool
 db_is_sticky(const NvmkvDb *db)
 {
 	return port_load_acquire(&db->shm->sticky) != DB_STICKY_NO;
 }
-
-/* READ_ONLY with the first cause once something is sticky. */
-extern NvmkvStatus db_refuse_if_sticky(NvmkvDb *db);
-
-/* READ_ONLY while the gate is closed, too. */
-extern NvmkvStatus db_refuse_writes(NvmkvDb *db);
-
-/* log->flush; versions_install.  A failure that leaves the medium's state unknown becomes sticky. */
-extern NvmkvStatus db_flush_log(NvmkvDb *db, uint64_t sequence);
-extern NvmkvStatus db_install(NvmkvDb *db, const VersionEdit *edit);
-
-/*
- * One step of whatever makes room for writes: a flush, or a column where the pool is full.  *did_out: it helped.
- * BUSY: others are at it.  NO_SPACE and all other failures: waiting would not help.
- */
-extern NvmkvStatus db_make_room(NvmkvDb *db, bool *did_out);
-
-/* Waits a moment for somebody else's step; CANCELLED. */
-extern NvmkvStatus db_wait_progress(NvmkvDb *db);
-
-/* nvmkv_flush_all of one tree. */
-extern NvmkvStatus tree_flush(NvmkvDb *db);
-
-/* Drains all rows of the container older than this one into level 1; younger ones may come as fast as they like. */
-extern NvmkvStatus db_drain_rows_before(NvmkvDb *db, uint64_t row_id);
-
-/* ---- db_open.c: one tree ---- */
-
-/* Options that fit together. */
-extern NvmkvStatus tree_check_options(const NvmkvOptions *options);
-
-/* Of a tree that could not be opened: its durable sequence, if its manifest could be read, else 0. */
-extern uint64_t tree_durable_if_known(const NvmkvDb *db);
-
-/* Bytes of shared memory of a family's tree of this shape. */
-extern size_t tree_shm_bytes(const NvmkvOptions *options);
-
-/* A handle with paths and options, and nothing open.  root NULL: it is one. */
-extern NvmkvStatus tree_handle(const char *dir, const NvmkvOptions *options, NvmkvDb *root, NvmkvDb **db_out);
-
-/* Lays the tree out in memory, and brings it to where its files are; without the log. */
-extern NvmkvStatus tree_open(NvmkvDb *db, void *memory);
-
-/* The same tree, in a process that was forked before it was opened. */
-extern NvmkvStatus tree_attach(NvmkvDb *db, void *memory);
-extern void tree_close(NvmkvDb *db);
-
-/* ---- family.c ---- */
-
-/* Bytes of shared memory for the families besides the default one. */
-extern size_t families_shm_bytes(const NvmkvOptions *options);
-
-/* Opens the families that the database has: by the process that opens it, before the log is replayed. */
-extern NvmkvStatus families_open(NvmkvDb *root);
-extern void families_close(NvmkvDb *root);
-
-/*
- * Walks over the trees of a database, the default family first:
- *	  cursor = 0;
- *	  while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
- * Until the next step, or family_leave when the loop is left early, the tree's family is not dropped.  Given a family's
- * own handle, walks over that tree alone.  Fails when this process cannot come at a tree.
- */
-extern NvmkvStatus family_next(NvmkvDb *db, unsigned *cursor, NvmkvDb **tree_out);
-extern void family_leave(NvmkvDb *db, unsigned cursor);
-
-/* "step" with each tree; stops at the first failure. */
-extern NvmkvStatus family_each(NvmkvDb *db, NvmkvStatus (*step)(NvmkvDb *tree));
-
-/* What an aborted call of this process left. */
-extern void families_abort_cleanup(NvmkvDb *root);
-
-/* Is there this family, and could not be opened? */
-extern bool family_is_broken(NvmkvDb *root, unsigned id);
-
-/* Of such a family: is it known to have all up to there in rows and tables? */
-extern bool family_has(NvmkvDb *root, unsigned id, uint64_t last_sequence);
-
-/* ---- family_write.c: batches for other families than the default one ---- */
-extern NvmkvStatus family_write(NvmkvDb *root, const NvmkvBatch *batch, uint64_t *last_sequence_out);
-
-/* ---- db_write.c, for family_write.c ---- */
-extern void db_note_applied(NvmkvDb *db, uint64_t last_sequence);
-extern void db_count_write(NvmkvDb *db, const NvmkvBatch *batch);
-
-/* Waits a little for room for an entry of a replayed batch, doing what work it takes. */
-extern NvmkvStatus db_replay_room(NvmkvDb *db, size_t bytes, MemRoom *room_out);
-
-/* ---- own_log.c: the standalone log ---- */
-extern NvmkvStatus own_log_open(NvmkvDb *db);
-
-/* The same for a handle that joins: the log is in use. */
-extern NvmkvStatus own_log_attach(NvmkvDb *db);
-extern void own_log_close(NvmkvDb *db);
-
-/*
- * Replays every log file, flushes what was replayed, starts a new file and removes the old ones: afterwards nothing but
- * rows and tables holds the past.
- */
-extern NvmkvStatus own_log_recover(NvmkvDb *db);
-
-/* Ends the current file when it is full enough, and removes those nobody needs.  REQUIRES the FLUSH claim. */
-extern void own_log_tidy(NvmkvDb *db);
-
-/* ---- anchoring.c: the database's anchor; without one (NvmkvOptions.anchored) these do nothing ---- */
-
-/* Around opening: finds out what the trees are asked, into *a, which lives until the end; says that they are right. */
-extern NvmkvStatus anchoring_begin(NvmkvDb *root, Agreement *a);
-extern NvmkvStatus anchoring_settle(NvmkvDb *root);
-
-/*
- * For families that come and go: holds the anchor (and opening and closing) off, writes it with the families there are,
- * lets go.
- */
-extern NvmkvStatus anchoring_hold(NvmkvDb *root);
-extern NvmkvStatus anchoring_note(NvmkvDb *root);
-extern void anchoring_release(NvmkvDb *root);
-
-/* The trees are closed: the log is to hold nothing for the database. */
-extern bool anchoring_is_closed(NvmkvDb *root);
-
-/* Reports what is wrong with the anchor's file. */
-extern NvmkvStatus anchoring_check(NvmkvDb *root, void (*problem)(void *ctx, const char *text), void *ctx);
-
-/* ---- retire.c: what waits for readers before it is reused ---- */
-extern size_t retired_shm_bytes(void);
-extern void retired_init(DbRetiredShm *shm);
-
-/* One call takes the stamp, then records all of it.  Blocks (reclaiming) while the list is full. */
-extern void retired_add_extents(NvmkvDb *db, const uint32_t *extents, uint32_t count);
-extern void retired_add_file(NvmkvDb *db, uint64_t number);
-extern void retired_add_outcomes(NvmkvDb *db, uint64_t number);
-
-/* Deletes the tables that were kept for a copy. */
-
-/* Deletes what is kept with an older stamp.  Adds up what is kept with this stamp or a later one. */
-extern void retired_release_held(NvmkvDb *db, uint64_t keep);
-extern void retired_held(NvmkvDb *db, uint64_t stamp, NvmkvCopyHeld *held);
-
-/* Reuses what is safe now; returns how much still waits. */
-extern uint32_t retired_reclaim(NvmkvDb *db);
-
-/* ---- jobs.c: the view of running work ---- */
-extern DbJob *job_begin(NvmkvDb *db, DbJobKind kind);
-extern void job_phase(DbJob *job, DbJobPhase phase);
-extern void job_progress(DbJob *job, uint64_t keys_done, uint64_t bytes_done);
-extern void job_totals(DbJob *job, uint64_t keys_total, uint64_t bytes_total, uint32_t rows_in, uint32_t files_in);
-extern void job_takes(DbJob *job, uint64_t bytes);
-extern void job_levels(DbJob *job, unsigned level, unsigned output_level);
-extern void job_range(DbJob *job, NvmkvSlice first, NvmkvSlice last);
-extern void job_end(DbJob *job, bool ok, uint32_t files_out);
-
-/*
- * Bytes that jobs of this kind have taken since ever, running ones included as far as they have come; *running_out: of
- * those alone.
- */
-extern void jobs_drained(const NvmkvDb *db, DbJobKind kind, uint64_t *total_out, uint64_t *running_out);
-
-/* Jobs of this process slot that an abort cut short have failed. */
-extern void jobs_abort(NvmkvDb *db);
-
-/* ---- work ---- */
-extern NvmkvStatus flush_step(NvmkvDb *db, bool *did_out, bool *more_out);
-
-/*
- * Of a record that is replayed: an entry larger than a memtable (it was written when they were larger) becomes a table
- * of its own, with all that is older below it.  REQUIRES that nobody writes meanwhile.  Durable on OK, but the durable
- * sequence stays: a crash brings the entry once more, which changes nothing.
- */
-extern NvmkvStatus flush_large_entry(NvmkvDb *db, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
-
-/* Lets go of what a flush that an abort cut short had taken. */
-extern void flush_abandon(NvmkvDb *db);
-
-/* BUSY: others are at what there is to do. */
-extern NvmkvStatus compact_step(NvmkvDb *db, bool force, bool *did_out, bool *more_out);
-
-/* ---- drop.c: tables of dropped storages ---- */
-
-/* Is it time to look again?  Says so once. */
-extern bool drop_is_due(NvmkvDb *db);
-
-/* Takes out what holds nothing else. */
-extern NvmkvStatus drop_step(NvmkvDb *db, bool *did_out);
-
-/* ---- level.c ---- */
-
-/* Target size of a level; 0: none. */
-extern uint64_t level_target(const NvmkvDb *db, unsigned level);
-extern double level_score(const NvmkvDb *db, const VersionImage *v, unsigned level);
-
-/* The level that is most over its target; *level_out 0: all are empty. */
-extern double level_highest_score(const NvmkvDb *db, const VersionImage *v, unsigned *level_out);
-
-/* Moves one table down if a level has at least this score; of those nobody else works on. */
-extern NvmkvStatus level_step(NvmkvDb *db, double from_score, bool *did_out);
-
-/* All receiver rows become the compactor, if there is none.  REQUIRES the FLUSH claim. */
-extern NvmkvStatus column_start_batch(NvmkvDb *db);
-
-/* Should the receiver become a batch now?  Pure function of the version and the pool. */
-extern bool column_gate(NvmkvDb *db, const VersionImage *v, bool force);
 
 #endif

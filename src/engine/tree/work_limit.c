@@ -4,6 +4,7 @@
  */
 #include "engine/tree/work_limit.h"
 
+#include "engine/tree/bucket.h"
 #include "engine/tree/write_control.h"
 
 /* Pressure and urgency are noticed after at most this long. */

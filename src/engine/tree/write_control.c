@@ -5,6 +5,14 @@
  */
 #include "engine/tree/write_control.h"
 
+#include "engine/tree/bucket.h"
+#include "engine/tree/claim.h"
+#include "engine/tree/failure.h"
+#include "engine/tree/jobs.h"
+#include "engine/tree/running.h"
+#include "engine/tree/shape.h"
+#include "engine/tree/write_rate.h"
+
 /* Between two looks. */
 #define LOOK_US UINT64_C(2000)
 

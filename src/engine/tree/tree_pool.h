@@ -1,0 +1,19 @@
+/*
+ * tree_pool.h
+ *	  The container of a tree that is being opened.
+ */
+#ifndef NVMKV_TREE_TREE_POOL_H
+#define NVMKV_TREE_TREE_POOL_H
+
+#include "engine/tree/tree.h"
+
+/* Memtables that must fit into the pool: one being flushed, and a batch that is drained meanwhile. */
+#define DB_POOL_MEMTABLES_MIN 3
+
+/*
+ * Without rows any sound pool will do, a new one too; and one that is not wanted any more goes.  A pool with rows is
+ * opened, whatever is wanted: what is in the way of the size wanted is compacted (column.c).
+ */
+extern NvmkvStatus tree_open_pool(NvmkvDb *db, NvmPoolShm *pool_shm);
+
+#endif
