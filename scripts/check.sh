@@ -241,12 +241,14 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 	simple "build schedules" build_schedules
 	if wanted build; then
 		[ -z "$prepared" ] || simple "exports" scripts/check_exports.sh "$work/gcc"
+		[ -z "$prepared" ] || simple "calls" scripts/check_layers.sh "$work/gcc"
 		simple "build clang" build_extension "$work/clang" "" CC=clang WERROR=1
 	fi
 fi
 
 if wanted engine; then
 	engine_tests "engine" CC=gcc WERROR=1 BUILD="$work/engine"
+	simple "calls with tools" scripts/check_layers.sh "$work/engine"
 fi
 if wanted sanitize; then
 	NVMKV_TEST_TIMEOUT=1200 engine_tests "engine address+undefined" CC=gcc OPT="-O1 -g" SANITIZE=address BUILD="$work/engine-address"

@@ -13,11 +13,9 @@
 #define NVMKV_NVM_POOL_H
 
 #include "engine/nvm/device.h"
+#include "engine/nvm/pool_format.h"
 
-#define NVM_EXTENT_SHIFT 20
-#define NVM_EXTENT_BYTES (UINT64_C(1) << NVM_EXTENT_SHIFT)
 #define NVM_POOL_BYTES_MIN (UINT64_C(8) << 20)
-#define NVM_EXTENTS_MAX (1u << 20) /* 1 TiB; the bitmap of it is 128 KiB */
 
 typedef struct NvmPoolShm NvmPoolShm; /* shared: bitmap, counters, lock */
 

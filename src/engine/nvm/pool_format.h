@@ -30,7 +30,13 @@
 #ifndef NVMKV_NVM_POOL_FORMAT_H
 #define NVMKV_NVM_POOL_FORMAT_H
 
-#include "engine/nvm/pool.h"
+#include <stdbool.h>
+
+#include "engine/base/status.h"
+
+#define NVM_EXTENT_SHIFT 20
+#define NVM_EXTENT_BYTES (UINT64_C(1) << NVM_EXTENT_SHIFT)
+#define NVM_EXTENTS_MAX (1u << 20) /* 1 TiB; the bitmap of it is 128 KiB */
 
 #define NVM_POOL_MAGIC UINT64_C(0x4c4f50564b4d564e) /* "NVMKVPOL" */
 #define NVM_POOL_FORMAT 1
@@ -62,5 +68,7 @@ extern void nvm_pool_header_encode(const NvmPoolHeader *header, uint8_t bytes_ou
 
 /* CORRUPTION or VERSION; "path" is for the message. */
 extern NvmkvStatus nvm_pool_header_decode(const uint8_t *bytes, const char *path, NvmPoolHeader *header_out);
+
+extern bool nvm_pool_is_zero(const uint8_t *p, size_t size);
 
 #endif
