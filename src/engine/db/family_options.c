@@ -118,7 +118,8 @@ family_fit_options(const NvmkvDb *root, const char *name, NvmkvOptions *o, bool 
 		o->write_buffer_bytes = o->nvm_bytes / CONTAINER_MEMTABLES_MIN;
 	while (tree_shm_bytes(o, false) > family_shm(root)->tree_bytes && o->max_write_buffers > 2)
 		o->max_write_buffers--;
-	while (tree_shm_bytes(o, false) > family_shm(root)->tree_bytes && o->write_buffer_bytes / 2 >= WRITE_BUFFER_BYTES_MIN)
+	while (tree_shm_bytes(o, false) > family_shm(root)->tree_bytes &&
+		   o->write_buffer_bytes / 2 >= WRITE_BUFFER_BYTES_MIN)
 		o->write_buffer_bytes /= 2;
 	if (complain &&
 		(o->write_buffer_bytes != asked.write_buffer_bytes || o->max_write_buffers != asked.max_write_buffers))

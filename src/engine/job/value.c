@@ -51,8 +51,9 @@ value_is_moved(const NvmkvDb *db, const VersionImage *v, uint64_t number, bool f
 {
 	const VersionFile *values = version_find_values(v, number);
 
-	return values != NULL && (value_is_given_up(values) || values->bytes < db->options.target_file_bytes / SMALL_SHARE ||
-							  (frees_all && values->released_bytes > 0));
+	return values != NULL &&
+		(value_is_given_up(values) || values->bytes < db->options.target_file_bytes / SMALL_SHARE ||
+		 (frees_all && values->released_bytes > 0));
 }
 
 NvmkvStatus

@@ -114,7 +114,8 @@ has_enough_dead(const VersionFile *values, const Victims *victims)
 {
 	if (victims->frees_all)
 		return values->released_bytes > 0;
-	return value_is_given_up(values) || (victims->quiet && values->released_bytes >= values->value_bytes / QUIET_LIVING);
+	return value_is_given_up(values) ||
+		(victims->quiet && values->released_bytes >= values->value_bytes / QUIET_LIVING);
 }
 
 static bool
