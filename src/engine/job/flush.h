@@ -15,8 +15,8 @@ extern NvmkvStatus flush_oldest(NvmkvDb *db, bool *did_out, bool *starved_out);
 
 /*
  * Makes a table of an entry that is larger than a memtable.  REQUIRES the FLUSH claim, that all that is older is in
- * tables, and that nobody writes meanwhile.  Durable on OK, but the durable sequence stays: a crash brings the entry once
- * more, which changes nothing.
+ * tables, and that nobody writes meanwhile.  Durable on OK, but the durable sequence stays: a crash brings the entry
+ * once more, which changes nothing.
  */
 extern NvmkvStatus flush_entry(NvmkvDb *db, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
 

@@ -352,7 +352,8 @@ damage_release_files(NvmkvDb *db, const VersionImage *before)
 	uint32_t i;
 
 	for (i = 0; i < before->ndamages; i++)
-		if (damages[i].kind != VERSION_DAMAGE_ROW && !damage_is_named(db, damages[i].source) && damage_file_exists(db, damages[i].source))
+		if (damages[i].kind != VERSION_DAMAGE_ROW && !damage_is_named(db, damages[i].source) &&
+			damage_file_exists(db, damages[i].source))
 			retired_add_file(db, damages[i].source);
 }
 
