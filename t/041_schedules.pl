@@ -15,14 +15,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # What is not drawn, and why: reasons and kinds.  A line goes when its reason does.
-my @refused = ('the server refuses it for foreign tables' => map { "$_+returning+after-trigger" } qw(upsert upsert-where upsert-key));
-my @not_drawn = (
-	[ 'a lock of a row that is lost to the snapshot: the heap waits first for who has its newest version' =>
-		  map { ("repeatable-read+for-$_", "serializable+for-$_") } qw(update no-key-update share key-share) ],
-	[ 'the heap waits although it is to skip, for a row that its own writer has deleted since' => 'for-key-share+skip-locked' ],
-	[ 'rows are written in batches: another one of several errors is met first' => 'insert-many' ],
-	\@refused);
-my @not_drawn_serializable = (\@refused);
+my @not_drawn = ([ 'rows are written in batches: another one of several errors is met first' => 'insert-many' ]);
 
 plan skip_all => 'nvmkv_schedules is not in the path: scripts/check.sh builds it'
   unless grep { -x "$_/nvmkv_schedules" } split /:/, $ENV{PATH};
@@ -66,7 +59,7 @@ is($rc, 1, 'transactions that have none are noticed');
 ($rc, $out) = run_program('nvmkv_schedules', $seconds ? undef : 100, without(@not_drawn));
 is($rc, 0, 'nvmkv tables answer as heap tables') or diag($out);
 
-($rc, $out) = run_program('nvmkv_serial', $seconds ? undef : 60, without(@not_drawn_serializable), '--alarms');
+($rc, $out) = run_program('nvmkv_serial', $seconds ? undef : 60, '--alarms');
 is($rc, 0, 'serializable transactions on nvmkv tables have an order') or diag($out);
 
 sound($node, 'the engine is sound');

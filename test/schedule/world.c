@@ -119,7 +119,13 @@ world_open(World *world, const char *conninfo, Flavour flavour, const char *name
 					  "SELECT l.transactionid FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) "
 					  "WHERE l.locktype = 'transactionid' AND NOT l.granted "
 					  "AND starts_with(a.application_name, pg_catalog.current_schema() || '.') "
-					  "GROUP BY 1 HAVING count(*) > 1", 0, NULL));
+					  "GROUP BY 1 HAVING count(*) > 1 "
+					  "UNION ALL SELECT NULL FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) "
+					  "WHERE l.locktype = 'tuple' AND l.granted AND a.query LIKE 'INSERT%' "
+					  "AND starts_with(a.application_name, pg_catalog.current_schema() || '.') "
+					  "AND EXISTS (SELECT FROM pg_catalog.pg_locks w WHERE NOT w.granted AND w.locktype = 'tuple' "
+					  "AND w.database = l.database AND w.relation = l.relation AND w.page = l.page AND w.tuple = l.tuple)",
+					  0, NULL));
 	for (int i = 0; i < MAX_SESSIONS; i++)
 	{
 		text_init(&world->sessions[i].said);

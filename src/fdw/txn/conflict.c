@@ -60,8 +60,10 @@ typedef struct Walk
 	bool bottom;		/* a version of a transaction that has ended is passed: older locks do not count */
 	Found current;		/* newest value below "end" */
 	bool visible;		/* the snapshot sees it */
-	bool committed_above; /* above the version at hand */
+	Found above; /* the version above the one at hand */
 	bool deleted_above;
+	bool value_above;
+	bool for_update_above; /* its transaction had locked the one at hand */
 	Found end;			/* oldest tombstone above the anchor, or the anchor itself */
 	uint64 lock_holder; /* whose lock stands against the wish; 0: nobody's */
 } Walk;
@@ -216,11 +218,17 @@ see_tombstone(Walk *walk, const NvmkvVersion *version, NvmkvTagState state)
 
 /* The version above the anchor says it. */
 static void
-note_loss(Walk *walk)
+note_anchor(Walk *walk)
 {
-	if (!walk->committed_above || (walk->query->any_version && !walk->end.there))
+	NvmkvRowView *view = walk->view;
+
+	walk->anchored = true;
+	view->in_place = walk->value_above;
+	view->for_update = walk->value_above && walk->for_update_above;
+	if (!walk->above.there || walk->above.state != NVMKV_TAG_COMMITTED ||
+		(walk->query->any_version && !walk->end.there))
 		return;
-	walk->view->loss = walk->deleted_above ? NVMKV_LOST_BY_DELETE : NVMKV_LOST_BY_UPDATE;
+	view->loss = walk->deleted_above ? NVMKV_LOST_BY_DELETE : NVMKV_LOST_BY_UPDATE;
 }
 
 static bool
@@ -234,6 +242,8 @@ visit(void *ctx, const NvmkvVersion *version)
 	{
 		if (!walk->bottom)
 			see_lock(walk, version);
+		if (walk->above.there && walk->above.fxid == version->txn.fxid && lock_mode(version) == NVMKV_LOCK_EXCLUSIVE)
+			walk->for_update_above = true;
 		return true;
 	}
 	if (kind == NVMKV_KIND_RANGE_DELETION)
@@ -244,15 +254,16 @@ visit(void *ctx, const NvmkvVersion *version)
 		return true;
 	if (!walk->anchored)
 	{
-		walk->anchored = is_anchor(walk->query, version);
-		if (walk->anchored)
-			note_loss(walk);
+		if (is_anchor(walk->query, version))
+			note_anchor(walk);
 		if (kind == NVMKV_KIND_VALUE)
 			see_value(walk, version, state, walk->anchored);
 		else
 			see_tombstone(walk, version, state);
-		walk->committed_above = state == NVMKV_TAG_COMMITTED;
+		note(&walk->above, version, state);
+		walk->value_above = kind == NVMKV_KIND_VALUE;
 		walk->deleted_above = kind == NVMKV_KIND_DELETION && version->value.size == 0;
+		walk->for_update_above = false;
 	}
 	if (state == NVMKV_TAG_COMMITTED)
 	{

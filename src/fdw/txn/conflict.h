@@ -116,6 +116,8 @@ typedef struct NvmkvRowView
 	bool own;		 /* written by this transaction, in command cid */
 	CommandId cid;
 	bool visible;			/* LIVE, and the snapshot sees this version (query.any_version: or an older one) */
+	bool in_place;			/* what follows the anchor's version is an UPDATE in place, by whomever */
+	bool for_update;		/* whose transaction had locked the row FOR UPDATE, as far as that is still known */
 	NvmkvRowLoss loss;		/* in any state: a transaction with a snapshot of its own need not wait */
 	bool has_moved;			/* DELETED: by an UPDATE of the key; query.moved */
 	NvmkvRowAnchor arrival; /* the row's anchor at its new key */

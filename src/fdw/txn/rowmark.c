@@ -258,18 +258,28 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		nvmkv_latch_set_acquire(&latches);
 
 		nvmkv_row_view(marks->db, marks->table, key, &query, &view);
+		if (query.any_version && view.for_update)
+		{
+			/* To a heap an UPDATE by who has locked the row FOR UPDATE is one of the key. */
+			query.any_version = false;
+			nvmkv_row_view(marks->db, marks->table, key, &query, &view);
+		}
 		lost = lost || (view.loss != NVMKV_NOT_LOST && IsolationUsesXactSnapshot());
 		if (lost && !waited)
 			raise_concurrent_update();
 		if (view.state == NVMKV_ROW_WAIT)
 		{
+			/* On a heap it is a later version that is locked or changed, and such are waited for in any case. */
+			LockWaitPolicy policy = query.any_version && view.in_place ? LockWaitBlock : erm->waitPolicy;
+
 			nvmkv_latch_set_release(&latches);
-			switch (erm->waitPolicy)
+			switch (policy)
 			{
 				case LockWaitBlock:
 					nvmkv_row_queue_wait(&queue, rel, key, &view, mode, XLTW_Lock);
 					waited = true;
-					query.any_version = false; /* as on a heap: it has waited for what comes next */
+					if (!view.in_place)
+						query.any_version = false; /* as on a heap: it has waited for what comes next */
 					break;
 				case LockWaitSkip:
 					ExecClearTuple(slot);
