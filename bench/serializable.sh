@@ -2,23 +2,23 @@
 # How often SERIALIZABLE transactions fail with 40001 on a heap table with a primary key and on a foreign table of
 # nvmkv_fdw, in one run, turn and turn about: what fails beyond the heap's share is a false alarm.
 #
-#   bench/serializable.sh [-n rows] [-c clients] [-t seconds] [-r rounds]
+#   bench/serializable.sh [-n rows] [-c clients] [-t transactions] [-r rounds]
 #
-# Defaults: 2000 rows, 8 clients, 4 seconds for each pgbench run, 5 rounds.  Each transaction reads some rows by their
-# keys and then writes one; prints the failures of 1000 transactions, as the median over the rounds with their range.
+# Defaults: 2000 rows, 8 clients, 250 transactions of each in a pgbench run, 3 rounds.  Each transaction reads some
+# rows by their keys and then writes one; prints the failures of 1000 transactions, as the median over the rounds with their range.
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 
 rows=2000
 clients=8
-seconds=4
-rounds=5
+transactions=250
+rounds=3
 while getopts n:c:t:r: option; do
 	case $option in
 	n) rows=$OPTARG ;;
 	c) clients=$OPTARG ;;
-	t) seconds=$OPTARG ;;
+	t) transactions=$OPTARG ;;
 	r) rounds=$OPTARG ;;
-	*) die "usage: serializable.sh [-n rows] [-c clients] [-t seconds] [-r rounds]" ;;
+	*) die "usage: serializable.sh [-n rows] [-c clients] [-t transactions] [-r rounds]" ;;
 	esac
 done
 
@@ -73,7 +73,7 @@ script() {
 run() {
 	local table=$1 workload="$2 reads, $3"
 	script "$@" >"$work/script.sql"
-	"$bin/pgbench" -n -M prepared -c "$clients" -j 1 -T "$seconds" --failures-detailed -f "$work/script.sql" \
+	"$bin/pgbench" -n -M prepared -c "$clients" -j 1 -t "$transactions" --failures-detailed -f "$work/script.sql" \
 		>"$work/pgbench.out" 2>&1 || {
 		cat "$work/pgbench.out" >&2
 		die "pgbench failed"

@@ -13,7 +13,8 @@
 #   scripts/long_tests.sh copies [ROUNDS]    servers copied, restored and rewound while they are written, by all tools
 #   scripts/long_tests.sh outcomes [COUNT]   so many transactions, and 40 times as many subtransactions, over millions of ids
 #   scripts/long_tests.sh life [SECONDS]     a cluster's life at random: crashes, copies, promotions, damage, beside heap twins
-#   scripts/long_tests.sh schedules [SECONDS] random schedules of several sessions beside heap tables; serializable transactions
+#   scripts/long_tests.sh schedules [SECONDS] random schedules of several sessions beside heap tables; serializable transactions;
+#                                             sessions that want the same keys
 #   scripts/long_tests.sh upstream           PostgreSQL's own tests on nvmkv tables and on heap tables: scripts/upstream_tests.sh
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
@@ -113,7 +114,8 @@ run() {
 		echo "== schedules"
 		mkdir -p "$work"
 		[ "$NVMKV_SEED" != random ] || export NVMKV_SEED=$((RANDOM * 100000))
-		NVMKV_SCHEDULE_SECONDS=${number:-300} NVMKV_TAP='041*' NVMKV_TAP_TIMEOUT=$((${number:-300} * 3 + 600)) scripts/check.sh tap 2>&1 </dev/null |
+		NVMKV_SAME_KEYS=$((${number:-300} * 10)) NVMKV_SCHEDULE_SECONDS=${number:-300} NVMKV_TAP='04[13]*' \
+			NVMKV_TAP_TIMEOUT=$((${number:-300} * 3 + 600)) scripts/check.sh tap 2>&1 </dev/null |
 			tee "$work/schedules.log" | grep -E 'passed|^ +\|'
 		grep -ah 'seeds ' build/check/log/tap_041_schedules.log
 		add "$work/schedules.log"

@@ -231,6 +231,14 @@ note_anchor(Walk *walk)
 	view->loss = walk->deleted_above ? NVMKV_LOST_BY_DELETE : NVMKV_LOST_BY_UPDATE;
 }
 
+/* Is this lock, which is not rolled back, that of the transaction that has written the version above? */
+static bool
+is_writers_lock(const Walk *walk, const NvmkvVersion *lock)
+{
+	return nvmkv_same_transaction(walk->above.fxid, lock->txn.fxid) &&
+		nvmkv_tag_state(lock->txn.fxid, false, NULL) != NVMKV_TAG_ABORTED;
+}
+
 static bool
 visit(void *ctx, const NvmkvVersion *version)
 {
@@ -242,8 +250,8 @@ visit(void *ctx, const NvmkvVersion *version)
 	{
 		if (!walk->bottom)
 			see_lock(walk, version);
-		if (walk->above.there && walk->above.fxid == version->txn.fxid && lock_mode(version) == NVMKV_LOCK_EXCLUSIVE)
-			walk->for_update_above = true;
+		if (walk->above.there && !walk->anchored && walk->value_above && lock_mode(version) == NVMKV_LOCK_EXCLUSIVE)
+			walk->for_update_above |= is_writers_lock(walk, version);
 		return true;
 	}
 	if (kind == NVMKV_KIND_RANGE_DELETION)

@@ -309,6 +309,16 @@ nvmkv_lock_state(uint64 fxid)
 	return TransactionIdIsInProgress(xid) ? NVMKV_TAG_IN_PROGRESS : NVMKV_TAG_COMMITTED;
 }
 
+bool
+nvmkv_same_transaction(uint64 fxid, uint64 other)
+{
+	if (fxid == other)
+		return true;
+	if (Min(fxid, other) < widen_cached(&wide_transaction_xmin, TransactionXmin))
+		return false;
+	return SubTransGetTopmostTransaction((TransactionId) fxid) == SubTransGetTopmostTransaction((TransactionId) other);
+}
+
 NvmkvTagState
 nvmkv_tag_state(uint64 fxid, bool committed, uint8 *memo)
 {

@@ -65,6 +65,9 @@ extern NvmkvTagState nvmkv_tag_state(uint64 fxid, bool committed, uint8 *memo);
 /* The same of a row lock, of which the outcome does not matter: OWN, IN_PROGRESS or, when it has ended, COMMITTED. */
 extern NvmkvTagState nvmkv_lock_state(uint64 fxid);
 
+/* Are these subtransactions of one transaction, or the same?  "No" for those that ended before the oldest snapshot. */
+extern bool nvmkv_same_transaction(uint64 fxid, uint64 other);
+
 /* TxnOps for flush and compaction in this process: horizon by GetOldestNonRemovableTransactionId(NULL) at begin_job. */
 extern const NvmkvTxnOps *nvmkv_txn_ops(void);
 
