@@ -253,7 +253,10 @@ join(Draw *draw, Kind kind)
 				add(draw, " FOR UPDATE OF t");
 			break;
 		case 3:
-			text_addf(&draw->out, "UPDATE o SET y = t.v FROM t WHERE %s AND o.x = %d", on, draw_key(draw));
+			/* Of several rows with a key any may be the one. */
+			text_addf(&draw->out, "UPDATE o SET y = t.v FROM %s WHERE %s AND o.x = %d",
+							  schedule_has(draw->schedule, KIND_NO_KEY) ?
+							  "(SELECT k, max(v) AS v FROM t GROUP BY k) AS t" : "t", on, draw_key(draw));
 			add_returning(draw);
 			break;
 		default:
