@@ -88,7 +88,7 @@ function layer_of(path,  part) {
 	return ""
 }
 function is_later(unit) {
-	return unit ~ /^(fdw|bgworker|tools)/
+	return unit ~ /^(fdw|bgworker)/
 }
 # A file without its ending, as includes spell it.
 function unit_of(path) {

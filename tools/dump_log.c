@@ -2,7 +2,7 @@
  * dump_log.c
  *	  Records of a standalone database's log.
  */
-#include "tools/dump.h"
+#include "tools/dump_format.h"
 
 #include <inttypes.h>
 

@@ -2,15 +2,13 @@
  * dump_lost.c
  *	  What transactions whose outcomes are lost have written, from files alone.
  */
-#include "tools/dump.h"
+#include "tools/dump_lost.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "engine/tree/damage.h"
-#include "engine/nvm/row.h"
 #include "engine/sst/sst_iter.h"
-#include "engine/db/lost.h"
+#include "engine/tree/damage.h"
 
 /* Keys of the server's tables begin with their storage. */
 #define STORAGE_BYTES 8

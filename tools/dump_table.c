@@ -2,7 +2,7 @@
  * dump_table.c
  *	  Footer, properties, blocks and entries of an SSTable.
  */
-#include "tools/dump.h"
+#include "tools/dump_format.h"
 
 #include <inttypes.h>
 

@@ -1,8 +1,8 @@
 /*
  * nvmkv_dump.c
- *	  See dump.h; the usage is in dump.c.
+ *	  The program; see dump_main.h.
  */
-#include "tools/dump.h"
+#include "tools/dump_main.h"
 
 #include "engine/port/port_guard.h"
 

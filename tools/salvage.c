@@ -9,11 +9,13 @@
  * have held a newer version of a key than the one that is found elsewhere: what
  * is lost is reported with its range of keys.
  *
- * The list of tables and their definitions are rows, too (fdw/registry.c,
- * fdw/definition.h).  A manifest that cannot be read to its end is made up for
+ * The list of tables and their definitions are rows, too (registry.h and
+ * definition.h of src/fdw).  A manifest that cannot be read to its end is made up for
  * by the directory: entries carry their order with them, whatever level
  * they are in.
  */
+#include "tools/salvage.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -27,8 +29,8 @@
 #include "engine/meta/outcome_file.h"
 #include "engine/sst/value_read.h"
 #include "engine/sst/value_refs.h"
-#include "engine/tree/tree.h"
-#include "engine/db/family_files.h"
+#include "tools/dump_fold.h"
+#include "tools/dump_map.h"
 #include "tools/salvage_source.h"
 #include "tools/salvage_text.h"
 

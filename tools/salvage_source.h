@@ -6,6 +6,7 @@
 #ifndef NVMKV_TOOLS_SALVAGE_SOURCE_H
 #define NVMKV_TOOLS_SALVAGE_SOURCE_H
 
+#include "engine/nvm/row.h"
 #include "engine/sst/sst_table.h"
 #include "tools/dump.h"
 

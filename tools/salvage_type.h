@@ -5,7 +5,7 @@
 #ifndef NVMKV_TOOLS_SALVAGE_TYPE_H
 #define NVMKV_TOOLS_SALVAGE_TYPE_H
 
-#include "tools/salvage_text.h"
+#include "tools/salvage_table.h"
 
 /* OIDs of the server's pg_type. */
 #define TYPE_BYTEA 17

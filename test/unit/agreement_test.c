@@ -12,7 +12,7 @@
 #include "engine/meta/agreement.h"
 #include "lib/check.h"
 #include "lib/rig.h"
-#include "tools/dump.h"
+#include "tools/dump_main.h"
 
 #define KEYS 400
 #define FAMILY 1

@@ -2,7 +2,7 @@
  * dump_test.c
  *	  nvmkv_dump on the files of a database, sound and damaged.
  */
-#include "tools/dump.h"
+#include "tools/dump_main.h"
 
 #include <dirent.h>
 

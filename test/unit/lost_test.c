@@ -3,7 +3,7 @@
  *	  What there is of versions whose outcomes are lost: found in every source
  *	  of an open database and in files alone, by the prefix of their keys.
  */
-#include "tools/dump.h"
+#include "tools/dump_main.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
