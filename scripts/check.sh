@@ -82,10 +82,31 @@ fuzz() {
 	[ "$3" -eq 0 ] || show "$out" 60
 }
 
+# Data of servers under test is in memory where there is room: what is tested is what they write, not the disk.
+choose_data() {
+	local dir
+	server_data=$server_work
+	[ "$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')" -gt 6000000 ] &&
+		[ "$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)" -gt 8000000 ] || return 0
+	dir=/dev/shm/nvmkv_check.$(id -u).$(path_key "$root")
+	if mkdir -p "$dir" 2>/dev/null && [ -d "$dir" ] && [ ! -L "$dir" ] && [ -O "$dir" ] && chmod 755 "$dir"; then
+		server_data=$dir
+		trap 'rm -rf "$server_data"' EXIT
+	fi
+}
+
+# What a failed test leaves is kept on disk: keep_dir DIR
+keep_dir() {
+	local to=$server_work/${1##*/}
+	[ "$1" != "$to" ] || return 0
+	rm -rf "$to"
+	mv "$1" "$to"
+}
+
 # A new directory that the servers' user owns, with copies of test files: it may not be able to read ours.
 # fresh_dir name file...
 fresh_dir() {
-	local dir=$server_work/$1
+	local dir=$server_data/$1
 	shift
 	rm -rf "$dir"
 	make_server_dir "$dir" || return
@@ -94,28 +115,37 @@ fresh_dir() {
 	printf '%s\n' "$dir"
 }
 
-# pg_regress and pg_isolation_regress on an instance of their own: regress name program inputs test...
-regress() {
-	local name=$1 program=$2 inputs=$3 started=$SECONDS out=$log/$1.log dir test passed failed
+# pg_regress and pg_isolation_regress on an instance of their own: run_regress name program inputs test...
+# What came of it goes to $log/NAME.result: seconds.
+run_regress() {
+	local name=$1 program=$2 inputs=$3 started=$SECONDS dir test
 	shift 3
-	if [ $# -eq 0 ]; then
-		echo "$name: there are no tests"
-		return
-	fi
-	dir=$(fresh_dir "$name" "$inputs" expected test/server.conf) || {
-		count "$name" 0 1
-		return
-	}
+	dir=$(fresh_dir "$name" "$inputs" expected test/server.conf) || return
 	# pg_regress gives up where a file is missing; so such a test fails alone.
 	for test in "$@"; do
 		[ -e "$dir/expected/$test.out" ] || : >"$dir/expected/$test.out"
 	done
 	as_server env PGISOLATIONTIMEOUT=60 timeout -k 30 900 "$program" --bindir="$check_bin" --inputdir="$dir" --outputdir="$dir" \
 		--temp-instance="$dir/instance" --temp-config="$dir/server.conf" --load-extension=nvmkv_fdw \
-		--dbname="nvmkv_$name" --encoding=UTF8 --no-locale "$@" >"$out" 2>&1 </dev/null
+		--dbname="nvmkv_$name" --encoding=UTF8 --no-locale "$@" >"$log/$name.log" 2>&1 </dev/null
+	echo $((SECONDS - started)) >"$log/$name.result"
+}
+
+# Takes such a run into account: count_regress name test...
+count_regress() {
+	local name=$1 out=$log/$1.log dir=$server_data/$1 passed failed
+	shift
+	if [ $# -eq 0 ]; then
+		echo "$name: there are no tests"
+		return
+	fi
+	if [ ! -e "$log/$name.result" ]; then
+		count "$name" 0 1
+		return
+	fi
 	passed=$(grep -cE '^(test |     ).* \.\.\. +ok( |$)' "$out")
 	failed=$(($# - passed))
-	count "$name" "$passed" "$failed" $((SECONDS - started))
+	count "$name" "$passed" "$failed" "$(cat "$log/$name.result")"
 	if [ "$failed" -gt 0 ]; then
 		grep -E 'FAILED|failed' "$out" | sed 's/^/    | /'
 		cp "$dir/regression.diffs" "$log/$name.diffs" 2>/dev/null
@@ -126,9 +156,26 @@ regress() {
 			show "$out"
 		fi
 		grep -E 'PANIC|FATAL|TRAP|terminated by signal' "$log/$name.server.log" 2>/dev/null | tail -n 10 | sed 's/^/    | /'
+		keep_dir "$dir"
 	else
 		rm -rf "$dir"
 	fi
+}
+
+# SQL and isolation tests, those that are wanted, beside each other.
+regress() {
+	local sql specs
+	sql=$(find sql -name '*.sql' ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
+	specs=$(find specs -name '*.spec' -printf '%f\n' 2>/dev/null | sed 's/\.spec$//' | sort)
+	if wanted regress; then
+		run_regress regress "$pgxs/src/test/regress/pg_regress" sql $sql &
+	fi
+	if wanted isolation; then
+		run_regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" specs $specs &
+	fi
+	wait
+	! wanted regress || count_regress regress $sql
+	! wanted isolation || count_regress isolation $specs
 }
 
 # The programs of test/schedule, to where TAP tests find them.
@@ -145,7 +192,7 @@ run_tap() {
 		(
 			export PATH=$check_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir PGPORT=65432 \
 				PG_REGRESS=$pgxs/src/test/regress/pg_regress PG_TEST_TIMEOUT_DEFAULT=120 \
-				PG_TEST_PORT_DIR=$server_work/ports
+				PG_TEST_PORT_DIR=$server_work/ports NVMKV_TEMPLATE=$server_data/template
 			cd "$dir" && as_server timeout -k 30 "${NVMKV_TAP_TIMEOUT:-600}" perl -I "$pgxs/src/test/perl" -I "$dir/t" \
 				"$dir/t/$name.pl"
 		) >"$log/tap_$name.log" 2>&1 </dev/null
@@ -160,7 +207,7 @@ count_tap() {
 	local file=$1 name out dir passed failed rc seconds
 	name=$(basename "$file" .pl)
 	out=$log/tap_$name.log
-	dir=$server_work/tap_$name
+	dir=$server_data/tap_$name
 	read -r rc seconds <"$log/tap_$name.result"
 	passed=$(grep -cE '^ok ' "$out")
 	failed=$(grep -cE '^not ok ' "$out")
@@ -181,6 +228,7 @@ count_tap() {
 			echo "    | ---- $(basename "$file")"
 			show "$file" 15
 		done
+		keep_dir "$dir"
 	else
 		rm -rf "$dir"
 	fi
@@ -199,10 +247,23 @@ count_finished() {
 	running=("${still[@]}")
 }
 
+# An empty cluster, made as the tests' library does; they copy it.
+make_template() {
+	rm -rf "$server_data/template"
+	make_server_dir -m 700 "$server_data/template"
+	as_server env -u LC_ALL -u LANGUAGE LC_MESSAGES=C "$check_bin/initdb" -D "$server_data/template" -A trust -N \
+		>"$log/template.log" 2>&1 </dev/null || {
+		count "tap" 0 1
+		show "$log/template.log"
+		return 1
+	}
+}
+
 # All TAP tests, three at a time: they wait more than they compute.
 tap() {
 	local file running=()
 	make_server_dir "$server_work/ports" # so that no two take the same
+	make_template || return
 	# The longest first, since they decide when the last one ends: by size is near enough.
 	for file in $(ls -S t/${NVMKV_TAP:-*}.pl); do
 		run_tap "$file" &
@@ -226,6 +287,7 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 	simple "packages" scripts/setup.sh --packages
 	choose_places
 	server_work=$state/check # what servers and their tests write
+	choose_data
 	check_prefix=$server_work/pg
 	check_bin=$check_prefix$system_bin
 	pgxs=$check_prefix/usr/lib/postgresql/$pg_version/lib/pgxs
@@ -235,7 +297,7 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 	fi
 	# The tool, beside the server's programs, for the tests that use it.
 	if wanted tap; then
-		simple "tool" make --no-print-directory -f test/engine.mk tools CC=gcc WERROR=1 BUILD="$work/engine" &&
+		simple "tool" make --no-print-directory -j "$(nproc)" -f test/engine.mk tools CC=gcc WERROR=1 BUILD="$work/engine" &&
 			install -m 755 "$work/engine/tools/nvmkv_dump" "$check_bin/"
 	fi
 	simple "build schedules" build_schedules
@@ -258,27 +320,15 @@ if wanted fuzz; then
 	fuzz
 fi
 
-for step in regress isolation tap; do
-	wanted $step || continue
+if wanted regress || wanted isolation || wanted tap; then
 	if [ -z "$prepared" ]; then
-		count "$step" 0 1
+		count "regress, isolation, tap" 0 1
 		echo "    | not run: the extension was not built"
-		continue
+	else
+		regress
+		! wanted tap || tap
 	fi
-	case $step in
-	regress)
-		regress regress "$pgxs/src/test/regress/pg_regress" sql \
-			$(find sql -name '*.sql' ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
-		;;
-	isolation)
-		regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" specs \
-			$(find specs -name '*.spec' -printf '%f\n' 2>/dev/null | sed 's/\.spec$//' | sort)
-		;;
-	tap)
-		tap
-		;;
-	esac
-done
+fi
 
 [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
 printf 'took %d min %d s; logs in %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "${log#"$root"/}"

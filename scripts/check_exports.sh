@@ -21,13 +21,13 @@ if [ -n "$names" ]; then
 	bad=1
 fi
 
-while IFS= read -r object; do
-	names=$(nm -u "$object" | awk '{ print $NF }' | sed 's/@.*//' |
-		grep -xE 'abort|_?exit|printf|puts|putchar|fprintf|vfprintf|__v?f?printf_chk|perror|pthread_create|longjmp|_longjmp|siglongjmp|setjmp|_setjmp|__sigsetjmp|system|signal|sigaction')
-	if [ -n "$names" ]; then
-		printf '%s calls %s\n' "${object#"$dir"/}" "$(echo $names)"
-		bad=1
-	fi
-done < <(find "$dir/src/engine" -name '*.o' -not -path '*/port/*')
+# One nm for all: "OBJECT:   U NAME@VERSION".
+calls=$(cd "$dir" && find src/engine -name '*.o' -not -path '*/port/*' -exec nm -uA {} + |
+	sed -nE 's/^([^:]*):[ ]*[Uw] ([^@]*).*/\1 calls \2/p' |
+	grep -E ' (abort|_?exit|printf|puts|putchar|fprintf|vfprintf|__v?f?printf_chk|perror|pthread_create|longjmp|_longjmp|siglongjmp|setjmp|_setjmp|__sigsetjmp|system|signal|sigaction)$')
+if [ -n "$calls" ]; then
+	printf '%s\n' "$calls"
+	bad=1
+fi
 
 exit $bad

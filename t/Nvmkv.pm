@@ -29,13 +29,32 @@ sub settings
 	return join '', map { "$_ = '$settings{$_}'\n" } sort keys %settings;
 }
 
+# Makes the cluster of a node.  A test's first one is a copy of that of NVMKV_TEMPLATE, if there is one, which takes a
+# moment; others have system identifiers of their own.
+my $template = $ENV{NVMKV_TEMPLATE};
+
+sub init
+{
+	my ($node) = @_;
+	my $run = \&PostgreSQL::Test::Utils::system_or_bail;
+	no warnings 'redefine';
+	local *PostgreSQL::Test::Utils::system_or_bail = sub {
+		return $run->(@_) if $_[0] ne 'initdb' || !defined $template;
+		$run->('cp', '-a', $template, $node->data_dir);
+		undef $template;
+	};
+
+	$node->init(allows_streaming => 1);
+	return;
+}
+
 # A started server with the extension in database postgres: new_server(name, setting => value, ...)
 sub new_server
 {
 	my ($name, %settings) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
-	$node->init(allows_streaming => 1);
+	init($node);
 	$node->append_conf('postgresql.conf', settings(%settings));
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION nvmkv_fdw');

@@ -85,6 +85,9 @@ $(TESTS): %: %.o $(HARNESS_OBJS) $(LIB)
 # It makes any allocation fail, not only those by port_alloc.
 $(BUILD)/test/fault/nth_test $(BUILD)/test/unit/lost_test: LDFLAGS += -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 
+# It has a clock of its own.
+$(BUILD)/test/unit/write_control_test: LDFLAGS += -Wl,--wrap=port_now_us -Wl,--wrap=port_cond_wait
+
 $(TOOL): $(call objects,$(TOOL_SRC)) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
@@ -100,7 +103,7 @@ $(FUZZERS): %: %.o $(FUZZ_LIB_OBJS) $(HARNESS_OBJS) $(LIB)
 # Every test is tried, whatever the others do: one that does not build counts
 # as failed, like one that does not pass.
 engine-test:
-	@$(MAKE) --no-print-directory -k -f $(SRCDIR)/test/engine.mk SRCDIR=$(SRCDIR) BUILD=$(BUILD) engine-test-build \
+	@$(MAKE) --no-print-directory -k $(if $(filter -j%,$(MAKEFLAGS)),,-j $(JOBS)) -f $(SRCDIR)/test/engine.mk SRCDIR=$(SRCDIR) BUILD=$(BUILD) engine-test-build \
 		|| echo "some engine tests do not build"
 	@$(SRCDIR)/scripts/run_engine_tests.sh -j $(JOBS) $(RUN_TESTS)
 
