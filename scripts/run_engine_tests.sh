@@ -5,7 +5,7 @@
 #
 # A test that is missing, crashes, hangs or prints no such line counts as one
 # failure.  Output goes to <test>.log; of failures the end is shown.
-# NVMKV_TEST_TIMEOUT: seconds for one executable (default 600).
+# NVMKV_TEST_TIMEOUT: seconds for one executable (default 3600).
 # NVMKV_TEST_PREFIX: words to put before it, as "valgrind -q".
 # Without TMPDIR the tests' files are in memory (/dev/shm) where there is room: they test what is written, not the disk.
 set -u
@@ -30,7 +30,7 @@ run_one() {
 		rc=127
 	else
 		dir=$(mktemp -d "${TMPDIR:-/tmp}/nvmkv_test.XXXXXX") || exit 1
-		TMPDIR=$dir timeout -k 10 "${NVMKV_TEST_TIMEOUT:-600}" ${NVMKV_TEST_PREFIX:-} "$test" >"$log" 2>&1 </dev/null
+		TMPDIR=$dir timeout -k 10 "${NVMKV_TEST_TIMEOUT:-3600}" ${NVMKV_TEST_PREFIX:-} "$test" >"$log" 2>&1 </dev/null
 		rc=$?
 		rm -rf "$dir"
 	fi

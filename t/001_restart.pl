@@ -46,7 +46,7 @@ $node->safe_psql('postgres', q{
 	BEGIN; INSERT INTO t VALUES (100002, 'stays'); SAVEPOINT s; INSERT INTO t VALUES (100003, 'gone');
 	DELETE FROM t WHERE k = 1; ROLLBACK TO s; COMMIT;
 });
-my ($in, $out, $timer) = ('', '', IPC::Run::timeout(60));
+my ($in, $out, $timer) = ('', '', IPC::Run::timeout(600));
 my $session = IPC::Run::start(
 	[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-', '-d', $node->connstr('postgres') ],
 	'<', \$in, '>', \$out, $timer);

@@ -23,7 +23,7 @@ $node->safe_psql('postgres', q{
 sub start_writer
 {
 	my ($writer, $from) = @_;
-	my %w = (in => '', out => '', err => '', timer => IPC::Run::timeout(180));
+	my %w = (in => '', out => '', err => '', timer => IPC::Run::timeout(600));
 
 	for my $round ($from .. $from + 3000)
 	{

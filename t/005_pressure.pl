@@ -17,7 +17,7 @@ $node->safe_psql('postgres', q{
 });
 
 # A cursor that has read a few rows and waits.
-my ($in, $out, $err, $timer) = ('', '', '', IPC::Run::timeout(300));
+my ($in, $out, $err, $timer) = ('', '', '', IPC::Run::timeout(600));
 my $old = IPC::Run::start(
 	[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-', '-d', $node->connstr('postgres') ],
 	'<', \$in, '>', \$out, '2>', \$err, $timer);

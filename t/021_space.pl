@@ -29,7 +29,7 @@ sub fill
 		my $from = $first + $i * 1000;
 		my $rc = $node->psql('postgres',
 			"INSERT INTO t SELECT g, repeat(md5(g::text), 32) FROM generate_series($from, $from + 999) g",
-			stdout => \$out, stderr => \$err, extra_params => [ '-v', 'VERBOSITY=verbose' ], timeout => 60);
+			stdout => \$out, stderr => \$err, extra_params => [ '-v', 'VERBOSITY=verbose' ], timeout => 600);
 
 		return ($err, $rows) if $rc != 0;
 		$rows += 1000;

@@ -96,9 +96,9 @@ $node->stop;
 # No room for the workers: an error at once, not a wait.
 set_conf('max_worker_processes = 1');
 $node->start;
-fails($node, "SET statement_timeout = '10s'; SELECT * FROM t", qr/53400: .*background workers.*HINT: +Increase max_worker_processes/s,
+fails($node, "SET statement_timeout = '300s'; SELECT * FROM t", qr/53400: .*background workers.*HINT: +Increase max_worker_processes/s,
 	'no room for workers');
-fails($node, "SET statement_timeout = '10s'; INSERT INTO t VALUES (0, 'x')", qr/53400: .*HINT: +Increase max_worker_processes/s,
+fails($node, "SET statement_timeout = '300s'; INSERT INTO t VALUES (0, 'x')", qr/53400: .*HINT: +Increase max_worker_processes/s,
 	'no room for workers, writing');
 is($node->safe_psql('postgres', 'CREATE TABLE h AS SELECT 1 AS one; CHECKPOINT; SELECT one FROM h'), '1', 'local tables work');
 $node->stop;

@@ -42,7 +42,7 @@ sub say_to
 
 for my $name (sort keys %cursors)
 {
-	my %s = (in => '', out => '', err => '', timer => IPC::Run::timeout(300));
+	my %s = (in => '', out => '', err => '', timer => IPC::Run::timeout(600));
 
 	$s{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-', '-d', $node->connstr('postgres') ],
 		'<', \$s{in}, '>', \$s{out}, '2>', \$s{err}, $s{timer});
@@ -56,7 +56,7 @@ my ($flushes, $columns) = (0, 0);
 for my $round (1 .. 8)
 {
 	$node->safe_psql('postgres', qq{
-		SET statement_timeout = '60s';
+		SET statement_timeout = '300s';
 		INSERT INTO t SELECT g * 10 + $round, $round, repeat(md5((g + $round)::text), 12) FROM generate_series(1, 10000) g;
 		INSERT INTO keyless SELECT $round, repeat(md5(g::text), 8) FROM generate_series(1, 10000) g;
 		UPDATE t SET n = $round WHERE k <> 5000 AND k % 3 = 0;

@@ -66,7 +66,7 @@ sub transfer
 sub start_clients
 {
 	my ($round) = @_;
-	my %c = (out => [], err => '', timer => IPC::Run::timeout(180));
+	my %c = (out => [], err => '', timer => IPC::Run::timeout(600));
 	my @commands;
 
 	# The last one makes checkpoints, flushes and compactions happen all the time.

@@ -82,7 +82,7 @@ sub operation
 sub start_clients
 {
 	my ($round) = @_;
-	my %c = (out => [], err => '', timer => IPC::Run::timeout(180));
+	my %c = (out => [], err => '', timer => IPC::Run::timeout(600));
 	my @commands;
 
 	for my $client (0 .. $clients)

@@ -70,8 +70,8 @@ sub fill
 
 		inside("cat /dev/zero >>$disk/filler 2>/dev/null");
 		$node->psql('postgres', "INSERT INTO t SELECT g, repeat(md5(g::text), 32) FROM generate_series($from, $from + 999) g",
-			stderr => \$err, timeout => 60);
-		$refused = $node->psql('postgres', 'SELECT nvmkv.flush()', stderr => \$err, timeout => 60) == 0 ? 0 : $refused + 1;
+			stderr => \$err, timeout => 600);
+		$refused = $node->psql('postgres', 'SELECT nvmkv.flush()', stderr => \$err, timeout => 600) == 0 ? 0 : $refused + 1;
 		last if $refused == 3;
 	}
 	is($refused, 3, 'the disk is full');

@@ -119,7 +119,7 @@ sub sound
 }
 
 # A foreign table f and a heap table h that change together, so that they are equal in every snapshot, and a procedure
-# that changes them for ever.
+# that changes them for ever, with pauses: as much as a server flushes and compacts at ease, not all that the machine can.
 sub make_twins
 {
 	my ($node, $rows) = @_;
@@ -140,6 +140,7 @@ sub make_twins
 						UPDATE h SET n = n + 1 WHERE k = key;
 					END LOOP;
 					COMMIT;
+					PERFORM pg_sleep(0.02);
 				END LOOP;
 			END
 		\$\$;

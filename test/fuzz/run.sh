@@ -50,7 +50,7 @@ for target in "$@"; do
 	read -r runs length control < <(limits "$name")
 	started=$(date +%s%N)
 	TMPDIR=$scratch NVMKV_FUZZ_SEEDS=$corpus ASAN_OPTIONS=${ASAN_OPTIONS:-allocator_may_return_null=1} \
-		"${fixed_addresses[@]}" "$target" -seed=1 -max_len="$length" -len_control="$control" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -verbosity=1 \
+		"${fixed_addresses[@]}" "$target" -seed=1 -max_len="$length" -len_control="$control" -timeout=300 -rss_limit_mb=3000 -print_final_stats=1 -verbosity=1 \
 		-artifact_prefix="$dir/${name}_" \
 		$([ -n "$seconds" ] && echo "-max_total_time=$seconds" || echo "-runs=$runs") "$corpus" >"$dir/$name.log" 2>&1 </dev/null
 	rc=$?

@@ -10,7 +10,7 @@
  *		--seconds=N       go on for so long
  *		--without=LIST    kinds, and sets of kinds, that no schedule has: swap,key-move+upsert
  *		--twin=FLAVOUR    nvmkv; heap: the tester must find nothing; lax: it must find something
- *		--patience=MS     how long a step may take that does not wait for a lock (default 5000)
+ *		--patience=MS     how long a step may take that does not wait for a lock (default 60000)
  *		--repeat=N        how often a difference is tried again (default 4)
  *		--whole           do not make schedules that differ smaller
  *		--stop            at the first difference
@@ -188,7 +188,7 @@ run_seed(Pair *pair, const Options *options, uint64_t seed, Counts *counts)
 int
 main(int argc, char **argv)
 {
-	Options options = {.conninfo = "", .seed = 1, .count = 100, .twin = FLAVOUR_NVMKV, .patience = 5000,
+	Options options = {.conninfo = "", .seed = 1, .count = 100, .twin = FLAVOUR_NVMKV, .patience = 60000,
 		.repetitions = 4};
 	Counts counts = {0};
 	Pair pair = {0};

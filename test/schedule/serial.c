@@ -10,7 +10,7 @@
  *		--seconds=N       go on for so long
  *		--without=LIST    kinds, and sets of kinds, that no round has: swap,key-move+upsert
  *		--table=FLAVOUR   nvmkv, heap; lax: heap tables, transactions too weak: it must find something
- *		--patience=MS     how long a statement may take that does not wait for a lock (default 5000)
+ *		--patience=MS     how long a statement may take that does not wait for a lock (default 60000)
  *		--stop            at the first anomaly
  *		--alarms          run each round on heap tables, too, to compare how many transactions fail
  *
@@ -176,7 +176,7 @@ run_seed(World *world, World *heap, const Options *options, uint64_t seed, Count
 int
 main(int argc, char **argv)
 {
-	Options options = {.conninfo = "", .seed = 1, .count = 100, .table = FLAVOUR_NVMKV, .patience = 5000};
+	Options options = {.conninfo = "", .seed = 1, .count = 100, .table = FLAVOUR_NVMKV, .patience = 60000};
 	Counts counts = {0};
 	World world;
 	World heap;

@@ -1268,12 +1268,13 @@ TEST(ten_thousand_tiny_flushes)
 {
 	Rig rig;
 	uint64_t i;
-	enum { FLUSHES = 10000, KEYS = 700 };
+	const uint64_t flushes = check_part(10000);
+	enum { KEYS = 700 };
 
 	port_files = &rig_quick_files;
 	rig_init(&rig);
 	REQUIRE_OK(rig_open(&rig));
-	for (i = 0; i < FLUSHES; i++)
+	for (i = 0; i < flushes; i++)
 	{
 		bool did, more;
 		NvmkvStatus st;
@@ -1288,11 +1289,11 @@ TEST(ten_thousand_tiny_flushes)
 		REQUIRE_OK(st);
 	}
 	CHECK_OK(nvmkv_flush_all(rig.db));
-	for (i = FLUSHES - KEYS; i < FLUSHES; i++)
+	for (i = flushes - KEYS; i < flushes; i++)
 		CHECK(has_number(rig.db, i % KEYS, i / KEYS, 20));
 	check_sound(rig.db);
 	REQUIRE_OK(rig_reopen(&rig));
-	for (i = FLUSHES - KEYS; i < FLUSHES; i++)
+	for (i = flushes - KEYS; i < flushes; i++)
 		CHECK(has_number(rig.db, i % KEYS, i / KEYS, 20));
 	CHECK_EQ(count_rows(rig.db, "", "", true, NULL), KEYS);
 	rig_remove(&rig);
@@ -1344,14 +1345,15 @@ TEST(light_load_keeps_write_amplification_low)
 	Rig rig;
 	NvmkvLevelStats levels[8];
 	uint64_t i;
-	enum { KEYS = 20000, SIZE = 500, WRITES = 150000 };
+	const uint64_t writes = check_part(150000);
+	enum { KEYS = 20000, SIZE = 500 };
 
 	port_files = &rig_quick_files;
 	rig_init(&rig);
 	rig.options.nvm_bytes = 32 * MIB;
 	rig.options.l0_write_amplification = 3.0;
 	REQUIRE_OK(rig_open(&rig));
-	for (i = 0; i < WRITES; i++)
+	for (i = 0; i < writes; i++)
 	{
 		bool did, more;
 
