@@ -49,8 +49,11 @@ fill_value(uint8_t *data, size_t size, uint64_t seed)
 {
 	size_t i;
 
-	for (i = 0; i < size; i++)
-		data[i] = (uint8_t) ((seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407)) >> 56);
+	for (i = 0; i < size; i += sizeof(seed))
+	{
+		seed = (seed ^ (seed >> 29)) * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		memcpy(data + i, &seed, size - i < sizeof(seed) ? size - i : sizeof(seed));
+	}
 }
 
 static NvmkvStatus

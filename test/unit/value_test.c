@@ -91,11 +91,11 @@ value_of(uint32_t number, uint32_t round, size_t size)
 	uint64_t z = (uint64_t) number * 1000003 + round;
 	size_t i;
 
-	for (i = 0; i < size; i++)
+	for (i = 0; i < size; i += sizeof(z))
 	{
-		if (i % 8 == 0 && (i == 0 || !store.compressible))
+		if (i == 0 || !store.compressible)
 			z = (z ^ (z >> 31)) * UINT64_C(0xBF58476D1CE4E5B9) + 1;
-		bytes[i] = (uint8_t) (z >> (8 * (i % 8)));
+		memcpy(bytes + i, &z, size - i < sizeof(z) ? size - i : sizeof(z));
 	}
 	return nvmkv_slice(bytes, size);
 }
