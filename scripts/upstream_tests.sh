@@ -15,7 +15,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
-	printf '%s: usage: upstream_tests.sh [--learn] [--verbose] [isolation|regress][/TEST]...\n' "${0##*/}" >&2
+	printf '%s: %s\n' "${0##*/}" "${1:-usage: upstream_tests.sh [--learn] [--verbose] [isolation|regress][/TEST]...}" >&2
 	exit 2
 }
 
@@ -40,6 +40,8 @@ done
 cd "$root" || exit 1
 cache=$build/upstream
 mkdir -p "$cache" || die "cannot write to $cache"
+exec 9>"$cache/.lock" || die "cannot write to $cache"
+flock -n 9 || die "another run is under way"
 
 # The suites' folders in $cache/source.  Sources come from where the system's packages of Debian come from.
 fetch_source() {
@@ -114,8 +116,7 @@ run_suite() {
 	if [ "$flavour" = heap ] && [ "$(cat "$dir/stamp" 2>/dev/null)" = "$stamp" ]; then
 		return
 	fi
-	rm -rf "$dir"
-	make_server_dir "$dir"
+	rm -rf "$dir" && make_server_dir "$dir" || die "cannot make $dir"
 	cp -r "$cache/source/$suite"/{sql,specs,data,expected} "$dir/" 2>/dev/null
 	cp test/upstream/heap_tables "$dir/" || die "cannot write to $dir"
 	{
@@ -131,7 +132,7 @@ run_suite() {
 		--outputdir="$dir" --dlpath="$prefix$("$system_bin/pg_config" --pkglibdir)" --temp-instance="$dir/instance" \
 		--temp-config="$dir/server.conf" --load-extension=nvmkv_fdw --load-extension=nvmkv_upstream \
 		--dbname="$([ "$suite" = regress ] && echo regression || echo isolation_regression)" --encoding=UTF8 --no-locale \
-		"$@" >"$dir/run.log" 2>&1 </dev/null
+		"$@" >"$dir/run.log" 2>&1 </dev/null 9>&-
 	if [ ! -d "$dir/results" ] || grep -q 'Bail out\|could not' "$dir/run.log"; then
 		tail -n 20 "$dir/run.log" "$dir/log/postmaster.log" >&2
 		die "$suite tests did not run on $flavour tables"
@@ -142,6 +143,9 @@ run_suite() {
 
 is_installed "postgresql-$pg_version" && is_installed "postgresql-server-dev-$pg_version" || die "run scripts/setup.sh first"
 fetch_source || exit 1
+for one in "${wanted[@]}"; do
+	[[ $one != */* ]] || ls "$cache/source/${one%%/*}"/s*/"${one#*/}".s* >/dev/null 2>&1 || usage "no test $one"
+done
 prepare_server
 
 status=0
