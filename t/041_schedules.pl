@@ -15,7 +15,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # What is not drawn, and why: reasons and kinds.  A line goes when its reason does.
-my @not_drawn = ([ 'rows are written in batches: another one of several errors is met first' => 'insert-many' ]);
 
 plan skip_all => 'nvmkv_schedules is not in the path: scripts/check.sh builds it'
   unless grep { -x "$_/nvmkv_schedules" } split /:/, $ENV{PATH};

@@ -14,9 +14,9 @@
 
 #include "fdw/host/engine.h"
 #include "fdw/scan/scan.h"
+#include "fdw/txn/bulk.h"
 #include "fdw/txn/covered.h"
 #include "fdw/txn/visibility.h"
-#include "fdw/txn/write.h"
 #include "fdw/xact.h"
 
 /* An ERROR may have come in the middle of an engine call. */

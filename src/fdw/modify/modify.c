@@ -7,11 +7,11 @@
  * constraints and partition bounds are checked here, uniqueness of the key
  * and conflicts with other transactions of course.
  *
- * Inserted rows are collected in a batch (write.h).  A plain INSERT hands them
- * over in batches; COPY does not, so its rows stay in the batch until it is
- * full, until something in the statement could see the table, or until the
- * end.  Checks are made row by row in any case; only a duplicate key shows
- * when the batch is written, so that COPY's error context may name a later line.
+ * Inserted rows are collected in a batch (bulk.h), which is written when it is
+ * full, when something in the statement looks at our tables, and at the end.
+ * Whether rows may be kept back is asked for INSERT in insertplan.c, for COPY in
+ * copyfrom.c.  A row of an INSERT for which its key is not free is not kept
+ * back: it waits or fails in its turn, before the next row is made.
  *
  * All memory a row needs is in row_context and in buffers that are reused.
  */
@@ -20,7 +20,6 @@
 #include "access/sysattr.h"
 #include "access/xact.h"
 #include "catalog/heap.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
@@ -30,8 +29,6 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -40,12 +37,11 @@
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/modify/change.h"
+#include "fdw/modify/insertplan.h"
 #include "fdw/modify/modify.h"
 #include "fdw/modify/upsert.h"
+#include "fdw/txn/bulk.h"
 #include "fdw/txn/rowmark.h"
-
-/* Rows the executor hands over at once. */
-#define BATCH_SIZE 128
 
 /* Junk columns; the executor looks for the first by itself. */
 #define WHOLEROW_NAME "wholerow"
@@ -109,115 +105,6 @@ static int
 is_updatable(Relation rel)
 {
 	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
-}
-
-/* ---------------------------------------------------------------- batch size */
-
-/*
- * Could this function look at the table while its rows are being inserted?  A volatile one sees what its own
- * statement has done so far.  The server's own ones do not look at tables, except some that are marked unsafe for
- * parallel plans, and ts_stat.
- */
-static bool
-function_may_read_tables(Oid funcid, void *context)
-{
-	if (func_volatile(funcid) != PROVOLATILE_VOLATILE)
-		return false;
-	if (funcid >= FirstNormalObjectId)
-		return true;
-	if (funcid == F_NEXTVAL)
-		return false;
-	return func_parallel(funcid) == PROPARALLEL_UNSAFE || funcid == F_TS_STAT_TEXT || funcid == F_TS_STAT_TEXT_TEXT;
-}
-
-static bool
-expression_may_read_tables(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (check_functions_in_node(node, function_may_read_tables, context))
-		return true;
-	return expression_tree_walker(node, expression_may_read_tables, context);
-}
-
-static bool
-plan_may_read_tables(PlanState *state, void *context)
-{
-	Plan *plan = state->plan;
-	Node *more = NULL;
-
-	switch (nodeTag(plan))
-	{
-		case T_ValuesScan:
-			more = (Node *) ((ValuesScan *) plan)->values_lists;
-			break;
-		case T_NestLoop:
-		case T_MergeJoin:
-		case T_HashJoin:
-			more = (Node *) ((Join *) plan)->joinqual;
-			break;
-		case T_Result:
-			more = ((Result *) plan)->resconstantqual;
-			break;
-		default:
-			break;
-	}
-	if (expression_may_read_tables((Node *) plan->targetlist, context) ||
-		expression_may_read_tables((Node *) plan->qual, context) ||
-		expression_may_read_tables(more, context))
-		return true;
-	return planstate_tree_walker(state, plan_may_read_tables, context);
-}
-
-/* How many rows of an INSERT the executor may collect before it hands them over. */
-static int
-choose_batch_size(ModifyTableState *mtstate, ResultRelInfo *rri)
-{
-	ModifyTable *plan = (ModifyTable *) mtstate->ps.plan;
-	EState *estate = mtstate->ps.state;
-	PlanState *source;
-	ListCell *lc;
-
-	if (mtstate->operation != CMD_INSERT || plan == NULL || plan->onConflictAction != ONCONFLICT_NONE)
-		return 1;
-
-	/* Whatever wants to see a row once it is in. */
-	if (rri->ri_projectReturning != NULL || rri->ri_WithCheckOptions != NIL || mtstate->mt_transition_capture != NULL)
-		return 1;
-	if (rri->ri_TrigDesc != NULL &&
-		(rri->ri_TrigDesc->trig_insert_before_row || rri->ri_TrigDesc->trig_insert_after_row))
-		return 1;
-
-	/*
-	 * Another part of the statement may delete what stands in the way of a row, or put it there, in turn with this
-	 * one.
-	 */
-	if (estate->es_plannedstmt->hasModifyingCTE)
-		return 1;
-
-	source = outerPlanState(mtstate);
-	if (IsA(source, ResultState) && outerPlanState(source) == NULL)
-		return 1; /* a single row */
-
-	/* Plans of WITH hang on the node itself, but not yet. */
-	foreach(lc, estate->es_subplanstates)
-	{
-		if (lfirst(lc) != NULL && plan_may_read_tables(lfirst(lc), NULL))
-			return 1;
-	}
-	return plan_may_read_tables(source, NULL) ? 1 : BATCH_SIZE;
-}
-
-static int
-get_batch_size(ResultRelInfo *rri)
-{
-	NvmkvModify *modify = rri->ri_FdwState;
-
-	if (modify == NULL)
-		return 1; /* EXPLAIN */
-	if (modify->batch_size == 0)
-		modify->batch_size = choose_batch_size(modify->mtstate, rri);
-	return modify->batch_size;
 }
 
 /* ---------------------------------------------------------------- begin and end */
@@ -292,8 +179,6 @@ begin_inserts(NvmkvModify *modify)
 		return;
 	old_context = MemoryContextSwitchTo(modify->mtstate->ps.state->es_query_cxt);
 	modify->batch = nvmkv_write_batch_create(modify->rel, modify->table, modify->cid);
-	if (modify->mtstate->ps.plan == NULL)
-		nvmkv_write_batch_defer(modify->batch);
 	MemoryContextSwitchTo(old_context);
 }
 
@@ -341,8 +226,7 @@ end_insert(EState *estate, ResultRelInfo *rri)
 
 	if (modify == NULL || modify->batch == NULL)
 		return;
-	if (nvmkv_write_batch_count(modify->batch) > 0)
-		nvmkv_write_batch_flush(modify->batch, NULL);
+	nvmkv_write_batch_flush(modify->batch, NULL);
 	nvmkv_write_batch_undefer(modify->batch);
 }
 
@@ -389,12 +273,72 @@ nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot)
 
 /* ---------------------------------------------------------------- INSERT */
 
+/* The statement's first row: are rows kept back? */
+static void
+choose_when_to_write(NvmkvModify *modify, ResultRelInfo *rri)
+{
+	ModifyTableState *mtstate = modify->mtstate;
+	MemoryContext old_context = MemoryContextSwitchTo(mtstate->ps.state->es_query_cxt);
+
+	modify->when = NVMKV_WRITE_AT_ONCE;
+	if (mtstate->ps.plan != NULL)
+	{
+		if (nvmkv_insert_keeps_rows(mtstate, rri))
+			modify->when = NVMKV_WRITE_LATER;
+	}
+	else
+	{
+		struct CopyFromStateData *state = nvmkv_copyfrom_state();
+
+		if (state != NULL && nvmkv_copyfrom_keeps_rows(state, mtstate, rri))
+		{
+			modify->when = NVMKV_WRITE_LATER;
+			modify->copy = nvmkv_write_find_copy(state);
+			if (modify->copy == NULL)
+				modify->copy = nvmkv_copyfrom_create(state);
+			nvmkv_copyfrom_before_triggers(mtstate, rri);
+		}
+	}
+	if (modify->when == NVMKV_WRITE_LATER)
+		nvmkv_write_batch_defer(modify->batch, modify->copy);
+	MemoryContextSwitchTo(old_context);
+}
+
+static bool
+add_row(NvmkvModify *modify)
+{
+	return nvmkv_write_batch_add(modify->batch, nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->value));
+}
+
+/* The executor is to say when the last row has been inserted, before it fires triggers: exec_pending_inserts. */
+static void
+want_end_of_rows(NvmkvModify *modify, EState *estate, ResultRelInfo *rri)
+{
+	MemoryContext old_context;
+
+	if (modify->pending)
+		return;
+	old_context = MemoryContextSwitchTo(estate->es_query_cxt);
+	estate->es_insert_pending_result_relations = lappend(estate->es_insert_pending_result_relations, rri);
+	estate->es_insert_pending_modifytables = lappend(estate->es_insert_pending_modifytables, modify->mtstate);
+	modify->pending = true;
+	MemoryContextSwitchTo(old_context);
+}
+
+static void
+insert_now(NvmkvModify *modify, TupleTableSlot *slot)
+{
+	/* In their turn: rows that other tables of the statement have kept back, and this one. */
+	nvmkv_write_flush_deferred();
+	(void) add_row(modify);
+	nvmkv_write_batch_flush(modify->batch, &slot->tts_tid);
+}
+
 static TupleTableSlot *
 exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	NvmkvModify *modify = rri->ri_FdwState;
 	ModifyTable *plan = (ModifyTable *) modify->mtstate->ps.plan;
-	bool full;
 
 	MemoryContextReset(modify->row_context);
 	check_insert(modify, estate, rri, slot);
@@ -404,27 +348,35 @@ exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 	if (plan != NULL && plan->onConflictAction != ONCONFLICT_NONE && modify->table->nkeys > 0)
 		return nvmkv_upsert(modify, estate, rri, slot);
 
-	full = nvmkv_write_batch_add(modify->batch, nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->value));
-	if (plan != NULL)
-		nvmkv_write_batch_flush(modify->batch, &slot->tts_tid);
-	else if (full)
-		nvmkv_write_batch_flush(modify->batch, NULL);
+	if (modify->when == NVMKV_WRITE_UNDECIDED)
+		choose_when_to_write(modify, rri);
+	if (modify->copy != NULL)
+	{
+		bool full = add_row(modify);
+
+		if (nvmkv_copyfrom_add(modify->copy) || full)
+			nvmkv_write_flush_copy(modify->copy);
+	}
+	else if (modify->when == NVMKV_WRITE_AT_ONCE ||
+			 nvmkv_write_batch_meets(modify->batch, nvmkv_buffer_slice(&modify->key)))
+		insert_now(modify, slot);
+	else
+	{
+		if (add_row(modify))
+			nvmkv_write_batch_flush(modify->batch, NULL);
+		want_end_of_rows(modify, estate, rri);
+	}
 	return slot;
 }
 
+/* Called for the end of rows only: the executor collects none for us. */
 static TupleTableSlot **
-exec_batch_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot **slots, TupleTableSlot **plan_slots, int *count)
+exec_pending_inserts(EState *estate, ResultRelInfo *rri, TupleTableSlot **slots, TupleTableSlot **plan_slots, int *count)
 {
 	NvmkvModify *modify = rri->ri_FdwState;
 
-	for (int i = 0; i < *count; i++)
-	{
-		MemoryContextReset(modify->row_context);
-		check_insert(modify, estate, rri, slots[i]);
-		nvmkv_modify_encode(modify, slots[i]);
-		if (nvmkv_write_batch_add(modify->batch, nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->value)))
-			nvmkv_write_batch_flush(modify->batch, NULL);
-	}
+	Assert(*count == 0);
+	modify->pending = false;
 	nvmkv_write_batch_flush(modify->batch, NULL);
 	return slots;
 }
@@ -437,8 +389,7 @@ nvmkv_modify_callbacks(FdwRoutine *routine)
 	routine->AddForeignUpdateTargets = add_update_targets;
 	routine->BeginForeignModify = begin_modify;
 	routine->ExecForeignInsert = exec_insert;
-	routine->ExecForeignBatchInsert = exec_batch_insert;
-	routine->GetForeignModifyBatchSize = get_batch_size;
+	routine->ExecForeignBatchInsert = exec_pending_inserts;
 	routine->ExecForeignUpdate = nvmkv_exec_update;
 	routine->ExecForeignDelete = nvmkv_exec_delete;
 	routine->EndForeignModify = end_modify;

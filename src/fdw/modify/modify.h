@@ -13,7 +13,16 @@
 
 #include "fdw/modify/rowtrigger.h"
 #include "fdw/table/table.h"
+#include "fdw/txn/bulk.h"
 #include "fdw/txn/write.h"
+
+/* Rows to insert. */
+typedef enum NvmkvWhenToWrite
+{
+	NVMKV_WRITE_UNDECIDED,
+	NVMKV_WRITE_AT_ONCE,
+	NVMKV_WRITE_LATER
+} NvmkvWhenToWrite;
 
 /* One target relation of a statement: ri_FdwState. */
 typedef struct NvmkvModify
@@ -37,7 +46,9 @@ typedef struct NvmkvModify
 	HeapTupleData old_tuple; /* the row as the plan found it */
 	TupleTableSlot *old_slot;
 	NvmkvWriteBatch *batch;
-	int batch_size;
+	NvmkvWhenToWrite when;
+	NvmkvCopyFrom *copy; /* COPY that keeps rows back */
+	bool pending;		 /* the executor will say when the last row has been inserted */
 } NvmkvModify;
 
 /* Sets the callbacks of modify.c, change.c and rowmark.c in the wrapper's routine. */

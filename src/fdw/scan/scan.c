@@ -40,9 +40,9 @@
 #include "fdw/scan/parallel.h"
 #include "fdw/scan/scan.h"
 #include "fdw/scan/scanstate.h"
+#include "fdw/txn/bulk.h"
 #include "fdw/txn/covered.h"
 #include "fdw/txn/damage.h"
-#include "fdw/txn/write.h"
 
 #define BATCH_ROWS_MIN 8
 #define BATCH_ROWS_MAX 1024

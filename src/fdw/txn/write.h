@@ -1,7 +1,7 @@
 /*
  * write.h
  *	  From decided rows to the engine: entries of the current transaction,
- *	  bulk inserts, dropped storages.
+ *	  dropped storages.
  */
 #ifndef NVMKV_FDW_WRITE_H
 #define NVMKV_FDW_WRITE_H
@@ -37,6 +37,12 @@ extern void nvmkv_write_put(unsigned type, NvmkvSlice key, FullTransactionId fxi
 extern bool nvmkv_write_finish(NvmkvDb *db, Relation rel);
 extern void nvmkv_write_wait_room(NvmkvDb *db, Relation rel);
 
+/*
+ * While writers are slowed down: waits for the turn of so many bytes before latches are taken, so that nobody has to
+ * look twice.  Merely spares nvmkv_write_wait_room, which does the same and more.
+ */
+extern void nvmkv_write_wait_turn(const NvmkvTable *table, Relation rel, Size bytes);
+
 /* After a write, with no latch held: 40001 if a serializable reader's conclusions about the key no longer hold. */
 extern void nvmkv_write_check_serializable(Relation rel, NvmkvSlice key);
 
@@ -45,36 +51,6 @@ extern void nvmkv_write_wait_xid(Relation rel, NvmkvSlice key, TransactionId xid
 
 /* 23505 as a heap's unique index says it; the row is in slot. Does not return. */
 extern void nvmkv_write_duplicate(const NvmkvTable *table, Relation rel, TupleTableSlot *slot) pg_attribute_noreturn();
-
-/* ---------------------------------------------------------------- bulk inserts */
-
-typedef struct NvmkvWriteBatch NvmkvWriteBatch;
-
-/* Rows to insert into one table by command "cid" of the current (sub)transaction.  In the current memory context. */
-extern NvmkvWriteBatch *nvmkv_write_batch_create(Relation rel, const NvmkvTable *table, CommandId cid);
-
-/* Adds a row; key is ignored (and made when written) for tables with hidden row ids.  True when it is time to flush. */
-extern bool nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value);
-extern int nvmkv_write_batch_count(const NvmkvWriteBatch *batch);
-
-/*
- * Writes the rows and empties the batch; 23505 for a key that exists. tids: NULL, or room for the row id of each row,
- * in order of addition.
- */
-extern void nvmkv_write_batch_flush(NvmkvWriteBatch *batch, ItemPointerData *tids);
-
-/*
- * A deferred batch (COPY) is flushed when a scan of any of our tables begins in this process, so that functions
- * called by the statement see its rows; and forgotten when its transaction fails.
- */
-extern void nvmkv_write_batch_defer(NvmkvWriteBatch *batch);
-extern void nvmkv_write_batch_undefer(NvmkvWriteBatch *batch);
-extern void nvmkv_write_flush_deferred(void);
-
-/* End of a (sub)transaction that failed: batches made in it are gone. */
-extern void nvmkv_write_abort(SubTransactionId subid); /* InvalidSubTransactionId: the whole transaction */
-extern void nvmkv_write_subcommit(SubTransactionId subid, SubTransactionId parent);
-extern bool nvmkv_write_nothing_deferred(void);
 
 /* ---------------------------------------------------------------- storages */
 
