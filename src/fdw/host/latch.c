@@ -14,7 +14,22 @@
 StaticAssertDecl((NVMKV_LATCH_STRIPES & (NVMKV_LATCH_STRIPES - 1)) == 0, "stripes must be a power of two");
 StaticAssertDecl(NVMKV_LATCH_STRIPES <= PG_UINT16_MAX + 1, "a stripe's number must fit 16 bits");
 
+StaticAssertDecl(sizeof(LWLock) + 2 * sizeof(uint32) <= LWLOCK_PADDED_SIZE, "there must be room beside a lock");
+
 static LWLockPadded *latches;
+
+/* A stripe's generation, in the room that pads its lock; shared memory begins as zeros. */
+static inline pg_atomic_uint32 *
+generation_of(uint16 stripe)
+{
+	return (pg_atomic_uint32 *) (latches[stripe].pad + LWLOCK_PADDED_SIZE - sizeof(pg_atomic_uint32));
+}
+
+static inline uint16
+stripe_of(uint64 key_hash)
+{
+	return (uint16) (key_hash & (NVMKV_LATCH_STRIPES - 1));
+}
 
 void
 nvmkv_latch_shmem_request(void)
@@ -50,6 +65,40 @@ nvmkv_key_hash_to_tid(uint64 hash, ItemPointer tid)
 	ItemPointerSet(tid, nvmkv_key_hash_to_page(hash), offset);
 }
 
+uint32
+nvmkv_latch_generation(uint64 key_hash)
+{
+	uint32 generation = pg_atomic_read_u32(generation_of(stripe_of(key_hash)));
+
+	pg_read_barrier(); /* the look comes after it */
+	return generation;
+}
+
+/* An ERROR leaves the generation odd, and whoever has looked meanwhile does not trust it. */
+static void
+begin_generation(uint16 stripe)
+{
+	pg_atomic_uint32 *generation = generation_of(stripe);
+
+	pg_atomic_write_u32(generation, (pg_atomic_read_u32(generation) + 1) | 1);
+	pg_write_barrier();
+}
+
+static void
+end_generation(uint16 stripe)
+{
+	pg_atomic_uint32 *generation = generation_of(stripe);
+
+	pg_write_barrier();
+	pg_atomic_write_u32(generation, pg_atomic_read_u32(generation) + 1);
+}
+
+uint32
+nvmkv_latch_generation_before(uint64 key_hash)
+{
+	return pg_atomic_read_u32(generation_of(stripe_of(key_hash))) - 1;
+}
+
 void
 nvmkv_latch_set_init(NvmkvLatchSet *set)
 {
@@ -62,7 +111,7 @@ nvmkv_latch_set_add(NvmkvLatchSet *set, uint64 key_hash)
 {
 	Assert(!set->held);
 	Assert(set->count < NVMKV_LATCH_SET_MAX);
-	set->stripes[set->count++] = (uint16) (key_hash & (NVMKV_LATCH_STRIPES - 1));
+	set->stripes[set->count++] = stripe_of(key_hash);
 }
 
 /* Sorts the stripes and removes repetitions; sets are small. */
@@ -94,7 +143,10 @@ nvmkv_latch_set_acquire(NvmkvLatchSet *set)
 	Assert(!set->held);
 	normalise(set);
 	for (int i = 0; i < set->count; i++)
+	{
 		LWLockAcquire(&latches[set->stripes[i]].lock, LW_EXCLUSIVE);
+		begin_generation(set->stripes[i]);
+	}
 	set->held = true;
 }
 
@@ -103,6 +155,9 @@ nvmkv_latch_set_release(NvmkvLatchSet *set)
 {
 	Assert(set->held);
 	for (int i = set->count; i-- > 0;)
+	{
+		end_generation(set->stripes[i]);
 		LWLockRelease(&latches[set->stripes[i]].lock);
+	}
 	set->held = false;
 }

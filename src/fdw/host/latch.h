@@ -47,6 +47,16 @@ extern uint64 nvmkv_key_hash(NvmkvSlice key);
 extern BlockNumber nvmkv_key_hash_to_page(uint64 hash);
 extern void nvmkv_key_hash_to_tid(uint64 hash, ItemPointer tid);
 
+/*
+ * How often the key's latch has been held; odd: it is held now.  If the generation is the same and even before a look
+ * at the key and, holding the latch, nvmkv_latch_generation_before(), then nobody has written it in between.
+ */
+#define NVMKV_LATCH_UNKNOWN 1
+extern uint32 nvmkv_latch_generation(uint64 key_hash);
+
+/* The generation before the caller took the latch.  REQUIRES it. */
+extern uint32 nvmkv_latch_generation_before(uint64 key_hash);
+
 /* set->count = 0, held = false; add each key; acquire; release. */
 extern void nvmkv_latch_set_init(NvmkvLatchSet *set);
 extern void nvmkv_latch_set_add(NvmkvLatchSet *set, uint64 key_hash);

@@ -2,11 +2,17 @@
  * bulk.c
  *	  Rows that one statement inserts into one table, several at a time.
  *
- * They are written in the order in which they came, a chunk at a time: all
- * latches of a chunk, a look at all its keys, one record.  Where a row has to
- * wait, or must not be inserted, those before it are written, and it is the
- * first of the next chunk: as on a heap, who waits has inserted what came before
- * and nothing of what comes after.
+ * A key is looked at twice.  The first look holds nothing: when a row of an
+ * INSERT is made, or for COPY before rows are written.  The first row, in the
+ * order in which they came, for which it finds the key taken is written by
+ * itself, after those before it: so, as on a heap, who waits or fails has
+ * inserted what came before and nothing of what comes after.
+ *
+ * Rows whose keys are free are written in key order, because the nearer keys
+ * are the nearer are their places in the memtable, a chunk at a time: all
+ * latches of a chunk, the second look, one record.  It costs nothing where
+ * nobody has held the key's latch since the first (latch.h).  Who finds a key
+ * taken now writes nothing of the chunk and begins again with the first look.
  */
 #include "postgres.h"
 
@@ -41,13 +47,15 @@ typedef struct BatchRow
 {
 	uint64 prefix; /* first key bytes after the storage id: decides most comparisons */
 	uint64 hash;   /* nvmkv_key_hash */
+	uint32 generation; /* of its latch, before a look has found the key free; odd: there was none */
+	bool written;
 	uint64 line;   /* of COPY */
 	uint32 offset; /* in bytes: key, then value */
 	uint32 key_size;
 	uint32 value_size;
 } BatchRow;
 
-typedef const BatchRow *RowPointer;
+typedef BatchRow *RowPointer;
 
 struct NvmkvWriteBatch
 {
@@ -59,7 +67,7 @@ struct NvmkvWriteBatch
 	StringInfoData bytes;
 	StringInfoData rowid_key;
 	int count;
-	int written;  /* rows of a flush that was interrupted and may be taken up again */
+	uint32 generation; /* of the last look ahead, for the row that is added next */
 	int capacity; /* of rows */
 	BatchRow *rows;
 	uint16 *places; /* hash table of rows by key hash: number of the row and 1, or 0; twice the capacity */
@@ -120,7 +128,7 @@ nvmkv_write_batch_create(Relation rel, const NvmkvTable *table, CommandId cid)
 	initStringInfo(&batch->bytes);
 	initStringInfo(&batch->rowid_key);
 	batch->count = 0;
-	batch->written = 0;
+	batch->generation = NVMKV_LATCH_UNKNOWN;
 	batch->capacity = BATCH_ROWS_FIRST;
 	batch->rows = palloc(BATCH_ROWS_FIRST * sizeof(BatchRow));
 	batch->places = NULL;
@@ -182,6 +190,9 @@ nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value)
 	row->offset = (uint32) batch->bytes.len;
 	row->key_size = batch->table->nkeys > 0 ? (uint32) key.size : 0;
 	row->value_size = (uint32) value.size;
+	row->written = false;
+	row->generation = batch->generation;
+	batch->generation = NVMKV_LATCH_UNKNOWN;
 	row->line = batch->copy != NULL ? nvmkv_copyfrom_line(batch->copy) : 0;
 	if (row->key_size > 0)
 	{
@@ -202,30 +213,76 @@ nvmkv_write_batch_count(const NvmkvWriteBatch *batch)
 	return batch->count;
 }
 
-/* ---------------------------------------------------------------- writing */
+/* ---------------------------------------------------------------- looking */
 
-static const NvmkvRowQuery newest = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
-
+/* Is the key free?  If not, *xid_out is whose end it has to wait for, or invalid: it exists. */
 static bool
-must_wait_or_fail(const NvmkvRowView *view)
+key_is_free(const NvmkvWriteBatch *batch, NvmkvSlice key, TransactionId *xid_out)
 {
-	return view->state == NVMKV_ROW_LIVE || view->state == NVMKV_ROW_WAIT;
+	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
+	NvmkvRowView view;
+
+	nvmkv_row_view(batch->db, batch->table, key, &query, &view);
+	*xid_out = view.state == NVMKV_ROW_WAIT ? view.wait_xid : InvalidTransactionId;
+	return view.state != NVMKV_ROW_LIVE && view.state != NVMKV_ROW_WAIT;
 }
 
 bool
 nvmkv_write_batch_meets(NvmkvWriteBatch *batch, NvmkvSlice key)
 {
-	NvmkvRowView view;
+	uint64 hash;
+	uint32 generation;
+	TransactionId xid;
 
 	if (batch->table->nkeys == 0)
 		return false;
+	hash = nvmkv_key_hash(key);
 	if (batch->places == NULL)
 		batch->places = MemoryContextAllocZero(batch->context, (Size) batch->capacity * 2 * sizeof(uint16));
-	if (batch->count > 0 && *find_place(batch, nvmkv_key_hash(key)) != 0)
+	if (*find_place(batch, hash) != 0)
 		return true;
-	nvmkv_row_view(batch->db, batch->table, key, &newest, &view);
-	return must_wait_or_fail(&view);
+	generation = nvmkv_latch_generation(hash);
+	if (!key_is_free(batch, key, &xid))
+		return true;
+	batch->generation = generation;
+	return false;
 }
+
+/* Does the look at the row still tell what there is? */
+static bool
+look_is_good(const BatchRow *row, uint32 generation)
+{
+	return row->generation == generation && generation % 2 == 0;
+}
+
+/* The first look.  Of these rows, sorted by key, the one added first whose key is not free; NULL: all are. */
+static BatchRow *
+look_ahead(const NvmkvWriteBatch *batch, const RowPointer *rows, int n)
+{
+	BatchRow *found = NULL;
+
+	for (int i = 0; i < n; i++)
+	{
+		BatchRow *row = rows[i];
+		uint32 generation = nvmkv_latch_generation(row->hash);
+		TransactionId xid;
+
+		if (found != NULL && row > found)
+			continue;
+		if (i > 0 && slice_equal(row_key(batch, row), row_key(batch, rows[i - 1])))
+			found = row;
+		else if (!look_is_good(row, generation))
+		{
+			if (!key_is_free(batch, row_key(batch, row), &xid))
+				found = row;
+			else
+				row->generation = generation;
+		}
+	}
+	return found;
+}
+
+/* ---------------------------------------------------------------- writing */
 
 static void
 raise_duplicate(const NvmkvWriteBatch *batch, const BatchRow *row)
@@ -238,115 +295,169 @@ raise_duplicate(const NvmkvWriteBatch *batch, const BatchRow *row)
 	nvmkv_write_duplicate(batch->table, batch->rel, slot);
 }
 
-/* Rows of the next chunk, from "first" on. */
-static int
-chunk_size(const NvmkvWriteBatch *batch, int first, Size *bytes_out)
+typedef enum ChunkResult
 {
-	Size bytes = 0;
-	int n = 0;
+	CHUNK_WRITTEN,
+	CHUNK_NO_ROOM,
+	CHUNK_TAKEN /* a key is not free: of the transaction *xid_out, or it exists */
+} ChunkResult;
 
-	while (first + n < batch->count && n < CHUNK_ROWS)
-	{
-		const BatchRow *row = &batch->rows[first + n];
-
-		bytes += row->key_size + row->value_size + BATCH_ENTRY_OVERHEAD;
-		if (n > 0 && bytes > CHUNK_BYTES)
-			break;
-		n++;
-		*bytes_out = bytes;
-	}
-	return n;
-}
-
-/*
- * Of these rows, sorted by key, the first one to be written that must not be, and why; NULL: all may be.  REQUIRES their
- * latches.
- */
-static const BatchRow *
-find_obstacle(const NvmkvWriteBatch *batch, const RowPointer *rows, int n, TransactionId *xid_out)
+/* The second look, and the record; nothing is waited for. */
+static ChunkResult
+try_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, TransactionId *xid_out)
 {
-	const BatchRow *found = NULL;
+	NvmkvLatchSet latches;
+	bool written;
 
+	nvmkv_latch_set_init(&latches);
+	for (int i = 0; i < n; i++)
+		nvmkv_latch_set_add(&latches, rows[i]->hash);
+	nvmkv_latch_set_acquire(&latches);
 	for (int i = 0; i < n; i++)
 	{
-		const BatchRow *row = rows[i];
-		bool repeated = i > 0 && slice_equal(row_key(batch, row), row_key(batch, rows[i - 1]));
-		NvmkvRowView view;
-
-		if (found != NULL && row > found)
-			continue;
-		nvmkv_row_view(batch->db, batch->table, row_key(batch, row), &newest, &view);
-		if (!repeated && !must_wait_or_fail(&view))
-			continue;
-		found = row;
-		*xid_out = !repeated && view.state == NVMKV_ROW_WAIT ? view.wait_xid : InvalidTransactionId;
+		if (!look_is_good(rows[i], nvmkv_latch_generation_before(rows[i]->hash)) &&
+			!key_is_free(batch, row_key(batch, rows[i]), xid_out))
+		{
+			nvmkv_latch_set_release(&latches);
+			return CHUNK_TAKEN;
+		}
 	}
-	return found;
+
+	nvmkv_write_begin();
+	for (int i = 0; i < n; i++)
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, row_key(batch, rows[i]), batch->fxid, batch->cid, row_value(batch, rows[i]));
+	written = nvmkv_write_finish(batch->db, batch->rel);
+	nvmkv_latch_set_release(&latches);
+	return written ? CHUNK_WRITTEN : CHUNK_NO_ROOM;
 }
 
-/* Writes n rows from "first" on, or as many as there are before one that has to wait or to fail.  How many it were. */
-static int
-write_keyed_chunk(NvmkvWriteBatch *batch, int first, int n)
+static void
+note_written(const NvmkvWriteBatch *batch, const RowPointer *rows, int n)
 {
-	RowPointer rows[CHUNK_ROWS];
-
-	for (;;)
-	{
-		NvmkvLatchSet latches;
-		const BatchRow *obstacle;
-		TransactionId xid = InvalidTransactionId;
-		bool written;
-
-		nvmkv_latch_set_init(&latches);
-		for (int i = 0; i < n; i++)
-		{
-			rows[i] = &batch->rows[first + i];
-			nvmkv_latch_set_add(&latches, rows[i]->hash);
-		}
-		sort_rows(rows, (size_t) n, batch);
-		nvmkv_latch_set_acquire(&latches);
-
-		obstacle = find_obstacle(batch, rows, n, &xid);
-		if (obstacle != NULL)
-		{
-			int before = (int) (obstacle - &batch->rows[first]);
-
-			nvmkv_latch_set_release(&latches);
-			if (before > 0)
-			{
-				n = before;
-				continue;
-			}
-			if (batch->copy != NULL)
-				nvmkv_copyfrom_set_line(batch->copy, obstacle->line);
-			if (!TransactionIdIsValid(xid))
-				raise_duplicate(batch, obstacle);
-			nvmkv_write_wait_xid(batch->rel, row_key(batch, obstacle), xid, XLTW_InsertIndex);
-			continue;
-		}
-
-		nvmkv_write_begin();
-		for (int i = 0; i < n; i++)
-			nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, row_key(batch, rows[i]), batch->fxid, batch->cid,
-							row_value(batch, rows[i]));
-		written = nvmkv_write_finish(batch->db, batch->rel);
-		nvmkv_latch_set_release(&latches);
-		if (written)
-			break;
-		nvmkv_write_wait_room(batch->db, batch->rel);
-	}
-
+	for (int i = 0; i < n; i++)
+		rows[i]->written = true;
 	if (IsolationIsSerializable())
 	{
-		for (int i = first; i < first + n; i++)
-			nvmkv_write_check_serializable(batch->rel, row_key(batch, &batch->rows[i]));
+		for (int i = 0; i < n; i++)
+			nvmkv_write_check_serializable(batch->rel, row_key(batch, rows[i]));
 	}
-	return n;
+}
+
+/* Writes a row, once its key is free; 23505 if it is not going to be. */
+static void
+write_row(NvmkvWriteBatch *batch, BatchRow *row)
+{
+	TransactionId xid = InvalidTransactionId;
+	ChunkResult result;
+
+	if (batch->copy != NULL)
+		nvmkv_copyfrom_set_line(batch->copy, row->line);
+	while ((result = try_chunk(batch, &row, 1, &xid)) != CHUNK_WRITTEN)
+	{
+		if (result == CHUNK_NO_ROOM)
+			nvmkv_write_wait_room(batch->db, batch->rel);
+		else if (TransactionIdIsValid(xid))
+			nvmkv_write_wait_xid(batch->rel, row_key(batch, row), xid, XLTW_InsertIndex);
+		else
+			raise_duplicate(batch, row);
+	}
+	note_written(batch, &row, 1);
+}
+
+/* Rows of the next chunk. */
+static int
+chunk_size(const RowPointer *rows, int n, Size *bytes_out)
+{
+	int count = 0;
+
+	*bytes_out = 0;
+	while (count < n && count < CHUNK_ROWS)
+	{
+		Size bytes = rows[count]->key_size + rows[count]->value_size + BATCH_ENTRY_OVERHEAD;
+
+		if (count > 0 && *bytes_out + bytes > CHUNK_BYTES)
+			break;
+		*bytes_out += bytes;
+		count++;
+	}
+	return count;
+}
+
+/* Writes rows that were found free.  Somebody may have been faster: then not all of them. */
+static void
+write_free_rows(NvmkvWriteBatch *batch, const RowPointer *rows, int n)
+{
+	while (n > 0)
+	{
+		TransactionId xid;
+		Size bytes;
+		int count = chunk_size(rows, n, &bytes);
+
+		CHECK_FOR_INTERRUPTS();
+		nvmkv_write_wait_turn(batch->table, batch->rel, bytes);
+		switch (try_chunk(batch, rows, count, &xid))
+		{
+			case CHUNK_TAKEN:
+				return;
+			case CHUNK_NO_ROOM:
+				nvmkv_write_wait_room(batch->db, batch->rel);
+				break;
+			case CHUNK_WRITTEN:
+				note_written(batch, rows, count);
+				rows += count;
+				n -= count;
+				break;
+		}
+	}
+}
+
+static void
+write_keyed_rows(NvmkvWriteBatch *batch)
+{
+	RowPointer rows[BATCH_ROWS];
+	BatchRow *taken;
+	int n;
+
+	do
+	{
+		BatchRow *first = NULL;
+
+		n = 0;
+		for (int i = 0; i < batch->count; i++)
+		{
+			if (!batch->rows[i].written)
+				rows[n++] = &batch->rows[i];
+		}
+		if (n == 0)
+			break;
+		first = rows[0];
+		taken = first;
+		if (n > 1)
+		{
+			sort_rows(rows, (size_t) n, batch);
+			taken = look_ahead(batch, rows, n);
+		}
+		if (taken != NULL)
+		{
+			int before = 0;
+
+			for (int i = 0; i < n; i++)
+			{
+				if (rows[i] < taken)
+					rows[before++] = rows[i];
+			}
+			n = before;
+		}
+		if (taken == first)
+			write_row(batch, first);
+		else
+			write_free_rows(batch, rows, n);
+	} while (true);
 }
 
 /* Fresh row ids meet nobody: no latch, no look. */
 static void
-write_rowid_chunk(NvmkvWriteBatch *batch, int first, int n, ItemPointerData *tids)
+write_rowid_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, ItemPointerData *tids)
 {
 	uint64 rowid = nvmkv_rowid_allocate((uint32) n);
 
@@ -355,20 +466,40 @@ write_rowid_chunk(NvmkvWriteBatch *batch, int first, int n, ItemPointerData *tid
 	{
 		nvmkv_key_from_rowid(batch->table, &batch->rowid_key, rowid + (uint64) i);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, nvmkv_buffer_slice(&batch->rowid_key), batch->fxid, batch->cid,
-						row_value(batch, &batch->rows[first + i]));
+						row_value(batch, rows[i]));
 		if (tids != NULL)
-			nvmkv_rowid_to_tid(rowid + (uint64) i, &tids[first + i]);
+			nvmkv_rowid_to_tid(rowid + (uint64) i, &tids[rows[i] - batch->rows]);
 	}
 	while (!nvmkv_write_finish(batch->db, batch->rel))
 		nvmkv_write_wait_room(batch->db, batch->rel);
-
-	if (IsolationIsSerializable())
+	for (int i = 0; i < n; i++)
 	{
-		for (int i = 0; i < n; i++)
-		{
-			nvmkv_key_from_rowid(batch->table, &batch->rowid_key, rowid + (uint64) i);
-			nvmkv_write_check_serializable(batch->rel, nvmkv_buffer_slice(&batch->rowid_key));
-		}
+		rows[i]->written = true;
+		nvmkv_key_from_rowid(batch->table, &batch->rowid_key, rowid + (uint64) i);
+		nvmkv_write_check_serializable(batch->rel, nvmkv_buffer_slice(&batch->rowid_key));
+	}
+}
+
+static void
+write_rows_without_key(NvmkvWriteBatch *batch, ItemPointerData *tids)
+{
+	RowPointer rows[BATCH_ROWS];
+	int n = 0;
+
+	for (int i = 0; i < batch->count; i++)
+	{
+		if (!batch->rows[i].written)
+			rows[n++] = &batch->rows[i];
+	}
+	for (int next = 0; next < n;)
+	{
+		Size bytes;
+		int count = chunk_size(rows + next, n - next, &bytes);
+
+		CHECK_FOR_INTERRUPTS();
+		nvmkv_write_wait_turn(batch->table, batch->rel, bytes);
+		write_rowid_chunk(batch, rows + next, count, tids);
+		next += count;
 	}
 }
 
@@ -376,7 +507,6 @@ static void
 forget_rows(NvmkvWriteBatch *batch)
 {
 	batch->count = 0;
-	batch->written = 0;
 	if (batch->places != NULL)
 		memset(batch->places, 0, (Size) batch->capacity * 2 * sizeof(uint16));
 	if (batch->bytes.maxlen > KEPT_BYTES)
@@ -408,19 +538,10 @@ nvmkv_write_batch_flush(NvmkvWriteBatch *batch, ItemPointerData *tids)
 	(void) GetCurrentFullTransactionId();
 	if (batch->copy != NULL)
 		nvmkv_copyfrom_begin_writing(batch->copy, &saved);
-	while (batch->written < batch->count)
-	{
-		Size bytes = 0;
-		int n = chunk_size(batch, batch->written, &bytes);
-
-		CHECK_FOR_INTERRUPTS();
-		nvmkv_write_wait_turn(batch->table, batch->rel, bytes);
-		if (batch->table->nkeys > 0)
-			n = write_keyed_chunk(batch, batch->written, n);
-		else
-			write_rowid_chunk(batch, batch->written, n, tids);
-		batch->written += n;
-	}
+	if (batch->table->nkeys > 0)
+		write_keyed_rows(batch);
+	else
+		write_rows_without_key(batch, tids);
 	if (batch->copy != NULL)
 		nvmkv_copyfrom_end_writing(batch->copy, &saved);
 	forget_rows(batch);
