@@ -371,7 +371,8 @@ exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 
 /* Called for the end of rows only: the executor collects none for us. */
 static TupleTableSlot **
-exec_pending_inserts(EState *estate, ResultRelInfo *rri, TupleTableSlot **slots, TupleTableSlot **plan_slots, int *count)
+exec_pending_inserts(EState *estate, ResultRelInfo *rri, TupleTableSlot **slots, TupleTableSlot **plan_slots,
+					 int *count)
 {
 	NvmkvModify *modify = rri->ri_FdwState;
 

@@ -325,7 +325,8 @@ try_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, TransactionId *
 
 	nvmkv_write_begin();
 	for (int i = 0; i < n; i++)
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, row_key(batch, rows[i]), batch->fxid, batch->cid, row_value(batch, rows[i]));
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, row_key(batch, rows[i]), batch->fxid, batch->cid,
+						row_value(batch, rows[i]));
 	written = nvmkv_write_finish(batch->db, batch->rel);
 	nvmkv_latch_set_release(&latches);
 	return written ? CHUNK_WRITTEN : CHUNK_NO_ROOM;
@@ -411,27 +412,31 @@ write_free_rows(NvmkvWriteBatch *batch, const RowPointer *rows, int n)
 	}
 }
 
+/* In order of addition; all of them unless a flush was interrupted. */
+static int
+unwritten_rows(NvmkvWriteBatch *batch, RowPointer *rows)
+{
+	int n = 0;
+
+	for (int i = 0; i < batch->count; i++)
+	{
+		if (!batch->rows[i].written)
+			rows[n++] = &batch->rows[i];
+	}
+	return n;
+}
+
 static void
 write_keyed_rows(NvmkvWriteBatch *batch)
 {
 	RowPointer rows[BATCH_ROWS];
-	BatchRow *taken;
 	int n;
 
-	do
+	while ((n = unwritten_rows(batch, rows)) > 0)
 	{
-		BatchRow *first = NULL;
+		BatchRow *first = rows[0];
+		BatchRow *taken = first;
 
-		n = 0;
-		for (int i = 0; i < batch->count; i++)
-		{
-			if (!batch->rows[i].written)
-				rows[n++] = &batch->rows[i];
-		}
-		if (n == 0)
-			break;
-		first = rows[0];
-		taken = first;
 		if (n > 1)
 		{
 			sort_rows(rows, (size_t) n, batch);
@@ -452,7 +457,7 @@ write_keyed_rows(NvmkvWriteBatch *batch)
 			write_row(batch, first);
 		else
 			write_free_rows(batch, rows, n);
-	} while (true);
+	}
 }
 
 /* Fresh row ids meet nobody: no latch, no look. */
@@ -484,13 +489,8 @@ static void
 write_rows_without_key(NvmkvWriteBatch *batch, ItemPointerData *tids)
 {
 	RowPointer rows[BATCH_ROWS];
-	int n = 0;
+	int n = unwritten_rows(batch, rows);
 
-	for (int i = 0; i < batch->count; i++)
-	{
-		if (!batch->rows[i].written)
-			rows[n++] = &batch->rows[i];
-	}
 	for (int next = 0; next < n;)
 	{
 		Size bytes;
