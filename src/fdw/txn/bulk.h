@@ -18,7 +18,6 @@ extern NvmkvWriteBatch *nvmkv_write_batch_create(Relation rel, const NvmkvTable 
 
 /* Adds a row; key is ignored (and made when written) for tables with hidden row ids.  True when it is time to flush. */
 extern bool nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value);
-extern int nvmkv_write_batch_count(const NvmkvWriteBatch *batch);
 
 /*
  * Writes the rows, in order of addition, and empties the batch.  Waits where another transaction may have a key, 23505
