@@ -97,15 +97,21 @@ done
 
 printf '%-20s %-26s %-26s %s\n' workload "heap: failures of 1000" "nvmkv: failures of 1000" ratio
 sort -t "$(printf '\t')" -k1,1V -k2,2 -k3,3g "$results" | awk -F '\t' '
-	{ n = ++count[$1, $2]; value[$1, $2, n] = $3; total[$1, $2] += $4 }
-	!($1 in seen) { seen[$1] = 1; order[++workloads] = $1 }
-	function middle(w, t) { return value[w, t, int((count[w, t] + 1) / 2)] }
-	function shown(w, t) { return sprintf("%.1f (%.1f .. %.1f)", middle(w, t), value[w, t, 1], value[w, t, count[w, t]]) }
+	{
+		key = $1 FS $2
+		value[key, ++count[key]] = $3
+		if (seen[$1]++ == 0)
+			order[++workloads] = $1
+	}
+	function middle(key) { return value[key, int((count[key] + 1) / 2)] }
+	function shown(key) { return sprintf("%.1f (%.1f .. %.1f)", middle(key), value[key, 1], value[key, count[key]]) }
 	END {
 		for (i = 1; i <= workloads; i++) {
-			w = order[i]
-			h = middle(w, "heap")
-			printf "%-20s %-26s %-26s %s\n", w, shown(w, "heap"), shown(w, "nvmkv"),
-				h > 0 ? sprintf("%.2f", middle(w, "nvmkv") / h) : "-"
+			heap = order[i] FS "heap"
+			ours = order[i] FS "nvmkv"
+			ratio = "-"
+			if (middle(heap) + 0 != 0)
+				ratio = sprintf("%.2f", middle(ours) / middle(heap))
+			printf "%-20s %-26s %-26s %s\n", order[i], shown(heap), shown(ours), ratio
 		}
 	}'
