@@ -32,14 +32,17 @@ case ${1:-} in
 	;;
 esac
 
+for dir in "$@"; do
+	[ -d "$dir" ] || {
+		echo "check_layers.sh: no directory $dir" >&2
+		exit 2
+	}
+done
+
 # Of objects whose source has gone nothing is to be known.
 symbols() {
 	local dir object
 	for dir in "$@"; do
-		[ -d "$dir" ] || {
-			echo "check_layers.sh: no directory $dir" >&2
-			return 2
-		}
 		for object in $(cd "$dir" && find src bgworker tools -name '*.o' 2>/dev/null); do
 			[ ! -e "${object%.o}.c" ] || printf '%s\0' "$dir/$object"
 		done | xargs -0 -r nm -A | sed "s#^$dir/##"
