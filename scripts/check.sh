@@ -6,7 +6,9 @@
 #   scripts/check.sh            all
 #   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap
 #
-# NVMKV_TAP='05*' takes only those TAP tests.
+# NVMKV_TAP='05*' takes only those TAP tests, NVMKV_REGRESS='scan|dml' only those SQL tests; PG_CONFIG=... takes the server
+# of that pg_config in place of Debian's.  NVMKV_SETTINGS='name=value ...' adds to the settings of the servers of SQL and
+# isolation tests.
 #
 # Times that something may take are far above what it takes, so that a busy machine is no failure.
 #
@@ -113,6 +115,7 @@ fresh_dir() {
 	rm -rf "$dir"
 	make_server_dir "$dir" || return
 	[ $# -eq 0 ] || cp -r "$@" "$dir/" || return
+	[ -z "${NVMKV_SETTINGS:-}" ] || [ ! -e "$dir/server.conf" ] || printf '%s\n' $NVMKV_SETTINGS >>"$dir/server.conf" || return
 	[ "$(id -u)" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
 	printf '%s\n' "$dir"
 }
@@ -167,7 +170,7 @@ count_regress() {
 # SQL and isolation tests, those that are wanted, beside each other.
 regress() {
 	local sql specs
-	sql=$(find sql -name '*.sql' ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
+	sql=$(find sql -regextype posix-extended -regex "sql/(${NVMKV_REGRESS:-.*})\.sql" ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
 	specs=$(find specs -name '*.spec' -printf '%f\n' 2>/dev/null | sed 's/\.spec$//' | sort)
 	if wanted regress; then
 		run_regress regress "$pgxs/src/test/regress/pg_regress" sql $sql &
@@ -180,10 +183,11 @@ regress() {
 	! wanted isolation || count_regress isolation $specs
 }
 
-# The programs of test/schedule, to where TAP tests find them.
-build_schedules() {
-	make -s -j "$(nproc)" -f test/schedule/schedule.mk CC=gcc WERROR=1 SCHEDULE_BUILD="$work/schedule" || return
-	cp "$work"/schedule/nvmkv_{schedules,serial} "$check_bin/"
+# The programs of test/schedule and test/query, to where TAP tests find them.
+build_clients() {
+	make -s -j "$(nproc)" -f test/schedule/schedule.mk CC=gcc WERROR=1 SCHEDULE_BUILD="$work/schedule" &&
+		make -s -j "$(nproc)" -f test/query/query.mk CC=gcc WERROR=1 QUERY_BUILD="$work/query" || return
+	cp "$work"/schedule/nvmkv_{schedules,serial} "$work/query/nvmkv_queries" "$check_bin/"
 }
 
 # One TAP test file, into $log/tap_NAME.log; what came of it goes to tap_NAME.result: exit code, seconds.
@@ -290,11 +294,11 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 	choose_places
 	server_work=$state/check # what servers and their tests write
 	choose_data
-	check_prefix=$server_work/pg
+	check_prefix=$server_work/pg$variant
 	check_bin=$check_prefix$system_bin
-	pgxs=$check_prefix/usr/lib/postgresql/$pg_version/lib/pgxs
+	pgxs=$check_prefix$system_lib/pgxs
 	if copy_server "$check_prefix" &&
-		simple "build gcc" build_extension "$work/gcc" "$check_prefix" CC=gcc WERROR=1 ASSERT=1; then
+		simple "build gcc" build_extension "$work/gcc$variant" "$check_prefix" CC=gcc WERROR=1 ASSERT=1; then
 		prepared=1
 	fi
 	# The tool, beside the server's programs, for the tests that use it.
@@ -302,11 +306,11 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 		simple "tool" make --no-print-directory -j "$(nproc)" -f test/engine.mk tools CC=gcc WERROR=1 BUILD="$work/engine" &&
 			install -m 755 "$work/engine/tools/nvmkv_dump" "$check_bin/"
 	fi
-	simple "build schedules" build_schedules
+	simple "build clients" build_clients
 	if wanted build; then
-		[ -z "$prepared" ] || simple "exports" scripts/check_exports.sh "$work/gcc"
-		[ -z "$prepared" ] || simple "calls" scripts/check_layers.sh "$work/gcc"
-		simple "build clang" build_extension "$work/clang" "" CC=clang WERROR=1
+		[ -z "$prepared" ] || simple "exports" scripts/check_exports.sh "$work/gcc$variant"
+		[ -z "$prepared" ] || simple "calls" scripts/check_layers.sh "$work/gcc$variant"
+		simple "build clang" build_extension "$work/clang$variant" "" CC=clang WERROR=1
 	fi
 fi
 

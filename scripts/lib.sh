@@ -2,9 +2,12 @@
 #
 # Where things live:
 #   build/                 everything that is built, below the checkout
-#   $state/pg              a private, relocated copy of Debian's PostgreSQL 15 with the extension installed
+#   $state/pg              a private, relocated copy of PostgreSQL 15 with the extension installed
 # $state is build/, unless servers must run as another user who cannot reach the checkout: then it is a
 # directory below /var/tmp, named after the checkout's path.
+#
+# PostgreSQL 15 is Debian's, or another one (scripts/assert_server.sh) whose pg_config the environment names: PG_CONFIG=...;
+# what is built for that has names of its own, with $variant at their end.
 #
 # PostgreSQL refuses to run as root.  Started by root, servers run as NVMKV_RUN_AS, else as "postgres",
 # else as "nobody"; started by anybody else, as that user.
@@ -17,18 +20,44 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=$root/build
 pg_version=15
 system_bin=/usr/lib/postgresql/$pg_version/bin
+system_lib=/usr/lib/postgresql/$pg_version/lib
 system_share=/usr/share/postgresql/$pg_version
+variant=""
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
 	exit 1
 }
+wrong_usage() {
+	printf '%s: usage: %s\n' "${0##*/}" "$*" >&2
+	exit 2
+}
+
+# The comment at the head of the script that runs.
+usage_text() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 
 # Debian marks of what is installed: is_installed package
 is_installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
+
+# A name for a path, short enough for sockets.
+path_key() { printf '%s' "$1" | cksum | cut -d ' ' -f 1; }
+
+# Another server than Debian's.
+choose_server() {
+	local wanted
+	[ -n "${PG_CONFIG:-}" ] || return 0
+	wanted=$("$PG_CONFIG" --bindir) || die "PG_CONFIG names no pg_config: $PG_CONFIG"
+	[ "$wanted" != "$system_bin" ] || return 0
+	[[ $("$PG_CONFIG" --version) =~ ^PostgreSQL\ $pg_version[.\ ] ]] || die "not PostgreSQL $pg_version: $PG_CONFIG"
+	system_bin=$wanted
+	system_lib=$("$PG_CONFIG" --pkglibdir)
+	system_share=$("$PG_CONFIG" --sharedir)
+	variant=.$(path_key "$system_bin")
+}
+choose_server
 
 # Runs a command as the user of servers, in a directory that user can be in.
 as_server() {
@@ -50,9 +79,6 @@ make_server_dir() {
 	mkdir -p "$@" && chmod "$mode" "$@" || return
 	[ "$(id -u)" -ne 0 ] || chown "$run_user:$(id -g "$run_user")" "$@"
 }
-
-# A name for a path, short enough for sockets.
-path_key() { printf '%s' "$1" | cksum | cut -d ' ' -f 1; }
 
 # Can the user of servers use this directory?
 server_can_reach() { as_server test -r "$1" -a -x "$1" 2>/dev/null; }
@@ -79,21 +105,26 @@ choose_places() {
 	mkdir -p "$build" || die "cannot write to $build"
 	state=$build
 	server_can_reach "$build" || state=$(private_var_tmp "$root") || exit 1
-	prefix=$state/pg
+	prefix=$state/pg$variant
 	bin=$prefix$system_bin
 }
 choose_places
 
-# The private copy of the server below "$1"; made again when Debian's package changes.
+# The private copy of the server below "$1"; made again when the server changes.
 copy_server() {
-	local to=$1 stamp
-	stamp=$(dpkg-query -W -f '${Version}' "postgresql-$pg_version") || die "postgresql-$pg_version is not installed"
+	local to=$1 stamp dir
+	if [ -z "$variant" ]; then
+		stamp=$(dpkg-query -W -f '${Version}' "postgresql-$pg_version") || die "postgresql-$pg_version is not installed"
+	else
+		stamp="$(stat -c '%Y %i' "$system_bin/postgres")" || die "there is no server in $system_bin"
+	fi
 	[ "$(cat "$to/.version" 2>/dev/null)" != "$stamp" ] || return 0
-	say "copying PostgreSQL $stamp to $to"
+	say "copying PostgreSQL from $system_bin to $to"
 	rm -rf "$to"
-	mkdir -p "$to${system_bin%/*/*}" "$to${system_share%/*}" || die "cannot write to $to"
-	cp -a "${system_bin%/bin}" "$to${system_bin%/*/*}/" || die "cannot copy the server"
-	cp -a "$system_share" "$to${system_share%/*}/" || die "cannot copy the server"
+	for dir in "$system_bin" "$system_lib" "$system_share"; do
+		mkdir -p "$to${dir%/*}" || die "cannot write to $to"
+		cp -a "$dir" "$to${dir%/*}/" || die "cannot copy the server"
+	done
 	printf '%s' "$stamp" >"$to/.version"
 }
 

@@ -16,6 +16,9 @@
 #   scripts/long_tests.sh schedules [SECONDS] random schedules of several sessions beside heap tables; serializable transactions;
 #                                             sessions that want the same keys
 #   scripts/long_tests.sh upstream           PostgreSQL's own tests on nvmkv tables and on heap tables: scripts/upstream_tests.sh
+#   scripts/long_tests.sh queries [SECONDS]  random queries and changes beside heap tables
+#   scripts/long_tests.sh assertions         SQL, isolation and TAP tests on the server of scripts/assert_server.sh; some SQL
+#                                            tests with caches that forget at every chance
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
 # Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits,
@@ -131,10 +134,30 @@ run() {
 		fi
 		tail -n 3 "$work/upstream.log"
 		;;
+	queries)
+		echo "== queries"
+		mkdir -p "$work"
+		[ "$NVMKV_SEED" != random ] || export NVMKV_SEED=$((RANDOM * 100000))
+		NVMKV_QUERY_SECONDS=${number:-300} NVMKV_TAP='044*' NVMKV_TAP_TIMEOUT=$((${number:-300} + 900)) scripts/check.sh tap 2>&1 </dev/null |
+			tee "$work/queries.log" | grep -E 'passed|^ +\|'
+		grep -ah 'seeds ' build/check/log/tap_044_queries.log
+		add "$work/queries.log"
+		;;
+	assertions)
+		echo "== assertions"
+		mkdir -p "$work"
+		assert_config=$(scripts/assert_server.sh) || die "there is no server with assertions"
+		PG_CONFIG=$assert_config NVMKV_TAP_TIMEOUT=1800 scripts/check.sh regress isolation tap 2>&1 </dev/null |
+			tee "$work/assertions.log" | grep -E 'passed|^ +\|'
+		add "$work/assertions.log"
+		PG_CONFIG=$assert_config NVMKV_SETTINGS=debug_discard_caches=1 NVMKV_REGRESS='options|upsert|rescan|locking' \
+			scripts/check.sh regress 2>&1 </dev/null | tee "$work/discard.log" | grep -E 'passed|^ +\|'
+		add "$work/discard.log"
+		;;
 	all)
-		for what in address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules upstream; do
+		for what in address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules queries upstream assertions; do
 			case $what in
-			model | crash | fuzz | life | schedules) run $what "$number" ;;
+			model | crash | fuzz | life | schedules | queries) run $what "$number" ;;
 			*) run $what ;;
 			esac
 		done

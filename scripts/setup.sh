@@ -5,6 +5,7 @@
 #
 #   scripts/setup.sh               all of that
 #   scripts/setup.sh --packages    only the packages, and those that scripts/check.sh needs besides
+#   scripts/setup.sh --server-packages    only packages: those that scripts/assert_server.sh needs to build a server
 #
 # Prints the directory of the private server's programs; everything else goes to stderr.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -13,8 +14,9 @@ packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-de
 	liblz4-dev libzstd-dev)
 case ${1:-} in
 --packages) packages+=(clang libclang-rt-14-dev libipc-run-perl libpq-dev pgbackrest barman rsync) ;;
+--server-packages) packages+=(pkg-config libipc-run-perl libicu-dev libssl-dev libxml2-dev libreadline-dev zlib1g-dev) ;;
 '') ;;
-*) die "usage: setup.sh [--packages]" ;;
+*) die "usage: setup.sh [--packages | --server-packages]" ;;
 esac
 
 # Installs packages.  A new postgresql package would create and start a cluster "main": a setting that
@@ -54,9 +56,9 @@ for package in "${packages[@]}"; do
 	is_installed "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
-[ "${1:-}" != --packages ] || exit 0
+[ $# -eq 0 ] || exit 0
 choose_places
 
 copy_server "$prefix"
-build_extension "$build/server" "$prefix" >&2 || die "the extension does not build"
+build_extension "$build/server$variant" "$prefix" >&2 || die "the extension does not build"
 printf '%s\n' "$bin"

@@ -1,0 +1,57 @@
+#!/bin/bash
+# A PostgreSQL 15 with assertions, from Debian's source package: built once, and kept.
+#
+#   scripts/assert_server.sh [-h]
+#
+# Prints the path of its pg_config, by which scripts/check.sh takes it for its tests:
+#
+#   PG_CONFIG=$(scripts/assert_server.sh) scripts/check.sh regress isolation tap
+#
+# Beside --enable-cassert (which brings checks of memory contexts, memory overwritten when it is freed, and the setting
+# debug_discard_caches), every plan is copied, written and read before it is executed.  The packages that the build needs
+# are installed as by scripts/setup.sh.  The first run takes some minutes of both cores; what it makes is below build/, or
+# where the servers' user can reach it, and is made again when source or options change.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+case $#:${1:-} in
+0:) ;;
+1:-h | 1:--help) usage_text && exit 0 ;;
+*) wrong_usage "assert_server.sh [-h]" ;;
+esac
+
+# What of Debian's options matters here.
+options=(--enable-cassert --enable-debug --enable-tap-tests --with-icu --with-lz4 --with-zstd --with-openssl --with-libxml
+	--with-system-tzdata=/usr/share/zoneinfo "--with-extra-version= (assertions)"
+	"CFLAGS=-O1 -g -fno-omit-frame-pointer"
+	"CPPFLAGS=-DCOPY_PARSE_PLAN_TREES -DWRITE_READ_PARSE_PLAN_TREES -DRAW_EXPRESSION_COVERAGE_TEST")
+
+build_server() {
+	local source=$1 work=$build/assert_server_objects log=$build/assert_server.log
+	say "building PostgreSQL with assertions into $to; log: $log"
+	rm -rf "$to" "$work"
+	cp -a "$source" "$work" && mkdir -p "$to" || die "cannot write to $work and $to"
+	(
+		cd "$work" &&
+			./configure --prefix="$to" "${options[@]}" &&
+			make -s -j "$(nproc)" &&
+			make -s install
+	) >"$log" 2>&1 </dev/null || {
+		tail -n 20 "$log" >&2
+		die "PostgreSQL does not build"
+	}
+	rm -rf "$work"
+}
+
+"$root/scripts/setup.sh" --server-packages >&2 || exit 1
+choose_places
+source=$("$root/scripts/postgres_source.sh") || exit 1
+
+exec 9>"$build/.assert_server_lock" || die "cannot write to $build"
+flock 9
+to=$state/assert_server
+stamp="$(cat "$source/../version") $(path_key "${options[*]}")"
+if [ "$(cat "$to/.version" 2>/dev/null)" != "$stamp" ]; then
+	build_server "$source"
+	printf '%s' "$stamp" >"$to/.version"
+fi
+printf '%s\n' "$to/bin/pg_config"
