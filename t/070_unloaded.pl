@@ -122,7 +122,16 @@ for my $statement (
 }
 fails($node, 'ALTER FOREIGN TABLE kept DROP COLUMN k', qr/2BP01: cannot drop column "k" because it is in the primary key/, 'dropping a key column');
 fails($node, 'DROP TYPE colour CASCADE', qr/2BP01: cannot drop column "c" because it is in the primary key/, 'dropping the type of a key column');
-fails($node, 'REFRESH MATERIALIZED VIEW nvmkv.storage WITH NO DATA', qr/55000/, 'forgetting where rows are');
+my @forgetting = (
+	'REFRESH MATERIALIZED VIEW nvmkv.storage WITH NO DATA',
+	'ALTER SCHEMA nvmkv RENAME TO elsewhere',
+	'ALTER MATERIALIZED VIEW nvmkv.storage SET SCHEMA public',
+	'ALTER MATERIALIZED VIEW nvmkv.storage RENAME TO elsewhere',
+	'ALTER TABLE nvmkv.storage RENAME TO elsewhere',
+	'ALTER TABLE nvmkv.storage SET SCHEMA public',
+	'ALTER INDEX nvmkv.storage_relid RENAME TO elsewhere');
+my $forgets = qr/55000: cannot \w+ materialized view "storage" because it tells where the rows of foreign tables are/;
+fails($node, $_, $forgets, "forgetting where rows are: $_") for @forgetting;
 fails($node, 'DROP EVENT TRIGGER nvmkv_require_library', qr/2BP01/, 'dropping what sees to that');
 
 # Rows are not touched by these.
@@ -148,6 +157,7 @@ is($node->safe_psql('restored', q{SELECT count(*) FROM pg_foreign_table}), '0', 
 
 start('with');
 is($node->safe_psql('postgres', $rows), $content, 'no row has changed');
+fails($node, $_, $forgets, "with the library: $_") for @forgetting;
 
 # ---- what is dropped without the library
 
@@ -256,6 +266,15 @@ start_and_sweep(qr/keeps the rows of 1 foreign tables in database "original".*DE
 	'what no table is known for is kept while one lacks its rows');
 $node->safe_psql('original', 'TRUNCATE a');
 start_and_sweep(qr/removes the rows of 1 foreign tables/, 'and removed when none does');
+$node->safe_psql('original', 'INSERT INTO a SELECT generate_series(1, 2000)');
+single_user([ 'shared_preload_libraries=' ], "ALTER SCHEMA nvmkv RENAME TO elsewhere\n", 'original');
+start_and_sweep(qr/keeps the rows of 1 foreign tables in database "original".*DETAIL:  They could be those of foreign table "a".*HINT:  Give /s,
+	'nothing is taken for dropped where nvmkv.storage has another name');
+fails($node, 'SELECT count(*) FROM a', qr/55000: relation "nvmkv.storage" does not exist.*HINT: +Give it/s, 'it says what is missing', 'original');
+$node->safe_psql('original', 'ALTER SCHEMA elsewhere RENAME TO nvmkv');
+is($node->safe_psql('original', 'SELECT count(*) FROM a'), '2000', 'the rows are there with the name');
+$node->safe_psql('original', 'DROP INDEX nvmkv.storage_relid');
+is($node->safe_psql('original', 'SELECT count(*) FROM a'), '2000', 'and without an index');
 
 # Twice the same is nothing new.
 my $size = -s $node->logfile;

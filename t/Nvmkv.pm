@@ -99,9 +99,9 @@ sub wait_for_death
 # A statement that must fail: what the server says, with the SQLSTATE before the message, matches.
 sub fails
 {
-	my ($node, $sql, $expected, $name) = @_;
+	my ($node, $sql, $expected, $name, $database) = @_;
 	my ($out, $err) = ('', '');
-	my $rc = $node->psql('postgres', $sql, stdout => \$out, stderr => \$err,
+	my $rc = $node->psql($database // 'postgres', $sql, stdout => \$out, stderr => \$err,
 		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 
 	isnt($rc, 0, "$name: refused");

@@ -25,6 +25,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -211,19 +212,54 @@ rewrite_copy_to(PlannedStmt *pstmt)
 	return pstmt;
 }
 
-/* ---------------------------------------------------------------- refresh */
+/* ---------------------------------------------------------------- the catalogue */
 
-/* What is refreshed stays as it is, but this would leave it empty, and no table would find its rows. */
-static void
-before_refresh(const RefreshMatViewStmt *stmt)
+/* The catalogue or its index. */
+static bool
+is_of_catalogue(const RangeVar *relation, Oid catalogue)
 {
-	Oid relid = nvmkv_catalog_relid();
+	Oid relid = relation != NULL ? RangeVarGetRelid(relation, NoLock, true) : InvalidOid;
 
-	if (stmt->skipData && OidIsValid(relid) && RangeVarGetRelid(stmt->relation, NoLock, true) == relid)
+	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_INDEX)
+		relid = IndexGetRelation(relid, true);
+	return relid == catalogue;
+}
+
+/*
+ * nvmkv.storage is found by its name, and rows of tables by what is in it.  A REFRESH leaves it as it is, but this one
+ * would leave it empty; under another name nothing would find it.
+ */
+static void
+before_catalogue_changes(Node *stmt)
+{
+	Oid catalogue = nvmkv_catalog_relid();
+	bool forbidden = false;
+	const char *what = "move";
+
+	if (!OidIsValid(catalogue))
+		return;
+	if (IsA(stmt, RefreshMatViewStmt))
+	{
+		what = "empty";
+		forbidden = ((RefreshMatViewStmt *) stmt)->skipData && is_of_catalogue(((RefreshMatViewStmt *) stmt)->relation, catalogue);
+	}
+	else if (IsA(stmt, AlterObjectSchemaStmt))
+		forbidden = is_of_catalogue(((AlterObjectSchemaStmt *) stmt)->relation, catalogue);
+	else if (IsA(stmt, RenameStmt))
+	{
+		RenameStmt *rename = (RenameStmt *) stmt;
+
+		what = "rename";
+		if (rename->renameType == OBJECT_SCHEMA)
+			forbidden = get_namespace_oid(rename->subname, true) == get_rel_namespace(catalogue);
+		else if (rename->renameType != OBJECT_COLUMN)
+			forbidden = is_of_catalogue(rename->relation, catalogue);
+	}
+	if (forbidden)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot empty materialized view \"%s\" because it tells where the rows of foreign tables are",
-						get_rel_name(relid))));
+				 errmsg("cannot %s materialized view \"%s\" because it tells where the rows of foreign tables are", what,
+						get_rel_name(catalogue))));
 }
 
 /* ---------------------------------------------------------------- without the library */
@@ -251,8 +287,8 @@ nvmkv_sql_require_library(PG_FUNCTION_ARGS)
 		nvmkv_engine_require_preload();
 	else if (IsA(stmt, AlterDomainStmt) && nvmkv_domain_is_used(altered_domain((AlterDomainStmt *) stmt)))
 		nvmkv_engine_require_preload();
-	else if (IsA(stmt, RefreshMatViewStmt))
-		before_refresh((RefreshMatViewStmt *) stmt);
+	else
+		before_catalogue_changes(stmt);
 	return (Datum) 0;
 }
 
@@ -315,8 +351,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 		alters = nvmkv_alter_begin((AlterTableStmt *) stmt);
 	else if (IsA(stmt, CopyStmt))
 		pstmt = rewrite_copy_to(pstmt);
-	else if (IsA(stmt, RefreshMatViewStmt))
-		before_refresh((RefreshMatViewStmt *) stmt);
+	else if (IsA(stmt, RefreshMatViewStmt) || IsA(stmt, RenameStmt) || IsA(stmt, AlterObjectSchemaStmt))
+		before_catalogue_changes(stmt);
 	else if (IsA(stmt, AlterForeignServerStmt))
 	{
 		server_relids = reoptioned_tables((AlterForeignServerStmt *) stmt, &serverid);

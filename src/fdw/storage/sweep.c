@@ -12,8 +12,8 @@
  * which is as good as once.
  *
  * A storage that nvmkv.storage does not name at all may also be one whose row
- * there was lost.  As long as there is a table that no row names it is kept,
- * and told.
+ * there was lost, or all of nvmkv.storage, under another name.  As long as
+ * there is a table that no row names it is kept, and told.
  */
 #include "postgres.h"
 
@@ -81,13 +81,11 @@ table_without_row(void)
 {
 	ListCell *lc;
 
-	if (!OidIsValid(nvmkv_catalog_relid()))
-		return InvalidOid;
 	foreach(lc, nvmkv_our_relids())
 	{
 		NvmkvStorageRow row;
 
-		if (!nvmkv_catalog_lookup(lfirst_oid(lc), &row))
+		if (!OidIsValid(nvmkv_catalog_relid()) || !nvmkv_catalog_lookup(lfirst_oid(lc), &row))
 			return lfirst_oid(lc);
 	}
 	return InvalidOid;
@@ -111,7 +109,9 @@ end_unnamed(HTAB *storages)
 				(errmsg("nvmkv_fdw keeps the rows of %d foreign tables in database \"%s\" that nothing refers to",
 						count, get_database_name(MyDatabaseId)),
 				 errdetail("They could be those of foreign table \"%s\", whose rows nothing tells.", get_rel_name(homeless)),
-				 errhint("TRUNCATE or drop that table; the rows are removed at the next start of the server.")));
+				 OidIsValid(nvmkv_catalog_relid())
+					 ? errhint("TRUNCATE or drop that table; the rows are removed at the next start of the server.")
+					 : errhint("Give materialized view nvmkv.storage and its schema their names back.")));
 		return 0;
 	}
 	hash_seq_init(&status, storages);
@@ -125,7 +125,7 @@ nvmkv_sweep_tables(void)
 {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	HTAB *storages = set_of_storages(nvmkv_registry_storages(snapshot));
-	/* Without a catalogue there is no table of ours.  One that comes now is none that the snapshot sees. */
+	/* One that comes now is none that the snapshot sees. */
 	List *tables = OidIsValid(nvmkv_catalog_relid()) ? nvmkv_catalog_storages(snapshot) : NIL;
 	int count = 0;
 	ListCell *lc;

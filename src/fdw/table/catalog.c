@@ -27,6 +27,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -83,7 +84,9 @@ catalog_open(LOCKMODE lockmode)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relation \"%s.%s\" does not exist", CATALOG_SCHEMA, CATALOG_TABLE),
-				 errhint("Run CREATE EXTENSION nvmkv_fdw in this database.")));
+				 OidIsValid(get_extension_oid("nvmkv_fdw", true))
+					 ? errhint("Give it and its schema their names back.")
+					 : errhint("Run CREATE EXTENSION nvmkv_fdw in this database.")));
 	return table_open(relid, lockmode);
 }
 
@@ -221,10 +224,12 @@ nvmkv_catalog_changed_column(const NvmkvStorageRow *row, Relation rel)
 static SysScanDesc
 scan_of_table(Relation catalog, Oid relid)
 {
+	Oid index = catalog_object(CATALOG_INDEX);
 	ScanKeyData key;
 
+	/* The index makes it quick, and can be dropped like any other. */
 	ScanKeyInit(&key, COLUMN_RELID, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	return systable_beginscan(catalog, catalog_object(CATALOG_INDEX), true, SnapshotSelf, 1, &key);
+	return systable_beginscan(catalog, index, OidIsValid(index), SnapshotSelf, 1, &key);
 }
 
 bool
