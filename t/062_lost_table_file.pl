@@ -26,7 +26,9 @@ $node->safe_psql('postgres', q{
 	CREATE FOREIGN TABLE f (k int, v text) SERVER hot OPTIONS (primary_key 'k');
 	CREATE TABLE t_h (k int PRIMARY KEY, v text);
 	CREATE TABLE u_h (LIKE t_h INCLUDING ALL);
-	CREATE TABLE f_h (LIKE t_h INCLUDING ALL)});
+	CREATE TABLE f_h (LIKE t_h INCLUDING ALL);
+	CREATE FOREIGN TABLE a (k int, v text) SERVER nvmkv OPTIONS (primary_key 'k');
+	CREATE TABLE a_h (LIKE t_h INCLUDING ALL)});
 
 sub fill { both($node, "INSERT INTO $_[0] SELECT g, '$_[0]needle' || g || '.' || repeat(md5(g::text), 10) FROM generate_series(1, $rows) g"); return }
 
@@ -43,6 +45,9 @@ sub take_file
 sub view { return $node->safe_psql('postgres', "SELECT relation, state FROM nvmkv.damage WHERE relation IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2") }
 
 fill($_) for qw(t u f);
+$node->safe_psql('postgres', q{
+	INSERT INTO a_h SELECT g, 'aneedle' || g || '.' || repeat(md5(g::text), 40) FROM generate_series(1, 300) g;
+	INSERT INTO a TABLE a_h});
 $node->safe_psql('postgres', 'SELECT nvmkv.compact()');
 
 # Missing, and then put back.
@@ -67,6 +72,26 @@ chmod 0600, $file;
 $node->start;
 is(view(), '', 'put back, nothing is missing');
 is(same_rows($node, 't'), '0|0', 'and every row is there');
+sound($node, 'says the check');
+
+# A file of values apart: one range of keys, however many values.
+$node->stop;
+$file = take_file($dir, 'aneedle100.');
+$name = (split m{/}, $file)[-1];
+unlink $file;
+$node->start;
+fails($node, 'SELECT v FROM a WHERE k = 100', qr/XX001: .*reading foreign table "a" failed.*\Q$name\E.*missing/s, 'reading a value apart');
+is(same_rows($node, $_), '0|0', "without values of another, table $_ is as it should be") for qw(t u f);
+is($node->safe_psql('postgres', q{SELECT object, problem ~ 'values of 300 entries' FROM nvmkv.check() WHERE object LIKE 'foreign table%'}),
+	'foreign table public.a: keys from (k)=(1) up to (k)=(300)|t', 'the check names table and keys once');
+$node->stop;
+my ($out, $err);
+IPC::Run::run([ 'nvmkv_dump', 'check', $dir ], '>', \$out, '2>', \$err);
+is(() = $err =~ /values of 300 entries with keys from/g, 1, 'so does nvmkv_dump');
+copy("$base/saved", $file) or die $!;
+chmod 0600, $file;
+$node->start;
+is(same_rows($node, 'a'), '0|0', 'put back, every value is there');
 sound($node, 'says the check');
 
 # A standby has files of its own.

@@ -52,7 +52,7 @@ sub is_in_use
 	my ($table) = @_;
 	my ($state) = dumped('manifest', dirname($table)) =~ /^state\n(.*)/ms;
 
-	return $state =~ /^ *table \Q@{[ basename($table, '.sst') ]}\E level/m;
+	return $state =~ /^ *(?:value )?table \Q@{[ basename($table, '.sst') ]}\E\b/m;
 }
 
 # The file among these, tables or a container, that has the text, and where.  What an interrupted flush or a compaction

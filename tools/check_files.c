@@ -11,14 +11,36 @@
 #include "engine/meta/outcome_file.h"
 #include "engine/sst/sst_verify.h"
 #include "engine/sst/value_read.h"
+#include "engine/tree/damage.h"
 #include "tools/dump_map.h"
 #include "tools/dump_version.h"
 
 /* ---- tables ---- */
 
+typedef struct LostValues
+{
+	ValueLost lost;
+	Check *check;
+} LostValues;
+
+static void
+report_values(ValueLost *lost, const char *text, uint64_t entries, NvmkvSlice low, NvmkvSlice last)
+{
+	char low_text[DAMAGE_KEY_TEXT_BYTES];
+	char last_text[DAMAGE_KEY_TEXT_BYTES];
+	char all[NVMKV_ERROR_TEXT_MAX + 3 * DAMAGE_KEY_TEXT_BYTES];
+
+	damage_show_key(low, low_text);
+	damage_show_key(last, last_text);
+	(void) snprintf(all, sizeof(all), "%s: values of %" PRIu64 " entries with keys from %s to %s cannot be read", text, entries,
+					low_text, last_text);
+	check_problem(((LostValues *) (void *) lost)->check, all);
+}
+
 static void
 check_table(Check *c, const MetaFile *file)
 {
+	LostValues values = {{report_values}, c};
 	char path[SST_PATH_BYTES_MAX];
 	SstTable *table = NULL;
 	const SstProps *props;
@@ -49,7 +71,7 @@ check_table(Check *c, const MetaFile *file)
 	if (sst_verify(path, file->number, file->bytes, check_problem, c) != NVMKV_OK)
 		check_failure(c);
 	if (file->level != VERSION_VALUES && file->value_bytes > 0 &&
-		value_verify(c->values, file->number, file->bytes, check_problem, c) != NVMKV_OK)
+		value_verify(c->values, file->number, file->bytes, &values.lost) != NVMKV_OK)
 		check_failure(c);
 }
 

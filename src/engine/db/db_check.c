@@ -165,11 +165,43 @@ check_damages(Check *c, const VersionImage *v)
 	}
 }
 
+/* ---- values apart ---- */
+
+typedef struct LostValues
+{
+	ValueLost lost;
+	Check *check;
+	uint64_t newest; /* of the table */
+} LostValues;
+
+/* Keys up to "last" and itself: below what follows it. */
+static void
+report_values(ValueLost *lost, const char *problem, uint64_t entries, NvmkvSlice low, NvmkvSlice last)
+{
+	LostValues *values = (LostValues *) (void *) lost;
+	NvmkvBuf upper = {0};
+	char low_text[DAMAGE_KEY_TEXT_BYTES];
+	char last_text[DAMAGE_KEY_TEXT_BYTES];
+	char text[NVMKV_ERROR_TEXT_MAX + 3 * DAMAGE_KEY_TEXT_BYTES];
+
+	damage_show_key(low, low_text);
+	damage_show_key(last, last_text);
+	(void) snprintf(text, sizeof(text), "%s: values of %" PRIu64 " entries with keys from %s to %s cannot be read", problem,
+					entries, low_text, last_text);
+	if (nvmkv_buf_set(&upper, last) == NVMKV_OK && nvmkv_buf_append(&upper, "", 1) == NVMKV_OK)
+		nvmkv_fail_keys(low.data, low.size, upper.data, upper.size, values->newest);
+	else
+		nvmkv_fail_keys(NULL, 0, NULL, 0, 0);
+	report_keys(values->check, text);
+	nvmkv_buf_free(&upper);
+}
+
 /* Of the whole file, past the table cache: that knows value tables without their heads. */
 static NvmkvStatus
 check_table(Check *c, const VersionImage *v, const VersionFile *file)
 {
 	bool is_values = file->level == VERSION_VALUES;
+	LostValues values = {{report_values}, c, file->max_sequence};
 	SstTable *table;
 	const SstProps *props;
 	char path[SST_PATH_BYTES_MAX];
@@ -191,7 +223,7 @@ check_table(Check *c, const VersionImage *v, const VersionFile *file)
 	sst_table_unref(table);
 	NVMKV_RETURN_IF(sst_verify(path, file->number, file->bytes, report, c));
 	return is_values || file->value_bytes == 0 ? NVMKV_OK :
-		value_verify(c->db->tables, file->number, file->bytes, report, c);
+		value_verify(c->db->tables, file->number, file->bytes, &values.lost);
 }
 
 static NvmkvStatus

@@ -151,8 +151,8 @@ posix_read(PortFile *file, uint64_t offset, void *data, size_t size)
 
 	NVMKV_RETURN_IF(posix_read_some(file, offset, data, size, &got));
 	if (got != size)
-		return NVMKV_FAIL(NVMKV_CORRUPTION, "file \"%s\" ends at %" PRIu64 ": %zu bytes expected at %" PRIu64,
-						  file->path, offset + got, size, offset);
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "file \"%s\" is too short: it has %zu of %zu bytes at %" PRIu64, file->path, got,
+						  size, offset);
 	return NVMKV_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "engine/sst/value_read.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "engine/sst/sst_iter.h"
 
@@ -83,33 +84,81 @@ read_value(TableCache *tables, const NvmkvIter *it)
 	return NVMKV_OK;
 }
 
+/* Entries one behind the other whose values cannot be read. */
+typedef struct LostRun
+{
+	ValueLost *lost;
+	uint64_t entries; /* 0: none now */
+	NvmkvBuf low, last;
+	char text[NVMKV_ERROR_TEXT_MAX]; /* of the first */
+} LostRun;
+
+/* nvmkv_error() says why the entry's value cannot be read. */
+static NvmkvStatus
+run_extend(LostRun *run, NvmkvSlice key)
+{
+	if (run->entries == 0)
+	{
+		NVMKV_RETURN_IF(nvmkv_buf_set(&run->low, key));
+		(void) snprintf(run->text, sizeof(run->text), "%s", nvmkv_error()->text);
+	}
+	run->entries++;
+	return nvmkv_buf_set(&run->last, key);
+}
+
+static void
+run_end(LostRun *run)
+{
+	if (run->entries > 0)
+		run->lost->tell(run->lost, run->text, run->entries, nvmkv_buf_slice(&run->low), nvmkv_buf_slice(&run->last));
+	run->entries = 0;
+}
+
+/* All entries; a failure that is no damage ends it. */
+static NvmkvStatus
+read_values(TableCache *tables, NvmkvIter *it, LostRun *run)
+{
+	for (it->ops->seek_first(it); it->valid; it->ops->next(it))
+	{
+		NvmkvStatus st = ikey_is_apart(it->tag) ? read_value(tables, it) : NVMKV_OK;
+
+		if (st == NVMKV_CORRUPTION)
+			st = run_extend(run, it->key);
+		else if (st == NVMKV_OK)
+			run_end(run);
+		NVMKV_RETURN_IF(st);
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "verification was cancelled");
+	}
+	/* What is wrong with the table itself is sst_verify's to tell. */
+	return it->status == NVMKV_CORRUPTION ? NVMKV_OK : it->status;
+}
+
 NvmkvStatus
-value_verify(TableCache *tables, uint64_t number, uint64_t file_bytes, void (*problem)(void *ctx, const char *text),
-			 void *ctx)
+value_verify(TableCache *tables, uint64_t number, uint64_t file_bytes, ValueLost *lost)
 {
 	SstTable *table;
 	SstIter *it;
-	NvmkvStatus st = NVMKV_OK;
+	LostRun *run;
+	NvmkvStatus st;
 
 	NVMKV_RETURN_IF(table_cache_get(tables, number, file_bytes, &table));
 	it = port_alloc(sizeof(SstIter));
-	if (it == NULL)
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
-	sst_iter_init(it, table, SST_ITER_BULK);
-	for (it->base.ops->seek_first(&it->base); it->base.valid; it->base.ops->next(&it->base))
+	run = port_alloc_zero(sizeof(LostRun));
+	if (it == NULL || run == NULL)
 	{
-		st = ikey_is_apart(it->base.tag) ? read_value(tables, &it->base) : NVMKV_OK;
-		if (st == NVMKV_CORRUPTION)
-			problem(ctx, nvmkv_error()->text);
-		else if (st == NVMKV_OK && port_interrupted())
-			st = NVMKV_FAIL(NVMKV_CANCELLED, "verification was cancelled");
-		if (st != NVMKV_OK && st != NVMKV_CORRUPTION)
-			break;
+		port_free(it);
+		port_free(run);
+		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory");
 	}
-	/* What is wrong with the table itself is sst_verify's to tell. */
-	if (!it->base.valid)
-		st = it->base.status == NVMKV_CORRUPTION ? NVMKV_OK : it->base.status;
+	run->lost = lost;
+	sst_iter_init(it, table, SST_ITER_BULK);
+	st = read_values(tables, &it->base, run);
+	run_end(run);
 	it->base.ops->destroy(&it->base);
+	nvmkv_buf_free(&run->low);
+	nvmkv_buf_free(&run->last);
+	port_free(run);
 	port_free(it);
 	return st;
 }

@@ -31,10 +31,16 @@ extern NvmkvStatus value_open_or_lost(TableCache *tables, NvmkvSlice key, uint64
 									  ValueBlock *out, bool *lost_out);
 
 /*
- * Reads every value that the table refers to; problem() gets each that is not there.  Else as sst_verify.  REQUIRES
- * that the value tables stay.
+ * Who is told what value_verify does not find: values of "entries" entries, one behind the other, from key "low" to key
+ * "last"; the text says why the first of them cannot be read.
  */
-extern NvmkvStatus value_verify(TableCache *tables, uint64_t number, uint64_t file_bytes,
-								void (*problem)(void *ctx, const char *text), void *ctx);
+typedef struct ValueLost ValueLost;
+struct ValueLost
+{
+	void (*tell)(ValueLost *lost, const char *text, uint64_t entries, NvmkvSlice low, NvmkvSlice last);
+};
+
+/* Reads every value that the table refers to.  Else as sst_verify.  REQUIRES that the value tables stay. */
+extern NvmkvStatus value_verify(TableCache *tables, uint64_t number, uint64_t file_bytes, ValueLost *lost);
 
 #endif

@@ -241,7 +241,8 @@ before_catalogue_changes(Node *stmt)
 	if (IsA(stmt, RefreshMatViewStmt))
 	{
 		what = "empty";
-		forbidden = ((RefreshMatViewStmt *) stmt)->skipData && is_of_catalogue(((RefreshMatViewStmt *) stmt)->relation, catalogue);
+		forbidden = ((RefreshMatViewStmt *) stmt)->skipData &&
+			is_of_catalogue(((RefreshMatViewStmt *) stmt)->relation, catalogue);
 	}
 	else if (IsA(stmt, AlterObjectSchemaStmt))
 		forbidden = is_of_catalogue(((AlterObjectSchemaStmt *) stmt)->relation, catalogue);
