@@ -15,7 +15,7 @@
 #include "engine/base/ikey.h"
 
 /*
- * For an iterator that goes round what cannot be read, forwards, instead of failing (db/damage.h): told of each range
+ * For an iterator that goes round what cannot be read, forwards, instead of failing (tree/damage.h): told of each range
  * of keys [low, upper) that it leaves out.  low, upper of size 0: as far as the source reaches.  source: number of the
  * table, or id of the row; offset: of the first damaged block of the table, or number of the entry of the row, or
  * NVMKV_DAMAGE_ALL.  What it returns other than OK is the iterator's failure.

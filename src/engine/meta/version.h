@@ -94,7 +94,8 @@ typedef struct VersionXids
 /*
  * A range of keys of which versions may be missing: it was in a block, table or row that cannot be read, and compaction
  * went round it.  "May": what is not in the range, or is newer than max_sequence, is whole.  The sources themselves are
- * not in the version any more; but the file of a table stays as long as a range names it, within limits (db/damage.h).
+ * not in the version any more; but the file of a table stays as long as a range names it, within limits
+ * (tree/damage.h).
  */
 typedef enum VersionDamageKind
 {

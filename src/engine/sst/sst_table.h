@@ -86,7 +86,7 @@ extern NvmkvStatus sst_table_read(SstTable *table, uint64_t offset, void *data, 
 extern NvmkvStatus sst_table_reread(SstTable *table, uint64_t offset, void *data, size_t size);
 
 /*
- * The thread's last failure is of reading "what", of the table's file: is it damage that stays (db/damage.h)?
+ * The thread's last failure is of reading "what", of the table's file: is it damage that stays (tree/damage.h)?
  * An unreadable piece of a file that can be read elsewhere is; then, and of a checksum, the failure is CORRUPTION.
  */
 extern NvmkvStatus sst_table_judge(SstTable *table, NvmkvStatus status);
