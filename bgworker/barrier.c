@@ -51,7 +51,7 @@
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
 #include "fdw/host/agreement.h"
-#include "fdw/host/copy.h"
+#include "fdw/host/copies.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/kept.h"
 #include "fdw/host/settle.h"

@@ -9,7 +9,7 @@
 #include "storage/ipc.h"
 
 #include "bgworker/worker.h"
-#include "fdw/host/copy.h"
+#include "fdw/host/copies.h"
 #include "fdw/host/engine.h"
 
 /* A wake-up that got lost costs no more than this. */

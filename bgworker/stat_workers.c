@@ -8,7 +8,7 @@
 #include "funcapi.h"
 
 #include "bgworker/worker.h"
-#include "fdw/host/engine.h"
+#include "fdw/host/ready.h"
 #include "fdw/host/resultrow.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_workers);

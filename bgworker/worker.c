@@ -26,6 +26,7 @@
 #include "engine/port/port_pg.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/guc.h"
+#include "fdw/host/ready.h"
 
 #define WORKER_RESTART_SECONDS 1
 #define IDLE_MS 60000
@@ -141,7 +142,7 @@ nvmkv_worker_init(void)
 
 	/* The others delay nobody for good: whoever waits lends a hand. */
 	if (!is_registered("nvmkv_barrier_main"))
-		nvmkv_engine_without_barrier(NVMKV_WORKERS_FIXED + nvmkv_compaction_workers);
+		nvmkv_ready_without_barrier(NVMKV_WORKERS_FIXED + nvmkv_compaction_workers);
 }
 
 /*

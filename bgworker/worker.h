@@ -40,7 +40,7 @@ typedef struct NvmkvWorkerStat
 	int pgprocno;
 } NvmkvWorkerStat;
 
-/* Registers the workers; from _PG_init while the server preloads libraries, after nvmkv_engine_init. */
+/* Registers the workers; from _PG_init while the server preloads libraries, after nvmkv_start_init. */
 extern void nvmkv_worker_init(void);
 
 /* Wakes flush and compaction workers.  Safe anywhere, also under a lock. */

@@ -1,30 +1,25 @@
 #!/bin/bash
 # Do files only go down: by what they include, and by what they call?
 #
-#   check_layers.sh [-a]                by includes
-#   check_layers.sh [-a] DIR...         and by calls, from the symbols of the objects that were built there
+#   check_layers.sh                by includes
+#   check_layers.sh DIR...         and by calls, from the symbols of the objects that were built there
 #
-#   base < port < { mem log sst nvm } < meta < iter < tree < read < job < db < nvmkv.h < { src/fdw tools } < bgworker
+#   base < port < { mem log sst nvm } < meta < iter < tree < read < job < db < nvmkv.h < tools
+#   nvmkv.h < key < host < table < txn < storage < plan < scan < modify < { ddl admin } < bgworker < src/fdw itself
 #
 # A file goes to its own folder and to lower layers; folders in braces do not see each other.  What implements
-# nvmkv.h, tree to db, includes it; src/fdw/module.c starts the workers and so sees bgworker.  The server's headers
+# nvmkv.h, tree to db, includes it.  The server's headers
 # appear in src/fdw, bgworker and src/engine/port/port_pg.* only.
 #
-# Files, a .c and its .h being one, make no circle.  That is not so yet in src/fdw and bgworker: what is in a circle there,
-# and calls from src/fdw up to bgworker, is counted, and shown with -a.
+# Files, a .c and its .h being one, make no circle.
 #
 # Prints what is wrong; the exit code says whether anything is.
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 
-show_all=0
 case ${1:-} in
 -h | --help)
 	sed -n '2,/^cd /{/^#/s/^# \{0,1\}//p}' "$0"
 	exit 0
-	;;
--a)
-	show_all=1
-	shift
 	;;
 -*)
 	echo "check_layers.sh: no option $1" >&2
@@ -63,35 +58,29 @@ facts() {
 	symbols "$@" | awk '{ split($1, at, ":"); print "symbol", at[1], $(NF - 1), $NF }'
 }
 
-facts "$@" | LC_ALL=C awk -v show_all="$show_all" '
+facts "$@" | LC_ALL=C awk '
 BEGIN {
-	n = split("base:0 port:1 mem:2 log:2 sst:2 nvm:2 meta:3 iter:4 tree:5 read:6 job:7 db:8 nvmkv.h:9 fdw:10 tools:10 bgworker:11",
-			  pairs, " ")
+	n = split("base:0 port:1 mem:2 log:2 sst:2 nvm:2 meta:3 iter:4 tree:5 read:6 job:7 db:8 nvmkv.h:9 tools:10 key:11 " \
+			  "host:12 table:13 txn:14 storage:15 plan:16 scan:17 modify:18 ddl:19 admin:19 bgworker:20 fdw:21", pairs, " ")
 	for (i = 1; i <= n; i++) {
 		split(pairs[i], pair, ":")
 		level[pair[1]] = pair[2]
 	}
 }
-# "note": of a folder that is not asked for that yet.
-function complain(where, text, note) {
-	if (note)
-		notes++
-	if (!note || show_all)
-		printf "%s%s: %s\n", note ? "note: " : "", where, text
-	if (!note)
-		bad = 1
+function complain(where, text) {
+	printf "%s: %s\n", where, text
+	bad = 1
 }
 # The layer of a path as includes spell it: "" when it is none of ours.
 function layer_of(path,  part) {
 	split(path, part, "/")
 	if (part[1] == "engine")
 		return part[3] == "" ? "nvmkv.h" : part[2]
-	if (part[1] == "fdw" || part[1] == "bgworker" || part[1] == "tools")
+	if (part[1] == "fdw")
+		return part[3] == "" ? part[1] : part[2]
+	if (part[1] == "bgworker" || part[1] == "tools")
 		return part[1]
 	return ""
-}
-function is_later(unit) {
-	return unit ~ /^(fdw|bgworker)/
 }
 # A file without its ending, as includes spell it.
 function unit_of(path) {
@@ -109,8 +98,7 @@ function go(from, to, how) {
 function may_go(from, to,  mine, theirs) {
 	mine = layer_of(from)
 	theirs = layer_of(to)
-	return theirs == mine || level[theirs] < level[mine] || (mine ~ /^(tree|read|job|db)$/ && theirs == "nvmkv.h") ||
-		(from == "fdw/module" && theirs == "bgworker")
+	return theirs == mine || (level[theirs] < level[mine] && theirs != "tools") || (mine ~ /^(tree|read|job|db)$/ && theirs == "nvmkv.h")
 }
 $1 == "file" {
 	if (!(layer_of(unit_of($2) ".h") in level))
@@ -121,7 +109,7 @@ $1 == "include" {
 	mine = layer_of(from)
 	theirs = layer_of($4)
 	if (theirs == "") {
-		host = mine == "fdw" || mine == "bgworker" || from == "engine/port/port_pg"
+		host = from ~ /^(fdw|bgworker)\// || from == "engine/port/port_pg"
 		if (!host && ($5 || $4 ~ /^(postgres|c|fmgr|miscadmin)\.h$|^(access|catalog|storage|utils|executor|nodes)\//))
 			complain($2 ":" $3, "\"" $4 "\" is not a header of the engine; headers of the server belong to src/fdw, bgworker and port_pg")
 		next
@@ -142,7 +130,7 @@ END {
 		if (!(call[2] in home) || seen[calls[i]]++)
 			continue
 		if (!may_go(call[1], home[call[2]]))
-			complain(call[1] ".c", "calls up, " call[2] " of " home[call[2]] ".c", is_later(call[1]))
+			complain(call[1] ".c", "calls up, " call[2] " of " home[call[2]] ".c")
 		go(call[1], home[call[2]], call[2])
 	}
 	# Who goes to nobody, or whom nobody goes to, is in no circle; and so on until only circles, and what is between
@@ -175,10 +163,8 @@ END {
 		how = edge[pair[1], pair[2]]
 		if (length(how) > 160)
 			how = substr(how, 1, 160) " ..."
-		complain(pair[1], "in a circle with " pair[2] " (" how ")", is_later(pair[1]) && is_later(pair[2]))
+		complain(pair[1], "in a circle with " pair[2] " (" how ")")
 	}
-	if (notes && !show_all)
-		printf "note: %d arrows of src/fdw and bgworker are in circles or go up (-a shows them)\n", notes
 	exit bad
 }' | LC_ALL=C sort
 exit "${PIPESTATUS[1]}"

@@ -14,12 +14,12 @@
 
 #include "bgworker/worker.h"
 #include "fdw/ddl/ddl.h"
-#include "fdw/host/copy.h"
-#include "fdw/host/engine.h"
+#include "fdw/host/copysession.h"
 #include "fdw/host/guc.h"
-#include "fdw/host/wal.h"
+#include "fdw/host/redo.h"
 #include "fdw/modify/upsert.h"
 #include "fdw/plan/relinfo.h"
+#include "fdw/start.h"
 #include "fdw/xact.h"
 
 PG_MODULE_MAGIC;
@@ -33,9 +33,9 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 	{
 		nvmkv_guc_init();
-		nvmkv_engine_init();
-		nvmkv_copy_init();
-		nvmkv_wal_init();
+		nvmkv_start_init();
+		nvmkv_copysession_init();
+		nvmkv_redo_init();
 		nvmkv_worker_init();
 	}
 	nvmkv_ddl_init();

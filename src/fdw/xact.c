@@ -13,6 +13,7 @@
 #include "storage/ipc.h"
 
 #include "fdw/host/engine.h"
+#include "fdw/host/ready.h"
 #include "fdw/scan/scan.h"
 #include "fdw/txn/bulk.h"
 #include "fdw/txn/covered.h"
@@ -87,7 +88,7 @@ at_xact_event(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_PREPARE:
 			/* Every statement writes its rows before it ends. */
 			Assert(nvmkv_write_nothing_deferred());
-			nvmkv_engine_before_commit();
+			nvmkv_ready_before_commit();
 			break;
 	}
 }

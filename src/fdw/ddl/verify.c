@@ -36,7 +36,7 @@
 #include "utils/syscache.h"
 
 #include "fdw/ddl/verify.h"
-#include "fdw/host/engine.h"
+#include "fdw/host/ready.h"
 #include "fdw/table/catalog.h"
 #include "fdw/table/table.h"
 

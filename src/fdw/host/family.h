@@ -19,13 +19,12 @@
 
 #include "postgres.h"
 
-#include "access/xlogdefs.h"
 #include "nodes/pg_list.h"
+#include "storage/lockdefs.h"
 #include "utils/rel.h"
 
 #include "engine/nvmkv.h"
 
-#define NVMKV_FAMILY_DEFAULT_NAME "default"
 #define NVMKV_STORAGE_FAMILY_SHIFT 56
 
 /* The family of a storage id.  The registry's prefix is beyond all families: it is in the default one. */
@@ -69,12 +68,16 @@ extern uint64 nvmkv_family_new_storage_id(Relation rel);
 /* What to do for larger memtables in the table's family: the hint of an error. */
 extern const char *nvmkv_family_larger_buffer(Relation rel);
 
-/* Checks the options of a server, a list of DefElem.  ERROR HV024. */
-extern void nvmkv_family_check_options(List *options);
+/* ---- families by name ---- */
 
-/* For redo. */
-extern NvmkvStatus nvmkv_family_redo_create(NvmkvDb *db, const NvmkvFamilyInfo *info);
-extern NvmkvStatus nvmkv_family_redo_drop(NvmkvDb *db, uint32 id);
+/* The number of a family; 0: there is none of this name. */
+extern unsigned nvmkv_family_find(NvmkvDb *db, const char *name, NvmkvFamilyInfo *info_out);
+
+/* Waits for the lock; false if the family of this name has gone, or is another one, by then. */
+extern bool nvmkv_family_lock(NvmkvDb *db, const char *name, unsigned id, LOCKMODE mode);
+
+/* The shape that a server's options give; the name. */
+extern const char *nvmkv_family_read_shape(NvmkvDb *db, List *options, NvmkvFamilyOptions *shape);
 
 /* Calls report for each family that cannot be used, with why. */
 extern void nvmkv_broken_families(NvmkvDb *db, void (*report)(void *ctx, const char *family, const char *problem),

@@ -10,8 +10,8 @@
 #include "utils/guc.h"
 
 #include "engine/base/options.h"
+#include "fdw/host/compression.h"
 #include "fdw/host/guc.h"
-#include "fdw/table/option.h"
 
 int nvmkv_write_buffer_size_kb = 65536;
 int nvmkv_max_write_buffers = 4;

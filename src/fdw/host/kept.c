@@ -13,7 +13,7 @@
 
 #include "engine/log/kept_log.h"
 #include "engine/port/port.h"
-#include "fdw/host/engine.h"
+#include "fdw/host/apply.h"
 #include "fdw/host/guc.h"
 #include "fdw/host/kept.h"
 #include "fdw/host/wal.h"
@@ -21,7 +21,6 @@
 typedef struct KeptShared
 {
 	pg_atomic_uint32 pending;
-	pg_atomic_uint64 position; /* 0: nothing is being replayed */
 	pg_atomic_uint32 obstacle; /* a NvmkvStatus: why the last replay failed; it is tried again */
 	char obstacle_text[NVMKV_ERROR_TEXT_MAX]; /* complete when obstacle is set */
 } KeptShared;
@@ -58,7 +57,6 @@ nvmkv_kept_shmem_init(void)
 	if (!found)
 	{
 		pg_atomic_init_u32(&shared->pending, 0);
-		pg_atomic_init_u64(&shared->position, 0);
 		pg_atomic_init_u32(&shared->obstacle, NVMKV_OK);
 	}
 }
@@ -67,12 +65,6 @@ bool
 nvmkv_kept_is_pending(void)
 {
 	return pg_atomic_read_u32(&shared->pending) != 0;
-}
-
-XLogRecPtr
-nvmkv_kept_position(void)
-{
-	return pg_atomic_read_u64(&shared->position);
 }
 
 /* ---------------------------------------------------------------- replaying */
@@ -113,8 +105,8 @@ replay_item(void *ctx, const KeptItem *item)
 		return NVMKV_FAIL(NVMKV_CANCELLED, "replay of kept WAL was interrupted");
 	if (item->kind == KEPT_ENTRY)
 		return nvmkv_replay(db, item->data, item->start);
-	NVMKV_RETURN_IF(nvmkv_wal_apply(db, item->info, item->start, item->end, item->data));
-	pg_atomic_write_u64(&shared->position, item->end);
+	NVMKV_RETURN_IF(nvmkv_apply(db, item->info, item->start, item->end, item->data));
+	nvmkv_wal_set_earlier(item->end);
 	return NVMKV_OK;
 }
 
@@ -156,15 +148,15 @@ replay(NvmkvDb *db, XLogRecPtr next)
 	ereport(LOG,
 			(errmsg("replaying WAL of foreign tables that was kept: from %X/%X to %X/%X, " UINT64_FORMAT " records",
 					LSN_FORMAT_ARGS(summary.start), LSN_FORMAT_ARGS(summary.position), summary.items)));
-	pg_atomic_write_u64(&shared->position, Max(summary.start, 1));
+	nvmkv_wal_set_earlier(Max(summary.start, 1));
 	NVMKV_RETURN_IF(nvmkv_log_opens(db));
 	reading.each = replay_item;
 	reading.problem = NULL;
 	NVMKV_RETURN_IF(kept_read(&reading, &summary));
-	pg_atomic_write_u64(&shared->position, Max(summary.position, 1));
+	nvmkv_wal_set_earlier(Max(summary.position, 1));
 	NVMKV_RETURN_IF(nvmkv_flush_all(db));
 	/* The tree reaches up to where the log is now before it no longer begins at what was kept. */
-	pg_atomic_write_u64(&shared->position, 0);
+	nvmkv_wal_set_earlier(0);
 	NVMKV_RETURN_IF(nvmkv_log_opens(db));
 	NVMKV_RETURN_IF(kept_remove(kept_dir(), UINT64_MAX));
 	pg_atomic_write_u32(&shared->pending, 0);

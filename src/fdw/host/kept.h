@@ -42,9 +42,6 @@ extern NvmkvStatus nvmkv_kept_find(XLogRecPtr *start_out);
 /* Something is still to be replayed. */
 extern bool nvmkv_kept_is_pending(void);
 
-/* The position in the log while that is done, else 0. */
-extern XLogRecPtr nvmkv_kept_position(void);
-
 /*
  * Replays, flushes and removes what is pending.  next: where the log is replayed from after that; invalid when it is
  * not, since everything was in order at the end.  Any failure leaves it as it was, to be begun again by the next

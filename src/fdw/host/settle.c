@@ -55,6 +55,7 @@
 
 #include "fdw/host/engine.h"
 #include "fdw/host/settle.h"
+#include "fdw/host/status.h"
 #include "fdw/host/wal.h"
 
 /* As in clog.c: two bits a transaction. */

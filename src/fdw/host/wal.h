@@ -1,7 +1,6 @@
 /*
  * wal.h
- *	  PostgreSQL's WAL as the engine's log, and the resource manager that
- *	  replays it.
+ *	  PostgreSQL's WAL as the engine's log: its records.
  *
  * Records (resource manager NVMKV_RMGR_ID):
  *	  WRITE			one write batch (engine/base/batch.h), as it is.  Its entries have the sequences
@@ -17,11 +16,7 @@
  *					from the byte that has the bit of "from" on, transaction x in bit x % 8.  It stands behind the
  *					records of their ends, and before that of the truncation of the commit log they were in.
  *
- * Redo skips what starts below the durable sequence; the rest may be applied
- * again after a crash: an entry that is there already is the same entry.
- * Without an engine, or with one that has failed for good, redo keeps the
- * records (kept.h) and goes on; it ends only where trying again may help: no
- * space, no memory.
+ * redo.c replays them.
  */
 #ifndef NVMKV_FDW_WAL_H
 #define NVMKV_FDW_WAL_H
@@ -57,8 +52,9 @@ typedef struct NvmkvOutcomesRecord
 	uint64 kind; /* NvmkvOutcomesKind */
 } NvmkvOutcomesRecord;
 
-/* Registers the resource manager; from _PG_init while the server preloads libraries. */
-extern void nvmkv_wal_init(void);
+/* From shmem_request_hook and shmem_startup_hook. */
+extern void nvmkv_wal_shmem_request(void);
+extern void nvmkv_wal_shmem_init(void);
 
 /* The engine's log.  append may raise, as XLogInsert may. */
 extern const NvmkvLogOps *nvmkv_wal_ops(void);
@@ -77,10 +73,10 @@ extern void nvmkv_wal_family_dropped(uint32 id);
 extern void nvmkv_wal_advance(XLogRecPtr to);
 
 /*
- * Applies a record of this kind that starts and ends there; one that says nothing of rows is passed over.  What
- * nvmkv_replay and the functions for families return.
+ * While something is replayed that comes before the log (kept.h): the position of the log is there; 0: no more.  By
+ * whoever replays it.
  */
-extern NvmkvStatus nvmkv_wal_apply(NvmkvDb *db, uint8 info, XLogRecPtr start, XLogRecPtr end, NvmkvSlice data);
+extern void nvmkv_wal_set_earlier(XLogRecPtr position);
 
 /* Everything that starts below durable_seq is flushed.  For the checkpoint barrier. */
 extern void nvmkv_wal_checkpoint(uint64 durable_seq);

@@ -33,6 +33,7 @@
 #include "utils/numeric.h"
 #include "utils/pg_locale.h"
 #include "utils/pg_lsn.h"
+#include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"

@@ -11,8 +11,9 @@
 
 #include "lib/stringinfo.h"
 #include "executor/tuptable.h"
+#include "utils/relcache.h"
 
-#include "fdw/table/table.h"
+#include "fdw/key/layout.h"
 
 /*
  * Fills class, ordered, image_equal, opfamily, opcintype for a type and collation; false when the type cannot be a

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "fdw/table/table.h"
+#include "fdw/key/layout.h"
 
 /*
  * The keys of the table that are in [lower, upper), palloc'd: "from (a, b)=(1, x) to before (a)=(9)", "up to (a)=(9)",

@@ -12,7 +12,7 @@
 #include "lib/stringinfo.h"
 #include "executor/tuptable.h"
 
-#include "fdw/table/table.h"
+#include "fdw/key/layout.h"
 
 /* Replaces buf by the value bytes of the slot's row.  ERROR 54000 above NVMKV_VALUE_BYTES_MAX. */
 extern void nvmkv_row_encode(const NvmkvTable *table, StringInfo buf, TupleTableSlot *slot);

@@ -25,12 +25,10 @@
 #include "utils/rel.h"
 
 #include "fdw/key/keycode.h"
-#include "fdw/key/rowcode.h"
 #include "fdw/modify/change.h"
+#include "fdw/modify/epq.h"
 #include "fdw/modify/rowmove.h"
 #include "fdw/modify/target.h"
-#include "fdw/txn/covered.h"
-#include "fdw/txn/epq.h"
 
 /* ---------------------------------------------------------------- the row the plan has found */
 
@@ -353,7 +351,7 @@ nvmkv_exec_update(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 
 	MemoryContextReset(modify->row_context);
 	read_old_row(modify, plan_slot);
-	nvmkv_covered_check(modify, estate);
+	nvmkv_target_check_covered(modify, estate);
 	if (nvmkv_row_triggers_before_update(&modify->triggers))
 	{
 		TupleConstr *constraints = RelationGetDescr(modify->rel)->constr;
@@ -383,7 +381,7 @@ nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 
 	MemoryContextReset(modify->row_context);
 	read_old_row(modify, plan_slot);
-	nvmkv_covered_check(modify, estate);
+	nvmkv_target_check_covered(modify, estate);
 	fxid = GetCurrentFullTransactionId();
 
 	if (nvmkv_row_triggers_before_delete(&modify->triggers) &&

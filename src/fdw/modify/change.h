@@ -9,7 +9,7 @@
 
 #include "nodes/execnodes.h"
 
-#include "fdw/modify/modify.h"
+#include "fdw/modify/modifystate.h"
 
 /* FdwRoutine callbacks. */
 extern TupleTableSlot *nvmkv_exec_update(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot,

@@ -32,16 +32,15 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "fdw/host/engine.h"
 #include "fdw/host/family.h"
-#include "fdw/key/keycode.h"
-#include "fdw/key/rowcode.h"
 #include "fdw/modify/change.h"
+#include "fdw/modify/copytriggers.h"
 #include "fdw/modify/insertplan.h"
 #include "fdw/modify/modify.h"
 #include "fdw/modify/upsert.h"
+#include "fdw/scan/rowmark.h"
+#include "fdw/storage/storage.h"
 #include "fdw/txn/bulk.h"
-#include "fdw/txn/rowmark.h"
 
 /* Junk columns; the executor looks for the first by itself. */
 #define WHOLEROW_NAME "wholerow"
@@ -99,12 +98,6 @@ add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte, 
 	if (nvmkv_table_definition(target_relation)->nkeys == 0)
 		add_row_identity_var(root, makeVar(rtindex, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0), rtindex,
 							 CTID_NAME);
-}
-
-static int
-is_updatable(Relation rel)
-{
-	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
 }
 
 /* ---------------------------------------------------------------- begin and end */
@@ -256,21 +249,6 @@ check_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 		ExecPartitionCheck(rri, slot, estate, true);
 }
 
-/* ---------------------------------------------------------------- rows to bytes */
-
-void
-nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot)
-{
-	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
-
-	if (modify->table->nkeys > 0)
-		nvmkv_key_from_slot(modify->table, &modify->key, slot);
-	else
-		resetStringInfo(&modify->key);
-	nvmkv_row_encode(modify->table, &modify->value, slot);
-	MemoryContextSwitchTo(old_context);
-}
-
 /* ---------------------------------------------------------------- INSERT */
 
 /* The statement's first row: are rows kept back? */
@@ -296,7 +274,7 @@ choose_when_to_write(NvmkvModify *modify, ResultRelInfo *rri)
 			modify->copy = nvmkv_write_find_copy(state);
 			if (modify->copy == NULL)
 				modify->copy = nvmkv_copyfrom_create(state);
-			nvmkv_copyfrom_before_triggers(mtstate, rri);
+			nvmkv_copytriggers_write_first(mtstate, rri);
 		}
 	}
 	if (modify->when == NVMKV_WRITE_LATER)
@@ -396,7 +374,7 @@ nvmkv_modify_callbacks(FdwRoutine *routine)
 	routine->EndForeignModify = end_modify;
 	routine->BeginForeignInsert = begin_insert;
 	routine->EndForeignInsert = end_insert;
-	routine->IsForeignRelUpdatable = is_updatable;
+	routine->IsForeignRelUpdatable = nvmkvIsForeignRelUpdatable;
 	routine->GetForeignRowMarkType = nvmkv_get_row_mark_type;
 	routine->RefetchForeignRow = nvmkv_refetch_row;
 }

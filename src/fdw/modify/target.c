@@ -12,107 +12,16 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "fdw/key/rowcode.h"
 #include "fdw/modify/target.h"
-
-/* ---------------------------------------------------------------- waiting */
-
-/* As a heap's tupleLockExtraInfo: these conflict as the row locks do. */
-static LOCKMODE
-queue_mode(NvmkvLockMode want)
-{
-	switch (want)
-	{
-		case NVMKV_LOCK_KEY_SHARE:
-			return AccessShareLock;
-		case NVMKV_LOCK_SHARE:
-			return RowShareLock;
-		case NVMKV_LOCK_NO_KEY_UPDATE:
-			return ExclusiveLock;
-		case NVMKV_LOCK_EXCLUSIVE:
-		case NVMKV_LOCK_NONE:
-			break;
-	}
-	return AccessExclusiveLock;
-}
-
-void
-nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode want,
-					 XLTW_Oper oper)
-{
-	ItemPointerData tid;
-
-	/* As on a heap there is a queue for each version: who waits for a later one does not keep those behind him here. */
-	nvmkv_key_hash_to_tid(hash_bytes_extended(key.data, (int) key.size, view->base), &tid);
-	if (queue->held && !ItemPointerEquals(&tid, &queue->tid))
-		nvmkv_row_queue_leave(queue, rel);
-
-	/* Who holds a lock on the row already must not queue behind those who wait for it to go away. */
-	if (!queue->held && view->own_lock == NVMKV_LOCK_NONE)
-	{
-		queue->tid = tid;
-		queue->mode = queue_mode(want);
-		LockTuple(rel, &queue->tid, queue->mode);
-		queue->held = true;
-	}
-	nvmkv_write_wait_xid(rel, key, view->wait_xid, oper);
-}
-
-void
-nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel)
-{
-	if (queue->held)
-		UnlockTuple(rel, &queue->tid, queue->mode);
-	queue->held = false;
-}
-
-bool
-nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view, NvmkvRowAnchor *anchor)
-{
-	if (view->state == NVMKV_ROW_ABSENT && anchor->kind == NVMKV_ANCHOR_ARRIVAL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("a row of a foreign table is not where the update of its key has put it")));
-	if (view->state != NVMKV_ROW_DELETED || view->own || !view->has_moved)
-		return false;
-	if (moved->len == 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("tuple to be locked was already moved to another partition due to concurrent update")));
-	resetStringInfo(key);
-	appendBinaryStringInfo(key, moved->data, moved->len);
-	*anchor = view->arrival;
-	return true;
-}
-
-void
-nvmkv_row_check_loss(const NvmkvRowView *view)
-{
-	if (view->loss == NVMKV_NOT_LOST || !IsolationUsesXactSnapshot())
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 view->loss == NVMKV_LOST_BY_DELETE ? errmsg("could not serialize access due to concurrent delete") :
-			 errmsg("could not serialize access due to concurrent update")));
-}
-
-bool
-nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode,
-			   FullTransactionId fxid, CommandId cid)
-{
-	uint8 byte = (uint8) mode;
-
-	if (nvmkv_lock_strength(view->own_lock) >= nvmkv_lock_strength(mode))
-		return true;
-	nvmkv_write_begin();
-	nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, cid, nvmkv_slice(&byte, 1));
-	return nvmkv_write_finish(db, rel);
-}
-
-/* ---------------------------------------------------------------- deciding */
+#include "fdw/txn/covered.h"
+#include "fdw/txn/rowlock.h"
+#include "fdw/txn/visibility.h"
 
 static void
 raise_modified_by_trigger(bool is_delete)
@@ -218,4 +127,51 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 	}
 	nvmkv_row_queue_leave(&queue, modify->rel);
 	return state;
+}
+
+/* ---------------------------------------------------------------- covered rows */
+
+/* Have both the same content, column by column? */
+static bool
+rows_are_alike(TupleTableSlot *a, TupleTableSlot *b)
+{
+	TupleDesc tupdesc = a->tts_tupleDescriptor;
+
+	slot_getallattrs(a);
+	slot_getallattrs(b);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
+
+		if (attribute->attisdropped)
+			continue;
+		if (a->tts_isnull[i] != b->tts_isnull[i])
+			return false;
+		if (!a->tts_isnull[i] &&
+			!datum_image_eq(a->tts_values[i], b->tts_values[i], attribute->attbyval, attribute->attlen))
+			return false;
+	}
+	return true;
+}
+
+void
+nvmkv_target_check_covered(NvmkvModify *modify, EState *estate)
+{
+	NvmkvSlice key = nvmkv_buffer_slice(&modify->old_key);
+	NvmkvVisibility visibility;
+	NvmkvRowView view = {0};
+
+	if (!nvmkv_covered_were_shown() || modify->table->nkeys == 0)
+		return;
+	nvmkv_visibility_init(&visibility, estate->es_snapshot, NULL);
+	nvmkv_visibility_show_two(&visibility);
+	if (nvmkv_covered_row(modify->db, modify->table, key, &visibility, &modify->newest, &view.loss))
+	{
+		TupleTableSlot *covered = MakeSingleTupleTableSlot(RelationGetDescr(modify->rel), &TTSOpsVirtual);
+
+		nvmkv_row_to_slot(modify->table, key, nvmkv_buffer_slice(&modify->newest), covered);
+		if (rows_are_alike(covered, modify->old_slot))
+			nvmkv_row_check_loss(&view);
+		ExecDropSingleTupleTableSlot(covered);
+	}
 }

@@ -10,7 +10,7 @@
 #include "storage/lmgr.h"
 
 #include "fdw/host/latch.h"
-#include "fdw/modify/modify.h"
+#include "fdw/modify/modifystate.h"
 
 typedef enum NvmkvTargetState
 {
@@ -39,36 +39,9 @@ extern NvmkvTargetState nvmkv_target_claim(NvmkvModify *modify, EState *estate, 
 										   NvmkvSlice extra_key);
 
 /*
- * Waiting for a row somebody else has changed or locked, in turn: a heavy-weight lock on the key and the version that
- * all wait upon is held while one waits, so that the next in line cannot be overtaken.  Zero-initialise;
- * nvmkv_row_queue_leave when done, or when the row turns out to be at another key.  Errors clean up by themselves.
+ * Before an UPDATE or DELETE claims the row that its plan has found (modify->old_key, old_slot): 40001 if that is a
+ * covered one (covered.h).
  */
-typedef struct NvmkvRowQueue
-{
-	bool held;
-	LOCKMODE mode;
-	ItemPointerData tid;
-} NvmkvRowQueue;
-
-extern void nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const NvmkvRowView *view,
-								 NvmkvLockMode want, XLTW_Oper oper);
-extern void nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel);
-
-/*
- * READ COMMITTED: follows a row to where the view says it has moved.  key and *anchor become those to look at next.
- * False: it has not moved, it is gone.  Raises 40001 when it has left the partition.
- */
-extern bool nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view,
-							 NvmkvRowAnchor *anchor);
-
-/* 40001 for a row that is lost to a transaction with a snapshot of its own; nothing in READ COMMITTED. */
-extern void nvmkv_row_check_loss(const NvmkvRowView *view);
-
-/*
- * Writes a LOCK entry unless the transaction holds as much already.  REQUIRES the key's latch.  False: no room; release
- * latches, nvmkv_write_wait_room, look again.
- */
-extern bool nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode,
-						   FullTransactionId fxid, CommandId cid);
+extern void nvmkv_target_check_covered(NvmkvModify *modify, EState *estate);
 
 #endif

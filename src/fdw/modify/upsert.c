@@ -32,9 +32,8 @@
 
 #include "fdw/key/rowcode.h"
 #include "fdw/modify/change.h"
-#include "fdw/modify/modify.h"
-#include "fdw/modify/target.h"
 #include "fdw/modify/upsert.h"
+#include "fdw/txn/rowlock.h"
 
 /* ---------------------------------------------------------------- planning */
 

@@ -1,6 +1,6 @@
 /*
  * plan.h
- *	  Planning of scans: sizes, paths, costs, plans.
+ *	  Planning of scans: sizes, paths, plans.
  */
 #ifndef NVMKV_FDW_PLAN_H
 #define NVMKV_FDW_PLAN_H
@@ -23,10 +23,5 @@ extern ForeignScan *nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid 
 										List *tlist, List *scan_clauses, Plan *outer_plan);
 extern List *nvmkvReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private, RelOptInfo *child_rel);
 extern bool nvmkvIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
-
-/* amcostestimate of the index relinfo.c makes. */
-extern void nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out,
-								Cost *total_out, Selectivity *selectivity_out, double *correlation_out,
-								double *pages_out);
 
 #endif

@@ -28,10 +28,12 @@
 
 #include "fdw/host/engine.h"
 #include "fdw/host/family.h"
+#include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
-#include "fdw/plan/plan.h"
+#include "fdw/plan/cost.h"
 #include "fdw/plan/quals.h"
 #include "fdw/plan/relinfo.h"
+#include "fdw/storage/storage.h"
 
 static get_relation_info_hook_type previous_relation_info_hook;
 

@@ -7,15 +7,7 @@
 
 #include "nodes/pathnodes.h"
 
-#include "fdw/table/table.h"
-
-/* RelOptInfo.fdw_private of our tables. */
-typedef struct NvmkvRelInfo
-{
-	NvmkvTable *table;
-	double bytes;	/* of keys and values, versions included */
-	double sources; /* sorted sources a lookup may have to ask */
-} NvmkvRelInfo;
+#include "fdw/plan/cost.h"
 
 /* Called once, from _PG_init: installs the planner's hook. */
 extern void nvmkv_relinfo_init(void);

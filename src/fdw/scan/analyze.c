@@ -23,13 +23,15 @@
 #include "utils/sampling.h"
 #include "utils/snapmgr.h"
 
-#include "fdw/host/engine.h"
 #include "fdw/host/family.h"
+#include "fdw/host/ready.h"
+#include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/plan/relinfo.h"
 #include "fdw/scan/analyze.h"
 #include "fdw/scan/keysplit.h"
+#include "fdw/storage/storage.h"
 #include "fdw/txn/damage.h"
 #include "fdw/txn/visibility.h"
 

@@ -22,7 +22,7 @@
 
 #include "port/pg_bswap.h"
 
-#include "fdw/host/engine.h"
+#include "fdw/host/status.h"
 #include "fdw/scan/keysplit.h"
 
 #define DIGIT_BYTES 8

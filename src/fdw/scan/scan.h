@@ -7,7 +7,7 @@
 
 #include "nodes/execnodes.h"
 
-#include "engine/nvmkv.h"
+#include "fdw/scan/scanreport.h"
 
 extern void nvmkvBeginForeignScan(ForeignScanState *node, int eflags);
 extern TupleTableSlot *nvmkvIterateForeignScan(ForeignScanState *node);
@@ -16,15 +16,6 @@ extern void nvmkvEndForeignScan(ForeignScanState *node);
 
 /* Between transactions: memory that many scans had at once goes back to the system. */
 extern void nvmkv_scan_trim_memory(void);
-
-/* For EXPLAIN ANALYZE: what the scan has done since it began. */
-typedef struct NvmkvScanReport
-{
-	uint64 ranges;	/* started, points included */
-	uint64 points;	/* looked up singly */
-	uint64 found;	/* of these, with a visible row */
-	NvmkvScanStats engine; /* of the other ranges */
-} NvmkvScanReport;
 
 /* False when the node was only explained. */
 extern bool nvmkv_scan_report(ForeignScanState *node, NvmkvScanReport *report_out);

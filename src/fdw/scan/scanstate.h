@@ -9,8 +9,8 @@
 #include "nodes/execnodes.h"
 
 #include "fdw/scan/keyscan.h"
-#include "fdw/scan/scan.h"
-#include "fdw/txn/rowmark.h"
+#include "fdw/scan/rowmark.h"
+#include "fdw/scan/scanreport.h"
 #include "fdw/txn/visibility.h"
 
 struct NvmkvParallelScan;

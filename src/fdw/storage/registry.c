@@ -3,7 +3,7 @@
  *	  Which storages belong to a database.
  *
  * An entry is a row of the engine like any other, tagged with the transaction
- * that wrote it: key = REGISTRY_STORAGE_ID (8 bytes big-endian), OID of the
+ * that wrote it: key = NVMKV_REGISTRY_STORAGE_ID (8 bytes big-endian), OID of the
  * database (4), storage id (8); value = the definition of its table.  The prefix is larger than
  * any position in the log, so that no table ever has it.
  *
@@ -21,13 +21,13 @@
 #include "port/pg_bswap.h"
 #include "utils/snapmgr.h"
 
-#include "fdw/host/engine.h"
 #include "fdw/host/family.h"
+#include "fdw/host/ready.h"
+#include "fdw/host/status.h"
 #include "fdw/storage/registry.h"
 #include "fdw/txn/visibility.h"
 #include "fdw/txn/write.h"
 
-#define REGISTRY_STORAGE_ID PG_UINT64_MAX
 #define SCAN_BATCH_ROWS 256
 #define SCAN_BATCH_BYTES (64 * 1024)
 
@@ -49,7 +49,7 @@ typedef struct RegistryEntry
 static RegistryKey
 make_key(Oid dboid, uint64 storage_id)
 {
-	RegistryKey key = {pg_hton64(REGISTRY_STORAGE_ID), pg_hton32(dboid), pg_hton64(storage_id)};
+	RegistryKey key = {pg_hton64(NVMKV_REGISTRY_STORAGE_ID), pg_hton32(dboid), pg_hton64(storage_id)};
 
 	return key;
 }
@@ -209,12 +209,6 @@ current_entries(Oid dboid)
 
 	UnregisterSnapshot(snapshot);
 	return entries;
-}
-
-bool
-nvmkv_registry_is_storage(uint64 storage_id)
-{
-	return storage_id == REGISTRY_STORAGE_ID;
 }
 
 int

@@ -32,9 +32,6 @@ extern void nvmkv_registry_renew_storage(uint64 storage_id, const char *definiti
  */
 extern bool nvmkv_registry_has_storage(uint64 storage_id);
 
-/* Is this the prefix of the list's own keys? */
-extern bool nvmkv_registry_is_storage(uint64 storage_id);
-
 /* Is a storage of any database in this column family?  Of those that committed transactions have left. */
 extern bool nvmkv_registry_has_family(unsigned family);
 

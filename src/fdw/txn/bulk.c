@@ -13,11 +13,11 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "fdw/host/engine.h"
 #include "fdw/host/family.h"
 #include "fdw/host/latch.h"
 #include "fdw/txn/bulk.h"
 #include "fdw/txn/bulkrows.h"
+#include "fdw/txn/bulkwrite.h"
 
 #define FIRST_ROWS 128
 

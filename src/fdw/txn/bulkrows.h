@@ -10,7 +10,8 @@
 #include "lib/ilist.h"
 #include "lib/stringinfo.h"
 
-#include "fdw/txn/bulk.h"
+#include "fdw/table/table.h"
+#include "fdw/txn/copyfrom.h"
 
 /* A batch wants to be flushed at this many rows or bytes. */
 #define NVMKV_BULK_ROWS 1024
@@ -28,7 +29,7 @@ typedef struct NvmkvBulkRow
 	uint32 value_size;
 } NvmkvBulkRow;
 
-struct NvmkvWriteBatch
+typedef struct NvmkvWriteBatch
 {
 	Relation rel;
 	const NvmkvTable *table;
@@ -47,7 +48,7 @@ struct NvmkvWriteBatch
 	bool deferred;
 	SubTransactionId subid; /* that it was deferred in */
 	dlist_node link;		/* in deferred_batches */
-};
+} NvmkvWriteBatch;
 
 static inline NvmkvSlice
 nvmkv_bulk_key(const NvmkvWriteBatch *batch, const NvmkvBulkRow *row)
@@ -60,12 +61,5 @@ nvmkv_bulk_value(const NvmkvWriteBatch *batch, const NvmkvBulkRow *row)
 {
 	return nvmkv_slice(batch->bytes.data + row->offset + row->key_size, row->value_size);
 }
-
-/* Is the key free?  If not, *xid_out is whose end it has to wait for, or invalid: it exists. */
-extern bool nvmkv_bulk_key_is_free(const NvmkvWriteBatch *batch, NvmkvSlice key, TransactionId *xid_out);
-
-/* Writes all rows and notes it in them; see nvmkv_write_batch_flush. */
-extern void nvmkv_bulk_write_keyed(NvmkvWriteBatch *batch);
-extern void nvmkv_bulk_write_without_key(NvmkvWriteBatch *batch, ItemPointerData *tids);
 
 #endif

@@ -22,10 +22,13 @@
 #include "utils/rel.h"
 
 #include "fdw/host/latch.h"
+#include "fdw/host/rowid.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
-#include "fdw/host/rowid.h"
 #include "fdw/txn/bulkrows.h"
+#include "fdw/txn/bulkwrite.h"
+#include "fdw/txn/conflict.h"
+#include "fdw/txn/write.h"
 
 /* A chunk ends at this many rows or bytes; one row may be larger. */
 #define CHUNK_ROWS NVMKV_LATCH_SET_MAX

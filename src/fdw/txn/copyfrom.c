@@ -27,7 +27,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 
-#include "fdw/txn/bulk.h"
 #include "fdw/txn/copyfrom.h"
 
 /* As MAX_BUFFERED_TUPLES and MAX_BUFFERED_BYTES of copyfrom.c in the server. */
@@ -75,42 +74,6 @@ nvmkv_copyfrom_create(CopyFromState state)
 	copy->state = state;
 	copy->depth = trigger_depth();
 	return copy;
-}
-
-/* ---------------------------------------------------------------- triggers */
-
-/* Stands in for a trigger's function in its first call. */
-static Datum
-write_rows_first(PG_FUNCTION_ARGS)
-{
-	fmgr_info_cxt(fcinfo->flinfo->fn_oid, fcinfo->flinfo, fcinfo->flinfo->fn_mcxt);
-	nvmkv_write_flush_deferred();
-	return FunctionCallInvoke(fcinfo);
-}
-
-static void
-write_rows_before_triggers(EState *estate, ResultRelInfo *rri)
-{
-	const TriggerDesc *triggers = rri->ri_TrigDesc;
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		FmgrInfo *function = &rri->ri_TrigFunctions[i];
-		const Trigger *trigger = &triggers->triggers[i];
-
-		if (!TRIGGER_FOR_AFTER(trigger->tgtype) || !TRIGGER_FOR_INSERT(trigger->tgtype) || OidIsValid(function->fn_oid))
-			continue;
-		fmgr_info_cxt(trigger->tgfoid, function, estate->es_query_cxt);
-		function->fn_addr = write_rows_first;
-	}
-}
-
-void
-nvmkv_copyfrom_before_triggers(ModifyTableState *mtstate, ResultRelInfo *rri)
-{
-	write_rows_before_triggers(mtstate->ps.state, mtstate->rootResultRelInfo);
-	if (rri != mtstate->rootResultRelInfo)
-		write_rows_before_triggers(mtstate->ps.state, rri);
 }
 
 /* ---------------------------------------------------------------- rows */

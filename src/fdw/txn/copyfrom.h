@@ -28,9 +28,6 @@ extern bool nvmkv_copyfrom_keeps_rows(const struct CopyFromStateData *state, Mod
 									  const ResultRelInfo *rri);
 extern NvmkvCopyFrom *nvmkv_copyfrom_create(struct CopyFromStateData *state);
 
-/* AFTER triggers of the table, and of the COPY's target, see all rows written. */
-extern void nvmkv_copyfrom_before_triggers(ModifyTableState *mtstate, ResultRelInfo *rri);
-
 /* Has read a row that is kept back.  True: write them all. */
 extern bool nvmkv_copyfrom_add(NvmkvCopyFrom *copy);
 

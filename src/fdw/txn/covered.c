@@ -15,7 +15,7 @@
  * A covered row is lost to its transaction for good: UPDATE, DELETE and row
  * locks that mean it fail with 40001.  So nothing has to name it but what
  * tells it from the newer one.  For row locks the scan says which it was.
- * What UPDATE and DELETE get from the plan is the whole row: where the scans of
+ * What UPDATE and DELETE get from the plan is the whole row (modify/target.c): where the scans of
  * this transaction have shown covered rows, its content is compared.  If both
  * rows have the same content, so that a condition holds for both or for none,
  * the statement means both, and fails in any case.
@@ -23,13 +23,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "executor/executor.h"
-#include "utils/datum.h"
-#include "utils/rel.h"
 
-#include "fdw/key/rowcode.h"
-#include "fdw/modify/modify.h"
-#include "fdw/modify/target.h"
 #include "fdw/txn/covered.h"
 #include "fdw/txn/damage.h"
 
@@ -111,51 +105,10 @@ nvmkv_covered_row(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const Nv
 	return walk.found;
 }
 
-/* ---------------------------------------------------------------- UPDATE and DELETE */
-
-/* Have both the same content, column by column? */
-static bool
-rows_are_alike(TupleTableSlot *a, TupleTableSlot *b)
+bool
+nvmkv_covered_were_shown(void)
 {
-	TupleDesc tupdesc = a->tts_tupleDescriptor;
-
-	slot_getallattrs(a);
-	slot_getallattrs(b);
-	for (int i = 0; i < tupdesc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
-
-		if (attribute->attisdropped)
-			continue;
-		if (a->tts_isnull[i] != b->tts_isnull[i])
-			return false;
-		if (!a->tts_isnull[i] &&
-			!datum_image_eq(a->tts_values[i], b->tts_values[i], attribute->attbyval, attribute->attlen))
-			return false;
-	}
-	return true;
-}
-
-void
-nvmkv_covered_check(NvmkvModify *modify, EState *estate)
-{
-	NvmkvSlice key = nvmkv_buffer_slice(&modify->old_key);
-	NvmkvVisibility visibility;
-	NvmkvRowView view = {0};
-
-	if (!shown || modify->table->nkeys == 0)
-		return;
-	nvmkv_visibility_init(&visibility, estate->es_snapshot, NULL);
-	nvmkv_visibility_show_two(&visibility);
-	if (nvmkv_covered_row(modify->db, modify->table, key, &visibility, &modify->newest, &view.loss))
-	{
-		TupleTableSlot *covered = MakeSingleTupleTableSlot(RelationGetDescr(modify->rel), &TTSOpsVirtual);
-
-		nvmkv_row_to_slot(modify->table, key, nvmkv_buffer_slice(&modify->newest), covered);
-		if (rows_are_alike(covered, modify->old_slot))
-			nvmkv_row_check_loss(&view);
-		ExecDropSingleTupleTableSlot(covered);
-	}
+	return shown;
 }
 
 void

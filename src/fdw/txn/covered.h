@@ -9,12 +9,9 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "nodes/execnodes.h"
 
 #include "fdw/txn/conflict.h"
 #include "fdw/txn/visibility.h"
-
-struct NvmkvModify;
 
 /*
  * The row of this key that is covered for the snapshot, if there is one: its value bytes replace "value"; *loss_out
@@ -24,11 +21,8 @@ struct NvmkvModify;
 extern bool nvmkv_covered_row(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvVisibility *v,
 							  StringInfo value, NvmkvRowLoss *loss_out);
 
-/*
- * Before an UPDATE or DELETE claims the row that its plan has found (modify->old_key, old_slot): 40001 if that is a
- * covered one.
- */
-extern void nvmkv_covered_check(struct NvmkvModify *modify, EState *estate);
+/* Has a scan of this transaction shown one? */
+extern bool nvmkv_covered_were_shown(void);
 
 /* End of a transaction. */
 extern void nvmkv_covered_forget(void);

@@ -1,7 +1,6 @@
 /*
  * damage.h
- *	  Damage of the engine's files in terms of tables and keys, and what the
- *	  administrator does about it.
+ *	  Damage of the engine's files in terms of tables and keys.
  *
  * The engine knows ranges of keys whose rows are lost (src/engine/tree/damage.h).
  * A range may reach over several tables: it is told table by table.

@@ -15,8 +15,8 @@
 #include "utils/snapmgr.h"
 
 #include "fdw/host/engine.h"
+#include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
-#include "fdw/storage/registry.h"
 #include "fdw/table/catalog.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/lost.h"
@@ -54,7 +54,7 @@ name_of(Relation rel, uint64 storage_id)
 {
 	if (rel != NULL)
 		return psprintf("foreign table \"%s\"", RelationGetRelationName(rel));
-	if (nvmkv_registry_is_storage(storage_id))
+	if (storage_id == NVMKV_REGISTRY_STORAGE_ID)
 		return "the list of storages";
 	return psprintf("storage " INT64_FORMAT, (int64) storage_id);
 }
@@ -93,7 +93,7 @@ describe(Relation rel, NvmkvSlice key)
 
 	if (rel == NULL)
 		return in_hex(key);
-	table = nvmkv_table(rel);
+	table = nvmkv_table_definition(rel);
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	memset(slot->tts_isnull, true, sizeof(bool) * (size_t) RelationGetDescr(rel)->natts);
 	nvmkv_key_decode(table, key, slot->tts_values, slot->tts_isnull);

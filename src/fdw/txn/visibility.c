@@ -32,6 +32,7 @@
 
 #include "fdw/host/engine.h"
 #include "fdw/host/latch.h"
+#include "fdw/host/status.h"
 #include "fdw/txn/lost.h"
 #include "fdw/txn/visibility.h"
 

@@ -20,6 +20,8 @@
 
 #include "fdw/host/engine.h"
 #include "fdw/host/family.h"
+#include "fdw/host/ready.h"
+#include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
 #include "fdw/txn/write.h"
 

@@ -14,8 +14,9 @@
 #include "utils/rel.h"
 
 #include "fdw/key/rowcode.h"
-#include "fdw/modify/modify.h"
-#include "fdw/txn/epq.h"
+#include "fdw/modify/epq.h"
+#include "fdw/modify/modifystate.h"
+#include "fdw/txn/write.h"
 
 TupleTableSlot *
 nvmkv_epq_recheck(NvmkvModify *modify, ResultRelInfo *rri)

@@ -14,12 +14,15 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "fdw/host/engine.h"
 #include "fdw/host/family.h"
+#include "fdw/host/latch.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
-#include "fdw/modify/target.h"
-#include "fdw/txn/rowmark.h"
+#include "fdw/scan/rowmark.h"
+#include "fdw/storage/storage.h"
+#include "fdw/txn/conflict.h"
+#include "fdw/txn/rowlock.h"
+#include "fdw/txn/write.h"
 
 typedef struct MarkedRow
 {

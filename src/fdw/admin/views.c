@@ -28,10 +28,13 @@
 
 #include "fdw/host/engine.h"
 #include "fdw/host/family.h"
+#include "fdw/host/ready.h"
 #include "fdw/host/resultrow.h"
 #include "fdw/host/settle.h"
+#include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
+#include "fdw/storage/storage.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/damage.h"
 #include "fdw/txn/lost.h"

@@ -1,0 +1,56 @@
+/*
+ * modifystate.h
+ *	  The state of INSERT, COPY FROM, UPDATE or DELETE of one foreign table.
+ */
+#ifndef NVMKV_FDW_MODIFYSTATE_H
+#define NVMKV_FDW_MODIFYSTATE_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "nodes/execnodes.h"
+
+#include "fdw/modify/rowtrigger.h"
+#include "fdw/table/table.h"
+#include "fdw/txn/bulk.h"
+#include "fdw/txn/write.h"
+
+/* Rows to insert. */
+typedef enum NvmkvWhenToWrite
+{
+	NVMKV_WRITE_UNDECIDED,
+	NVMKV_WRITE_AT_ONCE,
+	NVMKV_WRITE_LATER
+} NvmkvWhenToWrite;
+
+/* One target relation of a statement: ri_FdwState. */
+typedef struct NvmkvModify
+{
+	NvmkvDb *db;
+	Relation rel;
+	NvmkvTable *table;
+	ModifyTableState *mtstate;
+	CommandId cid;			   /* what this statement writes */
+	MemoryContext row_context; /* reset for each row */
+	StringInfoData key;		   /* of the row to write; meaningless with hidden row ids */
+	StringInfoData value;
+	StringInfoData old_key; /* of the row to replace or delete */
+	StringInfoData newest;	/* value bytes of a version that the statement's snapshot does not see */
+	StringInfoData moved;	/* where a tombstone says the row is now */
+	StringInfoData standing; /* who has locked the row that is written in place */
+	NvmkvLockMode lock_mode; /* see nvmkv_change_lock_mode; NONE: not asked yet */
+	NvmkvRowTriggers triggers;
+	AttrNumber wholerow_attno; /* in the plan's slot */
+	AttrNumber ctid_attno;
+	HeapTupleData old_tuple; /* the row as the plan found it */
+	TupleTableSlot *old_slot;
+	NvmkvWriteBatch *batch;
+	NvmkvWhenToWrite when;
+	NvmkvCopyFrom *copy; /* COPY that keeps rows back */
+	bool pending;		 /* the executor will say when the last row has been inserted */
+} NvmkvModify;
+
+/* modify->key and modify->value from the row in slot. */
+extern void nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot);
+
+#endif

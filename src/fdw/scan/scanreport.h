@@ -1,0 +1,20 @@
+/*
+ * scanreport.h
+ *	  What a scan has done since it began, for EXPLAIN ANALYZE.
+ */
+#ifndef NVMKV_FDW_SCANREPORT_H
+#define NVMKV_FDW_SCANREPORT_H
+
+#include "postgres.h"
+
+#include "engine/nvmkv.h"
+
+typedef struct NvmkvScanReport
+{
+	uint64 ranges;	/* started, points included */
+	uint64 points;	/* looked up singly */
+	uint64 found;	/* of these, with a visible row */
+	NvmkvScanStats engine; /* of the other ranges */
+} NvmkvScanReport;
+
+#endif

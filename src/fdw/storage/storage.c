@@ -1,0 +1,154 @@
+/*
+ * storage.c
+ *	  The storage of a foreign table: where its rows are.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "fdw/host/family.h"
+#include "fdw/host/ready.h"
+#include "fdw/key/keyspec.h"
+#include "fdw/storage/registry.h"
+#include "fdw/storage/storage.h"
+#include "fdw/table/catalog.h"
+#include "fdw/table/definition.h"
+#include "fdw/table/table.h"
+
+static char *
+key_names(TupleDesc desc, const NvmkvKeyColumn *keys, int nkeys)
+{
+	List *specs = NIL;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		NvmkvKeySpec *spec = palloc(sizeof(NvmkvKeySpec));
+
+		spec->name = keys[i].attnum <= desc->natts ? NameStr(TupleDescAttr(desc, keys[i].attnum - 1)->attname) : "?";
+		spec->descending = keys[i].descending;
+		specs = lappend(specs, spec);
+	}
+	return nvmkv_format_primary_key(specs);
+}
+
+/* Whoever alters columns with the library says so in the catalogue. */
+static void
+check_columns(const NvmkvStorageRow *row, Relation rel)
+{
+	AttrNumber attnum = nvmkv_catalog_changed_column(row, rel);
+	const char *name;
+
+	if (attnum == 0)
+		return;
+	name = NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("definition of foreign table \"%s\" does not fit its stored rows", RelationGetRelationName(rel)),
+			 attnum > row->ncolumns
+				 ? errdetail("Column \"%s\" was added by a server that had not loaded nvmkv_fdw.", name)
+				 : errdetail("The type of column \"%s\" was changed by a server that had not loaded nvmkv_fdw; rows were stored with type %s.",
+							 name, format_type_be(row->column_types[attnum - 1])),
+			 attnum > row->ncolumns ? errhint("Drop the column and add it again, or TRUNCATE the table.")
+									: errhint("Change the type back, or TRUNCATE the table.")));
+}
+
+/* Reads the catalogue into table->storage_id; false when the table has no storage of this database. */
+static bool
+find_storage(NvmkvTable *table, Relation rel)
+{
+	NvmkvStorageRow row;
+
+	if (!nvmkv_catalog_lookup(table->relid, &row) || row.dboid != MyDatabaseId)
+		return false;
+	if (!nvmkv_keys_equal(row.keys, row.nkeys, table->keys, table->nkeys))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("definition of foreign table \"%s\" does not fit its stored rows", RelationGetRelationName(rel)),
+				 row.nkeys > 0 ? errdetail("The rows were stored with the primary key '%s'.", key_names(table->tupdesc, row.keys, row.nkeys)) : errdetail("The rows were stored without a primary key."),
+				 errhint("Undo the change of the option \"%s\" or of the types of its columns, or TRUNCATE the table.", NVMKV_OPTION_PRIMARY_KEY)));
+	check_columns(&row, rel);
+	if (!nvmkv_registry_has_storage(row.storage_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("rows of foreign table \"%s\" are missing", RelationGetRelationName(rel)),
+				 errdetail("The files in directory \"nvmkv\" of the data directory, and the container, are not those the rows were stored in."),
+				 errhint("Restore them from a backup; or TRUNCATE the table to start anew.")));
+	table->storage_id = row.storage_id;
+	table->storage_known = true;
+	return true;
+}
+
+/* May the caller be about to write? The lock tells statements that do from those that only read. */
+static bool
+may_write(Relation rel)
+{
+	return !XactReadOnly && !IsInParallelMode() && !RecoveryInProgress() &&
+		   CheckRelationLockedByMe(rel, RowExclusiveLock, true);
+}
+
+void
+nvmkv_table_new_storage(Relation rel)
+{
+	NvmkvStorageRow old;
+	NvmkvStorageRow row;
+	bool had_row;
+
+	(void) nvmkv_engine();
+	had_row = nvmkv_catalog_lookup(RelationGetRelid(rel), &old);
+
+	memset(&row, 0, sizeof(row));
+	row.relid = RelationGetRelid(rel);
+	row.dboid = MyDatabaseId;
+	row.nkeys = nvmkv_key_resolve(rel, GetForeignTable(row.relid)->options, row.keys);
+	nvmkv_catalog_take_columns(&row, rel);
+	row.storage_id = nvmkv_family_new_storage_id(rel);
+	nvmkv_catalog_put(&row);
+	nvmkv_registry_begin_storage(row.storage_id, nvmkv_definition(rel, row.keys, row.nkeys));
+
+	if (had_row && old.dboid == MyDatabaseId)
+		nvmkv_registry_end_storage(old.storage_id);
+}
+
+/* The first storage of a table, unless another transaction was faster. */
+static void
+first_storage(Relation rel)
+{
+	NvmkvStorageRow row;
+	bool had_row;
+
+	nvmkv_catalog_lock(RelationGetRelid(rel));
+	had_row = nvmkv_catalog_lookup(RelationGetRelid(rel), &row);
+	if (had_row && row.dboid == MyDatabaseId)
+		return;
+	if (had_row)
+		ereport(WARNING,
+				(errmsg("foreign table \"%s\" starts empty in this database", RelationGetRelationName(rel)),
+				 errdetail("The rows of foreign tables are not copied with a database.")));
+	nvmkv_table_new_storage(rel);
+}
+
+NvmkvTable *
+nvmkv_table(Relation rel)
+{
+	NvmkvTable *table;
+
+	(void) nvmkv_engine();
+	table = nvmkv_table_definition(rel);
+	if (likely(table->storage_known) || find_storage(table, rel))
+		return table;
+
+	if (may_write(rel))
+	{
+		first_storage(rel);
+		table = nvmkv_table_definition(rel);
+		if (!table->storage_known && !find_storage(table, rel))
+			elog(ERROR, "foreign table \"%s\" has no storage", RelationGetRelationName(rel));
+	}
+	return table;
+}

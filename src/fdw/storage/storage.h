@@ -1,0 +1,29 @@
+/*
+ * storage.h
+ *	  The storage of a foreign table: where its rows are.
+ */
+#ifndef NVMKV_FDW_STORAGE_H
+#define NVMKV_FDW_STORAGE_H
+
+#include "postgres.h"
+
+#include "utils/rel.h"
+
+#include "fdw/table/table.h"
+
+/*
+ * The table's description (table.h) with its storage.  A table without one (created while the library was absent, or
+ * in a copied database) gets one if the caller holds RowExclusiveLock or more, that is, may write; otherwise storage_id
+ * is 0, which nothing is stored under: the table reads as empty.  Errors: library not preloaded or engine not open
+ * (nvmkv_engine), catalogue and definition disagree.
+ */
+extern NvmkvTable *nvmkv_table(Relation rel);
+
+/*
+ * Gives the table a new, empty storage and freezes its key columns as they are defined now; what it had is dropped, all
+ * with the current transaction.  The caller keeps others from writing to the table: AccessExclusiveLock, or no storage
+ * yet and nvmkv_catalog_lock.
+ */
+extern void nvmkv_table_new_storage(Relation rel);
+
+#endif

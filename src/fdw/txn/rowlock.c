@@ -1,0 +1,105 @@
+/*
+ * rowlock.c
+ *	  Row locks: waiting in turn for a row, following it, locking it.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "utils/rel.h"
+
+#include "fdw/txn/rowlock.h"
+
+/* ---------------------------------------------------------------- waiting */
+
+/* As a heap's tupleLockExtraInfo: these conflict as the row locks do. */
+static LOCKMODE
+queue_mode(NvmkvLockMode want)
+{
+	switch (want)
+	{
+		case NVMKV_LOCK_KEY_SHARE:
+			return AccessShareLock;
+		case NVMKV_LOCK_SHARE:
+			return RowShareLock;
+		case NVMKV_LOCK_NO_KEY_UPDATE:
+			return ExclusiveLock;
+		case NVMKV_LOCK_EXCLUSIVE:
+		case NVMKV_LOCK_NONE:
+			break;
+	}
+	return AccessExclusiveLock;
+}
+
+void
+nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode want,
+					 XLTW_Oper oper)
+{
+	ItemPointerData tid;
+
+	/* As on a heap there is a queue for each version: who waits for a later one does not keep those behind him here. */
+	nvmkv_key_hash_to_tid(hash_bytes_extended(key.data, (int) key.size, view->base), &tid);
+	if (queue->held && !ItemPointerEquals(&tid, &queue->tid))
+		nvmkv_row_queue_leave(queue, rel);
+
+	/* Who holds a lock on the row already must not queue behind those who wait for it to go away. */
+	if (!queue->held && view->own_lock == NVMKV_LOCK_NONE)
+	{
+		queue->tid = tid;
+		queue->mode = queue_mode(want);
+		LockTuple(rel, &queue->tid, queue->mode);
+		queue->held = true;
+	}
+	nvmkv_write_wait_xid(rel, key, view->wait_xid, oper);
+}
+
+void
+nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel)
+{
+	if (queue->held)
+		UnlockTuple(rel, &queue->tid, queue->mode);
+	queue->held = false;
+}
+
+bool
+nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view, NvmkvRowAnchor *anchor)
+{
+	if (view->state == NVMKV_ROW_ABSENT && anchor->kind == NVMKV_ANCHOR_ARRIVAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of a foreign table is not where the update of its key has put it")));
+	if (view->state != NVMKV_ROW_DELETED || view->own || !view->has_moved)
+		return false;
+	if (moved->len == 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("tuple to be locked was already moved to another partition due to concurrent update")));
+	resetStringInfo(key);
+	appendBinaryStringInfo(key, moved->data, moved->len);
+	*anchor = view->arrival;
+	return true;
+}
+
+void
+nvmkv_row_check_loss(const NvmkvRowView *view)
+{
+	if (view->loss == NVMKV_NOT_LOST || !IsolationUsesXactSnapshot())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 view->loss == NVMKV_LOST_BY_DELETE ? errmsg("could not serialize access due to concurrent delete") :
+			 errmsg("could not serialize access due to concurrent update")));
+}
+
+bool
+nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode,
+			   FullTransactionId fxid, CommandId cid)
+{
+	uint8 byte = (uint8) mode;
+
+	if (nvmkv_lock_strength(view->own_lock) >= nvmkv_lock_strength(mode))
+		return true;
+	nvmkv_write_begin();
+	nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, cid, nvmkv_slice(&byte, 1));
+	return nvmkv_write_finish(db, rel);
+}

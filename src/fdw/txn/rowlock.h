@@ -1,0 +1,51 @@
+/*
+ * rowlock.h
+ *	  Row locks: waiting in turn for a row, following it, locking it.
+ */
+#ifndef NVMKV_FDW_ROWLOCK_H
+#define NVMKV_FDW_ROWLOCK_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "storage/itemptr.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
+
+#include "fdw/txn/conflict.h"
+#include "fdw/txn/write.h"
+
+/*
+ * Waiting for a row somebody else has changed or locked, in turn: a heavy-weight lock on the key and the version that
+ * all wait upon is held while one waits, so that the next in line cannot be overtaken.  Zero-initialise;
+ * nvmkv_row_queue_leave when done, or when the row turns out to be at another key.  Errors clean up by themselves.
+ */
+typedef struct NvmkvRowQueue
+{
+	bool held;
+	LOCKMODE mode;
+	ItemPointerData tid;
+} NvmkvRowQueue;
+
+extern void nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const NvmkvRowView *view,
+								 NvmkvLockMode want, XLTW_Oper oper);
+extern void nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel);
+
+/*
+ * READ COMMITTED: follows a row to where the view says it has moved.  key and *anchor become those to look at next.
+ * False: it has not moved, it is gone.  Raises 40001 when it has left the partition.
+ */
+extern bool nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view,
+							 NvmkvRowAnchor *anchor);
+
+/* 40001 for a row that is lost to a transaction with a snapshot of its own; nothing in READ COMMITTED. */
+extern void nvmkv_row_check_loss(const NvmkvRowView *view);
+
+/*
+ * Writes a LOCK entry unless the transaction holds as much already.  REQUIRES the key's latch.  False: no room; release
+ * latches, nvmkv_write_wait_room, look again.
+ */
+extern bool nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode,
+						   FullTransactionId fxid, CommandId cid);
+
+#endif
