@@ -39,7 +39,7 @@ sub copy_of
 	return $copy;
 }
 
-# Two at once, slow enough to meet several checkpoints.
+# Two at once, which meet several checkpoints: they stand still meanwhile.
 my @backups = map {
 	my ($out, $err) = ('', '');
 	IPC::Run::start([ 'pg_basebackup', '-D', $primary->backup_dir . "/slow$_", '-h', $primary->host, '-p', $primary->port,
@@ -47,11 +47,13 @@ my @backups = map {
 } 1 .. 2;
 ok($primary->poll_query_until('postgres', q{SELECT count(*) = 2 FROM nvmkv.copies WHERE kind = 'base backup' AND position IS NOT NULL}),
 	'both backups are shown');
+$_->signal('STOP') for @backups;
 for (1 .. 3)
 {
 	$primary->safe_psql('postgres', 'CHECKPOINT; SELECT nvmkv.compact()');
 }
 cmp_ok($primary->safe_psql('postgres', 'SELECT max(held_bytes) FROM nvmkv.copies'), '>', 0, 'files are kept for them');
+$_->signal('CONT') for @backups;
 $_->finish for @backups;
 for (1 .. 2)
 {

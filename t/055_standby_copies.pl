@@ -67,11 +67,15 @@ for my $round (1 .. $rounds)
 {
 	my ($bout, $berr) = ('', '');
 	my $backup = IPC::Run::start([ 'pg_basebackup', '-D', $standby->backup_dir . '/dropped', '-h', $standby->host, '-p', $standby->port, '-c', 'fast',
-			'--max-rate=1M', '--no-sync' ], '>', \$bout, '2>', \$berr);
+			'--max-rate=8M', '--no-sync' ], '>', \$bout, '2>', \$berr);
 
+	# It stands still until the standby has replayed that.
 	$standby->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'backup'});
+	$backup->signal('STOP');
 	$primary->safe_psql('postgres', 'DROP FOREIGN TABLE g');
 	$primary->safe_psql('postgres', q{SELECT nvmkv.drop_column_family('extra')});
+	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('write'));
+	$backup->signal('CONT');
 	$backup->finish;
 	ok($backup->result, 'a backup ends when a column family is dropped');
 	ok($standby->log_contains('cannot be used\n.*DETAIL:  A column family was dropped'), 'the log says so');
@@ -117,10 +121,12 @@ for my $how ('pg_backup_start', 'copy_start')
 # Promoted meanwhile: the server's own error.
 my ($bout, $berr) = ('', '');
 my $backup = IPC::Run::start([ 'pg_basebackup', '-D', $standby->backup_dir . '/promoted', '-h', $standby->host, '-p', $standby->port,
-		'-c', 'fast', '--max-rate=4M', '--no-sync' ], '>', \$bout, '2>', \$berr);
+		'-c', 'fast', '--max-rate=8M', '--no-sync' ], '>', \$bout, '2>', \$berr);
 $standby->poll_query_until('postgres', q{SELECT count(*) > 0 FROM nvmkv.copies WHERE kind = 'base backup' AND position IS NOT NULL});
 $standby->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'backup'});
+$backup->signal('STOP');
 $standby->promote;
+$backup->signal('CONT');
 $backup->finish;
 ok($backup->result, 'a backup of a standby that is promoted meanwhile fails');
 like($berr, qr/the standby was promoted during online backup/, 'with the server\'s message');

@@ -336,7 +336,7 @@ TEST(container_follows_what_is_wanted)
 	Rig rig;
 	NvmkvStats stats;
 	uint64_t i, life;
-	enum { KEYS = 40000, SIZE = 400 };
+	enum { KEYS = 16000, SIZE = 1000 };
 
 	port_files = &rig_quick_files;
 	rig_init(&rig);
