@@ -55,6 +55,8 @@ fails($node, 'SELECT v FROM t WHERE k = 3000', qr/XX001: .*reading foreign table
 fails($node, 'SELECT count(*) FROM t', qr/XX001: .*reading foreign table "t" failed/s, 'reading all rows');
 my $check = $node->safe_psql('postgres', q{SELECT object FROM nvmkv.check() WHERE object LIKE 'foreign table%'});
 like($check, qr/^foreign table public\.t: keys (?:from|behind) \(k\)=\(2\d\d\d\) (?:to before|up to) \(k\)=\(3\d\d\d\)$/, 'the check names table and keys');
+my $of_table = q{SELECT count(*) FILTER (WHERE object LIKE 'foreign table public.t: keys %'), count(*) FILTER (WHERE object = 't' AND problem LIKE 'its rows were checked up to this: %') FROM nvmkv.check('t')};
+is($node->safe_psql('postgres', $of_table), '1|1', 'so does the one of its rows');
 my ($first, $last, $lost) = lost_rows($node, 't', $rows + 10);
 cmp_ok($lost, '>', 0, 'the block is lost');
 cmp_ok($lost, '<', 100, 'and little more');
@@ -71,6 +73,7 @@ is(view(), 't|lost', 'the view has what compaction went round');
 like($node->safe_psql('postgres', q{SELECT keys || ' ' || source || ' ' || column_family || ' ' || (found > now() - interval '1 hour')
 		|| ' ' || (kept_bytes > 0) || ' ' || (position >= 0) || ' ' || (newest <= pg_current_wal_lsn()) || ' ' || (low < high) FROM nvmkv.damage}),
 	qr/^(?:from|behind) \(k\)=\(2\d\d\d\) (?:to before|up to) \(k\)=\(3\d\d\d\) table \Q$name\E default true true true true true$/, 'and all that is known of it');
+is($node->safe_psql('postgres', $of_table), '1|1', 'the check of its rows says so, too');
 my ($first2, $last2, $lost2) = lost_rows($node, 't', $rows + 10);
 is("$first2 $last2 $lost2", "$first $last $lost", 'no other row is lost');
 is(same_rows($node, $_), '0|0', "table $_ is as it should be") for qw(u f);

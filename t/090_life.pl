@@ -12,6 +12,7 @@ use lib $FindBin::RealBin;
 use File::Copy;
 use File::Path qw(rmtree);
 use IPC::Run;
+use Life;
 use Nvmkv;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::RecursiveCopy;
@@ -21,10 +22,12 @@ use Time::HiRes qw(time);
 
 my $seconds = $ENV{NVMKV_LIFE_SECONDS} || 0;
 my $seed = $ENV{NVMKV_SEED} // ($seconds ? int(time) : 1);
-my @script = split /,/, $ENV{NVMKV_LIFE_STEPS} // ($seconds ? '' : 'checkpoint,backup,kill,prepared,clog,backup_standby,rewind,restart,pitr');
+my @script = split /,/, $ENV{NVMKV_LIFE_STEPS} // ($seconds ? '' : 'clog,kill,damage,backup_standby,rewind');
 
 srand($seed);
 note("seed $seed");
+my $rows = $seconds ? 15000 : 4000;
+
 sub pick { return $_[ int rand @_ ] }
 sub chance { return rand() < $_[0] }
 
@@ -57,76 +60,7 @@ sub new_primary
 	$primary->init(allows_streaming => 1, has_archiving => 1);
 	$primary->append_conf('postgresql.conf', settings(%conf));
 	$primary->start;
-	$primary->safe_psql('postgres', q{
-		CREATE EXTENSION nvmkv_fdw;
-		CREATE SERVER apart FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'apart');
-		CREATE FOREIGN TABLE f (k int NOT NULL, n int, pad text) SERVER nvmkv OPTIONS (primary_key 'k');
-		CREATE TABLE h (k int PRIMARY KEY, n int, pad text);
-		CREATE FOREIGN TABLE f_apart (k int NOT NULL, n int, pad text) SERVER apart OPTIONS (primary_key 'k DESC');
-		CREATE TABLE h_apart (k int PRIMARY KEY, n int, pad text);
-		CREATE FOREIGN TABLE f_log (n int, pad text) SERVER nvmkv;
-		CREATE TABLE h_log (n int, pad text);
-		CREATE FOREIGN TABLE f_victim (k int NOT NULL, pad text) SERVER nvmkv OPTIONS (primary_key 'k');
-		CREATE TABLE tick (n bigint);
-		INSERT INTO tick VALUES (0);
-
-		-- A change to both twins alike.  Who changes has a quarter of the keys for himself: two statements have two
-		-- snapshots, so twins would differ rightly after changes of others in between.
-		CREATE PROCEDURE change(who int) LANGUAGE plpgsql AS $$
-			DECLARE
-				suffix text := CASE WHEN random() < 0.3 THEN '_apart' ELSE '' END;
-				kind int := floor(random() * 100);
-				key int := floor(random() * 5000);
-				width int := 1 + floor(random() * CASE WHEN random() < 0.1 THEN 3000 ELSE 20 END);
-				body text := repeat(md5(random()::text), floor(random() * CASE WHEN random() < 0.1 THEN 80 ELSE 8 END)::int);
-				t text;
-			BEGIN
-				FOREACH t IN ARRAY ARRAY['f', 'h'] LOOP
-					IF kind < 40 THEN
-						EXECUTE format('INSERT INTO %s AS t SELECT g, 1, %L FROM generate_series(%s, %s, 4) g
-							ON CONFLICT (k) DO UPDATE SET n = t.n + 1, pad = excluded.pad', t || suffix, body, key * 4 + who, (key + width) * 4);
-					ELSIF kind < 70 THEN
-						EXECUTE format('UPDATE %s SET n = n + 1, pad = %L WHERE k BETWEEN %s AND %s AND k %% 4 = %s', t || suffix, body, key * 4, (key + width) * 4, who);
-					ELSIF kind < 85 THEN
-						EXECUTE format('DELETE FROM %s WHERE k BETWEEN %s AND %s AND k %% 4 = %s', t || suffix, key * 4, (key + width) * 4, who);
-					ELSIF kind < 99 THEN
-						EXECUTE format('INSERT INTO %s_log SELECT g, %L FROM generate_series(%s, %s) g', t, body, key, key + width % 50);
-					ELSE
-						EXECUTE format('TRUNCATE %s_log', t);
-					END IF;
-				END LOOP;
-			END
-		$$;
-		CREATE PROCEDURE work(who int) LANGUAGE plpgsql AS $$
-			BEGIN
-				LOOP
-					FOR i IN 1 .. 1 + floor(random() * 4) LOOP
-						BEGIN
-							CALL change(who);
-							IF random() < 0.3 THEN RAISE division_by_zero; END IF;
-						EXCEPTION WHEN division_by_zero THEN NULL;
-						END;
-					END LOOP;
-					UPDATE tick SET n = n + 1;
-					IF random() < 0.2 THEN ROLLBACK; ELSE COMMIT; END IF;
-				END LOOP;
-			END
-		$$;
-		-- Uses up ids of transactions.
-		CREATE PROCEDURE use_ids(count int) LANGUAGE plpgsql AS $$
-			BEGIN
-				FOR i IN 1 .. count LOOP
-					BEGIN PERFORM pg_current_xact_id(); EXCEPTION WHEN division_by_zero THEN NULL; END;
-					IF i % 50000 = 0 THEN COMMIT; END IF;
-				END LOOP;
-			END
-		$$;
-		INSERT INTO f SELECT g, 0, repeat('x', g % 300) FROM generate_series(1, 15000) g;
-		INSERT INTO h SELECT * FROM f;
-		INSERT INTO f_apart SELECT * FROM f WHERE k % 3 = 0;
-		INSERT INTO h_apart SELECT * FROM f_apart;
-		INSERT INTO f_victim SELECT g, repeat('v', 200) FROM generate_series(1, 5000) g;
-	});
+	$primary->safe_psql('postgres', life_schema($rows));
 	return;
 }
 
@@ -202,7 +136,7 @@ sub stop_writers
 	for (@writers)
 	{
 		fail("a writer failed: $_->{err}")
-		  if $_->{err} !~ /terminating connection|closed the connection|the database system is|deadlock detected|could not connect|No such file/;
+		  if $_->{err} !~ /terminating connection|closed the connection|the database system is|not available|Permission denied|deadlock detected|could not connect|No such file/;
 	}
 	@writers = ();
 	return;
@@ -211,7 +145,7 @@ sub stop_writers
 # Lets writers do something.
 sub let_them_write
 {
-	my $until = $primary->safe_psql('postgres', 'SELECT n FROM tick') + 20 + int rand 60;
+	my $until = $primary->safe_psql('postgres', 'SELECT n FROM tick') + ($seconds ? 20 + int rand 60 : 5 + int rand 10);
 
 	start_writers();
 	for (1 .. 20)
@@ -224,23 +158,6 @@ sub let_them_write
 # ---------------------------------------------------------------- what must be true
 
 my %failed;
-
-# A query of two tables in one snapshot, so writers may go on.
-sub differences
-{
-	my ($node) = @_;
-
-	return $node->safe_psql('postgres', q{
-		SELECT 'f', left(f::text, 60), left(h::text, 60) FROM f FULL JOIN h USING (k) WHERE f::text IS DISTINCT FROM h::text
-		UNION ALL
-		SELECT 'apart', left(f::text, 60), left(h::text, 60) FROM f_apart f FULL JOIN h_apart h USING (k) WHERE f::text IS DISTINCT FROM h::text
-		UNION ALL
-		SELECT 'log', 'too much', left(x::text, 60) FROM (SELECT n, pad FROM f_log EXCEPT ALL SELECT n, pad FROM h_log) x
-		UNION ALL
-		SELECT 'log', 'missing', left(x::text, 60) FROM (SELECT n, pad FROM h_log EXCEPT ALL SELECT n, pad FROM f_log) x
-		LIMIT 5
-	});
-}
 
 sub agree
 {
@@ -456,30 +373,104 @@ my %steps = (
 		make_copy($copy, undef, $primary);
 		try_copy($copy, 'a snapshot');
 	},
-	# Some bytes of the files of a table that nothing else is compared with.
+	# A file of the tree is damaged: what is lost says so, everything else is as it was and can be written, until it is
+	# given up, or the tables are written anew.
 	damage => sub {
-		my $node = $primary;
-		$node->safe_psql('postgres', q{
-			TRUNCATE f_victim; INSERT INTO f_victim SELECT g, repeat(md5(g::text), 8) FROM generate_series(1, 20000) g;
-			SELECT nvmkv.compact('f_victim');
-		});
-		my @files = grep { -s > 100000 } glob($node->data_dir . '/nvmkv/*.sst');
-		my @mine = grep { index(slurp_file($_), "\0" . 'c4ca4238a0b923820dcc509a6f75849b') >= 0 || slurp_file($_) =~ /c4ca4238a0b923820dcc509a6f75849b/ } @files;
-		return unless @mine;
-		my $file = pick(@mine);
-		open(my $fh, '+<', $file) or return;
-		my $at = index(slurp_file($file), 'c4ca4238a0b923820dcc509a6f75849b');
-		sysseek($fh, $at + 5, 0);
-		syswrite($fh, "\xff\xff");
-		close $fh;
-		note("damaged $file at " . ($at + 5));
-		$node->psql('postgres', "UPDATE f_victim SET pad = 'x' WHERE k % 7 = 0") if chance(0.5);
-		let_them_write();
-		$node->psql('postgres', 'SELECT nvmkv.compact()');
+		my $node = pick($primary, grep { defined } $standby);
+
+		stop_writers();
+		end_prepared();
+		$node->stop(pick('fast', 'immediate'));
+		note(spoil_tree($node));
+		$node->start;
+		my %lost = what_is_lost($node, 'damaged');
+		if ($node == $primary)
+		{
+			change_around_damage() for 1 .. 10;
+			$primary->restart if chance(0.3);
+		}
+		else
+		{
+			let_them_write();
+			stop_writers();
+			ok(catch_up(), 'a damaged standby follows');
+		}
+		$node->safe_psql('postgres', 'SELECT nvmkv.compact()');
 		$node->safe_psql('postgres', 'CHECKPOINT');
-		is($node->psql('postgres', pick('TRUNCATE f_victim', 'DROP FOREIGN TABLE f_victim; CREATE FOREIGN TABLE f_victim (k int NOT NULL, pad text) SERVER nvmkv OPTIONS (primary_key $$k$$)')), 0,
-			'a damaged table can be emptied');
-		is($node->safe_psql('postgres', 'SELECT count(*) FROM f_victim'), '0', 'and is empty');
+		%lost = what_is_lost($node, 'compacted');
+		if (chance(0.3))
+		{
+			$node->stop('immediate');
+			$node->start;
+			%lost = what_is_lost($node, 'after a crash');
+		}
+		mend(%lost) if $node == $primary;
+		drop_server($standby); # its rows are others now, or damaged
+		$standby = undef;
+		@backups = grep { $_->[1] == $primary } @backups;
+	},
+	# Files without which there is no tree, or no family, are away for a while.
+	unopenable => sub {
+		my $node = pick($primary, grep { defined } $standby);
+		my $dir = $node->data_dir . '/nvmkv';
+		my $away = $node->basedir . '/away';
+		my $what = pick("$dir/CURRENT", "$dir/MANIFEST-*", "$dir/level0.pool", "$dir/family-1/CURRENT", "$dir/family-1/MANIFEST-*",
+			"$dir/family-1/level0.pool", "$dir.anchor", $dir);
+		my $how = pick('fast', 'immediate');
+
+		note("$what, $how");
+		$node->stop($how);
+		stop_writers() if $node == $primary;
+		my ($file) = glob($what);
+		rename($file, $away) or die "$file: $!";
+		$node->start;
+		cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM h'), '>', 0, 'local tables are there');
+		if ($node == $primary)
+		{
+			$node->safe_psql('postgres', 'UPDATE tick SET n = n + 1; CHECKPOINT; SELECT pg_switch_wal()');
+		}
+		else
+		{
+			let_them_write();
+			ok(catch_up(), 'a standby without its tree follows');
+			$node->safe_psql('postgres', 'CHECKPOINT');
+		}
+		$node->stop(pick('fast', 'immediate'));
+		# An empty container is made anew.
+		if (-e $file)
+		{
+			unlink $away or die "$away: $!";
+		}
+		else
+		{
+			rename($away, $file) or die "$file: $!";
+		}
+		$node->start;
+	},
+	# As a disk that takes no new file.
+	unwritable => sub {
+		my @dirs = grep { -d } glob($primary->data_dir . '/nvmkv ' . $primary->data_dir . '/nvmkv/family-*');
+
+		stop_writers() if chance(0.5);
+		chmod 0500, @dirs;
+		change_without_disk() for 1 .. 30;
+		$primary->psql('postgres', 'SELECT nvmkv.compact()');
+		$primary->safe_psql('postgres', 'CHECKPOINT');
+		if (chance(0.3))
+		{
+			$primary->stop(pick('fast', 'immediate'));
+			$primary->start;
+			cmp_ok($primary->safe_psql('postgres', 'SELECT count(*) FROM h'), '>', 0, 'local tables are there');
+			stop_writers();
+			$primary->stop(pick('fast', 'immediate'));
+			chmod 0700, @dirs;
+			$primary->start;
+		}
+		chmod 0700, @dirs;
+		stop_writers();
+		my $tries = 0;
+		$tries++ while $primary->psql('postgres', "SET lock_timeout = '5s'; CALL change(3)") != 0 && $tries < 60;
+		cmp_ok($tries, '<', 60, 'writing goes on');
 	},
 	new_standby => sub {
 		drop_server($standby);
@@ -496,6 +487,71 @@ sub said_by
 
 	IPC::Run::run($command, '>', \my $out) or die "@$command";
 	return $out;
+}
+
+# What a server cannot read of the tables; dies if a row is not its twin's.
+sub what_is_lost
+{
+	my ($node, $what) = @_;
+	my %lost = (lost_keys($node), log_is_lost($node) ? (f_log => ['?']) : ());
+
+	note("$what: " . join ', ', map { "$_ " . @{ $lost{$_} } } sort keys %lost);
+	for my $table (grep { @{ $lost{$_} } } keys %lost)
+	{
+		isnt($node->safe_psql('postgres', "SELECT * FROM nvmkv.check('$table')"), '', "$what: the check names it");
+	}
+	return %lost;
+}
+
+# Whoever comes to lost rows fails, and with him the change of the twin.
+sub change_around_damage
+{
+	my $err;
+
+	$primary->psql('postgres', 'CALL change(' . pick(0 .. 3) . ')', stderr => \$err);
+	$err =~ s/^\S*WARNING.*\n//mg;
+	like($err, qr/^$|ERROR: .*foreign table "f\w*" failed/, 'a change is made, or meets lost rows') or $failed{damage} = 1;
+	return;
+}
+
+sub change_without_disk
+{
+	my $err;
+
+	$primary->psql('postgres', "SET lock_timeout = '5s'; CALL change(3)", stderr => \$err);
+	like($err, qr/^$|Permission denied|lock timeout/, 'a change is made, or cannot be') or $failed{unwritable} = 1;
+	return;
+}
+
+# Gives up what is lost, or empties the tables; and fills them from the twins.
+sub mend
+{
+	my (%lost) = @_;
+	my $give_up = chance(0.6);
+
+	if ($give_up)
+	{
+		$primary->safe_psql('postgres', 'SELECT nvmkv.accept_damage()');
+	}
+	for my $table (sort keys %lost)
+	{
+		my $twin = $table =~ s/^f/h/r;
+		my $keys = join ',', @{ $lost{$table} };
+
+		next if $keys eq '' && ($give_up || chance(0.5));
+		if ($give_up && $table ne 'f_log')
+		{
+			$primary->safe_psql('postgres', "DELETE FROM $table WHERE k IN ($keys); INSERT INTO $table SELECT * FROM $twin WHERE k IN ($keys)");
+		}
+		else
+		{
+			$primary->safe_psql('postgres', "TRUNCATE $table; INSERT INTO $table TABLE $twin");
+		}
+	}
+	$primary->safe_psql('postgres', 'SELECT nvmkv.accept_damage()') if !$give_up;
+	agree($primary, 'mended');
+	is($primary->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.damage'), '0', 'nothing is damaged any more');
+	return;
 }
 
 sub end_prepared

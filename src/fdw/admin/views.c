@@ -596,6 +596,7 @@ check_row(FunctionCallInfo fcinfo, const NvmkvTable *table, const NvmkvScanRow *
 	PG_END_TRY();
 }
 
+/* Decodes the rows of a table, up to damage: that, and what it costs, has been told of by itself. */
 static void
 check_table(FunctionCallInfo fcinfo, Relation rel)
 {
@@ -628,9 +629,16 @@ check_table(FunctionCallInfo fcinfo, Relation rel)
 			const NvmkvScanRow *rows;
 			unsigned count;
 			MemoryContext oldcontext;
+			NvmkvStatus status;
 
 			CHECK_FOR_INTERRUPTS();
-			nvmkv_check_status(nvmkv_scan_batch(scan, 1024, 1024 * 1024, &rows, &count), "checking foreign table", name);
+			status = nvmkv_scan_batch(scan, 1024, 1024 * 1024, &rows, &count);
+			if (status == NVMKV_CORRUPTION)
+			{
+				report_problem(fcinfo, name, psprintf("its rows were checked up to this: %s", nvmkv_error()->text));
+				break;
+			}
+			nvmkv_check_status(status, "checking foreign table", name);
 			if (count == 0)
 				break;
 			oldcontext = MemoryContextSwitchTo(batch_context);
