@@ -163,7 +163,7 @@ sub stop_writing
 	my ($node, $writer) = @_;
 
 	$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL work%' OR backend_type = 'client backend' AND pid <> pg_backend_pid()});
-	$writer->finish;
+	$writer->finish if defined $writer;
 	return;
 }
 
