@@ -1,5 +1,5 @@
-# pgBackRest (full, differential, incremental, restore, point in time) and Barman (streaming, and rsync) with a server
-# that is written, flushed and compacted meanwhile.
+# pgBackRest (full, differential, incremental, of a standby, restore, point in time) and Barman (rsync, here and over ssh, and
+# streaming) with a server that is written, flushed and compacted meanwhile.
 use strict;
 use warnings;
 
@@ -32,7 +32,7 @@ my $rest = "pgbackrest --config=$dir/pgbackrest.conf --stanza=demo";
 my $primary = new_server(
 	'primary',
 	archive_mode => 'on',
-	archive_command => "$rest archive-push %p && cp %p $dir/barman/rsync/incoming/%f",
+	archive_command => "$rest archive-push %p && cp %p $dir/barman/rsync/incoming/%f && cp %p $dir/barman/ssh/incoming/%f",
 	'nvmkv.l0_write_amplification' => 1.5);
 my ($data, $host, $port) = ($primary->data_dir, $primary->host, $primary->port);
 
@@ -46,6 +46,7 @@ spool-path=$dir/spool
 log-level-file=off
 start-fast=y
 compress-type=none
+archive-timeout=600
 exclude=nvmkv/level0.pool
 [demo]
 pg1-path=$data
@@ -53,6 +54,18 @@ pg1-socket-path=$host
 pg1-port=$port
 pg1-user=$user
 END
+
+# The same with a standby, whose files are copied where they are like the primary's.
+my $of_standby = "pgbackrest --config=$dir/pgbackrest_standby.conf --stanza=demo";
+
+sub configure_standby
+{
+	my ($standby) = @_;
+
+	write_file("$dir/pgbackrest_standby.conf", slurp_file("$dir/pgbackrest.conf") . join("\n", 'pg2-path=' . $standby->data_dir,
+		'pg2-socket-path=' . $standby->host, 'pg2-port=' . $standby->port, "pg2-user=$user", '[global:backup]', 'backup-standby=y', ''));
+	return;
+}
 
 write_file("$dir/barman.conf", <<"END");
 [barman]
@@ -86,11 +99,53 @@ reuse_backup = link
 archiver = on
 immediate_checkpoint = true
 END
-system_or_bail('mkdir', '-p', "$dir/barman/rsync/incoming");
+system_or_bail('mkdir', '-p', "$dir/barman/rsync/incoming", "$dir/barman/ssh/incoming", "$dir/ssh");
+
+# A server of its own for ssh; the methods of Barman's that there are: the short test has one.
+my @methods = ('rsync');
+my $sshd;
+
+sub start_sshd
+{
+	my $ssh_port = PostgreSQL::Test::Cluster::get_free_port();
+	my ($out, $err) = ('', '');
+
+	system_or_bail('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', "$dir/ssh/$_") for qw(host key);
+	write_file("$dir/ssh/config", join("\n", "Port $ssh_port", 'ListenAddress 127.0.0.1', "HostKey $dir/ssh/host", "AuthorizedKeysFile $dir/ssh/key.pub",
+		'StrictModes no', 'UsePAM no', 'PasswordAuthentication no', "PidFile $dir/ssh/pid", ''));
+	$sshd = IPC::Run::start([ '/usr/sbin/sshd', '-D', '-e', '-f', "$dir/ssh/config" ], '>', \$out, '2>', \$err);
+	$sshd->pump until $err =~ /Server listening/ || !$sshd->pumpable;
+	write_file("$dir/barman.d/ssh.conf", <<"END");
+[ssh]
+description = "ssh"
+conninfo = $conninfo
+ssh_command = ssh -F none -p $ssh_port -i $dir/ssh/key -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=$dir/ssh/known $user\@127.0.0.1
+backup_method = rsync
+reuse_backup = link
+archiver = on
+immediate_checkpoint = true
+END
+	return;
+}
+
+if ($long)
+{
+	push @methods, 'streaming';
+	# Its package starts a server of its own: who wants this test installs it.
+	if (-x '/usr/sbin/sshd')
+	{
+		start_sshd();
+		push @methods, 'ssh';
+	}
+	else
+	{
+		note('no openssh-server: Barman over ssh is left out');
+	}
+}
 
 sub barman { return ('barman', '-c', "$dir/barman.conf", @_); }
 
-make_twins($primary, 10000);
+make_twins($primary, $long ? 10000 : 2000);
 $primary->safe_psql('postgres', q{
 	CREATE FOREIGN TABLE mark_f (t text NOT NULL) SERVER nvmkv OPTIONS (primary_key 't');
 	CREATE TABLE mark_h (t text);
@@ -150,18 +205,49 @@ if ($long)
 	opens($node, 'a-full', 'full');
 }
 
+if ($long)
+{
+	$primary->backup('standby');
+	my $standby = PostgreSQL::Test::Cluster->new('standby');
+	$standby->init_from_backup($primary, 'standby', has_streaming => 1);
+	$standby->append_conf('postgresql.conf', 'archive_mode = off');
+	$standby->start;
+	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	configure_standby($standby);
+	mark('c-standby');
+	command_ok([ split(/ /, $of_standby), 'backup', '--type=full' ], 'pgbackrest backup of a standby');
+	mark('c-then');
+	$node = PostgreSQL::Test::Cluster->new('of_standby');
+	command_ok([ split(/ /, $rest), '--pg1-path=' . $node->data_dir, '--type=immediate', '--target-action=promote', 'restore' ],
+		'pgbackrest restore of that');
+	opens($node, "$marks c-after c-standby", 'of a standby');
+	$standby->stop;
+	$marks .= ' c-after c-standby c-then';
+}
+else
+{
+	$marks .= ' c-after';
+}
+
 # Barman
-command_ok([ barman('receive-wal', '--create-slot', 'streaming') ], 'barman receive-wal --create-slot');
-my ($rout, $rerr) = ('', '');
-my $receiver = IPC::Run::start([ barman('receive-wal', 'streaming') ], '>', \$rout, '2>', \$rerr);
-$primary->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'});
+my $receiver;
+if ($long)
+{
+	my ($rout, $rerr) = ('', '');
+
+	command_ok([ barman('receive-wal', '--create-slot', 'streaming') ], 'barman receive-wal --create-slot');
+	$receiver = IPC::Run::start([ barman('receive-wal', 'streaming') ], '>', \$rout, '2>', \$rerr);
+	$primary->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'});
+}
 mark('d-barman');
-my @methods = $long ? qw(streaming rsync) : qw(streaming);
 # Barman wants an archive before it makes a backup.
 command_ok([ barman('switch-wal', '--force', '--archive', $_) ], "barman switch-wal $_") for @methods;
 command_ok([ barman('backup', $_) ], "barman backup $_") for @methods;
 mark('e-second');
-command_ok([ barman('backup', 'rsync') ], 'barman backup rsync, which shares files with the first') if $long;
+if ($long)
+{
+	command_ok([ barman('backup', $_) ], "barman backup $_, which shares files with the first") for grep { $_ ne 'streaming' } @methods;
+}
 mark('f-last');
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 
@@ -170,10 +256,14 @@ for my $method (@methods)
 	command_ok([ barman('switch-wal', '--force', '--archive', $method) ], "barman switch-wal $method at the end");
 	$node = PostgreSQL::Test::Cluster->new("barman_$method");
 	command_ok([ barman('recover', $method, 'latest', $node->data_dir) ], "barman recover $method");
-	opens($node, "$marks c-after d-barman e-second f-last", "barman $method");
+	opens($node, "$marks d-barman e-second f-last", "barman $method");
 }
-$receiver->signal('INT');
-$receiver->finish;
+if ($long)
+{
+	$receiver->signal('INT');
+	$receiver->finish;
+}
+$sshd->kill_kill if defined $sshd;
 
 ok($primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM nvmkv.copies'), 'no copy is left');
 stop_writing($primary, $writer);
