@@ -69,7 +69,7 @@ fails($node, q{SET nvmkv.write_buffer_size = '2MB'}, qr/55P02: .*cannot be chang
 fails($node, q{SET nvmkv.nonsense = 1}, qr/42602: invalid configuration parameter name "nvmkv.nonsense"/, 'an unknown setting');
 is($node->safe_psql('postgres', q{
 	SELECT count(*) FROM pg_settings WHERE name LIKE 'nvmkv.%' AND (short_desc = ''
-		OR context <> CASE WHEN name IN ('nvmkv.compaction_rate_limit', 'nvmkv.copy_space_limit') THEN 'sighup' ELSE 'postmaster' END)}),
+		OR context <> CASE WHEN name IN ('nvmkv.compaction_rate_limit', 'nvmkv.copy_space_limit', 'nvmkv.fail_at') THEN 'sighup' ELSE 'postmaster' END)}),
 	'0', 'settings are described, and ask for a restart or a reload');
 
 my $conf = slurp_file($node->data_dir . '/postgresql.conf');

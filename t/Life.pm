@@ -7,7 +7,7 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(differences life_schema log_is_lost lost_keys spoil_tree);
+our @EXPORT = qw(ask differences life_schema log_is_lost lost_keys spoil_tree);
 
 my $greatest_key = 32767; # and a little more than change() makes
 
@@ -113,12 +113,26 @@ sub life_schema
 	return $sql;
 }
 
+# What a server answers; again if a standby has to let its recovery go on.
+sub ask
+{
+	my ($node, $sql) = @_;
+	my ($out, $err);
+
+	for (1 .. 10)
+	{
+		return $out if $node->psql('postgres', $sql, stdout => \$out, stderr => \$err) == 0;
+		last if $err !~ /conflict with recovery/;
+	}
+	die "$err while running $sql";
+}
+
 # Rows that differ, at most five.  A query of two tables in one snapshot, so writers may go on.
 sub differences
 {
 	my ($node) = @_;
 
-	return $node->safe_psql('postgres', q{
+	return ask($node, q{
 		SELECT 'f', left(f::text, 60), left(h::text, 60) FROM f FULL JOIN h USING (k) WHERE f::text IS DISTINCT FROM h::text
 		UNION ALL
 		SELECT 'apart', left(f::text, 60), left(h::text, 60) FROM f_apart f FULL JOIN h_apart h USING (k) WHERE f::text IS DISTINCT FROM h::text
@@ -137,20 +151,21 @@ sub lost_keys
 {
 	my ($node) = @_;
 
-	return map { my $suffix = $_; ("f$suffix" => [ split /\n/, $node->safe_psql('postgres', "SELECT lost_keys('$suffix', 0, $greatest_key)") ]) } '', '_apart';
+	return map { my $suffix = $_; ("f$suffix" => [ split /\n/, ask($node, "SELECT lost_keys('$suffix', 0, $greatest_key)") ]) } '', '_apart';
 }
 
 # Rows of f_log have no key: it can be read, and then is as its twin, or not.
 sub log_is_lost
 {
 	my ($node) = @_;
-	my ($out, $err);
+	my $different = eval {
+		ask($node, 'SELECT count(*) FROM ((TABLE f_log EXCEPT ALL TABLE h_log) UNION ALL (TABLE h_log EXCEPT ALL TABLE f_log)) x');
+	};
 
-	$node->psql('postgres', 'SELECT count(*) FROM ((TABLE f_log EXCEPT ALL TABLE h_log) UNION ALL (TABLE h_log EXCEPT ALL TABLE f_log)) x',
-		stdout => \$out, stderr => \$err);
-	return 0 if $out eq '0';
-	return 1 if $err =~ /reading foreign table "f_log" failed/;
-	die "f_log: $out rows differ $err";
+	return 1 if $@ =~ /reading foreign table "f_log" failed/;
+	die $@ if $@;
+	die "f_log: $different rows differ" if $different != 0;
+	return 0;
 }
 
 sub pick { return $_[ int rand @_ ] }

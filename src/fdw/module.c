@@ -15,6 +15,7 @@
 #include "bgworker/worker.h"
 #include "fdw/ddl/ddl.h"
 #include "fdw/host/copysession.h"
+#include "fdw/host/faultpoint.h"
 #include "fdw/host/guc.h"
 #include "fdw/host/redo.h"
 #include "fdw/modify/upsert.h"
@@ -32,6 +33,7 @@ _PG_init(void)
 	/* pg_upgrade starts servers to look at catalogues only: nothing may be written. */
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 	{
+		nvmkv_faultpoint_init(); /* before the prefix of its name is reserved */
 		nvmkv_guc_init();
 		nvmkv_start_init();
 		nvmkv_copysession_init();
