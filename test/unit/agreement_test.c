@@ -761,6 +761,51 @@ TEST(files_of_another_time)
 	port_files = &port_posix_files;
 }
 
+/*
+ * A family whose files are away when the log has nothing for it that it does not have: others go on, and the log with
+ * them; put back it has everything, whether it was away after a crash or after an orderly end.
+ */
+TEST(family_away_for_a_while)
+{
+	const char *dir;
+	int crash;
+
+	port_files = &rig_quick_files;
+	for (crash = 0; crash < 2; crash++)
+	{
+		host_init(UINT64_C(16) << 20);
+		dir = host.rig.dir;
+		REQUIRE_OK(host_start());
+		make_family();
+		write_round(0, 1);
+		write_round(FAMILY, 1);
+		host_checkpoint();
+		write_round(0, 2);
+		if (crash)
+			rig_close(&host.rig);
+		else
+			host_end();
+		shell("cd '%s' && mv db/family-1/level0.pool away", dir);
+		REQUIRE_OK(host_start());
+		write_round(0, 3);
+		host_checkpoint();
+		write_round(0, 4);
+		host_end();
+		shell("cd '%s' && mv away db/family-1/level0.pool", dir);
+		REQUIRE_OK(host_start());
+		check_whole();
+		CHECK(wrong_rows(FAMILY) == 0);
+		write_round(FAMILY, 5);
+		rig_close(&host.rig);
+		REQUIRE_OK(host_start());
+		check_whole();
+		CHECK(wrong_rows(FAMILY) == 0);
+		host_end();
+		host_remove();
+	}
+	port_files = &port_posix_files;
+}
+
 /* Two that were one: neither takes what the other has written since. */
 TEST(files_of_a_copy)
 {

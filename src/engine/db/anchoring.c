@@ -47,10 +47,11 @@ install_mark(NvmkvDb *tree, const VersionEdit *edit)
 
 /*
  * Families that cannot be used stay as the last anchor has them: who puts their files right gets them back.  By family,
- * as the list is.
+ * as the list is.  What the log lets go, up to "position", has nothing for them that they do not have: where it has, the
+ * database is not used (nvmkv_replay).  NVMKV_SEQUENCE_MAX while the database is closed: the log may go on as it likes.
  */
 static void
-keep_broken(NvmkvDb *root, const Anchor *last, Anchor *next)
+keep_broken(NvmkvDb *root, const Anchor *last, Anchor *next, uint64_t position)
 {
 	unsigned i;
 
@@ -67,13 +68,15 @@ keep_broken(NvmkvDb *root, const Anchor *last, Anchor *next)
 			at--;
 		}
 		next->trees[at] = *tree;
+		if (position != 0 && (next->trees[at].durable_seq < position || next->trees[at].durable_seq == NVMKV_SEQUENCE_MAX))
+			next->trees[at].durable_seq = position;
 		next->ntrees++;
 	}
 }
 
-/* REQUIRES the claim.  What is there already is not written again. */
+/* REQUIRES the claim.  What is there already is not written again.  position: see keep_broken; 0: as it was. */
 static NvmkvStatus
-write_anchor(NvmkvDb *root, bool create)
+write_anchor(NvmkvDb *root, bool create, uint64_t position)
 {
 	Anchor *last = &root->shm->anchor;
 	Anchor next = {0};
@@ -92,7 +95,7 @@ write_anchor(NvmkvDb *root, bool create)
 		mark->incarnation = next.incarnation;
 	}
 	NVMKV_RETURN_IF(st);
-	keep_broken(root, last, &next);
+	keep_broken(root, last, &next, position);
 	next.sequence = last->sequence;
 	if (!create && memcmp(&next, last, sizeof(next)) == 0)
 		return NVMKV_OK;
@@ -142,7 +145,7 @@ anchoring_settle(NvmkvDb *root)
 		return NVMKV_OK;
 	root->agreement = NULL;
 	root->shm->anchor = a->anchor;
-	NVMKV_RETURN_IF(write_anchor(root, a->anchor_found != NVMKV_OK));
+	NVMKV_RETURN_IF(write_anchor(root, a->anchor_found != NVMKV_OK, 0));
 	NVMKV_RETURN_IF(family_each(root, forget_predecessor));
 	anchor_accept_path(root->dir, path, sizeof(path));
 	return a->accept ? port_files->unlink(path) : NVMKV_OK;
@@ -159,7 +162,7 @@ anchoring_hold(NvmkvDb *root)
 NvmkvStatus
 anchoring_note(NvmkvDb *root)
 {
-	return root->options.anchored ? write_anchor(root, false) : NVMKV_OK;
+	return root->options.anchored ? write_anchor(root, false, 0) : NVMKV_OK;
 }
 
 void
@@ -214,7 +217,7 @@ mark_trees(NvmkvDb *root, bool closed)
 		}
 	}
 	NVMKV_RETURN_IF(st);
-	return write_anchor(root, false);
+	return write_anchor(root, false, closed ? NVMKV_SEQUENCE_MAX : durable[0]);
 }
 
 NvmkvStatus
@@ -282,7 +285,7 @@ nvmkv_log_let_go(NvmkvDb *db, uint64_t position)
 		}
 	}
 	if (st == NVMKV_OK)
-		st = write_anchor(root, false);
+		st = write_anchor(root, false, position);
 	anchoring_release(root);
 	return st;
 }

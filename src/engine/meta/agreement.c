@@ -94,11 +94,17 @@ judge_by_anchor(const Agreement *a, unsigned family, const VersionDraft *draft, 
 	return NVMKV_OK;
 }
 
-/* trusted: the anchor says that it is the right tree. */
+/*
+ * trusted: the anchor says that it is the right tree.  That also knows how far the log had nothing more for a family that
+ * could not be used.
+ */
 static NvmkvStatus
-judge_by_log(const Agreement *a, const VersionDraft *draft, const char *manifest, bool trusted)
+judge_by_log(const Agreement *a, unsigned family, const VersionDraft *draft, const char *manifest, bool trusted)
 {
+	const AnchorTree *tree = trusted ? anchor_tree(&a->anchor, family) : NULL;
+
 	if (draft == NULL || a->log_begin == 0 || draft->durable_seq >= a->log_begin || is_new(draft) ||
+		(tree != NULL && tree->durable_seq >= a->log_begin) ||
 		(draft->closed && (trusted || a->log_begin - draft->durable_seq <= CLOSED_DISTANCE_MAX)))
 		return NVMKV_OK;
 	return NVMKV_FAIL(NVMKV_CORRUPTION, "manifest \"%s\" has what was written up to log position " POSITION
@@ -111,7 +117,7 @@ judge(const Agreement *a, unsigned family, const VersionDraft *draft, const char
 {
 	if (!a->restored)
 		NVMKV_RETURN_IF(judge_by_anchor(a, family, draft, manifest));
-	return judge_by_log(a, draft, manifest, !a->restored && a->anchor_found == NVMKV_OK);
+	return judge_by_log(a, family, draft, manifest, !a->restored && a->anchor_found == NVMKV_OK);
 }
 
 NvmkvStatus

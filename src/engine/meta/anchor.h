@@ -28,7 +28,7 @@
  *		   0	4		family
  *		   4	4		flags: 1 it has neither rows nor tables
  *		   8	8		edits of the tree
- *		  16	8		durable sequence
+ *		  16	8		durable sequence; of a family that cannot be used: up to where it has all the log had for it
  *		  24	8		number of its MANIFEST
  *		  32	8		bytes of that
  *		  40	8		incarnation of its MANIFEST: that of the anchor, or an earlier one of a family that could not be
