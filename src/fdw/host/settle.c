@@ -502,6 +502,38 @@ read_record(NvmkvSlice record, NvmkvOutcomesRecord *head, const uint8 **bits_out
 	return NVMKV_OK;
 }
 
+/*
+ * Transactions below "to", which the record has not: what settled them stands in the log before what is replayed, and was
+ * not saved.  The memtables were kept instead of being flushed, or the tree is an older one than the log belongs to, or a
+ * new one.  They had ended then, so where their commit log is still there it has their outcomes since the checkpoint.
+ */
+static NvmkvStatus
+redo_gap(NvmkvDb *db, uint64 to, XLogRecPtr lsn)
+{
+	static uint8 bits[CLOG_PAGE_XIDS / 8];
+	uint64 from;
+
+	while ((from = nvmkv_settled(db)) < to)
+	{
+		uint64 end = Min(to, page_end(from));
+		bool any;
+
+		if (next_fxid() - from >= UINT64CONST(1) << 31 || !page_is_on_disk(page_of(from)))
+		{
+			ereport(LOG,
+					(errmsg("nvmkv_fdw: outcomes of transactions " UINT64_FORMAT " to " UINT64_FORMAT " are neither in files nor in the WAL that is replayed",
+							from, end - 1)));
+			NVMKV_RETURN_IF(nvmkv_settle_lost(db, from, end, lsn));
+			continue;
+		}
+		any = read_page(from, end, bits);
+		if (any)
+			NVMKV_RETURN_IF(nvmkv_settle_prepare(db, from, end));
+		nvmkv_settle(db, from, end, any ? bits : NULL, lsn);
+	}
+	return NVMKV_OK;
+}
+
 static NvmkvStatus
 redo_settle(NvmkvDb *db, const NvmkvOutcomesRecord *head, const uint8 *bits, XLogRecPtr end)
 {
@@ -509,14 +541,8 @@ redo_settle(NvmkvDb *db, const NvmkvOutcomesRecord *head, const uint8 *bits, XLo
 
 	if (head->to <= settled)
 		return NVMKV_OK;
-	/* What stands before it in the log was not replayed: an older tree than the log belongs to, or a new one. */
 	if (head->from > settled)
-	{
-		ereport(LOG,
-				(errmsg("nvmkv_fdw: outcomes of transactions " UINT64_FORMAT " to " UINT64_FORMAT " are neither in files nor in the WAL that is replayed",
-						settled, head->from - 1)));
-		NVMKV_RETURN_IF(nvmkv_settle_lost(db, settled, head->from, end));
-	}
+		NVMKV_RETURN_IF(redo_gap(db, head->from, end));
 	if (head->kind == NVMKV_OUTCOMES_LOST)
 		return nvmkv_settle_lost(db, head->from, head->to, end);
 	if (bits != NULL)
