@@ -80,16 +80,6 @@ $node->safe_psql('postgres', q{
 $node->stop('immediate');
 fail_at('row.data_persisted no_space startup');
 stays_down('no space to flush', qr/FATAL: .*could not flush foreign-table WAL at.*no space left/s);
-
-# More than memtables hold: they are not flushed, and at the start there are fewer.
-fail_at('row.data_persisted no_space background worker');
-$node->start;
-$node->safe_psql('postgres', q{BEGIN; INSERT INTO t SELECT -g, repeat(md5(g::text), 32) FROM generate_series(1, 3500) g; ROLLBACK; SELECT pg_switch_wal()}); # so that the log has it
-$node->stop('immediate');
-fail_at('row.data_persisted no_space startup');
-$node->append_conf('postgresql.conf', "nvmkv.max_write_buffers = 2\n");
-stays_down('no space to replay', qr/FATAL: .*could not replay foreign-table WAL at.*no space left/s);
-$node->append_conf('postgresql.conf', "nvmkv.max_write_buffers = 4\n");
 fail_at('port.alloc no_memory startup');
 stays_down('no memory', qr/FATAL: .*could not (replay|flush) foreign-table WAL at.*memory/s);
 fail_at('row.data_persisted io startup');

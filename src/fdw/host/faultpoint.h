@@ -7,8 +7,8 @@
  * is every allocation) fails; STATUS: io, no_space, no_memory; PROCESS: the
  * type of backend alone to which it happens, as in pg_stat_activity ("startup").
  */
-#ifndef NVMKV_FDW_HOST_FAULTPOINT_H
-#define NVMKV_FDW_HOST_FAULTPOINT_H
+#ifndef NVMKV_FDW_FAULTPOINT_H
+#define NVMKV_FDW_FAULTPOINT_H
 
 /* Defines the setting.  Without assertions there is none. */
 extern void nvmkv_faultpoint_init(void);
