@@ -120,7 +120,7 @@ sub start_sshd
 [ssh]
 description = "ssh"
 conninfo = $conninfo
-ssh_command = ssh -F none -p $ssh_port -i $dir/ssh/key -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=$dir/ssh/known $user\@127.0.0.1
+ssh_command = ssh -F none -p $ssh_port -i $dir/ssh/key -o BatchMode=yes -o LogLevel=ERROR -o StrictHostKeyChecking=no -o UserKnownHostsFile=$dir/ssh/known $user\@127.0.0.1
 backup_method = rsync
 reuse_backup = link
 archiver = on

@@ -48,7 +48,8 @@ install_mark(NvmkvDb *tree, const VersionEdit *edit)
 /*
  * Families that cannot be used stay as the last anchor has them: who puts their files right gets them back.  By family,
  * as the list is.  What the log lets go, up to "position", has nothing for them that they do not have: where it has, the
- * database is not used (nvmkv_replay).  NVMKV_SEQUENCE_MAX while the database is closed: the log may go on as it likes.
+ * database is not used (nvmkv_replay).  NVMKV_SEQUENCE_MAX while the database is closed: the log may go on
+ * as it likes.
  */
 static void
 keep_broken(NvmkvDb *root, const Anchor *last, Anchor *next, uint64_t position)
@@ -68,13 +69,14 @@ keep_broken(NvmkvDb *root, const Anchor *last, Anchor *next, uint64_t position)
 			at--;
 		}
 		next->trees[at] = *tree;
-		if (position != 0 && (next->trees[at].durable_seq < position || next->trees[at].durable_seq == NVMKV_SEQUENCE_MAX))
+		if (position != 0 &&
+			(next->trees[at].durable_seq < position || next->trees[at].durable_seq == NVMKV_SEQUENCE_MAX))
 			next->trees[at].durable_seq = position;
 		next->ntrees++;
 	}
 }
 
-/* REQUIRES the claim.  What is there already is not written again.  position: see keep_broken; 0: as it was. */
+/* REQUIRES the claim.  What is there already is not written again.  position: see keep_broken; 0: as before. */
 static NvmkvStatus
 write_anchor(NvmkvDb *root, bool create, uint64_t position)
 {

@@ -95,8 +95,8 @@ judge_by_anchor(const Agreement *a, unsigned family, const VersionDraft *draft, 
 }
 
 /*
- * trusted: the anchor says that it is the right tree.  That also knows how far the log had nothing more for a family that
- * could not be used.
+ * trusted: the anchor says that it is the right tree.  It also knows how far the log had nothing more for a family
+ * that could not be used.
  */
 static NvmkvStatus
 judge_by_log(const Agreement *a, unsigned family, const VersionDraft *draft, const char *manifest, bool trusted)

@@ -503,9 +503,10 @@ read_record(NvmkvSlice record, NvmkvOutcomesRecord *head, const uint8 **bits_out
 }
 
 /*
- * Transactions below "to", which the record has not: what settled them stands in the log before what is replayed, and was
- * not saved.  The memtables were kept instead of being flushed, or the tree is an older one than the log belongs to, or a
- * new one.  They had ended then, so where their commit log is still there it has their outcomes since the checkpoint.
+ * Transactions below "to", which the record has not: what settled them stands in the log before what is
+ * replayed, and was not saved.  The memtables were kept instead of being flushed, or the tree is an older one
+ * than the log belongs to, or a new one.  They had ended then, so where their commit log is still there it has
+ * their outcomes since the checkpoint.
  */
 static NvmkvStatus
 redo_gap(NvmkvDb *db, uint64 to, XLogRecPtr lsn)
