@@ -223,9 +223,11 @@ my %steps = (
 		my @pids = split /\n/, $primary->safe_psql('postgres',
 			q{SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (backend_type LIKE 'nvmkv%' OR query LIKE 'CALL work%')});
 
-		kill 'KILL', pick(@pids);
+		my $before = -s $primary->logfile;
+
+		return if kill('KILL', pick(@pids)) == 0;
 		stop_writers();
-		$primary->poll_query_until('postgres', 'SELECT true');
+		$primary->wait_for_log(qr/database system is ready to accept connections/, $before);
 	},
 	terminate_worker => sub {
 		$primary->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'nvmkv%' ORDER BY random() LIMIT 1});
