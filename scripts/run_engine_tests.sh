@@ -3,8 +3,8 @@
 #
 #   run_engine_tests.sh [-j jobs] test...
 #
-# A test that is missing, crashes, hangs or prints no such line counts as one
-# failure.  Output goes to <test>.log; of failures the end is shown.
+# A test that is missing, crashes, hangs, is not run to its end or prints no such
+# line counts as one failure.  Output goes to <test>.log; of failures the end is shown.
 # NVMKV_TEST_TIMEOUT: seconds for one executable (default 3600).
 # NVMKV_TEST_PREFIX: words to put before it, as "valgrind -q".
 # Without TMPDIR the tests' files are in memory (/dev/shm) where there is room: they test what is written, not the disk.
@@ -61,6 +61,6 @@ fi
 # xargs: whole result blocks must not interleave, hence one write per test.
 printf '%s\0' "$@" |
 	xargs -0 -n 1 -P "$jobs" bash -c 'out=$(run_one "$1"); printf "%s\n" "$out"' run_one |
-	awk '{ print; fflush() }
-		/ passed +[0-9]+ failed +[0-9]+ ms/ { passed += $2; failed += $4 }
-		END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }'
+	awk -v tests=$# '{ print; fflush() }
+		/ passed +[0-9]+ failed +[0-9]+ ms/ { passed += $2; failed += $4; told++ }
+		END { failed += tests - told; printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }'
