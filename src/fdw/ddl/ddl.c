@@ -45,6 +45,7 @@
 
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/ddl.h"
+#include "fdw/ddl/locktable.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/copysession.h"
 #include "fdw/host/engine.h"
@@ -340,6 +341,40 @@ after_alter_server(Oid serverid, const char *family, List *relids)
 /* ---------------------------------------------------------------- utility statements */
 
 static void
+next_process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
+					 ParamListInfo params, QueryEnvironment *query_env, DestReceiver *dest,
+					 QueryCompletion *completion)
+{
+	if (previous_process_utility != NULL)
+		previous_process_utility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
+	else
+		standard_ProcessUtility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
+}
+
+/* One table after the other, in the statement's order: the server locks what is not ours, and checks the statement. */
+static void
+lock_tables(PlannedStmt *pstmt, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
+			ParamListInfo params, QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *completion)
+{
+	ListCell *lc;
+
+	foreach(lc, castNode(LockStmt, pstmt->utilityStmt)->relations)
+	{
+		RangeVar *relation = lfirst_node(RangeVar, lc);
+		PlannedStmt *single = copyObject(pstmt);
+		LockStmt *stmt = castNode(LockStmt, single->utilityStmt);
+		bool ours = nvmkv_lock_names_ours(relation);
+
+		stmt->relations = ours ? NIL : list_make1(copyObject(relation));
+		next_process_utility(single, query_string, read_only_tree, context, params, query_env, dest, completion);
+		if (ours)
+			nvmkv_lock_table(stmt, relation);
+		else
+			nvmkv_lock_under_view(stmt, relation);
+	}
+}
+
+static void
 process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
 				ParamListInfo params, QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *completion)
 {
@@ -365,10 +400,10 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	else if (IsA(stmt, CreateForeignTableStmt) && ((CreateForeignTableStmt *) stmt)->base.if_not_exists)
 		existed = OidIsValid(created_relid(((CreateForeignTableStmt *) stmt)->base.relation));
 
-	if (previous_process_utility != NULL)
-		previous_process_utility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
+	if (IsA(stmt, LockStmt))
+		lock_tables(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
 	else
-		standard_ProcessUtility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
+		next_process_utility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
 
 	if (alters != NIL)
 		nvmkv_alter_finish(alters);
