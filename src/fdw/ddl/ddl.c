@@ -400,7 +400,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	else if (IsA(stmt, CreateForeignTableStmt) && ((CreateForeignTableStmt *) stmt)->base.if_not_exists)
 		existed = OidIsValid(created_relid(((CreateForeignTableStmt *) stmt)->base.relation));
 
-	if (IsA(stmt, LockStmt))
+	if (IsA(stmt, LockStmt) && nvmkv_lock_concerns_ours(castNode(LockStmt, stmt)))
 		lock_tables(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
 	else
 		next_process_utility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);

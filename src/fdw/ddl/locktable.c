@@ -51,6 +51,27 @@ nvmkv_lock_names_ours(const RangeVar *relation)
 	return OidIsValid(relid) && nvmkv_is_our_relid(relid);
 }
 
+static bool
+is_view(const RangeVar *relation)
+{
+	Oid relid = RangeVarGetRelid(relation, NoLock, true);
+
+	return OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW;
+}
+
+bool
+nvmkv_lock_concerns_ours(const LockStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach(lc, stmt->relations)
+	{
+		if (nvmkv_lock_names_ours(lfirst(lc)) || is_view(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
 static void
 lock_relation(Oid relid, const LockStmt *stmt)
 {
@@ -164,8 +185,6 @@ lock_in_view(Oid view, const LockStmt *stmt, List *views)
 void
 nvmkv_lock_under_view(const LockStmt *stmt, const RangeVar *relation)
 {
-	Oid relid = RangeVarGetRelid(relation, NoLock, true);
-
-	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_VIEW)
-		lock_in_view(relid, stmt, NIL);
+	if (is_view(relation))
+		lock_in_view(RangeVarGetRelid(relation, NoLock, false), stmt, NIL);
 }

@@ -9,6 +9,9 @@
 
 #include "nodes/parsenodes.h"
 
+/* Does the statement name one of ours, or a view, which may have some under it? */
+extern bool nvmkv_lock_concerns_ours(const LockStmt *stmt);
+
 /* Is this a foreign table of ours that LOCK TABLE names? */
 extern bool nvmkv_lock_names_ours(const RangeVar *relation);
 
