@@ -24,13 +24,7 @@ close_gate(NvmkvDb *db)
 {
 	port_store_release(&db->shm->accepting, 0);
 	mempool_close_gate(&db->mem);
-	while (!mempool_writers_are_quiet(&db->mem))
-	{
-		if (port_interrupted())
-			return NVMKV_FAIL(NVMKV_CANCELLED, "interrupted while writers finish");
-		port_sleep_us(100);
-	}
-	return NVMKV_OK;
+	return mempool_wait_writers(&db->mem);
 }
 
 NvmkvStatus

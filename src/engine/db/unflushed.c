@@ -48,19 +48,6 @@ show_tree(Show *show, NvmkvDb *tree)
 	return st;
 }
 
-/* A writer that has its record in the log may still be about to link it. */
-static NvmkvStatus
-wait_for_writers(const NvmkvDb *tree)
-{
-	while (!mempool_writers_are_quiet(&tree->mem))
-	{
-		if (port_interrupted())
-			return NVMKV_FAIL(NVMKV_CANCELLED, "interrupted while writers finish");
-		port_sleep_us(100);
-	}
-	return NVMKV_OK;
-}
-
 uint64_t
 nvmkv_stored_seq(NvmkvDb *db)
 {
@@ -96,7 +83,8 @@ nvmkv_unflushed(NvmkvDb *db, uint64_t durable, NvmkvStatus (*visit)(void *ctx, u
 	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
 	{
 		show.family = tree->family;
-		st = wait_for_writers(tree);
+		/* A writer that has its record in the log may still be about to link it. */
+		st = mempool_wait_writers(&tree->mem);
 		if (st == NVMKV_OK)
 			st = show_tree(&show, tree);
 		if (st != NVMKV_OK)

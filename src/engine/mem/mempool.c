@@ -459,6 +459,18 @@ mempool_writers_are_quiet(const MemPool *pool)
 	return epoch_writers_are_quiet(pool->epochs);
 }
 
+NvmkvStatus
+mempool_wait_writers(const MemPool *pool)
+{
+	while (!mempool_writers_are_quiet(pool))
+	{
+		if (port_interrupted())
+			return NVMKV_FAIL(NVMKV_CANCELLED, "interrupted while writers finish");
+		port_sleep_us(100);
+	}
+	return NVMKV_OK;
+}
+
 void
 mempool_abort_cleanup(MemPool *pool, int slot)
 {

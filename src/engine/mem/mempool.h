@@ -100,6 +100,12 @@ extern void mempool_open_gate(MemPool *pool);
 extern void mempool_close_gate(MemPool *pool);
 extern bool mempool_writers_are_quiet(const MemPool *pool);
 
+/*
+ * Waits until each writer that is inside now has linked what it has in the log, or gone.  CANCELLED.  Hold nothing, be
+ * in no epoch.
+ */
+extern NvmkvStatus mempool_wait_writers(const MemPool *pool);
+
 /* What an aborted call of this process, or a dead process, left behind. */
 extern void mempool_abort_cleanup(MemPool *pool, int slot);
 
