@@ -231,7 +231,7 @@ count_tap() {
 	if [ "$failed" -gt 0 ]; then
 		grep -E -A 8 '^not ok ' "$out" | head -n 60 | cut -c 1-1000 | sed 's/^/    | /'
 		show "$out" 20
-		for file in "$dir"/tmp_check/log/*.log; do
+		for file in "$dir"/tmp_check/log/{regress_log_*,*.log}; do
 			[ -e "$file" ] || continue
 			cp "$file" "$log/tap_${name}_$(basename "$file")"
 			echo "    | ---- $(basename "$file")"

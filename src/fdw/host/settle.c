@@ -289,13 +289,18 @@ static XLogRecPtr
 log_outcomes(NvmkvOutcomesKind kind, uint64 from, uint64 to, const uint8 *bits)
 {
 	NvmkvOutcomesRecord record = {.from = from, .to = to, .kind = kind};
+	XLogRecPtr lsn;
 
 	XLogBeginInsert();
 	XLogRegisterData((char *) &record, sizeof(record));
 	if (bits != NULL)
 		XLogRegisterData((char *) unconstify(uint8 *, bits), (uint32) ((to - 1) / 8 - from / 8 + 1));
 	XLogSetRecordFlags(XLOG_MARK_UNIMPORTANT); /* an idle server needs no checkpoint because of it */
-	return XLogInsert(NVMKV_RMGR_ID, XLOG_NVMKV_OUTCOMES);
+	lsn = XLogInsert(NVMKV_RMGR_ID, XLOG_NVMKV_OUTCOMES);
+
+	/* The WAL writer writes no more than whole pages by itself, so that an idle server's standbys would wait for this one. */
+	XLogSetAsyncXactLSN(lsn);
+	return lsn;
 }
 
 /* Writes the record and applies it; nothing may come in between. */
