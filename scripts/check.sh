@@ -172,16 +172,18 @@ count_regress() {
 
 # SQL and isolation tests, those that are wanted, beside each other.
 regress() {
-	local sql specs
+	local sql specs jobs=()
 	sql=$(find sql -regextype posix-extended -regex "sql/(${NVMKV_REGRESS:-.*})\.sql" ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
 	specs=$(find specs -name '*.spec' -printf '%f\n' 2>/dev/null | sed 's/\.spec$//' | sort)
 	if wanted regress; then
 		run_regress regress "$pgxs/src/test/regress/pg_regress" sql $sql &
+		jobs+=($!)
 	fi
 	if wanted isolation; then
 		run_regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" specs $specs &
+		jobs+=($!)
 	fi
-	wait
+	wait "${jobs[@]}"
 	! wanted regress || count_regress regress $sql
 	! wanted isolation || count_regress isolation $specs
 }
@@ -243,23 +245,21 @@ count_tap() {
 	fi
 }
 
-# Counts those of "running" that have ended.
+# Counts those of "running", which are process ids and files, that have ended.
 count_finished() {
-	local file still=()
-	for file in "${running[@]}"; do
-		if [ -e "$log/tap_$(basename "$file" .pl).result" ]; then
-			count_tap "$file"
-		else
-			still+=("$file")
+	local job alive still=()
+	for job in "${running[@]}"; do
+		alive=
+		! kill -0 "${job% *}" 2>/dev/null || alive=1
+		if [ -e "$log/tap_$(basename "${job#* }" .pl).result" ]; then
+			count_tap "${job#* }"
+		elif [ -n "$alive" ]; then
+			still+=("$job")
+		else # killed before it could tell
+			count "tap $(basename "${job#* }" .pl)" 0 1
 		fi
 	done
 	running=("${still[@]}")
-}
-
-# Until a job has ended; false if there is none.
-wait_for_one() {
-	wait -n
-	[ $? -ne 127 ]
 }
 
 # An empty cluster, made as the tests' library does; they copy it.
@@ -282,16 +282,16 @@ tap() {
 	# The longest first, since they decide when the last one ends; of the others size is near enough.
 	for file in $(ls -S t/${NVMKV_TAP:-*}.pl | grep -E "$tap_long"; ls -S t/${NVMKV_TAP:-*}.pl | grep -vE "$tap_long"); do
 		run_tap "$file" &
-		running+=("$file")
-		# "wait -n" may also tell of a job of before.
-		while [ ${#running[@]} -ge 5 ] && wait_for_one; do
+		running+=("$! $file")
+		while [ ${#running[@]} -ge 5 ]; do
+			# Of these alone: other jobs that have ended may be told of, too.
+			wait -n "${running[@]% *}"
 			count_finished
 		done
 	done
-	wait
-	count_finished
-	for file in "${running[@]}"; do # killed before it could tell
-		count "tap $(basename "$file" .pl)" 0 1
+	while [ ${#running[@]} -gt 0 ]; do
+		wait -n "${running[@]% *}"
+		count_finished
 	done
 }
 

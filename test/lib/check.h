@@ -128,8 +128,8 @@ check_status(const char *file, int line, const char *what, NvmkvStatus got, Nvmk
 #endif
 
 /*
- * How many of so many repetitions a test makes: half of them; with AddressSanitizer, where each takes four times as long,
- * an eighth.  NVMKV_TEST_ALL: all.
+ * How many of so many repetitions a test makes: half; with AddressSanitizer, where each takes four times as long, an
+ * eighth.  NVMKV_TEST_ALL: all.
  */
 static inline unsigned
 check_part(unsigned n)
