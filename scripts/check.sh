@@ -6,9 +6,9 @@
 #   scripts/check.sh            all
 #   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap
 #
-# NVMKV_TAP='05*' takes only those TAP tests, NVMKV_REGRESS='scan|dml' only those SQL tests; PG_CONFIG=... takes the server
-# of that pg_config in place of Debian's.  NVMKV_SETTINGS='name=value ...' adds to the settings of the servers of SQL and
-# isolation tests.
+# NVMKV_TAP='05*' takes only those TAP tests, NVMKV_REGRESS='scan|dml' only those SQL tests, NVMKV_ISOLATION='upsert_conflict'
+# only those isolation tests; PG_CONFIG=... takes the server of that pg_config in place of Debian's.
+# NVMKV_SETTINGS='name=value ...' adds to the settings of the servers of SQL and isolation tests.
 #
 # Times that something may take are far above what it takes, so that a busy machine is no failure.
 #
@@ -174,7 +174,7 @@ count_regress() {
 regress() {
 	local sql specs jobs=()
 	sql=$(find sql -regextype posix-extended -regex "sql/(${NVMKV_REGRESS:-.*})\.sql" ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
-	specs=$(find specs -name '*.spec' -printf '%f\n' 2>/dev/null | sed 's/\.spec$//' | sort)
+	specs=$(find specs -regextype posix-extended -regex "specs/(${NVMKV_ISOLATION:-.*})\.spec" -printf '%f\n' | sed 's/\.spec$//' | sort)
 	if wanted regress; then
 		run_regress regress "$pgxs/src/test/regress/pg_regress" sql $sql &
 		jobs+=($!)
