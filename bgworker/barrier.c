@@ -21,7 +21,7 @@
  * the old id had moved the redo point before, to where this worker has seen it.
  *
  * It also settles outcomes of transactions (fdw/settle.h), which needs somebody
- * who is there whenever there are writers.
+ * who is there whenever there are writers; when the server stops, all of them.
  *
  * What cannot be flushed is kept in a file instead (fdw/kept.h), so that neither
  * a checkpoint nor a shutdown waits for a medium that is full or broken.
@@ -41,12 +41,16 @@
 #include "postmaster/interrupt.h"
 #include "storage/backendid.h"
 #include "storage/condition_variable.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/pmsignal.h"
 #include "storage/proc.h"
 #include "storage/sinvaladt.h"
+#include "utils/pidfile.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
@@ -63,6 +67,9 @@
 
 /* How often outcomes are settled, if there were transactions. */
 #define SETTLE_MS 1000
+
+/* When the server stops: how often it is looked who still has to end. */
+#define END_POLL_MS 10
 
 static bool flushed_at_exit = false;
 
@@ -295,6 +302,49 @@ settle_is_due(NvmkvDb *db, TimestampTz *last)
 	return true;
 }
 
+/* The server stops, rather than that this process alone is ended: then everybody is told to. */
+static bool
+server_is_stopping(void)
+{
+	char line[MAXPGPATH];
+	bool stopping = false;
+	FILE *file = AllocateFile("postmaster.pid", "r");
+
+	if (file == NULL)
+		return false;
+	for (int i = 1; i <= LOCK_FILE_LINE_PM_STATUS && fgets(line, sizeof(line), file) != NULL; i++)
+		stopping = i == LOCK_FILE_LINE_PM_STATUS && strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
+	FreeFile(file);
+	return stopping;
+}
+
+/*
+ * A server that has stopped may be started without the library, and then truncates the commit log as it likes.  So what
+ * has written is settled to the last transaction; prepared ones have no outcome yet, and those after them wait for it.
+ * Nobody new can write once the gate is closed, and everybody who runs is about to end.
+ */
+static void
+settle_at_end(NvmkvWorkerStat *me, NvmkvDb *db)
+{
+	bool stopping = server_is_stopping();
+	uint64 limit;
+	bool wait;
+
+	/* The stop flag no longer interrupts the engine. */
+	port_pg_stop_flag = NULL;
+	if (nvmkv_engine_close_writes() != NVMKV_OK)
+		return; /* flush_at_exit comes to the same, and says so */
+	limit = nvmkv_settle_next_fxid();
+	do
+	{
+		wait = stopping && nvmkv_settle_waits_for_process(limit);
+		settle(me, db);
+		if (wait)
+			(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, END_POLL_MS, PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+	} while (wait);
+}
+
 /* Lets writers in, unless they would write with ids that have an outcome already. */
 static void
 let_writers_in(NvmkvWorkerStat *me, NvmkvDb *db)
@@ -368,5 +418,6 @@ nvmkv_barrier_main(Datum arg)
 		else
 			nvmkv_worker_sleep(me, FAILURE_RETRY_MS);
 	}
+	settle_at_end(me, db);
 	proc_exit(1);
 }

@@ -152,6 +152,8 @@ is($node->safe_psql('postgres', "SELECT nvmkv.set_outcome('$xid{lost}', '$xid{lo
 is($node->safe_psql('postgres', "SELECT nvmkv.set_outcome('$xid{committed}', '$xid{other}', true)"),
 	$xid{other} - $xid{committed}, 'and not twice');
 is($rows->(), '1 2 3 5 6 10 11 12 30 31 32', 'the rows are what was said');
+sound($node, 'with a word for each that has written, the check names nobody');
+cmp_ok($node->safe_psql('postgres', 'SELECT lost FROM nvmkv.stat_outcomes'), '>', 0, 'though there are others whose outcomes are lost');
 $node->stop('immediate');
 $node->start;
 is($rows->(), '1 2 3 5 6 10 11 12 30 31 32', 'after a crash, too');

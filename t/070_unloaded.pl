@@ -129,7 +129,8 @@ my @forgetting = (
 	'ALTER MATERIALIZED VIEW nvmkv.storage RENAME TO elsewhere',
 	'ALTER TABLE nvmkv.storage RENAME TO elsewhere',
 	'ALTER TABLE nvmkv.storage SET SCHEMA public',
-	'ALTER INDEX nvmkv.storage_relid RENAME TO elsewhere');
+	'ALTER INDEX nvmkv.storage_relid RENAME TO elsewhere',
+	'ALTER EXTENSION nvmkv_fdw DROP MATERIALIZED VIEW nvmkv.storage');
 my $forgets = qr/55000: cannot \w+ materialized view "storage" because it tells where the rows of foreign tables are/;
 fails($node, $_, $forgets, "forgetting where rows are: $_") for @forgetting;
 fails($node, 'DROP EVENT TRIGGER nvmkv_require_library', qr/2BP01/, 'dropping what sees to that');

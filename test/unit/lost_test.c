@@ -317,7 +317,7 @@ TEST(damage_hides_no_more_than_it_must)
 	check_found("A1-A9: 2 of 12-19\n");
 	check_found("B4-B4: 1 of 11-11\n");
 	CHECK_OK(nvmkv_check(rig.db, ignore, &problems));
-	CHECK(problems > 1);
+	CHECK(problems > 0);
 	CHECK(unlink(path) == 0);
 	CHECK_EQ(look(&rig), 3);
 	check_found("C2-C2: 1 of 16-16\n");
@@ -377,13 +377,42 @@ TEST(are_found_in_files)
 	CHECK_OK(nvmkv_flush_all(rig.db));
 	rig_close(&rig);
 	CHECK_EQ(dump(&rig), 1);
-	check_dumped("outcomes of transactions 10 to 19 are lost\n");
+	CHECK(strstr(err_text, "outcomes of") == NULL);
 	check_dumped("nvmkv_dump: storage 4702111234474983745: 7 row versions of transactions 12 to 19, whose outcomes are lost, "
 				 "keys \\x0000000000000001 to \\x0000000000000009\n");
 	check_dumped("nvmkv_dump: storage 4774451407313060418: 1 row versions of transactions 11 to 11, ");
 	check_dumped("nvmkv_dump: storage 4846791580151137091: 1 row versions of transactions 16 to 16, ");
 	check_dumped("nvmkv_dump: the list of storages: 1 row versions of transactions 13 to 13, ");
 	CHECK(strstr(err_text, "storage 4919") == NULL);
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+}
+
+/* Lost outcomes that no version needs are no finding, whether there never was one or somebody has decided. */
+TEST(nobody_is_told_of_what_no_version_needs)
+{
+	unsigned problems = 0;
+	uint64_t count;
+	Rig rig;
+
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	rig.options.prefix_bytes = 8;
+	REQUIRE_OK(rig_open(&rig));
+	put(rig.db, NVMKV_KIND_VALUE, 'A', 1, 9);
+	put(rig.db, NVMKV_KIND_VALUE, 'A', 2, 15);
+	lose(rig.db);
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_EQ(look(&rig), 1);
+	CHECK_OK(nvmkv_check(rig.db, ignore, &problems));
+	CHECK_EQ(problems, 0);
+	REQUIRE_OK(nvmkv_settle_begin(rig.db));
+	CHECK_OK(nvmkv_set_outcome(rig.db, 15, 16, true, 0, &count));
+	nvmkv_settle_end(rig.db);
+	CHECK_EQ(look(&rig), 0);
+	rig_close(&rig);
+	CHECK_EQ(dump(&rig), 0);
+	CHECK_EQ(strlen(err_text), 0);
 	rig_remove(&rig);
 	port_files = &port_posix_files;
 }
@@ -407,7 +436,7 @@ TEST(what_a_damaged_file_told_is_lost)
 	nvmkv_settle_end(rig.db);
 	CHECK_OK(nvmkv_flush_all(rig.db));
 	rig_close(&rig);
-	CHECK_EQ(dump(&rig), 1);
+	CHECK_EQ(dump(&rig), 0);
 	CHECK(strstr(err_text, "row versions") == NULL);
 	for (number = 1; number < 100; number++)
 	{

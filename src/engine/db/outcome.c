@@ -648,14 +648,6 @@ outcomes_check(NvmkvDb *root, void (*report)(void *ctx, const char *text), void 
 		port_free(bits);
 		return st;
 	}
-	for (i = 0; i < v->nunknown; i++)
-	{
-		char text[128];
-
-		(void) snprintf(text, sizeof(text), "outcomes of transactions %" PRIu64 " to %" PRIu64 " are lost",
-						version_unknown(v)[i].from, version_unknown(v)[i].to - 1);
-		report(ctx, text);
-	}
 	for (i = 0; i < v->nsegments; i++)
 	{
 		const VersionSegment *segment = &version_segments(v)[i];

@@ -18,7 +18,10 @@ extern void outcomes_close(NvmkvDb *root);
 /* A transaction has written; while it runs. */
 extern void outcomes_note_written(NvmkvDb *root, uint64_t fxid);
 
-/* Reads every file of the record; report(ctx, text) gets each finding. */
+/*
+ * Reads every file of the record; report(ctx, text) gets each finding.  That outcomes are lost is none: it
+ * matters where a version is of such a transaction, and nvmkv_lost_versions tells those.
+ */
 extern NvmkvStatus outcomes_check(NvmkvDb *root, void (*report)(void *ctx, const char *text), void *ctx);
 
 #endif

@@ -5,9 +5,9 @@
  *
  * Two hooks.  Utility statements: a new table gets its storage, ALTER TABLE is
  * looked at before and after (alter.c), ALTER DOMAIN after, a renamed key column
- * is renamed in the option, COPY t TO becomes COPY (SELECT) TO.  Object access: a dropped table
- * takes its storage with it, whichever command drops it; a database, those of
- * all its tables.
+ * is renamed in the option, COPY t TO becomes COPY (SELECT) TO, nvmkv.storage is
+ * guarded (guard.c).  Object access: a dropped table takes its storage with it,
+ * whichever command drops it; a database, those of all its tables.
  *
  * All changes are made by the current transaction, in catalogues and in
  * tagged entries of the engine: they go with its rollback.
@@ -25,7 +25,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -45,6 +44,7 @@
 
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/ddl.h"
+#include "fdw/ddl/guard.h"
 #include "fdw/ddl/locktable.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/copysession.h"
@@ -215,57 +215,6 @@ rewrite_copy_to(PlannedStmt *pstmt)
 	return pstmt;
 }
 
-/* ---------------------------------------------------------------- the catalogue */
-
-/* The catalogue or its index. */
-static bool
-is_of_catalogue(const RangeVar *relation, Oid catalogue)
-{
-	Oid relid = relation != NULL ? RangeVarGetRelid(relation, NoLock, true) : InvalidOid;
-
-	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_INDEX)
-		relid = IndexGetRelation(relid, true);
-	return relid == catalogue;
-}
-
-/*
- * nvmkv.storage is found by its name, and rows of tables by what is in it.  A REFRESH leaves it as it is, but this one
- * would leave it empty; under another name nothing would find it.
- */
-static void
-before_catalogue_changes(Node *stmt)
-{
-	Oid catalogue = nvmkv_catalog_relid();
-	bool forbidden = false;
-	const char *what = "move";
-
-	if (!OidIsValid(catalogue))
-		return;
-	if (IsA(stmt, RefreshMatViewStmt))
-	{
-		what = "empty";
-		forbidden = ((RefreshMatViewStmt *) stmt)->skipData &&
-			is_of_catalogue(((RefreshMatViewStmt *) stmt)->relation, catalogue);
-	}
-	else if (IsA(stmt, AlterObjectSchemaStmt))
-		forbidden = is_of_catalogue(((AlterObjectSchemaStmt *) stmt)->relation, catalogue);
-	else if (IsA(stmt, RenameStmt))
-	{
-		RenameStmt *rename = (RenameStmt *) stmt;
-
-		what = "rename";
-		if (rename->renameType == OBJECT_SCHEMA)
-			forbidden = get_namespace_oid(rename->subname, true) == get_rel_namespace(catalogue);
-		else if (rename->renameType != OBJECT_COLUMN)
-			forbidden = is_of_catalogue(rename->relation, catalogue);
-	}
-	if (forbidden)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot %s materialized view \"%s\" because it tells where the rows of foreign tables are", what,
-						get_rel_name(catalogue))));
-}
-
 /* ---------------------------------------------------------------- without the library */
 
 /*
@@ -292,7 +241,7 @@ nvmkv_sql_require_library(PG_FUNCTION_ARGS)
 	else if (IsA(stmt, AlterDomainStmt) && nvmkv_domain_is_used(altered_domain((AlterDomainStmt *) stmt)))
 		nvmkv_engine_require_preload();
 	else
-		before_catalogue_changes(stmt);
+		nvmkv_guard_catalogue(stmt);
 	return (Datum) 0;
 }
 
@@ -384,13 +333,14 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	Oid serverid = InvalidOid;
 	char *family = NULL;
 	bool existed = false;
+	bool had_catalogue = false;
 
 	if (IsA(stmt, AlterTableStmt))
 		alters = nvmkv_alter_begin((AlterTableStmt *) stmt);
 	else if (IsA(stmt, CopyStmt))
 		pstmt = rewrite_copy_to(pstmt);
-	else if (IsA(stmt, RefreshMatViewStmt) || IsA(stmt, RenameStmt) || IsA(stmt, AlterObjectSchemaStmt))
-		before_catalogue_changes(stmt);
+	else if (nvmkv_could_harm_catalogue(stmt))
+		had_catalogue = nvmkv_guard_catalogue(stmt);
 	else if (IsA(stmt, AlterForeignServerStmt))
 	{
 		server_relids = reoptioned_tables((AlterForeignServerStmt *) stmt, &serverid);
@@ -405,6 +355,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	else
 		next_process_utility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
 
+	if (had_catalogue)
+		nvmkv_require_catalogue();
 	if (alters != NIL)
 		nvmkv_alter_finish(alters);
 	else if (family != NULL)

@@ -53,14 +53,23 @@ nvmkv_ready_before_commit(void)
 	let_in = false;
 }
 
+/* The last transaction had not ended when its commit was flushed for, and is settled here. */
+static NvmkvStatus
+settle_and_flush(NvmkvDb *engine)
+{
+	if (!let_in)
+		NVMKV_RETURN_IF(nvmkv_agreement_open(engine));
+	NVMKV_RETURN_IF(nvmkv_engine_close_writes());
+	NVMKV_RETURN_IF(nvmkv_settle_round(engine, true));
+	NVMKV_RETURN_IF(nvmkv_flush_all(engine));
+	return nvmkv_log_closes(engine);
+}
+
 /* Before the shutdown checkpoint of a server without workers. */
 static void
 flush_at_exit(int code, Datum arg)
 {
-	NvmkvDb *engine = nvmkv_engine_held();
-
-	if (nvmkv_engine_close_writes() != NVMKV_OK || nvmkv_flush_all(engine) != NVMKV_OK ||
-		nvmkv_log_closes(engine) != NVMKV_OK)
+	if (settle_and_flush(nvmkv_engine_held()) != NVMKV_OK)
 		ereport(PANIC,
 				(errcode(ERRCODE_IO_ERROR),
 				 errmsg("could not flush foreign tables before the shutdown checkpoint"),

@@ -81,8 +81,8 @@ widen_by(TransactionId xid, uint64 next)
 	return next + (uint64) (int64) (int32) (xid - (TransactionId) next);
 }
 
-static uint64
-next_fxid(void)
+uint64
+nvmkv_settle_next_fxid(void)
 {
 	return U64FromFullTransactionId(ReadNextFullTransactionId());
 }
@@ -211,7 +211,7 @@ const char *
 nvmkv_settle_objection(NvmkvDb *db)
 {
 	uint64 settled = nvmkv_settled(db);
-	uint64 next = next_fxid();
+	uint64 next = nvmkv_settle_next_fxid();
 
 	if (settled > next)
 		return psprintf("foreign tables know transactions up to " UINT64_FORMAT ", but the server's next one is " UINT64_FORMAT ": it has gone back",
@@ -298,7 +298,7 @@ log_outcomes(NvmkvOutcomesKind kind, uint64 from, uint64 to, const uint8 *bits)
 	XLogSetRecordFlags(XLOG_MARK_UNIMPORTANT); /* an idle server needs no checkpoint because of it */
 	lsn = XLogInsert(NVMKV_RMGR_ID, XLOG_NVMKV_OUTCOMES);
 
-	/* By itself the WAL writer writes whole pages only: an idle server's standbys would wait for this record. */
+	/* The WAL writer writes no more than whole pages by itself: an idle server's standbys would wait for this one. */
 	XLogSetAsyncXactLSN(lsn);
 	return lsn;
 }
@@ -401,7 +401,7 @@ may_have_written(NvmkvDb *db, uint64 from)
 
 	if (first == 0)
 	{
-		first = next_fxid();
+		first = nvmkv_settle_next_fxid();
 		pg_atomic_write_u64(&shared->first_next, first);
 	}
 	return from < first || nvmkv_last_written_fxid(db) >= from;
@@ -410,7 +410,25 @@ may_have_written(NvmkvDb *db, uint64 from)
 bool
 nvmkv_settle_is_due(NvmkvDb *db)
 {
-	return next_fxid() > nvmkv_settled(db);
+	return nvmkv_settle_next_fxid() > nvmkv_settled(db);
+}
+
+/* Subtransactions begin after their transaction: its id is enough. */
+bool
+nvmkv_settle_waits_for_process(uint64 limit)
+{
+	bool found = false;
+
+	LWLockAcquire(ProcArrayLock, LW_SHARED);
+	for (uint32 i = 0; i < ProcGlobal->allProcCount && !found; i++)
+	{
+		const PGPROC *proc = &ProcGlobal->allProcs[i];
+
+		found = proc->pid != 0 && TransactionIdIsValid(proc->xid) &&
+			TransactionIdPrecedes(proc->xid, (TransactionId) limit);
+	}
+	LWLockRelease(ProcArrayLock);
+	return found;
 }
 
 /* The next step of a round. */
@@ -452,7 +470,7 @@ nvmkv_settle_round(NvmkvDb *db, bool is_barrier)
 		nvmkv_settle_end(db);
 		return NVMKV_OK;
 	}
-	next = next_fxid();
+	next = nvmkv_settle_next_fxid();
 	to = widen_by(GetOldestActiveTransactionId(), next);
 	while (status == NVMKV_OK && nvmkv_settled(db) < to)
 		status = settle_next(db, to, next);
@@ -524,7 +542,7 @@ redo_gap(NvmkvDb *db, uint64 to, XLogRecPtr lsn)
 		uint64 end = Min(to, page_end(from));
 		bool any;
 
-		if (next_fxid() - from >= UINT64CONST(1) << 31 || !page_is_on_disk(page_of(from)))
+		if (nvmkv_settle_next_fxid() - from >= UINT64CONST(1) << 31 || !page_is_on_disk(page_of(from)))
 		{
 			ereport(LOG,
 					(errmsg("nvmkv_fdw: outcomes of transactions " UINT64_FORMAT " to " UINT64_FORMAT " are neither in files nor in the WAL that is replayed",

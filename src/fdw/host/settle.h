@@ -23,6 +23,12 @@ extern NvmkvStatus nvmkv_settle_round(NvmkvDb *db, bool is_barrier);
 /* Has there been a transaction since the last round?  Cheap. */
 extern bool nvmkv_settle_is_due(NvmkvDb *db);
 
+/* Does a process run a transaction that has begun before "limit"?  Prepared ones are no process's. */
+extern bool nvmkv_settle_waits_for_process(uint64 limit);
+
+/* The server's next transaction id. */
+extern uint64 nvmkv_settle_next_fxid(void);
+
 /*
  * The same for a session that is about to give space back: what has ended must not be held for its commit log.
  * ERROR where the round fails.

@@ -111,7 +111,7 @@ end_unnamed(HTAB *storages)
 				 errdetail("They could be those of foreign table \"%s\", whose rows nothing tells.", get_rel_name(homeless)),
 				 OidIsValid(nvmkv_catalog_relid())
 					 ? errhint("TRUNCATE or drop that table; the rows are removed at the next start of the server.")
-					 : errhint("Give materialized view nvmkv.storage and its schema their names back.")));
+					 : errhint("Give materialized view nvmkv.storage and its schema their names back.  If it was dropped, save the rows with \"nvmkv_dump salvage\" before you drop the tables.")));
 		return 0;
 	}
 	hash_seq_init(&status, storages);
