@@ -41,7 +41,7 @@ sub fill
 sub recovers
 {
 	my ($node, $how, $first, $rows) = @_;
-	my $until = time + 60;
+	my $until = time + 600;
 	my $err;
 
 	do
