@@ -6,9 +6,9 @@
 #   scripts/check.sh            all
 #   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap
 #
-# NVMKV_TAP='05*' takes only those TAP tests, NVMKV_REGRESS='scan|dml' only those SQL tests; PG_CONFIG=... takes the server
-# of that pg_config in place of Debian's.  NVMKV_SETTINGS='name=value ...' adds to the settings of the servers of SQL and
-# isolation tests.
+# NVMKV_TAP='05*' takes only those TAP tests, NVMKV_REGRESS='scan|dml' only those SQL tests, NVMKV_ISOLATION='upsert_conflict'
+# only those isolation tests; PG_CONFIG=... takes the server of that pg_config in place of Debian's.
+# NVMKV_SETTINGS='name=value ...' adds to the settings of the servers of SQL and isolation tests.
 #
 # Times that something may take are far above what it takes, so that a busy machine is no failure.
 #
@@ -172,16 +172,18 @@ count_regress() {
 
 # SQL and isolation tests, those that are wanted, beside each other.
 regress() {
-	local sql specs
+	local sql specs jobs=()
 	sql=$(find sql -regextype posix-extended -regex "sql/(${NVMKV_REGRESS:-.*})\.sql" ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
-	specs=$(find specs -name '*.spec' -printf '%f\n' 2>/dev/null | sed 's/\.spec$//' | sort)
+	specs=$(find specs -regextype posix-extended -regex "specs/(${NVMKV_ISOLATION:-.*})\.spec" -printf '%f\n' | sed 's/\.spec$//' | sort)
 	if wanted regress; then
 		run_regress regress "$pgxs/src/test/regress/pg_regress" sql $sql &
+		jobs+=($!)
 	fi
 	if wanted isolation; then
 		run_regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" specs $specs &
+		jobs+=($!)
 	fi
-	wait
+	wait "${jobs[@]}"
 	! wanted regress || count_regress regress $sql
 	! wanted isolation || count_regress isolation $specs
 }
@@ -243,14 +245,18 @@ count_tap() {
 	fi
 }
 
-# Counts those of "running" that have ended.
+# Counts those of "running", which are process ids and files, that have ended.
 count_finished() {
-	local file still=()
-	for file in "${running[@]}"; do
-		if [ -e "$log/tap_$(basename "$file" .pl).result" ]; then
-			count_tap "$file"
-		else
-			still+=("$file")
+	local job alive still=()
+	for job in "${running[@]}"; do
+		alive=
+		! kill -0 "${job% *}" 2>/dev/null || alive=1
+		if [ -e "$log/tap_$(basename "${job#* }" .pl).result" ]; then
+			count_tap "${job#* }"
+		elif [ -n "$alive" ]; then
+			still+=("$job")
+		else # killed before it could tell
+			count "tap $(basename "${job#* }" .pl)" 0 1
 		fi
 	done
 	running=("${still[@]}")
@@ -268,7 +274,7 @@ make_template() {
 	}
 }
 
-# All TAP tests, three at a time: they wait more than they compute.
+# All TAP tests, five at a time: they wait much more than they compute.
 tap() {
 	local file running=() tap_long='/(058|055|090|050|020|054|053_agreement|022|070)'
 	make_server_dir "$server_work/ports" # so that no two take the same
@@ -276,14 +282,17 @@ tap() {
 	# The longest first, since they decide when the last one ends; of the others size is near enough.
 	for file in $(ls -S t/${NVMKV_TAP:-*}.pl | grep -E "$tap_long"; ls -S t/${NVMKV_TAP:-*}.pl | grep -vE "$tap_long"); do
 		run_tap "$file" &
-		running+=("$file")
-		if [ ${#running[@]} -eq 3 ]; then
-			wait -n
+		running+=("$! $file")
+		while [ ${#running[@]} -ge 5 ]; do
+			# Of these alone: other jobs that have ended may be told of, too.
+			wait -n "${running[@]% *}"
 			count_finished
-		fi
+		done
 	done
-	wait
-	count_finished
+	while [ ${#running[@]} -gt 0 ]; do
+		wait -n "${running[@]% *}"
+		count_finished
+	done
 }
 
 if wanted style; then

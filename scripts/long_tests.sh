@@ -76,7 +76,7 @@ run() {
 		NVMKV_MODEL_SECONDS=${number:-300} NVMKV_OPTIONS_SECONDS=${number:-300} engine model "${plain[@]}" ONLY=model/
 		;;
 	crash)
-		NVMKV_CRASH_SECONDS=${number:-300} engine crash "${plain[@]}" ONLY=crash/crash
+		NVMKV_TEST_ALL=1 NVMKV_CRASH_SECONDS=${number:-300} engine crash "${plain[@]}" ONLY="crash/crash crash/power crash/turnover"
 		;;
 	processes)
 		NVMKV_MULTIPROC_ROUNDS=${number:-100} engine processes "${plain[@]}" ONLY=crash/multiproc

@@ -8,12 +8,13 @@
 #   make tools                        build/engine.../tools/nvmkv_dump
 #
 # Switches: CC=, OPT=, WERROR=1, ASSERT=0 (assertions are on by default here),
-#           BUILD= where to build, JOBS= tests at a time.
+#           BUILD= where to build, JOBS= tests at a time; TEST_OPT= how the tests themselves are optimised.
 
 SRCDIR ?= .
 SANITIZE ?=
 ASSERT ?= 1
 OPT ?= -O2 -g
+TEST_OPT ?= $(if $(SANITIZE),-O0,-O1) # they are compiled more often than they run
 JOBS ?= $(shell nproc)
 BUILD ?= build/engine-$(notdir $(CC))$(if $(SANITIZE),-$(SANITIZE))$(if $(filter 0,$(ASSERT)),-noassert)
 
@@ -32,6 +33,8 @@ CFLAGS_ALL += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=
 else ifneq ($(SANITIZE),)
 $(error SANITIZE is address, thread or fuzz)
 endif
+
+$(BUILD)/test/%.o: CFLAGS_ALL += $(TEST_OPT)
 
 # A failed CHECK goes on, so a test may seem to use what a call left unset.
 ifeq ($(COMPILER_IS_CLANG),0)

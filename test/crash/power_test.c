@@ -115,7 +115,7 @@ TEST(what_the_power_took)
 
 	life_print_tally();
 	/* With fewer lives it may not have. */
-	if (check_argc > 1 || check_part(3) < 3)
+	if (check_argc > 1 || check_sanitized())
 		return;
 	CHECK(life_sectors.kept[LOSSY_CURRENT] + life_sectors.reverted[LOSSY_CURRENT] > 0);
 	for (k = LOSSY_MANIFEST; k <= LOSSY_POOL; k++)

@@ -34,7 +34,7 @@ points_of_plan(const Record *plan, uint64_t seed, FaultKind kind, const char *on
 		uint32_t tries = point->hits < check_part(hits_max) ? point->hits : check_part(hits_max);
 		uint32_t t;
 
-		if ((kind == FAULT_KILL && check_part(4) < 4 && i % 6 != 0) ||
+		if ((kind == FAULT_KILL && check_sanitized() && i % 6 != 0) ||
 			(kind != FAULT_ERROR && strcmp(point->name, "port.alloc") == 0) ||
 			(only != NULL && strncmp(point->name, only, strlen(only)) != 0))
 			continue;

@@ -130,7 +130,7 @@ TEST(what_the_power_took)
 
 	life_print_tally();
 	/* With fewer lives it may not have. */
-	if (check_argc > 1 || check_part(3) < 3)
+	if (check_argc > 1 || check_sanitized())
 		return;
 	CHECK(life_sectors.kept[LOSSY_MANIFEST] > 0 && life_sectors.reverted[LOSSY_MANIFEST] > 0);
 	for (k = LOSSY_LOG; k <= LOSSY_POOL; k++)

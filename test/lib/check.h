@@ -128,17 +128,30 @@ check_status(const char *file, int line, const char *what, NvmkvStatus got, Nvmk
 #endif
 
 /*
- * How many of so many repetitions a test makes: all, but with AddressSanitizer, where each takes four times as long, a
- * quarter of them.  NVMKV_TEST_ALL: all there, too.
+ * How many of so many repetitions a test makes: half; with AddressSanitizer, where each takes four times as long, an
+ * eighth.  NVMKV_TEST_ALL: all.
  */
 static inline unsigned
 check_part(unsigned n)
 {
 #ifdef CHECK_ADDRESS_SANITIZER
-	if (getenv("NVMKV_TEST_ALL") == NULL)
-		return (n + 3) / 4;
+	const unsigned divisor = 8;
+#else
+	const unsigned divisor = 2;
 #endif
-	return n;
+
+	return getenv("NVMKV_TEST_ALL") != NULL ? n : (n + divisor - 1) / divisor;
+}
+
+/* Is it a build in which each repetition takes long and shows little? */
+static inline bool
+check_sanitized(void)
+{
+#ifdef CHECK_ADDRESS_SANITIZER
+	return getenv("NVMKV_TEST_ALL") == NULL;
+#else
+	return false;
+#endif
 }
 
 /* splitmix64: one word of state, any seed is good. */

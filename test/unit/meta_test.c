@@ -314,4 +314,20 @@ TEST(edits_keep_what_is_said_of_values)
 	meta_arena_free(&arena);
 }
 
+/* Edits of processes beside each other may be applied in either order. */
+TEST(next_numbers_only_go_up)
+{
+	VersionDraft draft;
+	VersionEdit edit = {.has_next_file = true, .next_file = 40, .has_next_row = true, .next_row = 30};
+
+	draft_init(&draft);
+	CHECK_OK(draft_apply(&draft, &edit));
+	edit.next_file = 39;
+	edit.next_row = 29;
+	CHECK_OK(draft_apply(&draft, &edit));
+	CHECK_EQ(draft.next_file, 40);
+	CHECK_EQ(draft.next_row, 30);
+	draft_free(&draft);
+}
+
 TEST_MAIN()

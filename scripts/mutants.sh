@@ -1,0 +1,199 @@
+#!/bin/bash
+# Do the tests notice mistakes?  Puts the small mistakes of test/mutants/ into the code, one at a time, and runs the tests
+# that should notice.
+#
+#   scripts/mutants.sh [-j TREES] [-l] [WORD...]
+#
+# -j: so many at a time, each in a copy of the sources of its own in build/mutants (default 1).  -l: lists them, after
+# looking whether each can be put in.  WORD: only those whose name or file contains one of the words.
+#
+# A mistake is written as
+#
+#     name forgets-to-sync-directory
+#     file src/engine/meta/manifest.c
+#     tests engine:crash/power_test regress:dml isolation:serializable tap:008
+#     equivalent why nothing can notice it            (only then; it is not run)
+#     <<<
+#     text that is in the file once
+#     ===
+#     what takes its place
+#     >>>
+#
+# Tests run in their order until one fails, hangs or crashes: then the mistake was noticed.  What does not compile is an
+# error of the list.  The last lines give the names of those not noticed and the share of those that were; the exit code
+# is 0 if that is at least 95 in 100.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+work=$build/mutants
+lists=("$root"/test/mutants/*.mutants)
+jobs=1
+list_only=
+while getopts :j:lh option; do
+	case $option in
+	j) jobs=$OPTARG ;;
+	l) list_only=1 ;;
+	h) usage_text && exit 0 ;;
+	*) wrong_usage "mutants.sh [-j TREES] [-l] [WORD...]" ;;
+	esac
+done
+shift $((OPTIND - 1))
+[[ $jobs =~ ^[1-9][0-9]?$ ]] || wrong_usage "mutants.sh [-j TREES] [-l] [WORD...]"
+cd "$root" || exit 1
+
+# Takes the lists apart, a directory in $work/list for each mistake, in order, with a file for each part.
+take_apart() {
+	rm -rf "$work/list"
+	mkdir -p "$work/list"
+	awk -v to="$work/list" '
+		function part(name) { return sprintf("%s/%04d/%s", to, n, name) }
+		function fail(what) { printf "%s:%d: %s\n", FILENAME, FNR, what >"/dev/stderr"; exit bad = 1 }
+		into == "" && (/^#/ || /^$/) { next }
+		into == "" && /^name / { n++; system("mkdir -p " part("")); print substr($0, 6) >part("name"); close(part("name")); next }
+		into == "" && /^(file|tests|equivalent) / { if (!n) fail("no name"); print substr($0, length($1) + 2) >part($1); close(part($1)); next }
+		into == "" && /^<<<$/ { into = part("old"); printf "" >into; next }
+		into != "" && /^===$/ { close(into); into = part("new"); printf "" >into; next }
+		into != "" && /^>>>$/ { close(into); into = ""; next }
+		into != "" { print >into; next }
+		{ fail("not understood") }
+		END { if (!bad && into != "") { print FILENAME ": no end" >"/dev/stderr"; bad = 1 } exit bad }' "${lists[@]}"
+}
+
+# Puts a mistake into a tree, or takes it out again: change DIR TREE put|take; false if the text is not there just once.
+change() {
+	local from=old to=new
+	[ "$3" = put ] || { from=new to=old; }
+	if [ "$3" = take ]; then
+		cp "$1/original" "$2/$(cat "$1/file")"
+		return
+	fi
+	cp "$2/$(cat "$1/file")" "$1/original" || return
+	perl -e '
+		my ($file, $from, $to) = map { local $/; open(my $in, "<", $_) or die "$_: $!\n"; scalar <$in> } @ARGV;
+		my $at = index($file, $from);
+		exit 1 if $from eq "" || $at < 0 || index($file, $from, $at + 1) >= 0;
+		substr($file, $at, length($from)) = $to // "";
+		open(my $out, ">", $ARGV[0]) or die "$ARGV[0]: $!\n";
+		print $out $file;
+		close($out) or die "$ARGV[0]: $!\n";' "$2/$(cat "$1/file")" "$1/$from" "$1/$to"
+}
+
+# One of the tests of a tree: run_test TREE WORD; 0: it passes, 1: it does not, 2: it cannot be built.
+run_test() {
+	local tree=$1 what=${2%%:*} which=${2#*:} out=$1/build/test.log rc
+	mkdir -p "$tree/build"
+	case $what in
+	engine)
+		make -s -C "$tree" -j "$(nproc)" -f test/engine.mk OPT="-O1" BUILD=build/engine "build/engine/test/$which" >"$out" 2>&1 || return 2
+		NVMKV_TEST_TIMEOUT=300 "$tree/scripts/run_engine_tests.sh" "$tree/build/engine/test/$which" >"$out" 2>&1 </dev/null
+		tail -n 1 "$out" | grep -qE '^[1-9][0-9]* passed, 0 failed$'
+		;;
+	regress | isolation | tap)
+		case $what in
+		regress) which=NVMKV_REGRESS=$which ;;
+		isolation) which=NVMKV_ISOLATION=$which ;;
+		tap) which=NVMKV_TAP="$which*" ;;
+		esac
+		env "$which" NVMKV_TAP_TIMEOUT=300 timeout -k 30 900 "$tree/scripts/check.sh" "$what" >"$out" 2>&1 </dev/null
+		rc=$?
+		! grep -qE '^build gcc +0 passed' "$out" || return 2
+		[ $rc -eq 0 ]
+		;;
+	*)
+		echo "no such test: $2" >"$out"
+		return 2
+		;;
+	esac
+}
+
+# What becomes of one mistake goes to its file "result": try DIR TREE
+try() {
+	local dir=$1 tree=$2 word result="not noticed"
+	if ! change "$dir" "$tree" put; then
+		echo "error: the text is not in the file just once" >"$dir/result"
+		change "$dir" "$tree" take
+		return
+	fi
+	for word in $(cat "$dir/tests"); do
+		run_test "$tree" "$word"
+		case $? in
+		0) continue ;;
+		1) result="noticed by $word" ;;
+		2) result="error: $word cannot be built or run: $(grep -m 1 -E 'error|rror:' "$tree/build/test.log")" ;;
+		esac
+		break
+	done
+	change "$dir" "$tree" take
+	echo "$result" >"$dir/result"
+}
+
+# The sources as they are, committed or not; what has been built of them stays.
+make_tree() {
+	mkdir -p "$1" || return
+	git ls-files --cached --others --exclude-standard | sort >"$work/files" || return
+	tr '\n' '\0' <"$work/files" | xargs -0 cp -pu --parents -t "$1" || return
+	(cd "$1" && find . -path ./build -prune -o -type f -printf '%P\n' | sort | comm -13 "$work/files" - | tr '\n' '\0' | xargs -0 -r rm --)
+}
+
+# Takes mistakes off the list one after the other: work_off TREE
+work_off() {
+	local dir
+	for dir in "$work"/list/*/; do
+		dir=${dir%/}
+		[ -e "$dir/wanted" ] && mkdir "$dir/taken" 2>/dev/null || continue
+		try "$dir" "$1"
+		printf '%-40s %s\n' "$(cat "$dir/name")" "$(cat "$dir/result")"
+	done
+}
+
+wanted_words() {
+	local dir=$1 word
+	shift
+	[ $# -gt 0 ] || return 0
+	for word in "$@"; do
+		! grep -qF -- "$word" "$dir/name" "$dir/file" || return 0
+	done
+	return 1
+}
+
+take_apart || exit 1
+count=0
+for dir in "$work"/list/*/; do
+	dir=${dir%/}
+	for part in file old new; do
+		[ -e "$dir/$part" ] || die "$(cat "$dir/name"): no $part"
+	done
+	[ -e "$dir/tests" ] || [ -e "$dir/equivalent" ] || die "$(cat "$dir/name"): no tests"
+	wanted_words "$dir" "$@" || continue
+	if [ -n "$list_only" ]; then
+		there=ok
+		[ "$(perl -0777 -ne 'BEGIN { local $/; open(my $in, "<", shift) or die; $old = <$in> } print scalar(() = /\Q$old\E/g)' "$dir/old" "$(cat "$dir/file")")" = 1 ] ||
+			there="NOT THERE ONCE"
+		printf '%-40s %-34s %s %s\n' "$(cat "$dir/name")" "$(cat "$dir/file")" "$(cat "$dir/tests" 2>/dev/null || echo equivalent)" "$there"
+		continue
+	fi
+	[ -e "$dir/equivalent" ] || : >"$dir/wanted"
+	count=$((count + 1))
+done
+[ -z "$list_only" ] || exit 0
+[ "$count" -gt 0 ] || die "there is no such mistake"
+
+# What passes without a mistake only can notice one.
+for ((i = 1; i <= jobs; i++)); do
+	make_tree "$work/tree$i" || die "cannot copy the sources"
+	work_off "$work/tree$i" &
+done
+wait
+
+noticed=$(cat "$work"/list/*/result 2>/dev/null | grep -c '^noticed')
+equivalent=0
+tried=0
+for dir in "$work"/list/*/; do
+	if [ -e "${dir}wanted" ]; then
+		tried=$((tried + 1))
+		[[ $(cat "${dir}result" 2>/dev/null) == noticed* ]] || printf 'left: %s: %s\n' "$(cat "${dir}name")" "$(cat "${dir}result")"
+	elif [ -e "${dir}equivalent" ]; then
+		equivalent=$((equivalent + 1))
+	fi
+done
+printf '%d of %d noticed (%d in 100); %d more make no difference\n' "$noticed" "$tried" $((tried > 0 ? noticed * 100 / tried : 0)) "$equivalent"
+[ "$tried" -gt 0 ] && [ $((noticed * 100)) -ge $((tried * 95)) ]
