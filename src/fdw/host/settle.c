@@ -298,7 +298,7 @@ log_outcomes(NvmkvOutcomesKind kind, uint64 from, uint64 to, const uint8 *bits)
 	XLogSetRecordFlags(XLOG_MARK_UNIMPORTANT); /* an idle server needs no checkpoint because of it */
 	lsn = XLogInsert(NVMKV_RMGR_ID, XLOG_NVMKV_OUTCOMES);
 
-	/* The WAL writer writes no more than whole pages by itself: an idle server's standbys would wait for this one. */
+	/* By itself the WAL writer writes whole pages only: an idle server's standbys would wait for this record. */
 	XLogSetAsyncXactLSN(lsn);
 	return lsn;
 }
