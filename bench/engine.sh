@@ -19,24 +19,24 @@
 scale=0.1
 rounds=3
 engines="nvmkv leveldb rocksdb"
-groups="fill4k fill4kdisk fill100 sync syncnvm ycsb writers row light memory recover grow"
-dir=${TMPDIR:-/tmp}/nvmkv_bench.$$
-log_dir=/dev/shm/nvmkv_bench.$$.log
+all_groups="fill4k fill4kdisk fill100 sync syncnvm ycsb writers row light memory recover grow"
+groups=$all_groups
+dir=${TMPDIR:-/tmp}
+log_dir=/dev/shm
 pool=/dev/shm/nvmkv_bench.$$.pool
 out=$build/bench/results
-while getopts s:r:w:e:d:l:p:o: option; do
-	case $option in
-	s) scale=${OPTARG/full/1} && scale=${scale/quick/0.1} ;;
-	r) rounds=$OPTARG ;;
-	w) groups=$OPTARG ;;
-	e) engines=$OPTARG ;;
-	d) dir=$OPTARG/nvmkv_bench.$$ ;;
-	l) log_dir=$OPTARG/nvmkv_bench.$$.log ;;
-	p) pool=$OPTARG ;;
-	o) out=$OPTARG ;;
-	*) die "usage: engine.sh [-s scale] [-r rounds] [-w groups] [-e engines] [-d dir] [-l dir] [-p pool] [-o dir]" ;;
-	esac
+parse_options "-s scale text" "-r rounds number" "-w groups text" "-e engines text" "-d dir text" "-l log_dir text" \
+	"-p pool text" "-o out text" -- "$@"
+scale=${scale/full/1} && scale=${scale/quick/0.1}
+[[ $scale =~ ^(1(\.0*)?|0?\.[0-9]+)$ ]] || wrong_usage "-s wants 1, a part of it, quick or full, not \"$scale\""
+for word in $engines; do
+	[[ $word =~ ^(nvmkv|leveldb|rocksdb)$ ]] || wrong_usage "unknown engine: $word"
 done
+for word in $groups; do
+	[[ " $all_groups " == *" $word "* ]] || wrong_usage "unknown group: $word"
+done
+dir=$dir/nvmkv_bench.$$
+log_dir=$log_dir/nvmkv_bench.$$.log
 
 programs=${BENCH_BUILD:-$build/bench}
 make -s -f "$root/bench/bench.mk" SRCDIR="$root" BENCH_BUILD="$programs" >/dev/null || die "the driver does not build"

@@ -11,12 +11,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 
 jobs=$(nproc)
-while getopts j: option; do
-	case $option in
-	j) jobs=$OPTARG ;;
-	*) die "usage: peers.sh [-j jobs]" ;;
-	esac
-done
+parse_options "-j jobs number" -- "$@"
 
 peers=${XDG_CACHE_HOME:-${HOME:?}/.cache}/nvmkv_fdw/peers
 [ "$(uname -m)" = x86_64 ] || die "the peers are built with the instructions of x86-64"
@@ -26,7 +21,7 @@ for package in cmake g++ dpkg-dev liblz4-dev libzstd-dev libsnappy-dev gnuplot-n
 	is_installed "$package" || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-	[ "$(id -u)" -eq 0 ] || die "please install ${missing[*]}"
+	[ "$EUID" -eq 0 ] || die "please install ${missing[*]}"
 	{ apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >&2 ||
 		die "cannot install ${missing[*]}"
 fi

@@ -1,11 +1,15 @@
 #!/bin/bash
-# Plots of a run of bench/engine.sh: bench/plots.sh results-directory
+# Plots of a run of bench/engine.sh.
+#
+#   bench/plots.sh DIR      its results
 #
 # For each group and workload that writes, operations in each second; for each that has latencies, their distribution;
 # and the throughput of all workloads as bars.  Of rounds, the first is shown over time, and medians as bars.
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 
-out=${1:?usage: plots.sh results-directory}
+parse_options "words 1 1" -- "$@"
+out=${arguments[0]}
+[ -r "$out/table.csv" ] || die "no results in $out"
 terminal='set terminal pngcairo size 1000,560 font "sans,11"; set key outside right; set grid'
 color() { case $1 in nvmkv) echo '#d62728' ;; leveldb) echo '#1f77b4' ;; *) echo '#2ca02c' ;; esac; }
 

@@ -6,42 +6,16 @@
 #
 # Defaults: 2000 rows, 8 clients, 250 transactions of each in a pgbench run, 3 rounds.  Each transaction reads some
 # rows by their keys and then writes one; prints the failures of 1000 transactions, as the median over the rounds with their range.
-. "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 
 rows=2000
 clients=8
 transactions=250
 rounds=3
-while getopts n:c:t:r: option; do
-	case $option in
-	n) rows=$OPTARG ;;
-	c) clients=$OPTARG ;;
-	t) transactions=$OPTARG ;;
-	r) rounds=$OPTARG ;;
-	*) die "usage: serializable.sh [-n rows] [-c clients] [-t transactions] [-r rounds]" ;;
-	esac
-done
-
-work=$build/bench_serializable
-cluster=$work/cluster
-results=$work/results
-finish() { [ ! -e "$cluster/PG_VERSION" ] || "$root/scripts/cluster.sh" stop "$cluster" >/dev/null 2>&1; }
-trap finish EXIT
-trap 'exit 130' INT TERM
-finish
-[ ! -e "$cluster" ] || rm -rf "$(readlink -f "$cluster")" "$cluster"
-rm -rf "$work"
-mkdir -p "$work" || exit 1
+parse_options "-n rows number" "-c clients number" "-t transactions number" "-r rounds number" -- "$@"
 
 # Without fsync transactions are short, and it is the same for both.
-connection=$("$root/scripts/cluster.sh" start "$cluster" -c fsync=off -c autovacuum=off \
-	-c default_transaction_isolation=serializable 2>"$work/start.log") || {
-	cat "$work/start.log" >&2
-	die "the server does not start"
-}
-eval "$connection"
-choose_places
-query() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@" || die "the server did not answer"; }
+start_server serializable fsync=off autovacuum=off default_transaction_isolation=serializable
 
 query -c "CREATE EXTENSION nvmkv_fdw" -c "CREATE TABLE heap (k int PRIMARY KEY, v int)" \
 	-c "CREATE FOREIGN TABLE nvmkv (k int, v int) SERVER nvmkv OPTIONS (primary_key 'k')"

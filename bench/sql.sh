@@ -7,48 +7,19 @@
 # Defaults: 500000 rows of bigint and 100 bytes of text, 5 seconds for each pgbench run, 3 rounds.  Both tables
 # get the same rows in the same (random) order, and at the end their contents must be equal.  Machines are
 # noisy: compare within a run, and look at the range before believing a ratio near 1.
-. "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 
 rows=500000
 seconds=5
 rounds=3
 csv=
-while getopts n:t:r:o: option; do
-	case $option in
-	n) rows=$OPTARG ;;
-	t) seconds=$OPTARG ;;
-	r) rounds=$OPTARG ;;
-	o) csv=$OPTARG ;;
-	*) die "usage: sql.sh [-n rows] [-t seconds] [-r rounds] [-o file.csv]" ;;
-	esac
-done
-
-work=$build/bench_sql
-cluster=$work/cluster
-results=$work/results
-finish() { [ ! -e "$cluster/PG_VERSION" ] || "$root/scripts/cluster.sh" stop "$cluster" >/dev/null 2>&1; }
-trap finish EXIT
-trap 'exit 130' INT TERM
-finish
-[ ! -e "$cluster" ] || rm -rf "$(readlink -f "$cluster")" "$cluster"
-rm -rf "$work"
-mkdir -p "$work" || exit 1
+parse_options "-n rows number" "-t seconds number" "-r rounds number" "-o csv text" -- "$@"
 
 settings=(shared_buffers=256MB max_wal_size=8GB checkpoint_timeout=1h jit=off autovacuum=off
 	nvmkv.write_buffer_size=64MB nvmkv.nvm_size=1GB)
-arguments=()
-for setting in "${settings[@]}"; do
-	arguments+=(-c "$setting")
-done
-connection=$("$root/scripts/cluster.sh" start "$cluster" "${arguments[@]}" 2>"$work/start.log") || {
-	cat "$work/start.log" >&2
-	die "the server does not start"
-}
-eval "$connection"
-choose_places
+start_server sql "${settings[@]}"
 
 export PGOPTIONS="-c client_min_messages=warning"
-query() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@" || die "the server did not answer"; }
 
 # note workload table value: one measurement
 note() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$results"; }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A PostgreSQL 15 with assertions, from Debian's source package: built once, and kept.
 #
-#   scripts/assert_server.sh [-h]
+#   scripts/assert_server.sh
 #
 # Prints the path of its pg_config, by which scripts/check.sh takes it for its tests:
 #
@@ -13,11 +13,7 @@
 # where the servers' user can reach it, and is made again when source or options change.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-case $#:${1:-} in
-0:) ;;
-1:-h | 1:--help) usage_text && exit 0 ;;
-*) wrong_usage "assert_server.sh [-h]" ;;
-esac
+parse_options -- "$@"
 
 # What of Debian's options matters here.
 options=(--enable-cassert --enable-debug --enable-tap-tests --with-icu --with-lz4 --with-zstd --with-openssl --with-libxml

@@ -18,13 +18,15 @@
 
 work=$build/check # builds and logs
 log=$work/log
-steps=" ${*:-style build engine sanitize fuzz regress isolation tap} "
+all_steps="style build engine sanitize fuzz regress isolation tap"
+parse_options "words 0 any" -- "$@"
+steps=" ${arguments[*]:-$all_steps} "
 total_passed=0
 total_failed=0
 failures=()
 
 for step in $steps; do
-	[[ " style build engine sanitize fuzz regress isolation tap " == *" $step "* ]] || die "unknown step: $step"
+	[[ " $all_steps " == *" $step "* ]] || wrong_usage "unknown step: $step"
 done
 cd "$root" || exit 1
 rm -rf "$log"
@@ -119,7 +121,7 @@ fresh_dir() {
 	make_server_dir "$dir" || return
 	[ $# -eq 0 ] || cp -r "$@" "$dir/" || return
 	[ -z "${NVMKV_SETTINGS:-}" ] || [ ! -e "$dir/server.conf" ] || printf '%s\n' $NVMKV_SETTINGS >>"$dir/server.conf" || return
-	[ "$(id -u)" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
+	[ "$EUID" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
 	printf '%s\n' "$dir"
 }
 
@@ -298,6 +300,7 @@ tap() {
 if wanted style; then
 	simple "layers" scripts/check_layers.sh
 	simple "style" scripts/check_style.sh
+	simple "usage" scripts/check_usage.sh
 fi
 
 if wanted build || wanted regress || wanted isolation || wanted tap; then

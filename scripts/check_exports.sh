@@ -1,18 +1,18 @@
 #!/bin/bash
 # Does the library show the server only what it should, and does the engine keep to what it may call?
 #
-#   check_exports.sh BUILD_DIR     where nvmkv_fdw.so and the objects are
+#   scripts/check_exports.sh BUILD_DIR     where nvmkv_fdw.so and the objects are
 #
 # Modules live in one name space with the server, so every visible name starts with nvmkv.  The engine runs
 # inside backends: it must not print, end the process, start threads or jump.
 # Prints what is wrong; the exit code says whether anything is.
-dir=${1:?usage: check_exports.sh BUILD_DIR}
+. "$(dirname "${BASH_SOURCE[0]}")/options.sh"
+
+parse_options "words 1 1" -- "$@"
+dir=${arguments[0]}
 bad=0
 
-[ -r "$dir/nvmkv_fdw.so" ] || {
-	echo "$dir/nvmkv_fdw.so does not exist"
-	exit 2
-}
+[ -r "$dir/nvmkv_fdw.so" ] || die "$dir/nvmkv_fdw.so does not exist"
 
 names=$(nm -D --defined-only "$dir/nvmkv_fdw.so" | awk '{ print $NF }' |
 	grep -vE '^(nvmkv.*|pg_finfo_nvmkv.*|_PG_init|Pg_magic_func)$')

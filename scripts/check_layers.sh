@@ -1,8 +1,8 @@
 #!/bin/bash
 # Do files only go down: by what they include, and by what they call?
 #
-#   check_layers.sh                by includes
-#   check_layers.sh DIR...         and by calls, from the symbols of the objects that were built there
+#   scripts/check_layers.sh                by includes
+#   scripts/check_layers.sh DIR...         and by calls, from the symbols of the objects that were built there
 #
 #   base < port < { mem log sst nvm } < meta < iter < tree < read < job < db < nvmkv.h < tools
 #   nvmkv.h < key < host < table < txn < storage < plan < scan < modify < { ddl admin } < bgworker < src/fdw itself
@@ -14,24 +14,14 @@
 # Files, a .c and its .h being one, make no circle.
 #
 # Prints what is wrong; the exit code says whether anything is.
-cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+. "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
-case ${1:-} in
--h | --help)
-	sed -n '2,/^cd /{/^#/s/^# \{0,1\}//p}' "$0"
-	exit 0
-	;;
--*)
-	echo "check_layers.sh: no option $1" >&2
-	exit 2
-	;;
-esac
+parse_options "words 0 any" -- "$@"
+set -- "${arguments[@]}"
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 for dir in "$@"; do
-	[ -d "$dir" ] || {
-		echo "check_layers.sh: no directory $dir" >&2
-		exit 2
-	}
+	[ -d "$dir" ] || die "no directory $dir"
 done
 
 # Of objects whose source has gone nothing is to be known.

@@ -2,8 +2,14 @@
 # Plain habits of text: ASCII (but for SQL tests), no blanks at the end of a line, a newline at the end of a
 # file; in C: indented by tabs, lines of at most 120 columns (tabs count 4) except where a string literal is
 # long, no "#if 0".
+#
+#   scripts/check_style.sh
+#
 # Prints what is wrong; the exit code says whether anything is.
-cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+. "$(dirname "${BASH_SOURCE[0]}")/options.sh"
+
+parse_options -- "$@"
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 {
 	find src bgworker test bench tools scripts sql specs t doc -type f \

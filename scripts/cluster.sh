@@ -1,9 +1,9 @@
 #!/bin/bash
 # A private PostgreSQL cluster with nvmkv_fdw preloaded.
 #
-#   cluster.sh start DIR [-c name=value]...     settings hold for this start
-#   cluster.sh stop  DIR [-m fast|immediate]
-#   cluster.sh psql  DIR [argument of psql]...
+#   scripts/cluster.sh start DIR [-c name=value]...     settings hold for this start
+#   scripts/cluster.sh stop  DIR [-m fast|immediate]
+#   scripts/cluster.sh psql  DIR [argument of psql]...
 #
 # start builds and installs what is needed, makes a cluster in DIR if there is none, starts the server and
 # prints one line for the shell:  export PGHOST=... PGPORT=... PGUSER=... PGDATABASE=...
@@ -11,11 +11,23 @@
 # connect (as root: root too).  Everything else is said on stderr.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-usage="usage: cluster.sh start DIR [-c name=value]... | stop DIR [-m fast|immediate] | psql DIR [argument]..."
-[ $# -ge 2 ] || die "$usage"
-command=$1
-dir=$2
-shift 2
+settings=()
+mode=fast
+case ${1:-} in
+start) parse_options "-c settings list" "words 2 2" -- "$@" ;;
+stop) parse_options "-m mode text" "words 2 2" -- "$@" ;;
+psql) arguments=("$@") ;; # which are psql's
+*) parse_options "words 1 any" -- "$@" ;;
+esac
+command=${arguments[0]}
+dir=${arguments[1]:-}
+[[ $command =~ ^(start|stop|psql)$ ]] || wrong_usage "unknown command: $command"
+[ -n "$dir" ] || wrong_usage "which cluster?"
+[[ $mode =~ ^(fast|immediate)$ ]] || wrong_usage "unknown mode: $mode"
+for setting in "${settings[@]}"; do
+	[[ $setting =~ ^[A-Za-z_][A-Za-z0-9_.]*= ]] || wrong_usage "not a setting: $setting"
+done
+choose_places
 
 # DIR, absolute.  Where the server's user cannot go, DIR becomes a link to a place where it can.
 make_dir() {
@@ -99,22 +111,11 @@ connection() {
 # One line of a configuration file from name=value.
 setting() {
 	local name=${1%%=*} value=${1#*=}
-	[[ $1 == *=* && $name =~ ^[A-Za-z_][A-Za-z0-9_.]*$ ]] || die "not a setting: $1"
 	printf "%s = '%s'\n" "$name" "${value//\'/\'\'}"
 }
 
 start() {
-	local settings=() sockets
-	while [ $# -gt 0 ]; do
-		case $1 in
-		-c)
-			[ $# -ge 2 ] || die "$usage"
-			settings+=("$(setting "$2")") || exit 1
-			shift 2
-			;;
-		*) die "$usage" ;;
-		esac
-	done
+	local sockets one
 	"$root/scripts/setup.sh" >/dev/null || exit 1
 	choose_places
 	make_dir
@@ -139,7 +140,9 @@ start() {
 		echo "listen_addresses = ''"
 		echo "port = $(free_port)"
 		setting "unix_socket_directories=$sockets"
-		printf '%s\n' "${settings[@]}"
+		for one in "${settings[@]}"; do
+			setting "$one"
+		done
 	} >"$dir/nvmkv_cluster.conf.new" && mv "$dir/nvmkv_cluster.conf.new" "$dir/nvmkv_cluster.conf" ||
 		die "cannot write to $dir"
 	chmod 644 "$dir/nvmkv_cluster.conf"
@@ -152,12 +155,6 @@ start() {
 }
 
 stop() {
-	local mode=fast
-	if [ "${1:-}" = -m ]; then
-		mode=${2:-}
-		shift 2
-	fi
-	[ $# -eq 0 ] && [[ $mode =~ ^(fast|immediate)$ ]] || die "$usage"
 	if ! is_running; then
 		say "no server runs in $dir"
 		return
@@ -166,15 +163,14 @@ stop() {
 }
 
 case $command in
-start) start "$@" ;;
+start) start ;;
 stop)
 	find_dir
-	stop "$@"
+	stop
 	;;
 psql)
 	find_dir
 	eval "$(connection)"
-	exec "$bin/psql" "$@"
+	exec "$bin/psql" "${arguments[@]:2}"
 	;;
-*) die "$usage" ;;
 esac

@@ -8,10 +8,10 @@
 # No server is left running.  The cluster stays; the last lines say how to go on with it.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-dir=${1:-$build/demo}
+parse_options "words 0 1" -- "$@"
+dir=${arguments[0]:-$build/demo}
 cluster=$dir/cluster
 data=$build/demo_data
-[ $# -le 1 ] || die "usage: demo.sh [DIR]"
 
 if [ -t 1 ]; then
 	bold=$(tput bold 2>/dev/null) plain=$(tput sgr0 2>/dev/null)
@@ -68,7 +68,7 @@ answer "SELECT version()"
 heading "The data: Debian's package index"
 if ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; then
 	tell "There are no package lists yet: apt-get update"
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ "$EUID" -eq 0 ]; then
 		apt-get -q update >/dev/null
 	elif command -v sudo >/dev/null; then
 		sudo apt-get -q update >/dev/null

@@ -9,7 +9,18 @@ use strict;
 use warnings;
 
 my ($what, $dir) = @ARGV;
-die "usage: demo_packages.pl available|installed DIR\n" unless defined $dir && $what =~ /^(available|installed)$/;
+if (grep { /^(-h|--help)$/ } @ARGV)
+{
+	open(my $self, '<', $0) or die "$0: $!\n";
+	<$self>;
+	while (<$self> =~ /^# ?(.*)/) { print "$1\n" }
+	exit 0;
+}
+if (@ARGV != 2 || $what !~ /^(available|installed)$/)
+{
+	print STDERR "demo_packages.pl: what to read, and where to write? (demo_packages.pl --help says more)\n";
+	exit 2;
+}
 
 # A text that compares, byte by byte, as Debian versions do: [epoch:]upstream[-revision], each part an
 # alternation of other characters and numbers, where ~ comes before the end, the end before letters, letters

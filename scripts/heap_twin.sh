@@ -10,11 +10,12 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 write=""
-if [ "${1:-}" = --write ]; then
-	write=1
-	shift
-fi
-[ $# -gt 0 ] || die "usage: heap_twin.sh [--write] test..."
+parse_options "--write write flag" "words 1 any" -- "$@"
+set -- "${arguments[@]}"
+for test in "$@"; do
+	[[ $test == *.spec || $test == *.sql ]] || wrong_usage "neither .sql nor .spec: $test"
+done
+choose_places
 is_installed "postgresql-$pg_version" || die "run scripts/setup.sh first"
 
 work=$(mktemp -d /tmp/nvmkv_heap_twin.XXXXXX) || die "no temporary directory"
@@ -41,13 +42,12 @@ for test in "$@"; do
 	*.sql)
 		to_heap "$root/sql/$name.sql" >"$work/sql/$name.sql" && sql_tests+=("$name") || exit 1
 		;;
-	*) die "neither .sql nor .spec: $test" ;;
 	esac
 	: >"$work/expected/$name.out"
 done
 echo 'max_prepared_transactions = 10' >"$work/server.conf"
 chmod -R a+rX "$work"
-[ "$(id -u)" -ne 0 ] || chown -R "$run_user" "$work"
+[ "$EUID" -ne 0 ] || chown -R "$run_user" "$work"
 
 pgxs=$system_bin/../lib/pgxs/src/test
 run() {

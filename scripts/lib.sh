@@ -24,18 +24,7 @@ system_lib=/usr/lib/postgresql/$pg_version/lib
 system_share=/usr/share/postgresql/$pg_version
 variant=""
 
-say() { printf '%s\n' "$*" >&2; }
-die() {
-	printf '%s: %s\n' "${0##*/}" "$*" >&2
-	exit 1
-}
-wrong_usage() {
-	printf '%s: usage: %s\n' "${0##*/}" "$*" >&2
-	exit 2
-}
-
-# The comment at the head of the script that runs.
-usage_text() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+. "$root/scripts/options.sh"
 
 # Debian marks of what is installed: is_installed package
 is_installed() {
@@ -45,7 +34,7 @@ is_installed() {
 # A name for a path, short enough for sockets.
 path_key() { printf '%s' "$1" | cksum | cut -d ' ' -f 1; }
 
-# Another server than Debian's.
+# Another server than Debian's, if one is named.
 choose_server() {
 	local wanted
 	[ -n "${PG_CONFIG:-}" ] || return 0
@@ -57,11 +46,10 @@ choose_server() {
 	system_share=$("$PG_CONFIG" --sharedir)
 	variant=.$(path_key "$system_bin")
 }
-choose_server
 
 # Runs a command as the user of servers, in a directory that user can be in.
 as_server() {
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ "$EUID" -eq 0 ]; then
 		(cd / && exec setpriv --reuid "$run_user" --regid "$(id -g "$run_user")" --init-groups \
 			env HOME=/tmp USER="$run_user" LOGNAME="$run_user" "$@")
 	else
@@ -77,7 +65,7 @@ make_server_dir() {
 		shift 2
 	fi
 	mkdir -p "$@" && chmod "$mode" "$@" || return
-	[ "$(id -u)" -ne 0 ] || chown "$run_user:$(id -g "$run_user")" "$@"
+	[ "$EUID" -ne 0 ] || chown "$run_user:$(id -g "$run_user")" "$@"
 }
 
 # Can the user of servers use this directory?
@@ -85,7 +73,7 @@ server_can_reach() { as_server test -r "$1" -a -x "$1" 2>/dev/null; }
 
 # A directory of ours below /var/tmp, whatever else is there.
 private_var_tmp() {
-	local dir=/var/tmp/nvmkv_fdw.$(id -u).$(path_key "$1")
+	local dir=/var/tmp/nvmkv_fdw.$EUID.$(path_key "$1")
 	if ! mkdir "$dir" 2>/dev/null; then
 		[ -d "$dir" ] && [ ! -L "$dir" ] && [ -O "$dir" ] || die "$dir exists and is not ours"
 	fi
@@ -93,11 +81,13 @@ private_var_tmp() {
 	printf '%s\n' "$dir"
 }
 
-# Decides who runs servers and where they live.  Installing packages may create the user "postgres": to be
-# called again after that.
+# Decides which server it is, who runs it, and where it lives: sets variant, run_user, state, prefix and bin.  Nothing is made
+# or looked at before that, so it comes after the command line was read.  Installing packages may create the user
+# "postgres": to be called again after that.
 choose_places() {
+	choose_server
 	run_user=$(id -un)
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ "$EUID" -eq 0 ]; then
 		run_user=${NVMKV_RUN_AS:-postgres}
 		id "$run_user" >/dev/null 2>&1 || run_user=nobody
 		[ "$(id -u "$run_user")" -ne 0 ] || die "NVMKV_RUN_AS must not be root"
@@ -108,7 +98,6 @@ choose_places() {
 	prefix=$state/pg$variant
 	bin=$prefix$system_bin
 }
-choose_places
 
 # The private copy of the server below "$1"; made again when the server changes.
 copy_server() {

@@ -26,6 +26,14 @@
 # Random numbers differ from run to run, unless NVMKV_SEED says otherwise.  Builds are in build/long.  The last line is "N passed, N failed".
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+runs="address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules queries upstream assertions"
+parse_options "words 1 any" -- "$@"
+set -- "${arguments[@]}"
+is_number "$1" && wrong_usage "which run is \"$1\" for?"
+for word in "$@"; do
+	is_number "$word" || [[ " $runs all " == *" $word "* ]] || wrong_usage "unknown run: $word"
+done
+
 work=$build/long
 passed=0
 failed=0
@@ -155,22 +163,18 @@ run() {
 		add "$work/discard.log"
 		;;
 	all)
-		for what in address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules queries upstream assertions; do
+		for what in $runs; do
 			case $what in
 			model | crash | fuzz | life | schedules | queries) run $what "$number" ;;
 			*) run $what ;;
 			esac
 		done
 		;;
-	*)
-		die "unknown run: $what"
-		;;
 	esac
 }
 
-[ $# -gt 0 ] || die "which? see the head of this file"
 while [ $# -gt 0 ]; do
-	if [[ ${2:-} =~ ^[0-9]+$ ]]; then
+	if is_number "${2:-}"; then
 		run "$1" "$2"
 		shift 2
 	else

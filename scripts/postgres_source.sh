@@ -2,17 +2,14 @@
 # The source of PostgreSQL 15, from Debian's source package: fetched once (23 MB), for the scripts that need more of it
 # than Debian installs.
 #
-#   scripts/postgres_source.sh [-h]
+#   scripts/postgres_source.sh
 #
 # Prints the directory it is in, below build/.  The version is that of the installed server; where it cannot be had any
 # more, the newest one that can.  apt works with a list of sources and a cache of its own: the system's stay as they are.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-case $#:${1:-} in
-0:) ;;
-1:-h | 1:--help) usage_text && exit 0 ;;
-*) wrong_usage "postgres_source.sh [-h]" ;;
-esac
+parse_options -- "$@"
+choose_places
 
 cache=$build/postgres_source
 apt=$cache/apt

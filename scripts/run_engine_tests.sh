@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs engine test executables and adds up their "N passed, N failed" lines.
 #
-#   run_engine_tests.sh [-j jobs] test...
+#   scripts/run_engine_tests.sh [-j jobs] test...
 #
 # A test that is missing, crashes, hangs, is not run to its end or prints no such
 # line counts as one failure.  Output goes to <test>.log; of failures the end is shown.
@@ -9,12 +9,11 @@
 # NVMKV_TEST_PREFIX: words to put before it, as "valgrind -q".
 # Without TMPDIR the tests' files are in memory (/dev/shm) where there is room: they test what is written, not the disk.
 set -u
+. "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
 jobs=1
-if [ "${1:-}" = -j ]; then
-	jobs=$2
-	shift 2
-fi
+parse_options "-j jobs number" "words 0 any" -- "$@"
+set -- "${arguments[@]}"
 
 if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ] && [ "$(df -Pk /dev/shm | awk 'NR == 2 { print $4 }')" -gt 2000000 ]; then
 	export TMPDIR=/dev/shm

@@ -12,18 +12,18 @@
 
 packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev
 	liblz4-dev libzstd-dev)
-case ${1:-} in
---packages) packages+=(clang libclang-rt-14-dev libipc-run-perl libpq-dev pgbackrest barman rsync) ;;
---server-packages) packages+=(pkg-config libipc-run-perl libicu-dev libssl-dev libxml2-dev libreadline-dev zlib1g-dev) ;;
-'') ;;
-*) die "usage: setup.sh [--packages | --server-packages]" ;;
-esac
+for_check=""
+for_server=""
+parse_options "--packages for_check flag" "--server-packages for_server flag" -- "$@"
+choose_places
+[ -z "$for_check" ] || packages+=(clang libclang-rt-14-dev libipc-run-perl libpq-dev pgbackrest barman rsync)
+[ -z "$for_server" ] || packages+=(pkg-config libipc-run-perl libicu-dev libssl-dev libxml2-dev libreadline-dev zlib1g-dev)
 
 # Installs packages.  A new postgresql package would create and start a cluster "main": a setting that
 # exists only while apt works prevents it.
 install_packages() {
 	local as_root=() drop_in=/etc/postgresql-common/createcluster.d made_dir="" rc
-	if [ "$(id -u)" -ne 0 ]; then
+	if [ "$EUID" -ne 0 ]; then
 		command -v sudo >/dev/null || die "packages are missing; run as root: apt-get install $*"
 		as_root=(sudo)
 	fi
@@ -56,7 +56,7 @@ for package in "${packages[@]}"; do
 	is_installed "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
-[ $# -eq 0 ] || exit 0
+[ -z "$for_check$for_server" ] || exit 0
 choose_places
 
 copy_server "$prefix"

@@ -7,33 +7,19 @@
 #   scripts/upstream_tests.sh [OPTION]... [SUITE[/TEST]...]    SUITE: isolation, regress; both without arguments
 #   --learn      finds the tables for test/upstream/heap_tables: runs until no more are needed, and writes the file
 #   --verbose    lists every difference, not only those without a cause
-#   -h, --help   this text
 #
 # The source (23 MB) is fetched once, with a list of package sources of its own, into build/upstream/source; so are
 # answers of heap tables.  Single regress tests run after test_setup alone: not all can do with that.
 # The last lines are totals.  The exit code is 0 if every difference has a cause, 1 if not, 2 for wrong usage.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-usage() {
-	printf '%s: %s\n' "${0##*/}" "${1:-usage: upstream_tests.sh [--learn] [--verbose] [isolation|regress][/TEST]...}" >&2
-	exit 2
-}
-
 learn=""
-options=()
-wanted=()
-while [ $# -gt 0 ]; do
-	case $1 in
-	-h | --help)
-		sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
-		exit 0
-		;;
-	--learn) learn=1 ;;
-	--verbose) options+=(--verbose) ;;
-	isolation | regress | isolation/?* | regress/?*) wanted+=("$1") ;;
-	*) usage ;;
-	esac
-	shift
+verbose=""
+parse_options "--learn learn flag" "--verbose verbose flag" "words 0 any" -- "$@"
+options=(${verbose:+--verbose})
+wanted=("${arguments[@]}")
+for one in "${wanted[@]}"; do
+	[[ $one =~ ^(isolation|regress)(/.+)?$ ]] || wrong_usage "no suite: $one"
 done
 [ ${#wanted[@]} -gt 0 ] || wanted=(isolation regress)
 
@@ -125,7 +111,7 @@ run_suite() {
 		printf '%s\n' "shared_preload_libraries = 'nvmkv_fdw, nvmkv_upstream'" "log_line_prefix = '%m [%p] %a '" \
 			"upstream.heap_tables = '$dir/heap_tables'" "upstream.convert = $([ "$flavour" = nvmkv ] && echo on || echo off)"
 	} >"$dir/server.conf"
-	[ "$(id -u)" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
+	[ "$EUID" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
 	program=$prefix/usr/lib/postgresql/$pg_version/lib/pgxs/src/test/$suite/pg_regress
 	[ "$suite" = regress ] || program=$(dirname "$program")/pg_isolation_regress
 	as_server env PGISOLATIONTIMEOUT=60 timeout -k 30 3600 "$program" --bindir="$prefix$system_bin" --inputdir="$dir" \
@@ -144,7 +130,7 @@ run_suite() {
 is_installed "postgresql-$pg_version" && is_installed "postgresql-server-dev-$pg_version" || die "run scripts/setup.sh first"
 fetch_source || exit 1
 for one in "${wanted[@]}"; do
-	[[ $one != */* ]] || ls "$cache/source/${one%%/*}"/s*/"${one#*/}".s* >/dev/null 2>&1 || usage "no test $one"
+	[[ $one != */* ]] || ls "$cache/source/${one%%/*}"/s*/"${one#*/}".s* >/dev/null 2>&1 || wrong_usage "no test $one"
 done
 prepare_server
 

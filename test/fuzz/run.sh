@@ -1,24 +1,19 @@
 #!/bin/bash
 # Runs fuzz targets; each starts from the inputs it makes itself.
 #
-#   run.sh [-s seconds] [-o dir] target...
+#   test/fuzz/run.sh [-s seconds] [-o dir] target...
 #
 # Without -s every target does a fixed number of runs from a fixed seed, some seconds' worth: the same at every call,
 # as far as the system lets addresses be the same.
 # Inputs that fail are left in the directory (default: the target's) under the target's name.
 # The last line is "N passed, N failed".
 set -u
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/options.sh"
 
 seconds=
 out=
-while getopts s:o: option; do
-	case $option in
-	s) seconds=$OPTARG ;;
-	o) out=$OPTARG ;;
-	*) exit 2 ;;
-	esac
-done
-shift $((OPTIND - 1))
+parse_options "-s seconds number" "-o out text" "words 0 any" -- "$@"
+set -- "${arguments[@]}"
 
 # How many runs take some three seconds; how long an input may be, and how fast it may become so (0: at once).
 limits() {
