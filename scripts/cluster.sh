@@ -13,10 +13,10 @@
 
 settings=()
 mode=fast
-case ${1:-} in
-start) parse_options "-c settings list" "words 2 2" -- "$@" ;;
-stop) parse_options "-m mode text" "words 2 2" -- "$@" ;;
-psql) arguments=("$@") ;; # which are psql's
+case "${1:-} ${2:-}" in
+"start "*) parse_options "-c settings list" "words 2 2" -- "$@" ;;
+"stop "*) parse_options "-m mode text" "words 2 2" -- "$@" ;;
+"psql "[!-]*) arguments=("$@") ;; # which are psql's
 *) parse_options "words 1 any" -- "$@" ;;
 esac
 command=${arguments[0]}
