@@ -56,8 +56,12 @@ EXPLAIN (COSTS OFF) SELECT * FROM c WHERE k BETWEEN 5 AND 10 ORDER BY k DESC;
 SELECT * FROM c WHERE k BETWEEN 5 AND 8 ORDER BY k DESC;
 SELECT * FROM nokey;
 
--- Through the levels of each, and views that tell them apart.
+-- Through the levels of each, and views that tell them apart, or count all.
+SELECT files_written AS files_before FROM nvmkv.stat_engine \gset
 SELECT nvmkv.flush();
+SELECT files_written > :files_before AS counted FROM nvmkv.stat_engine;
+SELECT count(*) > 0 AS seen, bool_and(files_out = 1) AS each_has_a_file FROM nvmkv.progress
+WHERE column_family = 'cold' AND job = 'flush' AND phase = 'finished' AND keys_done > 0;
 SELECT nvmkv.compact();
 SELECT column_family, sum(files) > 0 AS has_files FROM nvmkv.stat_levels GROUP BY 1 ORDER BY 1;
 SELECT column_family, count(*) FROM nvmkv.stat_memtables GROUP BY 1 ORDER BY 1;

@@ -63,6 +63,11 @@ typedef struct NvmkvStats
 	bool sticky;		  /* a sync failed: writes are refused until restart */
 } NvmkvStats;
 
+/*
+ * Of all trees of a database, or of a column family by its own handle: sums; the largest last_sequence, the smallest
+ * durable_seq, the lowest write_rate, the last error of any.  The gate is open, or all containers are persistent memory, if
+ * that is so everywhere; sticky if one is.  A family that this process cannot come at is left out.
+ */
 extern void nvmkv_stats(struct NvmkvDb *db, NvmkvStats *out);
 extern void nvmkv_reset_stats(struct NvmkvDb *db);
 

@@ -546,6 +546,59 @@ TEST(log_file_of_one_flush)
 	rig_remove(&rig);
 }
 
+/* Counts of all families, and one job a flush that names its tables. */
+TEST(statistics_of_all)
+{
+	Rig rig;
+	NvmkvFamilyOptions options;
+	NvmkvStats all, own;
+	NvmkvJobStats jobs[64];
+	NvmkvDb *family;
+	unsigned a, n, i;
+	unsigned flushes = 0;
+
+	family_rig(&rig);
+	CHECK_OK(rig_open(&rig));
+	nvmkv_family_options_default(rig.db, &options);
+	options.nvm_bytes = 0;
+	CHECK_OK(nvmkv_family_create(rig.db, 0, "a", &options, &a));
+	CHECK_OK(put_one(rig.db, 0, "k", "v"));
+	CHECK_OK(put_one(rig.db, a, "k", "v"));
+	nvmkv_reset_stats(rig.db);
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_GET(rig.db, 0, "k", "v");
+	CHECK_GET(rig.db, a, "k", "v");
+	REQUIRE_OK(nvmkv_family(rig.db, a, &family));
+	nvmkv_stats(family, &own);
+	CHECK_EQ(own.flushes, 1);
+	CHECK_EQ(own.files_written, 1);
+	CHECK_EQ(own.gets, 1);
+	CHECK_EQ(own.nvm_bytes, 0);
+	CHECK_EQ(own.extents_total, 0);
+	nvmkv_stats(rig.db, &all);
+	CHECK_EQ(all.flushes, 2);
+	CHECK_EQ(all.files_written, 1);
+	CHECK_EQ(all.file_bytes, own.file_bytes);
+	CHECK_EQ(all.gets, 2);
+	CHECK(all.nvm_bytes > 0 && all.extents_total > 0);
+	CHECK(all.gate_open && !all.sticky && !all.nvm_is_pmem);
+	CHECK_EQ(all.durable_seq, nvmkv_durable_seq(rig.db));
+	CHECK(all.last_sequence >= own.last_sequence);
+	n = nvmkv_job_stats(family, jobs, 64);
+	for (i = 0; i < n; i++)
+		if (strcmp(jobs[i].job, "flush") == 0)
+		{
+			flushes++;
+			CHECK(strcmp(jobs[i].phase, "finished") == 0);
+			CHECK_EQ(jobs[i].files_out, 1);
+		}
+	CHECK_EQ(flushes, 1);
+	nvmkv_reset_stats(rig.db);
+	nvmkv_stats(rig.db, &all);
+	CHECK_EQ(all.flushes + all.files_written + all.gets, 0);
+	rig_remove(&rig);
+}
+
 TEST(drop_and_create_again)
 {
 	Rig rig;
@@ -769,6 +822,50 @@ TEST(made_by_another_process)
 		CHECK_STATUS(put_one(rig.db, 1, "k", "gone"), NVMKV_NOT_FOUND);
 		CHECK_OK(nvmkv_flush_all(rig.db));
 	}
+	rig_remove(&rig);
+}
+
+static unsigned wakes;
+
+static void
+count_wake(void)
+{
+	wakes++;
+}
+
+/* Who comes to know a family only after the database has its wake-up wakes the flusher for it, too: in whatever process. */
+TEST(work_for_a_family_wakes_the_flusher)
+{
+	Rig rig;
+	NvmkvDb *thread;
+	unsigned a;
+	int status;
+	pid_t pid;
+
+	family_rig(&rig);
+	CHECK_OK(rig_open(&rig));
+	nvmkv_set_wake(rig.db, count_wake);
+	pid = fork();
+	if (pid == 0)
+	{
+		port_posix_set_slot(1);
+		_exit(create(rig.db, "a", &a) == NVMKV_OK && put_one(rig.db, a, "k", "v") == NVMKV_OK &&
+					  nvmkv_switch_memtable(rig.db) == NVMKV_OK && wakes == 1
+				  ? 0
+				  : 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	wakes = 0;
+	CHECK_OK(put_one(rig.db, 1, "k", "w"));
+	CHECK_OK(nvmkv_switch_memtable(rig.db));
+	CHECK_EQ(wakes, 1);
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	REQUIRE_OK(nvmkv_open_thread(rig.db, &thread));
+	wakes = 0;
+	CHECK_OK(put_one(thread, 1, "k", "x"));
+	CHECK_OK(nvmkv_switch_memtable(thread));
+	CHECK_EQ(wakes, 1);
+	nvmkv_close(thread);
 	rig_remove(&rig);
 }
 

@@ -189,7 +189,6 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 		st = own_log_attach(db);
 	if (st == NVMKV_OK)
 		st = tree_take_up(db);
-	db->mem.wake = db->wake;
 	if (st != NVMKV_OK)
 	{
 		nvmkv_close(db);

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "engine/db/family.h"
 #include "engine/tree/shape.h"
 #include "engine/tree/tree.h"
 #include "engine/tree/write_control.h"
@@ -36,8 +37,8 @@ sum_slots(const NvmkvDb *db, DbSlotCounters *sum)
 	}
 }
 
-void
-nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
+static void
+tree_stats(NvmkvDb *db, NvmkvStats *out)
 {
 	const DbShm *shm = db->shm;
 	const DbCounters *n = &shm->counters;
@@ -105,8 +106,104 @@ nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
 	out->sticky = db_is_sticky(db);
 }
 
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Is every container there is persistent memory? */
+static bool
+both_are_pmem(const NvmkvStats *a, const NvmkvStats *b)
+{
+	return (a->nvm_is_pmem || b->nvm_is_pmem) && (a->nvm_is_pmem || a->extents_total == 0) &&
+		(b->nvm_is_pmem || b->extents_total == 0);
+}
+
+static void
+add_state(NvmkvStats *sum, const NvmkvStats *tree)
+{
+	sum->gate_open = sum->gate_open && tree->gate_open;
+	sum->sticky = sum->sticky || tree->sticky;
+	sum->nvm_is_pmem = both_are_pmem(sum, tree);
+	sum->extents_total += tree->extents_total;
+	sum->extents_free += tree->extents_free;
+	if (sum->last_sequence < tree->last_sequence)
+		sum->last_sequence = tree->last_sequence;
+	sum->durable_seq = least(sum->durable_seq, tree->durable_seq);
+	sum->version_number += tree->version_number;
+	if (tree->write_rate != 0)
+		sum->write_rate = sum->write_rate == 0 ? tree->write_rate : least(sum->write_rate, tree->write_rate);
+	if (tree->last_error_clock_us > sum->last_error_clock_us)
+	{
+		sum->last_error_status = tree->last_error_status;
+		sum->last_error_clock_us = tree->last_error_clock_us;
+		memcpy(sum->last_error, tree->last_error, sizeof(sum->last_error));
+	}
+}
+
+static void
+add_counts(NvmkvStats *sum, const NvmkvStats *tree)
+{
+	unsigned i;
+
+	sum->user_bytes += tree->user_bytes;
+	sum->log_bytes += tree->log_bytes;
+	sum->nvm_bytes += tree->nvm_bytes;
+	sum->file_bytes += tree->file_bytes;
+	sum->file_read_bytes += tree->file_read_bytes;
+	sum->manifest_bytes += tree->manifest_bytes;
+	sum->writes += tree->writes;
+	sum->entries_written += tree->entries_written;
+	sum->gets += tree->gets;
+	sum->get_hits += tree->get_hits;
+	sum->scans += tree->scans;
+	sum->filter_useful += tree->filter_useful;
+	sum->filter_passed += tree->filter_passed;
+	sum->data_reads += tree->data_reads;
+	sum->sources_skipped += tree->sources_skipped;
+	sum->flushes += tree->flushes;
+	sum->columns += tree->columns;
+	sum->batches += tree->batches;
+	sum->files_written += tree->files_written;
+	sum->files_deleted += tree->files_deleted;
+	sum->switches += tree->switches;
+	sum->entries_frozen += tree->entries_frozen;
+	sum->entries_dropped_aborted += tree->entries_dropped_aborted;
+	sum->entries_dropped_obsolete += tree->entries_dropped_obsolete;
+	for (i = 0; i < NVMKV_STALL_CAUSES; i++)
+	{
+		sum->stalls[i] += tree->stalls[i];
+		sum->stall_us[i] += tree->stall_us[i];
+		sum->delays[i] += tree->delays[i];
+		sum->delay_us[i] += tree->delay_us[i];
+	}
+	sum->damaged_ranges += tree->damaged_ranges;
+	sum->damages_passed += tree->damages_passed;
+	sum->errors += tree->errors;
+}
+
 void
-nvmkv_reset_stats(NvmkvDb *db)
+nvmkv_stats(NvmkvDb *db, NvmkvStats *out)
+{
+	unsigned cursor = 0;
+	NvmkvDb *tree;
+
+	tree_stats(db, out);
+	while (family_next(db, &cursor, &tree) == NVMKV_OK && tree != NULL)
+	{
+		NvmkvStats own;
+
+		if (tree == db)
+			continue;
+		tree_stats(tree, &own);
+		add_state(out, &own);
+		add_counts(out, &own);
+	}
+}
+
+static NvmkvStatus
+reset_tree(NvmkvDb *db)
 {
 	static const DbCounters zeros;
 	DbSlotCounters sum;
@@ -120,6 +217,13 @@ nvmkv_reset_stats(NvmkvDb *db)
 	port_store_relaxed(&db->shm->last_error[0], '\0');
 	port_store_relaxed(&db->shm->last_error_status, NVMKV_OK);
 	port_store_relaxed(&db->shm->last_error_clock_us, 0);
+	return NVMKV_OK;
+}
+
+void
+nvmkv_reset_stats(NvmkvDb *db)
+{
+	(void) family_each(db, reset_tree); /* it does not fail; families out of reach keep their counts */
 }
 
 void

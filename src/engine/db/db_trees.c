@@ -17,45 +17,79 @@ nvmkv_switch_memtable(NvmkvDb *db)
 	return family_each(db, switch_tree);
 }
 
-/* A tree that this process cannot come at has told nothing: so nothing is durable. */
-uint64_t
-nvmkv_durable_seq(NvmkvDb *db)
+/* The least that "of" says of a tree. */
+static NvmkvStatus
+least_of_trees(NvmkvDb *db, uint64_t (*of)(NvmkvDb *tree), uint64_t *least_out)
 {
-	uint64_t durable = UINT64_MAX;
 	unsigned cursor = 0;
 	NvmkvDb *tree;
 	NvmkvStatus st;
 
+	*least_out = UINT64_MAX;
 	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
 	{
-		uint64_t own = mempool_durable_seq(&tree->mem);
+		uint64_t own = of(tree);
 
-		if (own < durable)
-			durable = own;
+		if (own < *least_out)
+			*least_out = own;
 	}
-	return st == NVMKV_OK ? durable : 0;
+	return st;
+}
+
+static uint64_t
+durable_of(NvmkvDb *tree)
+{
+	return mempool_durable_seq(&tree->mem);
+}
+
+/* A tree that this process cannot come at has told nothing: so nothing is durable. */
+uint64_t
+nvmkv_durable_seq(NvmkvDb *db)
+{
+	uint64_t durable;
+
+	return least_of_trees(db, durable_of, &durable) == NVMKV_OK ? durable : 0;
+}
+
+static uint64_t
+stored_of(NvmkvDb *tree)
+{
+	uint64_t stored;
+
+	db_enter(tree);
+	stored = versions_current(&tree->versions)->durable_seq;
+	db_leave(tree);
+	return stored;
+}
+
+uint64_t
+nvmkv_stored_seq(NvmkvDb *db)
+{
+	uint64_t stored;
+
+	return least_of_trees(db, stored_of, &stored) == NVMKV_OK ? stored : 0;
+}
+
+static uint64_t
+unresolved_of(NvmkvDb *tree)
+{
+	uint64_t fxid;
+
+	db_enter(tree);
+	fxid = version_min_unresolved(versions_current(&tree->versions));
+	db_leave(tree);
+	return fxid != 0 ? fxid : UINT64_MAX;
 }
 
 /* Nor is anything resolved: 1 is the smallest fxid there can be. */
 uint64_t
 nvmkv_min_unresolved_fxid(NvmkvDb *db)
 {
-	uint64_t fxid = 0;
-	unsigned cursor = 0;
-	NvmkvDb *tree;
-	NvmkvStatus st;
+	uint64_t fxid;
 
-	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
-	{
-		uint64_t own;
-
-		db_enter(tree);
-		own = version_min_unresolved(versions_current(&tree->versions));
-		db_leave(tree);
-		if (own != 0 && (fxid == 0 || own < fxid))
-			fxid = own;
-	}
-	return st == NVMKV_OK ? fxid : 1;
+	if (least_of_trees(db, unresolved_of, &fxid) != NVMKV_OK)
+		return 1;
+	return fxid != UINT64_MAX ? fxid : 0;
 }
 
 /* ---- files of this process ---- */

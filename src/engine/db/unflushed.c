@@ -48,27 +48,6 @@ show_tree(Show *show, NvmkvDb *tree)
 	return st;
 }
 
-uint64_t
-nvmkv_stored_seq(NvmkvDb *db)
-{
-	uint64_t stored = UINT64_MAX;
-	unsigned cursor = 0;
-	NvmkvDb *tree;
-	NvmkvStatus st;
-
-	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
-	{
-		uint64_t own;
-
-		db_enter(tree);
-		own = versions_current(&tree->versions)->durable_seq;
-		db_leave(tree);
-		if (own < stored)
-			stored = own;
-	}
-	return st == NVMKV_OK ? stored : 0;
-}
-
 NvmkvStatus
 nvmkv_unflushed(NvmkvDb *db, uint64_t durable, NvmkvStatus (*visit)(void *ctx, uint64_t sequence, NvmkvSlice batch),
 				void *ctx)

@@ -300,36 +300,21 @@ forget_empty_rows(Compaction *c)
 	c->nrows = kept;
 }
 
+/* The smallest of the rows' first keys, or the largest of their last ones. */
 static NvmkvSlice
-largest_row_key(const VersionImage *v, uint32_t first_row)
+end_of_rows(const VersionImage *v, uint32_t first_row, bool last)
 {
-	NvmkvSlice largest = version_bytes(v, v->rows[first_row].largest);
+	NvmkvSlice end = {0};
 	uint32_t i;
 
-	for (i = first_row + 1; i < v->nrows; i++)
+	for (i = first_row; i < v->nrows; i++)
 	{
-		NvmkvSlice other = version_bytes(v, v->rows[i].largest);
+		NvmkvSlice other = version_bytes(v, last ? v->rows[i].largest : v->rows[i].smallest);
 
-		if (slice_compare(other, largest) > 0)
-			largest = other;
+		if (i == first_row || (last ? slice_compare(other, end) > 0 : slice_compare(other, end) < 0))
+			end = other;
 	}
-	return largest;
-}
-
-static NvmkvSlice
-smallest_row_key(const VersionImage *v, uint32_t first_row)
-{
-	NvmkvSlice smallest = version_bytes(v, v->rows[first_row].smallest);
-	uint32_t i;
-
-	for (i = first_row + 1; i < v->nrows; i++)
-	{
-		NvmkvSlice other = version_bytes(v, v->rows[i].smallest);
-
-		if (slice_compare(other, smallest) < 0)
-			smallest = other;
-	}
-	return smallest;
+	return end;
 }
 
 /* By the rows' indexes.  CORRUPTION: then c->rows has all of what is left of the rows, if no other column runs. */
@@ -375,12 +360,12 @@ pick_column(Compaction *c)
 		if (last != NULL)
 			return NVMKV_OK;
 		is_alone = true;
-		st = cut_column_by_walking(c, smallest_row_key(v, first_row));
+		st = cut_column_by_walking(c, end_of_rows(v, first_row, false));
 	}
 	NVMKV_RETURN_IF(st);
 	if (c->nrows == 0)
 		return NVMKV_OK;
-	c->high = c->column.last ? largest_row_key(v, first_row) : nvmkv_buf_slice(&c->column.cut);
+	c->high = c->column.last ? end_of_rows(v, first_row, true) : nvmkv_buf_slice(&c->column.cut);
 	forget_empty_rows(c);
 	if (compaction_announce(c))
 	{

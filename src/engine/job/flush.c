@@ -322,7 +322,7 @@ flush_memtable(NvmkvDb *db, unsigned buffer, MemtableShm *memtable, void *own_me
 	}
 	else if (!f->pool_full) /* a full pool is how compaction knows that it must hurry */
 		(void) db_note_failure(db, st);
-	job_end(f->job, st == NVMKV_OK, 0);
+	job_end(f->job, st == NVMKV_OK, f->output.nfiles);
 	flush_free(f, st == NVMKV_OK);
 	return st;
 }

@@ -96,6 +96,7 @@ NvmkvStatus
 tree_take_up(NvmkvDb *db)
 {
 	mempool_attach(&db->mem, tree_memtables(db), db->epochs, &db->log);
+	db->mem.wake = db->wake;
 	versions_attach(&db->versions, tree_versions(db), db->epochs, &db->mem, db->dir);
 	return table_cache_create(db->dir, TABLE_CACHE_TABLES_DEFAULT, &db->blocks, &db->tables);
 }

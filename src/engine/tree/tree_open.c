@@ -158,7 +158,6 @@ tree_handle(const char *dir, const NvmkvOptions *options, NvmkvDb *root, NvmkvDb
 		db->txn = root->txn;
 		db->has_txn = root->has_txn;
 		db->wake = root->wake;
-		db->mem.wake = root->wake;
 	}
 	db->options.nvm_path = db->nvm_path;
 	db->options.log_dir = db->log_dir;

@@ -407,11 +407,7 @@ nvmkv_sql_storage_estimate(PG_FUNCTION_ARGS)
 Datum
 nvmkv_sql_reset_stats(PG_FUNCTION_ARGS)
 {
-	unsigned nfamilies;
-	NvmkvFamilyEntry *families = nvmkv_families(&nfamilies);
-
-	for (unsigned f = 0; f < nfamilies; f++)
-		nvmkv_reset_stats(families[f].db);
+	nvmkv_reset_stats(nvmkv_engine());
 	PG_RETURN_VOID();
 }
 
