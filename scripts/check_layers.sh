@@ -4,12 +4,10 @@
 #   scripts/check_layers.sh                by includes
 #   scripts/check_layers.sh DIR...         and by calls, from the symbols of the objects that were built there
 #
-#   base < port < { mem log sst nvm } < meta < iter < tree < read < job < db < nvmkv.h < tools
-#   nvmkv.h < key < host < table < txn < storage < plan < scan < modify < { ddl admin } < bgworker < src/fdw itself
-#
-# A file goes to its own folder and to lower layers; folders in braces do not see each other.  What implements
-# nvmkv.h, tree to db, includes it.  The server's headers
-# appear in src/fdw, bgworker and src/engine/port/port_pg.* only.
+# The order is that of the picture in doc/architecture.md, "Folders are layers".  A file goes to its own folder and to lower
+# ones; folders with no line between them do not see each other, and nobody sees tools.  What implements nvmkv.h, tree
+# to db, includes it.  The server's headers appear in src/fdw, bgworker and src/engine/port/port_pg.* only.  The picture
+# has every folder, and no other one.
 #
 # Files, a .c and its .h being one, make no circle.
 #
@@ -48,15 +46,19 @@ facts() {
 	symbols "$@" | awk '{ split($1, at, ":"); print "symbol", at[1], $(NF - 1), $NF }'
 }
 
-facts "$@" | LC_ALL=C awk '
-BEGIN {
-	n = split("base:0 port:1 mem:2 log:2 sst:2 nvm:2 meta:3 iter:4 tree:5 read:6 job:7 db:8 nvmkv.h:9 tools:10 key:11 " \
-			  "host:12 table:13 txn:14 storage:15 plan:16 scan:17 modify:18 ddl:19 admin:19 bgworker:20 fdw:21", pairs, " ")
-	for (i = 1; i <= n; i++) {
-		split(pairs[i], pair, ":")
-		level[pair[1]] = pair[2]
-	}
+# Lines "layer PATH LEVEL" from the picture, the highest first.
+picture() {
+	awk '
+		/^## / { here = $0 == "## Folders are layers"; next }
+		here && /^```/ { drawn = !drawn; next }
+		here && drawn && /^ +\|/ { level--; next }
+		here && drawn && NF > 0 { print "layer", $1, level + 0 }' doc/architecture.md
 }
+
+{
+	picture
+	facts "$@"
+} | LC_ALL=C awk '
 function complain(where, text) {
 	printf "%s: %s\n", where, text
 	bad = 1
@@ -90,9 +92,20 @@ function may_go(from, to,  mine, theirs) {
 	theirs = layer_of(to)
 	return theirs == mine || (level[theirs] < level[mine] && theirs != "tools") || (mine ~ /^(tree|read|job|db)$/ && theirs == "nvmkv.h")
 }
+$1 == "layer" {
+	name = $2
+	sub(/.*\//, "", name)
+	if (name in level)
+		complain("doc/architecture.md", $2 " is twice in the picture of the layers")
+	level[name] = $3
+	drawn[name] = $2
+}
 $1 == "file" {
-	if (!(layer_of(unit_of($2) ".h") in level))
-		complain($2, "a folder outside the layers")
+	mine = layer_of(unit_of($2) ".h")
+	if (mine in level)
+		used[mine] = 1
+	else
+		complain($2, "is in no folder of the picture of the layers, doc/architecture.md")
 }
 $1 == "include" {
 	from = unit_of($2)
@@ -115,6 +128,9 @@ $1 == "include" {
 $1 == "symbol" && $3 ~ /^[TDBRVWC]$/ { home[$4] = unit_of($2) }
 $1 == "symbol" && $3 == "U" { calls[++ncalls] = unit_of($2) SUBSEP $4 }
 END {
+	for (name in drawn)
+		if (!(name in used))
+			complain("doc/architecture.md", "the picture of the layers has " drawn[name] ", where there are no files")
 	for (i = 1; i <= ncalls; i++) {
 		split(calls[i], call, SUBSEP)
 		if (!(call[2] in home) || seen[calls[i]]++)
