@@ -23,9 +23,10 @@ extern void port_free(void *p);
 
 /* ---- locks in shared memory ---- */
 
-/* Ranks, in the order of acquisition; debug builds assert it. */
+/* Ranks, in the order of acquisition; debug builds assert it.  CONTRIBUTING.md has them in a table, with what else is locked. */
 typedef enum PortLockRank
 {
+	PORT_RANK_HOST,      /* a lock of the host's own */
 	PORT_RANK_JOB,       /* who may flush / compact */
 	PORT_RANK_MANIFEST,  /* who may change the version */
 	PORT_RANK_MEMTABLES, /* who may switch memtables */

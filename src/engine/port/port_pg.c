@@ -39,7 +39,13 @@ volatile sig_atomic_t *port_pg_stop_flag = NULL;
 
 /* ---- locks ---- */
 
-StaticAssertDecl(sizeof(LWLock) <= sizeof(PortLock), "PortLock is too small");
+typedef struct PgLock
+{
+	LWLock lwlock;
+	uint32 rank;
+} PgLock;
+
+StaticAssertDecl(sizeof(PgLock) <= sizeof(PortLock), "PortLock is too small");
 
 static LWLock *
 lwlock_of(PortLock *lock)
@@ -47,24 +53,63 @@ lwlock_of(PortLock *lock)
 	return (LWLock *) (void *) lock->opaque;
 }
 
-/* The rank is asserted by the POSIX port, which runs the same engine. */
 void
 port_lock_init(PortLock *lock, PortLockRank rank)
 {
-	(void) rank;
 	Assert(port_pg_tranche != 0);
 	LWLockInitialize(lwlock_of(lock), port_pg_tranche);
+	((PgLock *) (void *) lock->opaque)->rank = (uint32) rank;
+}
+
+#ifdef USE_ASSERT_CHECKING
+static void
+assert_comes_before(LWLock *held, LWLockMode mode, void *wanted)
+{
+	(void) mode;
+	Assert(held->tranche != port_pg_tranche ||
+		   ((PgLock *) held)->rank < ((PgLock *) (void *) ((PortLock *) wanted)->opaque)->rank);
+}
+
+static void
+note_held(LWLock *held, LWLockMode mode, void *any)
+{
+	(void) mode;
+	if (held->tranche == port_pg_tranche)
+		*(bool *) any = true;
+}
+
+bool
+port_pg_holds_lock(void)
+{
+	bool any = false;
+
+	ForEachLWLockHeldByMe(note_held, &any);
+	return any;
+}
+#endif
+
+/* Locks are taken in ascending rank.  (Those that are only tried cannot deadlock.) */
+static void
+assert_rank(PortLock *lock)
+{
+#ifdef USE_ASSERT_CHECKING
+	ForEachLWLockHeldByMe(assert_comes_before, lock);
+#else
+	(void) lock;
+#endif
 }
 
 void
 port_lock_exclusive(PortLock *lock)
 {
+	assert_rank(lock);
 	(void) LWLockAcquire(lwlock_of(lock), LW_EXCLUSIVE);
 }
 
 void
 port_lock_shared(PortLock *lock)
 {
+	assert_rank(lock);
 	(void) LWLockAcquire(lwlock_of(lock), LW_SHARED);
 }
 

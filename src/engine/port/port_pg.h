@@ -28,4 +28,9 @@ extern int port_pg_tranche;
  */
 extern volatile sig_atomic_t *port_pg_stop_flag;
 
+#ifdef USE_ASSERT_CHECKING
+/* Does this process hold any PortLock? */
+extern bool port_pg_holds_lock(void);
+#endif
+
 #endif

@@ -35,7 +35,7 @@
 
 typedef struct CopyShared
 {
-	LWLock lock;
+	PortLock lock;
 	/* the last point */
 	XLogRecPtr position;
 	uint64 stamp;
@@ -69,7 +69,7 @@ nvmkv_copies_shmem_init(void)
 	if (!found)
 	{
 		memset(shared, 0, shared_bytes());
-		LWLockInitialize(&shared->lock, port_pg_tranche);
+		port_lock_init(&shared->lock, PORT_RANK_HOST);
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -142,7 +142,7 @@ add_kind(NvmkvDb *db, int pgprocno, int pid, int kind)
 {
 	NvmkvCopy *copy = &shared->copies[pgprocno];
 
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	port_lock_exclusive(&shared->lock);
 	if (copy->pid != pid || copy->broken[0] != '\0')
 	{
 		memset(copy, 0, sizeof(*copy));
@@ -157,14 +157,14 @@ add_kind(NvmkvDb *db, int pgprocno, int pid, int kind)
 		copy->started = false;
 		copy->position = InvalidXLogRecPtr;
 	}
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 }
 
 /* What is not ended by its own process: those that were killed, walsenders. */
 static void
 end_gone(NvmkvDb *db)
 {
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	port_lock_exclusive(&shared->lock);
 	for (int i = 0; i < MaxBackends; i++)
 	{
 		NvmkvCopy *copy = &shared->copies[i];
@@ -176,7 +176,7 @@ end_gone(NvmkvDb *db)
 		else if ((copy->kinds & NVMKV_COPY_WALSENDER) != 0 && !walsender_copies(copy->pid))
 			end_kind(db, copy, NVMKV_COPY_WALSENDER);
 	}
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 }
 
 /* Walsenders that make a base backup and are not in the list: calls "unlisted" with each. */
@@ -211,7 +211,7 @@ break_copy(NvmkvDb *db, int pgprocno, uint64 stamp, const char *why)
 	bool cancel = false;
 	int pid = 0;
 
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	port_lock_exclusive(&shared->lock);
 	if (nvmkv_copy_is_needed(copy) && copy->stamp == stamp)
 	{
 		pid = copy->pid;
@@ -224,7 +224,7 @@ break_copy(NvmkvDb *db, int pgprocno, uint64 stamp, const char *why)
 		if ((terminate || cancel) && ((volatile PGPROC *) &ProcGlobal->allProcs[pgprocno])->pid == pid)
 			(void) kill(pid, terminate ? SIGTERM : SIGINT);
 	}
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 	if (pid != 0)
 		ereport(LOG,
 				(errmsg("the copy of the data directory that process %d makes cannot be used", pid),
@@ -256,15 +256,15 @@ make_point(NvmkvDb *db)
 	uint64_t position;
 	uint64 stamp = 0;
 
-	LWLockAcquire(&shared->lock, LW_SHARED);
+	port_lock_shared(&shared->lock);
 	for (int i = 0; i < MaxBackends; i++)
 		if (shared->copies[i].pid != 0)
 			stamp = Max(stamp, shared->copies[i].stamp);
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 
 	NVMKV_RETURN_IF(nvmkv_copy_point(db, &position));
 
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	port_lock_exclusive(&shared->lock);
 	if (stamp >= shared->stamp)
 	{
 		shared->position = position;
@@ -278,7 +278,7 @@ make_point(NvmkvDb *db)
 		if (copy->pid != 0 && copy->stamp <= stamp)
 			copy->position = Max(copy->position, position);
 	}
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 	return NVMKV_OK;
 }
 
@@ -294,14 +294,14 @@ point_is_wanted(XLogRecPtr redo)
 {
 	bool wanted = false;
 
-	LWLockAcquire(&shared->lock, LW_SHARED);
+	port_lock_shared(&shared->lock);
 	for (int i = 0; i < MaxBackends && !wanted; i++)
 	{
 		const NvmkvCopy *copy = &shared->copies[i];
 
 		wanted = may_begin(copy) && copy->position < redo;
 	}
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 	return wanted;
 }
 
@@ -371,10 +371,10 @@ nvmkv_copy_mine_add(NvmkvDb *db, int kind)
 void
 nvmkv_copy_mine_end(NvmkvDb *db, int kinds)
 {
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	port_lock_exclusive(&shared->lock);
 	if (my_copy()->pid == MyProcPid)
 		end_kind(db, my_copy(), kinds);
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 }
 
 void
@@ -394,7 +394,7 @@ share_point(void)
 	NvmkvCopy *mine = my_copy();
 	bool is_kept = false;
 
-	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	port_lock_exclusive(&shared->lock);
 	if (shared->stamp != 0 && !TimestampDifferenceExceeds(shared->made, GetCurrentTimestamp(), POINT_SHARED_MS))
 		for (int i = 0; i < MaxBackends && !is_kept; i++)
 		{
@@ -408,7 +408,7 @@ share_point(void)
 		mine->stamp = Min(mine->stamp, shared->stamp);
 		mine->position = shared->position;
 	}
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 	return is_kept;
 }
 
@@ -437,7 +437,7 @@ static bool
 oldest_is_too_large(NvmkvDb *db, int *pgprocno_out, uint64 *stamp_out, NvmkvCopyHeld *held_out)
 {
 	*pgprocno_out = -1;
-	LWLockAcquire(&shared->lock, LW_SHARED);
+	port_lock_shared(&shared->lock);
 	for (int i = 0; i < MaxBackends; i++)
 	{
 		const NvmkvCopy *copy = &shared->copies[i];
@@ -448,7 +448,7 @@ oldest_is_too_large(NvmkvDb *db, int *pgprocno_out, uint64 *stamp_out, NvmkvCopy
 			*stamp_out = copy->stamp;
 		}
 	}
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 	if (*pgprocno_out < 0)
 		return false;
 	nvmkv_copy_held(db, *stamp_out, held_out);
@@ -494,10 +494,10 @@ nvmkv_copies_list(NvmkvCopy *copies)
 {
 	unsigned n = 0;
 
-	LWLockAcquire(&shared->lock, LW_SHARED);
+	port_lock_shared(&shared->lock);
 	for (int i = 0; i < MaxBackends; i++)
 		if (shared->copies[i].pid != 0)
 			copies[n++] = shared->copies[i];
-	LWLockRelease(&shared->lock);
+	port_lock_release(&shared->lock);
 	return n;
 }

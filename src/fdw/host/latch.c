@@ -7,6 +7,7 @@
 #include "common/hashfn.h"
 #include "storage/lwlock.h"
 
+#include "engine/port/port_pg.h"
 #include "fdw/host/latch.h"
 
 #define TRANCHE_NAME "nvmkv_key"
@@ -137,10 +138,18 @@ normalise(NvmkvLatchSet *set)
 	set->count = kept;
 }
 
+#ifdef USE_ASSERT_CHECKING
+bool
+nvmkv_latch_is_held(void)
+{
+	return LWLockAnyHeldByMe(&latches[0].lock, NVMKV_LATCH_STRIPES, sizeof(LWLockPadded));
+}
+#endif
+
 void
 nvmkv_latch_set_acquire(NvmkvLatchSet *set)
 {
-	Assert(!set->held);
+	Assert(!set->held && !nvmkv_latch_is_held() && !port_pg_holds_lock());
 	normalise(set);
 	for (int i = 0; i < set->count; i++)
 	{

@@ -6,8 +6,8 @@
  * write for some keys holds their stripes, exclusively, from the look at the
  * newest versions until the new ones are in the memtable.  Readers take none.
  *
- * Protocol: stripes of a set are taken in ascending order, so two sets cannot
- * wait for each other.  Nothing that waits for another transaction happens
+ * Protocol: stripes of a set are taken in ascending order, and by nobody who
+ * has another set, so two sets cannot wait for each other.  Nothing that waits for another transaction happens
  * under a latch; the engine's own locks come after it.  An ERROR gives all
  * LWLocks back, and a set is a local variable: nothing else is to be cleaned.
  */
@@ -62,5 +62,10 @@ extern void nvmkv_latch_set_init(NvmkvLatchSet *set);
 extern void nvmkv_latch_set_add(NvmkvLatchSet *set, uint64 key_hash);
 extern void nvmkv_latch_set_acquire(NvmkvLatchSet *set);
 extern void nvmkv_latch_set_release(NvmkvLatchSet *set);
+
+#ifdef USE_ASSERT_CHECKING
+/* Does this process hold one?  Nobody waits for a transaction, or for room, who does. */
+extern bool nvmkv_latch_is_held(void);
+#endif
 
 #endif

@@ -37,6 +37,7 @@ nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const N
 {
 	ItemPointerData tid;
 
+	Assert(!nvmkv_latch_is_held());
 	/* As on a heap there is a queue for each version: who waits for a later one does not keep those behind him here. */
 	nvmkv_key_hash_to_tid(hash_bytes_extended(key.data, (int) key.size, view->base), &tid);
 	if (queue->held && !ItemPointerEquals(&tid, &queue->tid))

@@ -90,8 +90,11 @@ void
 nvmkv_write_wait_turn(const NvmkvTable *table, Relation rel, Size bytes)
 {
 	NvmkvDb *family = nvmkv_engine_of_or_null(table->storage_id);
-	NvmkvStatus status = family != NULL ? nvmkv_wait_turn(family, bytes) : NVMKV_OK;
+	NvmkvStatus status = NVMKV_OK;
 
+	Assert(!nvmkv_latch_is_held());
+	if (family != NULL)
+		status = nvmkv_wait_turn(family, bytes);
 	if (status == NVMKV_CANCELLED)
 		nvmkv_check_status(status, "writing foreign table", object_name(rel));
 }
@@ -101,6 +104,7 @@ nvmkv_write_wait_room(NvmkvDb *db, Relation rel)
 {
 	NvmkvStatus status;
 
+	Assert(!nvmkv_latch_is_held());
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -126,6 +130,7 @@ nvmkv_write_wait_xid(Relation rel, NvmkvSlice key, TransactionId xid, XLTW_Oper 
 {
 	ItemPointerData tid;
 
+	Assert(!nvmkv_latch_is_held());
 	nvmkv_key_hash_to_tid(nvmkv_key_hash(key), &tid);
 	XactLockTableWait(xid, rel, &tid, oper);
 }
