@@ -1,8 +1,8 @@
 # nvmkv_fdw
 #
-#   make                     the extension, for the PostgreSQL of pg_config
-#   make install             into that server (DESTDIR= for elsewhere)
-#   make installcheck        SQL, isolation and TAP tests against that server
+#   make                     the extension and nvmkv_dump, for the PostgreSQL of pg_config
+#   make install             into that server, with a man page (DESTDIR= for elsewhere); make uninstall
+#   make installcheck        SQL, isolation and TAP tests against that server: scripts/installcheck.sh
 #   make engine-test         the engine and its own tests, without PostgreSQL
 #   make engine-bench        the engine's benchmark in build/bench (see doc/benchmarks.md)
 #   make tools               build/engine-cc/tools/nvmkv_dump, which shows files
@@ -29,6 +29,8 @@ else
 EXTENSION = nvmkv_fdw
 MODULE_big = nvmkv_fdw
 DATA = sql/nvmkv_fdw--1.0.sql
+SCRIPTS_built = nvmkv_dump
+MAN1 = $(topdir)/doc/nvmkv_dump.1
 PGFILEDESC = "nvmkv_fdw - foreign tables in an LSM tree with level 0 in persistent memory"
 
 # Object lists.  The server's port replaces the library's.
@@ -39,16 +41,15 @@ ENGINE_OBJS = $(filter-out $(PORT_OBJS) src/engine/port/port_posix.o, \
 HOST_OBJS = $(patsubst %.c,%.o,$(call sources,src/fdw src/fdw/* bgworker))
 OBJS = $(HOST_OBJS) $(PORT_OBJS) $(ENGINE_OBJS)
 
-# Tests for a server that preloads the library.
-REGRESS = $(filter-out nvmkv_fdw--%,$(sort $(basename $(notdir $(wildcard $(topdir)/sql/*.sql)))))
-ISOLATION = $(sort $(basename $(notdir $(wildcard $(topdir)/specs/*.spec))))
-ISOLATION_OPTS = --load-extension=nvmkv_fdw
-TAP_TESTS = 1
+# The tool is the same engine on the other port.
+TOOL_OBJS = $(patsubst %.c,%.o,$(call sources,tools)) src/engine/port/port_posix.o
 
-PG_CPPFLAGS = -I$(srcdir)/src -D_GNU_SOURCE
+NO_INSTALLCHECK = 1
+
+PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir) -D_GNU_SOURCE
 PG_CFLAGS = -MMD -MP
 SHLIB_LINK = -lpmem -llz4 -lzstd -Wl,--version-script=$(topdir)/src/nvmkv_fdw.map
-EXTRA_CLEAN = $(OBJS:.o=.d)
+EXTRA_CLEAN = $(OBJS:.o=.d) $(TOOL_OBJS) $(TOOL_OBJS:.o=.d)
 
 ifdef ASSERT
 PG_CPPFLAGS += -DUSE_ASSERT_CHECKING=1
@@ -71,21 +72,38 @@ include $(topdir)/test/warnings.mk
 
 # Hidden, so that no engine function can be taken for one of the server's; the
 # server's own warning choices do not apply to it.
-$(ENGINE_OBJS): override CFLAGS := $(filter-out -Wdeclaration-after-statement,$(CFLAGS)) \
+$(ENGINE_OBJS) $(TOOL_OBJS): override CFLAGS := $(filter-out -Wdeclaration-after-statement,$(CFLAGS)) \
 	-std=gnu11 -fvisibility=hidden $(ENGINE_WARNINGS)
 $(HOST_OBJS) $(PORT_OBJS): override CFLAGS := $(CFLAGS) $(HOST_WARNINGS)
+
+nvmkv_dump: $(TOOL_OBJS) $(ENGINE_OBJS)
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDFLAGS_EX) -lpmem -llz4 -lzstd -lpthread -o $@
+
+install: install-man
+uninstall: uninstall-man
+
+install-man:
+	$(MKDIR_P) '$(DESTDIR)$(mandir)/man1'
+	$(INSTALL_DATA) $(MAN1) '$(DESTDIR)$(mandir)/man1/'
+
+uninstall-man:
+	rm -f $(addprefix '$(DESTDIR)$(mandir)/man1'/,$(notdir $(MAN1)))
+
+installcheck:
+	PG_CONFIG='$(PG_CONFIG)' $(topdir)/scripts/installcheck.sh
+.PHONY: install-man uninstall-man installcheck
 
 # Built elsewhere: folders for the objects; and only sources are looked for in
 # the source tree, never objects that were built in it.
 ifneq ($(srcdir),.)
-$(shell mkdir -p $(sort $(dir $(OBJS))))
+$(shell mkdir -p $(sort $(dir $(OBJS) $(TOOL_OBJS))))
 override VPATH :=
 vpath %.c $(srcdir)
 vpath %.control $(srcdir)
 endif
 
 # What a change of switches must rebuild.
-$(OBJS): $(topdir)/Makefile $(topdir)/test/warnings.mk
--include $(OBJS:.o=.d)
+$(OBJS) $(TOOL_OBJS): $(topdir)/Makefile $(topdir)/test/warnings.mk
+-include $(OBJS:.o=.d) $(TOOL_OBJS:.o=.d)
 
 endif

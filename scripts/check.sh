@@ -301,6 +301,7 @@ if wanted style; then
 	simple "layers" scripts/check_layers.sh
 	simple "style" scripts/check_style.sh
 	simple "usage" scripts/check_usage.sh
+	simple "docs" scripts/check_docs.sh
 fi
 
 if wanted build || wanted regress || wanted isolation || wanted tap; then
@@ -315,11 +316,6 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 	if copy_server "$check_prefix" &&
 		simple "build gcc" build_extension "$work/gcc$variant" "$check_prefix" CC=gcc WERROR=1 ASSERT=1; then
 		prepared=1
-	fi
-	# The tool, beside the server's programs, for the tests that use it.
-	if wanted tap; then
-		simple "tool" make --no-print-directory -j "$(nproc)" -f test/engine.mk tools CC=gcc WERROR=1 BUILD="$work/engine" &&
-			install -m 755 "$work/engine/tools/nvmkv_dump" "$check_bin/"
 	fi
 	simple "build clients" build_clients
 	if wanted build; then

@@ -21,6 +21,7 @@ static const char usage[] =
 	"       nvmkv_dump salvage DIR [--to DIR [--table NAME|NUMBER] [--unknown keep|drop]]\n"
 	"                          [--pool FILE] [--xact DIR] [--kept DIR]\n"
 	"                                           tables in the database in DIR; their rows as COPY text, around damage\n"
+	"       nvmkv_dump --help                   this text\n"
 	"Reads only.  Exit code 1: something is damaged, or cannot be read.\n";
 
 static bool
@@ -58,6 +59,11 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 	SalvageOptions salvage = {0};
 	int i;
 
+	if (strcmp(what, "-h") == 0 || strcmp(what, "--help") == 0)
+	{
+		fputs(usage, out);
+		return fflush(out) == 0 ? DUMP_OK : DUMP_DAMAGED;
+	}
 	for (i = 3; i < argc && good && is_salvage; i += 2)
 		good = i + 1 < argc && salvage_option(&salvage, argv[i], argv[i + 1]);
 	for (i = 3; i < argc && good && !is_salvage; i++)
@@ -87,7 +93,7 @@ dump_main(int argc, char **argv, FILE *out, FILE *err)
 		dump_salvage(&dump, path, &salvage);
 	else
 	{
-		fputs(usage, err);
+		fputs("nvmkv_dump: wrong usage (nvmkv_dump --help says more)\n", err);
 		return DUMP_USAGE;
 	}
 	if (fflush(out) != 0)

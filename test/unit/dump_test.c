@@ -191,8 +191,11 @@ TEST(refuses_what_it_does_not_know)
 	Rig rig;
 	char path[700];
 
+	CHECK_EQ(run("--help", NULL, NULL, NULL, NULL), 0);
+	CHECK(strncmp(out_text, "usage: ", 7) == 0 && err_text[0] == '\0');
+	CHECK_EQ(run("-h", NULL, NULL, NULL, NULL), 0);
 	CHECK_EQ(run(NULL, NULL, NULL, NULL, NULL), 2);
-	CHECK(strncmp(err_text, "usage: ", 7) == 0);
+	CHECK(out_text[0] == '\0' && strcspn(err_text, "\n") + 1 == strlen(err_text));
 	CHECK_EQ(run("sst", NULL, NULL, NULL, NULL), 2);
 	CHECK_EQ(run("wal", "/dev/null", NULL, NULL, NULL), 2);
 	CHECK_EQ(run("log", "/dev/null", "--keys", NULL, NULL), 2);

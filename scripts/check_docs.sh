@@ -1,0 +1,45 @@
+#!/bin/bash
+# Does the documentation say what is there, where a machine can tell?
+#
+#   scripts/check_docs.sh
+#
+# The man page of nvmkv_dump and what it prints about its use have the same commands and options.  The table of locks in
+# CONTRIBUTING.md has the ranks of src/engine/port/port.h, in their order.  Files that a text names in a link are there.
+# Prints what is wrong; the exit code says whether anything is.
+. "$(dirname "${BASH_SOURCE[0]}")/options.sh"
+
+parse_options -- "$@"
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+bad=0
+
+# Complains about what is different: compare WHAT FIRST SECOND
+compare() {
+	local difference
+	difference=$(diff <(printf '%s\n' "$2") <(printf '%s\n' "$3")) && return
+	printf '%s differ:\n%s\n' "$1" "$difference"
+	bad=1
+}
+
+words() { grep -oE -e "$1" | sort -u; }
+
+program=$(sed -n '/^static const char usage/,/;$/p' tools/dump_main.c)
+page=$(sed '/^.SH SEE ALSO/,$d; s/\\-/-/g' doc/nvmkv_dump.1)
+compare "options of nvmkv_dump in tools/dump_main.c and doc/nvmkv_dump.1" \
+	"$(words '--[a-z-]+' <<<"$program")" "$(words '--[a-z-]+' <<<"$page")"
+compare "commands of nvmkv_dump in tools/dump_main.c and doc/nvmkv_dump.1" \
+	"$(words 'nvmkv_dump [a-z]+' <<<"$program")" "$(words '^\.B nvmkv_dump [a-z]+' <<<"$page" | sed 's/^\.B //')"
+
+compare "ranks of locks in src/engine/port/port.h and CONTRIBUTING.md" \
+	"$(grep -oE '^	PORT_RANK_[A-Z_]+' src/engine/port/port.h | tr -d '\t')" \
+	"$(grep -oE '^\| [0-9]+ \| `PORT_RANK_[A-Z_]+' CONTRIBUTING.md | grep -oE 'PORT_RANK_[A-Z_]+')"
+
+for text in README.md CONTRIBUTING.md doc/*.md; do
+	for link in $(grep -oE '\]\([^)#:]+[)#]' "$text" | sed 's/^](//; s/[)#]$//'); do
+		[ -e "$(dirname "$text")/$link" ] || {
+			echo "$text: there is no $link"
+			bad=1
+		}
+	done
+done
+
+exit $bad
