@@ -16,6 +16,30 @@ data=$build/demo_data
 if [ -t 1 ]; then
 	bold=$(tput bold 2>/dev/null) plain=$(tput sgr0 2>/dev/null)
 fi
+
+# Passes on what is said, and when nothing is for some seconds, says that something still happens.
+pass_on() {
+	local line begun="" since=$SECONDS rc
+	trap '' INT
+	while :; do
+		IFS= read -r -t 4 line
+		rc=$?
+		if [ "$rc" -eq 0 ]; then
+			printf '%s\n' "$begun$line"
+			begun=""
+			since=$SECONDS
+		elif [ "$rc" -gt 128 ]; then
+			begun+=$line
+			printf '    ... at work, %d s\n' $((SECONDS - since))
+		else
+			printf '%s' "$begun$line"
+			return
+		fi
+	done
+}
+exec > >(pass_on)
+passing_on=$!
+
 heading() { printf '\n%s== %s%s\n' "${bold:-}" "$*" "${plain:-}"; }
 tell() { printf '%s\n' "$*"; }
 
@@ -35,6 +59,8 @@ writer=
 finish() {
 	[ -z "$writer" ] || kill "$writer" 2>/dev/null
 	[ ! -e "$cluster/PG_VERSION" ] || "$root/scripts/cluster.sh" stop "$cluster" >/dev/null 2>&1
+	exec >&- 3>&- # also where start_server was left
+	wait "$passing_on"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -42,12 +68,17 @@ trap 'exit 130' INT TERM
 # Little memory and a small level 0, so that a few dozen megabytes already take every path data can take.
 start_server() {
 	local connection
-	connection=$("$root/scripts/cluster.sh" start "$cluster" -c nvmkv.write_buffer_size=2MB \
-		-c nvmkv.max_write_buffers=4 -c nvmkv.nvm_size=32MB -c nvmkv.target_file_size=2MB \
-		-c max_wal_size=512MB 2>"$data/cluster.log") || {
-		cat "$data/cluster.log" >&2
-		die "the server does not start"
-	}
+	# What is said on the way is shown, and the line for the shell kept; the server inherits neither pipe.
+	{
+		connection=$(
+			{
+				"$root/scripts/cluster.sh" start "$cluster" -c nvmkv.write_buffer_size=2MB -c nvmkv.max_write_buffers=4 \
+					-c nvmkv.nvm_size=32MB -c nvmkv.target_file_size=2MB -c max_wal_size=512MB 2>&1 >&4 3>&- 4>&- |
+					sed -u 's/^/    /' >&3
+				exit "${PIPESTATUS[0]}"
+			} 4>&1
+		) || die "the server does not start"
+	} 3>&1
 	eval "$connection"
 	choose_places
 }
@@ -233,22 +264,23 @@ answer "CREATE TABLE ledger (round int PRIMARY KEY, rows_counted bigint NOT NULL
 	INSERT INTO ledger SELECT 0, sum(downloads) FROM popularity"
 acknowledged=$data/acknowledged
 : >"$acknowledged"
-for ((round = 1; round <= 20000; round++)); do
-	cat <<SQL
-BEGIN;
+transaction='BEGIN;
 WITH counted AS (
     UPDATE popularity SET downloads = downloads + 1
-    WHERE name = ANY (ARRAY(SELECT name FROM installed ORDER BY md5(name || $round) LIMIT 300))
+    WHERE name = ANY (ARRAY(SELECT name FROM installed ORDER BY md5(name || ROUND) LIMIT 300))
     RETURNING 1)
-INSERT INTO ledger SELECT $round, count(*) FROM counted;
+INSERT INTO ledger SELECT ROUND, count(*) FROM counted;
 COMMIT;
-\\echo $round
-SQL
+\echo ROUND'
+for ((round = 1; round <= 20000; round++)); do
+	printf '%s\n' "${transaction//ROUND/$round}"
 done >"$data/writer.sql"
 "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -f "$data/writer.sql" >"$acknowledged" 2>/dev/null &
 writer=$!
-deadline=$((SECONDS + 60))
-until [ "$(wc -l <"$acknowledged")" -ge 100 ]; do
+# A hundred transactions, or what a slow disk has done of them.
+soon=$((SECONDS + 15))
+deadline=$((SECONDS + 300))
+until [ "$(wc -l <"$acknowledged")" -ge $((SECONDS < soon ? 100 : 5)) ]; do
 	kill -0 "$writer" 2>/dev/null && [ $SECONDS -lt $deadline ] || die "the writer does not get on; see $cluster/server.log"
 	sleep 0.2
 done

@@ -65,7 +65,7 @@ typedef struct NvmkvStats
 
 /*
  * Of all trees of a database, or of a column family by its own handle: sums; the largest last_sequence, the smallest
- * durable_seq, the lowest write_rate, the last error of any.  The gate is open, or all containers are persistent memory, if
+ * durable_seq, the lowest write_rate, the last error of any.  The gate is open, and containers are persistent memory, if
  * that is so everywhere; sticky if one is.  A family that this process cannot come at is left out.
  */
 extern void nvmkv_stats(struct NvmkvDb *db, NvmkvStats *out);

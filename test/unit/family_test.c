@@ -833,7 +833,7 @@ count_wake(void)
 	wakes++;
 }
 
-/* Who comes to know a family only after the database has its wake-up wakes the flusher for it, too: in whatever process. */
+/* Who comes to know a family only after the database has its wake-up wakes the flusher for it, too. */
 TEST(work_for_a_family_wakes_the_flusher)
 {
 	Rig rig;

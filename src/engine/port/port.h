@@ -23,7 +23,10 @@ extern void port_free(void *p);
 
 /* ---- locks in shared memory ---- */
 
-/* Ranks, in the order of acquisition; debug builds assert it.  CONTRIBUTING.md has them in a table, with what else is locked. */
+/*
+ * Ranks, in the order of acquisition; debug builds assert it.  CONTRIBUTING.md has them in a table, with what else is
+ * locked.
+ */
 typedef enum PortLockRank
 {
 	PORT_RANK_HOST,      /* a lock of the host's own */
