@@ -65,8 +65,8 @@ typedef struct NvmkvStats
 
 /*
  * Of all trees of a database, or of a column family by its own handle: sums; the largest last_sequence, the smallest
- * durable_seq, the lowest write_rate, the last error of any.  The gate is open, and containers are persistent memory, if
- * that is so everywhere; sticky if one is.  A family that this process cannot come at is left out.
+ * durable_seq, the lowest write_rate, the last error of any.  The gate is open if all are, containers are persistent
+ * memory if all are; sticky if one is.  A family that this process cannot come at is left out.
  */
 extern void nvmkv_stats(struct NvmkvDb *db, NvmkvStats *out);
 extern void nvmkv_reset_stats(struct NvmkvDb *db);
