@@ -564,6 +564,23 @@ TEST(locks_are_for_conflict_checks_only)
 	rig_release(snapshot);
 	CHECK_OK(nvmkv_compact_all(rig.db));
 	CHECK_TYPES(rig.db, "key", "01 ");
+
+	/* Also for who does not see yet what their transaction has done. */
+	holder = rig_begin(txns);
+	snapshot = rig_snapshot(txns, 0, 0);
+	CHECK_OK(rig_entry(rig.db, NVMKV_KIND_LOCK, rig_slice("key"), holder, 0, nvmkv_slice("u", 1)));
+	CHECK_OK(rig_entry(rig.db, NVMKV_KIND_VALUE, rig_slice("key"), holder, 1, rig_slice("new")));
+	rig_commit(txns, holder);
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_TYPES(rig.db, "key", "31 12 01 ");
+	CHECK_OK(nvmkv_compact_all(rig.db));
+	CHECK_TYPES(rig.db, "key", "31 12 01 ");
+	CHECK_GET(rig.db, "key", &snapshot->base, "value");
+	rig_release(snapshot);
+	CHECK_OK(rig_put(rig.db, "key", "newest"));
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_OK(nvmkv_compact_all(rig.db));
+	CHECK_TYPES(rig.db, "key", "01 ");
 	rig_remove(&rig);
 	rig_txns_destroy(txns);
 }

@@ -106,7 +106,7 @@ gc_next(GcFilter *gc, NvmkvSlice key, uint64_t *tag, NvmkvSlice *payload, bool *
 		}
 		if (kind == NVMKV_KIND_LOCK)
 		{
-			*keep_out = outcome == NVMKV_OUTCOME_RUNNING;
+			*keep_out = outcome != NVMKV_OUTCOME_FROZEN;
 			if (!*keep_out)
 				gc->dropped_obsolete++;
 			return NVMKV_OK;

@@ -8,7 +8,9 @@
  *	  running, unknown	kept as it is
  *	  committed			kept, with the outcome stored in its type
  *	  frozen			kept without its tag; everything older of the key is garbage
- * Locks are kept only while they run.  A frozen deletion is dropped where
+ * Locks are kept while they run, and as long as somebody does not see what their
+ * transaction has done: it may matter to him how it had locked a row that it has
+ * changed.  A frozen deletion is dropped where
  * nothing older can exist below ("bottom"), unless it says what damage does not.  Entries of a dropped storage
  * (a frozen range deletion at its 8-byte prefix) are garbage, and so is that
  * range deletion when the job takes all that is left of the storage.
