@@ -8,11 +8,13 @@
  * itself, after those before it: so, as on a heap, who waits or fails has
  * inserted what came before and nothing of what comes after.
  *
- * Rows whose keys are free are written in key order, because the nearer keys
- * are the nearer are their places in the memtable, a chunk at a time: all
- * latches of a chunk, the second look, one record.  It costs nothing where
- * nobody has held the key's latch since the first (latch.h).  Who finds a key
- * taken now writes nothing of the chunk and begins again with the first look.
+ * Rows whose keys are free are written a chunk at a time: all latches of a
+ * chunk, the second look, one record.  It costs nothing where nobody has held
+ * the key's latch since the first (latch.h).  Who finds a key taken now writes
+ * nothing of the chunk and begins again with the first look.  For the same
+ * reason as above chunks are taken in the order in which the rows came; within
+ * one they are in key order, because the nearer keys are the nearer are their
+ * places in the memtable.
  */
 #include "postgres.h"
 
@@ -206,9 +208,9 @@ chunk_size(const RowPointer *rows, int n, Size *bytes_out)
 	return count;
 }
 
-/* Writes rows that were found free.  Somebody may have been faster: then not all of them. */
+/* Writes rows, in order of addition, that were found free.  Somebody may have been faster: then not all of them. */
 static void
-write_free_rows(NvmkvWriteBatch *batch, const RowPointer *rows, int n)
+write_free_rows(NvmkvWriteBatch *batch, RowPointer *rows, int n)
 {
 	while (n > 0)
 	{
@@ -218,6 +220,7 @@ write_free_rows(NvmkvWriteBatch *batch, const RowPointer *rows, int n)
 
 		CHECK_FOR_INTERRUPTS();
 		nvmkv_write_wait_turn(batch->table, batch->rel, bytes);
+		sort_rows(rows, (size_t) count, batch);
 		switch (try_chunk(batch, rows, count, &xid))
 		{
 			case CHUNK_TAKEN:
@@ -252,33 +255,29 @@ void
 nvmkv_bulk_write_keyed(NvmkvWriteBatch *batch)
 {
 	RowPointer rows[NVMKV_BULK_ROWS];
+	RowPointer sorted[NVMKV_BULK_ROWS];
 	int n;
 
 	while ((n = unwritten_rows(batch, rows)) > 0)
 	{
-		NvmkvBulkRow *first = rows[0];
-		NvmkvBulkRow *taken = first;
+		NvmkvBulkRow *taken = rows[0];
 
 		if (n > 1)
 		{
-			sort_rows(rows, (size_t) n, batch);
-			taken = look_ahead(batch, rows, n);
+			memcpy(sorted, rows, sizeof(RowPointer) * (size_t) n);
+			sort_rows(sorted, (size_t) n, batch);
+			taken = look_ahead(batch, sorted, n);
 		}
-		if (taken != NULL)
+		if (taken == rows[0])
+			write_row(batch, taken);
+		else
 		{
 			int before = 0;
 
-			for (int i = 0; i < n; i++)
-			{
-				if (rows[i] < taken)
-					rows[before++] = rows[i];
-			}
-			n = before;
+			while (before < n && (taken == NULL || rows[before] < taken))
+				before++;
+			write_free_rows(batch, rows, before);
 		}
-		if (taken == first)
-			write_row(batch, first);
-		else
-			write_free_rows(batch, rows, n);
 	}
 }
 
