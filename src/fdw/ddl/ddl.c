@@ -5,9 +5,10 @@
  *
  * Two hooks.  Utility statements: a new table gets its storage, ALTER TABLE is
  * looked at before and after (alter.c), ALTER DOMAIN after, a renamed key column
- * is renamed in the option, COPY t TO becomes COPY (SELECT) TO, nvmkv.storage is
- * guarded (guard.c).  Object access: a dropped table takes its storage with it,
- * whichever command drops it; a database, those of all its tables.
+ * is renamed in the option, COPY t TO becomes COPY (SELECT) TO, FREEZE is
+ * settled (copyfreeze.c), nvmkv.storage is guarded (guard.c).  Object access: a
+ * dropped table takes its storage with it, whichever command drops it; a
+ * database, those of all its tables.
  *
  * All changes are made by the current transaction, in catalogues and in
  * tagged entries of the engine: they go with its rollback.
@@ -43,6 +44,7 @@
 #include "utils/snapmgr.h"
 
 #include "fdw/ddl/alter.h"
+#include "fdw/ddl/copyfreeze.h"
 #include "fdw/ddl/ddl.h"
 #include "fdw/ddl/guard.h"
 #include "fdw/ddl/locktable.h"
@@ -338,7 +340,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	if (IsA(stmt, AlterTableStmt))
 		alters = nvmkv_alter_begin((AlterTableStmt *) stmt);
 	else if (IsA(stmt, CopyStmt))
-		pstmt = rewrite_copy_to(pstmt);
+		pstmt = nvmkv_freeze_settle(rewrite_copy_to(pstmt));
 	else if (nvmkv_could_harm_catalogue(stmt))
 		had_catalogue = nvmkv_guard_catalogue(stmt);
 	else if (IsA(stmt, AlterForeignServerStmt))
@@ -475,12 +477,14 @@ nvmkvExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs)
 
 		CheckTableForSerializableConflictIn(rel);
 		nvmkv_table_new_storage(rel);
+		nvmkv_freeze_note_truncated(RelationGetRelid(rel));
 	}
 }
 
 void
 nvmkv_ddl_init(void)
 {
+	nvmkv_freeze_init();
 	previous_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
 	previous_object_access = object_access_hook;
