@@ -68,6 +68,14 @@ $(error $(PG_CONFIG) not found: install postgresql-server-dev-15, or run scripts
 endif
 include $(PGXS)
 
+# What foreign tables are told of the end of an INSERT's rows has come with that minor release.
+ifeq ($(filter 15.%,$(VERSION)),)
+$(error PostgreSQL 15 is needed, $(PG_CONFIG) is of version $(VERSION))
+endif
+ifneq ($(filter 15.0 15.1,$(VERSION)),)
+$(error PostgreSQL 15.2 or a later minor release of 15 is needed, $(PG_CONFIG) is of version $(VERSION))
+endif
+
 include $(topdir)/test/warnings.mk
 
 # Hidden, so that no engine function can be taken for one of the server's; the
