@@ -5,7 +5,7 @@
 #   scripts/heap_twin.sh [--write] test...      test: sql/NAME.sql or specs/NAME.spec
 #
 # Compares with expected/NAME.out; with --write, makes it.  A twin of
-#   CREATE FOREIGN TABLE t (...) [PARTITION OF ...] SERVER nvmkv [OPTIONS (primary_key 'a, b')];
+#   CREATE FOREIGN TABLE t (...) [PARTITION OF ...] [INHERITS (...)] SERVER nvmkv [OPTIONS (primary_key 'a, b')];
 # is a table with that primary key; tests to be run here must write it on one line.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -25,6 +25,8 @@ mkdir -p "$work"/{sql,specs,expected,results}
 # psql echoes statements: the twin's are turned back into those of the foreign table before comparing.
 to_heap() {
 	sed -E \
+		-e "s/^([[:space:]]*)CREATE FOREIGN TABLE (\S+) \((.*)\) INHERITS \((.*)\) SERVER nvmkv OPTIONS \(primary_key '([^']*)'\);/\1CREATE TABLE \2 (\3, PRIMARY KEY (\5)) INHERITS (\4);/" \
+		-e 's/^([[:space:]]*)CREATE FOREIGN TABLE (\S+) \((.*)\) INHERITS \((.*)\) SERVER nvmkv;/\1CREATE TABLE \2 (\3) INHERITS (\4);/' \
 		-e "s/^([[:space:]]*)CREATE FOREIGN TABLE (\S+) \((.*)\) SERVER nvmkv OPTIONS \(primary_key '([^']*)'\);/\1CREATE TABLE \2 (\3, PRIMARY KEY (\4));/" \
 		-e 's/^([[:space:]]*)CREATE FOREIGN TABLE (\S+) \((.*)\) SERVER nvmkv;/\1CREATE TABLE \2 (\3);/' \
 		-e "s/^([[:space:]]*)CREATE FOREIGN TABLE (\S+) PARTITION OF (.*) SERVER nvmkv OPTIONS \(primary_key '([^']*)'\);/\1CREATE TABLE \2 PARTITION OF \3; ALTER TABLE \2 ADD PRIMARY KEY (\4);/" \

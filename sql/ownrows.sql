@@ -256,6 +256,55 @@ INSERT INTO p VALUES (18, 'x'), (22, 'x'), (18, 'y');
 SELECT tableoid::regclass, * FROM p ORDER BY k;
 DROP TABLE p;
 
+-- Children by INHERITS: a foreign parent, foreign and heap children, one of them with a child of its own.
+CREATE FOREIGN TABLE h (k int NOT NULL, v text) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE h1 (a int) INHERITS (h) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE TABLE h2 (b int, PRIMARY KEY (k)) INHERITS (h);
+CREATE FOREIGN TABLE h11 (c int) INHERITS (h1) SERVER nvmkv;
+CREATE FUNCTION rows_of_h() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM h';
+INSERT INTO h SELECT g, rows_of_h() FROM generate_series(1, 2) g;
+INSERT INTO h1 SELECT g, rows_of_h(), g FROM generate_series(1, 2) g RETURNING *, rows_of_h();
+INSERT INTO h2 SELECT g, rows_of_h(), g FROM generate_series(1, 2) g;
+INSERT INTO h11 SELECT 1, rows_of_h(), g, (SELECT count(*) FROM h1) FROM generate_series(1, 2) g;
+INSERT INTO h SELECT k + 100, v FROM h;
+INSERT INTO h SELECT k + 100, v FROM h WHERE tableoid = 'h2'::regclass AND rows_of_h() > 0;
+INSERT INTO h1 SELECT k + 10, v FROM ONLY h WHERE k < 100;
+INSERT INTO h1 VALUES (3, rows_of_h(), 1), (1, '', 1);
+SELECT tableoid::regclass, * FROM h ORDER BY k, v;
+UPDATE h SET v = v || ' ' || rows_of_h() WHERE k < 10 RETURNING tableoid::regclass, *;
+UPDATE h SET k = k + 1000 WHERE k < 3 AND rows_of_h() > 0 AND tableoid <> 'h11'::regclass RETURNING tableoid::regclass, k;
+UPDATE h SET k = 1001 WHERE k = 1002;
+UPDATE h1 SET v = 'up', a = 5 FROM h WHERE h.k = h1.k AND h.tableoid = 'h2'::regclass RETURNING h1.tableoid::regclass, h1.*, h.*;
+UPDATE ONLY h SET v = 'only' WHERE k > 1000;
+DELETE FROM h WHERE k > 1000 AND rows_of_h() > 3 RETURNING tableoid::regclass, k;
+CREATE FUNCTION say_h() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE NOTICE '% % % %: % rows', tg_table_name, tg_when, tg_op, CASE WHEN tg_op = 'DELETE' THEN OLD ELSE NEW END, rows_of_h();
+	RETURN CASE WHEN tg_op = 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+CREATE TRIGGER b BEFORE INSERT OR UPDATE OR DELETE ON h1 FOR EACH ROW EXECUTE FUNCTION say_h();
+CREATE TRIGGER a AFTER INSERT OR UPDATE OR DELETE ON h FOR EACH ROW EXECUTE FUNCTION say_h();
+CREATE TRIGGER a AFTER INSERT OR UPDATE OR DELETE ON h11 FOR EACH ROW EXECUTE FUNCTION say_h();
+INSERT INTO h VALUES (5, 'a'), (6, 'b');
+INSERT INTO h1 VALUES (5, 'a'), (6, 'b');
+INSERT INTO h11 VALUES (5, 'a'), (5, 'b');
+UPDATE h SET v = v || rows_of_h() WHERE k = 5;
+COPY h1 (k, v) FROM STDIN;
+7	c
+8	d
+\.
+DELETE FROM h WHERE k = 5;
+DELETE FROM h WHERE k BETWEEN 6 AND 8;
+UPDATE h SET v = 'same' WHERE k < 20 AND EXISTS (SELECT FROM h2 WHERE h2.k = h.k - 1000);
+SELECT tableoid::regclass, * FROM h ORDER BY k, v, 1;
+SELECT count(*) FROM ONLY h1;
+TRUNCATE h1;
+SELECT tableoid::regclass, count(*) FROM h GROUP BY 1 ORDER BY 1::text;
+CREATE TABLE hp (k int NOT NULL, v text);
+ALTER FOREIGN TABLE h INHERIT hp;
+UPDATE hp SET v = rows_of_h() RETURNING tableoid::regclass, *;
+DELETE FROM hp USING h2 WHERE h2.k = hp.k RETURNING hp.tableoid::regclass, hp.*, h2.*;
+
 -- No key: nothing conflicts, all is seen.
 CREATE FOREIGN TABLE n (k int, v text) SERVER nvmkv;
 CREATE FUNCTION rows_of_n() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM n';
