@@ -260,8 +260,10 @@ DROP TABLE heap;
 CREATE FOREIGN TABLE keyed (k int NOT NULL, v text) SERVER nvmkv OPTIONS (primary_key 'k');
 INSERT INTO keyed VALUES (1, 'one');
 SELECT tableoid::regclass, k FROM keyed;
-SELECT ctid FROM keyed;
-SELECT * FROM keyed WHERE ctid = '(0,1)';
+SELECT count(ctid) FROM keyed;
+SELECT * FROM keyed WHERE ctid = '(0,0)';
+EXPLAIN (COSTS OFF) SELECT v FROM keyed WHERE '(0,1)' = ctid;
+EXPLAIN (COSTS OFF) SELECT v FROM keyed WHERE k = 1 AND ctid = ANY ('{"(0,1)"}');
 SELECT xmin FROM keyed;
 
 -- Rows without a key are told apart by their ctid.

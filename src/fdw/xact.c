@@ -15,6 +15,7 @@
 #include "fdw/host/engine.h"
 #include "fdw/host/ready.h"
 #include "fdw/scan/scan.h"
+#include "fdw/txn/addressbook.h"
 #include "fdw/txn/bulk.h"
 #include "fdw/txn/covered.h"
 #include "fdw/txn/visibility.h"
@@ -72,12 +73,14 @@ at_xact_event(XactEvent event, void *arg)
 			nvmkv_write_abort(InvalidSubTransactionId);
 			nvmkv_visibility_forget();
 			nvmkv_covered_forget();
+			nvmkv_addressbook_forget();
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PREPARE:
 			nvmkv_visibility_forget();
 			nvmkv_covered_forget();
+			nvmkv_addressbook_forget();
 			close_replaced_files();
 			/* Cursors have gone by now; after an abort they go later, and their memory with the next commit. */
 			nvmkv_scan_trim_memory();

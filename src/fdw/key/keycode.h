@@ -34,6 +34,7 @@ extern void nvmkv_key_append_rowid(StringInfo buf, uint64 rowid); /* behind the 
 extern uint64 nvmkv_key_rowid(NvmkvSlice key);
 
 /* ctid of a hidden row id and back (48 bits). */
+#define NVMKV_ROWID_MAX (UINT64CONST(0xffffffff) * 65535 - 1)
 extern void nvmkv_rowid_to_tid(uint64 rowid, ItemPointer tid);
 extern uint64 nvmkv_rowid_from_tid(ItemPointer tid);
 

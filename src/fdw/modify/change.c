@@ -27,6 +27,7 @@
 #include "fdw/key/keycode.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/epq.h"
+#include "fdw/modify/generated.h"
 #include "fdw/modify/rowmove.h"
 #include "fdw/modify/target.h"
 
@@ -134,7 +135,7 @@ look_at_new_key(NvmkvModify *modify, TransactionId *xid_out)
 
 /* Writes modify->value upon the claimed row.  REQUIRES the latch. */
 static ReplaceResult
-write_in_place(NvmkvModify *modify, FullTransactionId fxid)
+write_in_place(NvmkvModify *modify, FullTransactionId fxid, uint64 *sequence_out)
 {
 	static const uint8 key_share = NVMKV_LOCK_KEY_SHARE;
 	NvmkvSlice key = nvmkv_buffer_slice(&modify->old_key);
@@ -149,7 +150,10 @@ write_in_place(NvmkvModify *modify, FullTransactionId fxid)
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, FullTransactionIdFromU64(holder), FirstCommandId,
 						nvmkv_slice(&key_share, 1));
 	}
-	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
+	if (!nvmkv_write_finish(modify->db, modify->rel))
+		return REPLACE_NO_ROOM;
+	*sequence_out = nvmkv_write_last_sequence() - (uint64) modify->standing.len / sizeof(uint64);
+	return REPLACE_DONE;
 }
 
 /* Writes modify->value under its new key instead of the claimed row.  REQUIRES the latches of both. */
@@ -269,6 +273,7 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 		NvmkvSlice extra_key = nvmkv_slice(NULL, 0);
 		FullTransactionId fxid = GetCurrentFullTransactionId();
 		ReplaceResult result;
+		uint64 sequence = 0;
 
 		if (!leaves)
 		{
@@ -316,7 +321,7 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 		if (leaves)
 			result = write_removal(modify, fxid);
 		else if (same_key)
-			result = write_in_place(modify, fxid);
+			result = write_in_place(modify, fxid, &sequence);
 		else
 			result = write_move(modify, fxid);
 		nvmkv_latch_set_release(&target.latches);
@@ -336,8 +341,9 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 		if (leaves)
 		{
 			nvmkv_fire_after_delete(&modify->triggers, modify->mtstate, rri, old_row, true);
-			return nvmkv_row_move(modify->mtstate, estate, rri, slot);
+			return nvmkv_row_move(&modify->moved_row, modify->mtstate, estate, rri, slot, modify->plan_slot);
 		}
+		nvmkv_modify_set_ctid(modify, slot, same_key ? sequence : nvmkv_write_last_sequence());
 		nvmkv_fire_after_update(&modify->triggers, modify->mtstate, rri, old_row, slot);
 		return slot;
 	}
@@ -350,22 +356,21 @@ nvmkv_exec_update(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 	NvmkvTarget target = {.is_delete = false};
 
 	MemoryContextReset(modify->row_context);
+	nvmkv_row_move_done(&modify->moved_row, rri);
+	modify->plan_slot = plan_slot;
 	read_old_row(modify, plan_slot);
 	nvmkv_target_check_covered(modify, estate);
 	if (nvmkv_row_triggers_before_update(&modify->triggers))
 	{
-		TupleConstr *constraints = RelationGetDescr(modify->rel)->constr;
-
 		target.mode = nvmkv_change_lock_mode(modify, estate, rri);
 		if (!lock_for_triggers(modify, estate, rri, &target, &slot) ||
 			!nvmkv_fire_before_update(&modify->triggers, modify->mtstate, rri, &modify->old_tuple, slot))
 			return NULL;
 		slot->tts_tableOid = RelationGetRelid(modify->rel);
-		if (constraints != NULL && constraints->has_generated_stored)
-			ExecComputeStoredGenerated(rri, estate, slot, CMD_UPDATE);
+		nvmkv_generate(modify, rri, slot);
 	}
 	slot = nvmkv_change_replace(modify, estate, rri, slot, target.anchor, &modify->old_tuple);
-	if (slot != NULL)
+	if (slot != NULL && modify->table->nkeys == 0)
 		slot->tts_tid = modify->old_tuple.t_self;
 	return slot;
 }
@@ -422,6 +427,7 @@ nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 	{
 		ExecForceStoreHeapTuple(&modify->old_tuple, slot, false);
 		slot->tts_tid = modify->old_tuple.t_self;
+		nvmkv_modify_set_ctid(modify, slot, target.sequence);
 	}
 	return slot;
 }

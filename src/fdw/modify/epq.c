@@ -16,6 +16,7 @@
 #include "fdw/key/rowcode.h"
 #include "fdw/modify/epq.h"
 #include "fdw/modify/modifystate.h"
+#include "fdw/txn/addressbook.h"
 #include "fdw/txn/write.h"
 
 TupleTableSlot *
@@ -29,6 +30,8 @@ nvmkv_epq_recheck(NvmkvModify *modify, ResultRelInfo *rri)
 	input = EvalPlanQualSlot(epq, modify->rel, rri->ri_RangeTableIndex);
 	nvmkv_row_to_slot(modify->table, nvmkv_buffer_slice(&modify->old_key), nvmkv_buffer_slice(&modify->newest), input);
 	input->tts_tableOid = RelationGetRelid(modify->rel);
+	if (modify->table->nkeys > 0)
+		nvmkv_address_to_tid(modify->newest_sequence, &input->tts_tid);
 	ExecMaterializeSlot(input);
 	result = EvalPlanQual(epq, modify->rel, rri->ri_RangeTableIndex, input);
 	return TupIsNull(result) ? NULL : result;

@@ -35,6 +35,7 @@
 #include "fdw/host/family.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/copytriggers.h"
+#include "fdw/modify/generated.h"
 #include "fdw/modify/insertplan.h"
 #include "fdw/modify/modify.h"
 #include "fdw/modify/upsert.h"
@@ -45,6 +46,8 @@
 /* Junk columns; the executor looks for the first by itself. */
 #define WHOLEROW_NAME "wholerow"
 #define CTID_NAME "ctid"
+
+static ExecutorStart_hook_type previous_executor_start;
 
 /* ---------------------------------------------------------------- planning */
 
@@ -114,13 +117,27 @@ check_returning(NvmkvModify *modify, ResultRelInfo *rri, List *returning)
 		AttrNumber attnum = var->varattno;
 
 		if (attnum >= 0 || var->varno != (int) rri->ri_RangeTableIndex || attnum == TableOidAttributeNumber ||
-			(attnum == SelfItemPointerAttributeNumber && modify->table->nkeys == 0))
+			attnum == SelfItemPointerAttributeNumber)
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot retrieve system column \"%s\" of foreign table \"%s\"",
 						NameStr(SystemAttributeDefinition(attnum)->attname), RelationGetRelationName(modify->rel))));
 	}
+}
+
+/* Of any of the statement's tables: the lists name the same columns of each. */
+static bool
+returns_ctid(const ModifyTable *plan)
+{
+	ListCell *lc;
+
+	foreach(lc, pull_var_clause((Node *) plan->returningLists, PVC_RECURSE_PLACEHOLDERS))
+	{
+		if (lfirst_node(Var, lc)->varattno == SelfItemPointerAttributeNumber)
+			return true;
+	}
+	return false;
 }
 
 /* The executor is left with INSERT's row triggers; see rowtrigger.c. */
@@ -151,6 +168,8 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 
 	/* COPY has no plan and runs without es_output_cid. */
 	modify->cid = mtstate->ps.plan == NULL ? GetCurrentCommandId(true) : estate->es_output_cid;
+	modify->returns_ctid = modify->table->nkeys > 0 && mtstate->ps.plan != NULL &&
+		returns_ctid((ModifyTable *) mtstate->ps.plan);
 	modify->row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv row", ALLOCSET_SMALL_SIZES);
 	initStringInfo(&modify->key);
 	initStringInfo(&modify->value);
@@ -310,6 +329,7 @@ insert_now(NvmkvModify *modify, TupleTableSlot *slot)
 	nvmkv_write_flush_deferred();
 	(void) add_row(modify);
 	nvmkv_write_batch_flush(modify->batch, &slot->tts_tid);
+	nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
 }
 
 static TupleTableSlot *
@@ -319,6 +339,8 @@ exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 	ModifyTable *plan = (ModifyTable *) modify->mtstate->ps.plan;
 
 	MemoryContextReset(modify->row_context);
+	nvmkv_row_move_done(&modify->moved_row, rri);
+	nvmkv_generate(modify, rri, slot);
 	check_insert(modify, estate, rri, slot);
 	nvmkv_modify_encode(modify, slot);
 
@@ -377,4 +399,33 @@ nvmkv_modify_callbacks(FdwRoutine *routine)
 	routine->IsForeignRelUpdatable = nvmkvIsForeignRelUpdatable;
 	routine->GetForeignRowMarkType = nvmkv_get_row_mark_type;
 	routine->RefetchForeignRow = nvmkv_refetch_row;
+}
+
+/* ---------------------------------------------------------------- start of a statement */
+
+/* The executor prepares more for a table after it has called BeginForeignModify. */
+static void
+executor_start(QueryDesc *query, int eflags)
+{
+	ListCell *lc;
+
+	if (previous_executor_start != NULL)
+		previous_executor_start(query, eflags);
+	else
+		standard_ExecutorStart(query, eflags);
+
+	foreach(lc, query->estate->es_opened_result_relations)
+	{
+		ResultRelInfo *rri = lfirst_node(ResultRelInfo, lc);
+
+		if (rri->ri_FdwRoutine != NULL && rri->ri_FdwRoutine->BeginForeignModify == begin_modify)
+			nvmkv_generated_take(rri);
+	}
+}
+
+void
+nvmkv_modify_init(void)
+{
+	previous_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
 }

@@ -8,7 +8,11 @@
 #include "postgres.h"
 
 #include "foreign/fdwapi.h"
+
 /* Sets the callbacks of modify.c, change.c and rowmark.c in the wrapper's routine. */
 extern void nvmkv_modify_callbacks(FdwRoutine *routine);
+
+/* When the library is loaded. */
+extern void nvmkv_modify_init(void);
 
 #endif

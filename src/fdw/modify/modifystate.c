@@ -7,6 +7,7 @@
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/modify/modifystate.h"
+#include "fdw/txn/addressbook.h"
 
 void
 nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot)
@@ -19,4 +20,11 @@ nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot)
 		resetStringInfo(&modify->key);
 	nvmkv_row_encode(modify->table, &modify->value, slot);
 	MemoryContextSwitchTo(old_context);
+}
+
+void
+nvmkv_modify_set_ctid(const NvmkvModify *modify, TupleTableSlot *slot, uint64 sequence)
+{
+	if (modify->returns_ctid)
+		nvmkv_address_to_tid(sequence, &slot->tts_tid);
 }

@@ -10,6 +10,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 
+#include "fdw/modify/rowmove.h"
 #include "fdw/modify/rowtrigger.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/bulk.h"
@@ -36,14 +37,19 @@ typedef struct NvmkvModify
 	StringInfoData value;
 	StringInfoData old_key; /* of the row to replace or delete */
 	StringInfoData newest;	/* value bytes of a version that the statement's snapshot does not see */
+	uint64 newest_sequence;
 	StringInfoData moved;	/* where a tombstone says the row is now */
 	StringInfoData standing; /* who has locked the row that is written in place */
 	NvmkvLockMode lock_mode; /* see nvmkv_change_lock_mode; NONE: not asked yet */
 	NvmkvRowTriggers triggers;
+	int generated; /* stored generated columns whose values the executor leaves to us, see generated.h */
 	AttrNumber wholerow_attno; /* in the plan's slot */
 	AttrNumber ctid_attno;
 	HeapTupleData old_tuple; /* the row as the plan found it */
 	TupleTableSlot *old_slot;
+	TupleTableSlot *plan_slot; /* UPDATE: of the row as the plan found it */
+	NvmkvMoved moved_row;	   /* the last one went to another partition */
+	bool returns_ctid; /* RETURNING has it, and the table a primary key: nvmkv_modify_set_ctid */
 	NvmkvWriteBatch *batch;
 	NvmkvWhenToWrite when;
 	NvmkvCopyFrom *copy; /* COPY that keeps rows back */
@@ -52,5 +58,8 @@ typedef struct NvmkvModify
 
 /* modify->key and modify->value from the row in slot. */
 extern void nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot);
+
+/* The slot is about to be returned for the row's version with this sequence. */
+extern void nvmkv_modify_set_ctid(const NvmkvModify *modify, TupleTableSlot *slot, uint64 sequence);
 
 #endif

@@ -16,6 +16,7 @@
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "foreign/fdwapi.h"
+#include "nodes/makefuncs.h"
 #include "utils/rel.h"
 
 #include "fdw/modify/rowmove.h"
@@ -88,8 +89,8 @@ insert_into_heap(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
 	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL);
 }
 
-/* False: a trigger or a wrapper does not want the row. */
-static bool
+/* What is in the table then; NULL: a trigger or a wrapper does not want the row. */
+static TupleTableSlot *
 insert_row(ModifyTableState *mtstate, EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
 {
 	Relation rel = target->ri_RelationDesc;
@@ -100,14 +101,14 @@ insert_row(ModifyTableState *mtstate, EState *estate, ResultRelInfo *target, Tup
 	slot->tts_tableOid = RelationGetRelid(rel);
 	if (target->ri_TrigDesc != NULL && target->ri_TrigDesc->trig_insert_before_row &&
 		!ExecBRInsertTriggers(estate, target, slot))
-		return false;
+		return NULL;
 	if (constraints != NULL && constraints->has_generated_stored)
 		ExecComputeStoredGenerated(target, estate, slot, CMD_INSERT);
 	if (target->ri_FdwRoutine != NULL)
 	{
 		slot = target->ri_FdwRoutine->ExecForeignInsert(estate, target, slot, slot);
 		if (slot == NULL)
-			return false;
+			return NULL;
 		slot->tts_tableOid = RelationGetRelid(rel);
 	}
 	else
@@ -117,14 +118,73 @@ insert_row(ModifyTableState *mtstate, EState *estate, ResultRelInfo *target, Tup
 	list_free(recheck_indexes);
 	if (target->ri_WithCheckOptions != NIL)
 		ExecWithCheckOptions(WCO_VIEW_CHECK, target, slot, estate);
-	return true;
+	return slot;
+}
+
+/* ---------------------------------------------------------------- RETURNING */
+
+/* A projection of RETURNING's result upon itself. */
+static void
+prepare_result(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate)
+{
+	TupleDesc desc = mtstate->ps.ps_ResultTupleDesc;
+	MemoryContext old_context = MemoryContextSwitchTo(estate->es_query_cxt);
+	List *columns = NIL;
+
+	for (AttrNumber attno = 1; attno <= desc->natts; attno++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, attno - 1);
+		Var *var = makeVar(1, attno, att->atttypid, att->atttypmod, att->attcollation, 0);
+
+		columns = lappend(columns, makeTargetEntry((Expr *) var, attno, NULL, false));
+	}
+	moved->result = ExecInitExtraTupleSlot(estate, desc, &TTSOpsVirtual);
+	moved->hand_on = ExecBuildProjectionInfo(columns, mtstate->ps.ps_ExprContext, mtstate->ps.ps_ResultTupleSlot, NULL,
+											 desc);
+	MemoryContextSwitchTo(old_context);
+}
+
+/* RETURNING for the row that is in "target" now, as ExecProcessReturning. */
+static TupleTableSlot *
+project_result(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *target,
+			   TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	ExprContext *econtext = target->ri_projectReturning->pi_exprContext;
+
+	if (moved->hand_on == NULL)
+		prepare_result(moved, mtstate, estate);
+	econtext->ecxt_scantuple = slot;
+	econtext->ecxt_outertuple = plan_slot;
+	slot->tts_tableOid = RelationGetRelid(target->ri_RelationDesc);
+	return ExecCopySlot(moved->result, ExecProject(target->ri_projectReturning));
 }
 
 TupleTableSlot *
-nvmkv_row_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
+nvmkv_row_move(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot,
+			   TupleTableSlot *plan_slot)
 {
-	TupleTableSlot *routed = slot;
-	ResultRelInfo *target = find_partition(mtstate, estate, rri, &routed);
+	ResultRelInfo *target = find_partition(mtstate, estate, rri, &slot);
 
-	return insert_row(mtstate, estate, target, routed) ? slot : NULL;
+	slot = insert_row(mtstate, estate, target, slot);
+	if (slot == NULL)
+		return NULL;
+	if (target->ri_projectReturning != NULL)
+		slot = project_result(moved, mtstate, estate, target, slot, plan_slot);
+	moved->shown = true;
+	moved->returning = rri->ri_projectReturning;
+	moved->checks = rri->ri_WithCheckOptions;
+	rri->ri_WithCheckOptions = NIL;
+	if (rri->ri_projectReturning != NULL)
+		rri->ri_projectReturning = moved->hand_on;
+	return slot;
+}
+
+void
+nvmkv_row_move_done(NvmkvMoved *moved, ResultRelInfo *rri)
+{
+	if (!moved->shown)
+		return;
+	rri->ri_projectReturning = moved->returning;
+	rri->ri_WithCheckOptions = moved->checks;
+	moved->shown = false;
 }

@@ -17,10 +17,27 @@
 extern bool nvmkv_row_must_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot);
 
 /*
- * After the old row has been deleted: puts the new one where it belongs.  What ExecForeignUpdate has to return; NULL: a
- * trigger does not want it.
+ * What the executor does with the row that an UPDATE returns, RETURNING and the checks of views, it does for the table
+ * that was to be updated.  A row that has moved has been through that where it is now; until the next row comes, the
+ * executor finds nothing to check here and a projection that hands the result on.  Zero at the beginning.
  */
-extern TupleTableSlot *nvmkv_row_move(ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri,
-									  TupleTableSlot *slot);
+typedef struct NvmkvMoved
+{
+	bool shown;				   /* the following are the table's own, and not in their places */
+	ProjectionInfo *returning; /* may be NULL */
+	List *checks;
+	ProjectionInfo *hand_on; /* made when it is needed */
+	TupleTableSlot *result;	 /* of RETURNING */
+} NvmkvMoved;
+
+/*
+ * After the old row has been deleted: puts the new one where it belongs.  What ExecForeignUpdate has to return; NULL: a
+ * trigger does not want it.  plan_slot: what the plan has found.
+ */
+extern TupleTableSlot *nvmkv_row_move(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri,
+									  TupleTableSlot *slot, TupleTableSlot *plan_slot);
+
+/* Before the next row of the table is updated, or comes in. */
+extern void nvmkv_row_move_done(NvmkvMoved *moved, ResultRelInfo *rri);
 
 #endif

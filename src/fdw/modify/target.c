@@ -101,6 +101,8 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 		}
 
 		state = judge(modify, target, &view);
+		target->sequence = view.sequence;
+		modify->newest_sequence = view.sequence;
 		if (state == NVMKV_TARGET_GONE)
 		{
 			nvmkv_latch_set_release(&target->latches);
@@ -165,7 +167,7 @@ nvmkv_target_check_covered(NvmkvModify *modify, EState *estate)
 		return;
 	nvmkv_visibility_init(&visibility, estate->es_snapshot, NULL);
 	nvmkv_visibility_show_two(&visibility);
-	if (nvmkv_covered_row(modify->db, modify->table, key, &visibility, &modify->newest, &view.loss))
+	if (nvmkv_covered_row(modify->db, modify->table, key, &visibility, &modify->newest, NULL, &view.loss))
 	{
 		TupleTableSlot *covered = MakeSingleTupleTableSlot(RelationGetDescr(modify->rel), &TTSOpsVirtual);
 

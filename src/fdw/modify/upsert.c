@@ -353,6 +353,7 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 				met = met || view.wait_for_lock;
 				break;
 			case LOOK_INSERTED:
+				nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
 				nvmkv_write_check_serializable(modify->rel, key);
 				nvmkv_fire_after_insert(&modify->triggers, modify->mtstate, rri, slot);
 				result = slot;

@@ -26,6 +26,7 @@
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
 
+#include "fdw/plan/address.h"
 #include "fdw/plan/cost.h"
 #include "fdw/plan/plan.h"
 #include "fdw/plan/quals.h"
@@ -338,6 +339,7 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	List *conditions = NIL;
 	List *filters = NIL;
 	List *enforced = NIL;
+	Expr *address = NULL;
 	List *private;
 	ListCell *lc;
 
@@ -355,7 +357,7 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 
 	/*
 	 * What the ranges enforce is not tested again, except on a row that replaces the scanned one (EvalPlanQual).
-	 * Constant conditions are tested above the scan.
+	 * Constant conditions are tested above the scan.  The scan tests a condition on ctid (addressed.c).
 	 */
 	foreach(lc, scan_clauses)
 	{
@@ -363,6 +365,12 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 
 		if (rinfo->pseudoconstant)
 			continue;
+		if (address == NULL && info->table->nkeys > 0 && restriction_is_securely_promotable(rinfo, rel))
+		{
+			address = nvmkv_address_clause(root, rel->relid, rinfo->clause);
+			if (address != NULL)
+				continue;
+		}
 		if (is_redundant_with_indexclauses(rinfo, exact) ||
 			is_key_not_null(info->table, rel->relid, rinfo->clause))
 			enforced = lappend(enforced, rinfo->clause);
@@ -370,9 +378,12 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 			filters = lappend(filters, rinfo->clause);
 	}
 
-	private = list_make4(conditions,
+	if (address != NULL)
+		clauses = lappend(clauses, address);
+	private = list_make5(conditions,
 						 list_nth(path->fdw_private, PATH_BACKWARD),
 						 makeBoolean(path->path.pathkeys != NIL),
-						 used_attributes(rel, path, filters));
+						 used_attributes(rel, path, filters),
+						 makeBoolean(info->table->nkeys > 0 && nvmkv_shows_ctid(root, rel)));
 	return make_foreignscan(tlist, filters, rel->relid, clauses, private, NIL, enforced, outer_plan);
 }

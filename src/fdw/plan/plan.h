@@ -8,13 +8,15 @@
 #include "foreign/fdwapi.h"
 #include "nodes/pathnodes.h"
 
-/* ForeignScan.fdw_private, a list in this order; ForeignScan.fdw_exprs holds the conditions' clauses. */
+/* ForeignScan.fdw_private, a list in this order; ForeignScan.fdw_exprs holds the conditions' clauses, and after
+   them the one on ctid, if there is one (nvmkv_address_clause). */
 enum NvmkvScanPrivateIndex
 {
 	NVMKV_SCAN_CONDITIONS, /* List of integer lists: the clauses' place and meaning, see quals.c */
 	NVMKV_SCAN_BACKWARD,   /* Boolean: scan from the greatest key down */
 	NVMKV_SCAN_ORDERED,	   /* Boolean: the plan relies on the key's order */
-	NVMKV_SCAN_ATTRIBUTES  /* integer list: attributes the query uses; 0 whole rows, negative system columns */
+	NVMKV_SCAN_ATTRIBUTES, /* integer list: attributes the query uses; 0 whole rows, negative system columns */
+	NVMKV_SCAN_SHOWS_CTID  /* Boolean: ctid is in the query's result */
 };
 
 extern void nvmkvGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);

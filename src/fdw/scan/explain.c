@@ -79,22 +79,34 @@ find_ancestors(Plan *plan, const Plan *wanted, List *ancestors)
 	return found;
 }
 
+static List *
+deparse_context(ForeignScanState *node, ExplainState *es)
+{
+	List *ancestors = find_ancestors(es->pstmt->planTree, node->ss.ps.plan, NIL);
+
+	if (ancestors != NIL)
+		ancestors = list_delete_first(ancestors);
+	return set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
+}
+
+static void
+explain_expression(const char *label, Node *expr, ForeignScanState *node, ExplainState *es)
+{
+	bool useprefix = list_length(es->rtable) > 1 || es->verbose;
+
+	ExplainPropertyText(label, deparse_expression(expr, deparse_context(node, es), useprefix, false), es);
+}
+
 static void
 explain_conditions(ForeignScanState *node, ExplainState *es)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	List *ancestors = find_ancestors(es->pstmt->planTree, &plan->scan.plan, NIL);
-	bool useprefix = list_length(es->rtable) > 1 || es->verbose;
-	List *context;
 	List *arms = NIL;
 	List *arm = NIL;
 	Expr *expr;
 	ListCell *lc1;
 	ListCell *lc2;
 
-	if (ancestors != NIL)
-		ancestors = list_delete_first(ancestors);
-	context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
 	forboth(lc1, plan->fdw_exprs, lc2, list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS))
 	{
 		if (list_nth_int(lfirst(lc2), NVMKV_CONDITION_FIELD_ARM) > list_length(arms))
@@ -106,7 +118,7 @@ explain_conditions(ForeignScanState *node, ExplainState *es)
 	}
 	arms = lappend(arms, make_ands_explicit(arm));
 	expr = list_length(arms) > 1 ? make_orclause(arms) : linitial(arms);
-	ExplainPropertyText("Key Conditions", deparse_expression((Node *) expr, context, useprefix, false), es);
+	explain_expression("Key Conditions", (Node *) expr, node, es);
 }
 
 static void
@@ -164,12 +176,16 @@ nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	bool ordered = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_ORDERED));
 	bool backward = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_BACKWARD));
 
-	if (plan->fdw_exprs != NIL || ordered)
+	List *conditions = list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS);
+
+	if (list_length(plan->fdw_exprs) > list_length(conditions))
+		explain_expression("TID Cond", llast(plan->fdw_exprs), node, es);
+	if (conditions != NIL || ordered)
 	{
 		NvmkvTable *table = nvmkv_table_definition(node->ss.ss_currentRelation);
 
 		ExplainPropertyText("Key", table->nkeys > 0 ? table->key_name : "ctid", es);
-		if (plan->fdw_exprs != NIL)
+		if (conditions != NIL)
 			explain_conditions(node, es);
 		if (ordered)
 			explain_order(table, backward, es);

@@ -20,15 +20,10 @@
 #include "fdw/key/rowcode.h"
 #include "fdw/scan/rowmark.h"
 #include "fdw/storage/storage.h"
+#include "fdw/txn/addressbook.h"
 #include "fdw/txn/conflict.h"
 #include "fdw/txn/rowlock.h"
 #include "fdw/txn/write.h"
-
-typedef struct MarkedRow
-{
-	NvmkvSlice key;
-	bool covered;
-} MarkedRow;
 
 /* One locked table of a query: ermExtra. */
 struct NvmkvRowMarks
@@ -39,17 +34,8 @@ struct NvmkvRowMarks
 	StringInfoData key; /* of the row at hand */
 	StringInfoData value;
 	StringInfoData moved;
-
-	/* Rows by number, for tables with a primary key. */
-	MarkedRow *rows;
-	uint64 count;
-	uint64 capacity;
-	char *room; /* where keys are put, piece by piece */
-	Size room_left;
+	NvmkvAddressBook *book; /* rows of a table with a primary key */
 };
-
-#define KEYS_INITIAL 64
-#define ROOM_BYTES (64 * 1024)
 
 RowMarkType
 nvmkv_get_row_mark_type(RangeTblEntry *rte, LockClauseStrength strength)
@@ -70,7 +56,7 @@ nvmkv_get_row_mark_type(RangeTblEntry *rte, LockClauseStrength strength)
 	return ROW_MARK_COPY;
 }
 
-/* ---------------------------------------------------------------- numbers for keys */
+/* ---------------------------------------------------------------- rows the scan returns */
 
 static NvmkvRowMarks *
 get_marks(ExecRowMark *erm, Relation rel)
@@ -96,56 +82,30 @@ get_marks(ExecRowMark *erm, Relation rel)
 }
 
 NvmkvRowMarks *
-nvmkv_rowmark_begin(EState *estate, Index scanrelid)
+nvmkv_rowmark_begin(EState *estate, Index scanrelid, bool shows_ctid)
 {
 	ExecRowMark *erm = ExecFindRowMark(estate, scanrelid, true);
+	NvmkvRowMarks *marks;
 
 	if (erm == NULL || erm->relation == NULL || !RowMarkRequiresRowShareLock(erm->markType))
 		return NULL;
-	return get_marks(erm, erm->relation);
-}
-
-bool
-nvmkv_rowmark_is_of_parent(EState *estate, Index scanrelid)
-{
-	ExecRowMark *erm = ExecFindRowMark(estate, scanrelid, true);
-
-	return erm != NULL && erm->rti != erm->prti;
-}
-
-static uint8 *
-keep_bytes(NvmkvRowMarks *marks, NvmkvSlice bytes)
-{
-	uint8 *kept;
-
-	if (bytes.size > marks->room_left)
+	marks = get_marks(erm, erm->relation);
+	if (marks->book == NULL && shows_ctid)
+		marks->book = nvmkv_addressbook_of_transaction();
+	else if (marks->book == NULL)
 	{
-		marks->room_left = Max(bytes.size, ROOM_BYTES);
-		marks->room = MemoryContextAlloc(marks->context, marks->room_left);
+		MemoryContext old_context = MemoryContextSwitchTo(marks->context);
+
+		marks->book = nvmkv_addressbook_create();
+		MemoryContextSwitchTo(old_context);
 	}
-	kept = (uint8 *) marks->room;
-	memcpy(kept, bytes.data, bytes.size);
-	marks->room += bytes.size;
-	marks->room_left -= bytes.size;
-	return kept;
+	return marks;
 }
 
 void
-nvmkv_rowmark_assign(NvmkvRowMarks *marks, NvmkvSlice key, bool covered, ItemPointer tid)
+nvmkv_rowmark_note(NvmkvRowMarks *marks, NvmkvSlice key, uint64 sequence, bool covered)
 {
-	if (marks->count == marks->capacity)
-	{
-		uint64 capacity = Max(marks->capacity * 2, KEYS_INITIAL);
-
-		if (marks->rows == NULL)
-			marks->rows = MemoryContextAlloc(marks->context, capacity * sizeof(MarkedRow));
-		else
-			marks->rows = repalloc_huge(marks->rows, capacity * sizeof(MarkedRow));
-		marks->capacity = capacity;
-	}
-	marks->rows[marks->count] = (MarkedRow){nvmkv_slice(keep_bytes(marks, key), key.size), covered};
-	nvmkv_rowid_to_tid(marks->count, tid);
-	marks->count++;
+	nvmkv_addressbook_enter(marks->book, key, sequence, covered);
 }
 
 /* As the executor says it for a heap, whatever has become of the row. */
@@ -161,21 +121,20 @@ raise_concurrent_update(void)
 static void
 find_row(NvmkvRowMarks *marks, ItemPointer tid)
 {
-	uint64 number = nvmkv_rowid_from_tid(tid);
-	const MarkedRow *row;
+	const NvmkvAddress *address;
 
 	if (marks->table->nkeys == 0)
 	{
-		nvmkv_key_from_rowid(marks->table, &marks->key, number);
+		nvmkv_key_from_rowid(marks->table, &marks->key, nvmkv_rowid_from_tid(tid));
 		return;
 	}
-	if (number >= marks->count)
-		elog(ERROR, "row %llu to be locked was not returned by this query", (unsigned long long) number);
-	row = &marks->rows[number];
-	if (row->covered)
+	address = marks->book != NULL ? nvmkv_addressbook_find(marks->book, nvmkv_address_from_tid(tid)) : NULL;
+	if (address == NULL)
+		elog(ERROR, "a row to be locked was not returned by this query");
+	if (address->covered)
 		raise_concurrent_update();
 	resetStringInfo(&marks->key);
-	appendBinaryStringInfo(&marks->key, (const char *) row->key.data, (int) row->key.size);
+	appendBinaryStringInfo(&marks->key, (const char *) address->key.data, (int) address->key.size);
 }
 
 /* ---------------------------------------------------------------- locking */
@@ -246,6 +205,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 	};
 	NvmkvRowQueue queue = {0};
 	LockResult result;
+	uint64 sequence = 0;
 	bool waited = false;
 	bool lost = false; /* to a transaction with a snapshot of its own */
 
@@ -305,6 +265,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			continue;
 		}
 
+		sequence = view.sequence;
 		result = lock_newest(marks, estate, rel, key, &view, mode, fxid);
 		nvmkv_latch_set_release(&latches);
 		if (result == LOCK_AGAIN)
@@ -325,6 +286,8 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		return;
 	}
 	nvmkv_row_to_slot(marks->table, nvmkv_buffer_slice(&marks->key), nvmkv_buffer_slice(&marks->value), slot);
+	if (marks->table->nkeys > 0)
+		nvmkv_address_to_tid(sequence, &slot->tts_tid);
 	ExecMaterializeSlot(slot);
 	if (result == LOCK_CHANGED)
 		*updated = true;

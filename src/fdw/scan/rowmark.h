@@ -3,9 +3,9 @@
  *	  SELECT ... FOR UPDATE / SHARE: rows are locked late, when they reach the
  *	  top of the plan.
  *
- * The server names the row to lock by a ctid.  Tables with a hidden row id
- * have a true one.  For a table with a primary key the scan numbers
- * the rows it returns and remembers their keys for the query.
+ * The server names the row to lock by its ctid.  With a hidden row id that is
+ * the key.  For a table with a primary key the scan notes the keys of the rows
+ * it returns (addressbook.h).
  */
 #ifndef NVMKV_FDW_ROWMARK_H
 #define NVMKV_FDW_ROWMARK_H
@@ -21,18 +21,12 @@ typedef struct NvmkvRowMarks NvmkvRowMarks;
 
 /*
  * For a scan of a table with a primary key: NULL unless this query may lock rows the scan returns.  Lives as long as
- * the query.
+ * the query.  shows_ctid: what it notes is for later statements of the transaction, too.
  */
-extern NvmkvRowMarks *nvmkv_rowmark_begin(EState *estate, Index scanrelid);
+extern NvmkvRowMarks *nvmkv_rowmark_begin(EState *estate, Index scanrelid, bool shows_ctid);
 
-/*
- * Is the table read as a child of one that the query takes note of?  Then ctid may be asked for because other children
- * need it; of a child that hands over whole rows nobody looks at it.
- */
-extern bool nvmkv_rowmark_is_of_parent(EState *estate, Index scanrelid);
-
-/* Remembers a key, and whether the row is a covered one (covered.h); *tid is what its slot must carry as tts_tid. */
-extern void nvmkv_rowmark_assign(NvmkvRowMarks *marks, NvmkvSlice key, bool covered, ItemPointer tid);
+/* Notes a row the scan returns: its key, its version, and whether it is a covered one (covered.h). */
+extern void nvmkv_rowmark_note(NvmkvRowMarks *marks, NvmkvSlice key, uint64 sequence, bool covered);
 
 /* FdwRoutine callbacks. */
 extern RowMarkType nvmkv_get_row_mark_type(RangeTblEntry *rte, LockClauseStrength strength);

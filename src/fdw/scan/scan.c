@@ -38,6 +38,7 @@
 #include "fdw/scan/parallel.h"
 #include "fdw/scan/scan.h"
 #include "fdw/scan/scanstate.h"
+#include "fdw/txn/addressbook.h"
 #include "fdw/txn/bulk.h"
 #include "fdw/txn/covered.h"
 #include "fdw/txn/damage.h"
@@ -114,6 +115,7 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	MemoryContext context;
 	MemoryContext oldcontext;
 	NvmkvTableScan *state;
+	List *conditions;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
@@ -133,8 +135,11 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	scans_open++;
 	scans_open_max = Max(scans_open_max, scans_open);
 	state->backward = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_BACKWARD));
-	state->keys = nvmkv_keyscan_create(plan->fdw_exprs, list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS),
-									   state->backward, &node->ss.ps);
+	conditions = list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS);
+	state->whole_table = conditions == NIL;
+	state->keys = nvmkv_keyscan_create(plan->fdw_exprs, conditions, state->backward, &node->ss.ps);
+	if (list_length(plan->fdw_exprs) > list_length(conditions))
+		state->addressed = nvmkv_addressed_create(llast(plan->fdw_exprs), &node->ss.ps);
 	MemoryContextSwitchTo(oldcontext);
 	node->fdw_state = state;
 }
@@ -171,6 +176,7 @@ typedef struct RowBytes
 {
 	NvmkvSlice key;
 	NvmkvSlice value;
+	uint64 sequence;
 	bool covered;
 } RowBytes;
 
@@ -178,9 +184,11 @@ typedef struct RowBytes
 static bool
 find_covered(NvmkvTableScan *state, NvmkvSlice key, RowBytes *row_out)
 {
-	if (!nvmkv_covered_row(state->db, state->table, key, &state->visibility, &state->covered, NULL))
+	uint64 sequence;
+
+	if (!nvmkv_covered_row(state->db, state->table, key, &state->visibility, &state->covered, &sequence, NULL))
 		return false;
-	*row_out = (RowBytes){key, nvmkv_buffer_slice(&state->covered), true};
+	*row_out = (RowBytes){key, nvmkv_buffer_slice(&state->covered), sequence, true};
 	return true;
 }
 
@@ -201,9 +209,10 @@ look_up(NvmkvTableScan *state, NvmkvSlice key, RowBytes *row_out)
 	{
 		state->row_waits = status == NVMKV_OK;
 		state->point = key;
+		state->point_sequence = version.sequence;
 	}
 	else if (status == NVMKV_OK)
-		*row_out = (RowBytes){key, nvmkv_buf_slice(&state->value), false};
+		*row_out = (RowBytes){key, nvmkv_buf_slice(&state->value), version.sequence, false};
 	else
 		return false;
 	state->report.found++;
@@ -242,6 +251,18 @@ fetch_batch(ForeignScanState *node, NvmkvTableScan *state)
 	return state->nrows > 0;
 }
 
+/* The next range to read; false after the last one. */
+static bool
+next_range(NvmkvTableScan *state, NvmkvKeyRange *range_out)
+{
+	if (state->shared != NULL)
+		return nvmkv_parallel_next(state, range_out);
+	if (state->addressed == NULL || !state->whole_table || !nvmkv_addressed_knows_keys(state->addressed))
+		return nvmkv_keyscan_next(state->keys, range_out);
+	*range_out = (NvmkvKeyRange){.point = true};
+	return nvmkv_addressed_next(state->addressed, state->backward, &range_out->lower);
+}
+
 /* The next row of all ranges; false after the last one. */
 static bool
 next_row(ForeignScanState *node, NvmkvTableScan *state, RowBytes *row_out)
@@ -250,7 +271,7 @@ next_row(ForeignScanState *node, NvmkvTableScan *state, RowBytes *row_out)
 
 	if (state->row_waits)
 	{
-		*row_out = (RowBytes){state->point, nvmkv_buf_slice(&state->value), false};
+		*row_out = (RowBytes){state->point, nvmkv_buf_slice(&state->value), state->point_sequence, false};
 		state->row_waits = false;
 		return true;
 	}
@@ -268,11 +289,11 @@ next_row(ForeignScanState *node, NvmkvTableScan *state, RowBytes *row_out)
 					return true;
 				continue;
 			}
-			*row_out = (RowBytes){row->key, row->value, false};
+			*row_out = (RowBytes){row->key, row->value, row->sequence, false};
 			return true;
 		}
 
-		if (!(state->shared != NULL ? nvmkv_parallel_next(state, &range) : nvmkv_keyscan_next(state->keys, &range)))
+		if (!next_range(state, &range))
 			return false;
 		state->report.ranges++;
 		predicate_lock(state, &range);
@@ -297,8 +318,10 @@ store_row(NvmkvTableScan *state, const RowBytes *row, TupleTableSlot *slot)
 
 	if (state->table->nkeys == 0)
 		nvmkv_rowid_to_tid(nvmkv_key_rowid(row->key), &slot->tts_tid);
-	else if (state->marks != NULL)
-		nvmkv_rowmark_assign(state->marks, row->key, row->covered, &slot->tts_tid);
+	else if (state->need_ctid)
+		nvmkv_address_to_tid(row->sequence, &slot->tts_tid);
+	if (state->marks != NULL)
+		nvmkv_rowmark_note(state->marks, row->key, row->sequence, row->covered);
 	return slot;
 }
 
@@ -311,6 +334,8 @@ evaluate(ForeignScanState *node, NvmkvTableScan *state)
 	/* Rows that COPY holds back: functions it calls are to see those of earlier commands. */
 	nvmkv_write_flush_deferred();
 	nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
+	if (state->addressed != NULL)
+		nvmkv_addressed_evaluate(state->addressed, state->table, node->ss.ps.ps_ExprContext);
 	state->ranges_passed = 0;
 	state->batch_rows = BATCH_ROWS_MIN;
 	state->evaluated = true;
@@ -329,8 +354,12 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	if (unlikely(!state->evaluated))
 		evaluate(node, state);
 
-	if (next_row(node, state, &row))
-		return store_row(state, &row, slot);
+	while (next_row(node, state, &row))
+	{
+		if (state->addressed == NULL || nvmkv_addressed_has(state->addressed, row.sequence))
+			return store_row(state, &row, slot);
+		InstrCountFiltered1(node, 1);
+	}
 	if (state->shared != NULL)
 		nvmkv_parallel_publish(state);
 	return slot;
@@ -353,7 +382,11 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 	if (node->ss.ps.chgParam != NULL)
 		state->evaluated = false;
 	else
+	{
 		nvmkv_keyscan_rewind(state->keys);
+		if (state->addressed != NULL)
+			nvmkv_addressed_rewind(state->addressed);
+	}
 	state->ranges_passed = 0;
 }
 

@@ -24,6 +24,8 @@ find_needed(NvmkvTableScan *state, List *attributes)
 		int first = lfirst_int(lc);
 		int last = first;
 
+		if (first == SelfItemPointerAttributeNumber)
+			state->need_ctid = state->table->nkeys > 0;
 		if (first < 0)
 			continue;
 		if (first == 0)
@@ -50,7 +52,7 @@ nvmkv_scan_open(ForeignScanState *node)
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState *estate = node->ss.ps.state;
 	Relation rel = node->ss.ss_currentRelation;
-	List *attributes = list_nth(plan->fdw_private, NVMKV_SCAN_ATTRIBUTES);
+	bool shows_ctid = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_SHOWS_CTID));
 	MemoryContext oldcontext;
 
 	if (state->open)
@@ -62,16 +64,8 @@ nvmkv_scan_open(ForeignScanState *node)
 	nvmkv_visibility_show_two(&state->visibility);
 	initStringInfo(&state->covered);
 	if (state->table->nkeys > 0)
-	{
-		state->marks = nvmkv_rowmark_begin(estate, plan->scan.scanrelid);
-		if (state->marks == NULL && list_member_int(attributes, SelfItemPointerAttributeNumber) &&
-			!nvmkv_rowmark_is_of_parent(estate, plan->scan.scanrelid))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot retrieve system column \"ctid\" of foreign table \"%s\"", RelationGetRelationName(rel)),
-					 errdetail("The rows of a table with a primary key are identified by the key.")));
-	}
-	find_needed(state, attributes);
+		state->marks = nvmkv_rowmark_begin(estate, plan->scan.scanrelid, shows_ctid);
+	find_needed(state, list_nth(plan->fdw_private, NVMKV_SCAN_ATTRIBUTES));
 	MemoryContextSwitchTo(oldcontext);
 	state->open = true;
 }

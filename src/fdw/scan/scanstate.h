@@ -8,6 +8,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 
+#include "fdw/scan/addressed.h"
 #include "fdw/scan/keyscan.h"
 #include "fdw/scan/rowmark.h"
 #include "fdw/scan/scanreport.h"
@@ -20,6 +21,8 @@ typedef struct NvmkvTableScan
 	MemoryContext context; /* the state and what it points to; its reset frees the engine's part */
 	MemoryContextCallback release;
 	NvmkvKeyScan *keys;
+	NvmkvAddressed *addressed; /* NULL: the ctid does not matter */
+	bool whole_table;		   /* keys have no condition */
 	bool backward;
 
 	/* Made when the first row is asked for. */
@@ -29,6 +32,7 @@ typedef struct NvmkvTableScan
 	NvmkvVisibility visibility;
 	NvmkvRowMarks *marks;
 	bool need_key;	 /* some used attribute is in the key bytes */
+	bool need_ctid;	 /* of a table with a primary key */
 	int need_values; /* number of the last used attribute that is in the value bytes, 0 for none */
 
 	/* In a parallel plan. */
@@ -46,6 +50,7 @@ typedef struct NvmkvTableScan
 	StringInfoData covered; /* value bytes of a covered row (covered.h) */
 	bool row_waits;			/* the covered row of a looked-up key comes first, then what is in value */
 	NvmkvSlice point;		/* that key */
+	uint64 point_sequence;	/* of what is in value */
 	const NvmkvScanRow *rows;
 	unsigned nrows;
 	unsigned next;

@@ -38,6 +38,7 @@ typedef struct Walk
 	bool lost;	 /* the row at hand has ended in a tombstone that is not seen: below it is what is looked for */
 	NvmkvRowLoss loss;
 	bool found;
+	uint64 sequence;
 	StringInfo value;
 } Walk;
 
@@ -85,6 +86,7 @@ visit(void *ctx, const NvmkvVersion *version)
 	else if (sight != NVMKV_UNSEEN && walk->lost)
 	{
 		walk->found = true;
+		walk->sequence = version->sequence;
 		resetStringInfo(walk->value);
 		appendBinaryStringInfo(walk->value, (const char *) version->value.data, (int) version->value.size);
 	}
@@ -93,12 +95,14 @@ visit(void *ctx, const NvmkvVersion *version)
 
 bool
 nvmkv_covered_row(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvVisibility *v, StringInfo value,
-				  NvmkvRowLoss *loss_out)
+				  uint64 *sequence_out, NvmkvRowLoss *loss_out)
 {
 	Walk walk = {.v = v, .key = key, .value = value};
 
 	nvmkv_visibility_of_key(key);
 	nvmkv_check_table_status(nvmkv_versions(db, key, visit, &walk), "reading foreign table", table);
+	if (sequence_out != NULL)
+		*sequence_out = walk.sequence;
 	if (loss_out != NULL)
 		*loss_out = walk.found ? walk.loss : NVMKV_NOT_LOST;
 	shown = shown || walk.found;

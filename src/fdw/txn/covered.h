@@ -14,12 +14,12 @@
 #include "fdw/txn/visibility.h"
 
 /*
- * The row of this key that is covered for the snapshot, if there is one: its value bytes replace "value"; *loss_out
- * (may be NULL): by what it was lost.  v must show two rows (nvmkv_visibility_show_two).  Raises what the engine
- * reports, and what v does.
+ * The row of this key that is covered for the snapshot, if there is one: its value bytes replace "value"; *sequence_out
+ * and *loss_out (may be NULL): its version, and by what it was lost.  v must show two rows (nvmkv_visibility_show_two).
+ * Raises what the engine reports, and what v does.
  */
 extern bool nvmkv_covered_row(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const NvmkvVisibility *v,
-							  StringInfo value, NvmkvRowLoss *loss_out);
+							  StringInfo value, uint64 *sequence_out, NvmkvRowLoss *loss_out);
 
 /* Has a scan of this transaction shown one? */
 extern bool nvmkv_covered_were_shown(void);

@@ -35,6 +35,7 @@
  * it.
  */
 static NvmkvBatch record;
+static uint64_t last_sequence;
 
 static const char *
 object_name(Relation rel)
@@ -75,7 +76,6 @@ record_too_large(NvmkvDb *db, Relation rel)
 bool
 nvmkv_write_finish(NvmkvDb *db, Relation rel)
 {
-	uint64_t last_sequence;
 	NvmkvStatus status = nvmkv_write(db, &record, &last_sequence);
 
 	if (status == NVMKV_BUSY)
@@ -84,6 +84,12 @@ nvmkv_write_finish(NvmkvDb *db, Relation rel)
 		record_too_large(db, rel);
 	nvmkv_check_status(status, "writing foreign table", object_name(rel));
 	return true;
+}
+
+uint64
+nvmkv_write_last_sequence(void)
+{
+	return last_sequence;
 }
 
 void

@@ -35,6 +35,10 @@ nvmkv_buffer_slice(const StringInfoData *buffer)
 extern void nvmkv_write_begin(void);
 extern void nvmkv_write_put(unsigned type, NvmkvSlice key, FullTransactionId fxid, CommandId cid, NvmkvSlice value);
 extern bool nvmkv_write_finish(NvmkvDb *db, Relation rel);
+
+/* Of the last entry that was written; those of one record follow each other. */
+extern uint64 nvmkv_write_last_sequence(void);
+
 extern void nvmkv_write_wait_room(NvmkvDb *db, Relation rel);
 
 /*
