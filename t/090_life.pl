@@ -411,11 +411,11 @@ my %steps = (
 		$standby = undef;
 		@backups = grep { $_->[1] == $primary } @backups;
 	},
-	# Files without which there is no tree, or no family, are away for a while.
+	# Files without which there is no tree, or no family, are away for a while.  What the log has for a family meanwhile
+	# keeps all tables away until it is back.
 	unopenable => sub {
 		my $what = pick('/CURRENT', '/MANIFEST-*', '/level0.pool', '/family-1/CURRENT', '/family-1/MANIFEST-*', '/family-1/level0.pool', '.anchor', '');
-		# No WAL is kept for one family.
-		my ($node, $how) = $what =~ /family/ ? ($primary, 'fast') : (pick($primary, grep { defined } $standby), pick('fast', 'immediate'));
+		my ($node, $how) = (pick($primary, grep { defined } $standby), pick('fast', 'immediate'));
 		my $away = $node->basedir . '/away';
 
 		$what = $node->data_dir . "/nvmkv$what";

@@ -83,6 +83,7 @@ open_engine(void *memory)
 	if (nvmkv_ignore_lost_wal)
 	{
 		options.log_begin = 0;
+		options.loses_log = true;
 		ereport(WARNING,
 				(errmsg("nvmkv_fdw: WAL of foreign tables may be lost without a further word"),
 				 errdetail("\"nvmkv.ignore_lost_wal\" is on.")));
