@@ -334,6 +334,37 @@ INSERT INTO t SELECT 10 + g, fetched(g) FROM generate_series(1, 2) g;
 COMMIT;
 SELECT * FROM t ORDER BY k;
 
+-- Scans from within the statement that are still open when it writes the next row: it is not seen, nor is what it removes missed.
+TRUNCATE t;
+INSERT INTO t SELECT g, 'x' FROM generate_series(1, 100) g;
+CREATE FUNCTION all_k() RETURNS SETOF int LANGUAGE sql AS 'SELECT k FROM t';
+INSERT INTO t SELECT all_k() + 1000, 'y';
+SELECT v, count(*), min(k), max(k) FROM t GROUP BY 1 ORDER BY 1;
+CREATE FUNCTION next_k(int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	c refcursor := 'ownrows_next';
+	r record;
+BEGIN
+	IF $1 = 1 THEN
+		OPEN c FOR SELECT k FROM t;
+	END IF;
+	FETCH c INTO r;
+	RETURN r.k;
+END $$;
+BEGIN;
+INSERT INTO t SELECT coalesce(5000 + next_k(g), -g), 'z' FROM generate_series(1, 205) g;
+COMMIT;
+SELECT v, count(*), min(k), max(k) FROM t GROUP BY 1 ORDER BY 1;
+DELETE FROM t WHERE k < 0;
+BEGIN;
+DELETE FROM t WHERE k BETWEEN 1 AND 50 AND next_k(k) IS NOT NULL;
+FETCH 5 FROM ownrows_next;
+COMMIT;
+BEGIN;
+UPDATE t SET v = v || next_k(k - 50) WHERE k BETWEEN 51 AND 100;
+SELECT v, count(*) FROM t WHERE k BETWEEN 51 AND 100 AND v <> 'x' || k GROUP BY v;
+COMMIT;
+
 \set VERBOSITY default
 SET client_min_messages = warning;
 DROP SCHEMA ownrows_test CASCADE;

@@ -132,7 +132,7 @@ END
 if ($long)
 {
 	push @methods, 'streaming';
-	# scripts/long_tests.sh sees to it.
+	# Its package starts a server of its own: who wants this test installs it.
 	if (-x '/usr/sbin/sshd')
 	{
 		start_sshd();

@@ -22,7 +22,6 @@ typedef struct DumpPool
 	PortFile *file;
 	void *map;
 	NvmPoolHeader header;
-	NvmPoolStamp stamp;
 	NvmDevice device;
 	NvmPool pool;
 } DumpPool;

@@ -568,8 +568,7 @@ list_storage(Salvage *sv, void *ctx, NvmkvSlice key, NvmkvSlice value)
 	List *list = ctx;
 	Listed *listed;
 
-	/* Without a definition it was dropped, and only its rows have stayed. */
-	if (key.size != REGISTRY_KEY_BYTES || value.size == 0)
+	if (key.size != REGISTRY_KEY_BYTES)
 		return;
 	if (list->count == list->capacity)
 	{

@@ -348,9 +348,6 @@ draft_from_image(VersionDraft *d, const VersionImage *v)
 	d->incarnation = v->incarnation;
 	d->predecessor = v->predecessor;
 	d->edits = v->edits;
-	d->generation = v->generation;
-	d->successor = v->successor;
-	d->stamp_number = v->stamp_number;
 	d->closed = v->closed != 0;
 	NVMKV_RETURN_IF(reserve_rows(d, v->nrows));
 	NVMKV_RETURN_IF(reserve_files(d, v->nfiles));
@@ -561,12 +558,6 @@ draft_apply(VersionDraft *d, const VersionEdit *e)
 	{
 		d->incarnation = e->incarnation;
 		d->predecessor = e->predecessor;
-	}
-	if (e->has_generation)
-	{
-		d->generation = e->generation;
-		d->successor = e->successor;
-		d->stamp_number = e->stamp_number;
 	}
 	d->edits = e->has_edits ? e->edits : d->edits + 1;
 	NVMKV_RETURN_IF(apply_outcomes(d, e));
@@ -809,9 +800,6 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 	v->log_number = d->log_number;
 	v->incarnation = d->incarnation;
 	v->predecessor = d->predecessor;
-	v->generation = d->generation;
-	v->successor = d->successor;
-	v->stamp_number = d->stamp_number;
 	v->edits = d->edits;
 	v->closed = d->closed;
 	v->nrows = d->nrows;
@@ -917,10 +905,6 @@ draft_snapshot_edit(const VersionDraft *d, MetaArena *arena, VersionEdit *e)
 	e->incarnation = d->incarnation;
 	e->predecessor = d->predecessor;
 	e->edits = d->edits;
-	e->has_generation = true;
-	e->generation = d->generation;
-	e->successor = d->successor;
-	e->stamp_number = d->stamp_number;
 	oldest_first = meta_arena_alloc(arena, (d->nrows + 1) * sizeof(MetaRow));
 	if (oldest_first == NULL)
 		return NVMKV_NO_MEMORY;

@@ -42,6 +42,7 @@
 #include "fdw/scan/rowmark.h"
 #include "fdw/storage/storage.h"
 #include "fdw/txn/bulk.h"
+#include "fdw/txn/writers.h"
 
 /* Junk columns; the executor looks for the first by itself. */
 #define WHOLEROW_NAME "wholerow"
@@ -161,6 +162,7 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	/* This statement is about to look at the table, or at its keys. */
 	nvmkv_write_flush_deferred();
 
+	nvmkv_writer_begin(estate);
 	modify->rel = rri->ri_RelationDesc;
 	modify->table = nvmkv_table(modify->rel);
 	modify->db = nvmkv_engine_of(modify->table->storage_id);

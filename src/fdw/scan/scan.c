@@ -42,6 +42,7 @@
 #include "fdw/txn/bulk.h"
 #include "fdw/txn/covered.h"
 #include "fdw/txn/damage.h"
+#include "fdw/txn/writers.h"
 
 #define BATCH_ROWS_MIN 8
 #define BATCH_ROWS_MAX 1024
@@ -325,6 +326,19 @@ store_row(NvmkvTableScan *state, const RowBytes *row, TupleTableSlot *slot)
 	return slot;
 }
 
+/*
+ * The scan begins, or begins again.  If it is run from within a statement that writes - by a cursor, or a function that
+ * returns rows as they are asked for - its snapshot shows what that one writes while the scan stands open.  A heap's
+ * scan takes the rows of a page at a time and is not told of later pages; here it would look for more where it is, and
+ * perhaps never end.  So it sees what is there now.
+ */
+static void
+begin_to_see(ForeignScanState *node, NvmkvTableScan *state)
+{
+	if (nvmkv_writer_is_outside(node->ss.ps.state))
+		nvmkv_visibility_until_now(&state->visibility);
+}
+
 /* Before the first row, and after a rescan with other parameters. */
 static void
 evaluate(ForeignScanState *node, NvmkvTableScan *state)
@@ -333,6 +347,7 @@ evaluate(ForeignScanState *node, NvmkvTableScan *state)
 
 	/* Rows that COPY holds back: functions it calls are to see those of earlier commands. */
 	nvmkv_write_flush_deferred();
+	begin_to_see(node, state);
 	nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
 	if (state->addressed != NULL)
 		nvmkv_addressed_evaluate(state->addressed, state->table, node->ss.ps.ps_ExprContext);
@@ -381,8 +396,9 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 	state->batch_rows = BATCH_ROWS_MIN;
 	if (node->ss.ps.chgParam != NULL)
 		state->evaluated = false;
-	else
+	else if (state->evaluated)
 	{
+		begin_to_see(node, state);
 		nvmkv_keyscan_rewind(state->keys);
 		if (state->addressed != NULL)
 			nvmkv_addressed_rewind(state->addressed);

@@ -263,6 +263,13 @@ nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel)
 }
 
 void
+nvmkv_visibility_until_now(NvmkvVisibility *v)
+{
+	/* Sequences are positions in the log. */
+	v->engine.sequence = GetXLogInsertRecPtr();
+}
+
+void
 nvmkv_visibility_show_two(NvmkvVisibility *v)
 {
 	v->shows_two = IsolationUsesXactSnapshot();

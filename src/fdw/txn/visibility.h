@@ -28,6 +28,9 @@ typedef struct NvmkvVisibility
 
 extern void nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel);
 
+/* What is written from now on is not to be seen, whatever the snapshot says. */
+extern void nvmkv_visibility_until_now(NvmkvVisibility *v);
+
 /*
  * The reader wants to know of keys whose versions may be two rows for the snapshot (covered.c).  Nothing in READ
  * COMMITTED: there a snapshot is younger than what its transaction has written before, and so than all that this was
