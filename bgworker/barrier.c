@@ -55,6 +55,7 @@
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
 #include "fdw/host/agreement.h"
+#include "fdw/host/checkpoint.h"
 #include "fdw/host/copies.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/kept.h"
@@ -118,19 +119,25 @@ end_checkpointer_without_postmaster(void)
 	}
 }
 
-/* What the last flush could not do.  False, and told in the log once: neither can this. */
+/* What the last flush could not do.  False, and told in the log once: neither can this; the last failure says both. */
 static bool
 keep_memtables(NvmkvDb *db)
 {
 	static bool told = false;
 	char why[NVMKV_ERROR_TEXT_MAX];
+	NvmkvStatus status;
 
 	strlcpy(why, nvmkv_error()->text, sizeof(why));
-	if (nvmkv_kept_memtables(db, GetXLogInsertRecPtr()) != NVMKV_OK)
+	status = nvmkv_kept_memtables(db, GetXLogInsertRecPtr());
+	if (status != NVMKV_OK)
 	{
+		char why_not[NVMKV_ERROR_TEXT_MAX];
+
+		strlcpy(why_not, nvmkv_error()->text, sizeof(why_not));
+		(void) NVMKV_FAIL(status, "%s; %s", why, why_not);
 		ereport(told ? DEBUG1 : LOG,
 				(errmsg("could not flush foreign tables, nor keep their memtables in \"%s\"", NVMKV_KEPT_DIR),
-				 errdetail("%s; %s", why, nvmkv_error()->text)));
+				 errdetail("%s; %s", why, why_not)));
 		told = true;
 		return false;
 	}
@@ -197,6 +204,17 @@ release_at_exit(int code, Datum arg)
 	MyProc->lxid = InvalidLocalTransactionId;
 }
 
+/* A checkpoint waits for what the last failure says to end; who has asked for it is told. */
+static bool
+hold_back(NvmkvWorkerStat *me, NvmkvStatus status)
+{
+	if (status == NVMKV_CANCELLED)
+		return false;
+	nvmkv_checkpoint_note(status, nvmkv_error()->text);
+	nvmkv_worker_note(me, status);
+	return false;
+}
+
 /* The redo point has moved: flush, and tell standbys. */
 static bool
 flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db, XLogRecPtr redo)
@@ -205,14 +223,14 @@ flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db, XLogRecPtr redo)
 
 	me->state = "flushing for a checkpoint";
 	status = nvmkv_copies_at_checkpoint(db);
-	if (status == NVMKV_CANCELLED)
-		return false;
+	/* A copy needs the files themselves. */
+	if (status == NVMKV_CANCELLED || (status != NVMKV_OK && nvmkv_copies_need_point()))
+		return hold_back(me, status);
 	if (status != NVMKV_OK)
 	{
 		nvmkv_worker_note(me, status);
-		/* A copy needs the files themselves. */
-		if (nvmkv_copies_need_point() || !keep_memtables(db))
-			return false;
+		if (!keep_memtables(db))
+			return hold_back(me, nvmkv_error()->status);
 	}
 	/* The record is flushed, and with it the log up to the redo point. */
 	nvmkv_wal_checkpoint(nvmkv_durable_seq(db));
@@ -220,13 +238,10 @@ flush_for_checkpoint(NvmkvWorkerStat *me, NvmkvDb *db, XLogRecPtr redo)
 	{
 		status = nvmkv_log_let_go(db, redo);
 		if (status != NVMKV_OK)
-		{
-			if (status != NVMKV_CANCELLED)
-				nvmkv_worker_note(me, status);
-			return false;
-		}
+			return hold_back(me, status);
 		nvmkv_kept_flushed();
 	}
+	nvmkv_checkpoint_note(NVMKV_OK, NULL);
 	me->steps++;
 	return true;
 }
@@ -399,6 +414,7 @@ nvmkv_barrier_main(Datum arg)
 		db = NULL;
 	if (db == NULL)
 		nvmkv_worker_idle(me);
+	nvmkv_checkpoint_note(NVMKV_OK, NULL); /* what a predecessor could not do */
 	hold_checkpoints();
 	before_shmem_exit(release_at_exit, (Datum) 0);
 	before_shmem_exit(flush_at_exit, (Datum) 0);

@@ -17,9 +17,9 @@ if [ -t 1 ]; then
 	bold=$(tput bold 2>/dev/null) plain=$(tput sgr0 2>/dev/null)
 fi
 
-# Passes on what is said, and when nothing is for some seconds, says that something still happens.
+# Passes on what is said, and when nothing is for some seconds, says that something still happens; of a build, how far it is.
 pass_on() {
-	local line begun="" since=$SECONDS rc
+	local line begun="" since=$SECONDS rc objects before=0
 	trap '' INT
 	while :; do
 		IFS= read -r -t 4 line
@@ -30,13 +30,17 @@ pass_on() {
 			since=$SECONDS
 		elif [ "$rc" -gt 128 ]; then
 			begun+=$line
-			printf '    ... at work, %d s\n' $((SECONDS - since))
+			objects=$(find "$build/server" -name '*.o' -newer "$data/begin" 2>/dev/null | wc -l)
+			printf '    ... at work, %d s%s\n' $((SECONDS - since)) \
+				"$([ "$objects" -eq "$before" ] || printf ', %d files compiled' "$objects")"
+			before=$objects
 		else
 			printf '%s' "$begun$line"
 			return
 		fi
 	done
 }
+mkdir -p "$data" && touch "$data/begin" || die "cannot write to $data"
 exec > >(pass_on)
 passing_on=$!
 
@@ -85,7 +89,6 @@ start_server() {
 
 heading "A private server"
 tell "Building what has changed, making a cluster, starting it.  The system's PostgreSQL is not touched."
-mkdir -p "$data" || exit 1
 if [ -e "$cluster/PG_VERSION" ]; then
 	[ -e "$cluster/nvmkv_demo" ] || die "$cluster holds another cluster"
 	"$root/scripts/cluster.sh" stop "$cluster" >/dev/null 2>&1
@@ -244,7 +247,7 @@ packages=$(answer "SELECT count(*) FROM package")
 answer "CREATE FOREIGN TABLE popularity (name text COLLATE \"C\" NOT NULL, downloads bigint NOT NULL, note text)
 	SERVER nvmkv OPTIONS (primary_key 'name');
 	INSERT INTO popularity SELECT name, 0, repeat('-', 200) FROM package"
-for round in 1 2 3 4 5 6; do
+for round in 1 2 3 4; do
 	answer "UPDATE popularity SET downloads = downloads + 1, note = md5($round::text || name) || repeat('.', 200)
 		WHERE random() < 0.4"
 	printf 'round %d\n' "$round"
@@ -301,16 +304,15 @@ SELECT (SELECT max(round) FROM ledger) AS last_round,
        (SELECT sum(rows_counted) FROM ledger) AS counted_in_ledger,
        (SELECT sum(downloads) FROM popularity) AS counted_in_popularity,
        (SELECT count(*) FROM popularity) AS rows_in_popularity;
-SELECT * FROM nvmkv.check();
 SQL
 survived=$(answer "SELECT max(round) FROM ledger")
 [ "$survived" -ge "$last" ] || die "lost: $last commits were acknowledged, $survived survived"
-[ "$(answer "SELECT (SELECT sum(rows_counted) FROM ledger) = (SELECT sum(downloads) FROM popularity)")" = t ] ||
-	die "the sums differ"
-[ "$(answer "SELECT count(*) FROM popularity")" = "$packages" ] || die "rows are missing"
+[ "$(answer "SELECT (SELECT sum(rows_counted) FROM ledger) = sum(downloads), count(*) FROM popularity")" = "t|$packages" ] ||
+	die "the sums differ, or rows are missing"
 [ "$(answer "SELECT count(*) FROM package")" = "$packages" ] || die "rows are missing"
 [ -z "$(answer "SELECT * FROM nvmkv.check()")" ] || die "the engine finds damage"
-tell "Every acknowledged commit ($last) is there, half a transaction is nowhere, both kinds of table agree."
+tell "Every acknowledged commit ($last) is there, half a transaction is nowhere, both kinds of table agree, and nvmkv.check()"
+tell "has nothing to complain about."
 
 heading "Where to go from here"
 "$root/scripts/cluster.sh" stop "$cluster" >/dev/null 2>&1

@@ -102,6 +102,7 @@ run() {
 	copies)
 		echo "== copies"
 		mkdir -p "$work"
+		"$root/scripts/setup.sh" --copy-packages || die "packages that the tests of copies need are missing"
 		NVMKV_LONG=1 NVMKV_COPY_ROUNDS=${number:-6} NVMKV_TAP='05[3-8]*' NVMKV_TAP_TIMEOUT=3600 scripts/check.sh tap 2>&1 </dev/null |
 			tee "$work/copies.log" | grep -E 'passed|^ +\|'
 		add "$work/copies.log"

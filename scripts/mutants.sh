@@ -28,16 +28,8 @@ work=$build/mutants
 lists=("$root"/test/mutants/*.mutants)
 jobs=1
 list_only=
-while getopts :j:lh option; do
-	case $option in
-	j) jobs=$OPTARG ;;
-	l) list_only=1 ;;
-	h) usage_text && exit 0 ;;
-	*) wrong_usage "mutants.sh [-j TREES] [-l] [WORD...]" ;;
-	esac
-done
-shift $((OPTIND - 1))
-[[ $jobs =~ ^[1-9][0-9]?$ ]] || wrong_usage "mutants.sh [-j TREES] [-l] [WORD...]"
+parse_options "-j jobs number" "-l list_only flag" "words 0 any" -- "$@"
+set -- "${arguments[@]}"
 cd "$root" || exit 1
 
 # Takes the lists apart, a directory in $work/list for each mistake, in order, with a file for each part.

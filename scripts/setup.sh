@@ -5,6 +5,7 @@
 #
 #   scripts/setup.sh               all of that
 #   scripts/setup.sh --packages    only the packages, and those that scripts/check.sh needs besides
+#   scripts/setup.sh --copy-packages      the same, and what the long tests of copies need: an ssh server, which is not started
 #   scripts/setup.sh --server-packages    only packages: those that scripts/assert_server.sh needs to build a server
 #
 # Prints the directory of the private server's programs; everything else goes to stderr.
@@ -13,16 +14,19 @@
 packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev
 	liblz4-dev libzstd-dev)
 for_check=""
+for_copies=""
 for_server=""
-parse_options "--packages for_check flag" "--server-packages for_server flag" -- "$@"
+parse_options "--packages for_check flag" "--copy-packages for_copies flag" "--server-packages for_server flag" -- "$@"
 choose_places
-[ -z "$for_check" ] || packages+=(clang libclang-rt-14-dev libipc-run-perl libpq-dev pgbackrest barman rsync)
+[ -z "$for_check$for_copies" ] || packages+=(clang libclang-rt-14-dev libipc-run-perl libpq-dev pgbackrest barman rsync)
+[ -z "$for_copies" ] || packages+=(openssh-client openssh-server)
 [ -z "$for_server" ] || packages+=(pkg-config libipc-run-perl libicu-dev libssl-dev libxml2-dev libreadline-dev zlib1g-dev)
 
-# Installs packages.  A new postgresql package would create and start a cluster "main": a setting that
-# exists only while apt works prevents it.
+# Installs packages.  A new postgresql package would create and start a cluster "main", others a server of their own:
+# settings that exist only while apt works prevent it.
 install_packages() {
 	local as_root=() drop_in=/etc/postgresql-common/createcluster.d made_dir="" rc
+	local policy=/usr/sbin/policy-rc.d made_policy="" ssh=""
 	if [ "$EUID" -ne 0 ]; then
 		command -v sudo >/dev/null || die "packages are missing; run as root: apt-get install $*"
 		as_root=(sudo)
@@ -38,9 +42,18 @@ install_packages() {
 			echo 'create_main_cluster = false' | "${as_root[@]}" tee "$drop_in/nvmkv_setup.conf" >/dev/null ||
 			die "cannot keep the package from creating a cluster"
 	fi
+	[[ " $* " != *" openssh-server "* ]] || ssh=1
+	if [ -n "$ssh" ] && [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null && "${as_root[@]}" chmod 755 "$policy" ||
+			die "cannot keep the package from starting a server"
+		made_policy=1
+	fi
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@" >&2
 	rc=$?
 	"${as_root[@]}" rm -f "$drop_in/nvmkv_setup.conf"
+	[ -z "$made_policy" ] || "${as_root[@]}" rm -f "$policy"
+	# Nor at the next boot.
+	[ -z "$ssh" ] || ! command -v systemctl >/dev/null || "${as_root[@]}" systemctl disable ssh.service ssh.socket >&2
 	[ -z "$made_dir" ] || "${as_root[@]}" rmdir "$drop_in" 2>/dev/null
 	[ "$rc" -eq 0 ] || die "apt-get install failed"
 }
@@ -56,7 +69,7 @@ for package in "${packages[@]}"; do
 	is_installed "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
-[ -z "$for_check$for_server" ] || exit 0
+[ -z "$for_check$for_copies$for_server" ] || exit 0
 choose_places
 
 copy_server "$prefix"

@@ -93,9 +93,9 @@ sub with_file
 }
 
 with_file('no pool', $pool, sub { unlink $_[0] }, qr/55000: .*not available.*"[^"]*level0\.pool" is missing.*HINT/s);
-with_file('a pool cut short', $pool, sub { truncate $_[0], 1 << 20 }, qr/XX001: .*level0\.pool" is truncated.*HINT/s);
-with_file('a tiny pool', $pool, sub { truncate $_[0], 100 }, qr/XX001: .*level0\.pool" is truncated/s);
-with_file('an empty pool', $pool, sub { truncate $_[0], 0 }, qr/XX001: .*level0\.pool" is empty/s);
+with_file('a pool cut short', $pool, sub { truncate $_[0], 1 << 20 }, qr/XX001: .*level0\.pool" is truncated: it has 1048576 bytes, at least \d{7,8} are expected.*HINT/s);
+with_file('a tiny pool', $pool, sub { truncate $_[0], 100 }, qr/XX001: .*level0\.pool" is truncated: it has 100 bytes, at least/s);
+with_file('an empty pool', $pool, sub { truncate $_[0], 0 }, qr/XX001: .*level0\.pool" is truncated: it has 0 bytes, at least/s);
 with_file('a pool of zeros', $pool, sub { spoil_bytes($_[0], 0, "\0" x 4096) }, qr/XX001: .*level0\.pool" has no header/s);
 with_file('a spoilt header', $pool, sub { spoil_bytes($_[0], 16, "\xff") }, qr/XX001: .*level0\.pool": header has crc/s);
 with_file('another file', $pool, sub { spoil_bytes($_[0], 0, 'not a pool') }, qr/XX001: .*level0\.pool" is not a pool/s);

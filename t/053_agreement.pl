@@ -93,7 +93,7 @@ $node->stop;
 save($node, 'today');
 
 my $cut = qr/has lost its end, or is an earlier one: it ends with edit \d+, at log position [0-9A-F]+\/[0-9A-F]+, "[^"]*nvmkv\.anchor" says \d+ and [0-9A-F]+\/[0-9A-F]+/;
-my $other_pool = qr/level0\.pool" row \d+/;
+my $other_pool = qr/level0\.pool" is of another time or another server: it was opened last as generation [0-9a-f]{16}, at log position [0-9A-F]+\/[0-9A-F]+; the manifest names [0-9a-f]{16}, and has what was written up to [0-9A-F]+\/[0-9A-F]+/;
 my $other_time = qr/is of another time or another server/;
 
 truncate(manifest(''), (-s manifest('')) - 1);

@@ -132,7 +132,7 @@ END
 if ($long)
 {
 	push @methods, 'streaming';
-	# Its package starts a server of its own: who wants this test installs it.
+	# scripts/long_tests.sh sees to it.
 	if (-x '/usr/sbin/sshd')
 	{
 		start_sshd();

@@ -115,6 +115,7 @@ symlink('disk/kept', "$data/nvmkv_kept") or die;
 ok(start(), 'the server starts with what is kept on the same disk');
 $node->safe_psql('postgres', 'TRUNCATE t');
 $rows = fill(1000001);
+fails($node, 'CHECKPOINT', qr/53100: .*checkpoint is not complete.*neither flushed nor kept.*DETAIL: .*No space.*HINT: .*by itself/s, 'a checkpoint does not wait for ever');
 $from = -s $node->logfile;
 ok($node->stop('fast', fail_ok => 1), 'a fast stop ends without room for anything');
 like(log_from($from), qr/stopping without a checkpoint, because foreign tables could not be flushed.*HINT: +Nothing is lost/s,

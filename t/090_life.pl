@@ -411,17 +411,14 @@ my %steps = (
 		$standby = undef;
 		@backups = grep { $_->[1] == $primary } @backups;
 	},
-	# Files without which there is no tree, or no family, are away for a while.
+	# Files without which there is no tree, or no family, are away for a while.  What the log has for a family meanwhile
+	# keeps all tables away until it is back.
 	unopenable => sub {
-		my $node = pick($primary, grep { defined } $standby);
-		my $dir = $node->data_dir . '/nvmkv';
+		my $what = pick('/CURRENT', '/MANIFEST-*', '/level0.pool', '/family-1/CURRENT', '/family-1/MANIFEST-*', '/family-1/level0.pool', '.anchor', '');
+		my ($node, $how) = (pick($primary, grep { defined } $standby), pick('fast', 'immediate'));
 		my $away = $node->basedir . '/away';
-		my $what = pick("$dir/CURRENT", "$dir/MANIFEST-*", "$dir/level0.pool", "$dir/family-1/CURRENT", "$dir/family-1/MANIFEST-*",
-			"$dir/family-1/level0.pool", "$dir.anchor", $dir);
-		my $how = pick('fast', 'immediate');
 
-		# No WAL is kept for one family.
-		($node, $how) = ($primary, 'fast') if $what =~ /family/;
+		$what = $node->data_dir . "/nvmkv$what";
 		note("$what, $how");
 		$node->stop($how);
 		stop_writers() if $node == $primary;

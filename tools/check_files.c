@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/meta/outcome_file.h"
+#include "engine/meta/pool_agreement.h"
 #include "engine/sst/sst_verify.h"
 #include "engine/sst/value_read.h"
 #include "engine/tree/damage.h"
@@ -212,13 +213,29 @@ check_outcomes(Check *c, const char *dir)
 		check_segment(c, dir, &live->segments[i]);
 }
 
+/* The highest extent of any row, and one more. */
+static uint32_t
+extents_used(const VersionDraft *live)
+{
+	uint32_t used = 0;
+	uint32_t i, e;
+
+	for (i = 0; i < live->nrows; i++)
+		for (e = 0; e < live->rows[i].extent_count; e++)
+			if ((e == 0 || e >= live->rows[i].first_extent_live) && live->rows[i].extents[e] >= used)
+				used = live->rows[i].extents[e] + 1;
+	return used;
+}
+
 void
 check_pool(Check *c, const char *path)
 {
 	const VersionDraft *live = c->live;
 	DumpPool pool;
+	PoolKnown known;
 	NvmkvStatus st = dump_pool_map(path, &pool);
 
+	pool_known_of_draft(live, &known);
 	if (st == NVMKV_NOT_FOUND && live->nrows > 0)
 		(void) NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is missing, but rows in it are expected", path);
 	if (st == NVMKV_OK && pool.header.system_identifier != live->system_identifier)
@@ -227,6 +244,12 @@ check_pool(Check *c, const char *path)
 	if (st == NVMKV_OK && live->nrows > 0 && pool.header.pool_id != live->pool_id)
 		st = NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" has identifier %016" PRIx64 ", the manifest expects %016" PRIx64,
 						path, pool.header.pool_id, live->pool_id);
+	if (st == NVMKV_OK && live->nrows > 0 && pool.device.bytes < NVM_POOL_HEAD_BYTES)
+		st = nvm_pool_too_short(path, pool.device.bytes, extents_used(live));
+	if (st == NVMKV_OK && (live->nrows > 0 || !nvm_pool_is_inside(path, c->dir)))
+		st = pool_agrees(&known, path, &pool.header, &pool.stamp);
+	if (st == NVMKV_OK && extents_used(live) > pool.pool.extent_count)
+		st = nvm_pool_too_short(path, pool.device.bytes, extents_used(live));
 	/* A database without rows may have no pool, or, before its first row, one that was never finished. */
 	if (st != NVMKV_OK && (live->nrows > 0 || (st != NVMKV_NOT_FOUND && live->pool_id != 0)))
 		check_failure(c);

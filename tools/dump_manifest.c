@@ -28,6 +28,7 @@ dump_manifest(Dump *dump, const char *path)
 		fprintf(dump->out, "    %s\n", dump_closed_name(live->closed));
 		dump_incarnation(dump, live->incarnation, live->predecessor);
 		dump_number(dump, true, "edits", live->edits);
+		dump_generation(dump, live->generation, live->successor);
 		for (i = 0; i < live->nrows; i++)
 		{
 			fputs("    ", dump->out);

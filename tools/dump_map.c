@@ -30,7 +30,7 @@ dump_pool_map(const char *path, DumpPool *m)
 	NVMKV_RETURN_IF(status);
 	NVMKV_RETURN_IF(port_files->size(m->file, &m->device.bytes));
 	if (m->device.bytes < NVM_POOL_PAGE_BYTES)
-		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated to %" PRIu64 " bytes", path, m->device.bytes);
+		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated: it has %" PRIu64 " bytes", path, m->device.bytes);
 	m->map = mmap(NULL, (size_t) m->device.bytes, PROT_READ, MAP_SHARED, port_file_fd(m->file), 0);
 	if (m->map == MAP_FAILED)
 	{
@@ -38,6 +38,7 @@ dump_pool_map(const char *path, DumpPool *m)
 		return NVMKV_FAIL_ERRNO(NVMKV_IO, "cannot map pool \"%s\" (%" PRIu64 " bytes)", path, m->device.bytes);
 	}
 	NVMKV_RETURN_IF(nvm_pool_header_decode(m->map, path, &m->header));
+	nvm_stamp_read(m->map, m->device.bytes, &m->stamp);
 	(void) strcpy(m->device.path, path);
 	m->device.base = m->map;
 	port_guard_add(&m->device.guard, m->map, m->device.bytes, false);

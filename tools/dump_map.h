@@ -22,6 +22,7 @@ typedef struct DumpPool
 	PortFile *file;
 	void *map;
 	NvmPoolHeader header;
+	NvmPoolStamp stamp;
 	NvmDevice device;
 	NvmPool pool;
 } DumpPool;

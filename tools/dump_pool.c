@@ -74,6 +74,8 @@ dump_pool(Dump *dump, const char *path, const char *dir)
 	{
 		fprintf(dump->out, "pool %016" PRIx64 ": system %" PRIu64 ", %" PRIu32 " extents of %" PRIu64 " bytes, file of %" PRIu64 " bytes\n",
 				m.header.pool_id, m.header.system_identifier, m.pool.extent_count, NVM_EXTENT_BYTES, m.device.bytes);
+		fprintf(dump->out, "generation %016" PRIx64 ", opened at sequence %" PRIu64 ", rows up to %" PRIu64 "\n",
+				m.stamp.generation, m.stamp.position, m.stamp.last_row);
 		if (dir != NULL)
 		{
 			if (dump_fold(dump, dir, false, &state))

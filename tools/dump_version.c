@@ -123,6 +123,15 @@ dump_incarnation(Dump *dump, uint64_t incarnation, uint64_t predecessor)
 }
 
 void
+dump_generation(Dump *dump, uint64_t generation, uint64_t successor)
+{
+	fprintf(dump->out, "    pool of generation %016" PRIx64, generation);
+	if (successor != 0)
+		fprintf(dump->out, " or %016" PRIx64, successor);
+	fputc('\n', dump->out);
+}
+
+void
 dump_number(Dump *dump, bool has, const char *name, uint64_t value)
 {
 	if (has)
@@ -146,6 +155,8 @@ dump_edit(Dump *dump, const VersionEdit *e)
 	if (e->has_incarnation)
 		dump_incarnation(dump, e->incarnation, e->predecessor);
 	dump_number(dump, e->has_edits, "edits", e->edits);
+	if (e->has_generation)
+		dump_generation(dump, e->generation, e->successor);
 	dump_number(dump, e->has_settled, "settled", e->settled);
 	dump_number(dump, e->has_outcomes_low, "outcomes kept from", e->outcomes_low);
 	for (i = 0; i < e->nsegments; i++)

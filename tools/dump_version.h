@@ -14,6 +14,7 @@ extern void dump_file(Dump *dump, const MetaFile *file);
 extern void dump_segment(Dump *dump, const VersionSegment *segment);
 extern void dump_xids(Dump *dump, const char *what, const VersionXids *xids);
 extern const char * dump_closed_name(bool closed);
+extern void dump_generation(Dump *dump, uint64_t generation, uint64_t successor);
 extern void dump_incarnation(Dump *dump, uint64_t incarnation, uint64_t predecessor);
 extern void dump_number(Dump *dump, bool has, const char *name, uint64_t value);
 /* Lists in the order in which they are applied. */

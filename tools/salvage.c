@@ -568,7 +568,8 @@ list_storage(Salvage *sv, void *ctx, NvmkvSlice key, NvmkvSlice value)
 	List *list = ctx;
 	Listed *listed;
 
-	if (key.size != REGISTRY_KEY_BYTES)
+	/* Without a definition it was dropped, and only its rows have stayed. */
+	if (key.size != REGISTRY_KEY_BYTES || value.size == 0)
 		return;
 	if (list->count == list->capacity)
 	{

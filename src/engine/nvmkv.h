@@ -10,7 +10,7 @@
  * Sequence of life:
  *	  bytes = nvmkv_shm_bytes(&options); memory shared by all processes, zeroed
  *	  nvmkv_open(memory, dir, &options, &log, &db)		 once, in the first process; recovers manifest and pool
- *	  nvmkv_replay(db, ...) for each record above nvmkv_durable_seq(db)
+ *	  nvmkv_replay(db, ...) for each record above nvmkv_replay_seq(db)
  *		   (the host's log; the engine's own replays itself)
  *	  other processes are forked afterwards and inherit the handle
  *
@@ -494,6 +494,12 @@ extern uint64_t nvmkv_durable_seq(NvmkvDb *db);
 
 /* The same as it is on disk, where it may be behind: a later open finds that. */
 extern uint64_t nvmkv_stored_seq(NvmkvDb *db);
+
+/*
+ * Log records that start below this need not be replayed.  It is lower than nvmkv_durable_seq where a column family
+ * cannot be used: what the log has for that one, and it may not have, must not be passed over.
+ */
+extern uint64_t nvmkv_replay_seq(NvmkvDb *db);
 
 /* Smallest fxid whose outcome is not stored in rows or files; 0 none. The host must be able to answer for it. */
 extern uint64_t nvmkv_min_unresolved_fxid(NvmkvDb *db);

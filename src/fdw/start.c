@@ -21,6 +21,7 @@
 #include "engine/port/port.h"
 #include "engine/port/port_guard.h"
 #include "fdw/host/agreement.h"
+#include "fdw/host/checkpoint.h"
 #include "fdw/host/copies.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/guc.h"
@@ -47,6 +48,7 @@ request_shared_memory(void)
 	nvmkv_latch_shmem_request();
 	nvmkv_wal_shmem_request();
 	nvmkv_kept_shmem_request();
+	nvmkv_checkpoint_shmem_request();
 	nvmkv_rowid_shmem_request();
 	nvmkv_copies_shmem_request();
 	RequestAddinShmemSpace(nvmkv_settle_shmem_bytes());
@@ -81,6 +83,7 @@ open_engine(void *memory)
 	if (nvmkv_ignore_lost_wal)
 	{
 		options.log_begin = 0;
+		options.loses_log = true;
 		ereport(WARNING,
 				(errmsg("nvmkv_fdw: WAL of foreign tables may be lost without a further word"),
 				 errdetail("\"nvmkv.ignore_lost_wal\" is on.")));
@@ -110,6 +113,7 @@ start_shared_memory(void)
 	LWLockRelease(AddinShmemInitLock);
 	nvmkv_latch_shmem_init();
 	nvmkv_wal_shmem_init();
+	nvmkv_checkpoint_shmem_init();
 	nvmkv_kept_shmem_init();
 	nvmkv_rowid_shmem_init();
 	nvmkv_copies_shmem_init();

@@ -218,6 +218,10 @@ fuzz_seeds(void)
 	edit.incarnation = 12;
 	edit.predecessor = 11;
 	edit.edits = 300;
+	edit.has_generation = true;
+	edit.generation = 13;
+	edit.successor = 14;
+	edit.stamp_number = 300;
 	append_edit(&seed, &edit);
 
 	memset(&edit, 0, sizeof(edit));

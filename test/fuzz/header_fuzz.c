@@ -1,6 +1,6 @@
 /*
  * header_fuzz.c
- *	  Files and headers of a fixed layout: the pool's header, the list of column
+ *	  Files and headers of a fixed layout: the pool's header and stamps, the list of column
  *	  families, the header of a log file, the footer of a table.
  *
  * The first byte of an input says which; the rest is what is decoded.  What is
@@ -10,7 +10,7 @@
 
 #include "engine/db/family_file.h"
 #include "engine/log/log_format.h"
-#include "engine/nvm/pool_format.h"
+#include "engine/nvm/pool_stamp.h"
 #include "engine/sst/sst_format.h"
 
 static void
@@ -24,6 +24,18 @@ pool_header(const uint8_t *data)
 	FUZZ_REQUIRE(header.extent_count > 0 && header.extent_count <= NVM_EXTENTS_MAX && header.pool_id != 0);
 	nvm_pool_header_encode(&header, page);
 	FUZZ_REQUIRE(memcmp(page, data, NVM_POOL_OFFSET_CRC) == 0);
+}
+
+static void
+pool_stamp(const uint8_t *data)
+{
+	NvmPoolStamp stamp;
+	uint8_t again[NVM_STAMP_BYTES];
+
+	if (!nvm_stamp_decode(data, &stamp))
+		return;
+	nvm_stamp_encode(&stamp, again);
+	FUZZ_REQUIRE(memcmp(again, data, sizeof(again) - 4) == 0);
 }
 
 static void
@@ -85,7 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
-	switch (data[0] % 4)
+	switch (data[0] % 5)
 	{
 		case 0:
 			if (size > NVM_POOL_HEADER_BYTES)
@@ -101,6 +113,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 3:
 			if (size > SST_FOOTER_BYTES)
 				footer(data + 1);
+			break;
+		case 4:
+			if (size > NVM_STAMP_BYTES)
+				pool_stamp(data + 1);
 			break;
 	}
 	return 0;
@@ -122,6 +138,7 @@ void
 fuzz_seeds(void)
 {
 	NvmPoolHeader header = {.extent_count = 15, .system_identifier = 4711, .pool_id = 99};
+	NvmPoolStamp stamp = {1, 71, 1000, 5};
 	NvmkvFamilyInfo list[2];
 	SstFooter table = {0};
 	uint8_t page[NVM_POOL_PAGE_BYTES] = {0};
@@ -136,6 +153,8 @@ fuzz_seeds(void)
 
 	nvm_pool_header_encode(&header, page);
 	seed(0, page, NVM_POOL_HEADER_BYTES);
+	nvm_stamp_encode(&stamp, page);
+	seed(4, page, NVM_STAMP_BYTES);
 	memset(list, 0, sizeof(list));
 	for (i = 0; i < 2; i++)
 	{

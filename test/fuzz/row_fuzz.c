@@ -94,12 +94,13 @@ build_pool(void)
 	NvmPoolShm *shm = aligned_alloc(64, (nvm_pool_shm_bytes(NVM_POOL_BYTES_MIN) + 63) / 64 * 64);
 	NvmRowBuilder *builders[2];
 	NvmRowRef refs[2];
+	NvmPoolOpening opening = {.path = path, .bytes = NVM_POOL_BYTES_MIN, .system_identifier = 4711};
 	NvmPool *built;
 	bool created;
 
 	FUZZ_REQUIRE(shm != NULL);
 	nvm_pool_shm_init(shm, NVM_POOL_BYTES_MIN);
-	FUZZ_OK(nvm_pool_open(path, NVM_POOL_BYTES_MIN, 4711, 0, 0, shm, &built, &created));
+	FUZZ_OK(nvm_pool_open(&opening, shm, &built, &created));
 	builders[0] = build_row(built, 1, NULL, 600, 100, &refs[0]);
 	builders[1] = build_row(built, 2, &refs[0], 700, BIG_VALUE_BYTES, &refs[1]);
 

@@ -130,7 +130,7 @@ host_replay(void)
 		if (!opened)
 			NVMKV_RETURN_IF(nvmkv_log_opens(db));
 		opened = true;
-		if (host.records[i].base > nvmkv_durable_seq(db))
+		if (host.records[i].base > nvmkv_replay_seq(db))
 			NVMKV_RETURN_IF(nvmkv_replay(db, batch, host.records[i].base));
 	}
 	host.replayed = host.end;
@@ -215,6 +215,22 @@ write_key(unsigned family, unsigned key, unsigned value)
 	host.expected[family][key] = value;
 }
 
+/* One that fills a memtable soon. */
+static void
+write_large(unsigned key, unsigned value)
+{
+	static char text[50000];
+	NvmkvBatch batch = {0};
+
+	memset(text, 'x', sizeof(text));
+	text[snprintf(text, 16, "%u", value)] = 'x';
+	REQUIRE_OK(nvmkv_batch_put(&batch, NVMKV_TYPE_VALUE, rig_key(key), nvmkv_slice(NULL, 0),
+							   nvmkv_slice(text, sizeof(text))));
+	REQUIRE_OK(rig_write(host.rig.db, &batch, NULL));
+	nvmkv_batch_free(&batch);
+	host.expected[0][key] = value;
+}
+
 /* A third of the keys get this value, a third none. */
 static void
 write_round(unsigned family, unsigned value)
@@ -238,6 +254,7 @@ make_family(void)
 
 /* Tables that an older manifest names may have gone: then their keys cannot be read, which is not wrong. */
 static bool loss_is_told;
+static unsigned unread; /* so many of the last wrong_rows() */
 
 static unsigned
 wrong_rows(unsigned family)
@@ -247,6 +264,7 @@ wrong_rows(unsigned family)
 	unsigned wrong = 0;
 	unsigned i;
 
+	unread = 0;
 	if (nvmkv_family(host.rig.db, family, &db) != NVMKV_OK)
 	{
 		must(loss_is_told && nvmkv_error()->status == NVMKV_CORRUPTION);
@@ -261,7 +279,10 @@ wrong_rows(unsigned family)
 		if (st == NVMKV_OK)
 			(void) snprintf(text, sizeof(text), "%.*s", (int) value.size, (const char *) value.data);
 		if (loss_is_told && st == NVMKV_CORRUPTION)
+		{
+			unread++;
 			continue;
+		}
 		if (st == NVMKV_OK ? (unsigned) atoi(text) != host.expected[family][i]
 						   : st != NVMKV_NOT_FOUND || host.expected[family][i] != 0)
 		{
@@ -380,20 +401,21 @@ write_file(const char *path, NvmkvBuf bytes, uint64_t size)
 	port_files->close(file);
 }
 
-/* What the tool says of the database; its exit code. */
+/* What the tool says of the database, with a pool elsewhere or not; its exit code. */
 static int
-dump_check_says(const char *text)
+dump_check_pool(char *pool, const char *text)
 {
 	char name[] = "nvmkv_dump";
 	char command[] = "check";
-	char *argv[] = {name, command, host.rig.path, NULL};
+	char option[] = "--pool";
+	char *argv[] = {name, command, host.rig.path, pool != NULL ? option : NULL, pool, NULL};
 	char said[8192] = "";
 	FILE *out = tmpfile();
 	FILE *err = tmpfile();
 	int code;
 
 	must(out != NULL && err != NULL);
-	code = dump_main(3, argv, out, err);
+	code = dump_main(pool != NULL ? 5 : 3, argv, out, err);
 	rewind(err);
 	said[fread(said, 1, sizeof(said) - 1, err)] = '\0';
 	fclose(out);
@@ -404,6 +426,12 @@ dump_check_says(const char *text)
 		CHECK(false);
 	}
 	return code;
+}
+
+static int
+dump_check_says(const char *text)
+{
+	return dump_check_pool(NULL, text);
 }
 
 /* Opens the database; a family that cannot be used counts, too. */
@@ -436,39 +464,6 @@ not_opened(const char *text)
 		printf("says: %s\n", nvmkv_error()->text);
 		CHECK(false);
 	}
-}
-
-/* A pool of another time: rows that are not in it cannot be read, and no key shows what it was. */
-static void
-unreadable_or_refused(void)
-{
-	unsigned unread = 0;
-	unsigned i;
-
-	loss_is_told = true;
-	if (host_open() == NVMKV_OK)
-	{
-		for (i = 0; i < KEYS; i++)
-		{
-			NvmkvSnapshot all = {NULL, NULL, NVMKV_SEQUENCE_MAX};
-			NvmkvBuf value = {0};
-			NvmkvDb *family;
-
-			unread += nvmkv_get(host.rig.db, rig_key(i), &all, &value, NULL) == NVMKV_CORRUPTION;
-			if (nvmkv_family(host.rig.db, FAMILY, &family) != NVMKV_OK)
-				unread++;
-			else
-				unread += nvmkv_get(family, rig_key(i), &all, &value, NULL) == NVMKV_CORRUPTION;
-			nvmkv_buf_free(&value);
-		}
-		CHECK(unread > 0);
-		CHECK(wrong_rows(0) == 0);
-		CHECK(wrong_rows(FAMILY) == 0);
-		rig_close(&host.rig);
-	}
-	else
-		CHECK_STATUS(nvmkv_error()->status, NVMKV_CORRUPTION);
-	loss_is_told = false;
 }
 
 /* The tool, which knows nothing of this host's log, says so, too. */
@@ -747,10 +742,10 @@ TEST(files_of_another_time)
 	refused("db.anchor\" is empty");
 	put_back("today");
 	shell("cd '%s' && cp yesterday/db/level0.pool db/", dir);
-	unreadable_or_refused();
+	refused("level0.pool\" is of another time or another server: it was opened");
 	put_back("today");
 	shell("cd '%s' && cp yesterday/db/family-1/level0.pool db/family-1/", dir);
-	unreadable_or_refused();
+	refused("level0.pool\" is of another time or another server: it was opened");
 
 	put_back("today");
 	REQUIRE_OK(host_start());
@@ -758,6 +753,148 @@ TEST(files_of_another_time)
 	CHECK(wrong_rows(FAMILY) == 0);
 	host_end();
 	host_remove();
+	port_files = &port_posix_files;
+}
+
+/* A pool that was copied while the database was open, and put back: it lacks rows. */
+TEST(pool_of_an_earlier_moment)
+{
+	const char *dir;
+	int crash;
+
+	port_files = &rig_quick_files;
+	for (crash = 0; crash < 2; crash++)
+	{
+		host_init(UINT64_C(16) << 20);
+		dir = host.rig.dir;
+		REQUIRE_OK(host_start());
+		make_family();
+		write_round(0, 1);
+		write_round(FAMILY, 1);
+		host_checkpoint();
+		shell("cd '%s' && cp --sparse=always db/level0.pool one && cp --sparse=always db/family-1/level0.pool two", dir);
+		write_round(0, 2);
+		write_round(FAMILY, 2);
+		host_checkpoint();
+		if (crash)
+			rig_close(&host.rig);
+		else
+			host_end();
+		save("today");
+		shell("cd '%s' && cp one db/level0.pool", dir);
+		refused("and has rows up to number");
+		put_back("today");
+		shell("cd '%s' && cp two db/family-1/level0.pool", dir);
+		refused("and has rows up to number");
+		put_back("today");
+		REQUIRE_OK(host_start());
+		check_whole();
+		CHECK(wrong_rows(FAMILY) == 0);
+		host_end();
+		host_remove();
+	}
+	port_files = &port_posix_files;
+}
+
+/* One that is too short is said to be that; one whose end was lost, and is zeros now, costs the rows in it. */
+TEST(pool_cut)
+{
+	const char *dir;
+
+	port_files = &rig_quick_files;
+	host_init(UINT64_C(16) << 20);
+	dir = host.rig.dir;
+	REQUIRE_OK(host_start());
+	write_round(0, 1);
+	host_checkpoint();
+	write_round(0, 2);
+	host_end();
+	save("today");
+	shell("cd '%s' && truncate -s 1M db/level0.pool", dir);
+	refused("level0.pool\" is truncated: it has 1048576 bytes, at least ");
+	shell("cd '%s' && truncate -s 5000 db/level0.pool", dir);
+	refused("level0.pool\" is truncated: it has 5000 bytes, at least ");
+	shell("cd '%s' && truncate -s 0 db/level0.pool", dir);
+	not_opened("level0.pool\" is truncated: it has 0 bytes, at least ");
+	put_back("today");
+	shell("cd '%s' && truncate -s 1M db/level0.pool && truncate -s 16M db/level0.pool", dir);
+	loss_is_told = true;
+	REQUIRE_OK(host_start());
+	CHECK(wrong_rows(0) == 0);
+	CHECK(unread > 0);
+	host_end();
+	loss_is_told = false;
+	host_remove();
+	port_files = &port_posix_files;
+}
+
+/* A pool outside the directory, and two copies of the directory that take turns: the second is refused. */
+static void
+take_turns(bool has_rows)
+{
+	const NvmkvStatus expected = has_rows ? NVMKV_CORRUPTION : NVMKV_INVALID;
+	const char *text = has_rows ? "it was opened since with another copy of the database" : "or remove this one if no server needs it";
+	char pool[700];
+	uint64_t redo, end;
+
+	host_init(UINT64_C(16) << 20);
+	(void) snprintf(pool, sizeof(pool), "%s/shared", host.rig.dir);
+	host.rig.options.nvm_path = pool;
+	REQUIRE_OK(host_start());
+	make_family();
+	write_round(0, 1);
+	write_round(FAMILY, 1);
+	host_checkpoint();
+	if (!has_rows)
+		REQUIRE_OK(nvmkv_compact_all(host.rig.db));
+	host_end();
+	save("one");
+	redo = host.redo;
+	end = host.end;
+	/* The other one is opened, writes, and ends. */
+	REQUIRE_OK(host_start());
+	write_round(0, 2);
+	write_round(FAMILY, 2);
+	host_end();
+	save("two");
+	/* The first one comes back: it is told, and has changed nothing. */
+	put_back("one");
+	CHECK_STATUS(host_open(), expected);
+	CHECK(strstr(nvmkv_error()->text, text) != NULL && strstr(nvmkv_error()->text, "/shared\"") != NULL);
+	CHECK(dump_check_pool(pool, "it was opened since with another copy of the database") == DUMP_DAMAGED);
+	/* And so it is when a container is not wanted any more: it stays the other's. */
+	host.rig.options.nvm_bytes = 0;
+	if (!has_rows)
+	{
+		CHECK_OK(host_open());
+		rig_close(&host.rig);
+	}
+	CHECK(access(pool, F_OK) == 0);
+	host.rig.options.nvm_bytes = UINT64_C(16) << 20;
+	put_back("two");
+	REQUIRE_OK(host_start());
+	check_whole();
+	CHECK(wrong_rows(FAMILY) == 0);
+	host_end();
+	/* Where the other one is gone somebody may say so. */
+	put_back("one");
+	shell("cd '%s' && touch db.accept", host.rig.dir);
+	host.redo = redo;
+	host.end = end;
+	host.ended = true;
+	REQUIRE_OK(host_start());
+	host_end();
+	REQUIRE_OK(host_start());
+	host_end();
+	shell("rm '%s' '%s.family-1'", pool, pool);
+	host_remove();
+}
+
+TEST(pool_of_two_copies)
+{
+	port_files = &rig_quick_files;
+	take_turns(true);
+	take_turns(false);
 	port_files = &port_posix_files;
 }
 
@@ -806,6 +943,70 @@ TEST(family_away_for_a_while)
 	port_files = &port_posix_files;
 }
 
+/*
+ * A family whose files are away when the log has something for it, though the other trees have what the log has there:
+ * nothing of it is passed over.
+ */
+TEST(family_away_when_it_is_needed)
+{
+	const char *dir;
+	uint64_t redo, end;
+	unsigned records, value;
+	bool did, more;
+
+	port_files = &rig_quick_files;
+	host_init(UINT64_C(16) << 20);
+	dir = host.rig.dir;
+	REQUIRE_OK(host_start());
+	make_family();
+	write_round(0, 1);
+	write_round(FAMILY, 1);
+	host_checkpoint();
+	write_round(FAMILY, 2);
+	/* The database's own tree is flushed, the family is not. */
+	for (value = 10; value < 60; value++)
+		write_large(1, value);
+	while (nvmkv_work(host.rig.db, NVMKV_WORK_FLUSH, &did, &more) == NVMKV_OK && did)
+		;
+	CHECK(nvmkv_stored_seq(host.rig.db) < host.end);
+	rig_close(&host.rig);
+	save("crashed");
+	redo = host.redo;
+	end = host.end;
+	records = host.nrecords;
+	shell("cd '%s' && mv db/family-1/level0.pool away", dir);
+	CHECK_STATUS(host_start(), NVMKV_INVALID);
+	CHECK(strstr(nvmkv_error()->text, "family-1/level0.pool\" is missing") != NULL);
+	rig_close(&host.rig);
+	/* Nor is it when that is tried again, or taken for closed. */
+	CHECK_STATUS(host_start(), NVMKV_INVALID);
+	rig_close(&host.rig);
+	shell("cd '%s' && mv away db/family-1/level0.pool", dir);
+	REQUIRE_OK(host_start());
+	check_whole();
+	CHECK(wrong_rows(FAMILY) == 0);
+	host_end();
+
+	/* Whoever says so goes on without: the other trees lose nothing. */
+	put_back("crashed");
+	shell("cd '%s' && mv db/family-1/level0.pool away", dir);
+	host.rig.options.loses_log = true;
+	host.redo = redo;
+	host.end = end;
+	host.nrecords = records;
+	host.ended = false;
+	REQUIRE_OK(host_start());
+	check_whole();
+	host_end();
+	host.rig.options.loses_log = false;
+	REQUIRE_OK(host_start());
+	check_whole();
+	REQUIRE_OK(nvmkv_family_drop(host.rig.db, FAMILY));
+	host_end();
+	host_remove();
+	port_files = &port_posix_files;
+}
+
 /* Two that were one: neither takes what the other has written since. */
 TEST(files_of_a_copy)
 {
@@ -845,10 +1046,10 @@ TEST(files_of_a_copy)
 	refused("is of another time or another server");
 	put_back("own");
 	shell("cd '%s' && cp copy/db/level0.pool db/", dir);
-	unreadable_or_refused();
+	refused("level0.pool\" is of another time or another server: it was opened");
 	put_back("own");
 	shell("cd '%s' && cp copy/db/family-1/level0.pool db/family-1/", dir);
-	unreadable_or_refused();
+	refused("level0.pool\" is of another time or another server: it was opened");
 	put_back("own");
 	REQUIRE_OK(host_start());
 	check_whole();

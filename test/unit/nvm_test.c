@@ -16,7 +16,7 @@
 #include "engine/base/filter.h"
 #include "engine/base/options.h"
 #include "engine/nvm/column.h"
-#include "engine/nvm/pool_format.h"
+#include "engine/nvm/pool_owner.h"
 #include "engine/nvm/row_access.h"
 #include "engine/port/port_posix.h"
 
@@ -46,13 +46,32 @@ fixture_paths(Fixture *f)
 	nvm_pool_shm_init(f->shm, POOL_BYTES_MAX);
 }
 
+static NvmkvStatus
+open_at(const char *path, uint64_t bytes, uint64_t system, uint64_t pool_id, uint32_t used, NvmPoolShm *shm,
+		NvmPool **pool_out, bool *created_out)
+{
+	NvmPoolOpening opening = {
+		.path = path, .bytes = bytes, .system_identifier = system, .expected_pool_id = pool_id, .extents_used = used};
+
+	return nvm_pool_open(&opening, shm, pool_out, created_out);
+}
+
+/* As by a tree that has never opened it. */
+static NvmkvStatus
+remove_at(const Fixture *f, uint64_t system)
+{
+	NvmPoolOwner owner = {system, 0, 0, 0};
+
+	return nvm_pool_remove(f->path, "elsewhere", &owner);
+}
+
 static void
 fixture_open(Fixture *f, uint64_t bytes)
 {
 	bool created;
 
 	fixture_paths(f);
-	if (!CHECK_OK(nvm_pool_open(f->path, bytes, SYSTEM, 0, 0, f->shm, &f->pool, &created)))
+	if (!CHECK_OK(open_at(f->path, bytes, SYSTEM, 0, 0, f->shm, &f->pool, &created)))
 		exit(2);
 	CHECK(created);
 }
@@ -574,6 +593,28 @@ TEST(pool_header_example)
 	}
 }
 
+TEST(pool_stamp_bytes)
+{
+	static const uint8_t begins[] = {0x4e, 0x56, 0x4d, 0x4b, 0x56, 0x53, 0x54, 0x4d, 1, 0, 0, 0, 0, 0, 0, 0,
+									 0x21, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 5};
+	NvmPoolStamp stamp = {1, 0x21, 256, 5};
+	NvmPoolStamp back;
+	uint8_t bytes[NVM_STAMP_BYTES];
+	unsigned i;
+
+	nvm_stamp_encode(&stamp, bytes);
+	CHECK(memcmp(bytes, begins, sizeof(begins)) == 0);
+	CHECK(nvm_stamp_decode(bytes, &back));
+	CHECK(memcmp(&stamp, &back, sizeof(back)) == 0);
+	for (i = 0; i < sizeof(bytes) * 8; i++)
+	{
+		bytes[i / 8] ^= (uint8_t) (1u << (i % 8));
+		CHECK(!nvm_stamp_decode(bytes, &back));
+		CHECK_EQ(back.number, 0);
+		bytes[i / 8] ^= (uint8_t) (1u << (i % 8));
+	}
+}
+
 /* Writes into the file behind the pool's back. */
 static void
 patch_file(const char *path, uint64_t offset, const void *data, size_t size)
@@ -588,7 +629,7 @@ patch_file(const char *path, uint64_t offset, const void *data, size_t size)
 static NvmkvStatus
 try_open(Fixture *f, uint64_t bytes, uint64_t system, uint64_t pool_id, bool *created_out)
 {
-	NvmkvStatus status = nvm_pool_open(f->path, bytes, system, pool_id, f->used, f->shm, &f->pool, created_out);
+	NvmkvStatus status = open_at(f->path, bytes, system, pool_id, f->used, f->shm, &f->pool, created_out);
 
 	if (status != NVMKV_OK)
 	{
@@ -738,7 +779,7 @@ TEST(pool_damaged_files)
 	CHECK(truncate(f.path, 15 * MIB) == 0);
 	f.used = 15;
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_CORRUPTION);
-	CHECK(strstr(nvmkv_error()->text, "truncated") != NULL);
+	CHECK(strstr(nvmkv_error()->text, "truncated: it has 15728640 bytes, at least 16777216 are expected") != NULL);
 	CHECK(truncate(f.path, 100) == 0);
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_CORRUPTION);
 	CHECK(truncate(f.path, 0) == 0);
@@ -748,10 +789,22 @@ TEST(pool_damaged_files)
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_NOT_FOUND);
 	CHECK(mkdir(f.path, 0700) == 0);
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, 0, &created), NVMKV_INVALID);
-	CHECK_STATUS(nvm_pool_open("/dev/null", 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_INVALID);
-	CHECK_STATUS(nvm_pool_open("/proc/self/nothing/pool", 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_NOT_FOUND);
-	CHECK_STATUS(nvm_pool_open("", 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_INVALID);
+	CHECK_STATUS(open_at("/dev/null", 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_INVALID);
+	CHECK_STATUS(open_at("/proc/self/nothing/pool", 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_NOT_FOUND);
+	CHECK_STATUS(open_at("", 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_INVALID);
 	fixture_close(&f);
+}
+
+static const char *fault_point;
+static unsigned fault_hits;
+
+static NvmkvStatus
+fail_at_point(const char *point)
+{
+	if (fault_point == NULL || strcmp(point, fault_point) != 0)
+		return NVMKV_OK;
+	fault_hits++;
+	return NVMKV_FAIL(NVMKV_IO, "fault at %s of level0.pool", point);
 }
 
 static uint64_t
@@ -760,6 +813,131 @@ file_bytes(const Fixture *f)
 	struct stat st;
 
 	return stat(f->path, &st) == 0 ? (uint64_t) st.st_size : 0;
+}
+
+static NvmPoolStamp seen;
+static NvmkvStatus judgement;
+
+static NvmkvStatus
+judge(void *ctx, const NvmPoolHeader *header, const NvmPoolStamp *stamp)
+{
+	Fixture *f = ctx;
+
+	CHECK(header->system_identifier == SYSTEM && f->pool == NULL);
+	seen = *stamp;
+	return judgement == NVMKV_OK ? NVMKV_OK : NVMKV_FAIL(judgement, "level0.pool: no");
+}
+
+static NvmkvStatus
+open_judged(Fixture *f, uint64_t bytes)
+{
+	NvmPoolOpening opening = {.path = f->path, .bytes = bytes, .system_identifier = SYSTEM, .judge = judge, .ctx = f};
+	bool created;
+
+	f->pool = NULL;
+	return nvm_pool_open(&opening, f->shm, &f->pool, &created);
+}
+
+/* Two slots in turn: one that is torn leaves the other; who says no has a pool that is as it was. */
+TEST(pool_generations)
+{
+	Fixture f;
+	uint8_t torn = 0x77;
+	uint64_t row;
+	unsigned i;
+
+	fixture_open(&f, 16 * MIB);
+	CHECK_EQ(nvm_pool_stamp(f.pool)->number, 0);
+	CHECK_OK(nvm_pool_note_row(f.pool, 3)); /* nobody's */
+	CHECK_EQ(nvm_pool_stamp(f.pool)->number, 0);
+	nvm_pool_close(f.pool);
+	REQUIRE_OK(open_judged(&f, 16 * MIB));
+	CHECK_EQ(seen.number, 0);
+	CHECK_OK(nvm_pool_begin_generation(f.pool, 71, 1000, 5));
+	for (row = 10; row < 15; row++)
+	{
+		CHECK_OK(nvm_pool_note_row(f.pool, row));
+		CHECK_EQ(nvm_pool_stamp(f.pool)->last_row, row);
+	}
+	nvm_pool_close(f.pool);
+	/* Number 6 is in slot 0; then the one before it counts; then none. */
+	for (i = 0; i < 3; i++)
+	{
+		REQUIRE_OK(open_judged(&f, 16 * MIB));
+		CHECK_EQ(seen.number, i < 2 ? 6 - i : 0);
+		CHECK_EQ(seen.generation, i < 2 ? 71 : 0);
+		CHECK_EQ(seen.position, i < 2 ? 1000 : 0);
+		CHECK_EQ(seen.last_row, i < 2 ? 14 - i : 0);
+		nvm_pool_close(f.pool);
+		patch_file(f.path, (i + 1) * NVM_POOL_PAGE_BYTES + 9, &torn, 1);
+	}
+	judgement = NVMKV_CORRUPTION;
+	CHECK_STATUS(open_judged(&f, 32 * MIB), NVMKV_CORRUPTION);
+	judgement = NVMKV_OK;
+	CHECK_EQ(file_bytes(&f), 16 * MIB);
+	fixture_close(&f);
+}
+
+/* Whichever write of a stamp is the last, and torn: the one before it is there, and the next one is written again. */
+TEST(pool_stamp_stopped)
+{
+	static const char *const points[] = {"pool.before_stamp", "pool.stamped"};
+	Fixture f;
+	unsigned i;
+
+	fixture_open(&f, 16 * MIB);
+	CHECK_OK(nvm_pool_begin_generation(f.pool, 71, 1000, 5));
+	for (i = 0; i < 6; i++)
+	{
+		NvmPoolStamp before = *nvm_pool_stamp(f.pool);
+
+		fault_point = points[i % 2];
+		port_fault_hook = fail_at_point;
+		CHECK_STATUS(i < 3 ? nvm_pool_note_row(f.pool, 100 * i + 10)
+						   : nvm_pool_begin_generation(f.pool, 80 + i, 2000, 20),
+					 NVMKV_IO);
+		port_fault_hook = NULL;
+		CHECK(memcmp(&before, nvm_pool_stamp(f.pool), sizeof(before)) == 0);
+		/* Written or not, it is not known to be durable: its slot is the next one to be written, too. */
+		CHECK_OK(nvm_pool_note_row(f.pool, 100 * i + 30));
+		CHECK_EQ(nvm_pool_stamp(f.pool)->number, before.number + 1);
+		nvm_pool_close(f.pool);
+		REQUIRE_OK(open_judged(&f, 16 * MIB));
+		CHECK_EQ(seen.number, before.number + 1);
+		CHECK_EQ(seen.generation, 71);
+		CHECK_EQ(seen.last_row, 100 * i + 30);
+	}
+	fixture_close(&f);
+}
+
+/* What is not wanted any more goes only if nobody else has opened it since. */
+TEST(pool_removed_by_its_owner)
+{
+	Fixture f;
+	NvmPoolOwner owner;
+	bool created;
+
+	fixture_open(&f, 16 * MIB);
+	owner = (NvmPoolOwner){SYSTEM, f.pool->pool_id, 71, 0};
+	CHECK_OK(nvm_pool_begin_generation(f.pool, 72, 1000, 5));
+	nvm_pool_close(f.pool);
+	f.pool = NULL;
+	CHECK_OK(nvm_pool_remove(f.path, "elsewhere", &owner));
+	CHECK(access(f.path, F_OK) == 0);
+	owner.successor = 72;
+	owner.pool_id++;
+	CHECK_OK(nvm_pool_remove(f.path, "elsewhere", &owner));
+	CHECK(access(f.path, F_OK) == 0);
+	owner.pool_id--;
+	CHECK_OK(nvm_pool_remove(f.path, "elsewhere", &owner));
+	CHECK(access(f.path, F_OK) != 0);
+	REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
+	CHECK_OK(nvm_pool_begin_generation(f.pool, 73, 1000, 5));
+	nvm_pool_close(f.pool);
+	f.pool = NULL;
+	CHECK_OK(nvm_pool_remove(f.path, f.dir, &owner)); /* in its directory there is nobody else */
+	CHECK(access(f.path, F_OK) != 0);
+	fixture_close(&f);
 }
 
 /* Opens with rows in the first "used" extents, and marks the last of them. */
@@ -820,16 +998,16 @@ TEST(pool_grows_and_shrinks)
 	nvm_pool_give(f.pool, &high, 1);
 	CHECK_OK(nvm_pool_cut(f.pool, &cut));
 	CHECK(cut);
-	CHECK_EQ(file_bytes(&f), NVM_POOL_PAGE_BYTES);
+	CHECK_EQ(file_bytes(&f), NVM_POOL_HEAD_BYTES);
 	/* Wanted again before it went. */
 	reopen_sized(&f, 24 * MIB, 0, 23, 23);
 	nvm_pool_close(f.pool);
 	f.pool = NULL;
-	CHECK_OK(nvm_pool_remove(f.path, SYSTEM + 1));
+	CHECK_OK(remove_at(&f, SYSTEM + 1));
 	CHECK_EQ(file_bytes(&f), 24 * MIB);
-	CHECK_OK(nvm_pool_remove(f.path, SYSTEM));
+	CHECK_OK(remove_at(&f, SYSTEM));
 	CHECK(access(f.path, F_OK) != 0);
-	CHECK_OK(nvm_pool_remove(f.path, SYSTEM));
+	CHECK_OK(remove_at(&f, SYSTEM));
 	fixture_close(&f);
 }
 
@@ -846,7 +1024,7 @@ TEST(pool_behind_a_link_is_removed)
 	REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
 	nvm_pool_close(f.pool);
 	f.pool = NULL;
-	CHECK_OK(nvm_pool_remove(f.path, SYSTEM));
+	CHECK_OK(remove_at(&f, SYSTEM));
 	CHECK(access(target, F_OK) != 0);
 	REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
 	CHECK(created && access(target, F_OK) == 0);
@@ -875,18 +1053,6 @@ TEST(pool_blocks_are_allocated)
 	fixture_close(&f);
 }
 
-static const char *fault_point;
-static unsigned fault_hits;
-
-static NvmkvStatus
-fail_at_point(const char *point)
-{
-	if (fault_point == NULL || strcmp(point, fault_point) != 0)
-		return NVMKV_OK;
-	fault_hits++;
-	return NVMKV_FAIL(NVMKV_IO, "fault at %s of level0.pool", point);
-}
-
 /* Whatever step of creation is the last, the next start creates the pool. */
 TEST(pool_creation_stopped)
 {
@@ -902,7 +1068,7 @@ TEST(pool_creation_stopped)
 		fault_point = points[i];
 		fault_hits = 0;
 		port_fault_hook = fail_at_point;
-		CHECK_STATUS(nvm_pool_open(f.path, 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_IO);
+		CHECK_STATUS(open_at(f.path, 16 * MIB, SYSTEM, 0, 0, f.shm, &f.pool, &created), NVMKV_IO);
 		CHECK_EQ(fault_hits, 1);
 		port_fault_hook = NULL;
 		REQUIRE_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
@@ -977,9 +1143,9 @@ TEST(pool_resizing_stopped)
 	f.pool = NULL;
 	fault_point = "pool.before_remove";
 	port_fault_hook = fail_at_point;
-	CHECK_STATUS(nvm_pool_remove(f.path, SYSTEM), NVMKV_IO);
+	CHECK_STATUS(remove_at(&f, SYSTEM), NVMKV_IO);
 	port_fault_hook = NULL;
-	CHECK_OK(nvm_pool_remove(f.path, SYSTEM));
+	CHECK_OK(remove_at(&f, SYSTEM));
 	CHECK(access(f.path, F_OK) != 0);
 	fixture_close(&f);
 }
@@ -997,7 +1163,7 @@ TEST(pool_in_use_elsewhere)
 	{
 		NvmPool *pool;
 		bool created;
-		NvmkvStatus status = nvm_pool_open(f.path, 0, SYSTEM, 0, 0, f.shm, &pool, &created);
+		NvmkvStatus status = open_at(f.path, 0, SYSTEM, 0, 0, f.shm, &pool, &created);
 
 		_exit(status == NVMKV_INVALID && strstr(nvmkv_error()->text, "in use") != NULL ? 0 : 1);
 	}

@@ -57,6 +57,7 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->family_memtables_bytes = 0;
 	options->restore_from = 0;
 	options->anchored = false;
+	options->loses_log = false;
 	options->log_begin = 0;
 	options->log_end = 0;
 	options->system_identifier = 0;

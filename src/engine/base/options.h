@@ -62,6 +62,7 @@ typedef struct NvmkvOptions
 	bool anchored;                 /* an anchor beside the directory proves at the next open that it is the same */
 	uint64_t log_begin;            /* anchored: where replay will begin, 0: not known */
 	uint64_t log_end;              /* anchored: where the log ends, 0: not known yet (nvmkv_check_log_end) */
+	bool loses_log;                /* what the log has for a family that cannot be used is passed over at replay */
 	uint64_t first_fxid;           /* a new database: no transaction below it will ever have written to it */
 	uint64_t log_buffer_bytes;     /* standalone log only */
 	const char *log_dir;           /* standalone log only: where its files are, made if absent; NULL = the database's */

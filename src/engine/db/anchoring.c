@@ -194,6 +194,7 @@ static NvmkvStatus
 mark_trees(NvmkvDb *root, bool closed)
 {
 	uint64_t durable[NVMKV_FAMILIES_MAX] = {0};
+	uint64_t looked_at = root->log.position(root->log.ctx);
 	unsigned cursor = 0;
 	NvmkvDb *tree;
 	NvmkvStatus st;
@@ -219,7 +220,10 @@ mark_trees(NvmkvDb *root, bool closed)
 		}
 	}
 	NVMKV_RETURN_IF(st);
-	return write_anchor(root, false, closed ? NVMKV_SEQUENCE_MAX : durable[0]);
+	/* In replay the log may have something for a family that cannot be used which other trees have already. */
+	if (looked_at > durable[0])
+		looked_at = durable[0];
+	return write_anchor(root, false, closed ? NVMKV_SEQUENCE_MAX : looked_at);
 }
 
 NvmkvStatus

@@ -81,6 +81,15 @@ unresolved_of(NvmkvDb *tree)
 	return fxid != 0 ? fxid : UINT64_MAX;
 }
 
+uint64_t
+nvmkv_replay_seq(NvmkvDb *db)
+{
+	uint64_t needed = family_broken_durable(db);
+	uint64_t durable = nvmkv_durable_seq(db);
+
+	return needed < durable ? needed : durable;
+}
+
 /* Nor is anything resolved: 1 is the smallest fxid there can be. */
 uint64_t
 nvmkv_min_unresolved_fxid(NvmkvDb *db)

@@ -162,6 +162,29 @@ family_has(NvmkvDb *root, unsigned id, uint64_t last_sequence)
 		port_load_seq(&shm->slot[id].state) == FAMILY_BROKEN && last_sequence <= shm->slot[id].durable_seq;
 }
 
+void
+family_tell_loss(NvmkvDb *root, unsigned id)
+{
+	FamilySlot *slot = &family_shm(root)->slot[id];
+
+	if (slot->loss_told == 0)
+		port_log(PORT_LOG_WARNING, "what was written last to column family \"%s\" is lost: it cannot be used", slot->info.name);
+	slot->loss_told = 1;
+}
+
+uint64_t
+family_broken_durable(NvmkvDb *root)
+{
+	const FamilyShm *shm = family_shm(root);
+	uint64_t durable = UINT64_MAX;
+	unsigned id;
+
+	for (id = 1; shm != NULL && id < family_slots(&root->options); id++)
+		if (port_load_seq(&shm->slot[id].state) == FAMILY_BROKEN && shm->slot[id].durable_seq < durable)
+			durable = shm->slot[id].durable_seq;
+	return durable;
+}
+
 /* ---- walking ---- */
 
 /* Shows, or shows no more, that this process is at the family.  A process without a slot is alone. */

@@ -26,6 +26,12 @@ extern void families_abort_cleanup(NvmkvDb *root);
 /* Is there this family, and could not be opened? */
 extern bool family_is_broken(NvmkvDb *root, unsigned id);
 
+/* Up to where all such families have everything for sure; UINT64_MAX: there is none. */
+extern uint64_t family_broken_durable(NvmkvDb *root);
+
+/* Says, once, that what the log has for such a family is passed over. */
+extern void family_tell_loss(NvmkvDb *root, unsigned id);
+
 /* Of such a family: is it known to have all up to there in rows and tables? */
 extern bool family_has(NvmkvDb *root, unsigned id, uint64_t last_sequence);
 

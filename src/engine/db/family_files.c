@@ -57,17 +57,21 @@ family_remove_files(NvmkvDb *root, unsigned id)
 	char dir[FAMILY_PATH_MAX];
 	char pool[FAMILY_PATH_MAX];
 	Emptying e = {dir, NVMKV_OK};
+	PoolKnown known;
 
 	family_dir(root, id, dir);
 	NVMKV_RETURN_IF(port_files->mkdir(dir));
-	/* Where a link leads, too. */
-	(void) snprintf(pool, sizeof(pool), "%s/family-%u/level0.pool", root->dir, id);
-	NVMKV_RETURN_IF(nvm_pool_remove(pool, root->options.system_identifier));
-	NVMKV_RETURN_IF(port_files->list(dir, remove_file, &e));
-	NVMKV_RETURN_IF(e.status);
+	/* The containers first: what is theirs and not somebody else's the manifest tells, be it damaged or not. */
+	if (versions_read_pool(dir, root->options.system_identifier, &known) != NVMKV_OK)
+		port_log(PORT_LOG_WARNING, "a container of a column family may stay behind: %s", nvmkv_error()->text);
 	(void) snprintf(pool, sizeof(pool), "%s.family-%u", root->nvm_path, id);
-	NVMKV_RETURN_IF(nvm_pool_remove(pool, root->options.system_identifier));
-	return port_files->unlink(pool);
+	NVMKV_RETURN_IF(nvm_pool_remove(pool, dir, &known.owner));
+	if (!nvm_device_is_file(pool))
+		NVMKV_RETURN_IF(port_files->unlink(pool)); /* a link to it */
+	(void) snprintf(pool, sizeof(pool), "%s/family-%u/level0.pool", root->dir, id); /* where a link leads, too */
+	NVMKV_RETURN_IF(nvm_pool_remove(pool, dir, &known.owner));
+	NVMKV_RETURN_IF(port_files->list(dir, remove_file, &e));
+	return e.status;
 }
 
 NvmkvStatus

@@ -54,6 +54,7 @@ typedef struct FamilySlot
 	uint32_t status;
 	char error[NVMKV_ERROR_TEXT_MAX];
 	uint64_t durable_seq;
+	uint32_t loss_told; /* that the log had more for it, which is lost */
 } FamilySlot;
 
 typedef struct FamilyShm

@@ -86,7 +86,7 @@ own_log_recover(NvmkvDb *db)
 {
 	LogFiles list = {0};
 	uint64_t durable = versions_current(&db->versions)->durable_seq;
-	uint64_t needed_from = nvmkv_durable_seq(db); /* by all families */
+	uint64_t needed_from = nvmkv_replay_seq(db); /* by all families */
 	uint64_t last = 0;
 	uint64_t next;
 	unsigned i;

@@ -130,6 +130,11 @@ nvmkv_replay(NvmkvDb *root, NvmkvSlice batch, uint64_t base_sequence)
 		st = nvmkv_family(root, id, &db);
 		if (st == NVMKV_NOT_FOUND || (st != NVMKV_OK && family_has(root, id, base_sequence + count - 1)))
 			continue;
+		if (st != NVMKV_OK && root->options.loses_log && st != NVMKV_NO_MEMORY)
+		{
+			family_tell_loss(root, id);
+			continue;
+		}
 		NVMKV_RETURN_IF(st);
 		if (count == 0 || base_sequence + count - 1 <= mempool_durable_seq(&db->mem))
 			continue;

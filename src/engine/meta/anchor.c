@@ -59,7 +59,7 @@ anchor_random(uint64_t *number_out)
 	do
 	{
 		if (getrandom(number_out, sizeof(*number_out), 0) != (ssize_t) sizeof(*number_out))
-			return NVMKV_FAIL_ERRNO(NVMKV_IO, "no random bytes for the incarnation of the database");
+			return NVMKV_FAIL_ERRNO(NVMKV_IO, "no random bytes for a number of its own for this opening");
 	} while (*number_out == 0);
 	return NVMKV_OK;
 }

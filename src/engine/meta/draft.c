@@ -348,6 +348,9 @@ draft_from_image(VersionDraft *d, const VersionImage *v)
 	d->incarnation = v->incarnation;
 	d->predecessor = v->predecessor;
 	d->edits = v->edits;
+	d->generation = v->generation;
+	d->successor = v->successor;
+	d->stamp_number = v->stamp_number;
 	d->closed = v->closed != 0;
 	NVMKV_RETURN_IF(reserve_rows(d, v->nrows));
 	NVMKV_RETURN_IF(reserve_files(d, v->nfiles));
@@ -558,6 +561,12 @@ draft_apply(VersionDraft *d, const VersionEdit *e)
 	{
 		d->incarnation = e->incarnation;
 		d->predecessor = e->predecessor;
+	}
+	if (e->has_generation)
+	{
+		d->generation = e->generation;
+		d->successor = e->successor;
+		d->stamp_number = e->stamp_number;
 	}
 	d->edits = e->has_edits ? e->edits : d->edits + 1;
 	NVMKV_RETURN_IF(apply_outcomes(d, e));
@@ -800,6 +809,9 @@ draft_write_image(const VersionDraft *d, uint64_t number, VersionImage *v)
 	v->log_number = d->log_number;
 	v->incarnation = d->incarnation;
 	v->predecessor = d->predecessor;
+	v->generation = d->generation;
+	v->successor = d->successor;
+	v->stamp_number = d->stamp_number;
 	v->edits = d->edits;
 	v->closed = d->closed;
 	v->nrows = d->nrows;
@@ -905,6 +917,10 @@ draft_snapshot_edit(const VersionDraft *d, MetaArena *arena, VersionEdit *e)
 	e->incarnation = d->incarnation;
 	e->predecessor = d->predecessor;
 	e->edits = d->edits;
+	e->has_generation = true;
+	e->generation = d->generation;
+	e->successor = d->successor;
+	e->stamp_number = d->stamp_number;
 	oldest_first = meta_arena_alloc(arena, (d->nrows + 1) * sizeof(MetaRow));
 	if (oldest_first == NULL)
 		return NVMKV_NO_MEMORY;

@@ -13,7 +13,7 @@
 typedef struct VersionDraft
 {
 	uint64_t system_identifier, durable_seq, next_file, next_row, pool_id, log_number;
-	uint64_t incarnation, predecessor, edits; /* edit.h */
+	uint64_t incarnation, predecessor, edits, generation, successor, stamp_number; /* edit.h */
 	bool closed;
 	MetaRow *rows; /* newest first */
 	uint32_t nrows, rows_capacity;

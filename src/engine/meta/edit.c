@@ -17,6 +17,7 @@ typedef enum EditTag
 	TAG_CLOSED = 7,
 	TAG_INCARNATION = 8,
 	TAG_EDITS = 9,
+	TAG_GENERATION = 10,
 	TAG_ROW_ADD = 16,
 	TAG_ROW_ADVANCE = 17,
 	TAG_ROW_DROP = 18,
@@ -246,6 +247,13 @@ edit_encode(const VersionEdit *edit, NvmkvBuf *out)
 	{
 		write_varint(&w, TAG_EDITS);
 		write_varint(&w, edit->edits);
+	}
+	if (edit->has_generation)
+	{
+		write_varint(&w, TAG_GENERATION);
+		write_u64(&w, edit->generation);
+		write_u64(&w, edit->successor);
+		write_varint(&w, edit->stamp_number);
 	}
 	if (edit->has_settled)
 	{
@@ -568,6 +576,12 @@ read_field(Reader *r, VersionEdit *e)
 		case TAG_EDITS:
 			e->edits = read_varint(r);
 			e->has_edits = true;
+			break;
+		case TAG_GENERATION:
+			e->generation = read_u64(r);
+			e->successor = read_u64(r);
+			e->stamp_number = read_varint(r);
+			e->has_generation = true;
 			break;
 		case TAG_ROW_ADD:
 			{

@@ -18,6 +18,8 @@
  *		8 INCARNATION	u64, u64: the opening of the database that began this MANIFEST, and the one before it while
  *						it is not sure that the anchor names the new one; 0 none (anchor.h)
  *		9 EDITS			varint: how many edits there had been in this tree; every edit without it is one more
+ *		10 GENERATION	u64, u64, varint: of the pool at its last opening (nvm/pool_stamp.h), and the one that may have
+ *						begun since; 0 none; number of the stamp with which the one or the other begins
  *		16 ROW_ADD		see edit.c: row in full, with its drain position and role; becomes the newest row
  *		17 ROW_ADVANCE	row id varint, first_live varint, live_bytes varint, first_extent_live varint
  *		18 ROW_DROP		row id varint
@@ -145,9 +147,9 @@ typedef struct MetaFileDrop
 typedef struct VersionEdit
 {
 	bool has_system, has_durable, has_next_file, has_next_row, has_pool, has_log;
-	bool has_closed, has_incarnation, has_edits, closed, has_settled, has_outcomes_low;
+	bool has_closed, has_incarnation, has_edits, has_generation, closed, has_settled, has_outcomes_low;
 	uint64_t system_identifier, durable_seq, next_file, next_row, pool_id, log_number;
-	uint64_t incarnation, predecessor, edits, settled, outcomes_low;
+	uint64_t incarnation, predecessor, edits, generation, successor, stamp_number, settled, outcomes_low;
 
 	/*
 	 * Lists applied in this order: drops and advances of rows, roles, row adds; file drops, file adds, releases; clears

@@ -827,6 +827,30 @@ versions_recover(VersionSet *set, const VersionsOpening *opening, bool *fresh_ou
 	return st;
 }
 
+NvmkvStatus
+versions_read_pool(const char *dir, uint64_t system_identifier, PoolKnown *known_out)
+{
+	char path[MANIFEST_PATH_MAX];
+	MetaArena arena = {0};
+	VersionDraft draft;
+	uint64_t number;
+	NvmkvStatus st = read_current(dir, &number);
+
+	memset(known_out, 0, sizeof(*known_out));
+	known_out->owner.system_identifier = system_identifier;
+	if (st == NVMKV_NOT_FOUND)
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(st);
+	draft_init(&draft);
+	manifest_path(dir, number, path, sizeof(path));
+	st = fold_manifest(path, number, &draft, &arena, system_identifier);
+	if (st == NVMKV_OK)
+		pool_known_of_draft(&draft, known_out);
+	draft_free(&draft);
+	meta_arena_free(&arena);
+	return st;
+}
+
 /* ---- what an anchor says, and what check does ---- */
 
 void

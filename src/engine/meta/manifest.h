@@ -24,7 +24,7 @@
 
 #include "engine/mem/mempool.h"
 #include "engine/meta/agreement.h"
-#include "engine/meta/draft.h"
+#include "engine/meta/pool_agreement.h"
 
 #define VERSION_SLOTS 6
 #define MANIFEST_PATH_MAX 1200
@@ -94,6 +94,12 @@ extern const VersionImage *versions_current(const VersionSet *set);
  * opens it.  Blocks on the file system; hold nothing but a job claim.
  */
 extern NvmkvStatus versions_install(VersionSet *set, const VersionEdit *edit);
+
+/*
+ * What the MANIFEST in a directory that is not open says of its pool.  *known_out: nothing, if there is none.
+ * As versions_recover.
+ */
+extern NvmkvStatus versions_read_pool(const char *dir, uint64_t system_identifier, PoolKnown *known_out);
 
 /* Did a sync of the manifest fail?  Then whether the last edit is on disk is not known before the next open. */
 extern bool versions_are_sticky(const VersionSet *set);

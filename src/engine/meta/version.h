@@ -128,6 +128,7 @@ typedef struct VersionImage
 	uint64_t next_file;
 	uint64_t next_row;
 	uint64_t pool_id;	 /* 0: no pool yet */
+	uint64_t generation, successor, stamp_number; /* of the pool: edit.h */
 	uint64_t log_number; /* standalone: oldest log file still needed */
 	uint64_t incarnation, predecessor; /* edit.h */
 	uint64_t edits;		 /* of the tree since it was made, over all its MANIFESTs */

@@ -38,14 +38,15 @@ struct NvmPoolShm
 	uint32_t cut;          /* they are gone (nvm_pool_cut) */
 	uint32_t cursor;       /* where the next take starts to look */
 	uint32_t free_count;   /* of the usable ones */
+	NvmPoolStamp stamp;	   /* the one that is durable; not under the lock: who opens writes it, then who builds a row */
 	uint64_t words[]; /* bit set: taken */
 };
 
 /* ---- header ---- */
 
 /*
- * Writes the header of a pool that holds nothing.  A crash before the persist leaves a zero page, a sound header, or a
- * torn one in front of nothing but zeros: all open as empty.
+ * Writes the header of a pool that holds nothing, and no stamp of what a device may have held before.  A crash before
+ * the persist leaves a zero page, a sound header, or a torn one in front of nothing but zeros: all open as empty.
  */
 static NvmkvStatus
 format_pool(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier, NvmPoolHeader *header_out)
@@ -65,22 +66,33 @@ format_pool(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier, N
 			return NVMKV_FAIL_ERRNO(NVMKV_IO, "no random bytes for the identifier of pool \"%s\"", dev->path);
 	}
 	NVMKV_RETURN_IF(port_fault("pool.before_header"));
+	NVMKV_RETURN_IF(nvm_stamp_clear(dev));
 	nvm_pool_header_encode(header_out, page);
 	dev->ops->copy(dev, 0, page, sizeof(page));
 	NVMKV_RETURN_IF(dev->ops->persist(dev, 0, sizeof(page)));
 	return port_fault("pool.header_persisted");
 }
 
+NvmkvStatus
+nvm_pool_too_short(const char *path, uint64_t bytes, uint32_t extents_used)
+{
+	return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated: it has %" PRIu64 " bytes, at least %" PRIu64 " are expected; restore it from a backup",
+					  path, bytes, extents_used > 0 ? nvm_extent_offset(extents_used) : NVM_POOL_HEAD_BYTES);
+}
+
 /* The header of an open device: read, or written when nothing is lost by it. */
 static NvmkvStatus
-settle_header(NvmDevice *dev, uint64_t create_bytes, uint64_t system_identifier, uint64_t expected_pool_id,
-			  NvmPoolHeader *header_out, bool *formatted_out)
+settle_header(NvmDevice *dev, const NvmPoolOpening *opening, NvmPoolHeader *header_out, bool *formatted_out)
 {
+	uint64_t create_bytes = opening->bytes;
+	uint64_t system_identifier = opening->system_identifier;
+	uint64_t expected_pool_id = opening->expected_pool_id;
 	NvmkvStatus status;
 
 	*formatted_out = false;
-	if (dev->bytes < NVM_POOL_PAGE_BYTES)
-		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated to %" PRIu64 " bytes; restore it from a backup", dev->path, dev->bytes);
+	/* One that is given up has been cut to less by earlier versions. */
+	if (dev->bytes < (opening->extents_used > 0 ? NVM_POOL_HEAD_BYTES : NVM_POOL_PAGE_BYTES))
+		return nvm_pool_too_short(dev->path, dev->bytes, opening->extents_used);
 	if (nvm_pool_is_zero(dev->base, NVM_POOL_PAGE_BYTES))
 	{
 		if (expected_pool_id != 0)
@@ -205,8 +217,7 @@ count_extents(const NvmDevice *dev, uint32_t wanted, uint32_t used, const NvmPoo
 	uint32_t there = nvm_pool_extents_of(dev->bytes);
 
 	if (used > there)
-		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated: %" PRIu64 " of %" PRIu64 " bytes; restore it from a backup",
-						  dev->path, dev->bytes, nvm_extent_offset(used));
+		return nvm_pool_too_short(dev->path, dev->bytes, used);
 	*usable_out = wanted < there ? wanted : there;
 	/* Of a file what is not wanted is still in its length, until it is cut; of a device it is not ours. */
 	*count_out = nvm_device_has_length(dev) ? there : (*usable_out > used ? *usable_out : used);
@@ -216,14 +227,36 @@ count_extents(const NvmDevice *dev, uint32_t wanted, uint32_t used, const NvmPoo
 	return NVMKV_OK;
 }
 
-NvmkvStatus
-nvm_pool_open(const char *path, uint64_t bytes, uint64_t system_identifier, uint64_t expected_pool_id,
-			  uint32_t extents_used, NvmPoolShm *shm, NvmPool **pool_out, bool *created_out)
+/*
+ * Of an open device: header and stamp, and whether they are the right ones.  The stamp is durable then: what a process
+ * has left that died over it may be in memory only.
+ */
+static NvmkvStatus
+settle_head(NvmDevice *dev, const NvmPoolOpening *opening, NvmPoolHeader *header_out, NvmPoolStamp *stamp_out,
+			bool *formatted_out)
 {
+	NvmkvStatus status = settle_header(dev, opening, header_out, formatted_out);
+
+	if (status == NVMKV_OK)
+		nvm_stamp_read(dev->base, dev->bytes, stamp_out);
+	if (port_guard_lost(&dev->guard) != 0)
+		status = nvm_device_lost(dev);
+	if (status == NVMKV_OK && !*formatted_out && opening->judge != NULL)
+		status = opening->judge(opening->ctx, header_out, stamp_out);
+	return status;
+}
+
+NvmkvStatus
+nvm_pool_open(const NvmPoolOpening *opening, NvmPoolShm *shm, NvmPool **pool_out, bool *created_out)
+{
+	const char *path = opening->path;
+	uint64_t bytes = opening->bytes;
 	NvmDevice *dev;
 	NvmPoolHeader header;
+	NvmPoolStamp stamp;
 	NvmkvStatus status;
 	uint32_t wanted = nvm_pool_extents_of(bytes);
+	uint32_t used = opening->extents_used;
 	uint32_t count, usable;
 	bool file_created;
 
@@ -232,22 +265,24 @@ nvm_pool_open(const char *path, uint64_t bytes, uint64_t system_identifier, uint
 	if (bytes != 0 && bytes < NVM_POOL_BYTES_MIN)
 		return NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" would have %" PRIu64 " bytes, at least %" PRIu64 " are needed",
 						  path, bytes, NVM_POOL_BYTES_MIN);
-	status = nvm_device_open(path, expected_pool_id != 0 ? 0 : bytes >> NVM_EXTENT_SHIFT << NVM_EXTENT_SHIFT,
+	status = nvm_device_open(path, opening->expected_pool_id != 0 ? 0 : bytes >> NVM_EXTENT_SHIFT << NVM_EXTENT_SHIFT,
 							 &dev, &file_created);
-	if (status == NVMKV_NOT_FOUND && expected_pool_id != 0)
+	if (status == NVMKV_CORRUPTION && used > 0)
+		return nvm_pool_too_short(path, 0, used);
+	if (status == NVMKV_NOT_FOUND && opening->expected_pool_id != 0)
 		return NVMKV_FAIL(NVMKV_NOT_FOUND, "pool \"%s\" is missing, but rows in it are expected; mount or restore it", path);
 	NVMKV_RETURN_IF(status);
 
-	status = settle_header(dev, bytes, system_identifier, expected_pool_id, &header, created_out);
-	if (port_guard_lost(&dev->guard) != 0)
-		status = nvm_device_lost(dev);
+	status = settle_head(dev, opening, &header, &stamp, created_out);
 	/* Before the length is touched: what is missing is not put there as zeros. */
 	if (status == NVMKV_OK)
-		status = count_extents(dev, wanted, extents_used, shm, &count, &usable);
+		status = count_extents(dev, wanted, used, shm, &count, &usable);
+	if (status == NVMKV_OK && stamp.number != 0)
+		status = nvm_stamp_write(dev, &stamp);
 	if (status == NVMKV_OK)
-		status = settle_length(&dev, wanted, extents_used);
+		status = settle_length(&dev, wanted, used);
 	if (status == NVMKV_OK)
-		status = count_extents(dev, wanted, extents_used, shm, &count, &usable);
+		status = count_extents(dev, wanted, used, shm, &count, &usable);
 	if (status != NVMKV_OK)
 	{
 		nvm_device_close(dev);
@@ -255,6 +290,39 @@ nvm_pool_open(const char *path, uint64_t bytes, uint64_t system_identifier, uint
 	}
 	NVMKV_RETURN_IF(make_handle(dev, shm, header.pool_id, count, usable, pool_out));
 	reset_shm(shm, count, usable);
+	shm->stamp = stamp;
+	return NVMKV_OK;
+}
+
+const NvmPoolStamp *
+nvm_pool_stamp(const NvmPool *pool)
+{
+	return &pool->shm->stamp;
+}
+
+NvmkvStatus
+nvm_pool_begin_generation(NvmPool *pool, uint64_t generation, uint64_t position, uint64_t last_row)
+{
+	NvmPoolStamp next = {pool->shm->stamp.number + 1, generation, position, last_row};
+
+	NVMKV_RETURN_IF(nvm_stamp_write(pool->dev, &next));
+	pool->shm->stamp = next;
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvm_pool_note_row(NvmPool *pool, uint64_t row_id)
+{
+	NvmPoolStamp next = pool->shm->stamp;
+
+	if (next.number == 0)
+		return NVMKV_OK;
+	NVMKV_ASSERT(row_id > next.last_row);
+	next.number++;
+	next.last_row = row_id;
+	NVMKV_RETURN_IF(nvm_stamp_write(pool->dev, &next));
+	pool->shm->stamp.number = next.number;
+	pool->shm->stamp.last_row = row_id;
 	return NVMKV_OK;
 }
 
@@ -263,18 +331,22 @@ nvm_pool_attach(const char *path, uint64_t pool_id, NvmPoolShm *shm, NvmPool **p
 {
 	NvmDevice *dev;
 	NvmPoolHeader header;
+	NvmPoolStamp stamp = {0};
 	NvmkvStatus status;
 
 	*pool_out = NULL;
 	NVMKV_RETURN_IF(nvm_device_attach(path, &dev));
+	nvm_stamp_read(dev->base, dev->bytes, &stamp);
 	if (dev->bytes < NVM_POOL_PAGE_BYTES)
-		status = NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\" is truncated to %" PRIu64 " bytes", path, dev->bytes);
+		status = nvm_pool_too_short(path, dev->bytes, shm->usable);
 	else
 		status = nvm_pool_header_decode(dev->base, path, &header);
 	if (port_guard_lost(&dev->guard) != 0)
 		status = nvm_device_lost(dev);
-	if (status == NVMKV_OK && (header.pool_id != pool_id || nvm_pool_extents_of(dev->bytes) < shm->usable))
+	if (status == NVMKV_OK && (header.pool_id != pool_id || stamp.generation != shm->stamp.generation))
 		status = NVMKV_FAIL(NVMKV_INVALID, "pool \"%s\" is not the one that is in use", path);
+	if (status == NVMKV_OK && nvm_pool_extents_of(dev->bytes) < shm->usable)
+		status = nvm_pool_too_short(path, dev->bytes, shm->usable);
 	if (status != NVMKV_OK)
 	{
 		nvm_device_close(dev);
@@ -291,33 +363,6 @@ nvm_pool_close(NvmPool *pool)
 	nvm_device_close(pool->dev);
 	port_free(pool->checked);
 	port_free(pool);
-}
-
-NvmkvStatus
-nvm_pool_remove(const char *path, uint64_t system_identifier)
-{
-	uint8_t page[NVM_POOL_HEADER_BYTES];
-	char target[NVM_DEVICE_PATH_MAX];
-	NvmPoolHeader header;
-	PortFile *file;
-	size_t size = 0;
-	NvmkvStatus status;
-
-	if (!nvm_device_is_file(path))
-		return NVMKV_OK;
-	NVMKV_RETURN_IF(port_files->open(path, PORT_FILE_READ, &file));
-	status = port_files->read_some(file, 0, page, sizeof(page), &size);
-	port_files->close(file);
-	NVMKV_RETURN_IF(status);
-	/* Not what somebody else has there. */
-	if (size < sizeof(page) || nvm_pool_header_decode(page, path, &header) != NVMKV_OK ||
-		header.system_identifier != system_identifier)
-		return NVMKV_OK;
-	NVMKV_RETURN_IF(nvm_device_target(path, target));
-	NVMKV_RETURN_IF(port_fault("pool.before_remove"));
-	NVMKV_RETURN_IF(port_files->unlink(target));
-	port_log(PORT_LOG_INFO, "container \"%s\" is given up and removed", path);
-	return NVMKV_OK;
 }
 
 /* ---- extents ---- */
@@ -463,7 +508,7 @@ nvm_pool_cut(NvmPool *pool, bool *cut_out)
 		!nvm_device_has_length(pool->dev) || !begin_cut(pool->shm))
 		return NVMKV_OK;
 	NVMKV_RETURN_IF(port_fault("pool.before_cut"));
-	NVMKV_RETURN_IF(nvm_device_cut(pool->dev, usable == 0 ? NVM_POOL_PAGE_BYTES : nvm_extent_offset(usable)));
+	NVMKV_RETURN_IF(nvm_device_cut(pool->dev, usable == 0 ? NVM_POOL_HEAD_BYTES : nvm_extent_offset(usable)));
 	*cut_out = true;
 	port_log(PORT_LOG_INFO, "container \"%s\" has %u MB now, before it had %u MB", pool->dev->path,
 			 usable == 0 ? 0 : usable + 1, pool->extent_count + 1);

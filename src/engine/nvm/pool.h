@@ -12,8 +12,7 @@
 #ifndef NVMKV_NVM_POOL_H
 #define NVMKV_NVM_POOL_H
 
-#include "engine/nvm/device.h"
-#include "engine/nvm/pool_format.h"
+#include "engine/nvm/pool_stamp.h"
 
 #define NVM_POOL_BYTES_MIN (UINT64_C(8) << 20)
 
@@ -45,26 +44,52 @@ typedef struct NvmPool
 extern size_t nvm_pool_shm_bytes(uint64_t pool_bytes_max);
 extern void nvm_pool_shm_init(NvmPoolShm *shm, uint64_t pool_bytes_max);
 
+typedef struct NvmPoolOpening
+{
+	const char *path;
+	uint64_t bytes; /* the size wanted; 0: never create, and use nothing for new rows */
+	uint64_t system_identifier;
+	uint64_t expected_pool_id; /* 0: no rows are known */
+	uint32_t extents_used;	   /* the highest of any row, and one more */
+	/* Asked of a pool that was there before it is used or changed: is it the right one?  NULL: nobody asks. */
+	NvmkvStatus (*judge)(void *ctx, const NvmPoolHeader *header, const NvmPoolStamp *stamp);
+	void *ctx;
+} NvmPoolOpening;
+
 /*
  * Opens or creates the pool at path and empties the bitmap; once, before
- * processes fork.  expected_pool_id 0: no rows are known, a pool may be created
- * (and an existing sound one of this system_identifier is taken over, its
- * content void); otherwise the pool must exist and carry this id.
+ * processes fork.  Without rows that are known a pool may be created (and an
+ * existing sound one of this system_identifier is taken over, its content void);
+ * otherwise the pool must exist and carry the id expected.
  *
- * bytes: the size wanted.  A file becomes as long, or as long as the extents in
- * use take: extents_used is the highest of any row, and one more.  What is then
+ * A file becomes as long as is wanted, or as the extents in
+ * use take.  What is then
  * beyond the size wanted is not used for new rows, and cut off once it is free
  * (nvm_pool_cut).  Where a file cannot become longer it stays as it is (a
- * warning).  0: never create, and use nothing for new rows.
+ * warning).
  * *created_out: a header was written.
  * Errors name the file, say what is wrong and what to do: NOT_FOUND missing,
  * CORRUPTION truncated / bad crc / bad magic, VERSION, INVALID pool of another
  * system or with another id or larger than shm was sized for or in use, IO,
- * NO_SPACE, NO_MEMORY.
+ * NO_SPACE, NO_MEMORY, what "judge" says.
  */
-extern NvmkvStatus nvm_pool_open(const char *path, uint64_t bytes, uint64_t system_identifier,
-								 uint64_t expected_pool_id, uint32_t extents_used, NvmPoolShm *shm, NvmPool **pool_out,
+extern NvmkvStatus nvm_pool_open(const NvmPoolOpening *opening, NvmPoolShm *shm, NvmPool **pool_out,
 								 bool *created_out);
+
+/* CORRUPTION: says how long it is, and how long it would have to be for the rows in it (see extents_used). */
+extern NvmkvStatus nvm_pool_too_short(const char *path, uint64_t bytes, uint32_t extents_used);
+
+/* What the pool says of its openings, durably. */
+extern const NvmPoolStamp *nvm_pool_stamp(const NvmPool *pool);
+
+/* Begins a generation: by who opens, before anybody builds a row.  last_row: the highest id of a row. */
+extern NvmkvStatus nvm_pool_begin_generation(NvmPool *pool, uint64_t generation, uint64_t position, uint64_t last_row);
+
+/*
+ * Notes a row before anybody knows of it, durably; on a file all that this process has copied into the pool before is
+ * durable with it.  REQUIRES that nobody else builds a row.  Does nothing in a pool without a generation.
+ */
+extern NvmkvStatus nvm_pool_note_row(NvmPool *pool, uint64_t row_id);
 
 /*
  * A handle of the pool that another process of the same database has opened with this shared memory.
@@ -72,12 +97,6 @@ extern NvmkvStatus nvm_pool_open(const char *path, uint64_t bytes, uint64_t syst
  */
 extern NvmkvStatus nvm_pool_attach(const char *path, uint64_t pool_id, NvmPoolShm *shm, NvmPool **pool_out);
 extern void nvm_pool_close(NvmPool *pool);
-
-/*
- * Removes a pool in which no row is and nobody is at work: the file, not a link to it.  What is not a pool of this
- * system stays.  OK also when there is nothing; IO.
- */
-extern NvmkvStatus nvm_pool_remove(const char *path, uint64_t system_identifier);
 
 /*
  * Gives the medium back what is beyond the usable extents, if nobody has anything there any more; all but the header

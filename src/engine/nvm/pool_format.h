@@ -16,7 +16,8 @@
  * Extent e occupies [(e + 1) * extent bytes, (e + 2) * extent bytes).
  * How many extents there are is told by the length of the file, of which what
  * is left over behind the last whole one is not used; on a device, by who uses it.
- * The rest of the first extent-sized piece is not used.  A reader refuses
+ * Two pages behind the first say who opened the pool last (pool_stamp.h); the rest
+ * of the first extent-sized piece is not used.  A reader refuses
  * another version and bytes that are not zero where zero is said.  A file whose
  * first page is all zero was being created when something ended: it holds no
  * pool.

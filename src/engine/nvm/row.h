@@ -81,10 +81,10 @@ extern void nvm_row_builder_destroy(NvmRowBuilder *b);
 extern NvmkvStatus nvm_row_check_header(const NvmPool *pool, const NvmRowRef *row);
 
 /*
- * Of a row whose header is not sound: does that of another one stand there, or can nothing of the row be found?  Then
- * the pool is of another time.
+ * Of a row whose header is not sound: does that of another one stand there, or is nothing of the row to be found, but
+ * something else?  Zeros are damage: a row that has taken the place leaves none.
  */
-extern bool nvm_row_is_another(const NvmPool *pool, const NvmRowRef *row);
+extern bool nvm_row_is_replaced(const NvmPool *pool, const NvmRowRef *row);
 
 /*
  * Walks everything live: data checksums, order, index, hints, filter.  "problem" gets each finding; OK also when

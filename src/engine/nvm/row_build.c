@@ -578,6 +578,7 @@ write_regions(NvmRowBuilder *b, Array *directory, Array *filter, Array *list, ui
 	copy_in(b, directory_offset, directory->data, directory->bytes);
 	copy_in(b, filter_offset, filter->data, filter->bytes);
 	copy_in(b, list_offset, list->data, list->bytes);
+	NVMKV_RETURN_IF(nvm_pool_note_row(b->pool, built->ref.row_id));
 	NVMKV_RETURN_IF(persist_extents(b, list_offset + list->bytes));
 
 	built->ref.data_bytes = data_bytes;

@@ -935,8 +935,21 @@ has_entry(const NvmPool *pool, const NvmRowRef *row, uint64_t index)
 		nvm_row_check_entry(pool, row, index, &head) == NVMKV_OK;
 }
 
+/* Is there nothing but zeros? */
+static bool
+is_blank(const NvmPool *pool, const NvmRowRef *row)
+{
+	uint32_t i;
+
+	for (i = 0; i < row->extent_count; i++)
+		if ((i == 0 || i >= row->first_extent_live) &&
+			!nvm_pool_is_zero(nvm_row_at(pool, row, (uint64_t) i << NVM_EXTENT_SHIFT), NVM_EXTENT_BYTES))
+			return false;
+	return true;
+}
+
 bool
-nvm_row_is_another(const NvmPool *pool, const NvmRowRef *row)
+nvm_row_is_replaced(const NvmPool *pool, const NvmRowRef *row)
 {
 	const uint8_t *h = nvm_row_at(pool, row, 0);
 	uint64_t index;
@@ -953,5 +966,5 @@ nvm_row_is_another(const NvmPool *pool, const NvmRowRef *row)
 		if (has_entry(pool, row, index) || has_entry(pool, row, last < row->entries ? last : row->entries - 1))
 			return false;
 	}
-	return !is_lost(pool, row);
+	return h != NULL && !is_blank(pool, row) && !is_lost(pool, row);
 }

@@ -11,8 +11,9 @@
 #define DB_POOL_MEMTABLES_MIN 3
 
 /*
- * Without rows any sound pool will do, a new one too; and one that is not wanted any more goes.  A pool with rows is
- * opened, whatever is wanted: what is in the way of the size wanted is compacted (column.c).
+ * Without rows a new pool will do, too; and one that is not wanted any more goes.  A pool with rows is opened, whatever
+ * is wanted: what is in the way of the size wanted is compacted (column.c).  CORRUPTION, INVALID: it is not the one
+ * that the manifest speaks of.
  */
 extern NvmkvStatus tree_open_pool(NvmkvDb *db, NvmPoolShm *pool_shm);
 

@@ -44,6 +44,7 @@
 #include "utils/snapmgr.h"
 
 #include "fdw/ddl/alter.h"
+#include "fdw/ddl/checkpoint.h"
 #include "fdw/ddl/copyfreeze.h"
 #include "fdw/ddl/ddl.h"
 #include "fdw/ddl/guard.h"
@@ -325,6 +326,28 @@ lock_tables(PlannedStmt *pstmt, const char *query_string, bool read_only_tree, P
 	}
 }
 
+/* The arguments of next_process_utility. */
+typedef struct UtilityCall
+{
+	PlannedStmt *pstmt;
+	const char *query_string;
+	bool read_only_tree;
+	ProcessUtilityContext context;
+	ParamListInfo params;
+	QueryEnvironment *query_env;
+	DestReceiver *dest;
+	QueryCompletion *completion;
+} UtilityCall;
+
+static void
+call_next(void *arg)
+{
+	const UtilityCall *c = arg;
+
+	next_process_utility(c->pstmt, c->query_string, c->read_only_tree, c->context, c->params, c->query_env, c->dest,
+						 c->completion);
+}
+
 static void
 process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
 				ParamListInfo params, QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *completion)
@@ -354,6 +377,12 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 
 	if (IsA(stmt, LockStmt) && nvmkv_lock_concerns_ours(castNode(LockStmt, stmt)))
 		lock_tables(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
+	else if (IsA(stmt, CheckPointStmt))
+	{
+		UtilityCall call = {pstmt, query_string, read_only_tree, context, params, query_env, dest, completion};
+
+		nvmkv_checkpoint_command(call_next, &call);
+	}
 	else
 		next_process_utility(pstmt, query_string, read_only_tree, context, params, query_env, dest, completion);
 

@@ -19,7 +19,7 @@ apply_write(NvmkvDb *db, XLogRecPtr start, XLogRecPtr end, NvmkvSlice batch)
 	const uint8_t *cursor;
 	uint32_t count;
 
-	if (start < nvmkv_durable_seq(db))
+	if (start < nvmkv_replay_seq(db))
 		return NVMKV_OK;
 	NVMKV_RETURN_IF(nvmkv_batch_open(batch, &count, &cursor));
 	return nvmkv_replay(db, batch, end - count + 1);

@@ -269,7 +269,7 @@ NvmkvStatus
 nvmkv_kept_memtables(NvmkvDb *db, XLogRecPtr upto)
 {
 	KeptWriter w;
-	uint64 durable = nvmkv_stored_seq(db);
+	uint64 durable = Min(nvmkv_stored_seq(db), upto); /* in recovery files may be ahead of what was looked at */
 	uint64 number;
 	NvmkvStatus status = kept_writer_begin(&w, kept_dir(), GetSystemIdentifier(), durable, true);
 
@@ -277,7 +277,7 @@ nvmkv_kept_memtables(NvmkvDb *db, XLogRecPtr upto)
 	number = w.log.number;
 	status = nvmkv_unflushed(db, durable, keep_entry, &w);
 	if (status == NVMKV_OK)
-		status = kept_writer_mark(&w, Max(upto, durable), true);
+		status = kept_writer_mark(&w, upto, true);
 	if (status != NVMKV_OK)
 	{
 		const NvmkvError error = *nvmkv_error();
@@ -305,6 +305,10 @@ nvmkv_kept_give_up(NvmkvDb *db, XLogRecPtr upto)
 {
 	if (gives_up_wal())
 		return;
+	/* Families that cannot be used have all that comes before: or what is kept would begin too late for them. */
+	if (nvmkv_log_let_go(db, Min(nvmkv_stored_seq(db), upto)) != NVMKV_OK)
+		ereport(LOG,
+				(errmsg("could not note up to where foreign tables have everything: %s", nvmkv_error()->text)));
 	check_kept(nvmkv_kept_memtables(db, upto));
 	keep_from = upto;
 	open_writer();

@@ -4,8 +4,9 @@
  *
  * An entry is a row of the engine like any other, tagged with the transaction
  * that wrote it: key = NVMKV_REGISTRY_STORAGE_ID (8 bytes big-endian), OID of the
- * database (4), storage id (8); value = the definition of its table.  The prefix is larger than
- * any position in the log, so that no table ever has it.
+ * database (4), storage id (8); value = the definition of its table, or nothing when that was dropped or truncated
+ * while the rows could not be reached.  The prefix is larger than any position in the log, so that no table ever has
+ * it.
  *
  * Nobody else writes an entry's key: a storage is made by one transaction, and
  * ended by one that holds AccessExclusiveLock on the table, or on the database.
@@ -44,6 +45,7 @@ typedef struct RegistryEntry
 {
 	Oid dboid;
 	uint64 storage_id;
+	bool ended; /* all but its rows */
 } RegistryEntry;
 
 static RegistryKey
@@ -67,20 +69,28 @@ write_entry(unsigned type, Oid dboid, uint64 storage_id, const char *definition)
 		nvmkv_write_wait_room(db, NULL);
 }
 
-/* Where the storage's family cannot be used, the entry stays: a later start's sweep, which can, ends the storage. */
+/*
+ * Where the storage's family cannot be used, the entry stays, without a definition: a later start's sweep, which can,
+ * ends the storage.
+ */
 static void
 end_storage(Oid dboid, uint64 storage_id)
 {
-	(void) nvmkv_engine();
-	if (nvmkv_engine_of_or_null(storage_id) == NULL)
+	NvmkvDb *family;
+	NvmkvStatus status = nvmkv_family(nvmkv_engine(), nvmkv_family_of_storage(storage_id), &family);
+
+	if (status != NVMKV_OK && status != NVMKV_NOT_FOUND)
 	{
 		ereport(WARNING,
-				(errmsg("rows of a dropped foreign table keep their space for now"),
-				 errdetail("The column family that they are in cannot be used."),
-				 errhint("They are removed by the next start with which it can; nvmkv.column_families shows what is wrong.")));
+				(errmsg("rows of a foreign table that was dropped or truncated keep their space for now"),
+				 errdetail("%s", nvmkv_error()->text),
+				 errhint("They are removed by the next start with which the column family can be used, or with the family (nvmkv.drop_column_family()).")));
+		write_entry(NVMKV_TYPE_TAGGED_VALUE, dboid, storage_id, "");
 		return;
 	}
-	nvmkv_storage_drop(storage_id);
+	/* Rows that were in a family that is no more went with it. */
+	if (status == NVMKV_OK)
+		nvmkv_storage_drop(storage_id);
 	write_entry(NVMKV_TYPE_TAGGED_DELETION, dboid, storage_id, "");
 }
 
@@ -169,6 +179,7 @@ entries_between(NvmkvScan *scan, RegistryKey lower, RegistryKey upper, const Nvm
 			memcpy(&key, rows[i].key.data, sizeof(key));
 			entry->dboid = pg_ntoh32(key.dboid);
 			entry->storage_id = pg_ntoh64(key.storage_id);
+			entry->ended = rows[i].value.size == 0;
 			entries = lappend(entries, entry);
 		}
 	}
@@ -228,8 +239,12 @@ nvmkv_registry_has_family(unsigned family)
 	ListCell *lc;
 
 	foreach(lc, current_entries(InvalidOid))
-		if (nvmkv_family_of_storage(((RegistryEntry *) lfirst(lc))->storage_id) == family)
+	{
+		const RegistryEntry *entry = lfirst(lc);
+
+		if (!entry->ended && nvmkv_family_of_storage(entry->storage_id) == family)
 			return true;
+	}
 	return false;
 }
 

@@ -13,8 +13,8 @@
 
 /*
  * A storage of this database begins, has another definition (definition.h), or ends with the current transaction;
- * ending drops its rows.  While the column family cannot be used, the entry stays, with a warning: the next sweep
- * (sweep.h) ends the storage.
+ * ending drops its rows.  While the column family cannot be used, the entry stays, as one that has ended, with a
+ * warning: a later sweep (sweep.h) drops the rows.
  */
 extern void nvmkv_registry_begin_storage(uint64 storage_id, const char *definition);
 extern void nvmkv_registry_describe(uint64 storage_id, const char *definition);
@@ -32,7 +32,10 @@ extern void nvmkv_registry_renew_storage(uint64 storage_id, const char *definiti
  */
 extern bool nvmkv_registry_has_storage(uint64 storage_id);
 
-/* Is a storage of any database in this column family?  Of those that committed transactions have left. */
+/*
+ * Is a storage of any database in this column family that has not ended?  Of those that committed transactions have
+ * left.
+ */
 extern bool nvmkv_registry_has_family(unsigned family);
 
 /* Ends all storages of a database that the current transaction drops, or another has; returns how many. */
