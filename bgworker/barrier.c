@@ -39,7 +39,6 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
-#include "storage/backendid.h"
 #include "storage/condition_variable.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
@@ -54,6 +53,7 @@
 
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
+#include "fdw/compat/compat.h"
 #include "fdw/host/agreement.h"
 #include "fdw/host/checkpoint.h"
 #include "fdw/host/copies.h"
@@ -77,7 +77,7 @@ static bool flushed_at_exit = false;
 static void
 hold_checkpoints(void)
 {
-	MyProc->lxid = GetNextLocalTransactionId();
+	nvmkv_lxid(MyProc) = GetNextLocalTransactionId();
 	MyProc->delayChkptFlags |= DELAY_CHKPT_START;
 }
 
@@ -93,7 +93,7 @@ let_checkpoint_go(XLogRecPtr flushed_for)
 	LWLockAcquire(ProcArrayLock, LW_EXCLUSIVE);
 	redo = GetRedoRecPtr();
 	if (redo == flushed_for)
-		MyProc->lxid = GetNextLocalTransactionId();
+		nvmkv_lxid(MyProc) = GetNextLocalTransactionId();
 	LWLockRelease(ProcArrayLock);
 	return redo;
 }
@@ -201,7 +201,7 @@ release_at_exit(int code, Datum arg)
 	if (!flushed_at_exit)
 		end_without_checkpoint();
 	MyProc->delayChkptFlags &= ~DELAY_CHKPT_START;
-	MyProc->lxid = InvalidLocalTransactionId;
+	nvmkv_lxid(MyProc) = InvalidLocalTransactionId;
 }
 
 /* A checkpoint waits for what the last failure says to end; who has asked for it is told. */

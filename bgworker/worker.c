@@ -24,6 +24,7 @@
 
 #include "bgworker/worker.h"
 #include "engine/port/port_pg.h"
+#include "fdw/compat/compat.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/guc.h"
 #include "fdw/host/ready.h"
@@ -111,11 +112,11 @@ register_worker(int index, NvmkvWorkerRole role, const char *function, BgWorkerS
 static bool
 is_registered(const char *function)
 {
-	slist_iter iter;
+	NvmkvWorkerIter iter;
 
-	slist_foreach(iter, &BackgroundWorkerList)
+	nvmkv_foreach_worker(iter)
 	{
-		const RegisteredBgWorker *registered = slist_container(RegisteredBgWorker, rw_lnode, iter.cur);
+		const RegisteredBgWorker *registered = nvmkv_worker_at(iter);
 
 		if (strcmp(registered->rw_worker.bgw_function_name, function) == 0)
 			return true;
@@ -161,7 +162,7 @@ nvmkv_worker_wake(void)
 		int pgprocno = ((volatile NvmkvWorkerStat *) &shared->workers[i])->pgprocno;
 
 		if (shared->workers[i].role != NVMKV_WORKER_BARRIER && pgprocno >= 0 &&
-			(MyProc == NULL || pgprocno != MyProc->pgprocno))
+			(MyProc == NULL || pgprocno != GetNumberFromPGProc(MyProc)))
 			SetLatch(&ProcGlobal->allProcs[pgprocno].procLatch);
 	}
 }
@@ -203,7 +204,7 @@ nvmkv_worker_begin(int index, NvmkvWorkerRole role)
 	me->role = role;
 	me->pid = MyProcPid;
 	me->state = "idle";
-	me->pgprocno = MyProc->pgprocno;
+	me->pgprocno = GetNumberFromPGProc(MyProc);
 	port_pg_stop_flag = &ShutdownRequestPending;
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return me;

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "engine/nvmkv.h"
+#include "fdw/compat/compat.h"
 
 /* The barrier and the flusher; compaction workers come on top. */
 #define NVMKV_WORKERS_FIXED 2
@@ -68,7 +69,7 @@ extern void nvmkv_sweeper_start(void);
  * Without an engine there is nothing to do until the next start; a worker that ended would not be started again by a
  * postmaster that goes through one after a crash.
  */
-extern void nvmkv_worker_idle(NvmkvWorkerStat *me) pg_attribute_noreturn();
+pg_noreturn extern void nvmkv_worker_idle(NvmkvWorkerStat *me);
 
 /* Entry points (bgw_function_name). */
 extern PGDLLEXPORT void nvmkv_barrier_main(Datum arg);

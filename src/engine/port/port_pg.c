@@ -234,7 +234,7 @@ port_cond_broadcast(PortCond *cond)
 int
 port_process_slot(void)
 {
-	return MyProc != NULL ? MyProc->pgprocno : -1;
+	return MyProc != NULL ? (int) (MyProc - ProcGlobal->allProcs) : -1;
 }
 
 bool

@@ -35,6 +35,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/ready.h"
 #include "fdw/table/catalog.h"
@@ -52,11 +53,8 @@ plan_question(const char *sql)
 	Query *query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
 	int guc_level = NewGUCNestLevel();
 	PlannedStmt *plan;
-	ListCell *lc;
 
-	foreach(lc, query->rtable)
-		lfirst_node(RangeTblEntry, lc)->requiredPerms = 0;
-
+	nvmkv_forget_permissions(query);
 	(void) set_config_option("constraint_exclusion", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	plan = pg_plan_query(query, sql, 0, NULL);
 	AtEOXact_GUC(true, guc_level);
@@ -81,7 +79,7 @@ nvmkv_has_row(Relation rel, const char *condition)
 	query = CreateQueryDesc(plan_question(sql.data), sql.data, GetActiveSnapshot(), InvalidSnapshot, None_Receiver,
 							NULL, NULL, 0);
 	ExecutorStart(query, 0);
-	ExecutorRun(query, ForwardScanDirection, 1, true);
+	ExecutorRun(query, ForwardScanDirection, 1);
 	found = query->estate->es_processed > 0;
 	ExecutorFinish(query);
 	ExecutorEnd(query);

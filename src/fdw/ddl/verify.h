@@ -9,6 +9,8 @@
 
 #include "utils/rel.h"
 
+#include "fdw/compat/compat.h"
+
 /*
  * Has the table a row for which the SQL condition is true (NULL: any row)?  As of now, whatever the transaction's
  * snapshot is.
@@ -17,7 +19,7 @@ extern bool nvmkv_has_row(Relation rel, const char *condition);
 
 /* Raises what ALTER TABLE on a heap table would if a row had a NULL in the column. */
 extern void nvmkv_verify_not_null(Relation rel, AttrNumber attnum);
-extern void nvmkv_report_null_values(Relation rel, AttrNumber attnum) pg_attribute_noreturn();
+pg_noreturn extern void nvmkv_report_null_values(Relation rel, AttrNumber attnum);
 
 /* The same for a row that fails a check (expression: nodeToString of it). */
 extern void nvmkv_verify_check(Relation rel, const char *name, const char *expression);

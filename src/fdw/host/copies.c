@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/port/port_pg.h"
+#include "fdw/compat/compat.h"
 #include "fdw/host/copies.h"
 #include "fdw/host/guc.h"
 
@@ -353,7 +354,7 @@ nvmkv_copies_before_redo(NvmkvDb *db, XLogRecPtr redo)
 static NvmkvCopy *
 my_copy(void)
 {
-	return &shared->copies[MyProc->pgprocno];
+	return &shared->copies[GetNumberFromPGProc(MyProc)];
 }
 
 const NvmkvCopy *
@@ -365,7 +366,7 @@ nvmkv_copy_mine(void)
 void
 nvmkv_copy_mine_add(NvmkvDb *db, int kind)
 {
-	add_kind(db, MyProc->pgprocno, MyProcPid, kind);
+	add_kind(db, GetNumberFromPGProc(MyProc), MyProcPid, kind);
 }
 
 void

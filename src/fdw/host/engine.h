@@ -10,6 +10,7 @@
 #include "storage/condition_variable.h"
 
 #include "engine/nvmkv.h"
+#include "fdw/compat/compat.h"
 
 /* ---- is there one? (whoever uses it in a session calls nvmkv_engine() of ready.h) ---- */
 
@@ -35,7 +36,7 @@ extern void nvmkv_engine_require_preload(void);
 extern const char *nvmkv_engine_absence(void);
 
 /* The same as an ERROR, with a hint.  REQUIRES that there is none. */
-extern void nvmkv_engine_report_absence(void) pg_attribute_noreturn();
+pg_noreturn extern void nvmkv_engine_report_absence(void);
 
 /*
  * The engine's last failure, in this process, is one that it cannot go on with: from now on there is none, in any

@@ -53,6 +53,7 @@
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/settle.h"
 #include "fdw/host/status.h"
@@ -102,25 +103,21 @@ normal_xid(uint64 fxid)
 static PGPROC *
 take_process_entry(void)
 {
-	PGPROC *proc = ProcGlobal->freeProcs;
+	PGPROC *proc = nvmkv_take_free_process();
 
 	if (proc == NULL)
 		ereport(FATAL,
 				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
 				 errmsg("nvmkv_fdw needs a place among the connections"),
 				 errhint("Increase max_connections.")));
-	ProcGlobal->freeProcs = (PGPROC *) proc->links.next;
-	SHMQueueElemInit(&proc->links);
+	nvmkv_forget_session(proc);
 	proc->waitStatus = PROC_WAIT_STATUS_OK;
-	proc->lxid = InvalidLocalTransactionId;
 	proc->xid = InvalidTransactionId;
 	proc->xmin = InvalidTransactionId;
 	proc->pid = 0;
-	proc->backendId = InvalidBackendId;
 	proc->databaseId = InvalidOid;
 	proc->roleId = InvalidOid;
 	proc->tempNamespaceId = InvalidOid;
-	proc->isBackgroundWorker = false;
 	proc->delayChkptFlags = 0;
 	proc->statusFlags = 0;
 	proc->lwWaiting = 0;
@@ -436,7 +433,7 @@ static NvmkvStatus
 settle_next(NvmkvDb *db, uint64 to, uint64 next)
 {
 	uint64 from = nvmkv_settled(db);
-	uint64 oldest = widen_by(ShmemVariableCache->oldestClogXid, next);
+	uint64 oldest = widen_by(TransamVariables->oldestClogXid, next);
 
 	if (!may_have_written(db, from))
 	{

@@ -40,6 +40,7 @@
 #include "utils/uuid.h"
 #include "utils/xid8.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/key/keycode.h"
 
 StaticAssertDecl(sizeof(NameData) == NAMEDATALEN, "a name is its bytes");
@@ -554,7 +555,7 @@ typedef struct KeyReader
 	uint8 flip; /* 0 or 0xff */
 } KeyReader;
 
-static void report_malformed_key(const NvmkvTable *table) pg_attribute_noreturn();
+pg_noreturn static void report_malformed_key(const NvmkvTable *table);
 
 static void
 report_malformed_key(const NvmkvTable *table)

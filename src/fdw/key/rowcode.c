@@ -29,6 +29,7 @@
 #include "utils/expandeddatum.h"
 #include "utils/lsyscache.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
 
@@ -210,7 +211,7 @@ nvmkv_row_encode(const NvmkvTable *table, StringInfo buf, TupleTableSlot *slot)
 
 /* ---------------------------------------------------------------- decoding */
 
-static void report_malformed_row(const NvmkvTable *table) pg_attribute_noreturn();
+pg_noreturn static void report_malformed_row(const NvmkvTable *table);
 
 static void
 report_malformed_row(const NvmkvTable *table)

@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/modify/insertplan.h"
 #include "fdw/table/table.h"
 

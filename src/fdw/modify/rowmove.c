@@ -19,6 +19,7 @@
 #include "nodes/makefuncs.h"
 #include "utils/rel.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/modify/rowmove.h"
 
 bool
@@ -63,7 +64,7 @@ find_partition(ModifyTableState *mtstate, EState *estate, ResultRelInfo *source,
 	if (map != NULL)
 		*slot = execute_attr_map_slot(map->attrMap, *slot, mtstate->mt_root_tuple_slot);
 	target = ExecFindPartition(mtstate, mtstate->rootResultRelInfo, mtstate->mt_partition_tuple_routing, *slot, estate);
-	map = target->ri_RootToPartitionMap;
+	map = ExecGetRootToChildMap(target, estate);
 	if (map != NULL)
 		*slot = execute_attr_map_slot(map->attrMap, *slot, target->ri_PartitionTupleSlot);
 	return target;
@@ -86,7 +87,7 @@ insert_into_heap(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
 	table_tuple_insert(rel, slot, estate->es_output_cid, 0, NULL);
 	if (target->ri_NumIndices == 0)
 		return NIL;
-	return ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL);
+	return nvmkv_insert_index_tuples(target, slot, estate);
 }
 
 /* What is in the table then; NULL: a trigger or a wrapper does not want the row. */

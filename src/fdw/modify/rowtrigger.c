@@ -19,6 +19,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/modify/rowtrigger.h"
 
 void
@@ -66,7 +67,7 @@ nvmkv_fire_before_update(const NvmkvRowTriggers *triggers, ModifyTableState *mts
 	if (!nvmkv_row_triggers_before_update(triggers))
 		return true;
 	rri->ri_TrigDesc = triggers->all;
-	go_on = ExecBRUpdateTriggers(mtstate->ps.state, &mtstate->mt_epqstate, rri, NULL, old_row, slot, NULL);
+	go_on = nvmkv_before_update_triggers(mtstate->ps.state, &mtstate->mt_epqstate, rri, old_row, slot);
 	rri->ri_TrigDesc = triggers->shown;
 	return go_on;
 }
@@ -80,7 +81,7 @@ nvmkv_fire_before_delete(const NvmkvRowTriggers *triggers, ModifyTableState *mts
 	if (!nvmkv_row_triggers_before_delete(triggers))
 		return true;
 	rri->ri_TrigDesc = triggers->all;
-	go_on = ExecBRDeleteTriggers(mtstate->ps.state, &mtstate->mt_epqstate, rri, NULL, old_row, NULL);
+	go_on = nvmkv_before_delete_triggers(mtstate->ps.state, &mtstate->mt_epqstate, rri, old_row);
 	rri->ri_TrigDesc = triggers->shown;
 	return go_on;
 }

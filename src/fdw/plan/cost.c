@@ -18,6 +18,7 @@
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/plan/cost.h"
 #include "fdw/plan/quals.h"
 
@@ -65,7 +66,7 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	foreach(lc, match.clauses)
 	{
 		if (IsA(lfirst(lc), ScalarArrayOpExpr))
-			nranges *= Max(estimate_array_length(lsecond(((ScalarArrayOpExpr *) lfirst(lc))->args)), 1);
+			nranges *= Max(estimate_array_length(root, lsecond(((ScalarArrayOpExpr *) lfirst(lc))->args)), 1);
 	}
 
 	/* Rows between the bounds; conditions that do not bound are tests of rows that were read. */
@@ -107,7 +108,7 @@ nvmkv_cost_table_scan(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *in
 
 	startup = nvmkv_seek_cost(rel, info) + qual_cost.startup + rel->reltarget->cost.startup;
 	if (!enable_seqscan)
-		startup += disable_cost;
+		startup += NVMKV_DISABLE_COST;
 	pages = random_page_cost_here + (Max(rel->pages, 1) - 1) * seq_page_cost_here;
 	*cpu_out = rel->tuples * (cpu_tuple_cost + read_cost(info) + qual_cost.per_tuple);
 	*cpu_out += rows * rel->reltarget->cost.per_tuple;

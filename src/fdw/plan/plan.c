@@ -26,6 +26,7 @@
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/plan/address.h"
 #include "fdw/plan/cost.h"
 #include "fdw/plan/plan.h"
@@ -74,8 +75,8 @@ key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 	/* Core has shared out what the executor does with a row; reading it is shared, too. */
 	if (workers > 0)
 		total -= ipath->indextotalcost * (1 - 1 / parallel_divisor(workers));
-	path = create_foreignscan_path(root, rel, NULL, ipath->path.rows, ipath->path.startup_cost, total,
-								   ipath->path.pathkeys, PATH_REQ_OUTER(&ipath->path), NULL, private);
+	path = nvmkv_create_path(root, rel, ipath->path.rows, nvmkv_disabled_nodes(&ipath->path), ipath->path.startup_cost, total,
+							 ipath->path.pathkeys, PATH_REQ_OUTER(&ipath->path), private);
 	path->path.parallel_aware = ipath->path.parallel_aware;
 	path->path.parallel_workers = workers;
 	return path;
@@ -162,15 +163,14 @@ or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeap
 	pages = Max(ceil(selectivity * rel->pages), 1);
 	startup = nvmkv_seek_cost(rel, info) + qual_cost.startup + rel->reltarget->cost.startup;
 	if (!enable_indexscan)
-		startup += disable_cost;
+		startup += NVMKV_DISABLE_COST;
 	total += startup + random_page_cost_here * Min(pages, list_length(arms));
 	total += seq_page_cost_here * Max(pages - list_length(arms), 0);
 	total += clamp_row_est(selectivity * rel->tuples) * (cpu_tuple_cost + qual_cost.per_tuple);
 	total += bitmap->path.rows * rel->reltarget->cost.per_tuple;
 
-	return create_foreignscan_path(root, rel, NULL, bitmap->path.rows, startup, total, NIL,
-								   PATH_REQ_OUTER(&bitmap->path), NULL,
-								   list_make2(arm_clauses, makeBoolean(false)));
+	return nvmkv_create_path(root, rel, bitmap->path.rows, enable_indexscan ? 0 : 1, startup, total, NIL,
+							 PATH_REQ_OUTER(&bitmap->path), list_make2(arm_clauses, makeBoolean(false)));
 }
 
 /* Does a condition of the query, alone or as part of a join, have an OR at its top? */
@@ -242,9 +242,8 @@ add_partial_table_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost to
 	if (workers <= 0)
 		return;
 	divisor = parallel_divisor(workers);
-	path = create_foreignscan_path(root, rel, NULL, clamp_row_est(rel->rows / divisor), startup,
-								   total - cpu + cpu / divisor, NIL, NULL, NULL,
-								   list_make2(NIL, makeBoolean(false)));
+	path = nvmkv_create_path(root, rel, clamp_row_est(rel->rows / divisor), enable_seqscan ? 0 : 1, startup,
+							 total - cpu + cpu / divisor, NIL, NULL, list_make2(NIL, makeBoolean(false)));
 	path->path.parallel_aware = true;
 	path->path.parallel_workers = workers;
 	add_partial_path(rel, (Path *) path);
@@ -262,8 +261,8 @@ nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	Cost cpu;
 
 	nvmkv_cost_table_scan(root, rel, info, param_info, rows, &startup, &total, &cpu);
-	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, required_outer, NULL,
-												   list_make2(NIL, makeBoolean(false))));
+	add_path(rel, (Path *) nvmkv_create_path(root, rel, rows, enable_seqscan ? 0 : 1, startup, total, NIL, required_outer,
+											 list_make2(NIL, makeBoolean(false))));
 	if (rel->consider_parallel && required_outer == NULL)
 		add_partial_table_path(root, rel, startup, total, cpu);
 	add_key_paths(root, rel, info);
@@ -276,8 +275,7 @@ nvmkvReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private, RelO
 	List *copy = list_copy(fdw_private);
 	ListCell *cell = list_nth_cell(copy, PATH_ARMS);
 
-	lfirst(cell) = adjust_appendrel_attrs_multilevel(root, lfirst(cell), child_rel->relids,
-													 child_rel->top_parent_relids);
+	lfirst(cell) = nvmkv_translate_to_child(root, lfirst(cell), child_rel);
 	return copy;
 }
 

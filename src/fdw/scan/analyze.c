@@ -23,6 +23,7 @@
 #include "utils/sampling.h"
 #include "utils/snapmgr.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/host/family.h"
 #include "fdw/host/ready.h"
 #include "fdw/host/status.h"
@@ -111,7 +112,7 @@ read_range(Sample *sample, NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, 
 		const NvmkvScanRow *rows;
 		unsigned count;
 
-		vacuum_delay_point();
+		vacuum_delay_point(true);
 		nvmkv_check_table_status(nvmkv_scan_batch(scan, BATCH_ROWS, BATCH_BYTES, &rows, &count), "reading foreign table",
 								 sample->table);
 		if (count == 0)

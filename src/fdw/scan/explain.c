@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/plan/plan.h"
 #include "fdw/plan/quals.h"
 #include "fdw/scan/explain.h"

@@ -8,12 +8,13 @@
 #include "postgres.h"
 
 #include "engine/nvmkv.h"
+#include "fdw/compat/compat.h"
 
 /*
  * ERROR that names the table and, as far as the user may see it, the key.  In a transaction; may be called inside the
  * engine and with latches held, which are left first.
  */
-extern void nvmkv_report_lost_outcome(uint64 fxid, NvmkvSlice key) pg_attribute_noreturn();
+pg_noreturn extern void nvmkv_report_lost_outcome(uint64 fxid, NvmkvSlice key);
 
 /*
  * What there is of such rows: report(ctx, table, text), a call for each table.  Tables of other databases go by their

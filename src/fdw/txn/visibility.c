@@ -30,6 +30,7 @@
 #include "storage/procarray.h"
 #include "utils/snapmgr.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/latch.h"
 #include "fdw/host/status.h"
@@ -123,7 +124,7 @@ ask_commit_log(uint64 fxid, bool *committed_out)
 
 	*committed_out = false;
 	LWLockAcquire(XactTruncationLock, LW_SHARED);
-	known = fxid >= widen(ShmemVariableCache->oldestClogXid);
+	known = fxid >= widen(TransamVariables->oldestClogXid);
 	if (known)
 		*committed_out = TransactionIdDidCommit((TransactionId) fxid);
 	LWLockRelease(XactTruncationLock);
@@ -390,7 +391,7 @@ ask_commit_log_for_job(const JobState *state, uint64 fxid)
 		return NVMKV_OUTCOME_RUNNING;
 
 	LWLockAcquire(XactTruncationLock, LW_SHARED);
-	known = fxid >= widen(ShmemVariableCache->oldestClogXid);
+	known = fxid >= widen(TransamVariables->oldestClogXid);
 	if (known)
 		status = TransactionIdGetStatus(xid, &commit_lsn);
 	LWLockRelease(XactTruncationLock);

@@ -14,6 +14,7 @@
 #include "storage/lmgr.h"
 #include "utils/rel.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/host/latch.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/conflict.h"
@@ -54,7 +55,7 @@ extern void nvmkv_write_check_serializable(Relation rel, NvmkvSlice key);
 extern void nvmkv_write_wait_xid(Relation rel, NvmkvSlice key, TransactionId xid, XLTW_Oper oper);
 
 /* 23505 as a heap's unique index says it; the row is in slot. Does not return. */
-extern void nvmkv_write_duplicate(const NvmkvTable *table, Relation rel, TupleTableSlot *slot) pg_attribute_noreturn();
+pg_noreturn extern void nvmkv_write_duplicate(const NvmkvTable *table, Relation rel, TupleTableSlot *slot);
 
 /* ---------------------------------------------------------------- storages */
 

@@ -1,0 +1,199 @@
+/*
+ * compat.h
+ *	  All differences between the versions of PostgreSQL, 15 to 18.
+ *
+ * What changed its name or its arguments has those of the newest version here, or a name of ours where that would not do.
+ * What is replaced by a macro is declared before; a header that has moved is included here.
+ */
+#ifndef NVMKV_COMPAT_H
+#define NVMKV_COMPAT_H
+
+#if PG_VERSION_NUM < 150002
+#error "nvmkv_fdw needs PostgreSQL 15.2 or newer"
+#endif
+
+#include "commands/vacuum.h"
+#include "executor/executor.h"
+#include "lib/ilist.h"
+#include "storage/proc.h"
+#include "utils/fmgroids.h"
+#include "utils/pg_locale.h"
+#include "utils/selfuncs.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#if PG_VERSION_NUM >= 170000
+#include "storage/procnumber.h"
+#else
+#include "storage/backendid.h"
+#endif
+
+/* ---- names */
+
+#if PG_VERSION_NUM >= 180000
+#define lc_collate_is_c(collation) (pg_newlocale_from_collation(collation)->collate_is_c)
+#endif
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn _Noreturn
+#define vacuum_delay_point(is_analyze) vacuum_delay_point()
+#define ExecutorRun(query, direction, count) ExecutorRun(query, direction, count, true)
+#endif
+#if PG_VERSION_NUM < 170000
+#define TransamVariables ShmemVariableCache
+#define GetNumberFromPGProc(proc) ((int) ((proc) - ProcGlobal->allProcs))
+#define estimate_array_length(root, array) estimate_array_length(array)
+#else
+#define F_RANDOM F_RANDOM_ /* random() */
+#endif
+
+/* ---- planner */
+
+/* What a path costs more that uses what is switched off; from 18 on such paths are counted instead. */
+#if PG_VERSION_NUM >= 180000
+#define NVMKV_DISABLE_COST 0.0
+#define nvmkv_disabled_nodes(path) ((path)->disabled_nodes)
+#else
+#define NVMKV_DISABLE_COST disable_cost
+#define nvmkv_disabled_nodes(path) 0
+#endif
+
+/* restrictinfo: the conditions that the path takes as tested, of which the server wants to know from 17 on. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_create_path(root, rel, rows, disabled, startup, total, pathkeys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, disabled, startup, total, pathkeys, outer, NULL, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define nvmkv_create_path(root, rel, rows, disabled, startup, total, pathkeys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, pathkeys, outer, NULL, NIL, private)
+#else
+#define nvmkv_create_path(root, rel, rows, disabled, startup, total, pathkeys, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, pathkeys, outer, NULL, private)
+#endif
+
+/* What names columns of the topmost parent, for its child. */
+#if PG_VERSION_NUM >= 160000
+#define nvmkv_translate_to_child(root, node, child) \
+	adjust_appendrel_attrs_multilevel(root, node, child, (child)->top_parent)
+#else
+#define nvmkv_translate_to_child(root, node, child) \
+	adjust_appendrel_attrs_multilevel(root, node, (child)->relids, (child)->top_parent_relids)
+#endif
+
+/* A query for which no privileges are to be asked. */
+#if PG_VERSION_NUM >= 160000
+#define nvmkv_forget_permissions(query) \
+	do \
+	{ \
+		ListCell *cell_; \
+\
+		foreach(cell_, (query)->rteperminfos) \
+			lfirst_node(RTEPermissionInfo, cell_)->requiredPerms = 0; \
+	} while (0)
+#else
+#define nvmkv_forget_permissions(query) \
+	do \
+	{ \
+		ListCell *cell_; \
+\
+		foreach(cell_, (query)->rtable) \
+			lfirst_node(RangeTblEntry, cell_)->requiredPerms = 0; \
+	} while (0)
+#endif
+
+/* ---- executor */
+
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_before_update_triggers(estate, epq, rel, old_row, slot) \
+	ExecBRUpdateTriggers(estate, epq, rel, NULL, old_row, slot, NULL, NULL, false)
+#define nvmkv_before_delete_triggers(estate, epq, rel, old_row) \
+	ExecBRDeleteTriggers(estate, epq, rel, NULL, old_row, NULL, NULL, NULL, false)
+#elif PG_VERSION_NUM >= 160000
+#define nvmkv_before_update_triggers(estate, epq, rel, old_row, slot) \
+	ExecBRUpdateTriggers(estate, epq, rel, NULL, old_row, slot, NULL, NULL)
+#define nvmkv_before_delete_triggers(estate, epq, rel, old_row) \
+	ExecBRDeleteTriggers(estate, epq, rel, NULL, old_row, NULL, NULL, NULL)
+#else
+#define nvmkv_before_update_triggers(estate, epq, rel, old_row, slot) \
+	ExecBRUpdateTriggers(estate, epq, rel, NULL, old_row, slot, NULL)
+#define nvmkv_before_delete_triggers(estate, epq, rel, old_row) \
+	ExecBRDeleteTriggers(estate, epq, rel, NULL, old_row, NULL)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define nvmkv_insert_index_tuples(rel, slot, estate) ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL, false)
+#else
+#define nvmkv_insert_index_tuples(rel, slot, estate) ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL)
+#define ExecGetRootToChildMap(rel, estate) ((rel)->ri_RootToPartitionMap)
+#endif
+
+/* ---- processes */
+
+/* A process's local transaction id. */
+#if PG_VERSION_NUM >= 170000
+#define nvmkv_lxid(proc) ((proc)->vxid.lxid)
+#else
+#define nvmkv_lxid(proc) ((proc)->lxid)
+#endif
+
+/*
+ * An entry of the array of processes that nobody has; NULL: there is none.  For the postmaster, before there are other
+ * processes.
+ */
+#if PG_VERSION_NUM >= 160000
+static inline PGPROC *
+nvmkv_take_free_process(void)
+{
+	if (dlist_is_empty(&ProcGlobal->freeProcs))
+		return NULL;
+	return dlist_container(PGPROC, links, dlist_pop_head_node(&ProcGlobal->freeProcs));
+}
+#else
+static inline PGPROC *
+nvmkv_take_free_process(void)
+{
+	PGPROC *proc = ProcGlobal->freeProcs;
+
+	if (proc != NULL)
+		ProcGlobal->freeProcs = (PGPROC *) proc->links.next;
+	return proc;
+}
+#endif
+
+/* It is no session and waits for nothing: parts of what nvmkv_forget_session() does. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_forget_kind(proc) ((proc)->isRegularBackend = false)
+#else
+#define nvmkv_forget_kind(proc) ((proc)->isBackgroundWorker = false)
+#endif
+#if PG_VERSION_NUM >= 170000
+#define nvmkv_forget_number(proc) ((proc)->vxid.procNumber = INVALID_PROC_NUMBER)
+#else
+#define nvmkv_forget_number(proc) ((proc)->backendId = InvalidBackendId)
+#endif
+#if PG_VERSION_NUM >= 160000
+#define nvmkv_forget_links(proc) dlist_node_init(&(proc)->links)
+#else
+#define nvmkv_forget_links(proc) SHMQueueElemInit(&(proc)->links)
+#endif
+
+static inline void
+nvmkv_forget_session(PGPROC *proc)
+{
+	nvmkv_forget_links(proc);
+	nvmkv_forget_kind(proc);
+	nvmkv_forget_number(proc);
+	nvmkv_lxid(proc) = InvalidLocalTransactionId;
+}
+
+/* Of the list of registered background workers: the loop over it, and the worker that an iterator is at. */
+#if PG_VERSION_NUM >= 180000
+typedef dlist_iter NvmkvWorkerIter;
+#define nvmkv_foreach_worker(iter) dlist_foreach(iter, &BackgroundWorkerList)
+#define nvmkv_worker_at(iter) dlist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+#else
+typedef slist_iter NvmkvWorkerIter;
+#define nvmkv_foreach_worker(iter) slist_foreach(iter, &BackgroundWorkerList)
+#define nvmkv_worker_at(iter) slist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+#endif
+
+#endif
