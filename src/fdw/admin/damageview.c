@@ -52,8 +52,8 @@ emit_part(FunctionCallInfo fcinfo, const char *family, const NvmkvDamageStats *d
 	nvmkv_result_put_text(&row, part->keys);
 	nvmkv_result_put_text(&row, damage->state);
 	nvmkv_result_put_text(&row, damage->is_row ? psprintf("row " UINT64_FORMAT " of the container", damage->source)
-						  : damage->is_values  ? psprintf("value table %06" INT64_MODIFIER "u.sst", damage->source)
-											   : psprintf("table %06" INT64_MODIFIER "u.sst", damage->source));
+						  : damage->is_values  ? psprintf("value table %06llu.sst", (unsigned long long) damage->source)
+											   : psprintf("table %06llu.sst", (unsigned long long) damage->source));
 	if (damage->has_offset)
 		nvmkv_result_put_int8(&row, damage->offset);
 	else

@@ -2,8 +2,8 @@
  * compat.h
  *	  All differences between the versions of PostgreSQL, 15 to 18.
  *
- * What changed its name or its arguments has those of the newest version here, or a name of ours where that would not do.
- * What is replaced by a macro is declared before; a header that has moved is included here.
+ * What changed its name or its arguments has those of the newest version here, or a name of ours where that would not
+ * do.  What is replaced by a macro is declared before; a header that has moved is included here.
  */
 #ifndef NVMKV_COMPAT_H
 #define NVMKV_COMPAT_H
@@ -15,6 +15,8 @@
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "lib/ilist.h"
+#include "parser/parse_relation.h"
+#include "postmaster/startup.h"
 #include "storage/proc.h"
 #include "utils/fmgroids.h"
 #include "utils/pg_locale.h"
@@ -36,6 +38,10 @@
 #endif
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn _Noreturn
+#define ProcessStartupProcInterrupts() HandleStartupProcInterrupts()
+#define VAR_RETURNING_DEFAULT 0
+#define expandRTE(rte, rtindex, sublevels_up, returning_type, location, include_dropped, names, vars) \
+	expandRTE(rte, rtindex, sublevels_up, location, include_dropped, names, vars)
 #define vacuum_delay_point(is_analyze) vacuum_delay_point()
 #define ExecutorRun(query, direction, count) ExecutorRun(query, direction, count, true)
 #endif
@@ -120,7 +126,9 @@
 #endif
 
 #if PG_VERSION_NUM >= 160000
-#define nvmkv_insert_index_tuples(rel, slot, estate) ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL, false)
+#define ri_NumGeneratedNeeded ri_NumGeneratedNeededU /* in an UPDATE */
+#define nvmkv_insert_index_tuples(rel, slot, estate) \
+	ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL, false)
 #else
 #define nvmkv_insert_index_tuples(rel, slot, estate) ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL)
 #define ExecGetRootToChildMap(rel, estate) ((rel)->ri_RootToPartitionMap)

@@ -13,6 +13,7 @@
 
 #include "engine/log/kept_log.h"
 #include "engine/port/port.h"
+#include "fdw/compat/compat.h"
 #include "fdw/host/apply.h"
 #include "fdw/host/guc.h"
 #include "fdw/host/kept.h"
@@ -100,7 +101,7 @@ replay_item(void *ctx, const KeptItem *item)
 	NvmkvDb *db = ctx;
 
 	if (AmStartupProcess())
-		HandleStartupProcInterrupts();
+		ProcessStartupProcInterrupts();
 	if (port_interrupted())
 		return NVMKV_FAIL(NVMKV_CANCELLED, "replay of kept WAL was interrupted");
 	if (item->kind == KEPT_ENTRY)

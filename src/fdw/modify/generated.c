@@ -14,6 +14,7 @@
 #include "executor/nodeModifyTable.h"
 #include "utils/rel.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/modify/generated.h"
 
 static bool

@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/host/family.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/copytriggers.h"
@@ -68,7 +69,8 @@ spell_out_row(Node *node, void *arg)
 		if (var->varno != query->resultRelation || var->varattno != InvalidAttrNumber || var->varlevelsup != 0)
 			return (Node *) copyObject(var);
 		row = makeNode(RowExpr);
-		expandRTE(rt_fetch(var->varno, query->rtable), var->varno, 0, var->location, true, NULL, &row->args);
+		expandRTE(rt_fetch(var->varno, query->rtable), var->varno, 0, VAR_RETURNING_DEFAULT, var->location, true,
+				  NULL, &row->args);
 		row->row_typeid = var->vartype;
 		row->row_format = COERCE_IMPLICIT_CAST;
 		row->location = var->location;

@@ -75,8 +75,9 @@ key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 	/* Core has shared out what the executor does with a row; reading it is shared, too. */
 	if (workers > 0)
 		total -= ipath->indextotalcost * (1 - 1 / parallel_divisor(workers));
-	path = nvmkv_create_path(root, rel, ipath->path.rows, nvmkv_disabled_nodes(&ipath->path), ipath->path.startup_cost, total,
-							 ipath->path.pathkeys, PATH_REQ_OUTER(&ipath->path), private);
+	path = nvmkv_create_path(root, rel, ipath->path.rows, nvmkv_disabled_nodes(&ipath->path),
+							 ipath->path.startup_cost, total, ipath->path.pathkeys, PATH_REQ_OUTER(&ipath->path),
+							 private);
 	path->path.parallel_aware = ipath->path.parallel_aware;
 	path->path.parallel_workers = workers;
 	return path;
@@ -261,8 +262,8 @@ nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	Cost cpu;
 
 	nvmkv_cost_table_scan(root, rel, info, param_info, rows, &startup, &total, &cpu);
-	add_path(rel, (Path *) nvmkv_create_path(root, rel, rows, enable_seqscan ? 0 : 1, startup, total, NIL, required_outer,
-											 list_make2(NIL, makeBoolean(false))));
+	add_path(rel, (Path *) nvmkv_create_path(root, rel, rows, enable_seqscan ? 0 : 1, startup, total, NIL,
+											 required_outer, list_make2(NIL, makeBoolean(false))));
 	if (rel->consider_parallel && required_outer == NULL)
 		add_partial_table_path(root, rel, startup, total, cpu);
 	add_key_paths(root, rel, info);

@@ -8,6 +8,8 @@
 #include "commands/explain.h"
 #include "nodes/execnodes.h"
 
+#include "fdw/compat/compat.h"
+
 extern void nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es);
 
 #endif
