@@ -25,22 +25,26 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 work=$build/mutants
+list=$work/list
 lists=("$root"/test/mutants/*.mutants)
 jobs=1
 list_only=
 parse_options "-j jobs number" "-l list_only flag" "words 0 any" -- "$@"
 set -- "${arguments[@]}"
 cd "$root" || exit 1
+# A list may be asked for while mistakes are being tried.
+[ -z "$list_only" ] || { list=$(mktemp -d) && trap 'rm -rf "$list"' EXIT; } || exit 1
 
-# Takes the lists apart, a directory in $work/list for each mistake, in order, with a file for each part.
+# Takes the lists apart, a directory in $list for each mistake, in order, with a file for each part.
 take_apart() {
-	rm -rf "$work/list"
-	mkdir -p "$work/list"
-	awk -v to="$work/list" '
+	rm -rf "$list"
+	mkdir -p "$list"
+	(cd "$list" && seq -f %04g "$(cat "${lists[@]}" | grep -c '^name ')" | xargs mkdir) || return
+	awk -v to="$list" '
 		function part(name) { return sprintf("%s/%04d/%s", to, n, name) }
 		function fail(what) { printf "%s:%d: %s\n", FILENAME, FNR, what >"/dev/stderr"; exit bad = 1 }
 		into == "" && (/^#/ || /^$/) { next }
-		into == "" && /^name / { n++; system("mkdir -p " part("")); print substr($0, 6) >part("name"); close(part("name")); next }
+		into == "" && /^name / { n++; print substr($0, 6) >part("name"); close(part("name")); next }
 		into == "" && /^(file|tests|equivalent) / { if (!n) fail("no name"); print substr($0, length($1) + 2) >part($1); close(part($1)); next }
 		into == "" && /^<<<$/ { into = part("old"); printf "" >into; next }
 		into != "" && /^===$/ { close(into); into = part("new"); printf "" >into; next }
@@ -129,7 +133,7 @@ make_tree() {
 # Takes mistakes off the list one after the other: work_off TREE
 work_off() {
 	local dir
-	for dir in "$work"/list/*/; do
+	for dir in "$list"/*/; do
 		dir=${dir%/}
 		[ -e "$dir/wanted" ] && mkdir "$dir/taken" 2>/dev/null || continue
 		try "$dir" "$1"
@@ -149,7 +153,7 @@ wanted_words() {
 
 take_apart || exit 1
 count=0
-for dir in "$work"/list/*/; do
+for dir in "$list"/*/; do
 	dir=${dir%/}
 	for part in file old new; do
 		[ -e "$dir/$part" ] || die "$(cat "$dir/name"): no $part"
@@ -176,10 +180,10 @@ for ((i = 1; i <= jobs; i++)); do
 done
 wait
 
-noticed=$(cat "$work"/list/*/result 2>/dev/null | grep -c '^noticed')
+noticed=$(cat "$list"/*/result 2>/dev/null | grep -c '^noticed')
 equivalent=0
 tried=0
-for dir in "$work"/list/*/; do
+for dir in "$list"/*/; do
 	if [ -e "${dir}wanted" ]; then
 		tried=$((tried + 1))
 		[[ $(cat "${dir}result" 2>/dev/null) == noticed* ]] || printf 'left: %s: %s\n' "$(cat "${dir}name")" "$(cat "${dir}result")"
