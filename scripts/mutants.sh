@@ -80,7 +80,7 @@ run_test() {
 	case $what in
 	engine)
 		make -s -C "$tree" -j "$(nproc)" -f test/engine.mk OPT="-O1" BUILD=build/engine "build/engine/test/$which" >"$out" 2>&1 || return 2
-		NVMKV_TEST_TIMEOUT=300 "$tree/scripts/run_engine_tests.sh" "$tree/build/engine/test/$which" >"$out" 2>&1 </dev/null
+		NVMKV_TEST_STOP=1 NVMKV_TEST_TIMEOUT=300 "$tree/scripts/run_engine_tests.sh" "$tree/build/engine/test/$which" >"$out" 2>&1 </dev/null
 		tail -n 1 "$out" | grep -qE '^[1-9][0-9]* passed, 0 failed$'
 		;;
 	regress | isolation | tap)

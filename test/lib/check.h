@@ -9,6 +9,7 @@
  * the test.  Arguments select tests by a part of their name.  The seed of
  * check_random() is printed; it is always the same unless NVMKV_SEED gives a
  * number, or the word "random".
+ * NVMKV_TEST_STOP ends the executable with the first test that fails.
  * The last line of output is "N passed, N failed".
  */
 #ifndef NVMKV_TEST_CHECK_H
@@ -272,6 +273,8 @@ check_main(int argc, char **argv)
 			passed++;
 		else
 			failed++;
+		if (failed > 0 && getenv("NVMKV_TEST_STOP") != NULL)
+			break;
 	}
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed == 0 ? 0 : 1;
