@@ -94,6 +94,9 @@ $(BUILD)/test/unit/write_control_test: LDFLAGS += -Wl,--wrap=port_now_us -Wl,--w
 $(TOOL): $(call objects,$(TOOL_SRC)) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
+# These come in between.
+$(BUILD)/test/unit/order_test: LDFLAGS += -Wl,--wrap=epoch_retire_stamp -Wl,--wrap=mempool_list
+
 # These share what plays a life.
 $(patsubst %,$(BUILD)/test/crash/%_test,crash power turnover): $(CRASH_OBJS)
 

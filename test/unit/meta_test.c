@@ -330,4 +330,55 @@ TEST(next_numbers_only_go_up)
 	draft_free(&draft);
 }
 
+/* What an edit says that cannot be is refused, and what was durable stays so. */
+TEST(edits_that_cannot_be)
+{
+	VersionDraft draft;
+	VersionEdit edit = {.has_durable = true, .durable_seq = 100};
+	MetaRow row = {.row_id = 1, .entries = 10, .extent_count = 3, .first_extent_live = 1};
+	MetaRowAdvance advance = {.row_id = 1, .first_live = 5, .first_extent_live = 2};
+	MetaFile files[3] = {{.number = 1, .level = 1, .bytes = 10}, {.number = 2, .level = 1, .bytes = 10},
+						 {.number = 3, .level = VERSION_VALUES, .bytes = 10, .value_bytes = 5}};
+	MetaFileDrop drop = {.level = VERSION_VALUES, .number = 3};
+
+	draft_init(&draft);
+	CHECK_OK(draft_apply(&draft, &edit));
+	edit.durable_seq = 90;
+	CHECK_OK(draft_apply(&draft, &edit));
+	CHECK_EQ(draft.durable_seq, 100);
+
+	edit = (VersionEdit){.has_settled = true, .settled = 50};
+	CHECK_OK(draft_apply(&draft, &edit));
+	edit.settled = 49;
+	CHECK_STATUS(draft_apply(&draft, &edit), NVMKV_CORRUPTION);
+
+	/* A row is drained forwards only, and has something left. */
+	edit = (VersionEdit){.row_adds = &row, .nrow_adds = 1};
+	CHECK_OK(draft_apply(&draft, &edit));
+	edit = (VersionEdit){.row_advances = &advance, .nrow_advances = 1};
+	CHECK_OK(draft_apply(&draft, &edit));
+	advance.first_live = 4;
+	CHECK_STATUS(draft_apply(&draft, &edit), NVMKV_CORRUPTION);
+	advance.first_live = 10;
+	CHECK_STATUS(draft_apply(&draft, &edit), NVMKV_CORRUPTION);
+	advance.first_live = 9;
+	advance.first_extent_live = 1;
+	CHECK_STATUS(draft_apply(&draft, &edit), NVMKV_CORRUPTION);
+	draft_free(&draft);
+
+	/* Two tables of a level have no key in common; one of values goes when nothing refers to it. */
+	draft_init(&draft);
+	files[0].smallest = nvmkv_slice("a", 1);
+	files[0].largest = files[1].smallest = nvmkv_slice("b", 1);
+	files[1].largest = nvmkv_slice("c", 1);
+	edit = (VersionEdit){.file_adds = files, .nfile_adds = 2};
+	CHECK_OK(draft_apply(&draft, &edit));
+	CHECK_STATUS(draft_finish(&draft), NVMKV_CORRUPTION);
+	edit = (VersionEdit){.file_adds = files + 2, .nfile_adds = 1};
+	CHECK_OK(draft_apply(&draft, &edit));
+	edit = (VersionEdit){.file_drops = &drop, .nfile_drops = 1};
+	CHECK_STATUS(draft_apply(&draft, &edit), NVMKV_CORRUPTION);
+	draft_free(&draft);
+}
+
 TEST_MAIN()
