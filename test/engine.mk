@@ -96,6 +96,8 @@ $(TOOL): $(call objects,$(TOOL_SRC)) $(LIB)
 
 # These come in between.
 $(BUILD)/test/unit/order_test: LDFLAGS += -Wl,--wrap=epoch_retire_stamp -Wl,--wrap=mempool_list
+$(BUILD)/test/unit/memtable_test: LDFLAGS += -Wl,--wrap=filter_add_atomic
+$(BUILD)/test/unit/port_test: LDFLAGS += -Wl,--wrap=fsync -Wl,--wrap=fdatasync -Wl,--wrap=pread -Wl,--wrap=pwrite
 
 # These share what plays a life.
 $(patsubst %,$(BUILD)/test/crash/%_test,crash power turnover): $(CRASH_OBJS)

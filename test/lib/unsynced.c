@@ -176,7 +176,8 @@ unsynced_sync_dir(const char *path)
 	unsigned i;
 
 	for (i = 0; i < FILES_MAX; i++)
-		if (strncmp(known[i].path, path, n) == 0 && known[i].path[n] == '/' && strchr(known[i].path + n + 1, '/') == NULL)
+		if (strncmp(known[i].path, path, n) == 0 && known[i].path[n] == '/' &&
+			strchr(known[i].path + n + 1, '/') == NULL)
 			known[i].name = false;
 	return NVMKV_OK;
 }

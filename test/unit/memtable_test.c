@@ -5,6 +5,8 @@
  */
 #include "lib/check.h"
 
+#include "engine/port/port_posix.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -832,6 +834,67 @@ TEST(threads_insert)
 	CHECK_EQ(verify_walk(mt, false), WRITERS * 4000);
 	CHECK_EQ(memtable_entries(mt), WRITERS * 4000);
 	free(mt);
+}
+
+/* ---- what a reader is told while an entry comes in ---- */
+
+extern void __real_filter_add_atomic(uint8_t *filter, size_t bytes, uint64_t hash);
+extern void __wrap_filter_add_atomic(uint8_t *filter, size_t bytes, uint64_t hash);
+
+static const MemtableShm *filled; /* watched while its filter learns of an entry (test/engine.mk wraps it) */
+static unsigned learned;
+
+void
+__wrap_filter_add_atomic(uint8_t *filter, size_t bytes, uint64_t hash)
+{
+	if (filled != NULL)
+	{
+		CHECK(memtable_is_empty(filled));
+		learned++;
+	}
+	__real_filter_add_atomic(filter, bytes, hash);
+}
+
+TEST(filter_knows_an_entry_before_it_is_there)
+{
+	MemtableShm *mt = port_posix_shared_alloc(1 << 17);
+	MemtableRoom room;
+
+	REQUIRE(mt != NULL);
+	memtable_init(mt, 1 << 17);
+	REQUIRE(memtable_reserve(mt, memtable_entry_bytes_max(1, 1), &room));
+	learned = 0;
+	filled = mt;
+	memtable_insert(mt, &room, nvmkv_slice("k", 1), ikey_tag(1, NVMKV_TYPE_VALUE), nvmkv_slice("v", 1));
+	filled = NULL;
+	memtable_finish(mt, &room);
+	CHECK_EQ(learned, 1);
+	CHECK(!memtable_is_empty(mt));
+	port_posix_shared_free(mt, 1 << 17);
+}
+
+TEST(oldest_transaction_is_known)
+{
+	static const uint64_t fxids[] = {50, 40, 60, 45};
+	MemtableShm *mt = port_posix_shared_alloc(1 << 17);
+	unsigned i;
+
+	REQUIRE(mt != NULL);
+	memtable_init(mt, 1 << 17);
+	for (i = 0; i < 4; i++)
+	{
+		uint8_t payload[NVMKV_TXN_TAG_BYTES] = {0};
+		uint8_t key = (uint8_t) i;
+		MemtableRoom room;
+
+		put_u64(payload, fxids[i]);
+		REQUIRE(memtable_reserve(mt, memtable_entry_bytes_max(1, sizeof(payload)), &room));
+		memtable_insert(mt, &room, nvmkv_slice(&key, 1), ikey_tag(i + 1, NVMKV_TYPE_TAGGED_VALUE),
+						nvmkv_slice(payload, sizeof(payload)));
+		memtable_finish(mt, &room);
+		CHECK_EQ(memtable_first_fxid(mt), i == 0 ? 50 : 40);
+	}
+	port_posix_shared_free(mt, 1 << 17);
 }
 
 TEST_MAIN()

@@ -161,6 +161,91 @@ TEST(version_stays_for_its_readers)
 	free_set();
 }
 
+/* ---- memtables ---- */
+
+static uint64_t position;
+
+static uint64_t
+position_now(void *ctx)
+{
+	(void) ctx;
+	return position;
+}
+
+static NvmkvStatus
+close_gate_before_registration(const char *point)
+{
+	if (strcmp(point, "mempool.register") == 0)
+		mempool_close_gate(&set.mem);
+	return NVMKV_OK;
+}
+
+/* Whoever closes the gate and finds nobody inside relies on it. */
+TEST(writer_notices_a_gate_closed_before_it_registered)
+{
+	MemRoom room;
+
+	make_set();
+	mempool_open_gate(&set.mem);
+	port_fault_hook = close_gate_before_registration;
+	CHECK_STATUS(mempool_write_begin(&set.mem, 0, 100, &room), NVMKV_READ_ONLY);
+	port_fault_hook = NULL;
+	CHECK(mempool_writers_are_quiet(&set.mem));
+	free_set();
+}
+
+static void
+look_at_the_list(void)
+{
+	MemList list;
+
+	mempool_list(&set.mem, &list);
+	CHECK_EQ(list.count, 1);
+	CHECK(mempool_super_version(&set.mem) != super_before);
+	stamps++;
+}
+
+/* A reader who comes behind the stamp must not find the buffer, nor take a list that has it for good. */
+TEST(flushed_buffer_is_stamped_when_it_is_unlinked)
+{
+	MemtableShm *mt;
+	MemRoom room;
+	unsigned buffer;
+
+	make_set();
+	mempool_open_gate(&set.mem);
+	CHECK_OK(mempool_write_begin(&set.mem, 0, 1000, &room));
+	/* Somebody is inside: it is a real switch, though it is empty yet. */
+	CHECK_OK(mempool_switch(&set.mem, 1));
+	CHECK_STATUS(mempool_oldest_immutable(&set.mem, &buffer, &mt), NVMKV_BUSY);
+	memtable_insert(room.memtable, &room.room, nvmkv_slice("k", 1), ikey_tag(1, NVMKV_TYPE_VALUE), nvmkv_slice("v", 1));
+	mempool_write_end(&set.mem, 0, &room);
+	REQUIRE_OK(mempool_oldest_immutable(&set.mem, &buffer, &mt));
+	super_before = mempool_super_version(&set.mem);
+	stamps = 0;
+	at_stamp = look_at_the_list;
+	(void) mempool_flushed(&set.mem, 0, buffer);
+	at_stamp = NULL;
+	CHECK_EQ(stamps, 1);
+	free_set();
+}
+
+/* In recovery the log's position may still be below what had been flushed before. */
+TEST(start_of_an_empty_buffer_never_goes_down)
+{
+	const NvmkvLogOps log = {NULL, NULL, no_flush, position_now};
+
+	make_set();
+	mempool_attach(&set.mem, set.buffers, set.epochs, &log);
+	position = 100;
+	CHECK_OK(mempool_switch(&set.mem, 0));
+	CHECK_EQ(mempool_durable_seq(&set.mem), 100);
+	position = 40;
+	CHECK_OK(mempool_switch(&set.mem, 0));
+	CHECK_EQ(mempool_durable_seq(&set.mem), 100);
+	free_set();
+}
+
 /* ---- readers ---- */
 
 static Rig rig;

@@ -481,4 +481,147 @@ TEST(maps_read_what_was_written)
 	check_remove_dir(dir);
 }
 
+/* ---- what the kernel is asked for (test/engine.mk wraps the calls) ---- */
+
+extern int __real_fsync(int fd);
+extern int __wrap_fsync(int fd);
+extern int __real_fdatasync(int fd);
+extern int __wrap_fdatasync(int fd);
+extern ssize_t __real_pread(int fd, void *data, size_t size, off_t offset);
+extern ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset);
+extern ssize_t __real_pwrite(int fd, const void *data, size_t size, off_t offset);
+extern ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset);
+
+static ino_t synced[16]; /* files and directories, in order */
+static unsigned nsynced;
+static bool stutters; /* transfers are interrupted, and short */
+static unsigned calls;
+
+int
+__wrap_fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && nsynced < 16)
+		synced[nsynced++] = st.st_ino;
+	return __real_fsync(fd);
+}
+
+int
+__wrap_fdatasync(int fd)
+{
+	return __real_fdatasync(fd);
+}
+
+static bool
+is_interrupted(size_t *size)
+{
+	if (!stutters)
+		return false;
+	if (calls++ % 2 == 0)
+	{
+		errno = EINTR;
+		return true;
+	}
+	*size = *size > 3 ? 3 : *size;
+	return false;
+}
+
+ssize_t
+__wrap_pread(int fd, void *data, size_t size, off_t offset)
+{
+	return is_interrupted(&size) ? -1 : __real_pread(fd, data, size, offset);
+}
+
+ssize_t
+__wrap_pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+	return is_interrupted(&size) ? -1 : __real_pwrite(fd, data, size, offset);
+}
+
+static ino_t
+inode_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+TEST(names_are_made_durable)
+{
+	char dir[256];
+	char sub[300];
+	char a[400];
+	char b[400];
+	PortFile *file;
+
+	check_make_dir(dir, sizeof(dir));
+	join_path(sub, sizeof(sub), dir, "sub");
+	join_path(a, sizeof(a), sub, "a");
+	join_path(b, sizeof(b), sub, "b");
+	nsynced = 0;
+	CHECK_OK(port_files->mkdir(sub));
+	CHECK(nsynced == 1 && synced[0] == inode_of(dir));
+	/* Whoever made it may have died before its sync. */
+	CHECK_OK(port_files->mkdir(sub));
+	CHECK(nsynced == 2 && synced[1] == inode_of(dir));
+	REQUIRE_OK(port_files->open(a, PORT_FILE_WRITE | PORT_FILE_CREATE, &file));
+	port_files->close(file);
+	nsynced = 0;
+	CHECK_OK(port_files->rename(a, b));
+	CHECK(nsynced == 2 && synced[0] == inode_of(b) && synced[1] == inode_of(sub));
+	check_remove_dir(dir);
+}
+
+TEST(transfers_go_on_after_short_ones)
+{
+	char dir[256];
+	char path[300];
+	char data[100];
+	char got[100];
+	PortFile *file;
+
+	check_make_dir(dir, sizeof(dir));
+	join_path(path, sizeof(path), dir, "f");
+	check_random_bytes(data, sizeof(data));
+	REQUIRE_OK(port_files->open(path, PORT_FILE_READ | PORT_FILE_WRITE | PORT_FILE_CREATE, &file));
+	stutters = true;
+	calls = 0;
+	CHECK_OK(port_files->write(file, 10, data, sizeof(data)));
+	CHECK_OK(port_files->read(file, 10, got, sizeof(got)));
+	stutters = false;
+	CHECK(memcmp(data, got, sizeof(data)) == 0);
+	port_files->close(file);
+	check_remove_dir(dir);
+}
+
+static int
+write_beyond_the_limit(const char *path)
+{
+	struct rlimit limit = {1000, 1000};
+	PortFile *file;
+
+	(void) signal(SIGXFSZ, SIG_IGN);
+	if (setrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+		port_files->open(path, PORT_FILE_WRITE | PORT_FILE_CREATE, &file) != NVMKV_OK)
+		return 1;
+	return port_files->write(file, 1000, "x", 1) == NVMKV_NO_SPACE ? 0 : 2;
+}
+
+/* It is lifted like a full disk is. */
+TEST(limit_of_files_is_a_full_disk)
+{
+	char dir[256];
+	char path[300];
+	pid_t pid;
+
+	check_make_dir(dir, sizeof(dir));
+	join_path(path, sizeof(path), dir, "f");
+	pid = fork();
+	if (pid == 0)
+		_exit(write_beyond_the_limit(path));
+	CHECK_EQ(wait_child(pid), 0);
+	check_remove_dir(dir);
+}
+
 TEST_MAIN()

@@ -220,6 +220,7 @@ TEST(ranges_over_tables)
 	check_random_bytes(value, sizeof(value));
 	for (i = 0; i < KEYS; i++)
 		REQUIRE_OK(rig_entry(rig.db, NVMKV_KIND_VALUE, rig_key(i), 0, 0, nvmkv_slice(value, sizeof(value))));
+	CHECK_OK(nvmkv_flush_all(rig.db));
 	CHECK_OK(nvmkv_compact_all(rig.db));
 	nlevels = nvmkv_level_stats(rig.db, levels, NVMKV_LEVELS);
 	while (nlevels > 0)
@@ -248,7 +249,9 @@ TEST(versions_of_a_key_stay_together)
 	rig_txns_use(txns, rig.db);
 	memset(value, 'v', sizeof(value));
 	for (i = 0; i < 200; i++)
-		REQUIRE_OK(rig_entry(rig.db, NVMKV_KIND_VALUE, rig_slice("k"), rig_begin(txns), 0, nvmkv_slice(value, sizeof(value))));
+		REQUIRE_OK(rig_entry(rig.db, NVMKV_KIND_VALUE, rig_slice("k"), rig_begin(txns), 0,
+							 nvmkv_slice(value, sizeof(value))));
+	CHECK_OK(nvmkv_flush_all(rig.db));
 	CHECK_OK(nvmkv_compact_all(rig.db));
 	snapshot = rig_snapshot(txns, 1, 1);
 	CHECK_OK(get("k", &snapshot->base, text, sizeof(text)));

@@ -183,7 +183,8 @@ put_some(const char *storage, unsigned from, unsigned count)
 		char key[32];
 
 		snprintf(key, sizeof(key), "%s%06u", storage, i);
-		CHECK_OK(rig_entry(rig.db, NVMKV_KIND_VALUE, rig_slice(key), 0, 0, nvmkv_slice(value, i % 3 == 0 ? 1500 : 300)));
+		CHECK_OK(rig_entry(rig.db, NVMKV_KIND_VALUE, rig_slice(key), 0, 0,
+						   nvmkv_slice(value, i % 3 == 0 ? 1500 : 300)));
 	}
 }
 
