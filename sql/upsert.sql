@@ -58,6 +58,17 @@ INSERT INTO shop8 VALUES (8, 'x', 1) ON CONFLICT (shop, item) DO UPDATE SET n = 
 SELECT * FROM shop8;
 DROP VIEW shop8;
 
+-- of a row that the statement around it has inserted, and keeps back
+CREATE FUNCTION put(k text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO stock VALUES (11, k, 0) ON CONFLICT (shop, item) DO UPDATE SET n = stock.n + 10;
+  RETURN k;
+END $$;
+CREATE FUNCTION put_quietly(k text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN put(k); END $$;
+INSERT INTO stock SELECT 11, CASE g WHEN 3 THEN put_quietly('1') || '.3' ELSE g::text END, g FROM generate_series(1, 3) g;
+SELECT * FROM stock WHERE shop = 11 ORDER BY item;
+DROP FUNCTION put, put_quietly;
+
 -- triggers of both kinds
 CREATE TABLE fired (n int GENERATED ALWAYS AS IDENTITY, what text);
 CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS $$
