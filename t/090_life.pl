@@ -250,11 +250,19 @@ my %steps = (
 				EXCEPTION WHEN division_by_zero THEN NULL; END;
 			END LOOP; END \$\$});
 	},
-	# Everything is frozen and the commit log cut off.
-	clog => sub {
-		$primary->safe_psql('postgres', 'CALL use_ids(' . pick(10000, $seconds ? 1100000 : 30000) . ')');
-		$primary->safe_psql('postgres', 'ALTER DATABASE template0 ALLOW_CONNECTIONS on');
-		$primary->safe_psql($_, 'VACUUM (FREEZE, SKIP_LOCKED)') for 'template0', 'template1', 'postgres';
+	clog => sub { cut_commit_log() },
+	# The server runs without the library, and forgets.
+	without_library => sub {
+		stop_writers() if chance(0.5);
+		end_prepared();
+		$primary->stop('fast');
+		stop_writers();
+		$primary->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
+		$primary->start;
+		cut_commit_log();
+		$primary->stop(pick('fast', 'immediate'));
+		$primary->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'nvmkv_fdw'");
+		$primary->start;
 	},
 	# The same by force, which no standby survives.
 	reset_ids => sub {
@@ -552,6 +560,15 @@ sub mend
 	$primary->safe_psql('postgres', 'SELECT nvmkv.accept_damage()') if !$give_up;
 	agree($primary, 'mended');
 	is($primary->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.damage'), '0', 'nothing is damaged any more');
+	return;
+}
+
+# Everything is frozen and the commit log cut off.
+sub cut_commit_log
+{
+	$primary->safe_psql('postgres', 'CALL use_ids(' . pick(10000, $seconds ? 1100000 : 30000) . ')');
+	$primary->safe_psql('postgres', 'ALTER DATABASE template0 ALLOW_CONNECTIONS on');
+	$primary->safe_psql($_, 'VACUUM (FREEZE, SKIP_LOCKED)') for 'template0', 'template1', 'postgres';
 	return;
 }
 
