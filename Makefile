@@ -68,12 +68,9 @@ $(error $(PG_CONFIG) not found: install postgresql-server-dev-15, or run scripts
 endif
 include $(PGXS)
 
-# What foreign tables are told of the end of an INSERT's rows has come with that minor release.
-ifeq ($(filter 15.%,$(VERSION)),)
-$(error PostgreSQL 15 is needed, $(PG_CONFIG) is of version $(VERSION))
-endif
-ifneq ($(filter 15.0 15.1,$(VERSION)),)
-$(error PostgreSQL 15.2 or a later minor release of 15 is needed, $(PG_CONFIG) is of version $(VERSION))
+# What foreign tables are told of the end of an INSERT's rows has come with 15.2.
+ifneq ($(filter 9.% 10.% 11.% 12.% 13.% 14.% 15.0 15.1,$(VERSION)),)
+$(error PostgreSQL 15.2 or newer is needed, $(PG_CONFIG) is of version $(VERSION))
 endif
 
 include $(topdir)/test/warnings.mk
