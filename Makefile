@@ -64,13 +64,16 @@ override with_llvm = no
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 ifeq ($(PGXS),)
-$(error $(PG_CONFIG) not found: install postgresql-server-dev-15, or run scripts/setup.sh)
+$(error $(PG_CONFIG) not found: install the package postgresql-server-dev-NN of your version, or run scripts/setup.sh)
 endif
 include $(PGXS)
 
-# What foreign tables are told of the end of an INSERT's rows has come with 15.2.
-ifneq ($(filter 9.% 10.% 11.% 12.% 13.% 14.% 15.0 15.1,$(VERSION)),)
-$(error PostgreSQL 15.2 or newer is needed, $(PG_CONFIG) is of version $(VERSION))
+# What foreign tables are told of the end of an INSERT's rows has come with that minor release.
+ifeq ($(filter 15 16 17 18,$(MAJORVERSION)),)
+$(error PostgreSQL 15, 16, 17 or 18 is needed, $(PG_CONFIG) is of version $(VERSION))
+endif
+ifneq ($(filter 15.0 15.1,$(VERSION)),)
+$(error PostgreSQL 15.2 or a later minor release of 15 is needed, $(PG_CONFIG) is of version $(VERSION))
 endif
 
 include $(topdir)/test/warnings.mk

@@ -81,7 +81,7 @@ fuzz() {
 	local started=$SECONDS out=$log/fuzz.log summary
 	if ! echo 'int LLVMFuzzerTestOneInput(const char *p, long n) { return n < 0 || p == 0; }' |
 		clang -w -x c -fsanitize=fuzzer,address -o "$work/has_fuzzer" - 2>"$out"; then
-		echo "fuzz: skipped: clang has no libFuzzer (package libclang-rt-14-dev)"
+		echo "fuzz: skipped: clang has no libFuzzer (package libclang-rt-NN-dev)"
 		return
 	fi
 	make --no-print-directory -j "$(nproc)" -f test/engine.mk fuzz FUZZ_BUILD="$work/fuzz" WERROR=1 >"$out" 2>&1 </dev/null

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Plain habits of text: ASCII (but for SQL tests), no blanks at the end of a line, a newline at the end of a
 # file; in C: indented by tabs, lines of at most 120 columns (tabs count 4) except where a string literal is
-# long, no "#if 0".
+# long, no "#if 0", and versions of the server are told apart in src/fdw/compat only.
 #
 #   scripts/check_style.sh
 #
@@ -31,6 +31,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 			$complain->("blanks at the end of the line") if $line =~ /[ \t]$/ && $file !~ /\.md$/;
 			next unless $c;
 			$complain->("indented by blanks") if $line =~ /^\t*    /;
+			$complain->("depends on the version of the server") if $line =~ /\bPG_VERSION_NUM\b/ && $file !~ m{^src/fdw/compat/};
 			$complain->("dead code") if $line =~ /^\s*#\s*if\s+0\b/;
 			my $text = $line;
 			$text =~ s/"(?:[^"\\]|\\.)*"/""/g;

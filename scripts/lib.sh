@@ -2,11 +2,11 @@
 #
 # Where things live:
 #   build/                 everything that is built, below the checkout
-#   $state/pg              a private, relocated copy of PostgreSQL 15 with the extension installed
+#   $state/pg              a private, relocated copy of PostgreSQL with the extension installed
 # $state is build/, unless servers must run as another user who cannot reach the checkout: then it is a
 # directory below /var/tmp, named after the checkout's path.
 #
-# PostgreSQL 15 is Debian's, or another one (scripts/assert_server.sh) whose pg_config the environment names: PG_CONFIG=...;
+# PostgreSQL is Debian's, or another one (scripts/assert_server.sh) whose pg_config the environment names: PG_CONFIG=...;
 # what is built for that has names of its own, with $variant at their end.
 #
 # PostgreSQL refuses to run as root.  Started by root, servers run as NVMKV_RUN_AS, else as "postgres",
@@ -18,13 +18,24 @@ export LC_ALL=C
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=$root/build
-pg_version=15
-system_bin=/usr/lib/postgresql/$pg_version/bin
-system_lib=/usr/lib/postgresql/$pg_version/lib
-system_share=/usr/share/postgresql/$pg_version
 variant=""
 
 . "$root/scripts/options.sh"
+
+# PostgreSQL as the system has it: Debian 12 has version 15, Debian 13 has 17, what comes after has 18.
+choose_version() {
+	local id
+	id=$(. /etc/os-release 2>/dev/null && echo "${VERSION_ID:-}")
+	case $id in
+	12) pg_version=15 ;;
+	13) pg_version=17 ;;
+	*) pg_version=18 ;;
+	esac
+	system_bin=/usr/lib/postgresql/$pg_version/bin
+	system_lib=/usr/lib/postgresql/$pg_version/lib
+	system_share=/usr/share/postgresql/$pg_version
+}
+choose_version
 
 # Debian marks of what is installed: is_installed package
 is_installed() {
@@ -40,7 +51,8 @@ choose_server() {
 	[ -n "${PG_CONFIG:-}" ] || return 0
 	wanted=$("$PG_CONFIG" --bindir) || die "PG_CONFIG names no pg_config: $PG_CONFIG"
 	[ "$wanted" != "$system_bin" ] || return 0
-	[[ $("$PG_CONFIG" --version) =~ ^PostgreSQL\ $pg_version[.\ ] ]] || die "not PostgreSQL $pg_version: $PG_CONFIG"
+	[[ $("$PG_CONFIG" --version) =~ ^PostgreSQL\ (1[5-8])[.\ ] ]] || die "not PostgreSQL 15 to 18: $PG_CONFIG"
+	pg_version=${BASH_REMATCH[1]}
 	system_bin=$wanted
 	system_lib=$("$PG_CONFIG" --pkglibdir)
 	system_share=$("$PG_CONFIG" --sharedir)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Prepares a Debian 12 machine and builds: installs the packages that are missing (as root or through sudo),
-# copies PostgreSQL 15 to a private place below build/, builds the extension and installs it there.  The
+# Prepares a Debian 12 or 13 machine and builds: installs the packages that are missing (as root or through sudo),
+# copies PostgreSQL to a private place below build/, builds the extension and installs it there.  The
 # system's own PostgreSQL, its clusters and its settings stay as they are.
 #
 #   scripts/setup.sh               all of that
@@ -13,12 +13,15 @@
 
 packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev
 	liblz4-dev libzstd-dev)
+# libFuzzer and the sanitizers come with the version that the package depends on.
+clang_version() { apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1; }
+
 for_check=""
 for_copies=""
 for_server=""
 parse_options "--packages for_check flag" "--copy-packages for_copies flag" "--server-packages for_server flag" -- "$@"
 choose_places
-[ -z "$for_check$for_copies" ] || packages+=(clang libclang-rt-14-dev libipc-run-perl libpq-dev pgbackrest barman rsync)
+[ -z "$for_check$for_copies" ] || packages+=(clang "libclang-rt-$(clang_version)-dev" libipc-run-perl libpq-dev pgbackrest barman rsync)
 [ -z "$for_copies" ] || packages+=(openssh-client openssh-server)
 [ -z "$for_server" ] || packages+=(pkg-config libipc-run-perl libicu-dev libssl-dev libxml2-dev libreadline-dev zlib1g-dev)
 
