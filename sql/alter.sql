@@ -117,6 +117,13 @@ SELECT * FROM vk WHERE k = 'abc';
 -- NOT NULL and CHECK are verified, as on the heap.
 SELECT on_both('ALTER TABLE @ ALTER COLUMN plain SET NOT NULL');
 SELECT on_both('ALTER TABLE @ ALTER COLUMN v SET NOT NULL');
+
+-- A row of nulls is not null.
+CREATE TYPE pair AS (a int, b int);
+SELECT on_both('ALTER TABLE @ ADD COLUMN nulls pair DEFAULT ROW(NULL, NULL)');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN nulls SET NOT NULL');
+SELECT on_both('ALTER TABLE @ DROP COLUMN nulls');
+DROP TYPE pair;
 SELECT on_both('INSERT INTO @ (k, plain) VALUES (20, NULL)');
 SELECT on_both('ALTER TABLE @ ALTER COLUMN plain DROP NOT NULL');
 SELECT on_both('ALTER TABLE @ ALTER COLUMN k DROP NOT NULL');

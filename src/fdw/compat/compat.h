@@ -19,7 +19,6 @@
 #include "postmaster/startup.h"
 #include "storage/proc.h"
 #include "utils/fmgroids.h"
-#include "utils/pg_locale.h"
 #include "utils/selfuncs.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
@@ -132,6 +131,16 @@
 #else
 #define nvmkv_insert_index_tuples(rel, slot, estate) ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL)
 #define ExecGetRootToChildMap(rel, estate) ((rel)->ri_RootToPartitionMap)
+#endif
+
+/* Prepares a table's generated columns for an UPDATE, if that is not done before the wrapper begins. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_init_generated(rel, estate) ExecInitGenerated(rel, estate, CMD_UPDATE)
+#elif PG_VERSION_NUM >= 160000
+#define nvmkv_init_generated(rel, estate) ExecInitStoredGenerated(rel, estate, CMD_UPDATE)
+#else
+#define ri_GeneratedExprsU ri_GeneratedExprs
+#define nvmkv_init_generated(rel, estate) ((void) 0)
 #endif
 
 /* ---- processes */

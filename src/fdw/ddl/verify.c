@@ -99,12 +99,19 @@ nvmkv_report_null_values(Relation rel, AttrNumber attnum)
 			 errtablecol(rel, attnum)));
 }
 
+/* Not IS NULL: the planner would answer that from what is about to be verified, and rows of nulls are not null. */
+static const char *
+null_condition(const char *column)
+{
+	return psprintf("pg_catalog.num_nulls(%s) > 0", quote_identifier(column));
+}
+
 void
 nvmkv_verify_not_null(Relation rel, AttrNumber attnum)
 {
 	const char *name = NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname);
 
-	if (nvmkv_has_row(rel, psprintf("%s IS NULL", quote_identifier(name))))
+	if (nvmkv_has_row(rel, null_condition(name)))
 		nvmkv_report_null_values(rel, attnum);
 }
 
@@ -253,7 +260,7 @@ nvmkv_domain_is_used(Oid domain)
 static void
 verify_domain_column_not_null(Relation rel, Form_pg_attribute att, void *arg)
 {
-	if (nvmkv_has_row(rel, psprintf("%s IS NULL", quote_identifier(NameStr(att->attname)))))
+	if (nvmkv_has_row(rel, null_condition(NameStr(att->attname))))
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("column \"%s\" of table \"%s\" contains null values",

@@ -33,6 +33,8 @@ nvmkv_generated_take(ResultRelInfo *rri)
 	if (modify == NULL || modify->mtstate->operation != CMD_UPDATE || !has_generated(rri) ||
 		!nvmkv_row_triggers_before_update(&modify->triggers))
 		return;
+	if (rri->ri_GeneratedExprsU == NULL)
+		nvmkv_init_generated(rri, modify->mtstate->ps.state);
 	modify->generated = rri->ri_NumGeneratedNeeded;
 	rri->ri_NumGeneratedNeeded = 0;
 }
