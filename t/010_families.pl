@@ -72,7 +72,6 @@ is($late->safe_psql('postgres', $sums), $expected, 'a backup has the families');
 $late->stop;
 
 # On a standby, too, who looks at the statistics of a family is waited for by who drops it.
-$early->append_conf('postgresql.conf', "max_standby_streaming_delay = -1\n");
 $early->reload;
 my $reader = $early->background_psql('postgres');
 my $storage = $primary->safe_psql('postgres', q{

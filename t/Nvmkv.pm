@@ -20,6 +20,7 @@ sub settings
 	my %settings = (
 		shared_preload_libraries => 'nvmkv_fdw',
 		max_prepared_transactions => 10,
+		max_standby_streaming_delay => -1, # however slow a machine is, no query is cancelled by what is replayed
 		'nvmkv.write_buffer_size' => '1MB',
 		'nvmkv.max_write_buffers' => 4,
 		'nvmkv.nvm_size' => '16MB',

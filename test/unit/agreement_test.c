@@ -382,7 +382,7 @@ read_file(const char *path)
 {
 	NvmkvBuf bytes = {0};
 	uint64_t size = size_of(path);
-	PortFile *file;
+	PortFile *file = NULL;
 
 	must(nvmkv_buf_reserve(&bytes, size) == NVMKV_OK && port_files->open(path, PORT_FILE_READ, &file) == NVMKV_OK);
 	must(port_files->read(file, 0, bytes.data, size) == NVMKV_OK);
