@@ -473,6 +473,43 @@ TEST(a_filler_that_was_overtaken_does_not_publish)
 	cache_rig_free(&rig);
 }
 
+static CacheRig *watched;
+static uint64_t gone_before; /* blocks, at the last stamp */
+static unsigned stamps;
+
+static uint64_t
+stamp_what_is_gone(void *ctx)
+{
+	SstCacheStats stats;
+
+	sst_cache_stats(&watched->cache, &stats);
+	CHECK(stats.evictions > gone_before);
+	gone_before = stats.evictions;
+	stamps++;
+	return epoch_retire_stamp(ctx);
+}
+
+/* Whoever comes behind the stamp must not find what it is for. */
+TEST(what_goes_is_stamped_when_it_cannot_be_found)
+{
+	CacheRig rig;
+	uint64_t i;
+
+	REQUIRE_OK(cache_rig_init(&rig, MIB, 1 << 20));
+	watched = &rig;
+	rig.cache.epochs.retire_stamp = stamp_what_is_gone;
+	gone_before = 0;
+	stamps = 0;
+	for (i = 0; i < 5000; i++)
+	{
+		cache_rig_enter(&rig);
+		CHECK(read_sized(&rig.cache, key_of(1, i), 100, SST_CACHE_LOW));
+		cache_rig_leave(&rig);
+	}
+	CHECK(stamps > 0);
+	cache_rig_free(&rig);
+}
+
 /* More small blocks than the index was made for: it is the index that limits then. */
 TEST(many_small_blocks)
 {
