@@ -126,7 +126,10 @@ try() {
 make_tree() {
 	mkdir -p "$1" || return
 	git ls-files --cached --others --exclude-standard | sort >"$work/files" || return
-	tr '\n' '\0' <"$work/files" | xargs -0 cp -pu --parents -t "$1" || return
+	tr '\n' '\0' <"$work/files" | xargs -0 cp -u --parents -t "$1" || return
+	# One that had a mistake is newer there, whatever has become of it here.
+	LC_ALL=C diff -rq --exclude=build --exclude=.git . "$1" | sed -n 's/^Files \(.*\) and .* differ$/\1/p' |
+		xargs -r cp --parents -t "$1" || return
 	(cd "$1" && find . -path ./build -prune -o -type f -printf '%P\n' | sort | comm -13 "$work/files" - | tr '\n' '\0' | xargs -0 -r rm --)
 }
 
