@@ -64,6 +64,9 @@ UPDATE whole SET v = 1 FROM generate_series(1, 3) x WHERE EXISTS (SELECT FROM ge
 DELETE FROM whole USING generate_series(1, 2) x WHERE whole::text LIKE '(' || x || ',%' RETURNING whole, x;
 DELETE FROM whole USING generate_series(1, 3) x WHERE sum_of(whole) > x AND (SELECT whole.k FROM generate_series(1, 1)) = x RETURNING whole.*;
 DROP FUNCTION sum_of(whole);
+-- what fails first is told, though rows are kept back
+INSERT INTO item (k) SELECT CASE g WHEN 3 THEN 1 / (g - 3) ELSE 7777 END FROM generate_series(1, 3) g;
+
 DROP FOREIGN TABLE whole;
 
 -- delete
