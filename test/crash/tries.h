@@ -20,8 +20,8 @@ survey(uint64_t seed, Record *out)
 }
 
 /*
- * So many hits of each point of the plan at most.  With a sanitizer, of the deaths those at every sixth point: it has
- * nothing to see in them but the recovery that follows.
+ * So many hits of each point of the plan at most.  With a sanitizer, failures at every second point, and deaths at every
+ * sixth: it has nothing to see in them but the recovery that follows.
  */
 static inline void
 points_of_plan(const Record *plan, uint64_t seed, FaultKind kind, const char *only, unsigned hits_max)
@@ -34,7 +34,7 @@ points_of_plan(const Record *plan, uint64_t seed, FaultKind kind, const char *on
 		uint32_t tries = point->hits < check_part(hits_max) ? point->hits : check_part(hits_max);
 		uint32_t t;
 
-		if ((kind == FAULT_KILL && check_sanitized() && i % 6 != 0) ||
+		if ((check_sanitized() && i % (kind == FAULT_KILL ? 6 : 2) != 0) ||
 			(kind != FAULT_ERROR && strcmp(point->name, "port.alloc") == 0) ||
 			(only != NULL && strncmp(point->name, only, strlen(only)) != 0))
 			continue;
