@@ -20,7 +20,7 @@ survey(uint64_t seed, Record *out)
 }
 
 /*
- * So many hits of each point of the plan at most.  With a sanitizer, failures at every second point, and deaths at every
+ * So many hits of each point of the plan at most.  With a sanitizer, failures at every second point, deaths at every
  * sixth: it has nothing to see in them but the recovery that follows.
  */
 static inline void
