@@ -63,7 +63,7 @@
 #define nvmkv_disabled_nodes(path) 0
 #endif
 
-/* restrictinfo: the conditions that the path takes as tested, of which the server wants to know from 17 on. */
+/* Of a table; what newer versions want to know besides is of joins that a wrapper does by itself. */
 #if PG_VERSION_NUM >= 180000
 #define nvmkv_create_path(root, rel, rows, disabled, startup, total, pathkeys, outer, private) \
 	create_foreignscan_path(root, rel, NULL, rows, disabled, startup, total, pathkeys, outer, NULL, NIL, private)
