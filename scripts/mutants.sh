@@ -56,8 +56,6 @@ take_apart() {
 
 # Puts a mistake into a tree, or takes it out again: change DIR TREE put|take; false if the text is not there just once.
 change() {
-	local from=old to=new
-	[ "$3" = put ] || { from=new to=old; }
 	if [ "$3" = take ]; then
 		cp "$1/original" "$2/$(cat "$1/file")"
 		return
@@ -70,7 +68,7 @@ change() {
 		substr($file, $at, length($from)) = $to // "";
 		open(my $out, ">", $ARGV[0]) or die "$ARGV[0]: $!\n";
 		print $out $file;
-		close($out) or die "$ARGV[0]: $!\n";' "$2/$(cat "$1/file")" "$1/$from" "$1/$to"
+		close($out) or die "$ARGV[0]: $!\n";' "$2/$(cat "$1/file")" "$1/old" "$1/new"
 }
 
 # One of the tests of a tree: run_test TREE WORD; 0: it passes, 1: it does not, 2: it cannot be built.

@@ -72,7 +72,6 @@ is($late->safe_psql('postgres', $sums), $expected, 'a backup has the families');
 $late->stop;
 
 # On a standby, too, who looks at the statistics of a family is waited for by who drops it.
-$early->reload;
 my $reader = $early->background_psql('postgres');
 my $storage = $primary->safe_psql('postgres', q{
 	SELECT storage_id FROM nvmkv.stat_tables WHERE relname = 'hot'
