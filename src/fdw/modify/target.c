@@ -109,7 +109,6 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 			if (modify->mtstate->operation == CMD_INSERT || /* an upsert is for the key, not for the row */
 				!nvmkv_row_follow(&modify->old_key, &modify->moved, &view, &target->anchor))
 				break;
-			nvmkv_row_queue_leave(&queue, modify->rel);
 			continue;
 		}
 		if (state == NVMKV_TARGET_READY && !target->lock_only)

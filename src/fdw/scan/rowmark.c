@@ -261,7 +261,6 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			if (!view.has_moved || marks->moved.len == 1 ||
 				!nvmkv_row_follow(&marks->key, &marks->moved, &view, &query.anchor))
 				raise_concurrent_update();
-			nvmkv_row_queue_leave(&queue, rel);
 			continue;
 		}
 
@@ -273,10 +272,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		else if (result != LOCK_GONE || !nvmkv_row_follow(&marks->key, &marks->moved, &view, &query.anchor))
 			break;
 		else
-		{
-			nvmkv_row_queue_leave(&queue, rel);
 			query.any_version = false;
-		}
 	}
 	nvmkv_row_queue_leave(&queue, rel);
 

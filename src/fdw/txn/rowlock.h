@@ -17,8 +17,9 @@
 
 /*
  * Waiting for a row somebody else has changed or locked, in turn: a heavy-weight lock on the key and the version that
- * all wait upon is held while one waits, so that the next in line cannot be overtaken.  Zero-initialise;
- * nvmkv_row_queue_leave when done, or when the row turns out to be at another key.  Errors clean up by themselves.
+ * all wait upon is held while one waits, so that the next in line cannot be overtaken.  Who follows a row that has
+ * moved keeps his turn until he has locked it, or waits for it, where it is now: those behind find his lock there.
+ * Zero-initialise; nvmkv_row_queue_leave when done.  Errors clean up by themselves.
  */
 typedef struct NvmkvRowQueue
 {
