@@ -57,6 +57,28 @@ sub equal
 	return;
 }
 
+# Starts the stopped server without the library and has it forget the outcomes of those before $next.
+sub forget_outcomes
+{
+	my ($next) = @_;
+
+	raise_next_xid($next);
+	$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
+	$node->start;
+	$node->safe_psql('postgres', 'ALTER DATABASE template0 ALLOW_CONNECTIONS true');
+	$node->safe_psql($_, 'VACUUM (FREEZE)') for qw(template0 template1 postgres);
+	ok(!has_commit_log($node, $next), 'without the library the commit log goes');
+	return;
+}
+
+sub with_library
+{
+	$node->stop;
+	$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'nvmkv_fdw'");
+	$node->start;
+	return;
+}
+
 # ---- flushed while they ran, committed at the last moment, behind one that runs until the server is stopped
 
 my $session = $node->background_psql('postgres');
@@ -73,16 +95,9 @@ $node->stop;
 eval { $_->quit } for $session, $committing;
 
 all_is_settled('a fast stop');
-raise_next_xid($next);
-$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
-$node->start;
-$node->safe_psql('postgres', 'ALTER DATABASE template0 ALLOW_CONNECTIONS true');
-$node->safe_psql($_, 'VACUUM (FREEZE)') for qw(template0 template1 postgres);
-ok(!has_commit_log($node, $next), 'without the library the commit log goes');
+forget_outcomes($next);
 is($node->safe_psql('postgres', 'SELECT count(*) FROM h'), 30, 'the rows of the local table are there');
-$node->stop;
-$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'nvmkv_fdw'");
-$node->start;
+with_library();
 equal('without the commit log');
 
 # ---- pg_resetwal, with one that is prepared
@@ -95,6 +110,29 @@ raise_next_xid($next);
 $node->start;
 $node->safe_psql('postgres', "COMMIT PREPARED 'p'");
 equal('a prepared transaction, and pg_resetwal');
+
+# ---- nothing can be flushed: what is kept has its outcomes with it
+
+SKIP:
+{
+	skip 'a build without assertions fails at nothing on demand', 3 if $node->psql('postgres', 'SHOW nvmkv.fail_at') != 0;
+	my $from = -s $node->logfile;
+
+	$node->append_conf('postgresql.conf', "nvmkv.fail_at = 'flush.before_install no_space'");
+	$node->reload;
+	ok($node->poll_query_until('postgres', q{SELECT current_setting('nvmkv.fail_at') <> ''}), 'no flush succeeds any more');
+	$node->safe_psql('postgres', 'BEGIN; ' . both(400) . '; ROLLBACK');
+	$node->safe_psql('postgres', both(400));
+	$node->safe_psql('postgres', 'CHECKPOINT');
+	$node->safe_psql('postgres', both(410));
+	$next = next_xid();
+	$node->stop;
+	like(slurp_file($node->logfile, $from), qr/their memtables are kept/, 'memtables are kept');
+	$node->adjust_conf('postgresql.conf', 'nvmkv.fail_at', "''");
+	forget_outcomes($next);
+	with_library();
+	equal('kept memtables without the commit log');
+}
 
 # ---- the worker alone is ended: it waits for nobody
 

@@ -58,6 +58,12 @@ typedef struct Tree
 #define XACT_SEGMENT_BYTES (32 * 8192)
 #define XACT_PER_SEGMENT (XACT_SEGMENT_BYTES * 4)
 
+typedef struct KeptOutcomes
+{
+	uint64_t from, to;
+	uint8_t *bits; /* NULL: none has committed */
+} KeptOutcomes;
+
 typedef struct Salvage
 {
 	Dump *dump;
@@ -66,6 +72,8 @@ typedef struct Salvage
 	/* kept WAL */
 	SalvageEntry *entries;
 	size_t nentries, entries_capacity;
+	KeptOutcomes *kept_outcomes;
+	size_t nkept_outcomes;
 	/* the commit log */
 	char xact_dir[PATH_BYTES];
 	uint32_t xact_segment; /* in "xact"; UINT32_MAX: none */
@@ -302,12 +310,34 @@ take_batch(Salvage *sv, NvmkvSlice batch, uint64_t base, bool base_is_end)
 	return NVMKV_OK;
 }
 
+static NvmkvStatus
+take_outcomes(Salvage *sv, const KeptItem *item)
+{
+	KeptOutcomes *own;
+
+	sv->kept_outcomes = realloc(sv->kept_outcomes, (sv->nkept_outcomes + 1) * sizeof(KeptOutcomes));
+	if (sv->kept_outcomes == NULL)
+		abort();
+	own = &sv->kept_outcomes[sv->nkept_outcomes++];
+	*own = (KeptOutcomes) {item->start, item->end, NULL};
+	if (item->data.size > 0)
+	{
+		own->bits = malloc(item->data.size);
+		if (own->bits == NULL)
+			abort();
+		memcpy(own->bits, item->data.data, item->data.size);
+	}
+	return NVMKV_OK;
+}
+
 /* Of the server's records only batches have rows: XLOG_NVMKV_WRITE of fdw/wal.h. */
 static NvmkvStatus
 take_kept(void *ctx, const KeptItem *item)
 {
 	Salvage *sv = ctx;
 
+	if (item->kind == KEPT_OUTCOMES)
+		return take_outcomes(sv, item);
 	if (item->kind == KEPT_ENTRY)
 		return take_batch(sv, item->data, item->start, false);
 	return item->info == 0 ? take_batch(sv, item->data, item->end, true) : NVMKV_OK;
@@ -404,6 +434,25 @@ recorded_outcome(Salvage *sv, uint64_t fxid)
 	return outcome_bit(sv->outcome_bits, fxid % OUTCOME_PAGE_XIDS) ? COMMITTED : ABORTED;
 }
 
+/* What it had noted and could not save. */
+static Outcome
+kept_outcome(const Salvage *sv, uint64_t fxid)
+{
+	size_t i;
+
+	for (i = 0; i < sv->nkept_outcomes; i++)
+	{
+		const KeptOutcomes *kept = &sv->kept_outcomes[i];
+
+		if (fxid < kept->from || fxid >= kept->to)
+			continue;
+		if (kept->bits == NULL)
+			return ABORTED;
+		return outcome_bit(kept->bits + (fxid / 8 - kept->from / 8), fxid % 8) ? COMMITTED : ABORTED;
+	}
+	return UNKNOWN;
+}
+
 static Outcome
 outcome_of(Salvage *sv, uint64_t tag, uint64_t fxid)
 {
@@ -414,6 +463,8 @@ outcome_of(Salvage *sv, uint64_t tag, uint64_t fxid)
 	if (!ikey_is_tagged(tag) || (ikey_type(tag) & NVMKV_TYPE_COMMITTED_BIT) != 0)
 		return COMMITTED;
 	recorded = recorded_outcome(sv, fxid);
+	if (recorded == UNKNOWN)
+		recorded = kept_outcome(sv, fxid);
 	if (recorded != UNKNOWN)
 		return recorded;
 	if (!load_segment(sv, xid / XACT_PER_SEGMENT))
@@ -782,6 +833,9 @@ dump_salvage(Dump *dump, const char *dir, const SalvageOptions *options)
 		free(tree->largest);
 		free(tree);
 	}
+	for (k = 0; k < sv.nkept_outcomes; k++)
+		free(sv.kept_outcomes[k].bits);
+	free(sv.kept_outcomes);
 	free(list.tables);
 	free(sv.entries);
 	free(sv.xact);

@@ -368,6 +368,16 @@ extern NvmkvStatus nvmkv_settle_lost(NvmkvDb *db, uint64_t from, uint64_t to, ui
 extern NvmkvStatus nvmkv_save_outcomes(NvmkvDb *db);
 
 /*
+ * Shows what is settled and not durable, in order, as ranges and bits as nvmkv_settle takes them, each of one segment
+ * where it has bits.  For a host that keeps it elsewhere because it cannot be saved; before that counts, the log must
+ * be durable up to *sequence_out.  What visit says; CANCELLED.
+ */
+extern NvmkvStatus nvmkv_unsaved_outcomes(NvmkvDb *db,
+										  NvmkvStatus (*visit)(void *ctx, uint64_t from, uint64_t to,
+															   const uint8_t *bits),
+										  void *ctx, uint64_t *sequence_out);
+
+/*
  * Somebody's word for those of [from, to) that are lost; durable on OK, and of a part at failure.  *count_out: how many
  * they were.  REQUIRES nvmkv_settle_begin.
  */
@@ -408,8 +418,8 @@ extern NvmkvStatus nvmkv_flush_all(NvmkvDb *db);
 /*
  * Shows every entry that was written before the call and is in no row or table of a tree that reaches up to "durable",
  * which is nvmkv_stored_seq as it was before the call: as batches of one, which nvmkv_replay takes.  In no order;
- * others may be among them.  For a host that keeps them elsewhere because they cannot be flushed.  What visit says;
- * CANCELLED.
+ * others may be among them.  For a host that keeps them elsewhere because they cannot be flushed; before that counts,
+ * the log must be durable up to the largest sequence.  What visit says; CANCELLED.
  */
 extern NvmkvStatus nvmkv_unflushed(NvmkvDb *db, uint64_t durable,
 								   NvmkvStatus (*visit)(void *ctx, uint64_t sequence, NvmkvSlice batch), void *ctx);

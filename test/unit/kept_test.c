@@ -19,6 +19,7 @@ typedef struct Seen
 	uint64_t last_end;
 	bool in_order;
 	unsigned problems;
+	uint64_t settled; /* as a dump says */
 } Seen;
 
 static NvmkvStatus
@@ -26,6 +27,14 @@ see(void *ctx, const KeptItem *item)
 {
 	Seen *seen = ctx;
 
+	if (item->kind == KEPT_OUTCOMES)
+	{
+		CHECK_EQ(item->start, seen->settled == 0 ? 5 : seen->settled);
+		CHECK_EQ(item->data.size, seen->settled == 0 ? 4 : 0);
+		CHECK(seen->settled != 0 || item->data.data[0] == 0x20);
+		seen->settled = item->end;
+		return NVMKV_OK;
+	}
 	seen->count++;
 	seen->sum += item->start;
 	if (item->kind == KEPT_RECORD)
@@ -77,12 +86,15 @@ write_file(uint64_t begin, uint64_t from, uint64_t to, int mark)
 static void
 write_dump(uint64_t begin, unsigned entries, bool finish)
 {
+	static const uint8_t bits[4] = {0x20, 1, 2, 4};
 	KeptWriter w;
 	unsigned i;
 
 	REQUIRE_OK(kept_writer_begin(&w, dir, SYSTEM, begin, true));
 	for (i = 0; i < entries; i++)
 		CHECK_OK(kept_writer_entry(&w, begin + i, nvmkv_slice("batch", 5)));
+	CHECK_OK(kept_writer_outcomes(&w, 5, 27, bits));
+	CHECK_OK(kept_writer_outcomes(&w, 27, 4000000000, NULL));
 	if (finish)
 		CHECK_OK(kept_writer_mark(&w, begin + 1000, true));
 	kept_writer_close(&w);
@@ -173,6 +185,7 @@ TEST(dump_takes_the_place_of_what_is_before)
 	write_dump(3000, 9, false);
 	CHECK_OK(read_all(false, &seen, &summary));
 	CHECK(seen.count == 7 && summary.start == 2000 && summary.position == 3000 && summary.closed);
+	CHECK_EQ(seen.settled, 4000000000);
 	write_file(3000, 3000, 3100, 1);
 	CHECK_OK(read_all(false, &seen, &summary));
 	CHECK(seen.count == 17);

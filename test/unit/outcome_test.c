@@ -423,4 +423,112 @@ TEST(copies_keep_outcomes)
 	port_files = &port_posix_files;
 }
 
+/* ---- what is not saved ---- */
+
+typedef struct Shown
+{
+	struct
+	{
+		uint64_t from, to;
+		uint8_t *bits; /* NULL: none */
+	} range[4];
+	unsigned count;
+} Shown;
+
+static NvmkvStatus
+note_range(void *ctx, uint64_t from, uint64_t to, const uint8_t *bits)
+{
+	Shown *shown = ctx;
+	size_t size = (size_t) ((to - 1) / 8 - from / 8 + 1);
+
+	CHECK(from < to);
+	if (shown->count == 4)
+		return NVMKV_INVALID;
+	shown->range[shown->count].from = from;
+	shown->range[shown->count].to = to;
+	shown->range[shown->count].bits = NULL;
+	if (bits != NULL)
+	{
+		shown->range[shown->count].bits = malloc(size);
+		memcpy(shown->range[shown->count].bits, bits, size);
+	}
+	shown->count++;
+	return NVMKV_OK;
+}
+
+/* Reopens, so that what is in no file is forgotten, and settles what was shown before. */
+static void
+settle_shown(Rig *rig, Shown *shown)
+{
+	uint64_t sequence;
+	unsigned i;
+
+	CHECK_OK(nvmkv_unsaved_outcomes(rig->db, note_range, shown, &sequence));
+	REQUIRE_OK(rig_reopen(rig));
+	for (i = 0; i < shown->count; i++)
+	{
+		CHECK_EQ(nvmkv_settled(rig->db), shown->range[i].from);
+		REQUIRE_OK(nvmkv_settle_begin(rig->db));
+		if (shown->range[i].bits != NULL)
+			CHECK_OK(nvmkv_settle_prepare(rig->db, shown->range[i].from, shown->range[i].to));
+		nvmkv_settle(rig->db, shown->range[i].from, shown->range[i].to, shown->range[i].bits, 0);
+		nvmkv_settle_end(rig->db);
+		free(shown->range[i].bits);
+	}
+}
+
+/* What is settled and in no file is shown as it may be settled again. */
+TEST(what_is_not_saved_is_shown)
+{
+	Shown shown = {0};
+	uint64_t sequence;
+	Rig rig;
+
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	REQUIRE_OK(rig_open(&rig));
+	keep_all(rig.db);
+	settle_to(rig.db, 1003);
+	CHECK_OK(nvmkv_save_outcomes(rig.db));
+	CHECK_OK(nvmkv_unsaved_outcomes(rig.db, note_range, &shown, &sequence));
+	CHECK_EQ(shown.count, 0);
+
+	settle_to(rig.db, 5001);
+	settle_shown(&rig, &shown);
+	CHECK_EQ(shown.count, 1);
+	CHECK_EQ(nvmkv_settled(rig.db), 5001);
+	check_range(rig.db, 1, 5001, 1);
+
+	/* Behind what has commits a gap into another segment. */
+	settle_gap(rig.db, 3 * SEGMENT + 17);
+	shown.count = 0;
+	settle_shown(&rig, &shown);
+	CHECK_EQ(shown.count, 2);
+	CHECK_EQ(nvmkv_settled(rig.db), 3 * SEGMENT + 17);
+	check_range(rig.db, 1, 5001, 1);
+	CHECK_EQ(told(rig.db, 5001), NVMKV_SETTLED_ABORTED);
+
+	/* A gap, and commits in the segment where it ends: the tail has moved on and has saved what was before. */
+	settle_to(rig.db, 3 * SEGMENT + 1000);
+	shown.count = 0;
+	settle_shown(&rig, &shown);
+	CHECK_EQ(nvmkv_settled(rig.db), 3 * SEGMENT + 1000);
+	check_range(rig.db, 1, 5001, 1);
+	CHECK_EQ(told(rig.db, 3 * SEGMENT + 16), NVMKV_SETTLED_ABORTED);
+	check_range(rig.db, 3 * SEGMENT + 17, 3 * SEGMENT + 1000, 1);
+
+	/* The same without anything to save before: what is shown begins before the tail. */
+	CHECK_OK(nvmkv_save_outcomes(rig.db));
+	settle_gap(rig.db, 5 * SEGMENT + 17);
+	settle_to(rig.db, 5 * SEGMENT + 1000);
+	shown.count = 0;
+	settle_shown(&rig, &shown);
+	CHECK_EQ(shown.count, 2);
+	CHECK_EQ(nvmkv_settled(rig.db), 5 * SEGMENT + 1000);
+	CHECK_EQ(told(rig.db, 4 * SEGMENT), NVMKV_SETTLED_ABORTED);
+	check_range(rig.db, 5 * SEGMENT + 17, 5 * SEGMENT + 1000, 1);
+	rig_remove(&rig);
+	port_files = &port_posix_files;
+}
+
 TEST_MAIN()

@@ -546,6 +546,46 @@ nvmkv_save_outcomes(NvmkvDb *db)
 	return st;
 }
 
+NvmkvStatus
+nvmkv_unsaved_outcomes(NvmkvDb *db,
+					   NvmkvStatus (*visit)(void *ctx, uint64_t from, uint64_t to, const uint8_t *bits), void *ctx,
+					   uint64_t *sequence_out)
+{
+	NvmkvDb *root = db->root;
+	const OutcomeShm *shm = root->outcomes;
+	NvmkvStatus st = claim(root);
+	bool claimed = st == NVMKV_OK;
+	uint64_t from, to, tail, tail_end;
+
+	/* After a failure that stays nobody settles. */
+	if (!claimed && !db_is_sticky(root))
+		return st;
+	*sequence_out = shm->sequence;
+	from = shm->saved;
+	to = shm->settled;
+	tail = shm->segment << OUTCOME_SEGMENT_SHIFT;
+	tail_end = tail + OUTCOME_SEGMENT_XIDS;
+	st = NVMKV_OK;
+	/* What the tail has moved on from, or has not come to, has no commits since it was saved. */
+	if (from < to && from < tail)
+	{
+		st = visit(ctx, from, tail < to ? tail : to, NULL);
+		from = tail;
+	}
+	if (st == NVMKV_OK && from < to && from < tail_end)
+	{
+		uint64_t end = tail_end < to ? tail_end : to;
+
+		st = visit(ctx, from, end, shm->dirty != 0 ? shm->bits + (from - tail) / 8 : NULL);
+		from = end;
+	}
+	if (st == NVMKV_OK && from < to)
+		st = visit(ctx, from, to, NULL);
+	if (claimed)
+		db_unclaim(root, DB_CLAIM_OUTCOMES);
+	return st;
+}
+
 /* ---- opening ---- */
 
 static NvmkvStatus

@@ -18,6 +18,7 @@
 #define RECORD_HEAD_BYTES 24
 #define ENTRY_HEAD_BYTES 16
 #define MARK_BYTES 16
+#define OUTCOMES_HEAD_BYTES 24
 
 /* Where a file is ended, and another one begun: well below what a log file can hold. */
 #define FILE_BYTES_MAX (UINT64_C(1) << 30)
@@ -156,6 +157,25 @@ kept_writer_entry(KeptWriter *w, uint64_t sequence, NvmkvSlice batch)
 	return log_writer_append(&w->log, parts, 2);
 }
 
+/* Bits of the transactions [from, to), whole bytes of them. */
+static size_t
+outcome_bytes(uint64_t from, uint64_t to)
+{
+	return (size_t) ((to - 1) / 8 - from / 8 + 1);
+}
+
+NvmkvStatus
+kept_writer_outcomes(KeptWriter *w, uint64_t from, uint64_t to, const uint8_t *bits)
+{
+	uint8_t head[OUTCOMES_HEAD_BYTES] = {KEPT_OUTCOMES, bits != NULL};
+	NvmkvSlice parts[2] = {nvmkv_slice(head, sizeof(head)),
+						   nvmkv_slice(bits, bits != NULL ? outcome_bytes(from, to) : 0)};
+
+	put_u64(head + 8, from);
+	put_u64(head + 16, to);
+	return log_writer_append(&w->log, parts, 2);
+}
+
 NvmkvStatus
 kept_writer_mark(KeptWriter *w, uint64_t position, bool end)
 {
@@ -286,6 +306,16 @@ take_record(Reader *r, const LogReader *log, NvmkvSlice record)
 				return malformed(log);
 			item.start = item.end = get_u64(record.data + 8);
 			item.data = nvmkv_slice(record.data + ENTRY_HEAD_BYTES, record.size - ENTRY_HEAD_BYTES);
+			break;
+		case KEPT_OUTCOMES:
+			if (record.size < OUTCOMES_HEAD_BYTES)
+				return malformed(log);
+			item.start = get_u64(record.data + 8);
+			item.end = get_u64(record.data + 16);
+			item.data = nvmkv_slice(record.data + OUTCOMES_HEAD_BYTES, record.size - OUTCOMES_HEAD_BYTES);
+			if (item.end <= item.start ||
+				item.data.size != (record.data[1] != 0 ? outcome_bytes(item.start, item.end) : 0))
+				return malformed(log);
 			break;
 		case KEPT_MARK:
 		case KEPT_END:

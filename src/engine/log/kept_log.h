@@ -16,13 +16,15 @@
  *	  ENTRY		kind u8 = 3, zero u8[7], sequence u64, batch.  One entry that was in a memtable, as a batch of one.
  *	  MARK		kind u8 = 4, zero u8[7], position u64.  Every record below the position is there.
  *	  END		kind u8 = 5, zero u8[7], position u64.  The same, and the log goes on without records for the tree.
+ *	  OUTCOMES	kind u8 = 6, has bits u8, zero u8[6], from u64, to u64, bits.  What was settled and in no file, as
+ *				nvmkv_settle (nvmkv.h) takes it; without bits no transaction of the range has committed.
  *
  * Files of one directory continue each other: where one ends, at the latest,
  * the next one starts; or the one before it has an END.  They may overlap, as
  * recovery begins anew after a crash.  A file with "dump" holds, as ENTRYs, all that
- * is in no row or table of a tree that reaches up to "start".  Without its END it
- * is unfinished, and counts for nothing; with it, it takes the place of all
- * files before it.
+ * is in no row or table of a tree that reaches up to "start", and OUTCOMES: the log
+ * in which they stand is cut off.  Without its END it is unfinished, and counts for
+ * nothing; with it, it takes the place of all files before it.
  */
 #ifndef NVMKV_LOG_KEPT_LOG_H
 #define NVMKV_LOG_KEPT_LOG_H
@@ -36,7 +38,8 @@ typedef enum KeptKind
 	KEPT_RECORD = 2,
 	KEPT_ENTRY = 3,
 	KEPT_MARK = 4,
-	KEPT_END = 5
+	KEPT_END = 5,
+	KEPT_OUTCOMES = 6
 } KeptKind;
 
 /* ---- writing; one process at a time ---- */
@@ -60,6 +63,7 @@ extern NvmkvStatus kept_writer_begin(KeptWriter *w, const char *dir, uint64_t sy
 /* Not durable before a mark.  As log_writer_append; a file that is full is followed by another. */
 extern NvmkvStatus kept_writer_record(KeptWriter *w, uint8_t info, uint64_t start, uint64_t end, NvmkvSlice data);
 extern NvmkvStatus kept_writer_entry(KeptWriter *w, uint64_t sequence, NvmkvSlice batch);
+extern NvmkvStatus kept_writer_outcomes(KeptWriter *w, uint64_t from, uint64_t to, const uint8_t *bits);
 
 /* Appends a MARK, or the END, and makes all durable. */
 extern NvmkvStatus kept_writer_mark(KeptWriter *w, uint64_t position, bool end);
@@ -69,10 +73,10 @@ extern void kept_writer_close(KeptWriter *w);
 
 typedef struct KeptItem
 {
-	KeptKind kind; /* RECORD or ENTRY */
+	KeptKind kind; /* RECORD, ENTRY or OUTCOMES */
 	uint8_t info;
-	uint64_t start, end; /* of an entry both are its sequence */
-	NvmkvSlice data;	 /* valid during the call */
+	uint64_t start, end; /* of an entry both are its sequence; of outcomes, which transactions: from, to */
+	NvmkvSlice data;	 /* valid during the call; of outcomes the bits, empty where there are none */
 } KeptItem;
 
 typedef struct KeptSummary

@@ -17,6 +17,7 @@
 #include "fdw/host/apply.h"
 #include "fdw/host/guc.h"
 #include "fdw/host/kept.h"
+#include "fdw/host/settle.h"
 #include "fdw/host/wal.h"
 
 typedef struct KeptShared
@@ -106,6 +107,8 @@ replay_item(void *ctx, const KeptItem *item)
 		return NVMKV_FAIL(NVMKV_CANCELLED, "replay of kept WAL was interrupted");
 	if (item->kind == KEPT_ENTRY)
 		return nvmkv_replay(db, item->data, item->start);
+	if (item->kind == KEPT_OUTCOMES)
+		return nvmkv_settle_kept(db, item->start, item->end, item->data.size > 0 ? item->data.data : NULL);
 	NVMKV_RETURN_IF(nvmkv_apply(db, item->info, item->start, item->end, item->data));
 	nvmkv_wal_set_earlier(item->end);
 	return NVMKV_OK;
@@ -260,35 +263,62 @@ nvmkv_kept_mark(XLogRecPtr upto, bool end)
 
 /* ---------------------------------------------------------------- memtables */
 
+typedef struct Dump
+{
+	KeptWriter writer;
+	uint64 newest; /* largest sequence of it */
+} Dump;
+
 static NvmkvStatus
 keep_entry(void *ctx, uint64_t sequence, NvmkvSlice batch)
 {
-	return kept_writer_entry(ctx, sequence, batch);
+	Dump *dump = ctx;
+
+	dump->newest = Max(dump->newest, sequence);
+	return kept_writer_entry(&dump->writer, sequence, batch);
+}
+
+static NvmkvStatus
+keep_outcomes(void *ctx, uint64_t from, uint64_t to, const uint8_t *bits)
+{
+	Dump *dump = ctx;
+
+	return kept_writer_outcomes(&dump->writer, from, to, bits);
+}
+
+static NvmkvStatus
+write_dump(NvmkvDb *db, Dump *dump, uint64 durable, XLogRecPtr upto)
+{
+	uint64_t settled_at;
+
+	NVMKV_RETURN_IF(nvmkv_unflushed(db, durable, keep_entry, dump));
+	NVMKV_RETURN_IF(nvmkv_unsaved_outcomes(db, keep_outcomes, dump, &settled_at));
+	/* As ever, WAL first: what a crash takes back must not come back from here. */
+	NVMKV_RETURN_IF(nvmkv_wal_ops()->flush(NULL, Max(dump->newest, settled_at)));
+	return kept_writer_mark(&dump->writer, upto, true);
 }
 
 NvmkvStatus
 nvmkv_kept_memtables(NvmkvDb *db, XLogRecPtr upto)
 {
-	KeptWriter w;
+	Dump dump = {.newest = 0};
 	uint64 durable = Min(nvmkv_stored_seq(db), upto); /* in recovery files may be ahead of what was looked at */
 	uint64 number;
-	NvmkvStatus status = kept_writer_begin(&w, kept_dir(), GetSystemIdentifier(), durable, true);
+	NvmkvStatus status = kept_writer_begin(&dump.writer, kept_dir(), GetSystemIdentifier(), durable, true);
 
 	NVMKV_RETURN_IF(status);
-	number = w.log.number;
-	status = nvmkv_unflushed(db, durable, keep_entry, &w);
-	if (status == NVMKV_OK)
-		status = kept_writer_mark(&w, upto, true);
+	number = dump.writer.log.number;
+	status = write_dump(db, &dump, durable, upto);
 	if (status != NVMKV_OK)
 	{
 		const NvmkvError error = *nvmkv_error();
 
 		/* Unfinished it counts for nothing; but it takes space. */
-		(void) port_files->truncate(w.log.file, 0);
-		kept_writer_close(&w);
+		(void) port_files->truncate(dump.writer.log.file, 0);
+		kept_writer_close(&dump.writer);
 		return NVMKV_FAIL(status, "%s", error.text);
 	}
-	kept_writer_close(&w);
+	kept_writer_close(&dump.writer);
 	has_kept_memtables = true;
 	(void) kept_remove(kept_dir(), number); /* what this one takes the place of; harmless where it stays */
 	return NVMKV_OK;

@@ -6,7 +6,8 @@
  * Who keeps:
  *	  recovery		without an engine, or with one that has failed for good: each record, durable before a checkpoint
  *					record counts and when recovery ends
- *	  the barrier	when memtables cannot be flushed, at a checkpoint or at the end: what is in them and nowhere else
+ *	  the barrier	when memtables cannot be flushed, at a checkpoint or at the end: what is in them and nowhere else,
+ *					and outcomes of transactions that are in no file
  *
  * What is kept belongs before all other WAL: at the next start that has an
  * engine it is replayed before anything else is, by the startup process or the

@@ -523,10 +523,9 @@ read_record(NvmkvSlice record, NvmkvOutcomesRecord *head, const uint8 **bits_out
 }
 
 /*
- * Transactions below "to", which the record has not: what settled them stands in the log before what is
- * replayed, and was not saved.  The memtables were kept instead of being flushed, or the tree is an older one
- * than the log belongs to, or a new one.  They had ended then, so where their commit log is still there it has
- * their outcomes since the checkpoint.
+ * Transactions below "to", which the record has not: what settled them stands in the log before what is replayed, and
+ * was not saved.  The tree is an older one than the log belongs to, or a new one.  They had ended then, so where their
+ * commit log is still there it has their outcomes since the checkpoint.
  */
 static NvmkvStatus
 redo_gap(NvmkvDb *db, uint64 to, XLogRecPtr lsn)
@@ -598,6 +597,20 @@ nvmkv_settle_redo(NvmkvDb *db, NvmkvSlice record, XLogRecPtr end)
 		status = nvmkv_set_outcome(db, head.from, head.to, head.kind == NVMKV_OUTCOMES_SET_COMMITTED, end, &count);
 	else
 		status = redo_settle(db, &head, bits, end);
+	nvmkv_settle_end(db);
+	return status;
+}
+
+NvmkvStatus
+nvmkv_settle_kept(NvmkvDb *db, uint64 from, uint64 to, const uint8 *bits)
+{
+	const NvmkvOutcomesRecord head = {
+		.from = from, .to = to, .kind = bits != NULL ? NVMKV_OUTCOMES_BITS : NVMKV_OUTCOMES_NONE};
+	NvmkvStatus status = nvmkv_settle_begin(db);
+
+	if (status != NVMKV_OK)
+		return status;
+	status = redo_settle(db, &head, bits, InvalidXLogRecPtr); /* the log has been made durable before */
 	nvmkv_settle_end(db);
 	return status;
 }

@@ -41,6 +41,9 @@ extern uint64 nvmkv_settle_by_word(NvmkvDb *db, uint64 first, uint64 last, bool 
 /* Replays a record of wal.h's OUTCOMES. */
 extern NvmkvStatus nvmkv_settle_redo(NvmkvDb *db, NvmkvSlice record, XLogRecPtr end);
 
+/* The same of outcomes that were kept when they could not be saved (kept.h). */
+extern NvmkvStatus nvmkv_settle_kept(NvmkvDb *db, uint64 from, uint64 to, const uint8 *bits);
+
 /* What recovery has to do for the server's own sake, whether there is a tree that takes the record or not. */
 extern void nvmkv_settle_redo_ids(NvmkvSlice record);
 
