@@ -153,11 +153,12 @@ count_regress() {
 		count "$name" 0 1
 		return
 	fi
-	passed=$(grep -cE '^(test |     ).* \.\.\. +ok( |$)' "$out")
+	# Until version 15 it tells in words of its own, then as TAP tests do.
+	passed=$(grep -cE '^(test |     ).* \.\.\. +ok( |$)|^ok [0-9]' "$out")
 	failed=$(($# - passed))
 	count "$name" "$passed" "$failed" "$(cat "$log/$name.result")"
 	if [ "$failed" -gt 0 ]; then
-		grep -E 'FAILED|failed' "$out" | sed 's/^/    | /'
+		grep -E 'FAILED|failed|^not ok ' "$out" | sed 's/^/    | /'
 		cp "$dir/regression.diffs" "$log/$name.diffs" 2>/dev/null
 		cp "$dir/log/postmaster.log" "$log/$name.server.log" 2>/dev/null
 		if [ -s "$log/$name.diffs" ]; then
@@ -175,7 +176,7 @@ count_regress() {
 # SQL and isolation tests, those that are wanted, beside each other.
 regress() {
 	local sql specs jobs=()
-	sql=$(find sql -regextype posix-extended -regex "sql/(${NVMKV_REGRESS:-.*})\.sql" ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
+	sql=$(find sql -maxdepth 1 -regextype posix-extended -regex "sql/(${NVMKV_REGRESS:-.*})\.sql" ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.sql$//' | sort)
 	specs=$(find specs -regextype posix-extended -regex "specs/(${NVMKV_ISOLATION:-.*})\.spec" -printf '%f\n' | sed 's/\.spec$//' | sort)
 	if wanted regress; then
 		run_regress regress "$pgxs/src/test/regress/pg_regress" sql $sql &

@@ -33,6 +33,7 @@ to_heap() {
 		-e 's/\b(DROP|ALTER) FOREIGN TABLE/\1 TABLE/' "$1"
 }
 
+cp -r "$root/sql/include" "$work/sql/" || die "cannot write to $work"
 sql_tests=()
 spec_tests=()
 for test in "$@"; do

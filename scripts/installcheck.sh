@@ -6,7 +6,7 @@
 # SQL and isolation tests are for a running server with the settings of test/server.conf; PGHOST, PGPORT and PGUSER say which
 # one, as for psql.  They make databases contrib_regression and isolation_regression anew.  TAP tests start servers of
 # their own: PROVE_TESTS='t/04*.pl' takes only those, PROVE_FLAGS is for prove.  PG_CONFIG=... names another server than
-# Debian's PostgreSQL 15.
+# Debian's PostgreSQL.
 #
 # As root all of it runs as the user "postgres", or the one that NVMKV_RUN_AS names.  What comes of it is in
 # build/installcheck, or where that user can write.  The exit code says whether all passed.
@@ -44,7 +44,7 @@ on_server() {
 		--load-extension=nvmkv_fdw --dbname="$database" --encoding=UTF8 --no-locale "$@"
 }
 
-tests_in() { find "$1" -name "*.$2" ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.[a-z]*$//' | sort; }
+tests_in() { find "$1" -maxdepth 1 -name "*.$2" ! -name 'nvmkv_fdw--*' -printf '%f\n' | sed 's/\.[a-z]*$//' | sort; }
 
 run_regress() { on_server regress/pg_regress contrib_regression $(tests_in sql sql); }
 

@@ -42,6 +42,20 @@ is_installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# Lines for a list of apt's sources: where this system has its packages of Debian from: debian_sources deb|deb-src
+debian_sources() {
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=""
+	[ ! -r "$keyring" ] || signed="[signed-by=$keyring] "
+	apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+		sed -n "s|^Debian |$1 $signed|p" | sort -u
+}
+
+# What is large, and the same for all checkouts.
+cache_dir() {
+	[ -n "${XDG_CACHE_HOME:-${HOME:-}}" ] || die "neither XDG_CACHE_HOME nor HOME is set"
+	printf '%s/nvmkv_fdw\n' "${XDG_CACHE_HOME:-$HOME/.cache}"
+}
+
 # A name for a path, short enough for sockets.
 path_key() { printf '%s' "$1" | cksum | cut -d ' ' -f 1; }
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The source of PostgreSQL 15, from Debian's source package: fetched once (23 MB), for the scripts that need more of it
+# The source of the system's PostgreSQL, from Debian's source package: fetched once (23 MB), for the scripts that need more of it
 # than Debian installs.
 #
 #   scripts/postgres_source.sh
@@ -15,14 +15,6 @@ cache=$build/postgres_source
 apt=$cache/apt
 package=postgresql-$pg_version
 
-# Source packages come from where Debian's packages of this system come from.
-list_sources() {
-	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=""
-	[ ! -r "$keyring" ] || signed="[signed-by=$keyring] "
-	apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-		sed -n "s|^Debian |deb-src $signed|p" | sort -u
-}
-
 # The versions to try, the best one first: options of apt...
 versions() {
 	dpkg-query -W -f '${source:Version}\n' "$package" 2>/dev/null
@@ -33,7 +25,7 @@ fetch() {
 	local options version
 	rm -rf "$cache"
 	mkdir -p "$apt"/lists/partial "$apt"/cache/archives/partial "$apt/download" "$cache/source" || die "cannot write to $cache"
-	list_sources >"$apt/sources.list"
+	debian_sources deb-src >"$apt/sources.list"
 	[ -s "$apt/sources.list" ] || die "apt knows no source of Debian's packages; run apt-get update"
 	options=(-q -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State=$apt"
 		-o "Dir::State::Lists=$apt/lists" -o Dir::State::status=/var/lib/dpkg/status -o "Dir::Cache=$apt/cache"

@@ -6,6 +6,7 @@
 #   scripts/setup.sh               all of that
 #   scripts/setup.sh --packages    only the packages, and those that scripts/check.sh needs besides
 #   scripts/setup.sh --copy-packages      the same, and what the long tests of copies need: an ssh server, which is not started
+#   scripts/setup.sh --tree-packages      only those that scripts/debian_tree.sh needs to make a tree of another release
 #   scripts/setup.sh --server-packages    only packages: those that scripts/assert_server.sh needs to build a server
 #
 # Prints the directory of the private server's programs; everything else goes to stderr.
@@ -13,31 +14,47 @@
 
 packages=(gcc libc6-dev make perl "postgresql-$pg_version" "postgresql-server-dev-$pg_version" libpmem-dev
 	liblz4-dev libzstd-dev libicu-dev)
-# libFuzzer and the sanitizers come with the version that the package depends on.
-clang_version() { apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1; }
+as_root=()
+[ "$EUID" -eq 0 ] || as_root=(sudo)
+
+update_lists() {
+	[ "$EUID" -eq 0 ] || command -v sudo >/dev/null || die "packages are missing; run as root: apt-get install ${packages[*]}"
+	"${as_root[@]}" apt-get -q update >&2 || die "apt-get update failed"
+}
+
+# libFuzzer and the sanitizers come with the version of clang that Debian's package depends on.
+add_clang() {
+	local version
+	apt-cache show clang >/dev/null 2>&1 || update_lists
+	version=$(apt-cache depends clang | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+	packages+=(clang "libclang-rt-$version-dev")
+}
 
 for_check=""
 for_copies=""
 for_server=""
-parse_options "--packages for_check flag" "--copy-packages for_copies flag" "--server-packages for_server flag" -- "$@"
+for_tree=""
+parse_options "--packages for_check flag" "--copy-packages for_copies flag" "--server-packages for_server flag" \
+	"--tree-packages for_tree flag" -- "$@"
 choose_places
-[ -z "$for_check$for_copies" ] || packages+=(clang "libclang-rt-$(clang_version)-dev" libipc-run-perl libpq-dev pgbackrest barman rsync)
+if [ -n "$for_check$for_copies" ]; then
+	packages+=(libipc-run-perl libpq-dev pgbackrest barman rsync)
+	add_clang
+fi
 [ -z "$for_copies" ] || packages+=(openssh-client openssh-server)
 [ -z "$for_server" ] || packages+=(pkg-config libipc-run-perl libicu-dev libssl-dev libxml2-dev libreadline-dev zlib1g-dev)
+[ -z "$for_tree" ] || packages=(mmdebstrap uidmap)
 
 # Installs packages.  A new postgresql package would create and start a cluster "main", others a server of their own:
 # settings that exist only while apt works prevent it.
 install_packages() {
-	local as_root=() drop_in=/etc/postgresql-common/createcluster.d made_dir="" rc
+	local drop_in=/etc/postgresql-common/createcluster.d made_dir="" rc
 	local policy=/usr/sbin/policy-rc.d made_policy="" ssh=""
-	if [ "$EUID" -ne 0 ]; then
-		command -v sudo >/dev/null || die "packages are missing; run as root: apt-get install $*"
-		as_root=(sudo)
-	fi
+	[ "$EUID" -eq 0 ] || command -v sudo >/dev/null || die "packages are missing; run as root: apt-get install $*"
 	say "installing packages: $*"
 	if ! apt-cache policy "$@" 2>/dev/null | grep -q 'Candidate: [0-9]' ||
 		apt-cache policy "$@" | grep -q 'Candidate: (none)'; then
-		"${as_root[@]}" apt-get -q update >&2 || die "apt-get update failed"
+		update_lists
 	fi
 	if ! is_installed "postgresql-$pg_version"; then
 		[ -d "$drop_in" ] || made_dir=1
@@ -72,7 +89,7 @@ for package in "${packages[@]}"; do
 	is_installed "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
-[ -z "$for_check$for_copies$for_server" ] || exit 0
+[ -z "$for_check$for_copies$for_server$for_tree" ] || exit 0
 choose_places
 
 copy_server "$prefix"

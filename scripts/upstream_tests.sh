@@ -29,15 +29,13 @@ mkdir -p "$cache" || die "cannot write to $cache"
 exec 9>"$cache/.lock" || die "cannot write to $cache"
 flock -n 9 || die "another run is under way"
 
-# The suites' folders in $cache/source.  Sources come from where the system's packages of Debian come from.
+# The suites' folders in $cache/source.
 fetch_source() {
-	local apt=$cache/apt version opts keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	local apt=$cache/apt version opts
 	[ ! -e "$cache/source/.complete" ] || return 0
 	rm -rf "$apt" "$cache/source"
 	mkdir -p "$apt"/lists/partial "$apt"/cache/archives/partial "$apt/download" "$cache/source"
-	[ ! -r "$keyring" ] || opts="[signed-by=$keyring] "
-	apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-		sed -n "s/^Debian /deb-src ${opts//\//\\/}/p" | sort -u >"$apt/sources.list"
+	debian_sources deb-src >"$apt/sources.list"
 	[ -s "$apt/sources.list" ] || die "apt knows no source of Debian's packages; run apt-get update"
 	opts=(-q -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State=$apt"
 		-o "Dir::State::Lists=$apt/lists" -o Dir::State::status=/var/lib/dpkg/status -o "Dir::Cache=$apt/cache"

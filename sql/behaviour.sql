@@ -160,13 +160,18 @@ SELECT cost < current_setting('jit_above_cost')::float8 / 1000 AS cheap, rows, n
 SELECT cost < current_setting('jit_above_cost')::float8 / 100 AS cheap, rows < 1000 AS few FROM plan_of('SELECT * FROM big WHERE k BETWEEN 100 AND 200');
 SELECT a.cost > 100 * b.cost AS differ FROM plan_of('SELECT * FROM big') AS a, plan_of('SELECT * FROM big WHERE k = 1') AS b;
 
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set explained :abs_srcdir '/sql/include/explained.sql'
+\set ECHO none
+\i :explained
+\set ECHO all
 -- Ranges, order, limits, lists and joins use the key.
 EXPLAIN (COSTS OFF) SELECT * FROM big WHERE k = 77;
 EXPLAIN (COSTS OFF) SELECT * FROM big WHERE k > 10 AND k <= 20;
 EXPLAIN (COSTS OFF) SELECT * FROM big ORDER BY k LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT * FROM big ORDER BY k DESC LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT * FROM big WHERE k = ANY ('{1,5,9}');
-EXPLAIN (COSTS OFF) SELECT max(k) FROM big;
+SELECT explained('SELECT max(k) FROM big');
 SET enable_mergejoin = off;
 SET enable_hashjoin = off;
 EXPLAIN (COSTS OFF) SELECT * FROM t JOIN big USING (k);

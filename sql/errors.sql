@@ -139,7 +139,9 @@ SELECT said($$DELETE FROM t$$);
 SELECT said($$TRUNCATE t$$);
 SELECT said($$ALTER FOREIGN TABLE t ADD COLUMN x int$$);
 SELECT said($$DROP FOREIGN TABLE t$$);
+\set VERBOSITY sqlstate
 SELECT said($$ANALYZE t$$);
+\set VERBOSITY default
 SELECT said($$SELECT * FROM nvmkv.stat_engine$$);
 SELECT said($$SELECT * FROM nvmkv.check()$$);
 SELECT said($$SELECT nvmkv.compact()$$);

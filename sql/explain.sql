@@ -3,6 +3,11 @@
 --
 CREATE SCHEMA explain_test;
 SET search_path = explain_test, public;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set explained :abs_srcdir '/sql/include/explained.sql'
+\set ECHO none
+\i :explained
+\set ECHO all
 
 CREATE FOREIGN TABLE t (a int NOT NULL, b text COLLATE "C" NOT NULL, v int) SERVER nvmkv OPTIONS (primary_key 'a, b DESC');
 CREATE FOREIGN TABLE "Odd ""name""" ("K 1" int NOT NULL) SERVER nvmkv OPTIONS (primary_key '"K 1"');
@@ -18,11 +23,11 @@ EXPLAIN (COSTS OFF, FORMAT YAML) SELECT v FROM t WHERE v = 2;
 
 -- Parameters of joins have names.
 EXPLAIN (COSTS OFF) SELECT * FROM (VALUES (1), (2)) AS o(x) JOIN t ON t.a = o.x AND t.b LIKE 'b1%' ORDER BY o.x;
-EXPLAIN (COSTS OFF) SELECT * FROM t WHERE a = (SELECT max(v) FROM t AS u WHERE u.a = 3);
+SELECT explained('SELECT * FROM t WHERE a = (SELECT max(v) FROM t AS u WHERE u.a = 3)');
 
 -- What was done: lookups are counted apart from ranges.
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT v FROM t WHERE a = 1 AND b = 'b1';
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT v FROM t WHERE a IN (1, 2, 99) AND b = 'b1';
+SELECT explained('SELECT v FROM t WHERE a = 1 AND b = ''b1''', ', ANALYZE');
+SELECT explained('SELECT v FROM t WHERE a IN (1, 2, 99) AND b = ''b1''', ', ANALYZE');
 
 -- Where rows come from depends on what was flushed; how many there are does not.
 CREATE FUNCTION explain_run(query text) RETURNS TABLE (what text, value text) LANGUAGE plpgsql AS $$
@@ -33,7 +38,7 @@ BEGIN
 	plan := plan->0->'Plan';
 	what := 'ranges'; value := plan->>'Key Ranges'; RETURN NEXT;
 	what := 'rows read'; value := plan->>'Rows Read'; RETURN NEXT;
-	what := 'rows returned'; value := plan->>'Actual Rows'; RETURN NEXT;
+	what := 'rows returned'; value := (plan->>'Actual Rows')::numeric::int; RETURN NEXT;
 	what := 'batches'; value := plan->>'Batches'; RETURN NEXT;
 	what := 'sources add up'; value := (plan->>'Memtable Rows')::int + (plan->>'Container Rows')::int + (plan->>'Table Rows')::int = (plan->>'Rows Read')::int; RETURN NEXT;
 END $$;
@@ -42,8 +47,8 @@ SELECT * FROM explain_run('SELECT v FROM t WHERE a IN (5, 6, 30)');
 SELECT * FROM explain_run('SELECT v FROM t WHERE v = 7');
 
 -- Never run, nothing to say.
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM t WHERE a = 1 AND b = 'b1' AND false;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM t LIMIT 0;
+SELECT explained('SELECT * FROM t WHERE a = 1 AND b = ''b1'' AND false', ', ANALYZE');
+SELECT explained('SELECT * FROM t LIMIT 0', ', ANALYZE');
 
 RESET search_path;
 SET client_min_messages = warning;

@@ -3,6 +3,11 @@
 --
 CREATE SCHEMA plan_test;
 SET search_path = plan_test, public;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set explained :abs_srcdir '/sql/include/explained.sql'
+\set ECHO none
+\i :explained
+\set ECHO all
 
 CREATE FOREIGN TABLE orders (
 	customer int8 NOT NULL,
@@ -27,7 +32,6 @@ EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer IN (1, 5, 9);
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE (customer, placed) > (990, '2020-01-01 05:00');
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE placed = '2020-01-01 05:00';
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE 7 = customer AND item LIKE 'item%';
-EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 AND placed IN ('2020-01-01 05:00', '2020-01-01 06:00');
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer > 995 AND placed = '2020-01-01 05:00';
 
 -- Joined by OR: the ranges of all arms, and the condition tested again.
@@ -35,6 +39,12 @@ EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 OR customer = 9;
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE (customer = 7 AND placed < '2020-01-01 05:00') OR (customer > 990 AND amount < 5);
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 OR amount = 9;
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE (customer = 7 OR customer = 9) AND customer > 8;
+
+-- A list for a column that is not the first one.
+CREATE FOREIGN TABLE wide (a int NOT NULL, b int NOT NULL, v text) SERVER nvmkv OPTIONS (primary_key 'a, b');
+INSERT INTO wide SELECT a, b, repeat('v', 100) FROM generate_series(1, 5) AS a, generate_series(1, 2000) AS b;
+ANALYZE wide;
+EXPLAIN (COSTS OFF) SELECT * FROM wide WHERE a = 3 AND b IN (5, 60);
 
 -- Types across: exactly, or as bounds with the condition tested again.
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7::int2 AND placed < date '2020-01-02';
@@ -46,7 +56,7 @@ EXPLAIN (COSTS OFF) SELECT * FROM orders ORDER BY customer, placed;
 EXPLAIN (COSTS OFF) SELECT * FROM orders ORDER BY customer DESC, placed DESC LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT * FROM orders ORDER BY customer, placed DESC LIMIT 5;
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 ORDER BY placed DESC LIMIT 1;
-EXPLAIN (COSTS OFF) SELECT min(customer), max(customer) FROM orders;
+SELECT explained('SELECT min(customer), max(customer) FROM orders');
 EXPLAIN (COSTS OFF) SELECT customer, count(*) FROM orders GROUP BY customer ORDER BY customer;
 EXPLAIN (COSTS OFF) SELECT DISTINCT ON (customer) * FROM orders ORDER BY customer, placed;
 

@@ -133,7 +133,11 @@
 #define ExecGetRootToChildMap(rel, estate) ((rel)->ri_RootToPartitionMap)
 #endif
 
-/* Prepares a table's generated columns for an UPDATE, if that is not done before the wrapper begins. */
+/*
+ * Prepares a table's generated columns for an UPDATE, if that is not done before the wrapper begins.  Who takes them away
+ * from the executor for an UPDATE has taken them for rows that are moved here, too, where the executor has one list for both.
+ */
+#define NVMKV_GENERATED_FOR_BOTH (PG_VERSION_NUM < 160000)
 #if PG_VERSION_NUM >= 180000
 #define nvmkv_init_generated(rel, estate) ExecInitGenerated(rel, estate, CMD_UPDATE)
 #elif PG_VERSION_NUM >= 160000

@@ -344,7 +344,8 @@ exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 
 	MemoryContextReset(modify->row_context);
 	nvmkv_row_move_done(&modify->moved_row, rri);
-	nvmkv_generate(modify, rri, slot);
+	if (NVMKV_GENERATED_FOR_BOTH)
+		nvmkv_generate(modify, rri, slot);
 	check_insert(modify, estate, rri, slot);
 	nvmkv_modify_encode(modify, slot);
 

@@ -1,0 +1,119 @@
+#!/bin/bash
+# A tree of another Debian release, to build and test in with the PostgreSQL of that release: made once, and kept.
+#
+#   scripts/debian_tree.sh RELEASE                  makes it (trixie, sid, ...), with the packages that the tests need
+#   scripts/debian_tree.sh RELEASE -- COMMAND...    runs a command in it, as root there; the checkout is /src there
+#   scripts/debian_tree.sh --remove RELEASE         removes it, so that it is made again, with today's packages
+#
+# Prints the directory it is in, below ${XDG_CACHE_HOME:-~/.cache}/nvmkv_fdw/trees; 3 GB.  It is made by mmdebstrap, which
+# is installed if it is missing, from where this system has its own packages from, by apt's settings.  A command runs
+# in namespaces of its own: nothing that it starts outlives it, and what it mounts is not seen outside.  What it builds in
+# /src/build is in the tree, not in the checkout.
+#
+# Not root, one needs user namespaces: the package uidmap, ranges of ids in /etc/subuid and /etc/subgid, and a kernel that
+# allows them (kernel.unprivileged_userns_clone=1 where there is that setting).
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+remove=""
+parse_options "--remove remove flag" "words 1 any" -- "$@"
+release=${arguments[0]}
+command=("${arguments[@]:1}")
+[[ $release =~ ^[a-z]+$ ]] || wrong_usage "no release of Debian: $release"
+[ -z "$remove" ] || [ ${#command[@]} -eq 0 ] || wrong_usage "--remove takes no command"
+
+trees=$(cache_dir)/trees || exit 1
+tree=$trees/$release
+log=$trees/$release.log
+
+# Runs a command as root, in namespaces of its own that end with it.
+as_tree_root() {
+	local user=()
+	[ "$EUID" -eq 0 ] || user=(--user --map-root-user --map-auto)
+	unshare "${user[@]}" --mount --pid --ipc --fork --kill-child --propagation private -- "$@"
+}
+
+# What the tree is made from: the sources of this system, of another release.  One that is not released has neither updates
+# nor security updates of its own.
+list_sources() {
+	debian_sources deb | awk -v release="$release" '{
+		suite = NF - 1
+		suffix = match($suite, /-.*/) ? substr($suite, RSTART) : ""
+		if (suffix != "" && release == "sid")
+			next
+		$suite = release suffix
+		print
+	}' | sort -u
+}
+
+# mmdebstrap looks for nothing in this system's settings of apt but for a proxy.  A mirror may have stopped at a day in the
+# past; what it has is signed all the same.
+list_apt_settings() {
+	apt-config dump --format '%F "%v";%n' | grep -iE '^Acquire::[a-z]+::Proxy[:a-z]* '
+	echo 'Acquire::Check-Valid-Until "false";'
+	echo 'APT::Install-Recommends "false";'
+}
+
+make_tree() {
+	local new=$tree.new
+	is_installed mmdebstrap || "$root/scripts/setup.sh" --tree-packages >&2 || exit 1
+	list_sources >"$trees/$release.list"
+	[ -s "$trees/$release.list" ] || die "apt knows no source of Debian's packages; run apt-get update"
+	list_apt_settings >"$trees/$release.conf"
+	say "making a tree of Debian $release in $tree; log: $log"
+	as_tree_root rm -rf "$new" "$tree"
+	as_tree_root mmdebstrap --mode=root --variant=apt --include=mount --dpkgopt=force-unsafe-io \
+		--aptopt="$trees/$release.conf" "$release" "$new" - \
+		<"$trees/$release.list" >"$log" 2>&1 || {
+		tail -n 20 "$log" >&2
+		die "mmdebstrap failed"
+	}
+	rm -f "$trees/$release.list" "$trees/$release.conf"
+	mv "$new" "$tree"
+}
+
+# In the namespaces: the tree becomes the root, with the checkout and a build directory for it.
+enter='
+	tree=$1 root=$2 key=$3
+	shift 3
+	fail() { echo "debian_tree.sh: $*" >&2; exit 1; }
+	mkdir -p "$root/build" "$tree/src" "$tree/var/lib/nvmkv_build/$key" &&
+	cp -L /etc/resolv.conf /etc/hosts "$tree/etc/" &&
+	mount --bind "$tree" "$tree" && cd "$tree" &&
+	mount --rbind /dev dev && mount --rbind /sys sys && mount -t proc proc proc && mount -t tmpfs tmpfs dev/shm &&
+	mount --bind "$root" src && mount --bind "var/lib/nvmkv_build/$key" src/build || fail "cannot mount what $tree needs"
+	pivot_root . . && umount -l . && cd /src || fail "cannot enter $tree"
+	"$@"
+	exit $?
+'
+
+in_tree() {
+	local setting settings=()
+	for setting in CI ${!NVMKV_*} http_proxy https_proxy no_proxy; do
+		[ -z "${!setting:-}" ] || settings+=("$setting=${!setting}")
+	done
+	as_tree_root bash -c "$enter" enter "$tree" "$root" "$(path_key "$root")" \
+		env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM:-dumb}" "${settings[@]}" "$@"
+}
+
+as_tree_root true 2>/dev/null ||
+	die "namespaces are refused: be root, or allow user namespaces (package uidmap, ranges in /etc/subuid and /etc/subgid)"
+mkdir -p "$trees" || die "cannot write to $trees"
+
+# One at a time: who runs a command has it to himself.
+exec 9>"$trees/$release.lock" || die "cannot write to $trees"
+flock 9
+if [ -n "$remove" ]; then
+	as_tree_root rm -rf "$tree" "$tree.new" "$log"
+	exit
+fi
+[ -e "$tree/etc/os-release" ] || make_tree
+[ -e "$tree/.complete" ] || in_tree scripts/setup.sh --packages >>"$log" 2>&1 || {
+	tail -n 20 "$log" >&2
+	die "the packages cannot be installed"
+}
+[ -e "$tree/.complete" ] || as_tree_root touch "$tree/.complete"
+if [ ${#command[@]} -eq 0 ]; then
+	printf '%s\n' "$tree"
+else
+	in_tree "${command[@]}"
+fi
