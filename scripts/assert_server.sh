@@ -1,5 +1,5 @@
 #!/bin/bash
-# A PostgreSQL 15 with assertions, from Debian's source package: built once, and kept.
+# The system's version of PostgreSQL with assertions, from Debian's source package: built once, and kept.
 #
 #   scripts/assert_server.sh
 #

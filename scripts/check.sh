@@ -5,8 +5,11 @@
 #
 #   scripts/check.sh            all
 #   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap
+ SQL and isolation, SQL and isolation tests and a choice of TAP tests with the PostgreSQL
+#                               of other releases of Debian, each in a tree of its own (scripts/debian_tree.sh)
+#   scripts/check.sh versions --all     with those of Debian sid, too
 #
-# NVMKV_TAP='05*' takes only those TAP tests, NVMKV_REGRESS='scan|dml' only those SQL tests, NVMKV_ISOLATION='upsert_conflict'
+# NVMKV_TAP='05*' or '@(001|002)*' takes only those TAP tests, NVMKV_REGRESS='scan|dml' only those SQL tests, NVMKV_ISOLATION='upsert_conflict'
 # only those isolation tests; PG_CONFIG=... takes the server of that pg_config in place of Debian's.
 # NVMKV_SETTINGS='name=value ...' adds to the settings of the servers of SQL and isolation tests.
 #
@@ -16,18 +19,21 @@
 # the exit code is 0 only if something passed and nothing failed.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+shopt -s extglob
 work=$build/check # builds and logs
 log=$work/log
 all_steps="style build engine sanitize fuzz regress isolation tap"
-parse_options "words 0 any" -- "$@"
+all_versions=""
+parse_options "--all all_versions flag" "words 0 any" -- "$@"
 steps=" ${arguments[*]:-$all_steps} "
 total_passed=0
 total_failed=0
 failures=()
 
 for step in $steps; do
-	[[ " $all_steps " == *" $step "* ]] || wrong_usage "unknown step: $step"
+	[[ " $all_steps versions " == *" $step "* ]] || wrong_usage "unknown step: $step"
 done
+[ -z "$all_versions" ] || [[ $steps == *" versions "* ]] || wrong_usage "--all is for versions"
 cd "$root" || exit 1
 rm -rf "$log"
 mkdir -p "$log"
@@ -298,6 +304,38 @@ tap() {
 	done
 }
 
+# The same in trees of other releases: what each of them counts is counted here.
+releases() {
+	local release
+	for release in trixie ${all_versions:+sid}; do
+		[ "$release" = "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" ] || printf '%s\n' "$release"
+	done
+}
+
+# What of the TAP tests takes some minutes: restarts, kills, standbys, copies, families, comparisons with heap tables.
+quick_tap='@(001|002|004|009|010|030|034|040|041|070|071)*'
+
+versions() {
+	local release line counted
+	for release in $(releases); do
+		simple "$release tree" scripts/debian_tree.sh "$release" || continue
+		counted=""
+		while IFS= read -r line; do
+			if [[ $line =~ ^([^ ].*[^ ])\ +([0-9]+)\ passed\ +([0-9]+)\ failed\ +([0-9]+)\ s$ ]]; then
+				count "$release ${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[3]}" "${BASH_REMATCH[4]}"
+			elif [[ $line =~ ^[0-9]+\ passed,\ [0-9]+\ failed$ ]]; then
+				counted=1
+			elif [[ ! $line =~ ^(failed:|took)\  ]]; then
+				printf '%s\n' "$line"
+			fi
+		done < <(NVMKV_TAP=${NVMKV_TAP:-$quick_tap} scripts/debian_tree.sh "$release" -- \
+			scripts/check.sh regress isolation tap 2>&1 </dev/null)
+		[ -n "$counted" ] || count "$release" 0 1
+		mkdir -p "$log/$release"
+		scripts/debian_tree.sh "$release" -- tar -cC build/check/log . | tar -xC "$log/$release" --no-same-owner
+	done
+}
+
 if wanted style; then
 	simple "layers" scripts/check_layers.sh
 	simple "style" scripts/check_style.sh
@@ -317,6 +355,7 @@ if wanted build || wanted regress || wanted isolation || wanted tap; then
 	if copy_server "$check_prefix" &&
 		simple "build gcc" build_extension "$work/gcc$variant" "$check_prefix" CC=gcc WERROR=1 ASSERT=1; then
 		prepared=1
+		printf 'server: %s\n' "$("$check_bin/postgres" --version)"
 	fi
 	simple "build clients" build_clients
 	if wanted build; then
@@ -347,6 +386,8 @@ if wanted regress || wanted isolation || wanted tap; then
 		! wanted tap || tap
 	fi
 fi
+
+! wanted versions || versions
 
 [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
 printf 'took %d min %d s; logs in %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "${log#"$root"/}"

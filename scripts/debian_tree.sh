@@ -101,7 +101,7 @@ mkdir -p "$trees" || die "cannot write to $trees"
 
 # One at a time: who runs a command has it to himself.
 exec 9>"$trees/$release.lock" || die "cannot write to $trees"
-flock 9
+flock -n 9 || { say "another run is in $tree: waiting" && flock 9; }
 if [ -n "$remove" ]; then
 	as_tree_root rm -rf "$tree" "$tree.new" "$log"
 	exit

@@ -164,6 +164,7 @@ RESET enable_mergejoin;
 -- No key: the whole table.
 CREATE FOREIGN TABLE plain (a int, b int) SERVER nvmkv;
 EXPLAIN (COSTS OFF) SELECT * FROM plain WHERE a = 1 ORDER BY a;
+SELECT explained('SELECT a, b FROM plain GROUP BY a, b');
 
 RESET search_path;
 SET client_min_messages = warning;

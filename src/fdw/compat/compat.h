@@ -15,6 +15,7 @@
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "lib/ilist.h"
+#include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
 #include "postmaster/startup.h"
 #include "storage/proc.h"
@@ -50,6 +51,20 @@
 #define estimate_array_length(root, array) estimate_array_length(array)
 #else
 #define F_RANDOM F_RANDOM_ /* random() */
+#endif
+
+/* ---- columns */
+
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_is_virtual(att) ((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#define nvmkv_is_not_null(desc, i) (TupleDescCompactAttr(desc, i)->attnullability == ATTNULLABLE_VALID)
+#else
+#define nvmkv_is_virtual(att) false /* generated when it is read */
+#define nvmkv_is_not_null(desc, i) (TupleDescAttr(desc, i)->attnotnull) /* and no row has been found that is */
+#endif
+#define NVMKV_NOT_NULL_IS_CONSTRAINT (PG_VERSION_NUM >= 180000) /* a row in pg_constraint */
+#if PG_VERSION_NUM < 170000
+#define AT_SetExpression (-1) /* of a generated column */
 #endif
 
 /* ---- planner */

@@ -45,6 +45,7 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
@@ -281,6 +282,24 @@ check_row_type_gains_value(Relation rel)
 	check_row_type(rel->rd_rel->reltype);
 }
 
+/* A generated column's: a heap table is written anew for those that are stored; of others there is nothing to write. */
+static void
+check_new_expression(TableBefore *before, Relation rel, const char *column)
+{
+	AttrNumber attnum = get_attnum(before->relid, column);
+
+	if (attnum <= 0 || TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated == '\0')
+		return; /* the server says what is wrong */
+	if (nvmkv_is_virtual(TupleDescAttr(RelationGetDescr(rel), attnum - 1)))
+		before->not_null[attnum - 1] = false; /* to be verified again */
+	else if (has_rows(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change the expression of column \"%s\" because the rows of foreign table \"%s\" would have to be rewritten",
+						column, RelationGetRelationName(rel)),
+				 errhint(COPY_ROWS_HINT)));
+}
+
 static void
 check_command(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 {
@@ -294,6 +313,9 @@ check_command(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 						 errmsg("column \"%s\" is in a primary key", cmd->name)));
+			break;
+		case AT_SetExpression:
+			check_new_expression(before, rel, cmd->name);
 			break;
 		case AT_AddColumn:
 			if (before->had_storage && !before->columns_fit)
@@ -320,7 +342,7 @@ look_before(Oid relid, List *cmds)
 	before->natts = desc->natts;
 	before->not_null = palloc0(Max(desc->natts, 1) * sizeof(bool));
 	for (int i = 0; i < desc->natts; i++)
-		before->not_null[i] = TupleDescAttr(desc, i)->attnotnull;
+		before->not_null[i] = nvmkv_is_not_null(desc, i);
 	for (int i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
 	{
 		if (desc->constr->check[i].ccvalid)
@@ -372,6 +394,7 @@ concerns_rows(const AlterTableCmd *cmd)
 	{
 		case AT_AddColumn:
 		case AT_AlterColumnType:
+		case AT_SetExpression:
 		case AT_DropNotNull:
 		case AT_SetNotNull:
 		case AT_AddConstraint:
@@ -474,6 +497,29 @@ update_attribute(Oid relid, AttrNumber attnum, Datum *values, bool *nulls, bool 
 	CommandCounterIncrement();
 }
 
+/* With what the server's version has of a constraint in the catalogue. */
+static void
+set_not_null(Relation rel, AttrNumber attnum)
+{
+	Datum values[Natts_pg_attribute] = {0};
+	bool nulls[Natts_pg_attribute] = {false};
+	bool replaces[Natts_pg_attribute] = {false};
+
+	if (NVMKV_NOT_NULL_IS_CONSTRAINT)
+	{
+		AlterTableCmd *cmd = makeNode(AlterTableCmd);
+
+		cmd->subtype = AT_SetNotNull;
+		cmd->name = pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname));
+		AlterTableInternal(RelationGetRelid(rel), list_make1(cmd), true);
+		CommandCounterIncrement();
+		return;
+	}
+	values[Anum_pg_attribute_attnotnull - 1] = BoolGetDatum(true);
+	replaces[Anum_pg_attribute_attnotnull - 1] = true;
+	update_attribute(RelationGetRelid(rel), attnum, values, nulls, replaces);
+}
+
 void
 nvmkv_set_key_not_null(Relation rel)
 {
@@ -482,15 +528,8 @@ nvmkv_set_key_not_null(Relation rel)
 
 	for (int i = 0; i < nkeys; i++)
 	{
-		Datum values[Natts_pg_attribute] = {0};
-		bool nulls[Natts_pg_attribute] = {false};
-		bool replaces[Natts_pg_attribute] = {false};
-
-		if (TupleDescAttr(RelationGetDescr(rel), keys[i].attnum - 1)->attnotnull)
-			continue;
-		values[Anum_pg_attribute_attnotnull - 1] = BoolGetDatum(true);
-		replaces[Anum_pg_attribute_attnotnull - 1] = true;
-		update_attribute(RelationGetRelid(rel), keys[i].attnum, values, nulls, replaces);
+		if (!TupleDescAttr(RelationGetDescr(rel), keys[i].attnum - 1)->attnotnull)
+			set_not_null(rel, keys[i].attnum);
 	}
 }
 
@@ -533,6 +572,12 @@ fill_new_column(Relation rel, AttrNumber attnum)
 	bool isnull = true;
 	EState *estate;
 
+	if (nvmkv_is_virtual(att))
+	{
+		if (att->attnotnull && has_rows(rel))
+			nvmkv_verify_not_null(rel, attnum);
+		return;
+	}
 	if (expr != NULL)
 		expr = expression_planner(expr);
 	if (att->attgenerated != '\0' || contain_volatile_functions((Node *) expr))
@@ -662,7 +707,7 @@ finish_table(TableBefore *before)
 			continue;
 		if (i >= before->natts)
 			fill_new_column(rel, i + 1);
-		else if (att->attnotnull && !before->not_null[i] && has_rows(rel))
+		else if (nvmkv_is_not_null(RelationGetDescr(rel), i) && !before->not_null[i] && has_rows(rel))
 			nvmkv_verify_not_null(rel, i + 1);
 	}
 	verify_checks(before, rel);

@@ -192,7 +192,8 @@ make_key_index(RelOptInfo *rel, Oid relid, const NvmkvTable *table)
 	index->sortopfamily = ordered ? index->opfamily : NULL;
 
 	index->relam = BTREE_AM_OID;
-	index->unique = true;
+	/* A row id is unique, but no column that grouping could be told by. */
+	index->unique = table->nkeys > 0;
 	index->immediate = true;
 	index->hypothetical = true;
 	index->amoptionalkey = true;

@@ -27,6 +27,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/keyspec.h"
 #include "fdw/table/option.h"
@@ -152,6 +153,11 @@ nvmkv_key_resolve(Relation rel, List *options, NvmkvKeyColumn *keys)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" named in key does not exist", spec->name)));
+
+		if (nvmkv_is_virtual(TupleDescAttr(desc, attnum - 1)))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("primary keys on virtual generated columns are not supported")));
 
 		memset(col, 0, sizeof(*col));
 		col->attnum = attnum;

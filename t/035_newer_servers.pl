@@ -1,0 +1,147 @@
+# What servers newer than 15 have: foreign tables say what heap tables say, or why not.  On an older one there is less to ask.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Nvmkv;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_server('main');
+my $version = int($node->safe_psql('postgres', 'SHOW server_version_num') / 10000);
+
+# All that psql says of a script.
+sub said
+{
+	my ($sql) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', $sql, on_error_stop => 0);
+
+	$err =~ s/^psql:<stdin>:\d+: //gm;
+	return "$out\n$err";
+}
+
+# Do both kinds of tables say the same?  TABLE(name: columns: key) makes one.
+sub as_heap
+{
+	my ($since, $name, $sql) = @_;
+	return if $version < $since;
+	my %said;
+
+	for my $kind ('heap', 'nvmkv')
+	{
+		my $script = $sql;
+		$script =~ s{TABLE\((\w+): (.*?): ([\w, ]*)\)}{
+			$kind eq 'heap' ? "CREATE TABLE $1 ($2" . ($3 ne '' ? ", PRIMARY KEY ($3))" : ')')
+			  : "CREATE FOREIGN TABLE $1 ($2) SERVER nvmkv" . ($3 ne '' ? " OPTIONS (primary_key '$3')" : '')
+		}ge;
+		$said{$kind} = said("CREATE SCHEMA s; SET search_path = s, public; $script;");
+		$said{$kind} =~ s/\bforeign table\b/table/g;
+		$node->safe_psql('postgres', 'SET client_min_messages = warning; DROP SCHEMA s CASCADE');
+	}
+	is($said{nvmkv}, $said{heap}, "$since: $name");
+	unlike($said{heap}, qr/syntax error/, "$since: $name: the server knows it");
+	return;
+}
+
+as_heap(15, 'grouping by columns of a table without a key', q{
+	TABLE(t: a int, b int: );
+	INSERT INTO t SELECT g % 2, g % 3 FROM generate_series(1, 12) g;
+	SELECT a, b, count(*) FROM t GROUP BY a, b ORDER BY a, b;
+	SELECT count(*) FROM t AS x JOIN t AS y USING (a, b) GROUP BY x.a, x.b, y.a, y.b ORDER BY 1});
+as_heap(15, 'grouping by the key and what depends on it', q{
+	TABLE(t: a int, b int, v text: a, b);
+	INSERT INTO t SELECT g, g % 3, g FROM generate_series(1, 4) g;
+	SELECT a, b, v, count(*) FROM t GROUP BY a, b, v ORDER BY a});
+
+as_heap(16, 'any value, hexadecimal numbers, names of subqueries left out', q{
+	TABLE(t: a int, b int: a);
+	INSERT INTO t SELECT g, 0x10 FROM generate_series(1, 4) g;
+	SELECT any_value(b), count(*) FROM (SELECT * FROM t WHERE a > 0b1)});
+as_heap(16, 'full joins', q{
+	TABLE(t: a int, b int: a);
+	INSERT INTO t SELECT g, g % 7 FROM generate_series(1, 3000) g;
+	SET max_parallel_workers_per_gather = 2; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
+	SET min_parallel_table_scan_size = 0; SET enable_mergejoin = off;
+	SELECT count(*), sum(x.a), sum(y.b) FROM t AS x FULL JOIN (SELECT a + 1000 AS a, b FROM t) AS y USING (a)});
+
+as_heap(17, 'what COPY leaves out', q{
+	TABLE(t: a int, b int: a);
+	COPY t FROM PROGRAM 'printf "1\\\\t1\\\\nx\\\\t2\\\\n3\\\\t3\\\\n"' WITH (ON_ERROR ignore);
+	SELECT * FROM t ORDER BY a});
+as_heap(17, 'lists and alternatives', q{
+	TABLE(t: a int, b int, v int: a, b);
+	INSERT INTO t SELECT g % 10, g, g FROM generate_series(1, 1000) g;
+	SELECT * FROM t WHERE a = 3 AND b IN (13, 14, 23) ORDER BY b DESC;
+	SELECT * FROM t WHERE a = 3 AND (b = 13 OR b = 14 OR b = 23) ORDER BY b;
+	SELECT * FROM t WHERE a IN (1, 3) AND b = ANY (ARRAY[11, 13, 12]) ORDER BY a, b LIMIT 2});
+as_heap(17, 'a new expression of a generated column, when there are no rows', q{
+	TABLE(t: a int, b int GENERATED ALWAYS AS (a * 2) STORED: a);
+	ALTER TABLE t ALTER COLUMN b SET EXPRESSION AS (a * 3);
+	INSERT INTO t VALUES (1);
+	SELECT * FROM t});
+
+as_heap(18, 'rows as they were and as they are', q{
+	TABLE(t: a int, b int: a);
+	INSERT INTO t SELECT g, g FROM generate_series(1, 3) g RETURNING old.a, new.b;
+	UPDATE t SET b = b + 10 WHERE a < 3 RETURNING old.*, new.*, b;
+	UPDATE t SET a = a + 10 WHERE a = 2 RETURNING old.a, new.a;
+	INSERT INTO t VALUES (1, 5), (4, 4) ON CONFLICT (a) DO UPDATE SET b = t.b + excluded.b RETURNING old.b AS o, new.b AS n;
+	DELETE FROM t WHERE a = 3 RETURNING old.b, new.b;
+	SELECT * FROM t ORDER BY a});
+as_heap(18, 'columns that are generated when they are read', q{
+	TABLE(t: a int, b int, c int GENERATED ALWAYS AS (a + b) VIRTUAL: a);
+	INSERT INTO t VALUES (1, 2), (3, 4) RETURNING *;
+	UPDATE t SET b = 5 WHERE c = 3 RETURNING c;
+	SELECT * FROM t WHERE c > 6 ORDER BY c;
+	ALTER TABLE t ADD COLUMN d int GENERATED ALWAYS AS (100 / (a - 2)) VIRTUAL;
+	SELECT * FROM t ORDER BY a;
+	ALTER TABLE t ADD COLUMN e int GENERATED ALWAYS AS (nullif(a, 1)) VIRTUAL NOT NULL;
+	ALTER TABLE t ALTER COLUMN c SET NOT NULL;
+	ALTER TABLE t ALTER COLUMN c SET EXPRESSION AS (nullif(b, 4));
+	ALTER TABLE t ALTER COLUMN c SET EXPRESSION AS (b - a);
+	INSERT INTO t VALUES (7, NULL);
+	SELECT * FROM t ORDER BY a;
+	DELETE FROM t WHERE c = 1});
+as_heap(18, 'a key on such a column', q{TABLE(t: a int, b int GENERATED ALWAYS AS (a * 2) VIRTUAL: b)});
+as_heap(18, 'constraints that are not valid yet', q{
+	TABLE(t: a int, b int: a);
+	INSERT INTO t VALUES (1, NULL);
+	ALTER TABLE t ADD CONSTRAINT b_there NOT NULL b NOT VALID;
+	INSERT INTO t VALUES (2, NULL);
+	ALTER TABLE t VALIDATE CONSTRAINT b_there;
+	UPDATE t SET b = 1;
+	ALTER TABLE t VALIDATE CONSTRAINT b_there;
+	SELECT conname, contype, convalidated FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'n' ORDER BY 1;
+	ALTER TABLE t ADD CONSTRAINT large CHECK (b > 5) NOT ENFORCED;
+	SELECT * FROM t});
+as_heap(18, 'constraints of a key', q{
+	TABLE(t: a int, b int, c int: a, b);
+	SELECT conname, contype, convalidated, conkey FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'n' ORDER BY 1;
+	INSERT INTO t VALUES (1, NULL, 2);
+	ALTER TABLE t ALTER COLUMN a DROP NOT NULL});
+as_heap(18, 'conditions on all but the first column of a key', q{
+	TABLE(t: a int, b int, v text: a, b);
+	INSERT INTO t SELECT g % 3, g, g FROM generate_series(1, 3000) g;
+	ANALYZE t;
+	SELECT * FROM t WHERE b = 77;
+	SELECT * FROM t WHERE b BETWEEN 100 AND 103 ORDER BY a, b});
+
+# What heap tables can and foreign ones cannot.
+if ($version >= 17)
+{
+	$node->safe_psql('postgres', q{
+		CREATE FOREIGN TABLE t (a int, b int GENERATED ALWAYS AS (a * 2) STORED) SERVER nvmkv OPTIONS (primary_key 'a');
+		INSERT INTO t VALUES (1);
+	});
+	fails($node, 'ALTER TABLE t ALTER COLUMN b SET EXPRESSION AS (a * 3)',
+		qr/0A000: cannot change the expression of column "b" because the rows of foreign table "t" would have to be rewritten/,
+		'17: a new expression, with rows');
+	fails($node, 'MERGE INTO t USING (VALUES (1)) AS v(k) ON a = k WHEN MATCHED THEN DELETE',
+		qr/0A000: cannot execute MERGE on relation "t"/, '17: MERGE');
+	is($node->safe_psql('postgres', 'SELECT * FROM t'), '1|2', '17: nothing has changed');
+}
+
+$node->stop;
+done_testing();
