@@ -5,7 +5,7 @@
 #
 #   scripts/check.sh            all
 #   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap
- SQL and isolation, SQL and isolation tests and a choice of TAP tests with the PostgreSQL
+#   scripts/check.sh versions   no part of all: SQL and isolation tests and a choice of TAP tests with the PostgreSQL
 #                               of other releases of Debian, each in a tree of its own (scripts/debian_tree.sh)
 #   scripts/check.sh versions --all     with those of Debian sid, too
 #

@@ -68,6 +68,11 @@ BEGIN
 END $$;
 
 SET enable_seqscan = off;	-- small tables are scanned by key, too
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set explained :abs_srcdir '/sql/include/explained.sql'
+\set ECHO none
+\i :explained
+\set ECHO all
 SET enable_sort = off;		-- and the order is the key's
 
 -- Integers, and across their widths.
@@ -262,7 +267,7 @@ INSERT INTO keyed VALUES (1, 'one');
 SELECT tableoid::regclass, k FROM keyed;
 SELECT count(ctid) FROM keyed;
 SELECT * FROM keyed WHERE ctid = '(0,0)';
-EXPLAIN (COSTS OFF) SELECT v FROM keyed WHERE '(0,1)' = ctid;
+SELECT explained('SELECT v FROM keyed WHERE ''(0,1)'' = ctid');
 EXPLAIN (COSTS OFF) SELECT v FROM keyed WHERE k = 1 AND ctid = ANY ('{"(0,1)"}');
 SELECT xmin FROM keyed;
 

@@ -9,6 +9,9 @@ BEGIN
 		line := regexp_replace(line, '\$\d+|\(InitPlan \d+\)\.col\d+', '$n', 'g');
 		-- Numbers of rows that are an average.
 		line := regexp_replace(line, 'rows=(\d+)\.\d+ ', 'rows=\1 ');
+		-- Nodes of a kind that is switched off, and the others.
+		CONTINUE WHEN line ~ '^ *Disabled: ';
+		line := regexp_replace(line, '\n *"?Disabled"?: (true|false),?', '');
 		RETURN NEXT line;
 	END LOOP;
 END $$;

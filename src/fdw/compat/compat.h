@@ -12,10 +12,11 @@
 #error "nvmkv_fdw needs PostgreSQL 15.2 or newer"
 #endif
 
+#include "catalog/heap.h"
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "lib/ilist.h"
-#include "nodes/parsenodes.h"
+#include "nodes/makefuncs.h"
 #include "parser/parse_relation.h"
 #include "postmaster/startup.h"
 #include "storage/proc.h"
@@ -62,7 +63,19 @@
 #define nvmkv_is_virtual(att) false /* generated when it is read */
 #define nvmkv_is_not_null(desc, i) (TupleDescAttr(desc, i)->attnotnull) /* and no row has been found that is */
 #endif
-#define NVMKV_NOT_NULL_IS_CONSTRAINT (PG_VERSION_NUM >= 180000) /* a row in pg_constraint */
+
+/* A column that is to be NOT NULL: from 18 on there is a constraint in the catalogue, beside the column's mark. */
+#if PG_VERSION_NUM >= 180000
+static inline void
+nvmkv_add_not_null_constraint(Relation rel, const char *column)
+{
+	Constraint *constraint = makeNotNullConstraint(makeString(pstrdup(column)));
+
+	(void) AddRelationNewConstraints(rel, NIL, list_make1(constraint), false, true, true, NULL);
+}
+#else
+#define nvmkv_add_not_null_constraint(rel, column) ((void) 0)
+#endif
 #if PG_VERSION_NUM < 170000
 #define AT_SetExpression (-1) /* of a generated column */
 #endif

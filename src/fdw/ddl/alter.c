@@ -497,7 +497,6 @@ update_attribute(Oid relid, AttrNumber attnum, Datum *values, bool *nulls, bool 
 	CommandCounterIncrement();
 }
 
-/* With what the server's version has of a constraint in the catalogue. */
 static void
 set_not_null(Relation rel, AttrNumber attnum)
 {
@@ -505,16 +504,7 @@ set_not_null(Relation rel, AttrNumber attnum)
 	bool nulls[Natts_pg_attribute] = {false};
 	bool replaces[Natts_pg_attribute] = {false};
 
-	if (NVMKV_NOT_NULL_IS_CONSTRAINT)
-	{
-		AlterTableCmd *cmd = makeNode(AlterTableCmd);
-
-		cmd->subtype = AT_SetNotNull;
-		cmd->name = pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname));
-		AlterTableInternal(RelationGetRelid(rel), list_make1(cmd), true);
-		CommandCounterIncrement();
-		return;
-	}
+	nvmkv_add_not_null_constraint(rel, NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname));
 	values[Anum_pg_attribute_attnotnull - 1] = BoolGetDatum(true);
 	replaces[Anum_pg_attribute_attnotnull - 1] = true;
 	update_attribute(RelationGetRelid(rel), attnum, values, nulls, replaces);

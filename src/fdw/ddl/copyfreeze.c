@@ -4,25 +4,28 @@
  *
  * FREEZE is for tables that the current subtransaction has made or truncated;
  * COPY refuses it for others.  Of a table that was made the server knows.  That
- * one was truncated it sees by its new file, and a foreign table has none.  So
+ * one was truncated it sees by its new file, and a foreign table has none; newer
+ * servers refuse it for all foreign tables.  So
  * truncations are noted here, for as long and as far as the server notes new
- * files, in rd_newRelfilenodeSubid; and where that would satisfy COPY, it is
- * shown the statement without FREEZE.  There is nothing to freeze in our
+ * files, in rd_newRelfilenodeSubid; what COPY would ask is asked here, and COPY
+ * is shown the statement without FREEZE.  There is nothing to freeze in our
  * tables: that a row is old enough for everybody is found out by compaction.
- *
- * COPY's other condition, that the transaction has no older snapshot or
- * portal, must hold first.  Where it does not, COPY says so by itself.
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/defrem.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "fdw/ddl/copyfreeze.h"
+#include "fdw/table/table.h"
 
 typedef struct Truncated
 {
@@ -87,12 +90,19 @@ freeze_option(const CopyStmt *stmt)
 }
 
 static bool
-has_been_truncated_here(const RangeVar *relation)
+is_new_here(Oid relid)
 {
-	Oid relid = RangeVarGetRelid(relation, NoLock, true);
-	const Truncated *entry = OidIsValid(relid) ? find_truncated(relid) : NULL;
+	SubTransactionId here = GetCurrentSubTransactionId();
+	const Truncated *entry = find_truncated(relid);
+	Relation rel;
+	bool made;
 
-	return entry != NULL && entry->subid == GetCurrentSubTransactionId();
+	if (entry != NULL && entry->subid == here)
+		return true;
+	rel = table_open(relid, RowExclusiveLock);
+	made = rel->rd_createSubid == here;
+	table_close(rel, NoLock);
+	return made;
 }
 
 PlannedStmt *
@@ -100,15 +110,25 @@ nvmkv_freeze_settle(PlannedStmt *pstmt)
 {
 	CopyStmt *stmt = castNode(CopyStmt, pstmt->utilityStmt);
 	DefElem *option = freeze_option(stmt);
+	Oid relid;
 
-	if (option == NULL || !stmt->is_from || truncated == NIL || !has_been_truncated_here(stmt->relation) ||
-		!defGetBoolean(option))
+	if (option == NULL || !stmt->is_from || !defGetBoolean(option))
+		return pstmt;
+	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	if (!OidIsValid(relid) || !nvmkv_is_our_relid(relid) ||
+		pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) != ACLCHECK_OK)
 		return pstmt;
 
 	/* As CopyFrom(). */
 	InvalidateCatalogSnapshot();
 	if (!ThereAreNoPriorRegisteredSnapshots() || !ThereAreNoReadyPortals())
-		return pstmt;
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot perform COPY FREEZE because of prior transaction activity")));
+	if (!is_new_here(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot perform COPY FREEZE because the table was not created or truncated in the current subtransaction")));
 
 	pstmt = copyObject(pstmt);
 	stmt = castNode(CopyStmt, pstmt->utilityStmt);
