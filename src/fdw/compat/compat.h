@@ -162,8 +162,8 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 #endif
 
 /*
- * Prepares a table's generated columns for an UPDATE, if that is not done before the wrapper begins.  Who takes them away
- * from the executor for an UPDATE has taken them for rows that are moved here, too, where the executor has one list for both.
+ * Prepares a table's generated columns for an UPDATE, if that is not done before the wrapper begins.  Where there is
+ * one list for both, who takes it from the executor for an UPDATE has taken it for rows that are moved here, too.
  */
 #define NVMKV_GENERATED_FOR_BOTH (PG_VERSION_NUM < 160000)
 #if PG_VERSION_NUM >= 180000

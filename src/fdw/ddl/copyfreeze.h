@@ -12,7 +12,7 @@
 /* The current subtransaction has truncated the table. */
 extern void nvmkv_freeze_note_truncated(Oid relid);
 
-/* The COPY statement to be run in place of this one, in a copy of the tree where it is another.  ERROR as COPY's own. */
+/* The COPY statement to be run in place of this one, in a copy of the tree where it is another.  ERROR: as COPY. */
 extern PlannedStmt *nvmkv_freeze_settle(PlannedStmt *pstmt);
 
 /* When the library is loaded. */
