@@ -169,6 +169,21 @@ extern NvmkvStatus nvmkv_family_container(NvmkvDb *db, unsigned id, NvmkvContain
 extern NvmkvStatus nvmkv_family_drop(NvmkvDb *db, unsigned id);
 
 /*
+ * The host keeps what the log has for the family from there on, and will replay it; 0: it keeps nothing any more.  Of a
+ * family that cannot be used the anchor vouches only up to there.  While it is replayed (nvmkv_replay_to) the host says
+ * how far it has got: the family's position in the log is there, and that of the others is not concerned.  Kept in
+ * shared memory until the next open; what is not known then must be said before anybody else uses the database.
+ */
+extern void nvmkv_family_set_kept(NvmkvDb *db, unsigned id, uint64_t from);
+
+/*
+ * The family fails, as the last failure says: until the next open it cannot be used, as if it could not have been
+ * opened.  What is in its memtables is let go.  REQUIRES as nvmkv_family_drop: nobody reads or writes it; background
+ * work is waited for.  BUSY, CANCELLED, NOT_FOUND: it is as it was.
+ */
+extern NvmkvStatus nvmkv_family_give_up(NvmkvDb *db, unsigned id);
+
+/*
  * This process's handle of a family, good until the family is dropped.  NOT_FOUND.  Where the family could not be
  * opened: the status and text of that.
  */
@@ -223,6 +238,16 @@ extern NvmkvStatus nvmkv_wait_turn(NvmkvDb *db, size_t memtable_bytes);
  * when buffers fill up.
  */
 extern NvmkvStatus nvmkv_replay(NvmkvDb *db, NvmkvSlice batch, uint64_t base_sequence);
+
+/* The same for the entries of some families (bit: number) alone. */
+extern NvmkvStatus nvmkv_replay_to(NvmkvDb *db, NvmkvSlice batch, uint64_t base_sequence, uint32_t families);
+
+/*
+ * Families (bit: number) that the record has entries of, which they may not have, and that cannot be used: nvmkv_replay
+ * fails because of them, and a host that keeps the record for them leaves them out.  None where the log's loss is
+ * accepted (NvmkvOptions.loses_log).  CORRUPTION.
+ */
+extern NvmkvStatus nvmkv_replay_away(NvmkvDb *db, NvmkvSlice batch, uint64_t base_sequence, uint32_t *families_out);
 
 /* Makes the log durable up to a sequence (standalone hosts; the server flushes at commit). */
 extern NvmkvStatus nvmkv_sync(NvmkvDb *db, uint64_t sequence);
@@ -486,7 +511,8 @@ extern void nvmkv_copy_held(NvmkvDb *db, uint64_t stamp, NvmkvCopyHeld *held_out
  * asked (meta/agreement.h).  Without an anchor they do nothing.  IO, NO_SPACE, READ_ONLY (the manifest failed),
  * CANCELLED.
  *
- * opens: before the first record is written or replayed.  Everything that was is in files; nobody writes.
+ * opens: before the first record is written or replayed.  Everything that was is in files; nobody writes.  Of a
+ * family's handle: that tree alone, for what is replayed into it alone.
  * closes: writers are kept out, and everything is in files.  The log may go on as far as it likes, and be let go.
  * There is no compaction until it opens again.
  * let_go: everything that starts below the position is in files (nvmkv_flush_all), and the log is durable up to there;

@@ -60,7 +60,6 @@ open_engine(void *memory)
 	NvmkvOptions options;
 	NvmkvDb *db = NULL;
 	char dir[MAXPGPATH];
-	XLogRecPtr kept_from;
 	NvmkvStatus status;
 
 	/* Readable for the group where the cluster is (initdb --allow-group-access). */
@@ -77,12 +76,11 @@ open_engine(void *memory)
 	options.first_fxid = nvmkv_settle_first_fxid();
 	snprintf(dir, sizeof(dir), "%s/nvmkv", DataDir);
 	nvmkv_engine_begin_open(options.restore_from != 0);
-	status = nvmkv_kept_find(&kept_from);
-	if (kept_from != InvalidXLogRecPtr)
-		options.log_begin = kept_from; /* it comes before the log, and with it the log goes on */
+	status = nvmkv_kept_find(&options);
 	if (nvmkv_ignore_lost_wal)
 	{
 		options.log_begin = 0;
+		memset(options.family_log_begin, 0, sizeof(options.family_log_begin));
 		options.loses_log = true;
 		ereport(WARNING,
 				(errmsg("nvmkv_fdw: WAL of foreign tables may be lost without a further word"),
@@ -93,7 +91,10 @@ open_engine(void *memory)
 	nvmkv_engine_end_open(status == NVMKV_OK ? db : NULL);
 	nvmkv_restore_note(options.restore_from, status == NVMKV_OK);
 	if (status == NVMKV_OK)
+	{
 		nvmkv_set_txn_ops(db, nvmkv_txn_ops());
+		nvmkv_kept_opened(db);
+	}
 	/* What may be different next time must be so before the label is used up, and recovery goes on without us. */
 	nvmkv_engine_check_copy();
 }

@@ -59,6 +59,7 @@ nvmkv_options_default(NvmkvOptions *options)
 	options->anchored = false;
 	options->loses_log = false;
 	options->log_begin = 0;
+	memset(options->family_log_begin, 0, sizeof(options->family_log_begin));
 	options->log_end = 0;
 	options->system_identifier = 0;
 	options->log_buffer_bytes = 4 * MIB;

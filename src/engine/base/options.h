@@ -61,6 +61,7 @@ typedef struct NvmkvOptions
 	uint64_t restore_from;         /* the files are a copy made while work went on: its log's redo position; else 0 */
 	bool anchored;                 /* an anchor beside the directory proves at the next open that it is the same */
 	uint64_t log_begin;            /* anchored: where replay will begin, 0: not known */
+	uint64_t family_log_begin[NVMKV_FAMILIES_MAX]; /* the same of a family of which the host keeps something; or 0 */
 	uint64_t log_end;              /* anchored: where the log ends, 0: not known yet (nvmkv_check_log_end) */
 	bool loses_log;                /* what the log has for a family that cannot be used is passed over at replay */
 	uint64_t first_fxid;           /* a new database: no transaction below it will ever have written to it */

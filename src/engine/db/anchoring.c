@@ -48,8 +48,8 @@ install_mark(NvmkvDb *tree, const VersionEdit *edit)
 /*
  * Families that cannot be used stay as the last anchor has them: who puts their files right gets them back.  By family,
  * as the list is.  What the log lets go, up to "position", has nothing for them that they do not have: where it has, the
- * database is not used (nvmkv_replay).  NVMKV_SEQUENCE_MAX while the database is closed: the log may go on
- * as it likes.
+ * database is not used (nvmkv_replay), or the host keeps it (nvmkv_family_set_kept), and from there on the anchor does
+ * not vouch for them.  NVMKV_SEQUENCE_MAX while the database is closed: the log may go on as it likes.
  */
 static void
 keep_broken(NvmkvDb *root, const Anchor *last, Anchor *next, uint64_t position)
@@ -59,6 +59,7 @@ keep_broken(NvmkvDb *root, const Anchor *last, Anchor *next, uint64_t position)
 	for (i = 0; i < last->ntrees; i++)
 	{
 		const AnchorTree *tree = &last->trees[i];
+		const uint64_t kept_from = family_kept_from(root, tree->family);
 		unsigned at = next->ntrees;
 
 		if (!family_is_broken(root, tree->family) || anchor_tree(next, tree->family) != NULL)
@@ -72,13 +73,31 @@ keep_broken(NvmkvDb *root, const Anchor *last, Anchor *next, uint64_t position)
 		if (position != 0 &&
 			(next->trees[at].durable_seq < position || next->trees[at].durable_seq == NVMKV_SEQUENCE_MAX))
 			next->trees[at].durable_seq = position;
+		if (kept_from != 0 && next->trees[at].durable_seq > kept_from)
+			next->trees[at].durable_seq = kept_from;
 		next->ntrees++;
 	}
 }
 
-/* REQUIRES the claim.  What is there already is not written again.  position: see keep_broken; 0: as before. */
+/*
+ * A tree that was away may not reach up to where the log had nothing for it, which the last anchor says, before it is
+ * opened (mark_trees).
+ */
+static void
+keep_position(const Anchor *last, AnchorTree *tree)
+{
+	const AnchorTree *before = anchor_tree(last, tree->family);
+
+	if (before != NULL && before->durable_seq > tree->durable_seq)
+		tree->durable_seq = before->durable_seq;
+}
+
+/*
+ * REQUIRES the claim.  What is there already is not written again.  position: see keep_broken; 0: as before.  settling:
+ * the trees were found to be those of the last anchor.
+ */
 static NvmkvStatus
-write_anchor(NvmkvDb *root, bool create, uint64_t position)
+write_anchor(NvmkvDb *root, bool create, uint64_t position, bool settling)
 {
 	Anchor *last = &root->shm->anchor;
 	Anchor next = {0};
@@ -95,6 +114,8 @@ write_anchor(NvmkvDb *root, bool create, uint64_t position)
 		versions_mark(&tree->versions, mark, NULL);
 		mark->family = tree->family;
 		mark->incarnation = next.incarnation;
+		if (settling)
+			keep_position(last, mark);
 	}
 	NVMKV_RETURN_IF(st);
 	keep_broken(root, last, &next, position);
@@ -117,6 +138,7 @@ anchoring_begin(NvmkvDb *root, Agreement *a)
 	NVMKV_RETURN_IF(agreement_load(a, root->dir, root->options.system_identifier));
 	NVMKV_RETURN_IF(anchor_random(&a->incarnation));
 	a->log_begin = root->options.log_begin;
+	memcpy(a->family_log_begin, root->options.family_log_begin, sizeof(a->family_log_begin));
 	a->log_end = root->options.log_end;
 	a->restored = root->options.restore_from != 0;
 	root->agreement = a;
@@ -147,7 +169,7 @@ anchoring_settle(NvmkvDb *root)
 		return NVMKV_OK;
 	root->agreement = NULL;
 	root->shm->anchor = a->anchor;
-	NVMKV_RETURN_IF(write_anchor(root, a->anchor_found != NVMKV_OK, 0));
+	NVMKV_RETURN_IF(write_anchor(root, a->anchor_found != NVMKV_OK, 0, a->anchor_found == NVMKV_OK && !a->restored));
 	NVMKV_RETURN_IF(family_each(root, forget_predecessor));
 	anchor_accept_path(root->dir, path, sizeof(path));
 	return a->accept ? port_files->unlink(path) : NVMKV_OK;
@@ -164,7 +186,7 @@ anchoring_hold(NvmkvDb *root)
 NvmkvStatus
 anchoring_note(NvmkvDb *root)
 {
-	return root->options.anchored ? write_anchor(root, false, 0) : NVMKV_OK;
+	return root->options.anchored ? write_anchor(root, false, 0, false) : NVMKV_OK;
 }
 
 void
@@ -187,25 +209,26 @@ anchoring_is_closed(NvmkvDb *root)
 /* ---- the log ---- */
 
 /*
- * Everything of the log's past is in rows and tables: every tree is durable up to the log's end, and open or closed.
- * The positions first, then the log: see sync_log in flush.c.
+ * Everything of the log's past is in rows and tables: every tree (db: a family's handle, that one) is durable up to the
+ * log's end, and open or closed.  The positions first, then the log: see sync_log in flush.c.
  */
 static NvmkvStatus
-mark_trees(NvmkvDb *root, bool closed)
+mark_trees(NvmkvDb *db, bool closed)
 {
+	NvmkvDb *root = db->root;
 	uint64_t durable[NVMKV_FAMILIES_MAX] = {0};
 	uint64_t looked_at = root->log.position(root->log.ctx);
 	unsigned cursor = 0;
 	NvmkvDb *tree;
 	NvmkvStatus st;
 
-	NVMKV_RETURN_IF(nvmkv_switch_memtable(root)); /* empty ones: their start moves up */
-	while ((st = family_next(root, &cursor, &tree)) == NVMKV_OK && tree != NULL)
+	NVMKV_RETURN_IF(nvmkv_switch_memtable(db)); /* empty ones: their start moves up */
+	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
 		durable[tree->family] = mempool_durable_seq(&tree->mem);
 	NVMKV_RETURN_IF(st);
 	NVMKV_RETURN_IF(db_flush_log(root, NVMKV_SEQUENCE_MAX));
 	cursor = 0;
-	while ((st = family_next(root, &cursor, &tree)) == NVMKV_OK && tree != NULL)
+	while ((st = family_next(db, &cursor, &tree)) == NVMKV_OK && tree != NULL)
 	{
 		VersionEdit edit = {0};
 
@@ -215,7 +238,7 @@ mark_trees(NvmkvDb *root, bool closed)
 		st = install_mark(tree, &edit);
 		if (st != NVMKV_OK)
 		{
-			family_leave(root, cursor);
+			family_leave(db, cursor);
 			return st;
 		}
 	}
@@ -223,7 +246,7 @@ mark_trees(NvmkvDb *root, bool closed)
 	/* In replay the log may have something for a family that cannot be used which other trees have already. */
 	if (looked_at > durable[0])
 		looked_at = durable[0];
-	return write_anchor(root, false, closed ? NVMKV_SEQUENCE_MAX : looked_at);
+	return write_anchor(root, false, closed ? NVMKV_SEQUENCE_MAX : looked_at, false);
 }
 
 NvmkvStatus
@@ -235,7 +258,7 @@ nvmkv_log_opens(NvmkvDb *db)
 	if (!root->options.anchored)
 		return NVMKV_OK;
 	NVMKV_RETURN_IF(claim_anchor(root));
-	st = mark_trees(root, false);
+	st = mark_trees(db, false);
 	anchoring_release(root);
 	return st;
 }
@@ -291,7 +314,7 @@ nvmkv_log_let_go(NvmkvDb *db, uint64_t position)
 		}
 	}
 	if (st == NVMKV_OK)
-		st = write_anchor(root, false, position);
+		st = write_anchor(root, false, position, false);
 	anchoring_release(root);
 	return st;
 }

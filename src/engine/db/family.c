@@ -30,6 +30,7 @@ family_make_handle(NvmkvDb *root, unsigned id, const NvmkvFamilyInfo *info, bool
 	options.nvm_path = in_dir ? NULL : pool;
 	NVMKV_RETURN_IF(tree_handle(dir, &options, root, db_out));
 	(*db_out)->family = id;
+	(*db_out)->earlier = &family_shm(root)->slot[id].kept_from;
 	return NVMKV_OK;
 }
 
@@ -160,6 +161,35 @@ family_has(NvmkvDb *root, unsigned id, uint64_t last_sequence)
 
 	return shm != NULL && id > 0 && id < family_slots(&root->options) &&
 		port_load_seq(&shm->slot[id].state) == FAMILY_BROKEN && last_sequence <= shm->slot[id].durable_seq;
+}
+
+uint64_t
+family_kept_from(NvmkvDb *root, unsigned id)
+{
+	FamilyShm *shm = family_shm(root);
+
+	return shm != NULL && id > 0 && id < family_slots(&root->options) ? port_load_seq(&shm->slot[id].kept_from) : 0;
+}
+
+void
+nvmkv_family_set_kept(NvmkvDb *db, unsigned id, uint64_t from)
+{
+	FamilyShm *shm = family_shm(db->root);
+
+	if (shm != NULL && id > 0 && id < family_slots(&db->root->options))
+		port_store_seq(&shm->slot[id].kept_from, from);
+}
+
+bool
+family_any_is_away(NvmkvDb *root)
+{
+	FamilyShm *shm = family_shm(root);
+	unsigned id;
+
+	for (id = 1; shm != NULL && id < family_slots(&root->options); id++)
+		if (family_is_broken(root, id) || port_load_seq(&shm->slot[id].kept_from) != 0)
+			return true;
+	return false;
 }
 
 void

@@ -35,6 +35,12 @@ extern void family_tell_loss(NvmkvDb *root, unsigned id);
 /* Of such a family: is it known to have all up to there in rows and tables? */
 extern bool family_has(NvmkvDb *root, unsigned id, uint64_t last_sequence);
 
+/* From where on the host may keep what the log has for it (nvmkv_family_set_kept); 0: it keeps nothing. */
+extern uint64_t family_kept_from(NvmkvDb *root, unsigned id);
+
+/* Some family cannot be used, or has something kept: what it has entries of, nobody knows. */
+extern bool family_any_is_away(NvmkvDb *root);
+
 /* ---- for those who open, make and drop ---- */
 
 /* This process's handle of a family of this description, with nothing open; opens: by who brings it into being. */

@@ -140,6 +140,7 @@ create_claimed(NvmkvDb *root, unsigned wanted, const char *name, const NvmkvFami
 	memcpy(slot->info.name, name, strlen(name) + 1);
 	slot->info.options = *options;
 	slot->next = *options;
+	port_store_seq(&slot->kept_from, 0); /* a dropped one's */
 	NVMKV_RETURN_IF(family_make_handle(root, id, &slot->info, true, &db));
 	port_store_seq(&slot->births, slot->births + 1);
 	db->family_birth = slot->births;
@@ -331,5 +332,42 @@ nvmkv_family_drop(NvmkvDb *db, unsigned id)
 	NVMKV_RETURN_IF(claim(root));
 	st = drop_claimed(root, id);
 	unclaim(shm);
+	return st;
+}
+
+/* ---- give up ---- */
+
+static NvmkvStatus
+give_up_claimed(NvmkvDb *root, unsigned id)
+{
+	FamilyShm *shm = family_shm(root);
+	const NvmkvError why = *nvmkv_error();
+	NvmkvDb *db;
+	uint64_t stored;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(nvmkv_family(root, id, &db));
+	stored = nvmkv_stored_seq(db);
+	family_set_state(shm, id, FAMILY_CLOSING);
+	st = wait_until_left(root, id);
+	if (st != NVMKV_OK)
+	{
+		family_set_state(shm, id, FAMILY_OPEN);
+		return st;
+	}
+	family_detach(root, id);
+	family_note_broken(root, id, NVMKV_FAIL(why.status, "%s", why.text), stored);
+	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_family_give_up(NvmkvDb *db, unsigned id)
+{
+	NvmkvDb *root = db->root;
+	NvmkvStatus st;
+
+	NVMKV_RETURN_IF(claim(root));
+	st = give_up_claimed(root, id);
+	unclaim(family_shm(root));
 	return st;
 }

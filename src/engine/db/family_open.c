@@ -36,19 +36,6 @@ remove_leftover(void *ctx, const char *name)
 }
 
 /* What is wrong with a family costs nobody else anything. */
-static void
-note_broken(NvmkvDb *root, unsigned id, NvmkvStatus status, uint64_t durable_seq)
-{
-	FamilySlot *slot = &family_shm(root)->slot[id];
-
-	slot->state = FAMILY_BROKEN;
-	/* NOT_FOUND, of its pool, would say that there is no such family, and that its log need not be replayed. */
-	slot->status = (uint32_t) (status == NVMKV_NOT_FOUND ? NVMKV_INVALID : status);
-	slot->durable_seq = durable_seq;
-	(void) snprintf(slot->error, sizeof(slot->error), "%s", nvmkv_error()->text);
-	port_log(PORT_LOG_WARNING, "column family \"%s\" cannot be used: %s", slot->info.name, slot->error);
-}
-
 static NvmkvStatus
 open_listed(NvmkvDb *root, const NvmkvFamilyInfo *info)
 {
@@ -65,7 +52,7 @@ open_listed(NvmkvDb *root, const NvmkvFamilyInfo *info)
 	st = family_make_handle(root, info->id, info, true, &db);
 	if (st != NVMKV_OK)
 	{
-		note_broken(root, info->id, st, 0);
+		family_note_broken(root, info->id, st, 0);
 		return NVMKV_OK;
 	}
 	st = tree_open(db, family_tree_memory(root, info->id));
@@ -73,7 +60,7 @@ open_listed(NvmkvDb *root, const NvmkvFamilyInfo *info)
 	{
 		/* It was made after the copy began, and the log will make it again; or it is broken. */
 		if (!db->has_no_point)
-			note_broken(root, info->id, st, tree_durable_if_known(db));
+			family_note_broken(root, info->id, st, tree_durable_if_known(db));
 		tree_close(db);
 		return NVMKV_OK;
 	}

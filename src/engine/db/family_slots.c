@@ -4,6 +4,8 @@
  */
 #include "engine/db/family_slots.h"
 
+#include <stdio.h>
+
 #include "engine/tree/tree_memory.h"
 
 static size_t
@@ -64,4 +66,18 @@ families_init(NvmkvDb *root)
 	memset(shm, 0, family_head_bytes(&root->options));
 	port_lock_init(&shm->lock, PORT_RANK_JOB);
 	shm->tree_bytes = family_align(tree_shm_bytes(&root->options, false));
+}
+
+void
+family_note_broken(NvmkvDb *root, unsigned id, NvmkvStatus status, uint64_t durable_seq)
+{
+	FamilyShm *shm = family_shm(root);
+	FamilySlot *slot = &shm->slot[id];
+
+	/* NOT_FOUND, of its pool, would say that there is no such family, and that its log need not be replayed. */
+	slot->status = (uint32_t) (status == NVMKV_NOT_FOUND ? NVMKV_INVALID : status);
+	slot->durable_seq = durable_seq;
+	(void) snprintf(slot->error, sizeof(slot->error), "%s", nvmkv_error()->text);
+	family_set_state(shm, id, FAMILY_BROKEN); /* the last: then all of it is read */
+	port_log(PORT_LOG_WARNING, "column family \"%s\" cannot be used: %s", slot->info.name, slot->error);
 }

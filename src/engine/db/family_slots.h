@@ -55,6 +55,7 @@ typedef struct FamilySlot
 	char error[NVMKV_ERROR_TEXT_MAX];
 	uint64_t durable_seq;
 	uint32_t loss_told; /* that the log had more for it, which is lost */
+	uint64_t kept_from; /* not 0: what the log has for it from there on may be kept by the host, and not be in it */
 } FamilySlot;
 
 typedef struct FamilyShm
@@ -82,5 +83,8 @@ extern FamilyShm *family_shm(const NvmkvDb *root);
 extern void *family_tree_memory(const NvmkvDb *root, unsigned id);
 
 extern void family_set_state(FamilyShm *shm, unsigned id, FamilyState state);
+
+/* The last failure, of this status, is why the family is BROKEN from now on.  durable_seq: what it has all the same. */
+extern void family_note_broken(NvmkvDb *root, unsigned id, NvmkvStatus status, uint64_t durable_seq);
 
 #endif

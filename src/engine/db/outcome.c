@@ -347,7 +347,10 @@ used_pages(const uint8_t *bits)
 	return (unsigned) ((n + OUTCOME_PAGE_BYTES - 1) / OUTCOME_PAGE_BYTES);
 }
 
-/* Smallest transaction that any entry that is not resolved may be of, or that is not settled.  0: cannot be told. */
+/*
+ * Smallest transaction that any entry that is not resolved may be of, or that is not settled.  0: cannot be told, as of
+ * a family that cannot be used, or of which the host keeps something.
+ */
 static uint64_t
 oldest_needed(NvmkvDb *root)
 {
@@ -355,6 +358,9 @@ oldest_needed(NvmkvDb *root)
 	unsigned cursor = 0;
 	NvmkvDb *tree;
 	NvmkvStatus st;
+
+	if (family_any_is_away(root))
+		return 0;
 
 	while ((st = family_next(root, &cursor, &tree)) == NVMKV_OK && tree != NULL)
 	{

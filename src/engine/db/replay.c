@@ -108,12 +108,36 @@ replay_part(NvmkvDb *db, NvmkvSlice batch, uint64_t base)
 	return replay_piece(db, batch, base, from, count, bytes);
 }
 
+/* Cannot the family take what a record that ends there has for it, though it may not have it? */
+static bool
+is_away(NvmkvDb *root, unsigned id, uint64_t last_sequence)
+{
+	return family_is_broken(root, id) && !family_has(root, id, last_sequence);
+}
+
+NvmkvStatus
+nvmkv_replay_away(NvmkvDb *root, NvmkvSlice batch, uint64_t base_sequence, uint32_t *families_out)
+{
+	uint32_t count;
+	FamilyShares shares;
+	unsigned id;
+
+	*families_out = 0;
+	if (family_broken_durable(root) == UINT64_MAX || root->options.loses_log)
+		return NVMKV_OK;
+	NVMKV_RETURN_IF(family_measure(batch, &shares, &count));
+	for (id = 0; count > 0 && id < NVMKV_FAMILIES_MAX; id++)
+		if ((shares.families >> id & 1) != 0 && is_away(root, id, base_sequence + count - 1))
+			*families_out |= UINT32_C(1) << id;
+	return NVMKV_OK;
+}
+
 /*
  * Each family for itself: what is replayed is seen by nobody before all is.  A family that holds the record in rows or
  * tables, or that was born after it, is left out, and so is one that is there no more.
  */
 NvmkvStatus
-nvmkv_replay(NvmkvDb *root, NvmkvSlice batch, uint64_t base_sequence)
+nvmkv_replay_to(NvmkvDb *root, NvmkvSlice batch, uint64_t base_sequence, uint32_t families)
 {
 	uint32_t count;
 	FamilyShares shares;
@@ -125,7 +149,7 @@ nvmkv_replay(NvmkvDb *root, NvmkvSlice batch, uint64_t base_sequence)
 		NvmkvDb *db;
 		NvmkvStatus st;
 
-		if ((shares.families >> id & 1) == 0)
+		if (((shares.families & families) >> id & 1) == 0)
 			continue;
 		st = nvmkv_family(root, id, &db);
 		if (st == NVMKV_NOT_FOUND || (st != NVMKV_OK && family_has(root, id, base_sequence + count - 1)))
@@ -143,4 +167,10 @@ nvmkv_replay(NvmkvDb *root, NvmkvSlice batch, uint64_t base_sequence)
 	}
 	db_note_applied(root, base_sequence + count - 1);
 	return NVMKV_OK;
+}
+
+NvmkvStatus
+nvmkv_replay(NvmkvDb *root, NvmkvSlice batch, uint64_t base_sequence)
+{
+	return nvmkv_replay_to(root, batch, base_sequence, UINT32_MAX);
 }

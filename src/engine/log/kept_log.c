@@ -47,8 +47,8 @@ kept_remove(const char *dir, uint64_t before)
 	unsigned i;
 	NvmkvStatus st = list_files(dir, &files);
 
-	/* What is left by a crash in between is then the beginning, which says rightly up to where the tree must reach. */
-	for (i = files.count; st == NVMKV_OK && i-- > 0;)
+	/* What is left by a crash in between is then the end: it is known to be whole, and the tree has all before it. */
+	for (i = 0; st == NVMKV_OK && i < files.count; i++)
 	{
 		char path[PATH_BYTES_MAX];
 

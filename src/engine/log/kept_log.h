@@ -109,7 +109,7 @@ extern NvmkvStatus kept_read(const KeptReading *reading, KeptSummary *summary_ou
 /* Where what is kept begins, without reading it; *found_out false: nothing is. */
 extern NvmkvStatus kept_start(const char *dir, uint64_t system_identifier, bool *found_out, uint64_t *start_out);
 
-/* Removes the files that were begun before the one of this number, the newest first, durably; UINT64_MAX: all. */
+/* Removes the files that were begun before the one of this number, the oldest first, durably; UINT64_MAX: all. */
 extern NvmkvStatus kept_remove(const char *dir, uint64_t before);
 
 #endif

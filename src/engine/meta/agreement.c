@@ -94,22 +94,31 @@ judge_by_anchor(const Agreement *a, unsigned family, const VersionDraft *draft, 
 	return NVMKV_OK;
 }
 
+uint64_t
+agreement_log_begin(const Agreement *a, unsigned family)
+{
+	return a->family_log_begin[family] != 0 ? a->family_log_begin[family] : a->log_begin;
+}
+
 /*
  * trusted: the anchor says that it is the right tree.  It also knows how far the log had nothing more for a family
- * that could not be used.
+ * that could not be used: behind that it had, whatever the tree says.
  */
 static NvmkvStatus
 judge_by_log(const Agreement *a, unsigned family, const VersionDraft *draft, const char *manifest, bool trusted)
 {
 	const AnchorTree *tree = trusted ? anchor_tree(&a->anchor, family) : NULL;
+	const uint64_t log_begin = agreement_log_begin(a, family);
 
-	if (draft == NULL || a->log_begin == 0 || draft->durable_seq >= a->log_begin || is_new(draft) ||
-		(tree != NULL && tree->durable_seq >= a->log_begin) ||
-		(draft->closed && (trusted || a->log_begin - draft->durable_seq <= CLOSED_DISTANCE_MAX)))
+	if (draft == NULL || log_begin == 0 || draft->durable_seq >= log_begin || is_new(draft) ||
+		(tree != NULL && tree->durable_seq >= log_begin))
+		return NVMKV_OK;
+	if (draft->closed && (tree == NULL || tree->durable_seq <= draft->durable_seq) &&
+		(trusted || log_begin - draft->durable_seq <= CLOSED_DISTANCE_MAX))
 		return NVMKV_OK;
 	return NVMKV_FAIL(NVMKV_CORRUPTION, "manifest \"%s\" has what was written up to log position " POSITION
 					  ", but the log begins at " POSITION ": what is between is lost; " REMEDY, manifest,
-					  POSITION_ARGS(draft->durable_seq), POSITION_ARGS(a->log_begin), a->dir);
+					  POSITION_ARGS(draft->durable_seq), POSITION_ARGS(log_begin), a->dir);
 }
 
 static NvmkvStatus

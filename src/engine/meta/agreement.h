@@ -34,6 +34,7 @@ typedef struct Agreement
 	char anchor_problem[NVMKV_ERROR_TEXT_MAX];
 	Anchor anchor;
 	uint64_t log_begin, log_end; /* what the log holds at least, and no more; 0: not known */
+	uint64_t family_log_begin[NVMKV_FAMILIES_MAX]; /* not 0: of that family it begins there */
 	bool accept;			  /* somebody answers for what is there, if it is the log's time */
 	bool restored;			  /* the files are a copy: the anchor is of another moment than they are */
 	char dir[1024];			  /* of the database: names anchor and accept file */
@@ -49,6 +50,9 @@ extern NvmkvStatus agreement_load(Agreement *a, const char *dir, uint64_t system
  */
 extern NvmkvStatus agreement_judge(const Agreement *a, unsigned family, const VersionDraft *draft,
 								   const char *manifest, bool *accepted_out);
+
+/* Where the log begins, for the family. */
+extern uint64_t agreement_log_begin(const Agreement *a, unsigned family);
 
 /* Every family the anchor names is among those that are there (bit: number). */
 extern NvmkvStatus agreement_judge_families(const Agreement *a, uint32_t families);

@@ -771,8 +771,8 @@ settle_agreement(const VersionSet *set, const VersionsOpening *opening, bool fre
 	if (!opening->born)
 		NVMKV_RETURN_IF(agreement_judge(a, opening->family, fresh ? NULL : draft, path, &accepted));
 	/* What is lost is lost: from here on it is durable up to where the log begins. */
-	if (accepted && draft->durable_seq < a->log_begin)
-		draft->durable_seq = a->log_begin;
+	if (accepted && draft->durable_seq < agreement_log_begin(a, opening->family))
+		draft->durable_seq = agreement_log_begin(a, opening->family);
 	draft->incarnation = a->incarnation;
 	draft->predecessor = 0;
 	if (!opening->born && !a->restored && a->anchor_found == NVMKV_OK)

@@ -252,6 +252,8 @@ struct NvmkvDb
 	bool is_thread; /* made by nvmkv_open_thread: the pool is another handle's */
 	TableCache *tables;
 	NvmkvLogOps log;
+	NvmkvLogOps place; /* where the tree is in the log: position() alone, for its memtables */
+	const uint64_t *earlier; /* of a family, shared: its position, if what is replayed comes before the log, else 0 */
 	LogGroup *own_log; /* standalone only */
 	bool replaying;	   /* the own log is being read: nothing is appended to it */
 	uint64_t replay_position;

@@ -92,10 +92,21 @@ tree_lay_out(NvmkvDb *db, void *memory, size_t bytes)
 	memset(db->slot_counters, 0, (o->process_slots + 1) * sizeof(DbSlotCounters));
 }
 
+static uint64_t
+tree_position(void *ctx)
+{
+	const NvmkvDb *db = ctx;
+	uint64_t earlier = db->earlier != NULL ? port_load_seq(db->earlier) : 0;
+
+	return earlier != 0 ? earlier : db->root->log.position(db->root->log.ctx);
+}
+
 NvmkvStatus
 tree_take_up(NvmkvDb *db)
 {
-	mempool_attach(&db->mem, tree_memtables(db), db->epochs, &db->log);
+	db->place.ctx = db;
+	db->place.position = tree_position;
+	mempool_attach(&db->mem, tree_memtables(db), db->epochs, &db->place);
 	db->mem.wake = db->wake;
 	versions_attach(&db->versions, tree_versions(db), db->epochs, &db->mem, db->dir);
 	return table_cache_create(db->dir, TABLE_CACHE_TABLES_DEFAULT, &db->blocks, &db->tables);

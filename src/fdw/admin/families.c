@@ -16,6 +16,7 @@
 #include "fdw/host/family.h"
 #include "fdw/host/familyoption.h"
 #include "fdw/host/guc.h"
+#include "fdw/host/keptpart.h"
 #include "fdw/host/ready.h"
 #include "fdw/host/resultrow.h"
 #include "fdw/host/status.h"
@@ -98,6 +99,7 @@ nvmkv_sql_drop_column_family(PG_FUNCTION_ARGS)
 				 errhint("Drop the foreign tables of its servers, in all databases, first.")));
 	nvmkv_wal_family_dropped(id);
 	nvmkv_check_status(nvmkv_family_drop(db, id), "dropping column family", name);
+	nvmkv_kept_part_drop(id);
 	PG_RETURN_VOID();
 }
 

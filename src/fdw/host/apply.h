@@ -17,4 +17,7 @@
  */
 extern NvmkvStatus nvmkv_apply(NvmkvDb *db, uint8 info, XLogRecPtr start, XLogRecPtr end, NvmkvSlice data);
 
+/* The same for an entry that was in a memtable, as a batch of one. */
+extern NvmkvStatus nvmkv_apply_entry(NvmkvDb *db, uint64 sequence, NvmkvSlice batch);
+
 #endif

@@ -14,6 +14,7 @@
 
 #include "fdw/host/copies.h"
 #include "fdw/host/familyredo.h"
+#include "fdw/host/keptpart.h"
 
 /*
  * On a standby those who read the family's tables have gone, for the locks of their DROPs are in the log.  The lock on
@@ -33,6 +34,8 @@ redo_drop(NvmkvDb *db, unsigned id)
 	status = nvmkv_family_drop(db, id);
 	if (InHotStandby)
 		(void) LockRelease(&tag, AccessExclusiveLock, true);
+	if (status == NVMKV_OK)
+		nvmkv_kept_part_drop(id);
 	return status;
 }
 

@@ -17,12 +17,17 @@
 #include "fdw/host/apply.h"
 #include "fdw/host/guc.h"
 #include "fdw/host/kept.h"
+#include "fdw/host/keptpart.h"
 #include "fdw/host/settle.h"
 #include "fdw/host/wal.h"
+
+/* What is pending: bit of the database as a whole, and bit i of family i. */
+#define WHOLE UINT32_C(1)
 
 typedef struct KeptShared
 {
 	pg_atomic_uint32 pending;
+	XLogRecPtr start; /* of WHOLE */
 	pg_atomic_uint32 obstacle; /* a NvmkvStatus: why the last replay failed; it is tried again */
 	char obstacle_text[NVMKV_ERROR_TEXT_MAX]; /* complete when obstacle is set */
 } KeptShared;
@@ -69,7 +74,7 @@ nvmkv_kept_is_pending(void)
 	return pg_atomic_read_u32(&shared->pending) != 0;
 }
 
-/* ---------------------------------------------------------------- replaying */
+/* ---------------------------------------------------------------- opening */
 
 static void
 warn_problem(void *ctx, const char *problem)
@@ -80,10 +85,10 @@ warn_problem(void *ctx, const char *problem)
 }
 
 NvmkvStatus
-nvmkv_kept_find(XLogRecPtr *start_out)
+nvmkv_kept_find(NvmkvOptions *options)
 {
 	bool found;
-	NvmkvStatus status = kept_start(kept_dir(), GetSystemIdentifier(), &found, start_out);
+	NvmkvStatus status = kept_start(kept_dir(), GetSystemIdentifier(), &found, &shared->start);
 
 	if (status != NVMKV_OK && nvmkv_ignore_lost_wal && status != NVMKV_NO_MEMORY)
 	{
@@ -92,9 +97,22 @@ nvmkv_kept_find(XLogRecPtr *start_out)
 		status = NVMKV_OK;
 	}
 	if (status == NVMKV_OK && found)
-		pg_atomic_write_u32(&shared->pending, 1);
+	{
+		pg_atomic_write_u32(&shared->pending, WHOLE);
+		if (shared->start != InvalidXLogRecPtr)
+			options->log_begin = shared->start; /* it comes before the log, and with it the log goes on */
+	}
+	nvmkv_kept_parts_find(options);
 	return status;
 }
+
+void
+nvmkv_kept_opened(NvmkvDb *db)
+{
+	(void) pg_atomic_fetch_or_u32(&shared->pending, nvmkv_kept_parts_opened(db));
+}
+
+/* ---------------------------------------------------------------- replaying */
 
 static NvmkvStatus
 replay_item(void *ctx, const KeptItem *item)
@@ -106,7 +124,7 @@ replay_item(void *ctx, const KeptItem *item)
 	if (port_interrupted())
 		return NVMKV_FAIL(NVMKV_CANCELLED, "replay of kept WAL was interrupted");
 	if (item->kind == KEPT_ENTRY)
-		return nvmkv_replay(db, item->data, item->start);
+		return nvmkv_apply_entry(db, item->start, item->data);
 	if (item->kind == KEPT_OUTCOMES)
 		return nvmkv_settle_kept(db, item->start, item->end, item->data.size > 0 ? item->data.data : NULL);
 	NVMKV_RETURN_IF(nvmkv_apply(db, item->info, item->start, item->end, item->data));
@@ -114,28 +132,8 @@ replay_item(void *ctx, const KeptItem *item)
 	return NVMKV_OK;
 }
 
-/* Is there nothing between what is kept and what comes next?  The end of a file may be lost without a trace in it. */
 static NvmkvStatus
-check_end(const KeptSummary *summary, XLogRecPtr next)
-{
-	NvmkvStatus status;
-
-	if (summary->files == 0 || summary->closed || (next != InvalidXLogRecPtr && summary->position >= next))
-		return NVMKV_OK;
-	if (next == InvalidXLogRecPtr)
-		status = NVMKV_FAIL(NVMKV_CORRUPTION, "what is kept in \"%s\" breaks off at %X/%X: a file is missing or cut short",
-							NVMKV_KEPT_DIR, LSN_FORMAT_ARGS(summary->position));
-	else
-		status = NVMKV_FAIL(NVMKV_CORRUPTION, "what is kept in \"%s\" breaks off at %X/%X, and recovery begins at %X/%X: a file is missing or cut short",
-							NVMKV_KEPT_DIR, LSN_FORMAT_ARGS(summary->position), LSN_FORMAT_ARGS(next));
-	if (!nvmkv_ignore_lost_wal)
-		return status;
-	warn_problem(NULL, nvmkv_error()->text);
-	return NVMKV_OK;
-}
-
-static NvmkvStatus
-replay(NvmkvDb *db, XLogRecPtr next)
+replay_whole(NvmkvDb *db, XLogRecPtr next)
 {
 	KeptReading reading = {
 		.dir = kept_dir(),
@@ -148,25 +146,48 @@ replay(NvmkvDb *db, XLogRecPtr next)
 
 	/* All of it is looked at before any of it is used. */
 	NVMKV_RETURN_IF(kept_read(&reading, &summary));
-	NVMKV_RETURN_IF(check_end(&summary, next));
+	NVMKV_RETURN_IF(nvmkv_kept_check_end(&reading, &summary, next));
 	ereport(LOG,
 			(errmsg("replaying WAL of foreign tables that was kept: from %X/%X to %X/%X, " UINT64_FORMAT " records",
 					LSN_FORMAT_ARGS(summary.start), LSN_FORMAT_ARGS(summary.position), summary.items)));
 	nvmkv_wal_set_earlier(Max(summary.start, 1));
 	NVMKV_RETURN_IF(nvmkv_log_opens(db));
+	NVMKV_RETURN_IF(nvmkv_kept_parts_begin(db, summary.start));
 	reading.each = replay_item;
 	reading.problem = NULL;
 	NVMKV_RETURN_IF(kept_read(&reading, &summary));
 	nvmkv_wal_set_earlier(Max(summary.position, 1));
 	NVMKV_RETURN_IF(nvmkv_flush_all(db));
+	NVMKV_RETURN_IF(nvmkv_kept_parts_mark(summary.position, summary.closed || next == InvalidXLogRecPtr));
 	/* The tree reaches up to where the log is now before it no longer begins at what was kept. */
 	nvmkv_wal_set_earlier(0);
 	NVMKV_RETURN_IF(nvmkv_log_opens(db));
 	NVMKV_RETURN_IF(kept_remove(kept_dir(), UINT64_MAX));
-	pg_atomic_write_u32(&shared->pending, 0);
+	(void) pg_atomic_fetch_and_u32(&shared->pending, ~WHOLE);
 	ereport(LOG,
 			(errmsg("WAL of foreign tables that was kept has been replayed")));
 	return NVMKV_OK;
+}
+
+/* What is kept of families is the older one. */
+static NvmkvStatus
+replay(NvmkvDb *db, XLogRecPtr next)
+{
+	const uint32 pending = pg_atomic_read_u32(&shared->pending);
+	XLogRecPtr after_parts = next;
+
+	if ((pending & WHOLE) != 0)
+	{
+		after_parts = shared->start;
+		nvmkv_wal_set_earlier(Max(shared->start, 1));
+	}
+	for (unsigned id = 1; id < NVMKV_FAMILIES_MAX; id++)
+		if ((pending >> id & 1) != 0)
+		{
+			NVMKV_RETURN_IF(nvmkv_kept_part_replay(db, id, after_parts));
+			(void) pg_atomic_fetch_and_u32(&shared->pending, ~(UINT32_C(1) << id));
+		}
+	return (pending & WHOLE) != 0 ? replay_whole(db, next) : NVMKV_OK;
 }
 
 NvmkvStatus
@@ -195,17 +216,6 @@ nvmkv_kept_obstacle(const char **text_out)
 
 /* ---------------------------------------------------------------- keeping */
 
-static void
-check_kept(NvmkvStatus status)
-{
-	if (status != NVMKV_OK)
-		ereport(FATAL,
-				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_IO_ERROR),
-				 errmsg("could not keep WAL of foreign tables that are not available"),
-				 errdetail("%s", nvmkv_error()->text),
-				 errhint("Make space, or put right what keeps the foreign tables from being available.  \"nvmkv.ignore_lost_wal\" gives up what was written to them.")));
-}
-
 static bool
 gives_up_wal(void)
 {
@@ -224,20 +234,24 @@ open_writer(void)
 {
 	if (writer.log.file != NULL)
 		return;
-	check_kept(kept_writer_begin(&writer, kept_dir(), GetSystemIdentifier(), keep_from, false));
+	nvmkv_kept_check(kept_writer_begin(&writer, kept_dir(), GetSystemIdentifier(), keep_from, false));
 	ereport(LOG,
 			(errmsg("keeping WAL of foreign tables in \"%s\" from %X/%X on", NVMKV_KEPT_DIR, LSN_FORMAT_ARGS(keep_from)),
 			 errdetail("It will be replayed by the next start with which they are available.")));
 }
 
 void
-nvmkv_kept_begin(XLogRecPtr redo, bool available)
+nvmkv_kept_begin(NvmkvDb *db, XLogRecPtr redo)
 {
 	uint64 start;
 	bool found;
 
 	keep_from = redo;
-	if (available || nvmkv_ignore_lost_wal)
+	if (db != NULL)
+		nvmkv_kept_check(nvmkv_kept_parts_begin(db, redo));
+	else
+		nvmkv_kept_parts_close();
+	if (db != NULL || nvmkv_ignore_lost_wal)
 		return;
 	/* What was kept before is continued, whether there are records or not: or something would seem to be missing. */
 	if (kept_start(kept_dir(), GetSystemIdentifier(), &found, &start) != NVMKV_OK || found)
@@ -250,15 +264,16 @@ nvmkv_kept_record(const XLogReaderState *record)
 	if (gives_up_wal())
 		return;
 	open_writer();
-	check_kept(kept_writer_record(&writer, XLogRecGetInfo(record) & ~XLR_INFO_MASK, record->ReadRecPtr,
+	nvmkv_kept_check(kept_writer_record(&writer, XLogRecGetInfo(record) & ~XLR_INFO_MASK, record->ReadRecPtr,
 								  record->EndRecPtr, nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record))));
 }
 
 void
 nvmkv_kept_mark(XLogRecPtr upto, bool end)
 {
+	nvmkv_kept_check(nvmkv_kept_parts_mark(upto, end));
 	if (writer.log.file != NULL)
-		check_kept(kept_writer_mark(&writer, upto, end));
+		nvmkv_kept_check(kept_writer_mark(&writer, upto, end));
 }
 
 /* ---------------------------------------------------------------- memtables */
@@ -334,13 +349,16 @@ nvmkv_kept_flushed(void)
 void
 nvmkv_kept_give_up(NvmkvDb *db, XLogRecPtr upto)
 {
+	/* Of families there is everything below; the rest is kept for all of them. */
+	nvmkv_kept_check(nvmkv_kept_parts_mark(upto, false));
+	nvmkv_kept_parts_close();
 	if (gives_up_wal())
 		return;
 	/* Families that cannot be used have all that comes before: or what is kept would begin too late for them. */
 	if (nvmkv_log_let_go(db, Min(nvmkv_stored_seq(db), upto)) != NVMKV_OK)
 		ereport(LOG,
 				(errmsg("could not note up to where foreign tables have everything: %s", nvmkv_error()->text)));
-	check_kept(nvmkv_kept_memtables(db, upto));
+	nvmkv_kept_check(nvmkv_kept_memtables(db, upto));
 	keep_from = upto;
 	open_writer();
 }

@@ -16,6 +16,8 @@
  * replay is, so that no flush counts as durable what is still to come, and a
  * crash begins it again from where it got to.
  *
+ * Column families that cannot be used while the others can have files of their own: see keptpart.h.
+ *
  * nvmkv.ignore_lost_wal gives up what cannot be replayed, with a WARNING at each start.
  */
 #ifndef NVMKV_FDW_KEPT_H
@@ -27,18 +29,20 @@
 #include "access/xlogreader.h"
 
 #include "engine/nvmkv.h"
-
-#define NVMKV_KEPT_DIR "nvmkv_kept"
+#include "fdw/host/keptcheck.h"
 
 /* shmem_request_hook and shmem_startup_hook. */
 extern void nvmkv_kept_shmem_request(void);
 extern void nvmkv_kept_shmem_init(void);
 
 /*
- * In the process that is about to open the engine: where what is kept starts, to which the tree must reach; 0: nothing
- * is.  Now it is pending.  IO and the like when that cannot be found out.
+ * In the process that is about to open the engine: sets where the log begins for it, with what is kept, which is
+ * pending now.  IO and the like when that cannot be found out.
  */
-extern NvmkvStatus nvmkv_kept_find(XLogRecPtr *start_out);
+extern NvmkvStatus nvmkv_kept_find(NvmkvOptions *options);
+
+/* And when it is open: what is kept of families that are there is pending, too. */
+extern void nvmkv_kept_opened(NvmkvDb *db);
 
 /* Something is still to be replayed. */
 extern bool nvmkv_kept_is_pending(void);
@@ -55,8 +59,8 @@ extern NvmkvStatus nvmkv_kept_obstacle(const char **text_out);
 
 /* ---- recovery; FATAL when it cannot be kept ---- */
 
-/* Recovery begins to replay at redo.  "available": there is an engine. */
-extern void nvmkv_kept_begin(XLogRecPtr redo, bool available);
+/* Recovery begins to replay at redo.  db: NULL without an engine. */
+extern void nvmkv_kept_begin(NvmkvDb *db, XLogRecPtr redo);
 
 /* Keeps a record. */
 extern void nvmkv_kept_record(const XLogReaderState *record);

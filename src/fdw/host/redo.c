@@ -4,7 +4,8 @@
  *
  * Without an engine, or with one that has failed for good, redo keeps the
  * records (kept.h) and goes on; it ends only where trying again may help: no
- * space, no memory.
+ * space, no memory.  Of a column family that cannot be used the same is done for
+ * its part of each record (keptpart.h).
  */
 #include "postgres.h"
 
@@ -22,6 +23,7 @@
 #include "fdw/host/copies.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/kept.h"
+#include "fdw/host/keptcheck.h"
 #include "fdw/host/redo.h"
 #include "fdw/host/settle.h"
 #include "fdw/host/wal.h"
@@ -47,13 +49,6 @@ rmgr_identify(uint8 info)
 	return NULL;
 }
 
-/* Is it worth trying again: at the next start, as it is? */
-static bool
-is_passing(NvmkvStatus status)
-{
-	return status == NVMKV_NO_SPACE || status == NVMKV_NO_MEMORY || status == NVMKV_CANCELLED || status == NVMKV_BUSY;
-}
-
 /*
  * Recovery cannot go on with this engine: it ends, or goes on without.  before: where the record starts that was not
  * applied.
@@ -64,7 +59,7 @@ redo_failed(NvmkvDb *db, NvmkvStatus status, const char *what, XLogRecPtr before
 	const NvmkvError error = *nvmkv_error();
 	const char *hint = status == NVMKV_LIMIT ? ".  It was written with larger settings: set nvmkv.write_buffer_size, nvmkv.max_write_buffers and nvmkv.max_column_families at least as they were then" : "";
 
-	if (is_passing(status))
+	if (nvmkv_kept_is_passing(status))
 		ereport(FATAL,
 				(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not %s foreign-table WAL at %X/%X", what, LSN_FORMAT_ARGS(before)),
@@ -178,7 +173,7 @@ rmgr_startup(void)
 	{
 		NvmkvStatus status = nvmkv_kept_replay(db, GetRedoRecPtr());
 
-		if (is_passing(status))
+		if (nvmkv_kept_is_passing(status))
 			ereport(FATAL,
 					(errcode(status == NVMKV_NO_SPACE ? ERRCODE_DISK_FULL : ERRCODE_INTERNAL_ERROR),
 					 errmsg("could not replay WAL of foreign tables that was kept"),
@@ -189,7 +184,7 @@ rmgr_startup(void)
 			db = NULL;
 		}
 	}
-	nvmkv_kept_begin(GetRedoRecPtr(), db != NULL);
+	nvmkv_kept_begin(db, GetRedoRecPtr());
 }
 
 /*
