@@ -1,5 +1,5 @@
-# A column family whose files are away.  What the log has for it is not passed over, whatever the other trees have already;
-# its tables can be truncated and dropped meanwhile, and the family, too; and who gives it up loses nothing else.
+# A column family whose files are away costs its own tables only.  What the log has for it is kept, and replayed when its files
+# are back; its tables can be truncated and dropped meanwhile, and the family, too; and who gives it up loses nothing else.
 use strict;
 use warnings;
 
@@ -58,31 +58,70 @@ sub put_back { rename($away, $_[0]) or die "$_[0]: $!"; return }
 
 my $broken = qr/column family "other" cannot be used: /;
 
+# Batches with entries of both families, of transactions that commit, roll back, and are prepared.
+sub write_across
+{
+	$round++;
+	both($node, "BEGIN; INSERT INTO t VALUES (-$round, 'across'); INSERT INTO f VALUES (-$round, 'across'); UPDATE f SET v = v || '$round' WHERE k % 97 = 0;"
+		. " UPDATE t SET v = v || '$round' WHERE k % 89 = 0; DELETE FROM u WHERE k % 83 = 0; COMMIT;"
+		. " BEGIN; DELETE FROM t; DELETE FROM f; ROLLBACK;");
+	return;
+}
+
+sub kept_files
+{
+	my @files = glob($node->data_dir . "/nvmkv_kept/$_[0]*.kept");
+
+	return @files;
+}
+
+# While the family is away the others' tables are there at once, to read and to write.
+sub away
+{
+	my ($what) = @_;
+
+	write_little('t');
+	is(same_rows($node, 't'), '0|0', "$what: table t has every row");
+	fails($node, "SELECT count(*) FROM $_", qr/foreign tables of a column family are not available.*$broken.*HINT: /s, "$what: table $_") for qw(f u);
+	fails($node, q{INSERT INTO f VALUES (0, '')}, qr/not available.*$broken/s, "$what: writing f");
+	is($node->safe_psql('postgres', 'CHECKPOINT; SELECT count(*) > 0 FROM t_h'), 't', "$what: local tables work");
+	return;
+}
+
 # ---- the log has something for the family, before or behind what its other tables have flushed
 
 write_much($_) for qw(t f u);
-for my $case ([ "$dir/family-1/CURRENT", sub { write_little('f'); write_much('t') } ],
-	[ "$dir/family-1/level0.pool", sub { write_much('t'); write_little('f'); write_little('t') } ])
+for my $case ([ "$dir/family-1/CURRENT", sub { write_little('f'); write_across(); write_much('t') } ],
+	[ "$dir/family-1/level0.pool", sub { write_much('t'); write_little('f'); write_little('t'); write_across() } ])
 {
 	my ($file, $write) = @$case;
 
 	$node->safe_psql('postgres', 'CHECKPOINT');
 	$write->();
+	$node->safe_psql('postgres', "BEGIN; INSERT INTO t VALUES (-1000 - $round, 'p'); INSERT INTO f VALUES (-1000 - $round, 'p');"
+		. " INSERT INTO t_h VALUES (-1000 - $round, 'p'); INSERT INTO f_h VALUES (-1000 - $round, 'p'); PREPARE TRANSACTION 'p'");
 	$node->stop('immediate');
 	take_away($file);
-	for my $how ('immediate', 'fast', 'fast')
+	for my $how ('immediate', 'immediate', 'fast', 'fast')
 	{
 		my $log = -s $node->logfile;
 
 		$node->start;
-		fails($node, "SELECT count(*) FROM $_", qr/not available.*$broken/s, 'what was written last cannot be replayed') for qw(t f);
-		is($node->safe_psql('postgres', 'CHECKPOINT; SELECT count(*) > 0 FROM t_h'), 't', 'local tables work');
-		ok($node->log_contains('keeping WAL of foreign tables in "nvmkv_kept"', $log), 'the WAL is kept') if $how eq 'immediate';
+		ok($node->log_contains('keeping WAL of column family "other" in "nvmkv_kept/family-1" from', $log), 'the WAL is kept') if $how eq 'immediate';
+		away("away, then $how");
 		$node->stop($how);
 	}
+	cmp_ok(scalar(kept_files('family-1/')), '>', 0, 'what is kept stays');
+	is(scalar(kept_files('')), 0, 'nothing else is kept');
 	put_back($file);
 	$node->start;
+	$node->safe_psql('postgres', "COMMIT PREPARED 'p'");
+	is(scalar(kept_files('family-1/')), 0, 'nothing is kept any more');
 	equal('put back', qw(t f u));
+	write_across();
+	$node->stop('immediate');
+	$node->start;
+	equal('and after one more crash', qw(t f u));
 }
 
 # ---- given up: the other trees lose nothing

@@ -5,6 +5,7 @@
 #include "tools/check_agreement.h"
 
 #include "engine/base/coding.h"
+#include "engine/log/kept_log.h"
 #include "engine/meta/manifest.h"
 #include "tools/dump_fold.h"
 
@@ -16,6 +17,37 @@
 #define CONTROL_OFFSET_REDO 40
 #define CONTROL_BYTES 48
 #define CONTROL_SHUTDOWNED 1
+
+/* Where what the server keeps of this begins; what cannot be read may begin anywhere. */
+static uint64_t
+kept_begin(const char *dir)
+{
+	bool found;
+	uint64_t start;
+
+	if (kept_start(dir, 0, &found, &start) != NVMKV_OK)
+		return 1;
+	return found && start == 0 ? 1 : found ? start : 0;
+}
+
+/* What is kept comes before the log: for all families, or for one. */
+static void
+read_kept(Agreement *a, const char *dir)
+{
+	char path[PATH_BYTES];
+	uint64_t begin;
+	unsigned id;
+
+	(void) snprintf(path, sizeof(path), "%s/../nvmkv_kept", dir);
+	begin = kept_begin(path);
+	if (begin != 0)
+		a->log_begin = begin;
+	for (id = 1; id < NVMKV_FAMILIES_MAX; id++)
+	{
+		(void) snprintf(path, sizeof(path), "%s/../nvmkv_kept/family-%u", dir, id);
+		a->family_log_begin[id] = kept_begin(path);
+	}
+}
 
 void
 check_read_control(Agreement *a, const char *dir)
@@ -33,6 +65,7 @@ check_read_control(Agreement *a, const char *dir)
 		get_u32(bytes + CONTROL_OFFSET_VERSION) == CONTROL_VERSION)
 	{
 		a->log_begin = get_u64(bytes + CONTROL_OFFSET_REDO);
+		read_kept(a, dir);
 		if (get_u32(bytes + CONTROL_OFFSET_STATE) == CONTROL_SHUTDOWNED)
 			a->log_end = get_u64(bytes + CONTROL_OFFSET_CHECKPOINT);
 	}

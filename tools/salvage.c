@@ -366,9 +366,19 @@ read_kept(Salvage *sv, const char *dir)
 {
 	KeptReading reading = {.dir = dir, .lenient = true, .each = take_kept, .problem = kept_problem, .ctx = sv};
 	KeptSummary summary;
+	char path[PATH_BYTES + 16];
+	unsigned family;
 
 	if (kept_read(&reading, &summary) != NVMKV_OK)
 		dump_failure(sv->dump);
+	/* And of families alone; of a record the rest, which the trees have, is the same once more. */
+	reading.dir = path;
+	for (family = 1; family < NVMKV_FAMILIES_MAX; family++)
+	{
+		(void) snprintf(path, sizeof(path), "%s/family-%u", dir, family);
+		if (kept_read(&reading, &summary) != NVMKV_OK)
+			dump_failure(sv->dump);
+	}
 	if (sv->nentries > 1)
 		qsort(sv->entries, sv->nentries, sizeof(SalvageEntry), compare_entries);
 }

@@ -33,6 +33,8 @@ typedef struct Host
 	/* what a checkpoint leaves */
 	uint64_t redo;
 	bool ended; /* in an orderly way */
+	bool keeps; /* what is for a family that is away, from kept_from on; 0: nothing yet */
+	uint64_t kept_from;
 	unsigned expected[2][KEYS]; /* by family: the value of each key, 0 none */
 } Host;
 
@@ -86,6 +88,8 @@ host_init(uint64_t nvm_bytes)
 	host.end = 1000;
 	host.redo = 1000;
 	host.ended = true;
+	host.keeps = false;
+	host.kept_from = 0;
 	rig_init(&host.rig);
 	host.rig.options.nvm_bytes = nvm_bytes;
 	host.rig.options.standalone_log = false;
@@ -112,6 +116,22 @@ host_open(void)
 	return st;
 }
 
+/* What the host keeps stays in its list of records. */
+static NvmkvStatus
+host_apply(NvmkvDb *db, NvmkvSlice batch, uint64_t base)
+{
+	uint32_t away = 0;
+
+	if (host.keeps)
+		NVMKV_RETURN_IF(nvmkv_replay_away(db, batch, base, &away));
+	if (away != 0 && host.kept_from == 0)
+	{
+		host.kept_from = host.redo;
+		nvmkv_family_set_kept(db, FAMILY, host.kept_from);
+	}
+	return nvmkv_replay_to(db, batch, base, ~away);
+}
+
 /* From the redo point on, as a server does. */
 static NvmkvStatus
 host_replay(void)
@@ -131,7 +151,7 @@ host_replay(void)
 			NVMKV_RETURN_IF(nvmkv_log_opens(db));
 		opened = true;
 		if (host.records[i].base > nvmkv_replay_seq(db))
-			NVMKV_RETURN_IF(nvmkv_replay(db, batch, host.records[i].base));
+			NVMKV_RETURN_IF(host_apply(db, batch, host.records[i].base));
 	}
 	host.replayed = host.end;
 	NVMKV_RETURN_IF(nvmkv_check_log_end(db, host.end));
@@ -1004,6 +1024,125 @@ TEST(family_away_when_it_is_needed)
 	REQUIRE_OK(nvmkv_family_drop(host.rig.db, FAMILY));
 	host_end();
 	host_remove();
+	port_files = &port_posix_files;
+}
+
+/* The first "count" records that were kept go to the family, which has been opened for them. */
+static void
+replay_kept(unsigned count)
+{
+	NvmkvDb *db = host.rig.db;
+	NvmkvDb *family;
+	unsigned i;
+
+	nvmkv_family_set_kept(db, FAMILY, host.kept_from);
+	REQUIRE_OK(nvmkv_family(db, FAMILY, &family));
+	REQUIRE_OK(nvmkv_log_opens(family));
+	for (i = 0; i < host.nrecords && count > 0; i++)
+	{
+		if (host.records[i].base <= host.kept_from)
+			continue;
+		REQUIRE_OK(nvmkv_replay_to(db, nvmkv_buf_slice(&host.records[i].bytes), host.records[i].base, 1 << FAMILY));
+		nvmkv_family_set_kept(db, FAMILY, host.records[i].base);
+		if (--count % 50 == 7)
+			REQUIRE_OK(nvmkv_flush_all(family));
+	}
+}
+
+/*
+ * The host keeps what the log has for a family that is away: the others go on, the log is let go, and what was kept
+ * brings the family up to date, however often that is begun.  Without it the family is refused, and no other.
+ */
+TEST(family_away_and_kept)
+{
+	const char *dir;
+	int crash;
+
+	port_files = &rig_quick_files;
+	for (crash = 0; crash < 2; crash++)
+	{
+		NvmkvDb *family;
+
+		host_init(UINT64_C(16) << 20);
+		dir = host.rig.dir;
+		REQUIRE_OK(host_start());
+		make_family();
+		write_round(0, 1);
+		write_round(FAMILY, 1);
+		host_checkpoint();
+		write_round(FAMILY, 2);
+		write_round(0, 2);
+		write_round(FAMILY, 3);
+		rig_close(&host.rig);
+		shell("cd '%s' && mv db/family-1/level0.pool away", dir);
+		host.keeps = true;
+		REQUIRE_OK(host_start());
+		CHECK(host.kept_from != 0);
+		check_whole();
+		write_round(0, 4);
+		host_checkpoint();
+		write_round(0, 5);
+		if (crash)
+			rig_close(&host.rig);
+		else
+			host_end();
+		shell("cd '%s' && mv away db/family-1/level0.pool", dir);
+
+		/* What was kept is lost. */
+		REQUIRE_OK(host_start());
+		CHECK_STATUS(nvmkv_family(host.rig.db, FAMILY, &family), NVMKV_CORRUPTION);
+		CHECK(strstr(nvmkv_error()->text, "what is between is lost") != NULL);
+		nvmkv_family_set_kept(host.rig.db, FAMILY, host.kept_from);
+		check_whole();
+		host_end();
+
+		host.rig.options.family_log_begin[FAMILY] = host.kept_from;
+		REQUIRE_OK(host_open());
+		rig_close(&host.rig);
+		REQUIRE_OK(host_open());
+		replay_kept(UINT32_C(200));
+		rig_close(&host.rig);
+
+		/* The family fails, and is as before at the next start. */
+		REQUIRE_OK(host_open());
+		replay_kept(UINT32_C(250));
+		(void) NVMKV_FAIL(NVMKV_IO, "a failure");
+		REQUIRE_OK(nvmkv_family_give_up(host.rig.db, FAMILY));
+		nvmkv_family_set_kept(host.rig.db, FAMILY, host.kept_from);
+		CHECK_STATUS(nvmkv_family(host.rig.db, FAMILY, &family), NVMKV_IO);
+		CHECK(strstr(nvmkv_error()->text, "cannot be used: a failure") != NULL);
+		REQUIRE_OK(nvmkv_log_opens(host.rig.db));
+		host.ended = false;
+		nvmkv_open_gate(host.rig.db);
+		write_round(0, 6);
+		check_whole();
+		if (crash)
+			rig_close(&host.rig);
+		else
+			host_end();
+
+		REQUIRE_OK(host_open());
+		replay_kept(UINT32_MAX);
+		REQUIRE_OK(nvmkv_family(host.rig.db, FAMILY, &family));
+		REQUIRE_OK(nvmkv_flush_all(family));
+		nvmkv_family_set_kept(host.rig.db, FAMILY, 0);
+		REQUIRE_OK(nvmkv_log_opens(family));
+		host.rig.options.family_log_begin[FAMILY] = 0;
+		if (!host.ended)
+			REQUIRE_OK(host_recover());
+		REQUIRE_OK(nvmkv_log_opens(host.rig.db));
+		host.ended = false;
+		nvmkv_open_gate(host.rig.db);
+		check_whole();
+		CHECK(wrong_rows(FAMILY) == 0);
+		write_round(FAMILY, 7);
+		host_end();
+		REQUIRE_OK(host_start());
+		check_whole();
+		CHECK(wrong_rows(FAMILY) == 0);
+		host_end();
+		host_remove();
+	}
 	port_files = &port_posix_files;
 }
 
