@@ -286,8 +286,8 @@ CREATE FUNCTION nvmkv.stat_outcomes(
 	OUT kept_from int8,
 	OUT segments int8,					-- files, of a million transactions each
 	OUT bytes int8,						-- of them, at most
-	OUT lost int8,						-- transactions whose outcomes nobody knows
-	OUT lost_ranges text)				-- 'first-last, ...'
+	OUT unknown int8,					-- transactions of which it cannot be told; nvmkv.check() says whether there are rows of theirs
+	OUT unknown_ranges text)			-- 'first-last, ...'
 RETURNS record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_stat_outcomes'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
@@ -377,7 +377,7 @@ RETURNS TABLE (object text, problem text)
 AS 'MODULE_PATHNAME', 'nvmkv_sql_check'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
--- Your word for transactions whose outcomes are lost (nvmkv.stat_outcomes): from now on their rows are there, or are not.
+-- Your word for transactions whose outcomes are lost, as nvmkv.check() lists them: from now on their rows are there, or are not.
 -- Returns how many transactions it was about; others keep the outcomes they have.
 CREATE FUNCTION nvmkv.set_outcome(first xid8, last xid8, committed bool)
 RETURNS int8

@@ -97,8 +97,8 @@ ok(!has_commit_log($node, $xid{kept}), 'without the library the commit log goes'
 $node->stop;
 $node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'nvmkv_fdw'");
 $node->start;
-$node->poll_query_until('postgres', 'SELECT lost > 0 FROM nvmkv.stat_outcomes') or die 'nothing is lost';
-like($node->safe_psql('postgres', 'SELECT lost_ranges FROM nvmkv.stat_outcomes'), qr/^$xid{committed}-\d+$/,
+$node->poll_query_until('postgres', 'SELECT unknown > 0 FROM nvmkv.stat_outcomes') or die 'nothing is lost';
+like($node->safe_psql('postgres', 'SELECT unknown_ranges FROM nvmkv.stat_outcomes'), qr/^$xid{committed}-\d+$/,
 	'what is lost is listed');
 
 # Who reads such a row is told which, and what to do.
@@ -153,7 +153,7 @@ is($node->safe_psql('postgres', "SELECT nvmkv.set_outcome('$xid{committed}', '$x
 	$xid{other} - $xid{committed}, 'and not twice');
 is($rows->(), '1 2 3 5 6 10 11 12 30 31 32', 'the rows are what was said');
 sound($node, 'with a word for each that has written, the check names nobody');
-cmp_ok($node->safe_psql('postgres', 'SELECT lost FROM nvmkv.stat_outcomes'), '>', 0, 'though there are others whose outcomes are lost');
+cmp_ok($node->safe_psql('postgres', 'SELECT unknown FROM nvmkv.stat_outcomes'), '>', 0, 'though there are others of which nobody knows');
 $node->stop('immediate');
 $node->start;
 is($rows->(), '1 2 3 5 6 10 11 12 30 31 32', 'after a crash, too');
@@ -163,7 +163,7 @@ is($node->safe_psql('postgres', 'SELECT string_agg(k::text, $$ $$) FROM n'), '1'
 $node->safe_psql('postgres', 'INSERT INTO made VALUES (1)');
 is($node->safe_psql('other', 'SELECT k FROM o'), '1', 'rows of the other database');
 $node->safe_psql('postgres', "SELECT nvmkv.set_outcome('3', '100000000', false)");
-is($node->safe_psql('postgres', 'SELECT lost FROM nvmkv.stat_outcomes'), '0', 'nothing is lost any more');
+is($node->safe_psql('postgres', 'SELECT unknown FROM nvmkv.stat_outcomes'), '0', 'nothing is unknown any more');
 sound($node, 'the engine is sound');
 
 # ---- transaction ids go back

@@ -482,7 +482,7 @@ nvmkv_sql_set_outcome(PG_FUNCTION_ARGS)
 	if (count == 0)
 		ereport(NOTICE,
 				(errmsg("the outcomes of all these transactions are known, or not needed"),
-				 errhint("nvmkv.stat_outcomes lists those that are lost.")));
+				 errhint("nvmkv.stat_outcomes lists those that are not.")));
 	PG_RETURN_INT64((int64) count);
 }
 

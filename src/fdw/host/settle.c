@@ -320,8 +320,8 @@ settle_lost(NvmkvDb *db, uint64 from, uint64 to)
 
 	ereport(LOG,
 			(errmsg("nvmkv_fdw: the commit log of transactions " UINT64_FORMAT " to " UINT64_FORMAT " is gone", from, to - 1),
-			 errdetail("Where they have written to foreign tables, it is not known whether they committed."),
-			 errhint("See nvmkv.stat_outcomes and nvmkv.set_outcome().")));
+			 errdetail("That is of concern only where they have written to foreign tables."),
+			 errhint("nvmkv.check() tells whether they have, and nvmkv.set_outcome() decides.")));
 	status = nvmkv_settle_lost(db, from, to, log_outcomes(NVMKV_OUTCOMES_LOST, from, to, NULL));
 	if (status == NVMKV_OK)
 		show(to);
