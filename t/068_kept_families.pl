@@ -130,6 +130,26 @@ SKIP:
 }
 works($node, 'the failure is over', qw(t f u));
 
+# ---- a copy that is made meanwhile says so, and has the family's files as they are
+
+write_to(qw(t f u));
+crash_and_start(sub { take_away($node, 1) });
+$node->backup('meanwhile');
+my $copy = PostgreSQL::Test::Cluster->new('meanwhile');
+$copy->init_from_backup($node, 'meanwhile');
+$copy->start;
+works($copy, 'a copy', qw(t u));
+like($copy->safe_psql('postgres', 'SELECT * FROM nvmkv.check()'), qr/could not be used when this copy was made/, 'the check says why');
+$copy->stop;
+system_or_bail('cp', $node->basedir . '/away-1', current($copy, 1));
+$copy->start;
+works($copy, 'a copy, put right', qw(t f u));
+$copy->stop;
+$node->stop;
+put_back($node, 1);
+$node->start;
+works($node, 'and its source', qw(t f u));
+
 # ---- what is kept is damaged, or lost: then the family is not used
 
 write_to(qw(t f u));

@@ -131,10 +131,11 @@ create_claimed(NvmkvDb *root, unsigned wanted, const char *name, const NvmkvFami
 
 	NVMKV_RETURN_IF(choose_slot(root, wanted, name, &id, &there));
 	*id_out = id;
-	if (there)
+	slot = &shm->slot[id];
+	if (there && !(slot->state == FAMILY_BROKEN && slot->has_no_point))
 		return NVMKV_OK;
 	NVMKV_RETURN_IF(family_refresh(root, id)); /* lets go of a dropped family's handle */
-	slot = &shm->slot[id];
+	slot->has_no_point = false;
 	memset(&slot->info, 0, sizeof(slot->info));
 	slot->info.id = id;
 	memcpy(slot->info.name, name, strlen(name) + 1);

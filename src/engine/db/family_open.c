@@ -58,9 +58,11 @@ open_listed(NvmkvDb *root, const NvmkvFamilyInfo *info)
 	st = tree_open(db, family_tree_memory(root, info->id));
 	if (st != NVMKV_OK)
 	{
-		/* It was made after the copy began, and the log will make it again; or it is broken. */
-		if (!db->has_no_point)
-			family_note_broken(root, info->id, st, tree_durable_if_known(db));
+		/* It was made after the copy began, and the log will make it again; or it was broken then. */
+		shm->slot[info->id].has_no_point = db->has_no_point;
+		if (db->has_no_point)
+			st = NVMKV_FAIL(st, "it could not be used when this copy was made");
+		family_note_broken(root, info->id, st, tree_durable_if_known(db));
 		tree_close(db);
 		return NVMKV_OK;
 	}

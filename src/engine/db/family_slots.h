@@ -55,6 +55,7 @@ typedef struct FamilySlot
 	char error[NVMKV_ERROR_TEXT_MAX];
 	uint64_t durable_seq;
 	uint32_t loss_told; /* that the log had more for it, which is lost */
+	bool has_no_point;	/* why is that it has no backup point in a copy: the log may make it anew */
 	uint64_t kept_from; /* not 0: what the log has for it from there on may be kept by the host, and not be in it */
 } FamilySlot;
 

@@ -44,11 +44,17 @@ nvmkv_family_redo_create(NvmkvDb *db, const NvmkvFamilyInfo *info)
 {
 	NvmkvFamilyInfo list[NVMKV_FAMILIES_MAX];
 	unsigned count = nvmkv_family_list(db, list, lengthof(list));
+	NvmkvDb *family;
+	bool was_there;
 
 	for (unsigned i = 0; i < count; i++)
 		if ((list[i].id == info->id) != (strcmp(list[i].name, info->name) == 0))
 			NVMKV_RETURN_IF(redo_drop(db, list[i].id));
+	was_there = nvmkv_family(db, info->id, &family) == NVMKV_OK;
 	NVMKV_RETURN_IF(nvmkv_family_create(db, info->id, info->name, &info->options, NULL));
+	/* What is kept, if it is made anew in a copy, is of before. */
+	if (!was_there && nvmkv_family(db, info->id, &family) == NVMKV_OK)
+		nvmkv_kept_part_drop(info->id);
 	return nvmkv_family_reshape(db, info->id, &info->options);
 }
 
