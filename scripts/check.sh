@@ -304,17 +304,18 @@ tap() {
 	done
 }
 
-# The same in trees of other releases: what each of them counts is counted here.
+# Releases that are not this system's.
 releases() {
 	local release
-	for release in trixie ${all_versions:+sid}; do
+	for release in bookworm trixie ${all_versions:+sid}; do
 		[ "$release" = "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" ] || printf '%s\n' "$release"
 	done
 }
 
 # What of the TAP tests takes some minutes: restarts, kills, standbys, copies, families, comparisons with heap tables.
-quick_tap='@(001|002|004|009|010|030|034|040|041|070|071)*'
+quick_tap='@(001|002|003|004|009|010|030|034|035|040|041|070|071)*'
 
+# The same in trees of other releases: what is counted in each of them is counted here.
 versions() {
 	local release line counted
 	for release in $(releases); do
