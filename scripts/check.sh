@@ -208,9 +208,10 @@ build_clients() {
 run_tap() {
 	local file=$1 name started=$SECONDS dir rc=1
 	name=$(basename "$file" .pl)
-	if dir=$(fresh_dir "tap_$name" t test/server.conf doc/limits.md); then
+	if dir=$(fresh_dir "tap_$name" t test/server.conf doc/limits.md) && make_server_dir "$dir"/tmp_check{,/log}; then
 		(
-			export PATH=$check_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir PGPORT=65432 \
+			# Until version 15 the tests' library knows only TESTDIR, and does the rest by itself.
+			export PATH=$check_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir/tmp_check TESTLOGDIR=$dir/tmp_check/log PGPORT=65432 \
 				PG_REGRESS=$pgxs/src/test/regress/pg_regress PG_TEST_TIMEOUT_DEFAULT=600 PGCTLTIMEOUT=600 \
 				PG_TEST_PORT_DIR=$server_work/ports NVMKV_TEMPLATE=$server_data/template
 			cd "$dir" && as_server timeout -k 30 "${NVMKV_TAP_TIMEOUT:-3600}" perl -I "$pgxs/src/test/perl" -I "$dir/t" \

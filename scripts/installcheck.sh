@@ -52,8 +52,10 @@ run_isolation() { on_server isolation/pg_isolation_regress isolation_regression 
 
 run_tap() {
 	perl -MIPC::Run -e 1 2>/dev/null || die "TAP tests need IPC::Run: package libipc-run-perl"
+	make_server_dir "$dir"/tmp_check{,/log} || die "cannot write to $dir"
 	(
-		export PATH=$system_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir PGPORT=65432 PG_REGRESS=$pgxs/src/test/regress/pg_regress
+		export PATH=$system_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir/tmp_check TESTLOGDIR=$dir/tmp_check/log
+		export PGPORT=65432 PG_REGRESS=$pgxs/src/test/regress/pg_regress
 		unset PGHOST PGUSER PGDATABASE
 		# shellcheck disable=SC2086
 		as_server sh -c 'cd "$1" && shift && exec prove "$@"' sh "$dir" -I "$pgxs/src/test/perl" -I "$dir/t" \
