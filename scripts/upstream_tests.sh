@@ -8,8 +8,7 @@
 #   --learn      finds the tables for test/upstream/heap_tables: runs until no more are needed, and writes the file
 #   --verbose    lists every difference, not only those without a cause
 #
-# The source (23 MB) is fetched once, with a list of package sources of its own, into build/upstream/source; so are
-# answers of heap tables.  Single regress tests run after test_setup alone: not all can do with that.
+# The source is that of scripts/postgres_source.sh; answers of heap tables are kept in build/upstream.  Single regress tests run after test_setup alone: not all can do with that.
 # The last lines are totals.  The exit code is 0 if every difference has a cause, 1 if not, 2 for wrong usage.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -29,33 +28,6 @@ mkdir -p "$cache" || die "cannot write to $cache"
 exec 9>"$cache/.lock" || die "cannot write to $cache"
 flock -n 9 || die "another run is under way"
 
-# The suites' folders in $cache/source.
-fetch_source() {
-	local apt=$cache/apt version opts
-	[ ! -e "$cache/source/.complete" ] || return 0
-	rm -rf "$apt" "$cache/source"
-	mkdir -p "$apt"/lists/partial "$apt"/cache/archives/partial "$apt/download" "$cache/source"
-	debian_sources deb-src >"$apt/sources.list"
-	[ -s "$apt/sources.list" ] || die "apt knows no source of Debian's packages; run apt-get update"
-	opts=(-q -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State=$apt"
-		-o "Dir::State::Lists=$apt/lists" -o Dir::State::status=/var/lib/dpkg/status -o "Dir::Cache=$apt/cache"
-		-o APT::Sandbox::User="$(id -un)")
-	apt-get "${opts[@]}" update >"$apt/log" 2>&1 || { cat "$apt/log" >&2; die "apt-get update failed"; }
-	# That of the installed server, or else what there is.
-	for version in $(dpkg-query -W -f '${source:Version}' "postgresql-$pg_version") \
-		$(apt-cache "${opts[@]}" showsrc --only-source "postgresql-$pg_version" 2>/dev/null | sed -n 's/^Version: //p' | sort -rVu); do
-		(cd "$apt/download" && apt-get "${opts[@]}" source --download-only "postgresql-$pg_version=$version") >>"$apt/log" 2>&1 || continue
-		say "source of PostgreSQL $version"
-		tar -xf "$apt"/download/*.orig.tar.* -C "$cache/source" --strip-components=3 --wildcards '*/src/test/isolation' '*/src/test/regress' ||
-			die "cannot unpack the source"
-		printf '%s' "$version" >"$cache/source/.complete"
-		rm -rf "$apt"
-		return 0
-	done
-	tail -n 20 "$apt/log" >&2
-	die "cannot fetch the source of postgresql-$pg_version"
-}
-
 # The server with the extension, and what the tests load; in $prefix.
 prepare_server() {
 	local include lib share
@@ -70,7 +42,7 @@ prepare_server() {
 	share=$prefix$system_share/extension
 	${CC:-gcc} -std=gnu11 -Wall -Wextra -Wno-unused-parameter -O2 -g -fPIC -shared -I"$include" -o "$lib/nvmkv_upstream.so" \
 		test/upstream/nvmkv_upstream.c || die "test/upstream does not build"
-	${CC:-gcc} -w -O2 -fPIC -shared -I"$include" -o "$lib/regress.so" "$cache/source/regress/regress.c" ||
+	${CC:-gcc} -w -O2 -fPIC -shared -I"$include" -o "$lib/regress.so" "$source/regress/regress.c" ||
 		die "regress.c does not build"
 	cp test/upstream/nvmkv_upstream.control test/upstream/nvmkv_upstream--1.0.sql "$share/" || die "cannot write to $share"
 }
@@ -85,7 +57,7 @@ tests_of() {
 		esac
 	done
 	if [ -n "$all" ]; then
-		sed -n 's/^test: *//p' "$cache/source/$suite/"{isolation,parallel}_schedule 2>/dev/null | tr -s ' ' '\n'
+		sed -n 's/^test: *//p' "$source/$suite/"{isolation,parallel}_schedule 2>/dev/null | tr -s ' ' '\n'
 	elif [ ${#names[@]} -gt 0 ]; then
 		[ "$suite" = isolation ] || printf 'test_setup\n'
 		printf '%s\n' "${names[@]}" | grep -vx test_setup
@@ -96,12 +68,12 @@ tests_of() {
 run_suite() {
 	local suite=$1 flavour=$2 dir=$work/$1.$2 program stamp
 	shift 2
-	stamp="$(cat "$prefix/.version" "$cache/source/.complete") $*"
+	stamp="$(cat "$prefix/.version" "$source/../../../version") $*"
 	if [ "$flavour" = heap ] && [ "$(cat "$dir/stamp" 2>/dev/null)" = "$stamp" ]; then
 		return
 	fi
 	rm -rf "$dir" && make_server_dir "$dir" || die "cannot make $dir"
-	cp -r "$cache/source/$suite"/{sql,specs,data,expected} "$dir/" 2>/dev/null
+	cp -r "$source/$suite"/{sql,specs,data,expected} "$dir/" 2>/dev/null
 	cp test/upstream/heap_tables "$dir/" || die "cannot write to $dir"
 	{
 		cat test/server.conf
@@ -126,9 +98,9 @@ run_suite() {
 }
 
 is_installed "postgresql-$pg_version" && is_installed "postgresql-server-dev-$pg_version" || die "run scripts/setup.sh first"
-fetch_source || exit 1
+source=$(scripts/postgres_source.sh)/src/test || exit 1
 for one in "${wanted[@]}"; do
-	[[ $one != */* ]] || ls "$cache/source/${one%%/*}"/s*/"${one#*/}".s* >/dev/null 2>&1 || wrong_usage "no test $one"
+	[[ $one != */* ]] || ls "$source/${one%%/*}"/s*/"${one#*/}".s* >/dev/null 2>&1 || wrong_usage "no test $one"
 done
 prepare_server
 

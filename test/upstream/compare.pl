@@ -3,8 +3,8 @@
 #   compare.pl [--learn] [--verbose] SUITE WORK TEST...
 #
 # WORK/SUITE.heap and WORK/SUITE.nvmkv hold a run of each; the causes and the tables that stay heap tables are
-# beside this file.  A difference belongs to a statement, or to a permutation of an isolation spec: of that only the
-# first one counts, for what follows in it follows from it.  Exit code: 0 if every difference has a cause, 1 if not,
+# beside this file.  A difference belongs to a statement, or to a step of a permutation of an isolation spec: behind one
+# that is more than another order or another address no further ones count, for they follow from it.  Exit code: 0 if every difference has a cause, 1 if not,
 # 3 if --learn has found further tables that have to stay heap tables.
 use strict;
 use warnings;
@@ -233,22 +233,35 @@ sub only_in
 	return grep { !($count{$_} && $count{$_}--) } @$lines;
 }
 
-# Up to and with the step of the first difference: (its text, lines of both from there on)
-sub first_step
+# A permutation as lists of lines: what its setup says, and each step.
+sub steps_of
 {
-	my ($heap, $nvmkv) = @_;
-	my $i = 0;
-	$i++ while $i < @$heap && $i < @$nvmkv && $heap->[$i] eq $nvmkv->[$i];
-	my $from = $i;
-	$from-- while $from > 0 && ($from > $#$nvmkv || $nvmkv->[$from] !~ /^step /);
-	my $rest = sub {
-		my ($lines) = @_;
-		my $to = $i;
-		$to++ while $to < @$lines && ($to == $i || $lines->[$to] !~ /^step /);
-		return [ @$lines[ $from .. ($to > $#$lines ? $#$lines : $to - 1) ] ];
-	};
-	my ($h, $n) = ($rest->($heap), $rest->($nvmkv));
-	return (join("\n", @$n), $h, $n);
+	my ($lines) = @_;
+	my @steps = ([]);
+	for (@$lines)
+	{
+		push @steps, [] if /^step /;
+		push @{ $steps[-1] }, $_;
+	}
+	return @steps;
+}
+
+# The steps of a permutation that differ, as [text, lines of both]: up to the one behind which it goes another way, that is
+# the first one of which $harmless (called with a list of this function) is false.
+sub differing_steps
+{
+	my ($heap, $nvmkv, $harmless) = @_;
+	my @h = steps_of($heap);
+	my @n = steps_of($nvmkv);
+	my @found;
+	while (@h || @n)
+	{
+		my ($h, $n) = (shift @h || [], shift @n || []);
+		next if join("\n", @$h) eq join("\n", @$n);
+		push @found, [ join("\n", @$n ? @$n : @$h), $h, $n ];
+		last unless $harmless->(@{ $found[-1] });
+	}
+	return @found;
 }
 
 # Tables a statement names, made by this test, that could stay heap tables.
@@ -303,19 +316,28 @@ for my $name (@tests)
 		my $n = $nvmkv{$key} ? $nvmkv{$key}[2] : [];
 		next if join("\n", @$h) eq join("\n", @$n);
 		my $title = ($nvmkv{$key} || $heap{$key})->[1];
-		my $statement = $title;
-		($statement, $h, $n) = first_step($h, $n) if $suite eq 'isolation';
-		my @only = only_in($h, $n);
-		my $cause = cause_of($test, $statement, $h, $n, \@only);
-		if ($cause && $cause->{kind} eq 'table')
+		my @differences = ([ $title, $h, $n ]);
+		if ($suite eq 'isolation')
 		{
-			$learned{$test}{$_} = $cause->{anchor} for tables_to_keep($test, $statement, @only);
+			@differences = differing_steps($h, $n, sub {
+				my ($statement, $h, $n) = @_;
+				my $cause = cause_of($test, $statement, $h, $n, [ only_in($h, $n) ]);
+				return $cause && $cause->{kind} =~ /^(order|mask)$/;
+			});
 		}
-		my $anchor = $cause ? $cause->{anchor} : cause_of_consequence($test, \@history, \@only);
-		push @history, [ $anchor, $statement ] if $anchor;
-		$counts{ $anchor || 'UNEXPLAINED' }++;
-		if (!$anchor || $option{verbose})
+		for (@differences)
 		{
+			my ($statement, $h, $n) = @$_;
+			my @only = only_in($h, $n);
+			my $cause = cause_of($test, $statement, $h, $n, \@only);
+			if ($cause && $cause->{kind} eq 'table')
+			{
+				$learned{$test}{$_} = $cause->{anchor} for tables_to_keep($test, $statement, @only);
+			}
+			my $anchor = $cause ? $cause->{anchor} : cause_of_consequence($test, \@history, \@only);
+			push @history, [ $anchor, $statement ] if $anchor;
+			$counts{ $anchor || 'UNEXPLAINED' }++;
+			next if $anchor && !$option{verbose};
 			push @unexplained, sprintf("--- %s:%d [%s]\n%s%s%s", $test, $key, $anchor || 'no cause',
 				$suite eq 'isolation' ? "$title\n" : "$statement\n",
 				join('', map { "  heap:  $_\n" } only_in($n, $h)), join('', map { "  nvmkv: $_\n" } @only))
