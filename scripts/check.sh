@@ -1,10 +1,10 @@
 #!/bin/bash
 # Everything that can be checked on this machine: text and layers, builds by two compilers with warnings as
 # errors, the engine's tests (plain and under sanitizers), fuzz targets, SQL, isolation and TAP tests on private
-# servers.
+# servers, and a part of PostgreSQL's own tests.
 #
 #   scripts/check.sh            all
-#   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap
+#   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap upstream
 #   scripts/check.sh versions   no part of all: SQL and isolation tests and a choice of TAP tests with the PostgreSQL
 #                               of other releases of Debian, each in a tree of its own (scripts/debian_tree.sh)
 #   scripts/check.sh versions --all     with those of Debian sid, too
@@ -22,7 +22,7 @@
 shopt -s extglob
 work=$build/check # builds and logs
 log=$work/log
-all_steps="style build engine sanitize fuzz regress isolation tap"
+all_steps="style build engine sanitize fuzz regress isolation tap upstream"
 all_versions=""
 parse_options "--all all_versions flag" "words 0 any" -- "$@"
 steps=" ${arguments[*]:-$all_steps} "
@@ -338,6 +338,18 @@ versions() {
 	done
 }
 
+# PostgreSQL's own tests on foreign tables, those that are quick: its source is fetched once.
+upstream() {
+	if [ "$pg_version" -ne 15 ]; then
+		echo "upstream: skipped: the lists of test/upstream are those of PostgreSQL 15"
+	elif ! scripts/postgres_source.sh >"$log/source.log" 2>&1 </dev/null; then
+		echo "upstream: skipped: PostgreSQL's source cannot be fetched"
+		show "$log/source.log" 3
+	else
+		simple "upstream" scripts/upstream_tests.sh --quick
+	fi
+}
+
 if wanted style; then
 	simple "layers" scripts/check_layers.sh
 	simple "style" scripts/check_style.sh
@@ -345,7 +357,7 @@ if wanted style; then
 	simple "docs" scripts/check_docs.sh
 fi
 
-if wanted build || wanted regress || wanted isolation || wanted tap; then
+if wanted build || wanted regress || wanted isolation || wanted tap || wanted upstream; then
 	prepared=
 	simple "packages" scripts/setup.sh --packages
 	choose_places
@@ -379,13 +391,14 @@ if wanted fuzz; then
 	fuzz
 fi
 
-if wanted regress || wanted isolation || wanted tap; then
+if wanted regress || wanted isolation || wanted tap || wanted upstream; then
 	if [ -z "$prepared" ]; then
-		count "regress, isolation, tap" 0 1
+		count "regress, isolation, tap, upstream" 0 1
 		echo "    | not run: the extension was not built"
 	else
 		regress
 		! wanted tap || tap
+		! wanted upstream || upstream
 	fi
 fi
 

@@ -7,22 +7,26 @@
 #   scripts/upstream_tests.sh [OPTION]... [SUITE[/TEST]...]    SUITE: isolation, regress; both without arguments
 #   --learn      finds the tables for test/upstream/heap_tables: runs until no more are needed, and writes the file
 #   --verbose    lists every difference, not only those without a cause
+#   --quick      the tests of test/upstream/quick: identity of rows, locks, what waits and what is seen behind it
 #
-# The source is that of scripts/postgres_source.sh; answers of heap tables are kept in build/upstream.  Single regress tests run after test_setup alone: not all can do with that.
+# The source is that of scripts/postgres_source.sh; answers of heap tables are kept in build/upstream.  Single regress
+# tests run after test_setup alone: not all can do with that.
 # The last lines are totals.  The exit code is 0 if every difference has a cause, 1 if not, 2 for wrong usage.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 learn=""
 verbose=""
-parse_options "--learn learn flag" "--verbose verbose flag" "words 0 any" -- "$@"
+quick=""
+parse_options "--learn learn flag" "--verbose verbose flag" "--quick quick flag" "words 0 any" -- "$@"
 options=(${verbose:+--verbose})
 wanted=("${arguments[@]}")
 for one in "${wanted[@]}"; do
 	[[ $one =~ ^(isolation|regress)(/.+)?$ ]] || wrong_usage "no suite: $one"
 done
+cd "$root" || exit 1
+[ -z "$quick" ] || wanted+=($(grep -v '^#' test/upstream/quick))
 [ ${#wanted[@]} -gt 0 ] || wanted=(isolation regress)
 
-cd "$root" || exit 1
 cache=$build/upstream
 mkdir -p "$cache" || die "cannot write to $cache"
 exec 9>"$cache/.lock" || die "cannot write to $cache"
@@ -31,18 +35,18 @@ flock -n 9 || die "another run is under way"
 # The server with the extension, and what the tests load; in $prefix.
 prepare_server() {
 	local include lib share
-	choose_places
-	work=$state/upstream
+	work=$state/upstream$variant
 	prefix=$work/pg
-	make_server_dir "$work"
+	answers=$work/answers${quick:+.quick}
+	make_server_dir "$work" "$answers"
 	copy_server "$prefix"
-	build_extension "$cache/extension" "$prefix" CC="${CC:-gcc}" ASSERT=1 >&2 || die "the extension does not build"
+	build_extension "$build/check/gcc$variant" "$prefix" CC=gcc WERROR=1 ASSERT=1 >&2 || die "the extension does not build"
 	include=$("$system_bin/pg_config" --includedir-server)
 	lib=$prefix$("$system_bin/pg_config" --pkglibdir)
 	share=$prefix$system_share/extension
-	${CC:-gcc} -std=gnu11 -Wall -Wextra -Wno-unused-parameter -O2 -g -fPIC -shared -I"$include" -o "$lib/nvmkv_upstream.so" \
+	gcc -std=gnu11 -Wall -Wextra -Wno-unused-parameter -O2 -g -fPIC -shared -I"$include" -o "$lib/nvmkv_upstream.so" \
 		test/upstream/nvmkv_upstream.c || die "test/upstream does not build"
-	${CC:-gcc} -w -O2 -fPIC -shared -I"$include" -o "$lib/regress.so" "$source/regress/regress.c" ||
+	gcc -w -O2 -fPIC -shared -I"$include" -o "$lib/regress.so" "$source/regress/regress.c" ||
 		die "regress.c does not build"
 	cp test/upstream/nvmkv_upstream.control test/upstream/nvmkv_upstream--1.0.sql "$share/" || die "cannot write to $share"
 }
@@ -64,9 +68,9 @@ tests_of() {
 	fi
 }
 
-# Runs a suite: suite flavour test...; its answers are then in $work/SUITE.FLAVOUR/results.
+# Runs a suite: suite flavour test...; its answers are then in $answers/SUITE.FLAVOUR/results.
 run_suite() {
-	local suite=$1 flavour=$2 dir=$work/$1.$2 program stamp
+	local suite=$1 flavour=$2 dir=$answers/$1.$2 program stamp
 	shift 2
 	stamp="$(cat "$prefix/.version" "$source/../../../version") $*"
 	if [ "$flavour" = heap ] && [ "$(cat "$dir/stamp" 2>/dev/null)" = "$stamp" ]; then
@@ -83,9 +87,9 @@ run_suite() {
 			"upstream.heap_tables = '$dir/heap_tables'" "upstream.convert = $([ "$flavour" = nvmkv ] && echo on || echo off)"
 	} >"$dir/server.conf"
 	[ "$EUID" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
-	program=$prefix/usr/lib/postgresql/$pg_version/lib/pgxs/src/test/$suite/pg_regress
+	program=$prefix$system_lib/pgxs/src/test/$suite/pg_regress
 	[ "$suite" = regress ] || program=$(dirname "$program")/pg_isolation_regress
-	as_server env PGISOLATIONTIMEOUT=60 timeout -k 30 3600 "$program" --bindir="$prefix$system_bin" --inputdir="$dir" \
+	as_server env PGISOLATIONTIMEOUT=300 timeout -k 30 3600 "$program" --bindir="$prefix$system_bin" --inputdir="$dir" \
 		--outputdir="$dir" --dlpath="$prefix$("$system_bin/pg_config" --pkglibdir)" --temp-instance="$dir/instance" \
 		--temp-config="$dir/server.conf" --load-extension=nvmkv_fdw --load-extension=nvmkv_upstream \
 		--dbname="$([ "$suite" = regress ] && echo regression || echo isolation_regression)" --encoding=UTF8 --no-locale \
@@ -98,6 +102,7 @@ run_suite() {
 	printf '%s' "$stamp" >"$dir/stamp"
 }
 
+choose_places
 is_installed "postgresql-$pg_version" && is_installed "postgresql-server-dev-$pg_version" || die "run scripts/setup.sh first"
 source=$(scripts/postgres_source.sh)/src/test || exit 1
 for one in "${wanted[@]}"; do
@@ -114,7 +119,7 @@ for suite in isolation regress; do
 		heap=$!
 		run_suite "$suite" nvmkv "${names[@]}" || exit 1
 		wait "$heap" || exit 1
-		perl test/upstream/compare.pl ${learn:+--learn} "${options[@]}" "$suite" "$work" "${names[@]}"
+		perl test/upstream/compare.pl ${learn:+--learn} "${options[@]}" "$suite" "$answers" "${names[@]}"
 		case $? in
 		0) break ;;
 		3) say "more tables stay heap tables: once more" ;; # with --learn
