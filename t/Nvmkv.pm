@@ -6,6 +6,7 @@ use warnings;
 
 use Exporter 'import';
 use IPC::Run;
+use OnePsql;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -30,23 +31,22 @@ sub settings
 	return join '', map { "$_ = '$settings{$_}'\n" } sort keys %settings;
 }
 
-# Makes the cluster of a node.  A test's first one is a copy of that of NVMKV_TEMPLATE, if there is one, which takes a
-# moment; others have system identifiers of their own.
-my $template = $ENV{NVMKV_TEMPLATE};
+# Makes the cluster of a node.  A test's first ones are copies of those of NVMKV_TEMPLATE, if there are any, which takes a
+# moment; they have system identifiers of their own, as those that are made by initdb.
+my @templates = defined $ENV{NVMKV_TEMPLATE} ? glob("$ENV{NVMKV_TEMPLATE}.*") : ();
+my $run = \&PostgreSQL::Test::Utils::system_or_bail;
 
-sub init
+sub make_cluster
 {
-	my ($node) = @_;
-	my $run = \&PostgreSQL::Test::Utils::system_or_bail;
-	no warnings 'redefine';
-	local *PostgreSQL::Test::Utils::system_or_bail = sub {
-		return $run->(@_) if $_[0] ne 'initdb' || !defined $template;
-		$run->('cp', '-a', $template, $node->data_dir);
-		undef $template;
-	};
+	my (@command) = @_;
 
-	$node->init(allows_streaming => 1);
-	return;
+	return $run->(@command) if !@templates || "@command" !~ /^initdb -D (\S+) -A trust -N$/;
+	return $run->('cp', '-a', shift @templates, $1);
+}
+
+{
+	no warnings 'redefine';
+	*PostgreSQL::Test::Utils::system_or_bail = \&make_cluster;
 }
 
 # A started server with the extension in database postgres: new_server(name, setting => value, ...)
@@ -55,7 +55,7 @@ sub new_server
 	my ($name, %settings) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
-	init($node);
+	$node->init(allows_streaming => 1);
 	$node->append_conf('postgresql.conf', settings(%settings));
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION nvmkv_fdw');
