@@ -53,7 +53,9 @@ CRASH_OBJS = $(call objects,$(sort $(filter-out %_test.c,$(wildcard $(SRCDIR)/te
 LIB = $(BUILD)/libnvmkv.a
 HARNESS_OBJS = $(call objects,$(HARNESS_SRC))
 TESTS = $(patsubst %.c,$(BUILD)/%,$(call relative,$(TEST_SRC)))
-RUN_TESTS = $(if $(ONLY),$(sort $(foreach word,$(ONLY),$(foreach test,$(TESTS),$(if $(findstring $(word),$(test)),$(test))))),$(TESTS))
+# The longest first: else the last one runs alone.
+LONG_TESTS = $(filter %/turnover_test %/crash_test %/nth_test %/value_test %/nvm_test %/db_test %/options_test,$(TESTS))
+RUN_TESTS = $(if $(ONLY),$(sort $(foreach word,$(ONLY),$(foreach test,$(TESTS),$(if $(findstring $(word),$(test)),$(test))))),$(LONG_TESTS) $(filter-out $(LONG_TESTS),$(TESTS)))
 
 FUZZ_SRC = $(sort $(wildcard $(SRCDIR)/test/fuzz/*_fuzz.c))
 FUZZ_LIB_OBJS = $(BUILD)/test/fuzz/fuzz.o

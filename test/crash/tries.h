@@ -20,8 +20,8 @@ survey(uint64_t seed, Record *out)
 }
 
 /*
- * So many hits of each point of the plan at most.  With a sanitizer, failures at every second point, deaths at every
- * sixth: it has nothing to see in them but the recovery that follows.
+ * So many hits of each point of the plan at most.  With a sanitizer, failures at every fourth point, deaths at every
+ * twelfth: it has nothing to see in them but the recovery that follows.
  */
 static inline void
 points_of_plan(const Record *plan, uint64_t seed, FaultKind kind, const char *only, unsigned hits_max)
@@ -34,7 +34,7 @@ points_of_plan(const Record *plan, uint64_t seed, FaultKind kind, const char *on
 		uint32_t tries = point->hits < check_part(hits_max) ? point->hits : check_part(hits_max);
 		uint32_t t;
 
-		if ((check_sanitized() && i % (kind == FAULT_KILL ? 6 : 2) != 0) ||
+		if ((check_sanitized() && i % (kind == FAULT_KILL ? 12 : 4) != 0) ||
 			(kind != FAULT_ERROR && strcmp(point->name, "port.alloc") == 0) ||
 			(only != NULL && strncmp(point->name, only, strlen(only)) != 0))
 			continue;
@@ -76,6 +76,8 @@ sample(FaultKind kind, const char *point, unsigned tries)
 	/* What power takes differs most from one time to the next. */
 	if (kind != FAULT_POWER || check_sanitized())
 		tries = check_part(tries);
+	if (check_sanitized())
+		tries = (tries + 1) / 2;
 	for (i = 0; i < tries; i++)
 	{
 		Fault f = {kind, point, 1 + check_random_below(range), check_random()};
