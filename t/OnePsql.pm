@@ -1,5 +1,5 @@
 # One psql for the scripts of a test: a new one for each takes longer to start than most scripts take to run.  This one
-# stays, connects before each script, and leaves the connection after it, so that a server sees what it always sees.
+# stays, connects before each script, and leaves that connection after it, so that a server sees what it always sees.
 #
 # Replaces psql() and poll_query_until() of PostgreSQL::Test::Cluster.  What it could not do as a psql of its own does it
 # (parameters that are not known here, commands of psql itself, data within the script, a server that does not let it in)
