@@ -49,30 +49,52 @@ points_of_plan(const Record *plan, uint64_t seed, FaultKind kind, const char *on
 	}
 }
 
+/*
+ * A script and what there is to spoil in it; a new one at each call, with a sanitizer one for each kind of life.  The
+ * plan holds until the next call.
+ */
+static inline const Record *
+a_plan(uint64_t *seed_out)
+{
+	static Record plan;
+	static Life of;
+	static uint64_t seed;
+	static bool known = false;
+
+	if (!known || !check_sanitized() || memcmp(&of, &life, sizeof(of)) != 0)
+	{
+		seed = check_random();
+		of = life;
+		known = true;
+		survey(seed, &plan);
+	}
+	*seed_out = seed;
+	return &plan;
+}
+
 /* only: the points whose names begin so; NULL: all. */
 static inline void
 every_point(FaultKind kind, const char *only, unsigned hits_max)
 {
-	static Record plan;
-	uint64_t seed = check_random();
+	const Record *plan;
+	uint64_t seed;
 
 	REQUIRE(record_make());
-	survey(seed, &plan);
-	points_of_plan(&plan, seed, kind, only, hits_max);
+	plan = a_plan(&seed);
+	points_of_plan(plan, seed, kind, only, hits_max);
 }
 
 /* At so many moments: hits of the point; NULL: operations of files. */
 static inline void
 sample(FaultKind kind, const char *point, unsigned tries)
 {
-	static Record plan;
-	uint64_t seed = check_random();
-	uint64_t range;
+	const Record *plan;
+	uint64_t seed, range;
 	unsigned i;
 
 	REQUIRE(record_make());
-	survey(seed, &plan);
-	range = point != NULL ? record_hits(&plan, point) : plan.operations;
+	plan = a_plan(&seed);
+	range = point != NULL ? record_hits(plan, point) : plan->operations;
 	/* What power takes differs most from one time to the next. */
 	if (kind != FAULT_POWER || check_sanitized())
 		tries = check_part(tries);
