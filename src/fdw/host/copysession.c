@@ -70,7 +70,17 @@ look_at_backup(XactEvent event, void *arg)
 	if (db == NULL || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT) || !copies_as(NVMKV_COPY_BACKUP))
 		return;
 	if (get_backup_status() == SESSION_BACKUP_NONE)
+	{
+		const NvmkvCopy *mine = nvmkv_copy_mine();
+
+		/* Its statement was cancelled for it, which says no more than that (copies.c). */
+		if (event == XACT_EVENT_ABORT && mine->broken[0] != '\0' && !mine->started)
+			ereport(WARNING,
+					(errmsg("the backup has not begun: foreign tables cannot be kept for it"),
+					 errdetail("%s", mine->broken),
+					 errhint("Increase nvmkv.copy_space_limit, or put right what the message says, and begin the backup anew.")));
 		nvmkv_copy_mine_end(db, NVMKV_COPY_BACKUP);
+	}
 	else
 		nvmkv_copy_mine_has_begun();
 }
