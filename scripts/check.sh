@@ -1,10 +1,11 @@
 #!/bin/bash
 # Everything that can be checked on this machine: text and layers, builds by two compilers with warnings as
 # errors, the engine's tests (plain and under sanitizers), fuzz targets, SQL, isolation and TAP tests on private
-# servers, and a part of PostgreSQL's own tests.
+# servers.
 #
 #   scripts/check.sh            all
-#   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap upstream
+#   scripts/check.sh STEP...    some of: style build engine sanitize fuzz regress isolation tap
+#   scripts/check.sh upstream   no part of all: some of PostgreSQL's own tests (scripts/upstream_tests.sh --quick)
 #   scripts/check.sh versions   no part of all: SQL and isolation tests and a choice of TAP tests with the PostgreSQL
 #                               of other releases of Debian, each in a tree of its own (scripts/debian_tree.sh)
 #   scripts/check.sh versions --all     with those of Debian sid, too
@@ -22,7 +23,8 @@
 shopt -s extglob
 work=$build/check # builds and logs
 log=$work/log
-all_steps="style build engine sanitize fuzz regress isolation tap upstream"
+all_steps="style build engine sanitize fuzz regress isolation tap"
+other_steps="upstream versions"
 all_versions=""
 parse_options "--all all_versions flag" "words 0 any" -- "$@"
 steps=" ${arguments[*]:-$all_steps} "
@@ -31,7 +33,7 @@ total_failed=0
 failures=()
 
 for step in $steps; do
-	[[ " $all_steps versions " == *" $step "* ]] || wrong_usage "unknown step: $step"
+	[[ " $all_steps $other_steps " == *" $step "* ]] || wrong_usage "unknown step: $step"
 done
 [ -z "$all_versions" ] || [[ $steps == *" versions "* ]] || wrong_usage "--all is for versions"
 cd "$root" || exit 1
