@@ -163,6 +163,18 @@ TEST(filter_edges)
 	CHECK(filter_may_contain(line, sizeof(line), UINT64_MAX));
 }
 
+/* By more than twice what there was. */
+TEST(buffers_grow_at_once)
+{
+	NvmkvBuf buf = {0};
+	uint8_t bytes[60] = {0};
+
+	CHECK_OK(nvmkv_buf_append(&buf, bytes, sizeof(bytes)));
+	CHECK_OK(nvmkv_buf_grow(&buf, 2 * buf.capacity));
+	CHECK(buf.capacity >= sizeof(bytes) + 128);
+	nvmkv_buf_free(&buf);
+}
+
 TEST(buffers_grow)
 {
 	NvmkvBuf buf = {0};
@@ -253,6 +265,8 @@ TEST(type_bytes)
 		valid += ikey_type_is_valid(type);
 	CHECK_EQ(valid, 10);
 	CHECK(!ikey_type_is_valid(0x02) && !ikey_type_is_valid(0x32) && !ikey_type_is_valid(0x20));
+	CHECK(ikey_type_is_valid_in_table(NVMKV_TYPE_VALUE | NVMKV_TYPE_APART_BIT));
+	CHECK(!ikey_type_is_valid_in_table(NVMKV_TYPE_DELETION | NVMKV_TYPE_APART_BIT));
 }
 
 TEST(payloads)
@@ -336,6 +350,19 @@ TEST(batches)
 	make_batch(&batch);
 	CHECK(slice_equal(nvmkv_buf_slice(&batch.bytes), nvmkv_slice(expected, sizeof(expected))));
 	nvmkv_batch_free(&batch);
+}
+
+/* What a record says of its payload is not believed: neither more than there is, nor less than a tag takes. */
+TEST(records_of_the_wrong_size)
+{
+	static const uint8_t past_the_end[] = {1, 0, 0, 0, 1, 0, 0, 0, 0, 0x01, 1, 'k', 2, 'v'};
+	static const uint8_t short_tag[] = {1, 0, 0, 0, 1, 0, 0, 0, 0, 0x10, 1, 'k', 11, 9, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0};
+	unsigned records;
+
+	CHECK_STATUS(read_batch(nvmkv_slice(past_the_end, sizeof(past_the_end)), &records), NVMKV_CORRUPTION);
+	CHECK_EQ(records, 0);
+	CHECK_STATUS(read_batch(nvmkv_slice(short_tag, sizeof(short_tag)), &records), NVMKV_CORRUPTION);
+	CHECK_EQ(records, 0);
 }
 
 TEST(batches_with_damage_do_no_harm)
