@@ -38,6 +38,7 @@ typedef struct EngineShared
 	NvmkvStatus open_status; /* when not opened */
 	char open_error[NVMKV_ERROR_TEXT_MAX];
 	pg_atomic_uint32 state; /* EngineState */
+	pg_atomic_uint32 state_changes;
 	char refusal[NVMKV_ERROR_TEXT_MAX]; /* why the barrier lets nobody in, complete when it says so */
 	pg_atomic_uint32 refuses;
 	ConditionVariable changes;
@@ -66,6 +67,7 @@ nvmkv_engine_shmem_init(void)
 		memset(shared, 0, sizeof(*shared));
 		shared->tranche = LWLockNewTrancheId();
 		pg_atomic_init_u32(&shared->state, ENGINE_CLOSED);
+		pg_atomic_init_u32(&shared->state_changes, 0);
 		pg_atomic_init_u32(&shared->refuses, 0);
 		ConditionVariableInit(&shared->changes);
 	}
@@ -168,9 +170,11 @@ nvmkv_engine_report_absence(void)
 
 /* ---------------------------------------------------------------- writers */
 
+/* Who sees the new state sees that it has changed, too. */
 static void
 set_state(EngineState state)
 {
+	(void) pg_atomic_fetch_add_u32(&shared->state_changes, 1);
 	pg_atomic_write_u32(&shared->state, state);
 	ConditionVariableBroadcast(&shared->changes);
 }
@@ -217,6 +221,13 @@ bool
 nvmkv_engine_writes_are_closed(void)
 {
 	return pg_atomic_read_u32(&shared->state) == ENGINE_CLOSED;
+}
+
+uint32
+nvmkv_engine_writes_changes(void)
+{
+	pg_memory_barrier();
+	return pg_atomic_read_u32(&shared->state_changes);
 }
 
 /* ---------------------------------------------------------------- the handle */

@@ -61,6 +61,9 @@ extern NvmkvStatus nvmkv_engine_close_writes(void);
 /* Is there no barrier, so that writers are refused for the moment? */
 extern bool nvmkv_engine_writes_are_closed(void);
 
+/* How often writers have been let in or kept out: between two equal answers they were in, or out, all the time. */
+extern uint32 nvmkv_engine_writes_changes(void);
+
 /* Broadcast whenever one of the answers above may have become another.  REQUIRES that the library was preloaded. */
 extern ConditionVariable *nvmkv_engine_changes(void);
 

@@ -73,12 +73,24 @@ record_too_large(NvmkvDb *db, Relation rel)
 			 hint != NULL ? errhint("%s", hint) : 0));
 }
 
+/*
+ * Was a write refused because there is no barrier for the moment (engine.c), or was none when it was
+ * tried?  changes: of before it was.
+ */
+static bool
+was_kept_out(NvmkvStatus status, uint32 changes)
+{
+	return status == NVMKV_READ_ONLY &&
+		(nvmkv_engine_writes_are_closed() || nvmkv_engine_writes_changes() != changes);
+}
+
 bool
 nvmkv_write_finish(NvmkvDb *db, Relation rel)
 {
+	uint32 changes = nvmkv_engine_writes_changes();
 	NvmkvStatus status = nvmkv_write(db, &record, &last_sequence);
 
-	if (status == NVMKV_BUSY)
+	if (status == NVMKV_BUSY || was_kept_out(status, changes))
 		return false;
 	if (status == NVMKV_LIMIT && record.memtable_bytes > nvmkv_batch_bytes_max(db))
 		record_too_large(db, rel);
@@ -109,14 +121,16 @@ void
 nvmkv_write_wait_room(NvmkvDb *db, Relation rel)
 {
 	NvmkvStatus status;
+	uint32 changes;
 
 	Assert(!nvmkv_latch_is_held());
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
+		changes = nvmkv_engine_writes_changes();
 		(void) nvmkv_engine(); /* waits while writers are kept out */
 		status = nvmkv_wait_room(db, record.memtable_bytes);
-	} while (status == NVMKV_READ_ONLY && nvmkv_engine_writes_are_closed());
+	} while (was_kept_out(status, changes));
 	nvmkv_check_status(status, "writing foreign table", object_name(rel));
 }
 
