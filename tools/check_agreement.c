@@ -34,17 +34,18 @@ kept_begin(const char *dir)
 static void
 read_kept(Agreement *a, const char *dir)
 {
-	char path[PATH_BYTES];
+	char kept[PATH_BYTES];
+	char path[PATH_BYTES + 16];
 	uint64_t begin;
 	unsigned id;
 
-	(void) snprintf(path, sizeof(path), "%s/../nvmkv_kept", dir);
-	begin = kept_begin(path);
+	(void) snprintf(kept, sizeof(kept), "%s/../nvmkv_kept", dir);
+	begin = kept_begin(kept);
 	if (begin != 0)
 		a->log_begin = begin;
 	for (id = 1; id < NVMKV_FAMILIES_MAX; id++)
 	{
-		(void) snprintf(path, sizeof(path), "%s/../nvmkv_kept/family-%u", dir, id);
+		kept_family_dir(kept, id, path, sizeof(path));
 		a->family_log_begin[id] = kept_begin(path);
 	}
 }

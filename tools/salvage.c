@@ -375,7 +375,7 @@ read_kept(Salvage *sv, const char *dir)
 	reading.dir = path;
 	for (family = 1; family < NVMKV_FAMILIES_MAX; family++)
 	{
-		(void) snprintf(path, sizeof(path), "%s/family-%u", dir, family);
+		kept_family_dir(dir, family, path, sizeof(path));
 		if (kept_read(&reading, &summary) != NVMKV_OK)
 			dump_failure(sv->dump);
 	}

@@ -439,7 +439,7 @@ static NvmkvStatus
 note_range(void *ctx, uint64_t from, uint64_t to, const uint8_t *bits)
 {
 	Shown *shown = ctx;
-	size_t size = (size_t) ((to - 1) / 8 - from / 8 + 1);
+	size_t size = nvmkv_outcome_bytes(from, to);
 
 	CHECK(from < to);
 	if (shown->count == 4)

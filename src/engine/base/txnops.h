@@ -5,6 +5,7 @@
 #ifndef NVMKV_BASE_TXNOPS_H
 #define NVMKV_BASE_TXNOPS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum NvmkvOutcome
@@ -14,6 +15,13 @@ typedef enum NvmkvOutcome
 	NVMKV_OUTCOME_COMMITTED, /* but some snapshot may still not see it */
 	NVMKV_OUTCOME_FROZEN	 /* committed, and every snapshot anyone holds or will take sees it */
 } NvmkvOutcome;
+
+/* Outcomes of transactions [from, to) as bits, transaction x in bit x % 8: bytes from the one that has "from" on. */
+static inline size_t
+nvmkv_outcome_bytes(uint64_t from, uint64_t to)
+{
+	return (size_t) ((to - 1) / 8 - from / 8 + 1);
+}
 
 /*
  * Process-local.  Used by flush and compaction in this process; NULL outcome: every tag is RUNNING.

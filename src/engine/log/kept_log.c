@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "engine/base/coding.h"
+#include "engine/base/txnops.h"
 #include "engine/log/log_files.h"
 #include "engine/log/log_reader.h"
 
@@ -30,6 +31,12 @@ file_path(const char *dir, uint64_t number, char *path)
 }
 
 /* ---- the directory ---- */
+
+void
+kept_family_dir(const char *dir, unsigned family, char *path, size_t size)
+{
+	(void) snprintf(path, size, "%s/family-%u", dir, family);
+}
 
 /* No directory: no files.  port_free(files->numbers) is owed. */
 static NvmkvStatus
@@ -157,19 +164,12 @@ kept_writer_entry(KeptWriter *w, uint64_t sequence, NvmkvSlice batch)
 	return log_writer_append(&w->log, parts, 2);
 }
 
-/* Bits of the transactions [from, to), whole bytes of them. */
-static size_t
-outcome_bytes(uint64_t from, uint64_t to)
-{
-	return (size_t) ((to - 1) / 8 - from / 8 + 1);
-}
-
 NvmkvStatus
 kept_writer_outcomes(KeptWriter *w, uint64_t from, uint64_t to, const uint8_t *bits)
 {
 	uint8_t head[OUTCOMES_HEAD_BYTES] = {KEPT_OUTCOMES, bits != NULL};
 	NvmkvSlice parts[2] = {nvmkv_slice(head, sizeof(head)),
-						   nvmkv_slice(bits, bits != NULL ? outcome_bytes(from, to) : 0)};
+						   nvmkv_slice(bits, bits != NULL ? nvmkv_outcome_bytes(from, to) : 0)};
 
 	put_u64(head + 8, from);
 	put_u64(head + 16, to);
@@ -314,7 +314,7 @@ take_record(Reader *r, const LogReader *log, NvmkvSlice record)
 			item.end = get_u64(record.data + 16);
 			item.data = nvmkv_slice(record.data + OUTCOMES_HEAD_BYTES, record.size - OUTCOMES_HEAD_BYTES);
 			if (item.end <= item.start ||
-				item.data.size != (record.data[1] != 0 ? outcome_bytes(item.start, item.end) : 0))
+				item.data.size != (record.data[1] != 0 ? nvmkv_outcome_bytes(item.start, item.end) : 0))
 				return malformed(log);
 			break;
 		case KEPT_MARK:

@@ -42,6 +42,9 @@ typedef enum KeptKind
 	KEPT_OUTCOMES = 6
 } KeptKind;
 
+/* The directory, in one of these, of what is kept of a column family alone. */
+extern void kept_family_dir(const char *dir, unsigned family, char *path, size_t size);
+
 /* ---- writing; one process at a time ---- */
 
 typedef struct KeptWriter

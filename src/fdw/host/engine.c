@@ -226,8 +226,13 @@ nvmkv_engine_writes_are_closed(void)
 uint32
 nvmkv_engine_writes_changes(void)
 {
-	pg_memory_barrier();
-	return pg_atomic_read_u32(&shared->state_changes);
+	uint32 changes;
+
+	/* After what the caller has looked at, and before what it looks at next. */
+	pg_read_barrier();
+	changes = pg_atomic_read_u32(&shared->state_changes);
+	pg_read_barrier();
+	return changes;
 }
 
 /* ---------------------------------------------------------------- the handle */

@@ -34,7 +34,10 @@ static uint64 found[NVMKV_FAMILIES_MAX];
 static const char *
 part_dir(unsigned id, char *dir)
 {
-	snprintf(dir, PART_PATH_MAX, "%s/" NVMKV_KEPT_DIR "/family-%u", DataDir, id);
+	char base[MAXPGPATH];
+
+	snprintf(base, sizeof(base), "%s/" NVMKV_KEPT_DIR, DataDir);
+	kept_family_dir(base, id, dir, PART_PATH_MAX);
 	return dir;
 }
 

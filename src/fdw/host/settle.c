@@ -291,7 +291,7 @@ log_outcomes(NvmkvOutcomesKind kind, uint64 from, uint64 to, const uint8 *bits)
 	XLogBeginInsert();
 	XLogRegisterData((char *) &record, sizeof(record));
 	if (bits != NULL)
-		XLogRegisterData((char *) unconstify(uint8 *, bits), (uint32) ((to - 1) / 8 - from / 8 + 1));
+		XLogRegisterData((char *) unconstify(uint8 *, bits), (uint32) nvmkv_outcome_bytes(from, to));
 	XLogSetRecordFlags(XLOG_MARK_UNIMPORTANT); /* an idle server needs no checkpoint because of it */
 	lsn = XLogInsert(NVMKV_RMGR_ID, XLOG_NVMKV_OUTCOMES);
 
@@ -371,7 +371,7 @@ settle_some(NvmkvDb *db, uint64 from, uint64 to, uint64 oldest)
 				break; /* those before it are a range of their own */
 			any = true;
 			limit = Min(limit, from + ROUND_XIDS - CLOG_PAGE_XIDS);
-			memcpy(bits + (at / 8 - from / 8), page_bits, (end - 1) / 8 - at / 8 + 1);
+			memcpy(bits + (at / 8 - from / 8), page_bits, nvmkv_outcome_bytes(at, end));
 		}
 		at = end;
 	}
@@ -514,7 +514,7 @@ read_record(NvmkvSlice record, NvmkvOutcomesRecord *head, const uint8 **bits_out
 	memcpy(head, data, sizeof(*head));
 	size -= (uint32) sizeof(*head);
 	if (head->from >= head->to || head->kind > NVMKV_OUTCOMES_SET_ABORTED ||
-		size != (head->kind == NVMKV_OUTCOMES_BITS ? (head->to - 1) / 8 - head->from / 8 + 1 : 0))
+		size != (head->kind == NVMKV_OUTCOMES_BITS ? nvmkv_outcome_bytes(head->from, head->to) : 0))
 		return NVMKV_FAIL(NVMKV_INVALID, "a record of outcomes is of transactions %llu to %llu and has %u bytes of bits",
 						  (unsigned long long) head->from, (unsigned long long) head->to, size);
 	if (size > 0)
