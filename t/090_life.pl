@@ -47,6 +47,9 @@ my %conf = (
 	wal_keep_size => '2GB',
 	max_wal_size => '1GB',
 	hot_standby => 'on',
+	# A query of a standby that waits for a lock which recovery holds, while recovery waits for its snapshot, is cancelled.
+	max_standby_streaming_delay => '30s',
+	max_standby_archive_delay => '30s',
 	restart_after_crash => 'on',
 	autovacuum_naptime => '5s',
 	checkpoint_timeout => '30s',

@@ -122,10 +122,10 @@ sub ask
 	my ($node, $sql) = @_;
 	my ($out, $err);
 
-	for (1 .. 10)
+	for (1 .. 100)
 	{
 		return $out if $node->psql('postgres', $sql, stdout => \$out, stderr => \$err) == 0;
-		last if $err !~ /conflict with recovery/;
+		last if $err !~ /conflict with recovery|deadlock detected/;
 	}
 	die "$err while running $sql";
 }
