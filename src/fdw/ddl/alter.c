@@ -355,7 +355,7 @@ look_before(Oid relid, List *cmds)
 		}
 	}
 	before->had_storage = find_storage(relid, &before->storage);
-	before->columns_fit = before->had_storage && nvmkv_catalog_changed_column(&before->storage, rel) == 0;
+	before->columns_fit = before->had_storage && nvmkv_catalog_changed_column(&before->storage, RelationGetDescr(rel)) == 0;
 
 	foreach(lc, cmds)
 		check_command(before, rel, lfirst_node(AlterTableCmd, lc));
@@ -624,11 +624,11 @@ settle_key(TableBefore *before, Relation rel)
 	/* A table that has none yet gets its storage when it is written to. */
 	if (before->new_storage && before->had_storage)
 		nvmkv_table_new_storage(rel);
-	else if (before->columns_fit && nvmkv_catalog_changed_column(&before->storage, rel) != 0)
+	else if (before->columns_fit && nvmkv_catalog_changed_column(&before->storage, RelationGetDescr(rel)) != 0)
 	{
 		NvmkvStorageRow row = before->storage;
 
-		nvmkv_catalog_take_columns(&row, rel);
+		nvmkv_catalog_take_columns(&row, RelationGetDescr(rel));
 		nvmkv_catalog_put(&row);
 	}
 }

@@ -12,6 +12,9 @@
  *	  TIMETZ		instant (time + zone) as INT of 8, then zone as INT of 4: the order of timetz_cmp
  *	  NUMERIC		class; for finite non-zero values then weight and base-10000 digits (see numeric_append)
  *
+ * A nullable column has a byte before these, that DESC leaves alone: 02, or for NULL 01 where NULLs come first, 03
+ * where they come last, and nothing behind it.
+ *
  * All but FLOAT, NUMERIC and blank-padded strings give back the very datum
  * that was written.  These three forget what their type's equality ignores
  * (sign of zero, trailing zeros, trailing blanks); the row's value keeps it.
@@ -51,6 +54,11 @@ StaticAssertDecl(sizeof(NameData) == NAMEDATALEN, "a name is its bytes");
 /* Escapes of BYTES. */
 #define BYTES_ZERO 0xff /* after 00: a zero byte */
 #define BYTES_END 0x01  /* after 00: the end */
+
+/* Of nullable columns. */
+#define NULL_FIRST 0x01
+#define NOT_NULL 0x02
+#define NULL_LAST 0x03
 
 /* Classes of NUMERIC, in order. */
 #define NUMERIC_NEGATIVE_INFINITY 0x10
@@ -396,10 +404,26 @@ numeric_append(StringInfo buf, Datum value)
 }
 
 void
+nvmkv_key_append_null(const NvmkvKeyColumn *col, StringInfo buf)
+{
+	Assert(col->nullable);
+	appendStringInfoCharMacro(buf, col->nulls_first ? NULL_FIRST : NULL_LAST);
+}
+
+void
+nvmkv_key_append_not_null(const NvmkvKeyColumn *col, StringInfo buf)
+{
+	if (col->nullable)
+		appendStringInfoCharMacro(buf, NOT_NULL);
+}
+
+void
 nvmkv_key_append(const NvmkvKeyColumn *col, StringInfo buf, Datum value)
 {
-	int start = buf->len;
+	int start;
 
+	nvmkv_key_append_not_null(col, buf);
+	start = buf->len;
 	switch (col->key_class)
 	{
 		case NVMKV_KEY_INT:
@@ -476,6 +500,11 @@ nvmkv_key_from_slot(const NvmkvTable *table, StringInfo buf, TupleTableSlot *slo
 		bool isnull;
 		Datum value = slot_getattr(slot, col->attnum, &isnull);
 
+		if (isnull && col->nullable)
+		{
+			nvmkv_key_append_null(col, buf);
+			continue;
+		}
 		if (isnull)
 			report_null_key(table, col->attnum);
 
@@ -740,6 +769,71 @@ numeric_skip(KeyReader *reader)
 		;
 }
 
+bool
+nvmkv_key_says_null(const NvmkvKeyColumn *col, uint8 byte)
+{
+	return byte == (col->nulls_first ? NULL_FIRST : NULL_LAST);
+}
+
+/* Of a nullable column: is there a value? */
+static bool
+take_not_null(KeyReader *reader, const NvmkvKeyColumn *col)
+{
+	uint8 byte = *key_take(reader, 1);
+
+	if (byte == NOT_NULL)
+		return true;
+	if (!nvmkv_key_says_null(col, byte))
+		report_malformed_key(reader->table);
+	return false;
+}
+
+/* Behind the value of a column. */
+static void
+skip_value(KeyReader *reader, const NvmkvKeyColumn *col)
+{
+	const uint8 *data;
+	const uint8 *stop;
+
+	switch (col->key_class)
+	{
+		case NVMKV_KEY_INT:
+		case NVMKV_KEY_BYTES_FIXED:
+		case NVMKV_KEY_FLOAT:
+		case NVMKV_KEY_TIMETZ:
+		case NVMKV_KEY_INTERVAL:
+			(void) key_take(reader, col->width);
+			break;
+		case NVMKV_KEY_BYTES:
+			(void) bytes_measure(reader, &data, &stop);
+			break;
+		case NVMKV_KEY_NUMERIC:
+			numeric_skip(reader);
+			break;
+	}
+}
+
+static Datum
+take_value(KeyReader *reader, const NvmkvKeyColumn *col)
+{
+	switch (col->key_class)
+	{
+		case NVMKV_KEY_INT:
+			return int_take(reader, col);
+		case NVMKV_KEY_BYTES:
+			return bytes_take(reader, col);
+		case NVMKV_KEY_BYTES_FIXED:
+			return fixed_take(reader, col);
+		case NVMKV_KEY_TIMETZ:
+			return timetz_take(reader);
+		case NVMKV_KEY_FLOAT:
+		case NVMKV_KEY_NUMERIC:
+		case NVMKV_KEY_INTERVAL:
+			break;
+	}
+	elog(ERROR, "keys of class %d do not give back their values", (int) col->key_class);
+}
+
 void
 nvmkv_key_decode(const NvmkvTable *table, NvmkvSlice key, Datum *values, bool *nulls)
 {
@@ -760,45 +854,55 @@ nvmkv_key_decode(const NvmkvTable *table, NvmkvSlice key, Datum *values, bool *n
 		int attno = col->attnum - 1;
 
 		reader.flip = col->descending ? 0xff : 0;
-		switch (col->key_class)
+		if (col->nullable && !take_not_null(&reader, col))
 		{
-			case NVMKV_KEY_INT:
-				values[attno] = int_take(&reader, col);
-				nulls[attno] = false;
-				break;
-			case NVMKV_KEY_BYTES:
-				if (col->image_equal)
-				{
-					values[attno] = bytes_take(&reader, col);
-					nulls[attno] = false;
-				}
-				else
-				{
-					const uint8 *data;
-					const uint8 *stop;
-
-					(void) bytes_measure(&reader, &data, &stop);
-				}
-				break;
-			case NVMKV_KEY_BYTES_FIXED:
-				values[attno] = fixed_take(&reader, col);
-				nulls[attno] = false;
-				break;
-			case NVMKV_KEY_TIMETZ:
-				values[attno] = timetz_take(&reader);
-				nulls[attno] = false;
-				break;
-			case NVMKV_KEY_FLOAT:
-			case NVMKV_KEY_INTERVAL:
-				(void) key_take(&reader, col->width);
-				break;
-			case NVMKV_KEY_NUMERIC:
-				numeric_skip(&reader);
-				break;
+			values[attno] = (Datum) 0;
+			nulls[attno] = true;
 		}
+		else if (col->image_equal)
+		{
+			values[attno] = take_value(&reader, col);
+			nulls[attno] = false;
+		}
+		else
+			skip_value(&reader, col);
 	}
 	if (reader.p != reader.end)
 		report_malformed_key(table);
+}
+
+void
+nvmkv_key_of_entry(const NvmkvTable *table, const NvmkvIndex *index, NvmkvSlice entry_key, StringInfo buf)
+{
+	const NvmkvTable *entries = &index->entries;
+	KeyReader reader = {entries, entry_key.data, entry_key.data + entry_key.size, 0};
+	NvmkvSlice parts[NVMKV_KEY_COLUMNS_MAX];
+
+	(void) key_take(&reader, NVMKV_STORAGE_ID_BYTES);
+	for (int i = 0; i < entries->nkeys; i++)
+	{
+		const NvmkvKeyColumn *col = &entries->keys[i];
+		const uint8 *start;
+
+		reader.flip = col->descending ? 0xff : 0;
+		start = reader.p;
+		if (!col->nullable || take_not_null(&reader, col))
+		{
+			start = reader.p;
+			skip_value(&reader, col);
+		}
+		parts[i] = nvmkv_slice(start, (size_t) (reader.p - start));
+	}
+	if (reader.p != reader.end)
+		report_malformed_key(entries);
+
+	nvmkv_key_begin(table, buf);
+	for (int i = 0; i < Max(table->nkeys, 1); i++)
+	{
+		NvmkvSlice part = parts[index->row_key[i]];
+
+		appendBinaryStringInfo(buf, (const char *) part.data, (int) part.size);
+	}
 }
 
 /* ---------------------------------------------------------------- bounds, messages */

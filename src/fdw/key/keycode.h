@@ -3,7 +3,8 @@
  *	  Order-preserving key bytes: memcmp order is the key's order.
  *
  * key := storage id (8 bytes big-endian), column*      (or: storage id, row id 8 bytes big-endian)
- * A DESC column's bytes are complemented.  No column encoding is a prefix of another value's encoding of the same
+ * A DESC column's bytes are complemented.  A column of an index that may be NULL has a byte before it that tells
+ * (NvmkvKeyColumn.nullable), which DESC does not concern.  No column encoding is a prefix of another value's encoding of the same
  * column, so prefixes of composite keys order right.
  */
 #ifndef NVMKV_FDW_KEYCODE_H
@@ -27,6 +28,13 @@ extern void nvmkv_key_begin(const NvmkvTable *table, StringInfo buf);
 /* Appends one column's bytes.  value is of col->type, never NULL. */
 extern void nvmkv_key_append(const NvmkvKeyColumn *col, StringInfo buf, Datum value);
 
+/* The same for NULL, of a column that may be; and what all others begin with, or all at all. */
+extern void nvmkv_key_append_null(const NvmkvKeyColumn *col, StringInfo buf);
+extern void nvmkv_key_append_not_null(const NvmkvKeyColumn *col, StringInfo buf);
+
+/* Does a nullable column's first byte say NULL? */
+extern bool nvmkv_key_says_null(const NvmkvKeyColumn *col, uint8 byte);
+
 /* The whole key of a row; raises 23502 for NULL in a key column (heap's message), 54000 when longer than the limit. */
 extern void nvmkv_key_from_slot(const NvmkvTable *table, StringInfo buf, TupleTableSlot *slot);
 extern void nvmkv_key_from_rowid(const NvmkvTable *table, StringInfo buf, uint64 rowid);
@@ -43,6 +51,12 @@ extern uint64 nvmkv_rowid_from_tid(ItemPointer tid);
  * current context, or point into key: keep it alive.  ERROR XX001 on malformed bytes.
  */
 extern void nvmkv_key_decode(const NvmkvTable *table, NvmkvSlice key, Datum *values, bool *nulls);
+
+/*
+ * The key of the row, in table, that an entry of its index is of: from the entry's key.  Replaces buf's bytes.  ERROR
+ * XX001 on malformed bytes.
+ */
+extern void nvmkv_key_of_entry(const NvmkvTable *table, const NvmkvIndex *index, NvmkvSlice entry_key, StringInfo buf);
 
 /*
  * Smallest byte string greater than every key that starts with buf's bytes: in place; false when there is none (all

@@ -123,10 +123,10 @@ nvmkv_parse_primary_key(const char *definition)
 		p = skip_spaces(p + 1);
 	}
 
-	if (list_length(specs) > NVMKV_KEY_COLUMNS_MAX)
+	if (list_length(specs) > INDEX_MAX_KEYS)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_COLUMNS),
-				 errmsg("cannot use more than %d columns in a primary key", NVMKV_KEY_COLUMNS_MAX)));
+				 errmsg("cannot use more than %d columns in a primary key", INDEX_MAX_KEYS)));
 	return specs;
 }
 

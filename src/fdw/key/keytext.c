@@ -36,7 +36,7 @@ append_bytes(StringInfo out, NvmkvSlice bytes)
  * told.
  */
 static size_t
-column_size(const NvmkvKeyColumn *col, const uint8 *p, size_t left, bool *partial_out)
+value_size(const NvmkvKeyColumn *col, const uint8 *p, size_t left, bool *partial_out)
 {
 	uint8 flip = col->descending ? 0xff : 0;
 	size_t size = 0;
@@ -71,6 +71,23 @@ column_size(const NvmkvKeyColumn *col, const uint8 *p, size_t left, bool *partia
 	}
 	*partial_out = left < size;
 	return size;
+}
+
+/* The same with the byte that says whether there is a value. */
+static size_t
+column_size(const NvmkvKeyColumn *col, const uint8 *p, size_t left, bool *partial_out)
+{
+	size_t size;
+
+	*partial_out = false;
+	if (!col->nullable)
+		return value_size(col, p, left, partial_out);
+	if (left == 0)
+		return 0;
+	if (nvmkv_key_says_null(col, p[0]))
+		return 1;
+	size = value_size(col, p + 1, left - 1, partial_out);
+	return size > 0 ? size + 1 : 0;
 }
 
 static void
@@ -137,7 +154,10 @@ append_columns(StringInfo out, const NvmkvTable *table, NvmkvSlice bound, BoundP
 	{
 		if (i > 0)
 			appendStringInfoString(out, ", ");
-		append_value(out, &table->keys[i], values[table->keys[i].attnum - 1]);
+		if (nulls[table->keys[i].attnum - 1])
+			appendStringInfoString(out, "null");
+		else
+			append_value(out, &table->keys[i], values[table->keys[i].attnum - 1]);
 	}
 	appendStringInfoChar(out, ')');
 	pfree(key.data);

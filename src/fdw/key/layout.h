@@ -17,7 +17,8 @@
 /* The prefix of the list of storages (registry.c): beyond all positions in the log, so that no table ever has it. */
 #define NVMKV_REGISTRY_STORAGE_ID PG_UINT64_MAX
 
-#define NVMKV_KEY_COLUMNS_MAX INDEX_MAX_KEYS
+/* Of a key; entries of an index have those of the index, and those of the table's key behind them. */
+#define NVMKV_KEY_COLUMNS_MAX (2 * INDEX_MAX_KEYS)
 
 /* How the bytes of a key column are made (keycode.c). */
 typedef enum NvmkvKeyClass
@@ -40,6 +41,8 @@ typedef struct NvmkvKeyColumn
 	Oid opfamily; /* btree (ordered) or hash (equality only) family for the planner */
 	Oid opcintype;
 	bool descending;
+	bool nullable;    /* of an index: a byte before the value's says whether there is one */
+	bool nulls_first; /* and which comes first, whatever the direction is */
 	bool ordered;     /* byte order is the type's order: ranges and sorting */
 	bool image_equal; /* false: the datum is stored in the value too */
 	NvmkvKeyClass key_class;
@@ -69,6 +72,39 @@ typedef struct NvmkvTable
 	TupleDesc tupdesc;       /* copy, with constraints (missing values) */
 	bool *attr_in_key;       /* natts: this attribute's value is rebuilt from the key bytes alone */
 	NvmkvRowAttr *row_attrs; /* natts */
+	int nindexes;
+	struct NvmkvIndex *indexes; /* all but the primary key's */
 } NvmkvTable;
+
+/*
+ * An index other than the primary key's.  Its entries are the rows of a table of their own, which has
+ *	  columns: those of the index, INCLUDE columns too, then the columns of the table's key, or the row id, that are not
+ *		key columns of the index;
+ *	  key: the key columns of the index, then the columns of the table's key that are not among them.
+ * So no two rows have the same entry, and each entry has its row's key.
+ *
+ * An entry is a version like that of a row: it is written by the transaction and command that write the row's version,
+ * in the same record, and a tombstone takes it away where a version of the row has another entry or none.  Who sees a
+ * row's version sees its entries and no other ones.
+ *
+ * Writers hold the latch of the row's key while they write its entries; so the versions of an entry have the order of
+ * the row's.
+ */
+typedef struct NvmkvIndex
+{
+	Oid oid;
+	bool ready;	  /* writers keep it */
+	bool valid;	  /* it has all rows that snapshots see which are young enough */
+	bool is_unique;
+	bool nulls_not_distinct;
+	bool has_values;		 /* entries have a value: something is not in their keys */
+	int ncolumns;			 /* key columns of the index */
+	int natts;				 /* and its INCLUDE columns */
+	AttrNumber *attnums;	 /* of the table, for each column of the entries; 0: an expression; ctid: the row id */
+	int *row_key;			 /* for each column of the table's key: its number in entries.keys */
+	List *expressions;		 /* as RelationGetIndexExpressions has them */
+	List *predicate;		 /* joined by AND */
+	NvmkvTable entries;
+} NvmkvIndex;
 
 #endif

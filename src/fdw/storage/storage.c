@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
 
 #include "fdw/host/family.h"
@@ -19,6 +20,7 @@
 #include "fdw/storage/storage.h"
 #include "fdw/table/catalog.h"
 #include "fdw/table/definition.h"
+#include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
 
 static char *
@@ -41,7 +43,7 @@ key_names(TupleDesc desc, const NvmkvKeyColumn *keys, int nkeys)
 static void
 check_columns(const NvmkvStorageRow *row, Relation rel)
 {
-	AttrNumber attnum = nvmkv_catalog_changed_column(row, rel);
+	AttrNumber attnum = nvmkv_catalog_changed_column(row, RelationGetDescr(rel));
 	const char *name;
 
 	if (attnum == 0)
@@ -56,6 +58,34 @@ check_columns(const NvmkvStorageRow *row, Relation rel)
 							 name, format_type_be(row->column_types[attnum - 1])),
 			 attnum > row->ncolumns ? errhint("Drop the column and add it again, or TRUNCATE the table.")
 									: errhint("Change the type back, or TRUNCATE the table.")));
+}
+
+/*
+ * Where the entries of the table's indexes are.  One that is being made may not have a storage yet: nobody else writes
+ * to the table then, or it is not ready.
+ */
+static void
+find_index_storages(NvmkvTable *table)
+{
+	for (int i = 0; i < table->nindexes; i++)
+	{
+		NvmkvIndex *index = &table->indexes[i];
+		NvmkvTable *entries = &index->entries;
+		NvmkvStorageRow row;
+
+		if (nvmkv_catalog_lookup(index->oid, &row) && row.dboid == MyDatabaseId &&
+			nvmkv_keys_equal(row.keys, row.nkeys, entries->keys, entries->nkeys) &&
+			nvmkv_catalog_changed_column(&row, entries->tupdesc) == 0 && nvmkv_registry_has_storage(row.storage_id))
+		{
+			entries->storage_id = row.storage_id;
+			entries->storage_known = true;
+		}
+		else if (index->ready)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("index \"%s\" does not fit the rows of its foreign table", entries->key_name),
+					 errhint("REINDEX or drop it.")));
+	}
 }
 
 /* Reads the catalogue into table->storage_id; false when the table has no storage of this database. */
@@ -79,6 +109,7 @@ find_storage(NvmkvTable *table, Relation rel)
 				 errmsg("rows of foreign table \"%s\" are missing", RelationGetRelationName(rel)),
 				 errdetail("The files in directory \"nvmkv\" of the data directory, and the container, are not those the rows were stored in."),
 				 errhint("Restore them from a backup; or TRUNCATE the table to start anew.")));
+	find_index_storages(table);
 	table->storage_id = row.storage_id;
 	table->storage_known = true;
 	return true;
@@ -92,27 +123,57 @@ may_write(Relation rel)
 		   CheckRelationLockedByMe(rel, RowExclusiveLock, true);
 }
 
+/* A new storage for what the row tells of, in the family of the table; ends the one there was. */
+static void
+replace_storage(NvmkvStorageRow *row, Relation rel, const char *definition)
+{
+	NvmkvStorageRow old;
+	bool had_row = nvmkv_catalog_lookup(row->relid, &old);
+
+	row->dboid = MyDatabaseId;
+	row->storage_id = nvmkv_family_new_storage_id(rel);
+	nvmkv_catalog_put(row);
+	nvmkv_registry_begin_storage(row->storage_id, definition);
+	if (had_row && old.dboid == MyDatabaseId)
+		nvmkv_registry_end_storage(old.storage_id);
+}
+
+void
+nvmkv_index_new_storage(Relation rel, Oid index_oid)
+{
+	const NvmkvIndex *index = nvmkv_find_index(nvmkv_table_definition(rel), index_oid);
+	const NvmkvTable *entries;
+	NvmkvStorageRow row;
+
+	if (index == NULL)
+		elog(ERROR, "foreign table \"%s\" has no index with OID %u", RelationGetRelationName(rel), index_oid);
+	entries = &index->entries;
+	memset(&row, 0, sizeof(row));
+	row.relid = index_oid;
+	row.nkeys = entries->nkeys;
+	memcpy(row.keys, entries->keys, sizeof(NvmkvKeyColumn) * (size_t) entries->nkeys);
+	nvmkv_catalog_take_columns(&row, entries->tupdesc);
+	replace_storage(&row, rel, nvmkv_index_definition(rel, entries->key_name));
+	CacheInvalidateRelcache(rel);
+	CommandCounterIncrement();
+}
+
 void
 nvmkv_table_new_storage(Relation rel)
 {
-	NvmkvStorageRow old;
+	const NvmkvTable *table;
 	NvmkvStorageRow row;
-	bool had_row;
 
 	(void) nvmkv_engine();
-	had_row = nvmkv_catalog_lookup(RelationGetRelid(rel), &old);
-
 	memset(&row, 0, sizeof(row));
 	row.relid = RelationGetRelid(rel);
-	row.dboid = MyDatabaseId;
 	row.nkeys = nvmkv_key_resolve(rel, GetForeignTable(row.relid)->options, row.keys);
-	nvmkv_catalog_take_columns(&row, rel);
-	row.storage_id = nvmkv_family_new_storage_id(rel);
-	nvmkv_catalog_put(&row);
-	nvmkv_registry_begin_storage(row.storage_id, nvmkv_definition(rel, row.keys, row.nkeys));
+	nvmkv_catalog_take_columns(&row, RelationGetDescr(rel));
+	replace_storage(&row, rel, nvmkv_definition(rel, row.keys, row.nkeys));
 
-	if (had_row && old.dboid == MyDatabaseId)
-		nvmkv_registry_end_storage(old.storage_id);
+	table = nvmkv_table_definition(rel);
+	for (int i = 0; i < table->nindexes; i++)
+		nvmkv_index_new_storage(rel, table->indexes[i].oid);
 }
 
 /* The first storage of a table, unless another transaction was faster. */

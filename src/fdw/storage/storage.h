@@ -20,10 +20,13 @@
 extern NvmkvTable *nvmkv_table(Relation rel);
 
 /*
- * Gives the table a new, empty storage and freezes its key columns as they are defined now; what it had is dropped, all
+ * Gives the table and its indexes new, empty storages and freezes its key columns as they are defined now; what it had is dropped, all
  * with the current transaction.  The caller keeps others from writing to the table: AccessExclusiveLock, or no storage
  * yet and nvmkv_catalog_lock.
  */
 extern void nvmkv_table_new_storage(Relation rel);
+
+/* The same for one index of the table.  Nobody writes to the table meanwhile, or the index is not ready. */
+extern void nvmkv_index_new_storage(Relation rel, Oid index_oid);
 
 #endif

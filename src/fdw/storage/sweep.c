@@ -136,8 +136,14 @@ nvmkv_sweep_tables(void)
 		const NvmkvStoredTable *table = lfirst(lc);
 		bool has_storage = hash_search(storages, &table->storage_id, HASH_REMOVE, NULL) != NULL;
 
-		if (get_rel_relkind(table->relid) == RELKIND_FOREIGN_TABLE)
-			continue;
+		switch (get_rel_relkind(table->relid))
+		{
+			case RELKIND_FOREIGN_TABLE:
+			case RELKIND_PARTITIONED_INDEX:
+				continue;
+			default:
+				break;
+		}
 		end_dropped(table, has_storage);
 		count++;
 	}

@@ -194,10 +194,8 @@ deform_row(const NvmkvStorageRow *row, Datum *values)
 /* ---------------------------------------------------------------- columns */
 
 void
-nvmkv_catalog_take_columns(NvmkvStorageRow *row, Relation rel)
+nvmkv_catalog_take_columns(NvmkvStorageRow *row, TupleDesc desc)
 {
-	TupleDesc desc = RelationGetDescr(rel);
-
 	row->ncolumns = desc->natts;
 	row->column_types = palloc(Max(desc->natts, 1) * sizeof(Oid));
 	for (int i = 0; i < desc->natts; i++)
@@ -205,10 +203,8 @@ nvmkv_catalog_take_columns(NvmkvStorageRow *row, Relation rel)
 }
 
 AttrNumber
-nvmkv_catalog_changed_column(const NvmkvStorageRow *row, Relation rel)
+nvmkv_catalog_changed_column(const NvmkvStorageRow *row, TupleDesc desc)
 {
-	TupleDesc desc = RelationGetDescr(rel);
-
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);

@@ -1,7 +1,7 @@
 /*
  * catalog.h
- *	  nvmkv.storage: which storage the rows of a foreign table are in, and the
- *	  key they were written with.
+ *	  nvmkv.storage: which storage the rows of a foreign table, or the entries of
+ *	  an index, are in, and the key they were written with.
  *
  * A row is changed only by who holds AccessExclusiveLock on its foreign table,
  * or, while there is none yet, the lock of nvmkv_catalog_lock.  Changes are
@@ -28,14 +28,14 @@ typedef struct NvmkvStorageRow
 	Oid *column_types;
 } NvmkvStorageRow;
 
-/* Puts the columns of the relation, as they are now, into the row. */
-extern void nvmkv_catalog_take_columns(NvmkvStorageRow *row, Relation rel);
+/* Puts the columns, as they are now, into the row. */
+extern void nvmkv_catalog_take_columns(NvmkvStorageRow *row, TupleDesc desc);
 
 /*
  * The first column that rows of the storage were not written with, or with another type; 0: all are as they were.
  * Dropped ones do not count: they read as NULL.
  */
-extern AttrNumber nvmkv_catalog_changed_column(const NvmkvStorageRow *row, Relation rel);
+extern AttrNumber nvmkv_catalog_changed_column(const NvmkvStorageRow *row, TupleDesc desc);
 
 /* The catalogue's OID; InvalidOid when the extension is not (any more) in this database. */
 extern Oid nvmkv_catalog_relid(void);

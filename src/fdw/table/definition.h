@@ -24,7 +24,8 @@
 #include "engine/nvmkv.h"
 #include "fdw/table/table.h"
 
-/* palloc'd. */
+/* palloc'd; for an index, of which a reader without a server needs nothing, one line: index, name, table. */
+extern char *nvmkv_index_definition(Relation rel, const char *index_name);
 extern char *nvmkv_definition(Relation rel, const NvmkvKeyColumn *keys, int nkeys);
 
 #endif

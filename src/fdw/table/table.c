@@ -30,7 +30,9 @@
 #include "fdw/compat/compat.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/keyspec.h"
+#include "fdw/table/indexes.h"
 #include "fdw/table/option.h"
+#include "fdw/table/rowattrs.h"
 #include "fdw/table/table.h"
 
 #define HANDLER_SYMBOL "nvmkv_fdw_handler"
@@ -190,29 +192,12 @@ nvmkv_keys_equal(const NvmkvKeyColumn *a, int na, const NvmkvKeyColumn *b, int n
 
 /* ---------------------------------------------------------------- descriptions */
 
-static uint8
-align_bytes(char typalign)
-{
-	switch (typalign)
-	{
-		case TYPALIGN_CHAR:
-			return 1;
-		case TYPALIGN_SHORT:
-			return ALIGNOF_SHORT;
-		case TYPALIGN_INT:
-			return ALIGNOF_INT;
-		default:
-			return ALIGNOF_DOUBLE;
-	}
-}
-
 static CachedTable *
 describe(Relation rel)
 {
 	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
 	int nkeys = nvmkv_key_resolve(rel, GetForeignTable(RelationGetRelid(rel))->options, keys);
 	char *key_name = makeObjectName(RelationGetRelationName(rel), NULL, "pkey");
-	int natts = RelationGetNumberOfAttributes(rel);
 	MemoryContext context;
 	MemoryContext caller;
 	CachedTable *cached;
@@ -230,21 +215,8 @@ describe(Relation rel)
 	memcpy(table->keys, keys, nkeys * sizeof(NvmkvKeyColumn));
 	table->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 
-	table->attr_in_key = palloc0(Max(natts, 1) * sizeof(bool));
-	for (int i = 0; i < nkeys; i++)
-		table->attr_in_key[keys[i].attnum - 1] = keys[i].image_equal;
-
-	table->row_attrs = palloc0(Max(natts, 1) * sizeof(NvmkvRowAttr));
-	for (int i = 0; i < natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(table->tupdesc, i);
-
-		table->row_attrs[i].len = att->attlen;
-		table->row_attrs[i].align = align_bytes(att->attalign);
-		table->row_attrs[i].byval = att->attbyval;
-		table->row_attrs[i].in_key = table->attr_in_key[i];
-		table->row_attrs[i].dropped = att->attisdropped;
-	}
+	nvmkv_describe_row_attrs(table);
+	nvmkv_describe_indexes(table, rel);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextSetParent(context, CacheMemoryContext);
