@@ -871,6 +871,32 @@ nvmkv_key_decode(const NvmkvTable *table, NvmkvSlice key, Datum *values, bool *n
 		report_malformed_key(table);
 }
 
+/* Behind a column of a key; what is the value's of it. */
+static NvmkvSlice
+take_part(KeyReader *reader, const NvmkvKeyColumn *col)
+{
+	const uint8 *start = reader->p;
+
+	reader->flip = col->descending ? 0xff : 0;
+	if (!col->nullable || take_not_null(reader, col))
+	{
+		start = reader->p;
+		skip_value(reader, col);
+	}
+	return nvmkv_slice(start, (size_t) (reader->p - start));
+}
+
+uint32
+nvmkv_key_prefix_size(const NvmkvTable *table, NvmkvSlice key, int ncolumns)
+{
+	KeyReader reader = {table, key.data, key.data + key.size, 0};
+
+	(void) key_take(&reader, NVMKV_STORAGE_ID_BYTES);
+	for (int i = 0; i < ncolumns; i++)
+		(void) take_part(&reader, &table->keys[i]);
+	return (uint32) (reader.p - key.data);
+}
+
 void
 nvmkv_key_of_entry(const NvmkvTable *table, const NvmkvIndex *index, NvmkvSlice entry_key, StringInfo buf)
 {
@@ -880,19 +906,7 @@ nvmkv_key_of_entry(const NvmkvTable *table, const NvmkvIndex *index, NvmkvSlice 
 
 	(void) key_take(&reader, NVMKV_STORAGE_ID_BYTES);
 	for (int i = 0; i < entries->nkeys; i++)
-	{
-		const NvmkvKeyColumn *col = &entries->keys[i];
-		const uint8 *start;
-
-		reader.flip = col->descending ? 0xff : 0;
-		start = reader.p;
-		if (!col->nullable || take_not_null(&reader, col))
-		{
-			start = reader.p;
-			skip_value(&reader, col);
-		}
-		parts[i] = nvmkv_slice(start, (size_t) (reader.p - start));
-	}
+		parts[i] = take_part(&reader, &entries->keys[i]);
 	if (reader.p != reader.end)
 		report_malformed_key(entries);
 

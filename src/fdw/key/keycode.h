@@ -52,6 +52,9 @@ extern uint64 nvmkv_rowid_from_tid(ItemPointer tid);
  */
 extern void nvmkv_key_decode(const NvmkvTable *table, NvmkvSlice key, Datum *values, bool *nulls);
 
+/* Bytes of a key's first columns, the storage id included.  ERROR XX001 on malformed bytes. */
+extern uint32 nvmkv_key_prefix_size(const NvmkvTable *table, NvmkvSlice key, int ncolumns);
+
 /*
  * The key of the row, in table, that an entry of its index is of: from the entry's key.  Replaces buf's bytes.  ERROR
  * XX001 on malformed bytes.

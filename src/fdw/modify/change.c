@@ -30,6 +30,7 @@
 #include "fdw/modify/generated.h"
 #include "fdw/modify/rowmove.h"
 #include "fdw/modify/target.h"
+#include "fdw/txn/unique.h"
 
 /* ---------------------------------------------------------------- the row the plan has found */
 
@@ -117,8 +118,9 @@ typedef enum ReplaceResult
 {
 	REPLACE_DONE,
 	REPLACE_NO_ROOM,
-	REPLACE_ARRIVES,  /* it has left its old key; the new one is another transaction's until that ends */
-	REPLACE_DUPLICATE /* the new key exists */
+	REPLACE_ARRIVES,   /* it has left its old key; the new one is another transaction's until that ends */
+	REPLACE_DUPLICATE, /* the new key exists */
+	REPLACE_RIVAL	   /* a value that is to be unique does, or may */
 } ReplaceResult;
 
 /* What stands at the key a row moves to?  REQUIRES its latch. */
@@ -133,6 +135,16 @@ look_at_new_key(NvmkvModify *modify, TransactionId *xid_out)
 	return view.state;
 }
 
+/* Into the record: of the row that goes, and of the one that comes. */
+static void
+put_entries(const NvmkvModify *modify, bool goes, bool comes, FullTransactionId fxid)
+{
+	NvmkvSlice none = nvmkv_slice(NULL, 0);
+
+	nvmkv_entries_put(goes ? nvmkv_buffer_slice(&modify->old_entries) : none,
+					  comes ? nvmkv_buffer_slice(&modify->entries) : none, fxid, modify->cid);
+}
+
 /* Writes modify->value upon the claimed row.  REQUIRES the latch. */
 static ReplaceResult
 write_in_place(NvmkvModify *modify, FullTransactionId fxid, uint64 *sequence_out)
@@ -141,6 +153,7 @@ write_in_place(NvmkvModify *modify, FullTransactionId fxid, uint64 *sequence_out
 	NvmkvSlice key = nvmkv_buffer_slice(&modify->old_key);
 
 	nvmkv_write_begin();
+	put_entries(modify, true, true, fxid);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
 	for (int i = 0; i < modify->standing.len; i += (int) sizeof(uint64))
 	{
@@ -167,6 +180,7 @@ write_move(NvmkvModify *modify, FullTransactionId fxid)
 	if (state == NVMKV_ROW_LIVE)
 		return REPLACE_DUPLICATE;
 	nvmkv_write_begin();
+	put_entries(modify, true, state != NVMKV_ROW_WAIT, fxid);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid, new_key);
 	if (state != NVMKV_ROW_WAIT)
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, new_key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
@@ -177,25 +191,34 @@ write_move(NvmkvModify *modify, FullTransactionId fxid)
 
 /* The rest of a move, when somebody else had the new key. */
 static ReplaceResult
-write_arrival(NvmkvModify *modify, FullTransactionId fxid)
+write_arrival(NvmkvModify *modify, FullTransactionId fxid, NvmkvRival *rival_out)
 {
 	NvmkvSlice key = nvmkv_buffer_slice(&modify->key);
+	NvmkvSlice entries = nvmkv_buffer_slice(&modify->entries);
+	NvmkvSlice none = nvmkv_slice(NULL, 0); /* the old ones have gone */
 
 	for (;;)
 	{
 		NvmkvLatchSet latches;
 		TransactionId xid;
 		NvmkvRowState state;
+		bool meets_rival = false;
 		bool written = false;
 
 		CHECK_FOR_INTERRUPTS();
 		nvmkv_latch_set_init(&latches);
 		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
+		nvmkv_unique_add_latches(&latches, none, entries);
 		nvmkv_latch_set_acquire(&latches);
 		state = look_at_new_key(modify, &xid);
 		if (state == NVMKV_ROW_ABSENT || state == NVMKV_ROW_DELETED)
+			meets_rival = nvmkv_unique_find_rival(modify->db, modify->table, none, entries, rival_out, NULL);
+		if (meets_rival)
+			xid = rival_out->wait_xid;
+		else if (state == NVMKV_ROW_ABSENT || state == NVMKV_ROW_DELETED)
 		{
 			nvmkv_write_begin();
+			put_entries(modify, false, true, fxid);
 			nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
 			written = nvmkv_write_finish(modify->db, modify->rel);
 		}
@@ -205,7 +228,9 @@ write_arrival(NvmkvModify *modify, FullTransactionId fxid)
 			return REPLACE_DONE;
 		if (state == NVMKV_ROW_LIVE)
 			return REPLACE_DUPLICATE;
-		if (state == NVMKV_ROW_WAIT)
+		if (meets_rival && !TransactionIdIsValid(xid))
+			return REPLACE_RIVAL;
+		if (state == NVMKV_ROW_WAIT || meets_rival)
 			nvmkv_write_wait_xid(modify->rel, key, xid, XLTW_InsertIndex);
 		else
 			nvmkv_write_wait_room(modify->db, modify->rel);
@@ -219,6 +244,7 @@ write_removal(NvmkvModify *modify, FullTransactionId fxid)
 	static const uint8 elsewhere = NVMKV_MOVED_TO_PARTITION;
 
 	nvmkv_write_begin();
+	put_entries(modify, true, false, fxid);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
 					nvmkv_slice(&elsewhere, 1));
 	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
@@ -257,6 +283,33 @@ lock_for_triggers(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Nvmkv
 	}
 }
 
+/*
+ * Another transaction has a value that the new row brings.  As on a heap, nobody else gets the row while its end is
+ * waited for.  *slot: the new row, made again when the row had changed.  False: the row is not meant any more.
+ */
+static bool
+wait_for_rival(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvTarget *target, TransactionId xid,
+			   TupleTableSlot **slot)
+{
+	if (modify->mtstate->operation == CMD_UPDATE)
+	{
+		if (!lock_for_triggers(modify, estate, rri, target, slot))
+			return false;
+	}
+	else
+	{
+		NvmkvTargetState state;
+
+		target->lock_only = true;
+		state = nvmkv_target_claim(modify, estate, target, nvmkv_slice(NULL, 0));
+		target->lock_only = false;
+		if (state != NVMKV_TARGET_LOCKED)
+			return false; /* an upsert starts over */
+	}
+	nvmkv_write_wait_xid(modify->rel, nvmkv_buffer_slice(&modify->old_key), xid, XLTW_InsertIndex);
+	return true;
+}
+
 /* ---------------------------------------------------------------- UPDATE */
 
 TupleTableSlot *
@@ -273,8 +326,10 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 		NvmkvSlice extra_key = nvmkv_slice(NULL, 0);
 		FullTransactionId fxid = GetCurrentFullTransactionId();
 		ReplaceResult result;
+		NvmkvRival rival;
 		uint64 sequence = 0;
 
+		resetStringInfo(&modify->entries);
 		if (!leaves)
 		{
 			check_update(modify, estate, rri, slot);
@@ -298,6 +353,9 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 				return NULL;
 		}
 
+		nvmkv_modify_encode_old(modify, old_row);
+		target.brings_values = modify->has_unique &&
+			nvmkv_unique_concerns(nvmkv_buffer_slice(&modify->old_entries), nvmkv_buffer_slice(&modify->entries));
 		target.mode = leaves || !same_key ? NVMKV_LOCK_EXCLUSIVE : NVMKV_LOCK_NO_KEY_UPDATE;
 		switch (nvmkv_target_claim(modify, estate, &target, extra_key))
 		{
@@ -320,6 +378,10 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 
 		if (leaves)
 			result = write_removal(modify, fxid);
+		else if (target.brings_values &&
+				 nvmkv_unique_find_rival(modify->db, modify->table, nvmkv_buffer_slice(&modify->old_entries),
+										 nvmkv_buffer_slice(&modify->entries), &rival, NULL))
+			result = REPLACE_RIVAL;
 		else if (same_key)
 			result = write_in_place(modify, fxid, &sequence);
 		else
@@ -330,14 +392,23 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 			nvmkv_write_wait_room(modify->db, modify->rel);
 			continue;
 		}
+		if (result == REPLACE_RIVAL && TransactionIdIsValid(rival.wait_xid))
+		{
+			target.brings_values = false;
+			if (!wait_for_rival(modify, estate, rri, &target, rival.wait_xid, &slot))
+				return NULL;
+			continue;
+		}
 		if (result == REPLACE_ARRIVES)
-			result = write_arrival(modify, fxid);
+			result = write_arrival(modify, fxid, &rival);
 
 		nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->old_key));
 		if (!same_key)
 			nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->key));
 		if (result == REPLACE_DUPLICATE)
 			nvmkv_write_duplicate(modify->table, modify->rel, slot);
+		if (result == REPLACE_RIVAL)
+			nvmkv_unique_report(modify->table, modify->rel, &rival);
 		if (leaves)
 		{
 			nvmkv_fire_after_delete(&modify->triggers, modify->mtstate, rri, old_row, true);
@@ -398,6 +469,7 @@ nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 	{
 		bool written;
 
+		nvmkv_modify_encode_old(modify, &modify->old_tuple);
 		switch (nvmkv_target_claim(modify, estate, &target, nvmkv_slice(NULL, 0)))
 		{
 			case NVMKV_TARGET_GONE:
@@ -412,6 +484,7 @@ nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 		}
 
 		nvmkv_write_begin();
+		put_entries(modify, true, false, fxid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
 						nvmkv_slice(NULL, 0));
 		written = nvmkv_write_finish(modify->db, modify->rel);

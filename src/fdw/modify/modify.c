@@ -38,6 +38,7 @@
 #include "fdw/modify/copytriggers.h"
 #include "fdw/modify/generated.h"
 #include "fdw/modify/insertplan.h"
+#include "fdw/modify/insertunique.h"
 #include "fdw/modify/modify.h"
 #include "fdw/modify/upsert.h"
 #include "fdw/scan/rowmark.h"
@@ -178,6 +179,11 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	initStringInfo(&modify->key);
 	initStringInfo(&modify->value);
 	initStringInfo(&modify->old_key);
+	modify->entry_maker = nvmkv_entry_maker_create(modify->table, estate, InvalidOid);
+	for (int i = 0; i < modify->table->nindexes; i++)
+		modify->has_unique = modify->has_unique || (modify->table->indexes[i].ready && modify->table->indexes[i].is_unique);
+	initStringInfo(&modify->entries);
+	initStringInfo(&modify->old_entries);
 	initStringInfo(&modify->newest);
 	initStringInfo(&modify->moved);
 	initStringInfo(&modify->standing);
@@ -282,7 +288,9 @@ choose_when_to_write(NvmkvModify *modify, ResultRelInfo *rri)
 	MemoryContext old_context = MemoryContextSwitchTo(mtstate->ps.state->es_query_cxt);
 
 	modify->when = NVMKV_WRITE_AT_ONCE;
-	if (mtstate->ps.plan != NULL)
+	if (modify->has_unique)
+		;
+	else if (mtstate->ps.plan != NULL)
 	{
 		if (nvmkv_insert_keeps_rows(mtstate, rri))
 			modify->when = NVMKV_WRITE_LATER;
@@ -308,7 +316,8 @@ choose_when_to_write(NvmkvModify *modify, ResultRelInfo *rri)
 static bool
 add_row(NvmkvModify *modify)
 {
-	return nvmkv_write_batch_add(modify->batch, nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->value));
+	return nvmkv_write_batch_add(modify->batch, nvmkv_buffer_slice(&modify->key), nvmkv_buffer_slice(&modify->value),
+								 nvmkv_buffer_slice(&modify->entries));
 }
 
 /* The executor is to say when the last row has been inserted, before it fires triggers: exec_pending_inserts. */
@@ -331,6 +340,11 @@ insert_now(NvmkvModify *modify, TupleTableSlot *slot)
 {
 	/* In their turn: rows that other tables of the statement have kept back, and this one. */
 	nvmkv_write_flush_deferred();
+	if (modify->has_unique)
+	{
+		nvmkv_insert_unique(modify, slot);
+		return;
+	}
 	(void) add_row(modify);
 	nvmkv_write_batch_flush(modify->batch, &slot->tts_tid);
 	nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());

@@ -14,6 +14,7 @@
 #include "fdw/modify/rowtrigger.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/bulk.h"
+#include "fdw/txn/entries.h"
 #include "fdw/txn/write.h"
 
 /* Rows to insert. */
@@ -35,6 +36,10 @@ typedef struct NvmkvModify
 	MemoryContext row_context; /* reset for each row */
 	StringInfoData key;		   /* of the row to write; meaningless with hidden row ids */
 	StringInfoData value;
+	NvmkvEntryMaker *entry_maker; /* NULL: the table has no indexes to keep */
+	bool has_unique;			  /* one of these is unique */
+	StringInfoData entries;		  /* of the row to write */
+	StringInfoData old_entries;	  /* of the row to replace or delete */
 	StringInfoData old_key; /* of the row to replace or delete */
 	StringInfoData newest;	/* value bytes of a version that the statement's snapshot does not see */
 	uint64 newest_sequence;
@@ -56,8 +61,11 @@ typedef struct NvmkvModify
 	bool pending;		 /* the executor will say when the last row has been inserted */
 } NvmkvModify;
 
-/* modify->key and modify->value from the row in slot. */
+/* modify->key, value and entries from the row in slot. */
 extern void nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot);
+
+/* modify->old_entries from a row that old_key, and with hidden row ids the tuple's ctid, is of. */
+extern void nvmkv_modify_encode_old(NvmkvModify *modify, HeapTuple row);
 
 /* The slot is about to be returned for the row's version with this sequence. */
 extern void nvmkv_modify_set_ctid(const NvmkvModify *modify, TupleTableSlot *slot, uint64 sequence);

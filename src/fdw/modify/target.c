@@ -21,6 +21,7 @@
 #include "fdw/modify/target.h"
 #include "fdw/txn/covered.h"
 #include "fdw/txn/rowlock.h"
+#include "fdw/txn/unique.h"
 #include "fdw/txn/visibility.h"
 
 static void
@@ -87,6 +88,9 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 		nvmkv_latch_set_add(&target->latches, nvmkv_key_hash(key));
 		if (extra_key.size > 0)
 			nvmkv_latch_set_add(&target->latches, nvmkv_key_hash(extra_key));
+		if (target->brings_values)
+			nvmkv_unique_add_latches(&target->latches, nvmkv_buffer_slice(&modify->old_entries),
+									 nvmkv_buffer_slice(&modify->entries));
 		nvmkv_latch_set_acquire(&target->latches);
 
 		query.anchor = target->anchor;

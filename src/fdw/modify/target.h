@@ -25,6 +25,7 @@ typedef struct NvmkvTarget
 	bool is_delete;		   /* for messages and error contexts */
 	NvmkvLockMode mode;	   /* EXCLUSIVE if the key changes or goes, else NO_KEY_UPDATE */
 	bool lock_only;		   /* LOCKED is wanted instead of READY */
+	bool brings_values;	   /* the latches of unique values in modify->entries are wanted, too (txn/unique.h) */
 	uint64 sequence;	   /* READY: of the version that is to be replaced */
 	NvmkvRowAnchor anchor; /* which row at old_key; moves on with CHANGED: the version found then may be replaced */
 	NvmkvLatchSet latches;

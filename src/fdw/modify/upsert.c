@@ -242,6 +242,7 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	else
 	{
 		nvmkv_write_begin();
+		nvmkv_entries_put(nvmkv_slice(NULL, 0), nvmkv_buffer_slice(&modify->entries), fxid, modify->cid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
 		written = nvmkv_write_finish(modify->db, modify->rel);
 		nvmkv_latch_set_release(&latches);

@@ -90,7 +90,7 @@ enlarge(NvmkvWriteBatch *batch)
 }
 
 bool
-nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value)
+nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value, NvmkvSlice entries)
 {
 	NvmkvBulkRow *row;
 
@@ -103,6 +103,7 @@ nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value)
 	row->offset = (uint32) batch->bytes.len;
 	row->key_size = batch->table->nkeys > 0 ? (uint32) key.size : 0;
 	row->value_size = (uint32) value.size;
+	row->entries_size = (uint32) entries.size;
 	row->written = false;
 	row->generation = batch->generation;
 	batch->generation = NVMKV_LATCH_UNKNOWN;
@@ -114,6 +115,7 @@ nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value)
 	}
 	appendBinaryStringInfoNT(&batch->bytes, (const char *) key.data, (int) row->key_size);
 	appendBinaryStringInfoNT(&batch->bytes, (const char *) value.data, (int) row->value_size);
+	appendBinaryStringInfoNT(&batch->bytes, (const char *) entries.data, (int) row->entries_size);
 	batch->count++;
 	if (batch->places != NULL)
 		*find_place(batch, row->hash) = (uint16) batch->count;

@@ -16,8 +16,11 @@ typedef struct NvmkvWriteBatch NvmkvWriteBatch;
 /* Rows to insert into one table by command "cid" of the current (sub)transaction.  In the current memory context. */
 extern NvmkvWriteBatch *nvmkv_write_batch_create(Relation rel, const NvmkvTable *table, CommandId cid);
 
-/* Adds a row; key is ignored (and made when written) for tables with hidden row ids.  True when it is time to flush. */
-extern bool nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value);
+/*
+ * Adds a row; key is ignored (and made when written) for tables with hidden row ids.  entries: of the row (entries.h).
+ * True when it is time to flush.
+ */
+extern bool nvmkv_write_batch_add(NvmkvWriteBatch *batch, NvmkvSlice key, NvmkvSlice value, NvmkvSlice entries);
 
 /*
  * Writes the rows, in order of addition, and empties the batch.  Waits where another transaction may have a key, 23505

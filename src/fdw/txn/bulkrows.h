@@ -24,9 +24,10 @@ typedef struct NvmkvBulkRow
 	uint32 generation; /* of its latch, before a look has found the key free; odd: there was none */
 	bool written;
 	uint64 line;   /* of COPY */
-	uint32 offset; /* in bytes: key, then value */
+	uint32 offset; /* in bytes: key, value, entries */
 	uint32 key_size;
 	uint32 value_size;
+	uint32 entries_size;
 } NvmkvBulkRow;
 
 typedef struct NvmkvWriteBatch
@@ -60,6 +61,12 @@ static inline NvmkvSlice
 nvmkv_bulk_value(const NvmkvWriteBatch *batch, const NvmkvBulkRow *row)
 {
 	return nvmkv_slice(batch->bytes.data + row->offset + row->key_size, row->value_size);
+}
+
+static inline NvmkvSlice
+nvmkv_bulk_entries(const NvmkvWriteBatch *batch, const NvmkvBulkRow *row)
+{
+	return nvmkv_slice(batch->bytes.data + row->offset + row->key_size + row->value_size, row->entries_size);
 }
 
 #endif

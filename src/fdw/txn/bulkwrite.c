@@ -30,6 +30,7 @@
 #include "fdw/txn/bulkrows.h"
 #include "fdw/txn/bulkwrite.h"
 #include "fdw/txn/conflict.h"
+#include "fdw/txn/entries.h"
 #include "fdw/txn/write.h"
 
 /* A chunk ends at this many rows or bytes; one row may be larger. */
@@ -149,8 +150,11 @@ try_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, TransactionId *
 
 	nvmkv_write_begin();
 	for (int i = 0; i < n; i++)
+	{
+		nvmkv_entries_put(nvmkv_slice(NULL, 0), nvmkv_bulk_entries(batch, rows[i]), batch->fxid, batch->cid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, nvmkv_bulk_key(batch, rows[i]), batch->fxid, batch->cid,
 						nvmkv_bulk_value(batch, rows[i]));
+	}
 	written = nvmkv_write_finish(batch->db, batch->rel);
 	nvmkv_latch_set_release(&latches);
 	return written ? CHUNK_WRITTEN : CHUNK_NO_ROOM;
@@ -191,14 +195,15 @@ write_row(NvmkvWriteBatch *batch, NvmkvBulkRow *row)
 
 /* Rows of the next chunk. */
 static int
-chunk_size(const RowPointer *rows, int n, Size *bytes_out)
+chunk_size(const NvmkvWriteBatch *batch, const RowPointer *rows, int n, Size *bytes_out)
 {
 	int count = 0;
 
 	*bytes_out = 0;
 	while (count < n && count < CHUNK_ROWS)
 	{
-		Size bytes = rows[count]->key_size + rows[count]->value_size + BATCH_ENTRY_OVERHEAD;
+		Size bytes = rows[count]->key_size + rows[count]->value_size + BATCH_ENTRY_OVERHEAD +
+			nvmkv_entries_record_bytes(nvmkv_bulk_entries(batch, rows[count]));
 
 		if (count > 0 && *bytes_out + bytes > CHUNK_BYTES)
 			break;
@@ -216,7 +221,7 @@ write_free_rows(NvmkvWriteBatch *batch, RowPointer *rows, int n)
 	{
 		TransactionId xid;
 		Size bytes;
-		int count = chunk_size(rows, n, &bytes);
+		int count = chunk_size(batch, rows, n, &bytes);
 
 		CHECK_FOR_INTERRUPTS();
 		nvmkv_write_wait_turn(batch->table, batch->rel, bytes);
@@ -290,6 +295,10 @@ write_rowid_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, ItemPoi
 	nvmkv_write_begin();
 	for (int i = 0; i < n; i++)
 	{
+		NvmkvSlice entries = nvmkv_bulk_entries(batch, rows[i]);
+
+		nvmkv_entries_set_rowid(entries, rowid + (uint64) i);
+		nvmkv_entries_put(nvmkv_slice(NULL, 0), entries, batch->fxid, batch->cid);
 		nvmkv_key_from_rowid(batch->table, &batch->rowid_key, rowid + (uint64) i);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, nvmkv_buffer_slice(&batch->rowid_key), batch->fxid, batch->cid,
 						nvmkv_bulk_value(batch, rows[i]));
@@ -315,7 +324,7 @@ nvmkv_bulk_write_without_key(NvmkvWriteBatch *batch, ItemPointerData *tids)
 	for (int next = 0; next < n;)
 	{
 		Size bytes;
-		int count = chunk_size(rows + next, n - next, &bytes);
+		int count = chunk_size(batch, rows + next, n - next, &bytes);
 
 		CHECK_FOR_INTERRUPTS();
 		nvmkv_write_wait_turn(batch->table, batch->rel, bytes);

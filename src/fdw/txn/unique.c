@@ -1,0 +1,246 @@
+/*
+ * unique.c
+ *	  Values that only one row may have.
+ *
+ * As on a heap: an entry that stands counts, whoever wrote it, and one that a
+ * running transaction has written or taken away has to be waited for.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+
+#include "fdw/host/status.h"
+#include "fdw/key/keycode.h"
+#include "fdw/key/rowcode.h"
+#include "fdw/txn/conflict.h"
+#include "fdw/txn/unique.h"
+#include "fdw/txn/write.h"
+
+#define LOOK_ROWS 64
+#define LOOK_BYTES (64 * 1024)
+
+/* Is it among the entries? */
+static bool
+has_entry(NvmkvSlice entries, unsigned index, NvmkvSlice key)
+{
+	size_t at = 0;
+	NvmkvEntry entry;
+
+	while (nvmkv_entries_next(entries, &at, &entry))
+	{
+		if (entry.index == index && slice_equal(entry.key, key))
+			return true;
+	}
+	return false;
+}
+
+/* The next of the new entries whose value has to be looked for. */
+static bool
+next_unique(NvmkvSlice old_entries, NvmkvSlice new_entries, size_t *at, NvmkvEntry *entry_out)
+{
+	while (nvmkv_entries_next(new_entries, at, entry_out))
+	{
+		if (entry_out->unique_size > 0 && !has_entry(old_entries, entry_out->index, entry_out->key))
+			return true;
+	}
+	return false;
+}
+
+static NvmkvSlice
+value_of(const NvmkvEntry *entry)
+{
+	return nvmkv_slice(entry->key.data, entry->unique_size);
+}
+
+bool
+nvmkv_unique_concerns(NvmkvSlice old_entries, NvmkvSlice new_entries)
+{
+	size_t at = 0;
+	NvmkvEntry entry;
+
+	return next_unique(old_entries, new_entries, &at, &entry);
+}
+
+void
+nvmkv_unique_add_latches(NvmkvLatchSet *latches, NvmkvSlice old_entries, NvmkvSlice new_entries)
+{
+	size_t at = 0;
+	NvmkvEntry entry;
+
+	while (next_unique(old_entries, new_entries, &at, &entry))
+		nvmkv_latch_set_add(latches, nvmkv_key_hash(value_of(&entry)));
+}
+
+/* ---------------------------------------------------------------- looking */
+
+/* Keys that a look has met, one behind the other, each with its size before it. */
+typedef struct MetKeys
+{
+	StringInfoData bytes;
+} MetKeys;
+
+static void
+note_key(MetKeys *met, NvmkvSlice key)
+{
+	uint32 size = (uint32) key.size;
+
+	/* Versions of one key come one after the other. */
+	if ((size_t) met->bytes.len >= size + sizeof(size) &&
+		memcmp(met->bytes.data + met->bytes.len - size, key.data, size) == 0)
+		return;
+	appendBinaryStringInfo(&met->bytes, (const char *) &size, sizeof(size));
+	appendBinaryStringInfo(&met->bytes, (const char *) key.data, (int) size);
+}
+
+/* Sees nothing, but that there are versions. */
+static NvmkvSight
+note_version(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
+{
+	note_key(ctx, key);
+	return NVMKV_UNSEEN;
+}
+
+/* All keys that begin with the value: those of versions that a transaction's end decides about, and settled ones. */
+static void
+meet_keys(NvmkvDb *db, const NvmkvTable *entries, NvmkvSlice value, MetKeys *met)
+{
+	NvmkvSnapshot everything = {.ctx = met, .visible = note_version, .sequence = PG_UINT64_MAX};
+	NvmkvScan *volatile scan = NULL;
+	StringInfoData upper;
+
+	initStringInfo(&upper);
+	appendBinaryStringInfo(&upper, (const char *) value.data, (int) value.size);
+	(void) nvmkv_key_successor(&upper);
+	PG_TRY();
+	{
+		NvmkvScan *new_scan = NULL;
+		const NvmkvScanRow *rows;
+		unsigned count;
+
+		nvmkv_check_status(nvmkv_scan_create(db, &new_scan), "reading index", entries->key_name);
+		scan = new_scan;
+		nvmkv_scan_keys_only(scan);
+		nvmkv_check_status(nvmkv_scan_start(scan, value, nvmkv_buffer_slice(&upper), false, &everything),
+						   "reading index", entries->key_name);
+		do
+		{
+			nvmkv_check_status(nvmkv_scan_batch(scan, LOOK_ROWS, LOOK_BYTES, &rows, &count), "reading index",
+							   entries->key_name);
+			for (unsigned i = 0; i < count; i++)
+				note_key(met, rows[i].key);
+		} while (count > 0);
+	}
+	PG_FINALLY();
+	{
+		nvmkv_scan_destroy(scan);
+	}
+	PG_END_TRY();
+	pfree(upper.data);
+}
+
+/* Of the keys that were met, the first that stands against the new entry. */
+static bool
+find_standing(NvmkvDb *db, const NvmkvTable *entries, const NvmkvEntry *entry, NvmkvSlice old_entries,
+			  const MetKeys *met, TransactionId *xid_out, StringInfo rival_key)
+{
+	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
+	int at = 0;
+
+	while (at < met->bytes.len)
+	{
+		NvmkvRowView view;
+		NvmkvSlice key;
+		uint32 size;
+
+		memcpy(&size, met->bytes.data + at, sizeof(size));
+		key = nvmkv_slice(met->bytes.data + at + sizeof(size), size);
+		at += (int) (sizeof(size) + size);
+		if (has_entry(old_entries, entry->index, key))
+			continue;
+		nvmkv_row_view(db, entries, key, &query, &view);
+		if (view.state != NVMKV_ROW_LIVE && view.state != NVMKV_ROW_WAIT)
+			continue;
+		*xid_out = view.state == NVMKV_ROW_WAIT ? view.wait_xid : InvalidTransactionId;
+		if (rival_key != NULL)
+		{
+			resetStringInfo(rival_key);
+			appendBinaryStringInfo(rival_key, (const char *) key.data, (int) key.size);
+		}
+		return true;
+	}
+	return false;
+}
+
+bool
+nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_entries, NvmkvSlice new_entries,
+						NvmkvRival *rival_out, StringInfo rival_key)
+{
+	size_t at = 0;
+	NvmkvEntry entry;
+
+	while (next_unique(old_entries, new_entries, &at, &entry))
+	{
+		const NvmkvTable *entries = &table->indexes[entry.index].entries;
+		MetKeys met;
+		bool found;
+
+		initStringInfo(&met.bytes);
+		meet_keys(db, entries, value_of(&entry), &met);
+		found = find_standing(db, entries, &entry, old_entries, &met, &rival_out->wait_xid, rival_key);
+		pfree(met.bytes.data);
+		if (found)
+		{
+			rival_out->index = entry.index;
+			rival_out->entry = entry;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------- messages */
+
+/* "(a, b)=(1, x)", or NULL where it must not be shown. */
+static char *
+describe_value(const NvmkvIndex *index, NvmkvSlice key, NvmkvSlice value)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(index->entries.tupdesc, &TTSOpsVirtual);
+	Relation rel = index_open(index->oid, AccessShareLock);
+	char *description;
+
+	ExecClearTuple(slot);
+	nvmkv_key_decode(&index->entries, key, slot->tts_values, slot->tts_isnull);
+	if (index->has_values)
+		nvmkv_row_decode(&index->entries, value, slot->tts_values, slot->tts_isnull, slot->tts_tupleDescriptor->natts);
+	ExecStoreVirtualTuple(slot);
+	description = BuildIndexValueDescription(rel, slot->tts_values, slot->tts_isnull);
+	index_close(rel, NoLock);
+	return description;
+}
+
+void
+nvmkv_unique_report(const NvmkvTable *table, Relation rel, const NvmkvRival *rival)
+{
+	const NvmkvIndex *index = &table->indexes[rival->index];
+	char *description = describe_value(index, rival->entry.key, rival->entry.value);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("duplicate key value violates unique constraint \"%s\"", index->entries.key_name),
+			 description != NULL ? errdetail("Key %s already exists.", description) : 0,
+			 errtableconstraint(rel, index->entries.key_name)));
+}
+
+void
+nvmkv_unique_report_build(Relation rel, const NvmkvIndex *index, NvmkvSlice key, NvmkvSlice value)
+{
+	char *description = describe_value(index, key, value);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("could not create unique index \"%s\"", index->entries.key_name),
+			 description != NULL ? errdetail("Key %s is duplicated.", description) : errdetail("Duplicate keys exist."),
+			 errtableconstraint(rel, index->entries.key_name)));
+}

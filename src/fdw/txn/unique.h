@@ -1,0 +1,53 @@
+/*
+ * unique.h
+ *	  Values that only one row may have: unique indexes other than the primary
+ *	  key's.
+ *
+ * Who writes an entry of a unique index holds the latch of the value, that is
+ * of the entry's key without the row's: under it the value's entries are looked
+ * at, whatever rows they are of, and the new one is written.  Latches of rows
+ * and values are taken together (host/latch.h orders them).
+ */
+#ifndef NVMKV_FDW_UNIQUE_H
+#define NVMKV_FDW_UNIQUE_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
+#include "utils/rel.h"
+
+#include "fdw/compat/compat.h"
+#include "fdw/host/latch.h"
+#include "fdw/table/table.h"
+#include "fdw/txn/entries.h"
+
+/* What stands against an entry. */
+typedef struct NvmkvRival
+{
+	unsigned index;			/* in table->indexes */
+	NvmkvEntry entry;		/* that is to be written, within the new entries */
+	TransactionId wait_xid; /* of who has written or taken away what is there; invalid: it stands */
+} NvmkvRival;
+
+/* Adds the latches of the values that the new entries bring: those that are not among the old ones. */
+extern void nvmkv_unique_add_latches(NvmkvLatchSet *latches, NvmkvSlice old_entries, NvmkvSlice new_entries);
+
+/* Do the new entries bring a value that is to be unique? */
+extern bool nvmkv_unique_concerns(NvmkvSlice old_entries, NvmkvSlice new_entries);
+
+/*
+ * The first of the new entries' values that another row has, or may have: true, and *rival_out.  Entries of the row
+ * that old_entries are of do not count.  rival_key (may be NULL): the key of the entry that stands against it.
+ * REQUIRES the latches above.
+ */
+extern bool nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_entries,
+									NvmkvSlice new_entries, NvmkvRival *rival_out, StringInfo rival_key);
+
+/* 23505 as a heap's unique index says it: of the entry that was to be written.  Does not return. */
+pg_noreturn extern void nvmkv_unique_report(const NvmkvTable *table, Relation rel, const NvmkvRival *rival);
+
+/* The same while an index is built. */
+pg_noreturn extern void nvmkv_unique_report_build(Relation rel, const NvmkvIndex *index, NvmkvSlice key, NvmkvSlice value);
+
+#endif
