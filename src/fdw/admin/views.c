@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "fdw/admin/indexcheck.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/family.h"
 #include "fdw/host/ready.h"
@@ -35,6 +36,7 @@
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/storage/storage.h"
+#include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/damage.h"
 #include "fdw/txn/lost.h"
@@ -678,8 +680,14 @@ nvmkv_sql_check(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 	{
 		Relation rel = open_table(PG_GETARG_OID(0));
+		const NvmkvTable *table = nvmkv_table(rel);
 
 		check_table(fcinfo, rel);
+		for (int i = 0; i < table->nindexes; i++)
+		{
+			if (table->indexes[i].ready && table->indexes[i].valid && nvmkv_index_is_old_enough(table->indexes[i].oid))
+				nvmkv_check_index(rel, table, &table->indexes[i], report_problem, fcinfo);
+		}
 		table_close(rel, AccessShareLock);
 	}
 	return (Datum) 0;

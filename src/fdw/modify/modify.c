@@ -363,8 +363,8 @@ exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 	check_insert(modify, estate, rri, slot);
 	nvmkv_modify_encode(modify, slot);
 
-	/* Without a primary key nothing can conflict. */
-	if (plan != NULL && plan->onConflictAction != ONCONFLICT_NONE && modify->table->nkeys > 0)
+	/* Where nothing is to be unique nothing can conflict. */
+	if (plan != NULL && plan->onConflictAction != ONCONFLICT_NONE && (modify->table->nkeys > 0 || modify->has_unique))
 		return nvmkv_upsert(modify, estate, rri, slot);
 
 	if (modify->when == NVMKV_WRITE_UNDECIDED)

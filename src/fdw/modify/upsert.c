@@ -30,7 +30,10 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "fdw/host/rowid.h"
+#include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
+#include "fdw/modify/arbiter.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/upsert.h"
 #include "fdw/txn/rowlock.h"
@@ -189,12 +192,13 @@ typedef enum UpsertLook
 } UpsertLook;
 
 /*
- * One turn under the key's latch; waits after it.  met: an earlier turn has found the row and waited for its lock.  If
- * it has gone meanwhile, a transaction that keeps its snapshot cannot go on as if it had not been there.
+ * One turn under the key's latch; waits after it.  insert: where there is no row the new one is written.  met: an
+ * earlier turn has found the row and waited for its lock.  If it has gone meanwhile, a transaction that keeps its
+ * snapshot cannot go on as if it had not been there.
  */
 static UpsertLook
 look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, bool update, bool met,
-				NvmkvRowQueue *queue, NvmkvRowView *view)
+				bool insert, NvmkvRowQueue *queue, NvmkvRowView *view)
 {
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	NvmkvRowQuery query = {
@@ -238,6 +242,11 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 view->has_moved ? errmsg("could not serialize access due to concurrent update")
 				 : errmsg("could not serialize access due to concurrent delete")));
+	}
+	else if (!insert)
+	{
+		nvmkv_latch_set_release(&latches);
+		return LOOK_AGAIN;
 	}
 	else
 	{
@@ -288,8 +297,8 @@ lock_unchanged(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSli
 
 /* DO UPDATE of the row in modify->newest.  False: it has changed meanwhile, start over. */
 static bool
-update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, const NvmkvRowView *view,
-				TupleTableSlot *excluded, TupleTableSlot **result_out)
+update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSlice key, const NvmkvRival *rival,
+				const NvmkvRowView *view, TupleTableSlot *excluded, TupleTableSlot **result_out)
 {
 	TupleTableSlot *existing = rri->ri_onConflict->oc_Existing;
 	NvmkvRowAnchor anchor = {.kind = NVMKV_ANCHOR_VERSION, .sequence = view->sequence};
@@ -306,8 +315,15 @@ update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	check_existing_visible(view);
 
 	nvmkv_row_to_slot(modify->table, key, nvmkv_buffer_slice(&modify->newest), existing);
+	if (rival != NULL && !nvmkv_arbiter_still_conflicts(modify, existing, rival))
+	{
+		ExecClearTuple(existing);
+		return false;
+	}
 	ExecMaterializeSlot(existing);
 	old_row = ExecFetchSlotHeapTuple(existing, false, &should_free);
+	if (modify->table->nkeys == 0)
+		nvmkv_rowid_to_tid(nvmkv_key_rowid(key), &old_row->t_self);
 
 	if (project_update(modify, estate, rri, excluded, old_row))
 	{
@@ -324,36 +340,85 @@ update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	return done;
 }
 
+/* The row to insert, in key, value and entries of modify; again after they have been those of an updated row. */
+static void
+encode_insert(NvmkvModify *modify, TupleTableSlot *slot, uint64 rowid)
+{
+	nvmkv_modify_encode(modify, slot);
+	if (modify->table->nkeys > 0)
+		return;
+	nvmkv_entries_set_rowid(nvmkv_buffer_slice(&modify->entries), rowid);
+	nvmkv_key_from_rowid(modify->table, &modify->key, rowid);
+}
+
+/* What is kept between turns of an upsert; in the row's memory context. */
+typedef struct Upsert
+{
+	bool update;
+	bool met;
+	NvmkvRowQueue queue;
+	StringInfoData key;		/* of the row to insert */
+	StringInfoData row_key; /* of the one that it conflicts with, where other indexes than the key's decide */
+	NvmkvRival rival;
+} Upsert;
+
+/* Finds the row that is there, or inserts; *key_out: of the one that was found. */
+static UpsertLook
+look(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Upsert *upsert, TupleTableSlot *slot, NvmkvSlice *key_out,
+	 NvmkvRowView *view)
+{
+	NvmkvSlice key = nvmkv_buffer_slice(&upsert->key);
+
+	*key_out = key;
+	if (!modify->has_unique)
+		return look_and_insert(modify, estate, rri, key, upsert->update, upsert->met, true, &upsert->queue, view);
+
+	switch (nvmkv_arbiter_look(modify, key, slot, &upsert->row_key, &upsert->rival))
+	{
+		case NVMKV_CONFLICT_NONE:
+			return LOOK_INSERTED;
+		case NVMKV_CONFLICT_AGAIN:
+			view->wait_for_lock = false;
+			return LOOK_AGAIN;
+		case NVMKV_CONFLICT_ROW:
+			break;
+	}
+	*key_out = nvmkv_buffer_slice(&upsert->row_key);
+	return look_and_insert(modify, estate, rri, *key_out, upsert->update, upsert->met, false, &upsert->queue, view);
+}
+
 TupleTableSlot *
 nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot)
 {
-	bool update = ((ModifyTable *) modify->mtstate->ps.plan)->onConflictAction == ONCONFLICT_UPDATE;
-	NvmkvRowQueue queue = {0};
+	Upsert upsert = {.update = ((ModifyTable *) modify->mtstate->ps.plan)->onConflictAction == ONCONFLICT_UPDATE};
+	uint64 rowid = modify->table->nkeys == 0 ? nvmkv_rowid_allocate(1) : 0;
 	TupleTableSlot *result = NULL;
-	StringInfoData key_buffer;
-	NvmkvSlice key;
-	bool met = false;
 	bool done = false;
 
 	/* modify->key and value will be those of the updated row. */
 	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
 
-	initStringInfo(&key_buffer);
-	appendBinaryStringInfo(&key_buffer, modify->key.data, modify->key.len);
+	if (rowid != 0)
+		encode_insert(modify, slot, rowid);
+	initStringInfo(&upsert.key);
+	initStringInfo(&upsert.row_key);
+	appendBinaryStringInfo(&upsert.key, modify->key.data, modify->key.len);
 	MemoryContextSwitchTo(old_context);
-	key = nvmkv_buffer_slice(&key_buffer);
 
 	while (!done)
 	{
 		NvmkvRowView view;
+		NvmkvSlice key;
 
 		CHECK_FOR_INTERRUPTS();
-		switch (look_and_insert(modify, estate, rri, key, update, met, &queue, &view))
+		switch (look(modify, estate, rri, &upsert, slot, &key, &view))
 		{
 			case LOOK_AGAIN:
-				met = met || view.wait_for_lock;
+				upsert.met = upsert.met || view.wait_for_lock;
 				break;
 			case LOOK_INSERTED:
+				if (rowid != 0)
+					nvmkv_rowid_to_tid(rowid, &slot->tts_tid);
 				nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
 				nvmkv_write_check_serializable(modify->rel, key);
 				nvmkv_fire_after_insert(&modify->triggers, modify->mtstate, rri, slot);
@@ -366,14 +431,15 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 				done = true;
 				break;
 			case LOOK_UPDATE:
-				done = update_existing(modify, estate, rri, key, &view, slot, &result);
+				done = update_existing(modify, estate, rri, key, modify->has_unique ? &upsert.rival : NULL, &view, slot,
+									   &result);
 				if (done)
 					InstrCountTuples2(&modify->mtstate->ps, 1);
 				else
-					nvmkv_modify_encode(modify, slot);
+					encode_insert(modify, slot, rowid);
 				break;
 		}
 	}
-	nvmkv_row_queue_leave(&queue, modify->rel);
+	nvmkv_row_queue_leave(&upsert.queue, modify->rel);
 	return result;
 }

@@ -1,0 +1,177 @@
+/*
+ * entrysort.c
+ *	  The entries that the rows of a table should have in one of its indexes, in
+ *	  order.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type_d.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/tuplesort.h"
+
+#include "fdw/host/family.h"
+#include "fdw/host/status.h"
+#include "fdw/key/keycode.h"
+#include "fdw/key/rowcode.h"
+#include "fdw/txn/damage.h"
+#include "fdw/txn/entrysort.h"
+#include "fdw/txn/visibility.h"
+#include "fdw/txn/write.h"
+
+#define SCAN_ROWS 1024
+#define SCAN_BYTES (1024 * 1024)
+
+/*
+ * What is sorted: key, value, and this behind them.  No entry's key begins another's, so what is behind the key does
+ * not matter to the order.
+ */
+typedef struct EntryTail
+{
+	uint32 key_size;
+	uint32 unique_size;
+} EntryTail;
+
+/* ---------------------------------------------------------------- making */
+
+static void
+sort_entry(Tuplesortstate *sorted, const NvmkvEntry *entry)
+{
+	EntryTail tail = {(uint32) entry->key.size, entry->unique_size};
+	Size size = VARHDRSZ + entry->key.size + entry->value.size + sizeof(tail);
+	bytea *bytes = palloc(size);
+	char *p = VARDATA(bytes);
+
+	SET_VARSIZE(bytes, size);
+	memcpy(p, entry->key.data, entry->key.size);
+	if (entry->value.size > 0)
+		memcpy(p + entry->key.size, entry->value.data, entry->value.size);
+	memcpy(p + entry->key.size + entry->value.size, &tail, sizeof(tail));
+	tuplesort_putdatum(sorted, PointerGetDatum(bytes), false);
+	pfree(bytes);
+}
+
+struct NvmkvEntrySort
+{
+	const NvmkvTable *table;
+	NvmkvDb *db;
+	unsigned index; /* in table->indexes */
+	EState *estate;
+	NvmkvEntryMaker *maker;
+	TupleTableSlot *slot;
+	StringInfoData entries;
+	Tuplesortstate *sort;
+	Pointer current;
+};
+
+static void
+add_row(NvmkvEntrySort *sort, const NvmkvScanRow *row)
+{
+	uint64 rowid = sort->table->nkeys == 0 ? nvmkv_key_rowid(row->key) : 0;
+	MemoryContext old_context = MemoryContextSwitchTo(GetPerTupleMemoryContext(sort->estate));
+	NvmkvEntry entry;
+	size_t at = 0;
+
+	nvmkv_row_to_slot(sort->table, row->key, row->value, sort->slot);
+	nvmkv_entries_of_row(sort->maker, sort->slot, rowid, &sort->entries);
+	if (nvmkv_entries_next(nvmkv_buffer_slice(&sort->entries), &at, &entry))
+		sort_entry(sort->sort, &entry);
+	MemoryContextSwitchTo(old_context);
+	ResetPerTupleExprContext(sort->estate);
+}
+
+static void
+scan_rows(NvmkvEntrySort *sort, Snapshot snapshot)
+{
+	NvmkvVisibility visibility;
+	StringInfoData lower;
+	StringInfoData upper;
+	NvmkvScan *volatile scan = NULL;
+
+	nvmkv_key_table_range(sort->table, &lower, &upper);
+	nvmkv_visibility_init(&visibility, snapshot, NULL);
+	PG_TRY();
+	{
+		NvmkvScan *new_scan = NULL;
+
+		nvmkv_check_table_status(nvmkv_scan_create(sort->db, &new_scan), "reading foreign table", sort->table);
+		scan = new_scan;
+		nvmkv_check_table_status(nvmkv_scan_start(scan, nvmkv_buffer_slice(&lower), nvmkv_buffer_slice(&upper), false,
+											&visibility.engine),
+						   "reading foreign table", sort->table);
+		for (;;)
+		{
+			const NvmkvScanRow *rows;
+			unsigned count;
+
+			CHECK_FOR_INTERRUPTS();
+			nvmkv_check_table_status(nvmkv_scan_batch(scan, SCAN_ROWS, SCAN_BYTES, &rows, &count), "reading foreign table",
+									 sort->table);
+			if (count == 0)
+				break;
+			for (unsigned i = 0; i < count; i++)
+				add_row(sort, &rows[i]);
+		}
+	}
+	PG_FINALLY();
+	{
+		nvmkv_scan_destroy(scan);
+	}
+	PG_END_TRY();
+}
+
+NvmkvEntrySort *
+nvmkv_entrysort_create(Relation rel, const NvmkvTable *table, const NvmkvIndex *index, Snapshot snapshot)
+{
+	NvmkvEntrySort *sort = palloc0(sizeof(NvmkvEntrySort));
+
+	sort->table = table;
+	sort->db = nvmkv_engine_of(table->storage_id);
+	sort->index = (unsigned) (index - table->indexes);
+	sort->estate = CreateExecutorState();
+	sort->maker = nvmkv_entry_maker_create(table, sort->estate, index->oid);
+	sort->slot = MakeSingleTupleTableSlot(table->tupdesc, &TTSOpsVirtual);
+	initStringInfo(&sort->entries);
+	sort->sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, maintenance_work_mem, NULL,
+									   TUPLESORT_NONE);
+	scan_rows(sort, snapshot);
+	tuplesort_performsort(sort->sort);
+	return sort;
+}
+
+bool
+nvmkv_entrysort_next(NvmkvEntrySort *sort, NvmkvEntry *entry_out)
+{
+	EntryTail tail;
+	Datum datum;
+	bool isnull;
+	bytea *bytes;
+	Size size;
+
+	if (sort->current != NULL)
+		pfree(sort->current);
+	sort->current = NULL;
+	if (!tuplesort_getdatum(sort->sort, true, &datum, &isnull, NULL))
+		return false;
+	sort->current = DatumGetPointer(datum);
+	bytes = DatumGetByteaPP(datum);
+	size = VARSIZE_ANY_EXHDR(bytes);
+	memcpy(&tail, VARDATA_ANY(bytes) + size - sizeof(tail), sizeof(tail));
+	entry_out->index = sort->index;
+	entry_out->unique_size = tail.unique_size;
+	entry_out->key = nvmkv_slice(VARDATA_ANY(bytes), tail.key_size);
+	entry_out->value = nvmkv_slice(VARDATA_ANY(bytes) + tail.key_size, size - tail.key_size - sizeof(tail));
+	return true;
+}
+
+void
+nvmkv_entrysort_destroy(NvmkvEntrySort *sort)
+{
+	if (sort->current != NULL)
+		pfree(sort->current);
+	tuplesort_end(sort->sort);
+	ExecDropSingleTupleTableSlot(sort->slot);
+	FreeExecutorState(sort->estate);
+	pfree(sort);
+}
