@@ -355,7 +355,8 @@ look_before(Oid relid, List *cmds)
 		}
 	}
 	before->had_storage = find_storage(relid, &before->storage);
-	before->columns_fit = before->had_storage && nvmkv_catalog_changed_column(&before->storage, RelationGetDescr(rel)) == 0;
+	before->columns_fit = before->had_storage &&
+		nvmkv_catalog_changed_column(&before->storage, RelationGetDescr(rel)) == 0;
 
 	foreach(lc, cmds)
 		check_command(before, rel, lfirst_node(AlterTableCmd, lc));

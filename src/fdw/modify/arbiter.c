@@ -132,7 +132,8 @@ nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, St
 	nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
 	nvmkv_unique_add_latches(&latches, none, entries);
 	nvmkv_latch_set_acquire(&latches);
-	found = find(modify, key, nvmkv_buffer_slice(&of_arbiters), nvmkv_buffer_slice(&others), &xid, &rival_key, rival_out);
+	found = find(modify, key, nvmkv_buffer_slice(&of_arbiters), nvmkv_buffer_slice(&others), &xid, &rival_key,
+				 rival_out);
 	if (found == FOUND_NOTHING)
 	{
 		nvmkv_write_begin();

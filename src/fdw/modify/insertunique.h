@@ -12,8 +12,8 @@
 #include "fdw/modify/modifystate.h"
 
 /*
- * Writes the row in modify->key, value and entries, once its key and its values are free; 23505 if they are not going to
- * be.  slot gets its ctid.
+ * Writes the row in modify->key, value and entries, once its key and its values are free; 23505 if they are not going
+ * to be.  slot gets its ctid.
  */
 extern void nvmkv_insert_unique(NvmkvModify *modify, TupleTableSlot *slot);
 

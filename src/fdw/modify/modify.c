@@ -181,7 +181,11 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	initStringInfo(&modify->old_key);
 	modify->entry_maker = nvmkv_entry_maker_create(modify->table, estate, InvalidOid);
 	for (int i = 0; i < modify->table->nindexes; i++)
-		modify->has_unique = modify->has_unique || (modify->table->indexes[i].ready && modify->table->indexes[i].is_unique);
+	{
+		const NvmkvIndex *index = &modify->table->indexes[i];
+
+		modify->has_unique = modify->has_unique || (index->ready && index->is_unique);
+	}
 	initStringInfo(&modify->entries);
 	initStringInfo(&modify->old_entries);
 	initStringInfo(&modify->newest);

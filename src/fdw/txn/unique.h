@@ -48,6 +48,7 @@ extern bool nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvS
 pg_noreturn extern void nvmkv_unique_report(const NvmkvTable *table, Relation rel, const NvmkvRival *rival);
 
 /* The same while an index is built. */
-pg_noreturn extern void nvmkv_unique_report_build(Relation rel, const NvmkvIndex *index, NvmkvSlice key, NvmkvSlice value);
+pg_noreturn extern void nvmkv_unique_report_build(Relation rel, const NvmkvIndex *index, NvmkvSlice key,
+												  NvmkvSlice value);
 
 #endif
