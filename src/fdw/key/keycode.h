@@ -4,8 +4,8 @@
  *
  * key := storage id (8 bytes big-endian), column*      (or: storage id, row id 8 bytes big-endian)
  * A DESC column's bytes are complemented.  A column of an index that may be NULL has a byte before it that tells
- * (NvmkvKeyColumn.nullable), which DESC does not concern.  No column encoding is a prefix of another value's encoding of
- * the same column, so prefixes of composite keys order right.
+ * (NvmkvKeyColumn.nullable), which DESC does not concern.  No column encoding is a prefix of another value's encoding
+ * of the same column, so prefixes of composite keys order right.
  */
 #ifndef NVMKV_FDW_KEYCODE_H
 #define NVMKV_FDW_KEYCODE_H

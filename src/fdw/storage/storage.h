@@ -21,8 +21,8 @@ extern NvmkvTable *nvmkv_table(Relation rel);
 
 /*
  * Gives the table and its indexes new, empty storages and freezes its key columns as they are defined now; what it had
- * is dropped, all with the current transaction.  The caller keeps others from writing to the table: AccessExclusiveLock,
- * or no storage yet and nvmkv_catalog_lock.
+ * is dropped, all with the current transaction.  The caller keeps others from writing to the table:
+ * AccessExclusiveLock, or no storage yet and nvmkv_catalog_lock.
  */
 extern void nvmkv_table_new_storage(Relation rel);
 
