@@ -11,15 +11,22 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xlog.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "fdw/host/family.h"
 #include "fdw/host/ready.h"
@@ -118,6 +125,44 @@ forget(NvmkvDb *db, NvmkvSlice lower, NvmkvSlice upper, const char *name)
 	nvmkv_check_status(nvmkv_forget_damage(db, lower, upper), "accepting the damage of", name);
 }
 
+/* Entries of rows that are lost have stayed, and entries may be lost of rows that are there. */
+static void
+distrust_indexes(Relation rel)
+{
+	Relation catalog = table_open(IndexRelationId, RowExclusiveLock);
+	const NvmkvTable *table = nvmkv_table_definition(rel);
+
+	for (int i = 0; i < table->nindexes; i++)
+	{
+		const NvmkvIndex *index = &table->indexes[i];
+		HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index->oid));
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for index %u", index->oid);
+		if (((Form_pg_index) GETSTRUCT(tuple))->indisvalid)
+		{
+			((Form_pg_index) GETSTRUCT(tuple))->indisvalid = false;
+			((Form_pg_index) GETSTRUCT(tuple))->indisready = false;
+			CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+			ereport(WARNING,
+					(errmsg("index \"%s\" is neither used nor kept any more", index->entries.key_name),
+					 errhint("Make it anew with REINDEX.")));
+		}
+		heap_freetuple(tuple);
+	}
+	CacheInvalidateRelcache(rel);
+	table_close(catalog, RowExclusiveLock);
+}
+
+/* Is the storage of a foreign table of ours? */
+static Relation
+open_if_table(Oid relid)
+{
+	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
+		return NULL;
+	return try_relation_open(relid, ShareUpdateExclusiveLock);
+}
+
 /* What of the table is lost; also its entry in the list of storages, which then is written anew. */
 static void
 accept_in_table(NvmkvDb *db, Relation rel)
@@ -133,6 +178,7 @@ accept_in_table(NvmkvDb *db, Relation rel)
 	upper = pg_hton64(row.storage_id + 1);
 	forget(db, nvmkv_slice(&lower, sizeof(lower)), nvmkv_slice(&upper, sizeof(upper)), RelationGetRelationName(rel));
 	nvmkv_registry_renew_storage(row.storage_id, nvmkv_definition(rel, row.keys, row.nkeys));
+	distrust_indexes(rel);
 }
 
 static void
@@ -146,13 +192,16 @@ accept_everywhere(NvmkvDb *db)
 	foreach(lc, nvmkv_catalog_storages(snapshot))
 	{
 		Oid relid = ((NvmkvStoredTable *) lfirst(lc))->relid;
-		Relation rel = try_relation_open(relid, ShareUpdateExclusiveLock);
+		Relation rel = open_if_table(relid);
 		NvmkvStorageRow row;
 
 		if (rel == NULL)
 			continue;
 		if (nvmkv_catalog_lookup(relid, &row) && row.dboid == MyDatabaseId)
+		{
 			nvmkv_registry_renew_storage(row.storage_id, nvmkv_definition(rel, row.keys, row.nkeys));
+			distrust_indexes(rel);
+		}
 		relation_close(rel, NoLock);
 	}
 	UnregisterSnapshot(snapshot);

@@ -79,16 +79,20 @@ write_entries(Relation rel, const NvmkvTable *table, const NvmkvIndex *index, Nv
 		write_record(db, rel);
 }
 
-/* Snapshots that are older than this transaction do not see its entries, although they see the rows. */
+/* All can use it, but snapshots that are older than this transaction: they do not see its entries, and see rows. */
 static void
-keep_old_snapshots_away(Oid index_oid)
+open_to_readers(Oid index_oid)
 {
 	Relation catalog = table_open(IndexRelationId, RowExclusiveLock);
 	HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index_oid));
+	Form_pg_index form;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for index %u", index_oid);
-	((Form_pg_index) GETSTRUCT(tuple))->indcheckxmin = true;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	form->indisready = true;
+	form->indisvalid = true;
+	form->indcheckxmin = true;
 	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
 	heap_freetuple(tuple);
 	table_close(catalog, RowExclusiveLock);
@@ -123,7 +127,7 @@ nvmkv_index_create(Relation rel, Relation index)
 	build_entries(rel, index_oid);
 	AtEOXact_GUC(false, guc_level);
 	SetUserIdAndSecContext(user, security_context);
-	keep_old_snapshots_away(index_oid);
+	open_to_readers(index_oid);
 	CacheInvalidateRelcache(rel);
 	CommandCounterIncrement();
 }

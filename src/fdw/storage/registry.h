@@ -16,6 +16,7 @@
  * ending drops its rows.  While the column family cannot be used, the entry stays, as one that has ended, with a
  * warning: a later sweep (sweep.h) drops the rows.
  */
+#define NVMKV_NO_DEFINITION "" /* of an index: a reader without a server needs none */
 extern void nvmkv_registry_begin_storage(uint64 storage_id, const char *definition);
 extern void nvmkv_registry_describe(uint64 storage_id, const char *definition);
 extern void nvmkv_registry_end_storage(uint64 storage_id);

@@ -153,7 +153,7 @@ nvmkv_index_new_storage(Relation rel, Oid index_oid)
 	row.nkeys = entries->nkeys;
 	memcpy(row.keys, entries->keys, sizeof(NvmkvKeyColumn) * (size_t) entries->nkeys);
 	nvmkv_catalog_take_columns(&row, entries->tupdesc);
-	replace_storage(&row, rel, nvmkv_index_definition(rel, entries->key_name));
+	replace_storage(&row, rel, NVMKV_NO_DEFINITION);
 	CacheInvalidateRelcache(rel);
 	CommandCounterIncrement();
 }

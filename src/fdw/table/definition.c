@@ -107,21 +107,6 @@ append_labels(StringInfo out, Oid type)
 }
 
 char *
-nvmkv_index_definition(Relation rel, const char *index_name)
-{
-	const char *schema = get_namespace_name(RelationGetNamespace(rel));
-	StringInfoData out;
-
-	initStringInfo(&out);
-	appendStringInfoString(&out, "nvmkv\t1\nindex\t");
-	append_text(&out, quote_qualified_identifier(schema, index_name));
-	appendStringInfoChar(&out, '\t');
-	append_text(&out, quote_qualified_identifier(schema, RelationGetRelationName(rel)));
-	appendStringInfoChar(&out, '\n');
-	return out.data;
-}
-
-char *
 nvmkv_definition(Relation rel, const NvmkvKeyColumn *keys, int nkeys)
 {
 	TupleDesc desc = RelationGetDescr(rel);

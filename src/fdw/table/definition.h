@@ -24,8 +24,7 @@
 #include "engine/nvmkv.h"
 #include "fdw/table/table.h"
 
-/* palloc'd; for an index, of which a reader without a server needs nothing, one line: index, name, table. */
-extern char *nvmkv_index_definition(Relation rel, const char *index_name);
+/* palloc'd. */
 extern char *nvmkv_definition(Relation rel, const NvmkvKeyColumn *keys, int nkeys);
 
 #endif

@@ -17,6 +17,7 @@
 #include "fdw/key/keycode.h"
 #include "fdw/key/keytext.h"
 #include "fdw/table/catalog.h"
+#include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/damage.h"
 
@@ -66,24 +67,20 @@ storage_of_bound(NvmkvSlice bound)
 static char *
 keys_in_table(const NvmkvStoredTable *stored, NvmkvSlice lower, NvmkvSlice upper)
 {
-	char *keys = NULL;
+	const NvmkvIndex *index;
 	Relation rel;
-
 	/* Neither waits for who truncates it nor keeps a table that is dropped. */
-	if (ConditionalLockRelationOid(stored->relid, AccessShareLock))
-	{
-		rel = try_relation_open(stored->relid, NoLock);
-		if (rel != NULL)
-		{
-			NvmkvTable table = *nvmkv_table_definition(rel);
+	const NvmkvTable *definition = nvmkv_open_stored(stored->relid, true, &rel, &index);
+	NvmkvTable table;
+	char *keys;
 
-			table.storage_id = stored->storage_id;
-			keys = nvmkv_key_range_text(&table, lower, upper);
-			relation_close(rel, NoLock);
-		}
-		UnlockRelationOid(stored->relid, AccessShareLock);
-	}
-	return keys != NULL ? keys : nvmkv_key_range_bytes_text(stored->storage_id, lower, upper);
+	if (definition == NULL)
+		return nvmkv_key_range_bytes_text(stored->storage_id, lower, upper);
+	table = *definition;
+	table.storage_id = stored->storage_id;
+	keys = nvmkv_key_range_text(&table, lower, upper);
+	relation_close(rel, AccessShareLock);
+	return keys;
 }
 
 static NvmkvDamagePart *

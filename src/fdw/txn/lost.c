@@ -18,6 +18,7 @@
 #include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
 #include "fdw/table/catalog.h"
+#include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/lost.h"
 
@@ -33,25 +34,32 @@ storage_of_key(NvmkvSlice key)
 	return pg_ntoh64(storage_id);
 }
 
-/* The table of this database with the storage, opened; NULL: there is none. */
+/* The table of this database with the storage, opened; NULL: there is none.  *index_out: of which it is, or NULL. */
 static Relation
-open_table(uint64 storage_id)
+open_table(uint64 storage_id, const NvmkvIndex **index_out)
 {
 	ListCell *lc;
 
+	*index_out = NULL;
 	foreach(lc, nvmkv_catalog_storages(SnapshotSelf))
 	{
 		const NvmkvStoredTable *stored = lfirst(lc);
 
 		if (stored->storage_id == storage_id)
-			return try_relation_open(stored->relid, AccessShareLock);
+		{
+			Relation rel;
+
+			return nvmkv_open_stored(stored->relid, false, &rel, index_out) != NULL ? rel : NULL;
+		}
 	}
 	return NULL;
 }
 
 static char *
-name_of(Relation rel, uint64 storage_id)
+name_of(Relation rel, const NvmkvIndex *index, uint64 storage_id)
 {
+	if (index != NULL)
+		return psprintf("index \"%s\"", index->entries.key_name);
 	if (rel != NULL)
 		return psprintf("foreign table \"%s\"", RelationGetRelationName(rel));
 	if (storage_id == NVMKV_REGISTRY_STORAGE_ID)
@@ -82,16 +90,16 @@ in_hex(NvmkvSlice key)
 
 /*
  * "(k)=(5)", or the bytes where a column's value is not in the key or there are none; NULL: the user may not see it.
- * rel NULL: the bytes.
+ * rel NULL, or an index's entry: the bytes.
  */
 static char *
-describe(Relation rel, NvmkvSlice key)
+describe(Relation rel, const NvmkvIndex *index, NvmkvSlice key)
 {
 	NvmkvTable *table;
 	TupleTableSlot *slot;
 	char *description;
 
-	if (rel == NULL)
+	if (rel == NULL || index != NULL)
 		return in_hex(key);
 	table = nvmkv_table_definition(rel);
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
@@ -110,6 +118,7 @@ nvmkv_report_lost_outcome(uint64 fxid, NvmkvSlice key)
 {
 	StringInfoData copy;
 	uint64 storage_id = storage_of_key(key);
+	const NvmkvIndex *index;
 	Relation rel;
 	char *description = NULL;
 
@@ -119,13 +128,13 @@ nvmkv_report_lost_outcome(uint64 fxid, NvmkvSlice key)
 	nvmkv_abort_cleanup(nvmkv_engine_held());
 	LWLockReleaseAll();
 
-	rel = open_table(storage_id);
+	rel = open_table(storage_id, &index);
 	if (rel != NULL)
-		description = describe(rel, nvmkv_slice(copy.data, (size_t) copy.len));
+		description = describe(rel, index, nvmkv_slice(copy.data, (size_t) copy.len));
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("a row of %s was written by transaction " UINT64_FORMAT ", whose outcome is lost",
-					name_of(rel, storage_id), fxid),
+					name_of(rel, index, storage_id), fxid),
 			 description != NULL ? errdetail("Key %s may have been written or not: the commit log that said so is gone.", description)
 								 : errdetail("It may have been written or not: the commit log that said so is gone."),
 			 errhint("nvmkv.check() lists such rows by table and key; nvmkv.set_outcome('" UINT64_FORMAT "', '" UINT64_FORMAT "', committed) decides about this transaction's.",
@@ -164,9 +173,9 @@ note(void *ctx, const NvmkvLostVersions *lost)
 
 /* Where check() has found it: a table by its name alone, as in its other findings. */
 static char *
-place_of(Relation rel, uint64 storage_id)
+place_of(Relation rel, const NvmkvIndex *index, uint64 storage_id)
 {
-	return rel != NULL ? pstrdup(RelationGetRelationName(rel)) : name_of(rel, storage_id);
+	return rel != NULL && index == NULL ? pstrdup(RelationGetRelationName(rel)) : name_of(rel, index, storage_id);
 }
 
 void
@@ -182,12 +191,13 @@ nvmkv_list_lost_rows(NvmkvDb *db, void (*report)(void *ctx, const char *where, c
 		NvmkvSlice first = nvmkv_slice(rows->first_key.data, (size_t) rows->first_key.len);
 		NvmkvSlice last = nvmkv_slice(rows->last_key.data, (size_t) rows->last_key.len);
 		uint64 storage_id = storage_of_key(first);
-		Relation rel = open_table(storage_id);
+		const NvmkvIndex *index;
+		Relation rel = open_table(storage_id, &index);
 
-		report(ctx, place_of(rel, storage_id),
+		report(ctx, place_of(rel, index, storage_id),
 			   psprintf(UINT64_FORMAT " row versions of transactions " UINT64_FORMAT " to " UINT64_FORMAT
 						", whose outcomes are lost, keys %s to %s; nvmkv.set_outcome() decides about them",
-						rows->versions, rows->first_fxid, rows->last_fxid, describe(rel, first), describe(rel, last)));
+						rows->versions, rows->first_fxid, rows->last_fxid, describe(rel, index, first), describe(rel, index, last)));
 		if (rel != NULL)
 			relation_close(rel, AccessShareLock);
 	}
