@@ -12,14 +12,11 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/relation.h"
 #include "access/sysattr.h"
-#include "catalog/index.h"
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_opfamily_d.h"
 #include "catalog/pg_type_d.h"
 #include "nodes/nodeFuncs.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -31,7 +28,6 @@
 #include "fdw/key/keycode.h"
 #include "fdw/table/indexes.h"
 #include "fdw/table/rowattrs.h"
-#include "fdw/table/table.h"
 
 /* Column number i, from 0, of an index: a column of the table or an expression. */
 static void
@@ -259,35 +255,6 @@ nvmkv_find_index(const NvmkvTable *table, Oid oid)
 		if (table->indexes[i].oid == oid)
 			return &table->indexes[i];
 	}
-	return NULL;
-}
-
-const NvmkvTable *
-nvmkv_open_stored(Oid relid, bool nowait, Relation *rel_out, const NvmkvIndex **index_out)
-{
-	bool is_index = get_rel_relkind(relid) == RELKIND_PARTITIONED_INDEX;
-	Oid table_oid = is_index ? IndexGetRelation(relid, true) : relid;
-	const NvmkvTable *table;
-
-	*index_out = NULL;
-	if (!OidIsValid(table_oid))
-		return NULL;
-	if (nowait && !ConditionalLockRelationOid(table_oid, AccessShareLock))
-		return NULL;
-	*rel_out = try_relation_open(table_oid, nowait ? NoLock : AccessShareLock);
-	if (*rel_out == NULL)
-	{
-		if (nowait)
-			UnlockRelationOid(table_oid, AccessShareLock);
-		return NULL;
-	}
-	table = nvmkv_table_definition(*rel_out);
-	if (!is_index)
-		return table;
-	*index_out = nvmkv_find_index(table, relid);
-	if (*index_out != NULL)
-		return &(*index_out)->entries;
-	relation_close(*rel_out, AccessShareLock);
 	return NULL;
 }
 

@@ -22,13 +22,6 @@ extern void nvmkv_describe_indexes(NvmkvTable *table, Relation rel);
 extern NvmkvIndex *nvmkv_find_index(const NvmkvTable *table, Oid oid);
 
 /*
- * What a storage of nvmkv.storage is of: *rel_out, the foreign table, opened with AccessShareLock, and the description
- * of what the storage has: the table's, or the entries' of one of its indexes (*index_out, else NULL).  NULL: it has
- * gone, or, with nowait, somebody has it locked.
- */
-extern const NvmkvTable *nvmkv_open_stored(Oid relid, bool nowait, Relation *rel_out, const NvmkvIndex **index_out);
-
-/*
  * Has the snapshot of a reader not been taken before the index was made?  Of an index that is valid: then it has all
  * rows that this transaction's snapshots see.
  */

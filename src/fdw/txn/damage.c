@@ -17,7 +17,7 @@
 #include "fdw/key/keycode.h"
 #include "fdw/key/keytext.h"
 #include "fdw/table/catalog.h"
-#include "fdw/table/indexes.h"
+#include "fdw/table/stored.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/damage.h"
 

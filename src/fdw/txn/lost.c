@@ -18,7 +18,7 @@
 #include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
 #include "fdw/table/catalog.h"
-#include "fdw/table/indexes.h"
+#include "fdw/table/stored.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/lost.h"
 
@@ -197,7 +197,8 @@ nvmkv_list_lost_rows(NvmkvDb *db, void (*report)(void *ctx, const char *where, c
 		report(ctx, place_of(rel, index, storage_id),
 			   psprintf(UINT64_FORMAT " row versions of transactions " UINT64_FORMAT " to " UINT64_FORMAT
 						", whose outcomes are lost, keys %s to %s; nvmkv.set_outcome() decides about them",
-						rows->versions, rows->first_fxid, rows->last_fxid, describe(rel, index, first), describe(rel, index, last)));
+						rows->versions, rows->first_fxid, rows->last_fxid, describe(rel, index, first),
+						describe(rel, index, last)));
 		if (rel != NULL)
 			relation_close(rel, AccessShareLock);
 	}
