@@ -61,6 +61,8 @@ draw_table(Drawing *drawing)
 	if (!choose(drawing, KIND_PARTITION, 15) && !choose(drawing, KIND_COMPOSITE, 20) &&
 		!choose(drawing, KIND_INHERITANCE, 15))
 		(void) choose(drawing, KIND_NO_KEY, 20);
+	if (!schedule_has(schedule, KIND_PARTITION) && !schedule_has(schedule, KIND_INHERITANCE))
+		(void) choose(drawing, KIND_UNIQUE, 30);
 	(void) choose(drawing, KIND_BEFORE_TRIGGER, 12);
 	(void) choose(drawing, KIND_AFTER_TRIGGER, 12);
 	for (int key = 1; key <= 4; key++)

@@ -40,6 +40,7 @@ static const char *const names[KIND_COUNT] = {
 	[KIND_INHERITANCE] = "inheritance",
 	[KIND_COMPOSITE] = "composite",
 	[KIND_NO_KEY] = "no-key",
+	[KIND_UNIQUE] = "unique",
 	[KIND_SAVEPOINT] = "savepoint",
 	[KIND_ROLLBACK] = "rollback",
 	[KIND_PREPARED] = "prepared",

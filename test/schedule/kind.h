@@ -45,6 +45,7 @@ typedef enum Kind
 	KIND_INHERITANCE, /* t has a child, in which every other key is */
 	KIND_COMPOSITE,
 	KIND_NO_KEY,
+	KIND_UNIQUE, /* v has a unique index, too; a third of the conditions are about v */
 	KIND_SAVEPOINT,
 	KIND_ROLLBACK,
 	KIND_PREPARED,

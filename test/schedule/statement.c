@@ -57,17 +57,30 @@ add_returning(Draw *draw)
 		add(draw, " RETURNING *");
 }
 
+/* Values of v that rows have, some of them. */
+static int
+draw_value(Draw *draw)
+{
+	return random_percent(draw->random, 70) ? 10 * draw_key(draw) : 100 + random_below(draw->random, 5);
+}
+
 static void
 add_equals(Draw *draw, int key)
 {
-	key_equals(&draw->out, draw->schedule, "", key);
+	if (schedule_has(draw->schedule, KIND_UNIQUE) && random_percent(draw->random, 33))
+		text_addf(&draw->out, "v = %d", draw_value(draw));
+	else
+		key_equals(&draw->out, draw->schedule, "", key);
 }
 
 /* Several rows, in the order of the key. */
 static void
 add_several(Draw *draw)
 {
-	key_less(&draw->out, draw->schedule, 2 + random_below(draw->random, KEYS));
+	if (schedule_has(draw->schedule, KIND_UNIQUE) && random_percent(draw->random, 33))
+		text_addf(&draw->out, "v < %d", draw_value(draw));
+	else
+		key_less(&draw->out, draw->schedule, 2 + random_below(draw->random, KEYS));
 }
 
 static void
@@ -102,7 +115,9 @@ conflict(Draw *draw, Kind kind)
 		add_returning(draw);
 		return;
 	}
-	text_addf(&draw->out, " ON CONFLICT (%s) DO UPDATE SET ", key_columns(draw->schedule));
+	text_addf(&draw->out, " ON CONFLICT (%s) DO UPDATE SET ",
+			  schedule_has(draw->schedule, KIND_UNIQUE) && random_percent(draw->random, 50) ? "v" :
+			  key_columns(draw->schedule));
 	if (kind == KIND_UPSERT_KEY)
 		key_set(&draw->out, draw->schedule, draw_key(draw));
 	else

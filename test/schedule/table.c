@@ -138,6 +138,8 @@ table_create(Text *out, const Schedule *schedule, Flavour flavour)
 	}
 	else
 		create_plain(out, schedule, flavour);
+	if (schedule_has(schedule, KIND_UNIQUE))
+		text_add(out, "CREATE UNIQUE INDEX ON t (v);\n");
 	if (schedule_has(schedule, KIND_INHERITANCE))
 		create_child(out, flavour);
 	text_add(out, "CREATE TABLE o (x int PRIMARY KEY, y int);\nINSERT INTO o VALUES (1, 1), (2, 2), (4, 4);\n");

@@ -97,6 +97,7 @@ typedef struct NvmkvIndex
 	bool valid;	  /* it has all rows that snapshots see which are young enough */
 	bool is_unique;
 	bool nulls_not_distinct;
+	bool is_key;			 /* can be that of a foreign key: who changes its columns locks as who changes the key */
 	bool has_values;		 /* entries have a value: something is not in their keys */
 	int ncolumns;			 /* key columns of the index */
 	int natts;				 /* and its INCLUDE columns */

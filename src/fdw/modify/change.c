@@ -100,6 +100,16 @@ nvmkv_change_lock_mode(NvmkvModify *modify, EState *estate, ResultRelInfo *rri)
 		if (bms_is_member(modify->table->keys[i].attnum - FirstLowInvalidHeapAttributeNumber, updated))
 			modify->lock_mode = NVMKV_LOCK_EXCLUSIVE;
 	}
+	for (int i = 0; i < modify->table->nindexes; i++)
+	{
+		const NvmkvIndex *index = &modify->table->indexes[i];
+
+		for (int column = 0; index->is_key && column < index->ncolumns; column++)
+		{
+			if (bms_is_member(index->attnums[column] - FirstLowInvalidHeapAttributeNumber, updated))
+				modify->lock_mode = NVMKV_LOCK_EXCLUSIVE;
+		}
+	}
 	return modify->lock_mode;
 }
 
@@ -120,7 +130,7 @@ typedef enum ReplaceResult
 	REPLACE_NO_ROOM,
 	REPLACE_ARRIVES,   /* it has left its old key; the new one is another transaction's until that ends */
 	REPLACE_DUPLICATE, /* the new key exists */
-	REPLACE_RIVAL	   /* a value that is to be unique does, or may */
+	REPLACE_RIVAL	   /* a value that is to be unique does */
 } ReplaceResult;
 
 /* What stands at the key a row moves to?  REQUIRES its latch. */
@@ -135,25 +145,26 @@ look_at_new_key(NvmkvModify *modify, TransactionId *xid_out)
 	return view.state;
 }
 
-/* Into the record: of the row that goes, and of the one that comes. */
+/* Into the record: the entries of the row that goes go, these come. */
 static void
-put_entries(const NvmkvModify *modify, bool goes, bool comes, FullTransactionId fxid)
+put_entries(const NvmkvModify *modify, NvmkvSlice entries, FullTransactionId fxid)
 {
-	NvmkvSlice none = nvmkv_slice(NULL, 0);
-
-	nvmkv_entries_put(goes ? nvmkv_buffer_slice(&modify->old_entries) : none,
-					  comes ? nvmkv_buffer_slice(&modify->entries) : none, fxid, modify->cid);
+	nvmkv_entries_put(nvmkv_buffer_slice(&modify->old_entries), entries, fxid, modify->cid);
 }
 
-/* Writes modify->value upon the claimed row.  REQUIRES the latch. */
+/*
+ * Writes modify->value upon the claimed row.  changes_key: of a unique index, so that FOR KEY SHARE has to wait, too.
+ * REQUIRES the latch.
+ */
 static ReplaceResult
-write_in_place(NvmkvModify *modify, FullTransactionId fxid, uint64 *sequence_out)
+write_in_place(NvmkvModify *modify, FullTransactionId fxid, NvmkvSlice entries, bool changes_key, uint64 *sequence_out)
 {
 	static const uint8 key_share = NVMKV_LOCK_KEY_SHARE;
+	static const uint8 exclusive = NVMKV_LOCK_EXCLUSIVE;
 	NvmkvSlice key = nvmkv_buffer_slice(&modify->old_key);
 
 	nvmkv_write_begin();
-	put_entries(modify, true, true, fxid);
+	put_entries(modify, entries, fxid);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
 	for (int i = 0; i < modify->standing.len; i += (int) sizeof(uint64))
 	{
@@ -163,15 +174,17 @@ write_in_place(NvmkvModify *modify, FullTransactionId fxid, uint64 *sequence_out
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, FullTransactionIdFromU64(holder), FirstCommandId,
 						nvmkv_slice(&key_share, 1));
 	}
+	if (changes_key)
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, modify->cid, nvmkv_slice(&exclusive, 1));
 	if (!nvmkv_write_finish(modify->db, modify->rel))
 		return REPLACE_NO_ROOM;
-	*sequence_out = nvmkv_write_last_sequence() - (uint64) modify->standing.len / sizeof(uint64);
+	*sequence_out = nvmkv_write_last_sequence() - (uint64) modify->standing.len / sizeof(uint64) - (changes_key ? 1 : 0);
 	return REPLACE_DONE;
 }
 
 /* Writes modify->value under its new key instead of the claimed row.  REQUIRES the latches of both. */
 static ReplaceResult
-write_move(NvmkvModify *modify, FullTransactionId fxid)
+write_move(NvmkvModify *modify, FullTransactionId fxid, NvmkvSlice entries)
 {
 	NvmkvSlice new_key = nvmkv_buffer_slice(&modify->key);
 	TransactionId xid;
@@ -180,7 +193,7 @@ write_move(NvmkvModify *modify, FullTransactionId fxid)
 	if (state == NVMKV_ROW_LIVE)
 		return REPLACE_DUPLICATE;
 	nvmkv_write_begin();
-	put_entries(modify, true, state != NVMKV_ROW_WAIT, fxid);
+	put_entries(modify, state == NVMKV_ROW_WAIT ? nvmkv_slice(NULL, 0) : entries, fxid);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid, new_key);
 	if (state != NVMKV_ROW_WAIT)
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, new_key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
@@ -189,36 +202,27 @@ write_move(NvmkvModify *modify, FullTransactionId fxid)
 	return state == NVMKV_ROW_WAIT ? REPLACE_ARRIVES : REPLACE_DONE;
 }
 
-/* The rest of a move, when somebody else had the new key. */
+/* The rest of a move, when somebody else had the new key; but for its entries. */
 static ReplaceResult
-write_arrival(NvmkvModify *modify, FullTransactionId fxid, NvmkvRival *rival_out)
+write_arrival(NvmkvModify *modify, FullTransactionId fxid)
 {
 	NvmkvSlice key = nvmkv_buffer_slice(&modify->key);
-	NvmkvSlice entries = nvmkv_buffer_slice(&modify->entries);
-	NvmkvSlice none = nvmkv_slice(NULL, 0); /* the old ones have gone */
 
 	for (;;)
 	{
 		NvmkvLatchSet latches;
 		TransactionId xid;
 		NvmkvRowState state;
-		bool meets_rival = false;
 		bool written = false;
 
 		CHECK_FOR_INTERRUPTS();
 		nvmkv_latch_set_init(&latches);
 		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
-		nvmkv_unique_add_latches(&latches, none, entries);
 		nvmkv_latch_set_acquire(&latches);
 		state = look_at_new_key(modify, &xid);
 		if (state == NVMKV_ROW_ABSENT || state == NVMKV_ROW_DELETED)
-			meets_rival = nvmkv_unique_find_rival(modify->db, modify->table, none, entries, rival_out, NULL);
-		if (meets_rival)
-			xid = rival_out->wait_xid;
-		else if (state == NVMKV_ROW_ABSENT || state == NVMKV_ROW_DELETED)
 		{
 			nvmkv_write_begin();
-			put_entries(modify, false, true, fxid);
 			nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
 			written = nvmkv_write_finish(modify->db, modify->rel);
 		}
@@ -228,13 +232,22 @@ write_arrival(NvmkvModify *modify, FullTransactionId fxid, NvmkvRival *rival_out
 			return REPLACE_DONE;
 		if (state == NVMKV_ROW_LIVE)
 			return REPLACE_DUPLICATE;
-		if (meets_rival && !TransactionIdIsValid(xid))
-			return REPLACE_RIVAL;
-		if (state == NVMKV_ROW_WAIT || meets_rival)
+		if (state == NVMKV_ROW_WAIT)
 			nvmkv_write_wait_xid(modify->rel, key, xid, XLTW_InsertIndex);
 		else
 			nvmkv_write_wait_room(modify->db, modify->rel);
 	}
+}
+
+/* Of modify->entries those that have not been written with the row. */
+static void
+write_rest(NvmkvModify *modify, FullTransactionId fxid, size_t written)
+{
+	const StringInfo key = modify->table->nkeys > 0 ? &modify->key : &modify->old_key;
+
+	nvmkv_unique_write_rest(modify->db, modify->table, modify->rel, nvmkv_buffer_slice(key),
+							nvmkv_slice(modify->entries.data + written, (size_t) modify->entries.len - written), fxid,
+							modify->cid);
 }
 
 /* For a row that goes to another partition: only its end here. */
@@ -244,7 +257,7 @@ write_removal(NvmkvModify *modify, FullTransactionId fxid)
 	static const uint8 elsewhere = NVMKV_MOVED_TO_PARTITION;
 
 	nvmkv_write_begin();
-	put_entries(modify, true, false, fxid);
+	put_entries(modify, nvmkv_slice(NULL, 0), fxid);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
 					nvmkv_slice(&elsewhere, 1));
 	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
@@ -283,33 +296,6 @@ lock_for_triggers(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Nvmkv
 	}
 }
 
-/*
- * Another transaction has a value that the new row brings.  As on a heap, nobody else gets the row while its end is
- * waited for.  *slot: the new row, made again when the row had changed.  False: the row is not meant any more.
- */
-static bool
-wait_for_rival(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvTarget *target, TransactionId xid,
-			   TupleTableSlot **slot)
-{
-	if (modify->mtstate->operation == CMD_UPDATE)
-	{
-		if (!lock_for_triggers(modify, estate, rri, target, slot))
-			return false;
-	}
-	else
-	{
-		NvmkvTargetState state;
-
-		target->lock_only = true;
-		state = nvmkv_target_claim(modify, estate, target, nvmkv_slice(NULL, 0));
-		target->lock_only = false;
-		if (state != NVMKV_TARGET_LOCKED)
-			return false; /* an upsert starts over */
-	}
-	nvmkv_write_wait_xid(modify->rel, nvmkv_buffer_slice(&modify->old_key), xid, XLTW_InsertIndex);
-	return true;
-}
-
 /* ---------------------------------------------------------------- UPDATE */
 
 TupleTableSlot *
@@ -323,10 +309,13 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 	{
 		bool leaves = nvmkv_row_must_move(modify->mtstate, estate, rri, slot);
 		bool same_key = true;
+		bool changes_key;
 		NvmkvSlice extra_key = nvmkv_slice(NULL, 0);
 		FullTransactionId fxid = GetCurrentFullTransactionId();
 		ReplaceResult result;
+		NvmkvSlice entries;
 		NvmkvRival rival;
+		bool has_rival;
 		uint64 sequence = 0;
 
 		resetStringInfo(&modify->entries);
@@ -356,7 +345,10 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 		nvmkv_modify_encode_old(modify, old_row);
 		target.brings_values = modify->has_unique &&
 			nvmkv_unique_concerns(nvmkv_buffer_slice(&modify->old_entries), nvmkv_buffer_slice(&modify->entries));
-		target.mode = leaves || !same_key ? NVMKV_LOCK_EXCLUSIVE : NVMKV_LOCK_NO_KEY_UPDATE;
+		changes_key = same_key && !leaves &&
+			nvmkv_entries_change_key(modify->table, nvmkv_buffer_slice(&modify->old_entries),
+									 nvmkv_buffer_slice(&modify->entries));
+		target.mode = leaves || !same_key || changes_key ? NVMKV_LOCK_EXCLUSIVE : NVMKV_LOCK_NO_KEY_UPDATE;
 		switch (nvmkv_target_claim(modify, estate, &target, extra_key))
 		{
 			case NVMKV_TARGET_GONE:
@@ -376,31 +368,35 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 				break;
 		}
 
+		entries = nvmkv_buffer_slice(&modify->entries);
+		has_rival = target.brings_values &&
+			nvmkv_unique_find_rival(modify->db, modify->table, nvmkv_buffer_slice(&modify->old_entries), entries,
+									&rival, NULL);
+		if (has_rival)
+			entries.size = rival.at;
 		if (leaves)
 			result = write_removal(modify, fxid);
-		else if (target.brings_values &&
-				 nvmkv_unique_find_rival(modify->db, modify->table, nvmkv_buffer_slice(&modify->old_entries),
-										 nvmkv_buffer_slice(&modify->entries), &rival, NULL))
+		else if (has_rival && !TransactionIdIsValid(rival.wait_xid))
 			result = REPLACE_RIVAL;
 		else if (same_key)
-			result = write_in_place(modify, fxid, &sequence);
+			result = write_in_place(modify, fxid, entries, changes_key, &sequence);
 		else
-			result = write_move(modify, fxid);
+			result = write_move(modify, fxid, entries);
 		nvmkv_latch_set_release(&target.latches);
 		if (result == REPLACE_NO_ROOM)
 		{
 			nvmkv_write_wait_room(modify->db, modify->rel);
 			continue;
 		}
-		if (result == REPLACE_RIVAL && TransactionIdIsValid(rival.wait_xid))
-		{
-			target.brings_values = false;
-			if (!wait_for_rival(modify, estate, rri, &target, rival.wait_xid, &slot))
-				return NULL;
-			continue;
-		}
 		if (result == REPLACE_ARRIVES)
-			result = write_arrival(modify, fxid, &rival);
+		{
+			entries.size = 0;
+			result = write_arrival(modify, fxid);
+		}
+		if (!same_key)
+			sequence = nvmkv_write_last_sequence();
+		if (result == REPLACE_DONE && !leaves)
+			write_rest(modify, fxid, entries.size);
 
 		nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->old_key));
 		if (!same_key)
@@ -414,7 +410,7 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 			nvmkv_fire_after_delete(&modify->triggers, modify->mtstate, rri, old_row, true);
 			return nvmkv_row_move(&modify->moved_row, modify->mtstate, estate, rri, slot, modify->plan_slot);
 		}
-		nvmkv_modify_set_ctid(modify, slot, same_key ? sequence : nvmkv_write_last_sequence());
+		nvmkv_modify_set_ctid(modify, slot, sequence);
 		nvmkv_fire_after_update(&modify->triggers, modify->mtstate, rri, old_row, slot);
 		return slot;
 	}
@@ -484,7 +480,7 @@ nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 		}
 
 		nvmkv_write_begin();
-		put_entries(modify, true, false, fxid);
+		put_entries(modify, nvmkv_slice(NULL, 0), fxid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
 						nvmkv_slice(NULL, 0));
 		written = nvmkv_write_finish(modify->db, modify->rel);

@@ -2,8 +2,8 @@
  * insertunique.c
  *	  INSERT into a table with unique indexes other than the primary key's.
  *
- * Such rows are written one at a time: under the latches of the row's key and
- * of its values nothing stands against any of them, or nothing is written.
+ * Such rows are written one at a time, under the latches of the row's key and
+ * of its values (txn/unique.h).
  */
 #include "postgres.h"
 
@@ -19,14 +19,14 @@ typedef enum InsertResult
 {
 	INSERT_WRITTEN,
 	INSERT_NO_ROOM,
-	INSERT_WAITS, /* for transaction *xid_out */
+	INSERT_WAITS, /* for transaction *xid_out, which may have the key */
 	INSERT_KEY_EXISTS,
 	INSERT_VALUE_EXISTS
 } InsertResult;
 
-/* One turn under the latches; nothing is waited for. */
+/* One turn under the latches; nothing is waited for.  *rest_out: entries that have to wait for somebody. */
 static InsertResult
-try_insert(NvmkvModify *modify, NvmkvSlice key, TransactionId *xid_out, NvmkvRival *rival_out)
+try_insert(NvmkvModify *modify, NvmkvSlice key, TransactionId *xid_out, NvmkvRival *rival_out, NvmkvSlice *rest_out)
 {
 	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
 	NvmkvSlice none = nvmkv_slice(NULL, 0);
@@ -53,11 +53,13 @@ try_insert(NvmkvModify *modify, NvmkvSlice key, TransactionId *xid_out, NvmkvRiv
 	if (result == INSERT_WRITTEN &&
 		nvmkv_unique_find_rival(modify->db, modify->table, none, entries, rival_out, NULL))
 	{
-		*xid_out = rival_out->wait_xid;
-		result = TransactionIdIsValid(*xid_out) ? INSERT_WAITS : INSERT_VALUE_EXISTS;
+		entries.size = rival_out->at;
+		if (!TransactionIdIsValid(rival_out->wait_xid))
+			result = INSERT_VALUE_EXISTS;
 	}
 	if (result == INSERT_WRITTEN)
 	{
+		*rest_out = nvmkv_slice(entries.data + entries.size, (size_t) modify->entries.len - entries.size);
 		nvmkv_write_begin();
 		nvmkv_entries_put(none, entries, fxid, modify->cid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
@@ -71,6 +73,7 @@ try_insert(NvmkvModify *modify, NvmkvSlice key, TransactionId *xid_out, NvmkvRiv
 void
 nvmkv_insert_unique(NvmkvModify *modify, TupleTableSlot *slot)
 {
+	NvmkvSlice rest = nvmkv_slice(NULL, 0);
 	InsertResult result;
 	NvmkvSlice key;
 
@@ -89,7 +92,7 @@ nvmkv_insert_unique(NvmkvModify *modify, TupleTableSlot *slot)
 		NvmkvRival rival;
 
 		CHECK_FOR_INTERRUPTS();
-		result = try_insert(modify, key, &xid, &rival);
+		result = try_insert(modify, key, &xid, &rival, &rest);
 		switch (result)
 		{
 			case INSERT_WRITTEN:
@@ -109,6 +112,8 @@ nvmkv_insert_unique(NvmkvModify *modify, TupleTableSlot *slot)
 				nvmkv_unique_report(modify->table, modify->rel, &rival);
 		}
 	} while (result != INSERT_WRITTEN);
-	nvmkv_write_check_serializable(modify->rel, key);
 	nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
+	nvmkv_unique_write_rest(modify->db, modify->table, modify->rel, key, rest, GetCurrentFullTransactionId(),
+							modify->cid);
+	nvmkv_write_check_serializable(modify->rel, key);
 }

@@ -210,6 +210,7 @@ describe_index(NvmkvIndex *index, const NvmkvTable *table, Relation rel)
 	index->row_key = palloc0(sizeof(int) * Max(table->nkeys, 1));
 	index->expressions = copyObject(RelationGetIndexExpressions(rel));
 	index->predicate = copyObject(RelationGetIndexPredicate(rel));
+	index->is_key = index->is_unique && index->expressions == NIL && index->predicate == NIL;
 
 	entries->relid = index->oid;
 	entries->key_name = pstrdup(RelationGetRelationName(rel));

@@ -218,6 +218,29 @@ nvmkv_entries_record_bytes(NvmkvSlice entries)
 	return bytes;
 }
 
+bool
+nvmkv_entries_change_key(const NvmkvTable *table, NvmkvSlice old_entries, NvmkvSlice new_entries)
+{
+	size_t old_at = 0;
+	NvmkvEntry old;
+
+	/* Without a predicate there is one of each index on either side. */
+	while (nvmkv_entries_next(old_entries, &old_at, &old))
+	{
+		size_t new_at = 0;
+		NvmkvEntry new;
+
+		if (!table->indexes[old.index].is_key)
+			continue;
+		while (nvmkv_entries_next(new_entries, &new_at, &new))
+		{
+			if (new.index == old.index && !slice_equal(new.key, old.key))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* ---------------------------------------------------------------- writing */
 
 void

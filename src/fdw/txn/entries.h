@@ -54,6 +54,12 @@ extern void nvmkv_entries_set_rowid(NvmkvSlice entries, uint64 rowid);
  */
 extern void nvmkv_entries_put(NvmkvSlice old_entries, NvmkvSlice new_entries, FullTransactionId fxid, CommandId cid);
 
+/*
+ * Do the columns of a key (NvmkvIndex.is_key) change, of a row whose entries these are?  Those of a row that keeps its
+ * own key.
+ */
+extern bool nvmkv_entries_change_key(const NvmkvTable *table, NvmkvSlice old_entries, NvmkvSlice new_entries);
+
 /* Bytes that they take in a record. */
 extern size_t nvmkv_entries_record_bytes(NvmkvSlice entries);
 

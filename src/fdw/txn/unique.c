@@ -9,6 +9,7 @@
 
 #include "access/genam.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "utils/rel.h"
 
 #include "fdw/host/status.h"
@@ -36,11 +37,11 @@ has_entry(NvmkvSlice entries, unsigned index, NvmkvSlice key)
 	return false;
 }
 
-/* The next of the new entries whose value has to be looked for. */
+/* The next of the new entries whose value has to be looked for; *begin_out: where it begins. */
 static bool
-next_unique(NvmkvSlice old_entries, NvmkvSlice new_entries, size_t *at, NvmkvEntry *entry_out)
+next_unique(NvmkvSlice old_entries, NvmkvSlice new_entries, size_t *at, size_t *begin_out, NvmkvEntry *entry_out)
 {
-	while (nvmkv_entries_next(new_entries, at, entry_out))
+	for (*begin_out = *at; nvmkv_entries_next(new_entries, at, entry_out); *begin_out = *at)
 	{
 		if (entry_out->unique_size > 0 && !has_entry(old_entries, entry_out->index, entry_out->key))
 			return true;
@@ -58,18 +59,20 @@ bool
 nvmkv_unique_concerns(NvmkvSlice old_entries, NvmkvSlice new_entries)
 {
 	size_t at = 0;
+	size_t begin;
 	NvmkvEntry entry;
 
-	return next_unique(old_entries, new_entries, &at, &entry);
+	return next_unique(old_entries, new_entries, &at, &begin, &entry);
 }
 
 void
 nvmkv_unique_add_latches(NvmkvLatchSet *latches, NvmkvSlice old_entries, NvmkvSlice new_entries)
 {
 	size_t at = 0;
+	size_t begin;
 	NvmkvEntry entry;
 
-	while (next_unique(old_entries, new_entries, &at, &entry))
+	while (next_unique(old_entries, new_entries, &at, &begin, &entry))
 		nvmkv_latch_set_add(latches, nvmkv_key_hash(value_of(&entry)));
 }
 
@@ -178,9 +181,10 @@ nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_ent
 						NvmkvRival *rival_out, StringInfo rival_key)
 {
 	size_t at = 0;
+	size_t begin;
 	NvmkvEntry entry;
 
-	while (next_unique(old_entries, new_entries, &at, &entry))
+	while (next_unique(old_entries, new_entries, &at, &begin, &entry))
 	{
 		const NvmkvTable *entries = &table->indexes[entry.index].entries;
 		MetKeys met;
@@ -193,11 +197,59 @@ nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_ent
 		if (found)
 		{
 			rival_out->index = entry.index;
+			rival_out->at = begin;
 			rival_out->entry = entry;
 			return true;
 		}
 	}
 	return false;
+}
+
+/* ---------------------------------------------------------------- writing */
+
+void
+nvmkv_unique_write_rest(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice key, NvmkvSlice entries,
+						FullTransactionId fxid, CommandId cid)
+{
+	NvmkvSlice none = nvmkv_slice(NULL, 0);
+
+	while (entries.size > 0)
+	{
+		NvmkvLatchSet latches;
+		NvmkvRival rival;
+		NvmkvSlice free = entries;
+		bool has_rival;
+		bool written = true;
+
+		CHECK_FOR_INTERRUPTS();
+		nvmkv_latch_set_init(&latches);
+		nvmkv_unique_add_latches(&latches, none, entries);
+		nvmkv_latch_set_acquire(&latches);
+		has_rival = nvmkv_unique_find_rival(db, table, none, entries, &rival, NULL);
+		if (has_rival)
+			free.size = rival.at;
+		if (free.size > 0)
+		{
+			nvmkv_write_begin();
+			nvmkv_entries_put(none, free, fxid, cid);
+			written = nvmkv_write_finish(db, rel);
+		}
+		nvmkv_latch_set_release(&latches);
+		if (!written)
+			nvmkv_write_wait_room(db, rel);
+		else
+		{
+			entries = nvmkv_slice(entries.data + free.size, entries.size - free.size);
+			if (has_rival && !TransactionIdIsValid(rival.wait_xid))
+			{
+				/* A serializable transaction would rather hear that it cannot be serialized. */
+				nvmkv_write_check_serializable(rel, key);
+				nvmkv_unique_report(table, rel, &rival);
+			}
+			if (has_rival)
+				nvmkv_write_wait_xid(rel, key, rival.wait_xid, XLTW_InsertIndex);
+		}
+	}
 }
 
 /* ---------------------------------------------------------------- messages */

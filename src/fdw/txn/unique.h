@@ -7,6 +7,10 @@
  * of the entry's key without the row's: under it the value's entries are looked
  * at, whatever rows they are of, and the new one is written.  Latches of rows
  * and values are taken together (host/latch.h orders them).
+ *
+ * As on a heap a row is there, with its entries in the indexes before it, while
+ * the end of a transaction is waited for that has the value in the next index:
+ * nobody passes, and two that want each other's values find out.
  */
 #ifndef NVMKV_FDW_UNIQUE_H
 #define NVMKV_FDW_UNIQUE_H
@@ -26,7 +30,8 @@
 typedef struct NvmkvRival
 {
 	unsigned index;			/* in table->indexes */
-	NvmkvEntry entry;		/* that is to be written, within the new entries */
+	size_t at;				/* where the entry begins within the new entries */
+	NvmkvEntry entry;		/* that is to be written */
 	TransactionId wait_xid; /* of who has written or taken away what is there; invalid: it stands */
 } NvmkvRival;
 
@@ -43,6 +48,13 @@ extern bool nvmkv_unique_concerns(NvmkvSlice old_entries, NvmkvSlice new_entries
  */
 extern bool nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_entries,
 									NvmkvSlice new_entries, NvmkvRival *rival_out, StringInfo rival_key);
+
+/*
+ * Writes the entries that are left of a row that has been written by this command, waiting where others may have a
+ * value; 23505.  key: the row's, for messages.  Hold no latch.
+ */
+extern void nvmkv_unique_write_rest(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice key,
+									NvmkvSlice entries, FullTransactionId fxid, CommandId cid);
 
 /* 23505 as a heap's unique index says it: of the entry that was to be written.  Does not return. */
 pg_noreturn extern void nvmkv_unique_report(const NvmkvTable *table, Relation rel, const NvmkvRival *rival);
