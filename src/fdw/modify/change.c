@@ -178,7 +178,9 @@ write_in_place(NvmkvModify *modify, FullTransactionId fxid, NvmkvSlice entries, 
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, modify->cid, nvmkv_slice(&exclusive, 1));
 	if (!nvmkv_write_finish(modify->db, modify->rel))
 		return REPLACE_NO_ROOM;
-	*sequence_out = nvmkv_write_last_sequence() - (uint64) modify->standing.len / sizeof(uint64) - (changes_key ? 1 : 0);
+	*sequence_out = nvmkv_write_last_sequence() - (uint64) modify->standing.len / sizeof(uint64);
+	if (changes_key)
+		--*sequence_out;
 	return REPLACE_DONE;
 }
 
