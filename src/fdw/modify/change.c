@@ -153,8 +153,8 @@ put_entries(const NvmkvModify *modify, NvmkvSlice entries, FullTransactionId fxi
 }
 
 /*
- * Writes modify->value upon the claimed row.  changes_key: of a unique index, so that FOR KEY SHARE has to wait, too.
- * REQUIRES the latch.
+ * Writes modify->value upon the claimed row.  changes_key: of a unique index; as after FOR UPDATE, to those who come
+ * with FOR KEY SHARE that is an UPDATE of the key.  REQUIRES the latch.
  */
 static ReplaceResult
 write_in_place(NvmkvModify *modify, FullTransactionId fxid, NvmkvSlice entries, bool changes_key, uint64 *sequence_out)
@@ -165,6 +165,8 @@ write_in_place(NvmkvModify *modify, FullTransactionId fxid, NvmkvSlice entries, 
 
 	nvmkv_write_begin();
 	put_entries(modify, entries, fxid);
+	if (changes_key)
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, modify->cid, nvmkv_slice(&exclusive, 1));
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
 	for (int i = 0; i < modify->standing.len; i += (int) sizeof(uint64))
 	{
@@ -174,13 +176,9 @@ write_in_place(NvmkvModify *modify, FullTransactionId fxid, NvmkvSlice entries, 
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, FullTransactionIdFromU64(holder), FirstCommandId,
 						nvmkv_slice(&key_share, 1));
 	}
-	if (changes_key)
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, modify->cid, nvmkv_slice(&exclusive, 1));
 	if (!nvmkv_write_finish(modify->db, modify->rel))
 		return REPLACE_NO_ROOM;
 	*sequence_out = nvmkv_write_last_sequence() - (uint64) modify->standing.len / sizeof(uint64);
-	if (changes_key)
-		--*sequence_out;
 	return REPLACE_DONE;
 }
 
