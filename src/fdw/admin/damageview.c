@@ -145,7 +145,7 @@ distrust_indexes(Relation rel)
 			((Form_pg_index) GETSTRUCT(tuple))->indisready = false;
 			CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
 			ereport(WARNING,
-					(errmsg("index \"%s\" is neither used nor kept any more", index->entries.key_name),
+					(errmsg("index \"%s\" is neither used nor kept any more", get_rel_name(index->oid)),
 					 errhint("Make it anew with REINDEX.")));
 		}
 		heap_freetuple(tuple);

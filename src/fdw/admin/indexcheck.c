@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "fdw/admin/indexcheck.h"
@@ -40,7 +41,7 @@ typedef struct IndexCheck
 static const NvmkvScanRow *
 next_stored(IndexCheck *check)
 {
-	const char *name = check->index->entries.key_name;
+	const char *name = get_rel_name(check->index->oid);
 
 	for (;;)
 	{
@@ -71,7 +72,7 @@ report_entry(IndexCheck *check, NvmkvSlice key, const char *problem)
 	initStringInfo(&upper);
 	appendBinaryStringInfo(&upper, (const char *) key.data, (int) key.size);
 	(void) nvmkv_key_successor(&upper);
-	check->report(check->ctx, psprintf("index %s", entries->key_name),
+	check->report(check->ctx, psprintf("index %s", get_rel_name(entries->relid)),
 				  psprintf("%s: keys %s", problem, nvmkv_key_range_text(entries, key, nvmkv_buffer_slice(&upper))));
 }
 
@@ -104,7 +105,7 @@ compare(IndexCheck *check, NvmkvEntrySort *sort)
 			stored = next_stored(check);
 	}
 	if (check->problems > SHOWN_PROBLEMS)
-		check->report(check->ctx, psprintf("index %s", check->index->entries.key_name),
+		check->report(check->ctx, psprintf("index %s", get_rel_name(check->index->oid)),
 					  psprintf(UINT64_FORMAT " more entries are wrong", check->problems - SHOWN_PROBLEMS));
 }
 
@@ -122,10 +123,10 @@ nvmkv_check_index(Relation rel, const NvmkvTable *table, const NvmkvIndex *index
 	PG_TRY();
 	{
 		nvmkv_check_status(nvmkv_scan_create(nvmkv_engine_of(index->entries.storage_id), &check.scan), "checking index",
-						   index->entries.key_name);
+						   get_rel_name(index->oid));
 		nvmkv_check_status(nvmkv_scan_start(check.scan, nvmkv_buffer_slice(&lower), nvmkv_buffer_slice(&upper), false,
 											&visibility.engine),
-						   "checking index", index->entries.key_name);
+						   "checking index", get_rel_name(index->oid));
 		compare(&check, sort);
 	}
 	PG_FINALLY();

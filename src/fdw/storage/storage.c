@@ -11,6 +11,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "fdw/host/family.h"
@@ -83,7 +84,7 @@ find_index_storages(NvmkvTable *table)
 		else if (index->ready)
 			ereport(ERROR,
 					(errcode(ERRCODE_INDEX_CORRUPTED),
-					 errmsg("index \"%s\" does not fit the rows of its foreign table", entries->key_name),
+					 errmsg("index \"%s\" does not fit the rows of its foreign table", get_rel_name(entries->relid)),
 					 errhint("REINDEX or drop it.")));
 	}
 }

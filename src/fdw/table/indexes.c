@@ -213,7 +213,6 @@ describe_index(NvmkvIndex *index, const NvmkvTable *table, Relation rel)
 	index->is_key = index->is_unique && index->expressions == NIL && index->predicate == NIL;
 
 	entries->relid = index->oid;
-	entries->key_name = pstrdup(RelationGetRelationName(rel));
 	entries->tupdesc = CreateTemplateTupleDesc(natts);
 	expression = list_head(index->expressions);
 	for (int i = 0; i < index->natts; i++)

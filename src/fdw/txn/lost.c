@@ -59,7 +59,7 @@ static char *
 name_of(Relation rel, const NvmkvIndex *index, uint64 storage_id)
 {
 	if (index != NULL)
-		return psprintf("index \"%s\"", index->entries.key_name);
+		return psprintf("index \"%s\"", get_rel_name(index->oid));
 	if (rel != NULL)
 		return psprintf("foreign table \"%s\"", RelationGetRelationName(rel));
 	if (storage_id == NVMKV_REGISTRY_STORAGE_ID)

@@ -10,6 +10,7 @@
 #include "access/genam.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "fdw/host/status.h"
@@ -107,7 +108,7 @@ note_version(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool commit
 
 /* All keys that begin with the value: those of versions that a transaction's end decides about, and settled ones. */
 static void
-meet_keys(NvmkvDb *db, const NvmkvTable *entries, NvmkvSlice value, MetKeys *met)
+meet_keys(NvmkvDb *db, NvmkvSlice value, MetKeys *met)
 {
 	NvmkvSnapshot everything = {.ctx = met, .visible = note_version, .sequence = PG_UINT64_MAX};
 	NvmkvScan *volatile scan = NULL;
@@ -122,15 +123,15 @@ meet_keys(NvmkvDb *db, const NvmkvTable *entries, NvmkvSlice value, MetKeys *met
 		const NvmkvScanRow *rows;
 		unsigned count;
 
-		nvmkv_check_status(nvmkv_scan_create(db, &new_scan), "reading index", entries->key_name);
+		nvmkv_check_status(nvmkv_scan_create(db, &new_scan), "reading a unique index", NULL);
 		scan = new_scan;
 		nvmkv_scan_keys_only(scan);
 		nvmkv_check_status(nvmkv_scan_start(scan, value, nvmkv_buffer_slice(&upper), false, &everything),
-						   "reading index", entries->key_name);
+						   "reading a unique index", NULL);
 		do
 		{
-			nvmkv_check_status(nvmkv_scan_batch(scan, LOOK_ROWS, LOOK_BYTES, &rows, &count), "reading index",
-							   entries->key_name);
+			nvmkv_check_status(nvmkv_scan_batch(scan, LOOK_ROWS, LOOK_BYTES, &rows, &count), "reading a unique index",
+							   NULL);
 			for (unsigned i = 0; i < count; i++)
 				note_key(met, rows[i].key);
 		} while (count > 0);
@@ -191,7 +192,7 @@ nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_ent
 		bool found;
 
 		initStringInfo(&met.bytes);
-		meet_keys(db, entries, value_of(&entry), &met);
+		meet_keys(db, value_of(&entry), &met);
 		found = find_standing(db, entries, &entry, old_entries, &met, &rival_out->wait_xid, rival_key);
 		pfree(met.bytes.data);
 		if (found)
@@ -277,22 +278,24 @@ nvmkv_unique_report(const NvmkvTable *table, Relation rel, const NvmkvRival *riv
 {
 	const NvmkvIndex *index = &table->indexes[rival->index];
 	char *description = describe_value(index, rival->entry.key, rival->entry.value);
+	const char *name = get_rel_name(index->oid);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("duplicate key value violates unique constraint \"%s\"", index->entries.key_name),
+			 errmsg("duplicate key value violates unique constraint \"%s\"", name),
 			 description != NULL ? errdetail("Key %s already exists.", description) : 0,
-			 errtableconstraint(rel, index->entries.key_name)));
+			 errtableconstraint(rel, name)));
 }
 
 void
 nvmkv_unique_report_build(Relation rel, const NvmkvIndex *index, NvmkvSlice key, NvmkvSlice value)
 {
 	char *description = describe_value(index, key, value);
+	const char *name = get_rel_name(index->oid);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("could not create unique index \"%s\"", index->entries.key_name),
+			 errmsg("could not create unique index \"%s\"", name),
 			 description != NULL ? errdetail("Key %s is duplicated.", description) : errdetail("Duplicate keys exist."),
-			 errtableconstraint(rel, index->entries.key_name)));
+			 errtableconstraint(rel, name)));
 }
