@@ -358,14 +358,37 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_storage_estimate'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 
-CREATE VIEW nvmkv.stat_tables AS
-	SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.storage_id,
+-- The storages of this database: of foreign tables, and of their indexes but for the primary key's, which is the table.
+CREATE VIEW nvmkv.indexes AS
+	SELECT i.indrelid AS relid, c.oid AS indexrelid, n.nspname AS schemaname, t.relname, c.relname AS indexrelname,
+		   i.indisunique AS is_unique, i.indisvalid AND i.indisready AS is_valid, s.storage_id,
 		   e.entries AS estimated_entries, e.bytes AS estimated_bytes, e.sources
 	FROM nvmkv.storage AS s
 		JOIN pg_catalog.pg_database AS d ON d.oid = s.dboid AND d.datname = pg_catalog.current_database()
-		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid
+		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid AND c.relkind = 'I'
+		JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
+		JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 		CROSS JOIN LATERAL nvmkv.storage_estimate(s.storage_id) AS e;
+
+CREATE VIEW nvmkv.stat_tables AS
+	SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.storage_id,
+		   e.entries AS estimated_entries, e.bytes AS estimated_bytes, e.sources,
+		   (SELECT coalesce(pg_catalog.sum(x.estimated_bytes), 0) FROM nvmkv.indexes AS x
+			WHERE x.relid = c.oid) AS estimated_index_bytes
+	FROM nvmkv.storage AS s
+		JOIN pg_catalog.pg_database AS d ON d.oid = s.dboid AND d.datname = pg_catalog.current_database()
+		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid AND c.relkind = 'f'
+		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+		CROSS JOIN LATERAL nvmkv.storage_estimate(s.storage_id) AS e;
+
+-- Bytes of a foreign table with its indexes, as far as they are in sorted sources; NULL: it is none of ours.
+CREATE FUNCTION nvmkv.table_size(relation regclass)
+RETURNS int8
+LANGUAGE sql STABLE STRICT
+AS $$
+	SELECT (estimated_bytes + estimated_index_bytes)::pg_catalog.int8 FROM nvmkv.stat_tables WHERE relid = relation
+$$;
 
 -- ---------------------------------------------------------------- work
 
@@ -453,6 +476,6 @@ TO pg_monitor;
 
 GRANT SELECT ON
 	nvmkv.progress, nvmkv.stat_engine, nvmkv.stat_memtables, nvmkv.stat_matrix,
-	nvmkv.stat_levels, nvmkv.stat_values, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables,
+	nvmkv.stat_levels, nvmkv.stat_values, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables, nvmkv.indexes,
 	nvmkv.column_families, nvmkv.copies, nvmkv.stat_outcomes, nvmkv.damage
 TO pg_monitor;

@@ -100,7 +100,8 @@ fails($node, 'ALTER EXTENSION nvmkv_fdw DROP MATERIALIZED VIEW nvmkv.storage', q
 $node->safe_psql('detached', q{
 	DELETE FROM pg_depend WHERE objid = 'nvmkv.storage'::regclass AND deptype = 'e';
 	ALTER EXTENSION nvmkv_fdw DROP VIEW nvmkv.stat_tables;
-	DROP VIEW nvmkv.stat_tables;
+	ALTER EXTENSION nvmkv_fdw DROP VIEW nvmkv.indexes;
+	DROP VIEW nvmkv.stat_tables, nvmkv.indexes;
 	ALTER MATERIALIZED VIEW nvmkv.storage OWNER TO somebody});
 fails($node, $_, $refused, $_, 'detached')
   for 'DROP MATERIALIZED VIEW nvmkv.storage', 'DROP MATERIALIZED VIEW IF EXISTS nvmkv.storage CASCADE', 'DROP OWNED BY somebody',

@@ -1,0 +1,141 @@
+#!/bin/bash
+# The insert benchmark: rows in the order of their key, with three secondary indexes whose keys come at random, in a heap
+# table and in a foreign table of nvmkv_fdw, turn and turn about in one run.  Then range queries on each index of both;
+# the tables have the same rows, so they must have the same answers.
+#
+#   bench/insert.sh [-n rows] [-b batch] [-i indexes] [-o file.csv]
+#
+# Defaults: 1000000 rows in batches (transactions) of 1000, 3 indexes, commits not synced.  Prints the seconds of each
+# tenth of the rows, percentiles of a batch, what the server's processes have written, and what the tables take; -o gets
+# the milliseconds of each batch.
+. "$(dirname "${BASH_SOURCE[0]}")/server.sh"
+
+rows=1000000
+batch=1000
+indexes=3
+csv=
+parse_options "-n rows number" "-b batch number" "-i indexes number" "-o csv text" -- "$@"
+[ "$indexes" -le 3 ] || die "there are 3 indexes at most"
+[ "$rows" -ge $((batch * 10)) ] || die "$rows rows are not ten batches of $batch"
+
+settings=(shared_buffers=256MB max_wal_size=2GB checkpoint_timeout=5min jit=off synchronous_commit=off
+	nvmkv.write_buffer_size=32MB nvmkv.nvm_size=512MB)
+start_server insert "${settings[@]}"
+export PGOPTIONS="-c client_min_messages=warning"
+columns="id bigint PRIMARY KEY, at timestamptz NOT NULL, register int NOT NULL, customer int NOT NULL, product int NOT NULL,
+	price double precision NOT NULL, data text NOT NULL"
+keys=("price, customer" "register, price, customer" "price, at, customer")
+
+say "$rows rows in batches of $batch, $indexes indexes; $(nproc) processors; ${settings[*]}"
+query -c "CREATE EXTENSION nvmkv_fdw" -c "CREATE TABLE heap ($columns)" -c "CREATE FOREIGN TABLE nvmkv ($columns) SERVER nvmkv"
+for table in heap nvmkv; do
+	for ((i = 0; i < indexes; i++)); do
+		query -c "CREATE INDEX ON $table (${keys[i]})"
+	done
+done
+
+# A row's columns follow from its key, so that both tables get the same ones, in whatever turns.
+query <<'SQL'
+CREATE UNLOGGED TABLE timing (tab text, batch int, ms double precision);
+CREATE FUNCTION noise(n bigint, salt int, below int) RETURNS int LANGUAGE sql IMMUTABLE
+	RETURN (hashint8extended(n, salt) & 2147483647) % below;
+CREATE PROCEDURE fill(tab text, first int, last int, size int) LANGUAGE plpgsql AS $$
+DECLARE
+	start timestamptz;
+BEGIN
+	FOR b IN first .. last LOOP
+		start := clock_timestamp();
+		EXECUTE format('INSERT INTO %I SELECT g, timestamptz ''2026-01-01'' + g * interval ''1 s'', noise(g, 1, 1000),
+			noise(g, 2, 100000), noise(g, 3, 10000), noise(g, 4, 10000000) / 100.0, repeat(chr(97 + noise(g, 5, 26)), 30)
+			FROM generate_series(%s::bigint, %s) g', tab, b::bigint * size + 1, (b + 1)::bigint * size);
+		COMMIT;
+		INSERT INTO timing VALUES (tab, b, 1000 * extract(epoch FROM clock_timestamp() - start));
+	END LOOP;
+END
+$$;
+SQL
+
+# Bytes that the server's processes have written, as the system counts them.
+written() {
+	local pid total=0 bytes
+	for pid in $(head -n 1 "$(readlink -f "$cluster")/postmaster.pid") $(pgrep -P "$(head -n 1 "$(readlink -f "$cluster")/postmaster.pid")"); do
+		bytes=$(sed -n 's/^write_bytes: //p' "/proc/$pid/io" 2>/dev/null)
+		total=$((total + ${bytes:-0}))
+	done
+	echo "$total"
+}
+# Which of the two goes first changes from tenth to tenth.
+both() { if [ $((tenth % 2)) -eq 0 ]; then echo heap nvmkv; else echo nvmkv heap; fi; }
+
+batches=$((rows / batch))
+declare -A bytes=([heap]=0 [nvmkv]=0)
+for ((tenth = 0; tenth < 10; tenth++)); do
+	for table in $(both); do
+		query -c CHECKPOINT
+		before=$(written)
+		# The session's own part is counted before it goes.
+		ours=$(query -c "CALL fill('$table', $((batches * tenth / 10)), $((batches * (tenth + 1) / 10 - 1)), $batch)" \
+			-c "SELECT substring(pg_read_file('/proc/self/io') FROM 'write_bytes: (\d+)')")
+		query -c CHECKPOINT
+		bytes[$table]=$((bytes[$table] + $(written) - before + ours))
+	done
+done
+
+query -F ' ' <<SQL | awk 'BEGIN { printf "%8s %12s %12s %8s\n", "tenth", "heap s", "nvmkv s", "ratio" }
+	{ printf "%8d %12.2f %12.2f %8.2f\n", $1, $2, $3, $3 / $2 }'
+SELECT batch * 10 / $batches, sum(ms) FILTER (WHERE tab = 'heap') / 1000, sum(ms) FILTER (WHERE tab = 'nvmkv') / 1000
+FROM timing GROUP BY 1 ORDER BY 1
+SQL
+query -F ' ' <<SQL | awk 'BEGIN { printf "\n%8s %12s %12s %12s\n", "batch", "p50 ms", "p99.9 ms", "max ms" }
+	{ printf "%8s %12.2f %12.2f %12.2f\n", $1, $2, $3, $4 }'
+SELECT tab, percentile_cont(0.5) WITHIN GROUP (ORDER BY ms), percentile_cont(0.999) WITHIN GROUP (ORDER BY ms), max(ms)
+FROM timing GROUP BY tab ORDER BY tab
+SQL
+printf '\n%8s %12s %12s\n' "" "heap MB" "nvmkv MB"
+printf '%8s %12d %12d\n' written $((bytes[heap] / 1048576)) $((bytes[nvmkv] / 1048576))
+printf '%8s %12d %12d\n\n' takes "$(query -c "SELECT pg_total_relation_size('heap') / 1048576")" \
+	"$(query -c "SELECT nvmkv.table_size('nvmkv') / 1048576")"
+[ -z "$csv" ] || query -c "COPY (SELECT * FROM timing ORDER BY tab, batch) TO STDOUT (FORMAT csv, HEADER)" >"$csv"
+
+# ---- queries
+
+query -c "ANALYZE heap" -c "ANALYZE nvmkv"
+# answer table condition order: the sum of the first ten thousand rows, and how long it took
+answer() {
+	query -c '\timing on' -c "SELECT count(*), sum(id) FROM (SELECT id FROM $1 WHERE $2 ORDER BY $3 LIMIT 10000) x" |
+		tr '\n' ' '
+}
+# ask index condition
+ask() {
+	local table said
+	[ "$1" -lt "$indexes" ] || return 0
+	for round in 1 2 3; do
+		for table in heap nvmkv; do
+			said=$(answer "$table" "$2" "${keys[$1]}, id")
+			printf '%s\t%s\t%s\n' "$1" "$table" "$said" >>"$results"
+		done
+	done
+}
+for n in 1000 25000 70000; do
+	ask 0 "price BETWEEN $n AND $n + 100"
+	ask 1 "register = $((n / 100)) AND price < 50000"
+	ask 2 "price BETWEEN $n AND $n + 100 AND at > '2026-01-02'"
+done
+awk -F '\t' '{
+	split($3, said, / Time: /)
+	if ($2 == "nvmkv" && said[1] != last)
+		wrong = wrong " " $1
+	last = said[1]
+	time[$1, $2] += said[2]
+	seen[$1] = 1
+}
+END {
+	printf "%8s %12s %12s %8s\n", "index", "heap ms", "nvmkv ms", "ratio"
+	for (i = 0; i < 3; i++)
+		if (i in seen)
+			printf "%8d %12.2f %12.2f %8.2f\n", i + 1, time[i, "heap"] / 9, time[i, "nvmkv"] / 9, time[i, "nvmkv"] / time[i, "heap"]
+	if (wrong != "") {
+		print "the answers differ by index" wrong
+		exit 1
+	}
+}' "$results"
