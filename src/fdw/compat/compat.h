@@ -22,6 +22,7 @@
 #include "storage/proc.h"
 #include "utils/fmgroids.h"
 #include "utils/selfuncs.h"
+#include "utils/tuplesort.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
@@ -47,9 +48,8 @@
 #define ExecutorRun(query, direction, count) ExecutorRun(query, direction, count, true)
 #endif
 #if PG_VERSION_NUM < 160000
-/* Of relations and schemas. */
-#define object_ownercheck(class, object, role) \
-	((class) == RelationRelationId ? pg_class_ownercheck(object, role) : pg_namespace_ownercheck(object, role))
+#define tuplesort_getdatum(sort, forward, copy, value, isnull, abbreviated) \
+	tuplesort_getdatum(sort, forward, value, isnull, abbreviated)
 #endif
 #if PG_VERSION_NUM < 170000
 #define TransamVariables ShmemVariableCache
@@ -108,6 +108,13 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 	create_foreignscan_path(root, rel, NULL, rows, startup, total, pathkeys, outer, NULL, private)
 #endif
 
+/* Of an index as the planner sees it: until 17 it did not ask. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_set_nulls_not_distinct(index, value) ((index)->nullsnotdistinct = (value))
+#else
+#define nvmkv_set_nulls_not_distinct(index, value) ((void) (value))
+#endif
+
 /* What names columns of the topmost parent, for its child. */
 #if PG_VERSION_NUM >= 160000
 #define nvmkv_translate_to_child(root, node, child) \
@@ -164,15 +171,6 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 #else
 #define nvmkv_insert_index_tuples(rel, slot, estate) ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL)
 #define ExecGetRootToChildMap(rel, estate) ((rel)->ri_RootToPartitionMap)
-#endif
-
-/* The last argument of what is called in place of ExecutorRun(). */
-#if PG_VERSION_NUM >= 180000
-#define NVMKV_RUN_ONCE_PARAMETER
-#define NVMKV_RUN_ONCE
-#else
-#define NVMKV_RUN_ONCE_PARAMETER , bool once
-#define NVMKV_RUN_ONCE , once
 #endif
 
 /*

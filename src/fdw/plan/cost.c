@@ -8,19 +8,32 @@
  * sequential ones (core's cost_index with a correlation of 1), and a scan of the whole
  * table is the range of all keys, priced by the same formula: a range never
  * looks dearer than the whole.
+ *
+ * Entries of an index are stored in the same way, in a place of their own.  What
+ * core adds for pages of the table it adds as for a heap, by how far the order
+ * of the index follows that of the table; but each row is looked up by its key.
+ * Where the entries are enough there is nothing to fetch: core is told so by
+ * RelOptInfo.allvisfrac (relinfo.c).
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "access/htup_details.h"
+#include "catalog/pg_statistic.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
+#include "utils/syscache.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/plan/cost.h"
+#include "fdw/plan/estimate.h"
 #include "fdw/plan/quals.h"
+#include "fdw/table/indexes.h"
 
 /*
  * CPU, in operators: positioning in one source (its share of the comparisons comes on top); passing a row through
@@ -44,6 +57,39 @@ read_cost(const NvmkvRelInfo *info)
 	return (READ_OPERATORS + log2(1 + info->sources)) * cpu_operator_cost;
 }
 
+/* How many ranges of keys the conditions mean. */
+static double
+count_ranges(PlannerInfo *root, const NvmkvKeyMatch *match)
+{
+	double nranges = 1;
+	ListCell *lc;
+
+	foreach(lc, match->clauses)
+	{
+		if (IsA(lfirst(lc), ScalarArrayOpExpr))
+			nranges *= Max(estimate_array_length(root, lsecond(((ScalarArrayOpExpr *) lfirst(lc))->args)), 1);
+	}
+	return nranges;
+}
+
+/* "pages" out of "all", in this many ranges, for one of loop_count scans that share what they have read. */
+static Cost
+pages_cost(PlannerInfo *root, Oid tablespace, BlockNumber all, double pages, double nranges, double loop_count)
+{
+	double random_page_cost_here;
+	double seq_page_cost_here;
+	double fetched;
+
+	get_tablespace_page_costs(tablespace, &random_page_cost_here, &seq_page_cost_here);
+	if (loop_count > 1)
+	{
+		fetched = index_pages_fetched(Max(pages, nranges) * loop_count, all, all, root);
+		return fetched * random_page_cost_here / loop_count;
+	}
+	fetched = Min(nranges, pages);
+	return fetched * random_page_cost_here + (pages - fetched) * seq_page_cost_here;
+}
+
 void
 nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out, Cost *total_out,
 					Selectivity *selectivity_out, double *correlation_out, double *pages_out)
@@ -52,22 +98,17 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	const NvmkvRelInfo *info = rel->fdw_private;
 	NvmkvKeyMatch match;
 	int ncols;
-	double nranges = 1;
+	double nranges;
 	double tuples = Max(rel->tuples, 1);
 	double random_page_cost_here;
 	double seq_page_cost_here;
 	Selectivity selectivity;
 	Cost arguments;
 	Cost seek;
-	ListCell *lc;
 
 	(void) nvmkv_key_columns(info->table, &ncols);
 	nvmkv_match_quals(info->table, path->indexclauses, 0, &match);
-	foreach(lc, match.clauses)
-	{
-		if (IsA(lfirst(lc), ScalarArrayOpExpr))
-			nranges *= Max(estimate_array_length(root, lsecond(((ScalarArrayOpExpr *) lfirst(lc))->args)), 1);
-	}
+	nranges = count_ranges(root, &match);
 
 	/* Rows between the bounds; conditions that do not bound are tests of rows that were read. */
 	if (match.nequal == ncols)
@@ -88,6 +129,124 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	*selectivity_out = selectivity;
 	*correlation_out = 1.0;
 	*pages_out = ceil(selectivity * rel->pages);
+
+	/* Where no column is used core believes that there is nothing to fetch. */
+	if (path->path.pathtype == T_IndexOnlyScan)
+		*total_out += pages_cost(root, rel->reltablespace, rel->pages, *pages_out, 1, loop_count);
+}
+
+/* The conditions, and what of a partial index's predicate they do not say already. */
+static List *
+add_predicate(const IndexOptInfo *index, List *quals)
+{
+	List *all = NIL;
+	ListCell *lc;
+
+	foreach(lc, index->indpred)
+	{
+		List *one = list_make1(lfirst(lc));
+
+		if (!predicate_implied_by(one, quals, false))
+			all = list_concat(all, one);
+	}
+	return list_concat(all, quals);
+}
+
+/* Does each key column of a unique index have a value that it is equal to? */
+static bool
+finds_one_row(const IndexOptInfo *index, const NvmkvKeyMatch *match)
+{
+	ListCell *lc;
+
+	if (!index->unique || match->nequal != index->nkeycolumns)
+		return false;
+	foreach(lc, match->clauses)
+	{
+		if (IsA(lfirst(lc), NullTest))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * How far the order of an index follows that of the table: what ANALYZE says of its first column, and less of that
+ * where more columns follow, as the server has it for a B-tree.
+ */
+#define CORRELATION_OF_SEVERAL 0.75
+
+static double
+index_correlation(PlannerInfo *root, const IndexOptInfo *index)
+{
+	Oid relid = planner_rt_fetch(index->rel->relid, root)->relid;
+	AttrNumber attnum = (AttrNumber) index->indexkeys[0];
+	double correlation = 0;
+	HeapTuple tuple;
+	AttStatsSlot slot;
+	Oid less;
+
+	if (attnum == 0)
+	{
+		relid = index->indexoid;
+		attnum = 1;
+	}
+	tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid), Int16GetDatum(attnum), BoolGetDatum(false));
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	less = get_opfamily_member(index->opfamily[0], index->opcintype[0], index->opcintype[0], BTLessStrategyNumber);
+	if (OidIsValid(less) && get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION, less, ATTSTATSSLOT_NUMBERS))
+	{
+		correlation = slot.numbers[0];
+		if (index->reverse_sort[0])
+			correlation = -correlation;
+		if (index->nkeycolumns > 1)
+			correlation *= CORRELATION_OF_SEVERAL;
+		free_attstatsslot(&slot);
+	}
+	ReleaseSysCache(tuple);
+	return correlation;
+}
+
+void
+nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out, Cost *total_out,
+					  Selectivity *selectivity_out, double *correlation_out, double *pages_out)
+{
+	IndexOptInfo *index = path->indexinfo;
+	RelOptInfo *rel = index->rel;
+	const NvmkvRelInfo *info = rel->fdw_private;
+	NvmkvEstimate estimate;
+	NvmkvKeyMatch match;
+	double nranges;
+	double tuples = Max(rel->tuples, 1);
+	double entries;
+	double pages;
+	Selectivity selectivity;
+	Cost arguments;
+	Cost seek;
+
+	nvmkv_table_estimate(nvmkv_keyed_by(info->table, index->indexoid), &estimate);
+	index->pages = (BlockNumber) Max(Min(ceil(estimate.bytes / BLCKSZ), (double) MaxBlockNumber), 1);
+	index->tuples = estimate.entries;
+
+	nvmkv_match_quals(nvmkv_keyed_by(info->table, index->indexoid), path->indexclauses, 0, &match);
+	nranges = count_ranges(root, &match);
+	if (finds_one_row(index, &match))
+		selectivity = Min(nranges / tuples, 1.0);
+	else
+		selectivity = clauselist_selectivity(root, add_predicate(index, match.quals), rel->relid, JOIN_INNER, NULL);
+	entries = clamp_row_est(selectivity * tuples);
+	pages = Max(ceil(Min(entries / Max(index->tuples, 1), 1) * index->pages), 1);
+
+	arguments = index_other_operands_eval_cost(root, match.quals);
+	seek = nvmkv_seek_cost(rel, info);
+	*startup_out = arguments + seek;
+	*total_out = arguments + seek * nranges + entries * (read_cost(info) + cpu_index_tuple_cost) +
+		pages_cost(root, index->reltablespace, index->pages, pages, nranges, loop_count);
+	if (path->path.pathtype != T_IndexOnlyScan)
+		*total_out += entries * seek;
+
+	*selectivity_out = selectivity;
+	*correlation_out = index_correlation(root, index);
+	*pages_out = pages;
 }
 
 void

@@ -19,10 +19,14 @@ typedef struct NvmkvRelInfo
 	double sources; /* sorted sources a lookup may have to ask */
 } NvmkvRelInfo;
 
-/* amcostestimate of the index relinfo.c makes. */
+/* amcostestimate of the indexes relinfo.c makes: of the key, and of others. */
 extern void nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out,
 								Cost *total_out, Selectivity *selectivity_out, double *correlation_out,
 								double *pages_out);
+
+extern void nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out,
+								  Cost *total_out, Selectivity *selectivity_out, double *correlation_out,
+								  double *pages_out);
 
 /* To find the first row of a range, or a single row. */
 extern Cost nvmkv_seek_cost(RelOptInfo *rel, const NvmkvRelInfo *info);

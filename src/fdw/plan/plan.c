@@ -3,9 +3,9 @@
  * plan.c
  *	  Planning of scans: sizes, paths, plans.
  *
- * Paths by key are core's: create_index_paths matches conditions, orders and
- * join parameters with the hypothetical index of relinfo.c, and each IndexPath
- * it makes becomes a ForeignPath of the same rows, cost, order and
+ * Paths by key and by index are core's: create_index_paths matches conditions,
+ * orders and join parameters with the hypothetical indexes of relinfo.c, and each
+ * IndexPath it makes becomes a ForeignPath of the same rows, cost, order and
  * parameterization.
  *
  *-------------------------------------------------------------------------
@@ -32,13 +32,22 @@
 #include "fdw/plan/plan.h"
 #include "fdw/plan/quals.h"
 #include "fdw/plan/relinfo.h"
+#include "fdw/table/indexes.h"
 
 /* ForeignPath.fdw_private, a list in this order. */
 enum PathPrivateIndex
 {
-	PATH_ARMS,	  /* List of lists of IndexClause: a list for each arm of an OR; usually one, none for the table */
-	PATH_BACKWARD /* Boolean */
+	PATH_ARMS,	   /* List of lists of IndexClause: a list for each arm of an OR; usually one, none for the table */
+	PATH_BACKWARD, /* Boolean */
+	PATH_INDEXES,  /* as NVMKV_SCAN_INDEXES */
+	PATH_COVERING  /* Boolean: the entries are enough */
 };
+
+static List *
+path_private(List *arms, bool backward, List *indexes, bool covering)
+{
+	return list_make4(arms, makeBoolean(backward), indexes, makeBoolean(covering));
+}
 
 /* ---------------------------------------------------------------- size */
 
@@ -66,8 +75,10 @@ parallel_divisor(int workers)
 static ForeignPath *
 key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 {
-	List *private = list_make2(list_make1(ipath->indexclauses),
-							   makeBoolean(ScanDirectionIsBackward(ipath->indexscandir)));
+	Oid index = nvmkv_relinfo_index(ipath->indexinfo);
+	List *private = path_private(list_make1(ipath->indexclauses), ScanDirectionIsBackward(ipath->indexscandir),
+								 OidIsValid(index) ? list_make1_oid(index) : NIL,
+								 OidIsValid(index) && ipath->path.pathtype == T_IndexOnlyScan);
 	int workers = ipath->path.parallel_workers;
 	Cost total = ipath->path.total_cost;
 	ForeignPath *path;
@@ -124,6 +135,20 @@ bitmap_arms(Path *bitmap)
 	return NIL;
 }
 
+/* A list of the same OID is one of it, and of the table's key none. */
+static List *
+shorten_indexes(List *indexes)
+{
+	ListCell *lc;
+
+	foreach(lc, indexes)
+	{
+		if (lfirst_oid(lc) != linitial_oid(indexes))
+			return indexes;
+	}
+	return OidIsValid(linitial_oid(indexes)) ? list_make1_oid(linitial_oid(indexes)) : NIL;
+}
+
 /* A path for conditions joined by OR, from core's idea of it; NULL when an arm has no bounds. */
 static ForeignPath *
 or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeapPath *bitmap)
@@ -132,13 +157,15 @@ or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeap
 	ParamPathInfo *param_info = bitmap->path.param_info;
 	List *quals = rel->baserestrictinfo;
 	List *arm_clauses = NIL;
+	List *indexes = NIL;
 	Selectivity selectivity = 0;
 	double random_page_cost_here;
 	double seq_page_cost_here;
 	double pages;
 	QualCost qual_cost;
+	Cost entries = 0;
 	Cost startup;
-	Cost total = 0;
+	Cost total;
 	ListCell *lc;
 
 	if (list_length(arms) < 2)
@@ -146,32 +173,48 @@ or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeap
 	foreach(lc, arms)
 	{
 		IndexPath *ipath = lfirst_node(IndexPath, lc);
+		Oid index = nvmkv_relinfo_index(ipath->indexinfo);
 		NvmkvKeyMatch match;
 
-		nvmkv_match_quals(info->table, ipath->indexclauses, 0, &match);
+		nvmkv_match_quals(nvmkv_keyed_by(info->table, index), ipath->indexclauses, 0, &match);
 		if (match.clauses == NIL)
 			return NULL;
 		arm_clauses = lappend(arm_clauses, ipath->indexclauses);
+		indexes = lappend_oid(indexes, index);
 		selectivity += ipath->indexselectivity;
-		total += ipath->indextotalcost;
+		entries += ipath->indextotalcost;
 	}
 	selectivity = Min(selectivity, 1);
+	indexes = shorten_indexes(indexes);
 
 	if (param_info != NULL)
 		quals = list_concat_copy(quals, param_info->ppi_clauses);
 	cost_qual_eval(&qual_cost, quals, root);
 	get_tablespace_page_costs(rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
-	pages = Max(ceil(selectivity * rel->pages), 1);
 	startup = nvmkv_seek_cost(rel, info) + qual_cost.startup + rel->reltarget->cost.startup;
 	if (!enable_indexscan)
 		startup += NVMKV_DISABLE_COST;
-	total += startup + random_page_cost_here * Min(pages, list_length(arms));
-	total += seq_page_cost_here * Max(pages - list_length(arms), 0);
+	total = startup + entries;
+	if (indexes == NIL)
+	{
+		pages = Max(ceil(selectivity * rel->pages), 1);
+		total += random_page_cost_here * Min(pages, list_length(arms));
+		total += seq_page_cost_here * Max(pages - list_length(arms), 0);
+	}
+	else
+	{
+		pages = index_pages_fetched(clamp_row_est(selectivity * rel->tuples), rel->pages, 1, root);
+		total += random_page_cost_here * pages;
+	}
+
+	/* Keys of rows are collected before the first one is read. */
+	if (list_length(indexes) > 1)
+		startup += entries;
 	total += clamp_row_est(selectivity * rel->tuples) * (cpu_tuple_cost + qual_cost.per_tuple);
 	total += bitmap->path.rows * rel->reltarget->cost.per_tuple;
 
 	return nvmkv_create_path(root, rel, bitmap->path.rows, enable_indexscan ? 0 : 1, startup, total, NIL,
-							 PATH_REQ_OUTER(&bitmap->path), list_make2(arm_clauses, makeBoolean(false)));
+							 PATH_REQ_OUTER(&bitmap->path), path_private(arm_clauses, false, indexes, false));
 }
 
 /* Does a condition of the query, alone or as part of a join, have an OR at its top? */
@@ -244,7 +287,7 @@ add_partial_table_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost to
 		return;
 	divisor = parallel_divisor(workers);
 	path = nvmkv_create_path(root, rel, clamp_row_est(rel->rows / divisor), enable_seqscan ? 0 : 1, startup,
-							 total - cpu + cpu / divisor, NIL, NULL, list_make2(NIL, makeBoolean(false)));
+							 total - cpu + cpu / divisor, NIL, NULL, path_private(NIL, false, NIL, false));
 	path->path.parallel_aware = true;
 	path->path.parallel_workers = workers;
 	add_partial_path(rel, (Path *) path);
@@ -263,7 +306,7 @@ nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 
 	nvmkv_cost_table_scan(root, rel, info, param_info, rows, &startup, &total, &cpu);
 	add_path(rel, (Path *) nvmkv_create_path(root, rel, rows, enable_seqscan ? 0 : 1, startup, total, NIL,
-											 required_outer, list_make2(NIL, makeBoolean(false))));
+											 required_outer, path_private(NIL, false, NIL, false)));
 	if (rel->consider_parallel && required_outer == NULL)
 		add_partial_table_path(root, rel, startup, total, cpu);
 	add_key_paths(root, rel, info);
@@ -327,12 +370,40 @@ is_key_not_null(const NvmkvTable *table, Index varno, const Expr *clause)
 	return false;
 }
 
+/* Whose keys an arm's conditions bound; indexes: PATH_INDEXES. */
+static const NvmkvTable *
+arm_keyed(const NvmkvRelInfo *info, List *indexes, int arm)
+{
+	if (indexes == NIL)
+		return info->table;
+	return nvmkv_keyed_by(info->table, list_nth_oid(indexes, list_length(indexes) == 1 ? 0 : arm));
+}
+
+/* Does the predicate of the only index say so already?  Then core leaves such a condition out. */
+static bool
+is_implied_by_index(const RelOptInfo *rel, List *indexes, RestrictInfo *rinfo)
+{
+	ListCell *lc;
+
+	if (list_length(indexes) != 1 || !list_member_ptr(rel->baserestrictinfo, rinfo))
+		return false;
+	foreach(lc, rel->indexlist)
+	{
+		const IndexOptInfo *index = lfirst_node(IndexOptInfo, lc);
+
+		if (index->indexoid == linitial_oid(indexes))
+			return index->indpred != NIL && !list_member_ptr(index->indrestrictinfo, rinfo);
+	}
+	return false;
+}
+
 ForeignScan *
 nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses,
 					Plan *outer_plan)
 {
 	const NvmkvRelInfo *info = nvmkv_relinfo(rel, relid);
 	List *arms = list_nth(path->fdw_private, PATH_ARMS);
+	List *indexes = list_nth(path->fdw_private, PATH_INDEXES);
 	List *exact = NIL;
 	List *clauses = NIL;
 	List *conditions = NIL;
@@ -347,7 +418,8 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	{
 		NvmkvKeyMatch match;
 
-		nvmkv_match_quals(info->table, lfirst(lc), foreach_current_index(lc), &match);
+		nvmkv_match_quals(arm_keyed(info, indexes, foreach_current_index(lc)), lfirst(lc), foreach_current_index(lc),
+						  &match);
 		clauses = list_concat(clauses, match.clauses);
 		conditions = list_concat(conditions, match.conditions);
 		if (list_length(arms) == 1)
@@ -371,7 +443,8 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 				continue;
 		}
 		if (is_redundant_with_indexclauses(rinfo, exact) ||
-			is_key_not_null(info->table, rel->relid, rinfo->clause))
+			is_key_not_null(info->table, rel->relid, rinfo->clause) ||
+			is_implied_by_index(rel, indexes, rinfo))
 			enforced = lappend(enforced, rinfo->clause);
 		else
 			filters = lappend(filters, rinfo->clause);
@@ -384,5 +457,7 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 						 makeBoolean(path->path.pathkeys != NIL),
 						 used_attributes(rel, path, filters),
 						 makeBoolean(info->table->nkeys > 0 && nvmkv_shows_ctid(root, rel)));
+	private = lappend(private, indexes);
+	private = lappend(private, list_nth(path->fdw_private, PATH_COVERING));
 	return make_foreignscan(tlist, filters, rel->relid, clauses, private, NIL, enforced, outer_plan);
 }

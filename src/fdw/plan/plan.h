@@ -16,7 +16,9 @@ enum NvmkvScanPrivateIndex
 	NVMKV_SCAN_BACKWARD,   /* Boolean: scan from the greatest key down */
 	NVMKV_SCAN_ORDERED,	   /* Boolean: the plan relies on the key's order */
 	NVMKV_SCAN_ATTRIBUTES, /* integer list: attributes the query uses; 0 whole rows, negative system columns */
-	NVMKV_SCAN_SHOWS_CTID  /* Boolean: ctid is in the query's result */
+	NVMKV_SCAN_SHOWS_CTID, /* Boolean: ctid is in the query's result */
+	NVMKV_SCAN_INDEXES,	   /* OID list: none: the table's key; one: that index; else for each arm, 0 for the key */
+	NVMKV_SCAN_COVERING	   /* Boolean: the entries of the index have all that is used */
 };
 
 extern void nvmkvGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);

@@ -9,6 +9,10 @@
  * clause (in fdw_exprs, so that the planner sets its parameters right) and an
  * integer list (in fdw_private); see NvmkvConditionField.
  *
+ * Bounds leave out the NULLs of the column they are on, as its operators do.
+ * Where a row comparison goes on to a column that may be NULL, they may take in
+ * rows with NULL there, which have to be tested.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -84,7 +88,13 @@ operator_support(const NvmkvKeyColumn *col, Oid opno, int *strategy_out, Oid *ty
 	return nvmkv_operand_support(col, *type_out);
 }
 
-/* Takes the index clause if it makes the column equal to something. */
+static bool
+is_null_test(const RestrictInfo *rinfo, NullTestType type)
+{
+	return IsA(rinfo->clause, NullTest) && ((NullTest *) rinfo->clause)->nulltesttype == type;
+}
+
+/* Takes the index clause if it makes the column equal to something, or NULL. */
 static bool
 match_equality(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, NvmkvKeyMatch *match)
 {
@@ -109,6 +119,13 @@ match_equality(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, Nvm
 			kind = NVMKV_CONDITION_EQUAL;
 			opno = ((OpExpr *) rinfo->clause)->opno;
 		}
+		else if (is_null_test(rinfo, IS_NULL))
+		{
+			accept(match, rinfo, make_condition(match->arm, NVMKV_CONDITION_NULL, column, 0, NIL));
+			match->nequal++;
+			match->enforced = lappend(match->enforced, iclause);
+			return true;
+		}
 		else
 			continue;
 		if (operator_support(col, opno, &strategy, &type) != NVMKV_OPERAND_FULL || strategy != BTEqualStrategyNumber)
@@ -125,7 +142,7 @@ match_equality(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, Nvm
 
 /*
  * Takes a row comparison as far as its columns follow each other in the key in one direction.  Returns whether all
- * of it was taken.
+ * of it was taken, and the bounds hold no other rows.
  */
 static bool
 match_row_comparison(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, RestrictInfo *rinfo,
@@ -134,6 +151,7 @@ match_row_comparison(const NvmkvKeyColumn *cols, int column, IndexClause *iclaus
 	RowCompareExpr *rc = (RowCompareExpr *) rinfo->clause;
 	int ncolumns = list_length(rc->opnos);
 	int row_strategy = 0;
+	bool exact = true;
 	List *types = NIL;
 	int i;
 
@@ -151,6 +169,8 @@ match_row_comparison(const NvmkvKeyColumn *cols, int column, IndexClause *iclaus
 			break;
 		if (i == 0)
 			row_strategy = strategy;
+		else if (col->nullable)
+			exact = false;
 		types = lappend_oid(types, type);
 	}
 	if (types == NIL)
@@ -163,7 +183,7 @@ match_row_comparison(const NvmkvKeyColumn *cols, int column, IndexClause *iclaus
 		row_strategy = BTGreaterEqualStrategyNumber;
 
 	accept(match, rinfo, make_condition(match->arm, NVMKV_CONDITION_ROW, column, row_strategy, types));
-	return i == ncolumns;
+	return exact && i == ncolumns;
 }
 
 /* Takes what an index clause says about the bounds of the column. */
@@ -174,14 +194,18 @@ match_bounds(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, Nvmkv
 	bool all = !iclause->lossy;
 	ListCell *lc;
 
-	if (!col->ordered)
-		return;
-
 	foreach(lc, iclause->indexquals)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 
-		if (IsA(rinfo->clause, RowCompareExpr))
+		if (is_null_test(rinfo, IS_NOT_NULL))
+		{
+			if (col->nullable)
+				accept(match, rinfo, make_condition(match->arm, NVMKV_CONDITION_NOT_NULL, column, 0, NIL));
+		}
+		else if (!col->ordered)
+			all = false;
+		else if (IsA(rinfo->clause, RowCompareExpr))
 			all = match_row_comparison(cols, column, iclause, rinfo, match) && all;
 		else if (IsA(rinfo->clause, OpExpr))
 		{

@@ -14,7 +14,9 @@ typedef enum NvmkvConditionKind
 	NVMKV_CONDITION_EQUAL,	 /* column = value */
 	NVMKV_CONDITION_ANY,	 /* column = ANY (array) */
 	NVMKV_CONDITION_COMPARE, /* column < <= = >= > value: bounds */
-	NVMKV_CONDITION_ROW		 /* (column, next column, ...) < <= >= > (values) */
+	NVMKV_CONDITION_ROW,	 /* (column, next column, ...) < <= >= > (values) */
+	NVMKV_CONDITION_NULL,	 /* column IS NULL: as good as an equality */
+	NVMKV_CONDITION_NOT_NULL /* column IS NOT NULL, of one that may be: bounds */
 } NvmkvConditionKind;
 
 /* Positions in a condition's integer list. */
@@ -23,13 +25,13 @@ typedef enum NvmkvConditionField
 	NVMKV_CONDITION_FIELD_ARM,		/* conditions of one arm are joined by AND, arms by OR; ascending */
 	NVMKV_CONDITION_FIELD_KIND,		/* NvmkvConditionKind */
 	NVMKV_CONDITION_FIELD_COLUMN,	/* of the key, from 0 */
-	NVMKV_CONDITION_FIELD_STRATEGY, /* of btree operators */
-	NVMKV_CONDITION_FIELD_TYPES		/* type of the value; one for each column of a row comparison */
+	NVMKV_CONDITION_FIELD_STRATEGY, /* of btree operators; else 0 */
+	NVMKV_CONDITION_FIELD_TYPES		/* type of the value, if there is one; one for each column of a row comparison */
 } NvmkvConditionField;
 
 /*
- * The conditions that bound a scan of the key: leading columns with "=" or "= ANY", then comparisons of the next
- * column.
+ * The conditions that bound a scan of the key: leading columns with "=", "= ANY" or IS NULL, then comparisons of the
+ * next column.
  */
 typedef struct NvmkvKeyMatch
 {
@@ -44,7 +46,10 @@ typedef struct NvmkvKeyMatch
 /* The columns of a table's key; for a table without a primary key the ctid that stands for the hidden row id. */
 extern const NvmkvKeyColumn *nvmkv_key_columns(const NvmkvTable *table, int *count_out);
 
-/* indexclauses: List of IndexClause of an index made by relinfo.c.  arm: number the conditions get. */
+/*
+ * table: whose keys the scan goes by, a foreign table's or those of an index's entries.  indexclauses: List of
+ * IndexClause of the index that relinfo.c has made of it.  arm: number the conditions get.
+ */
 extern void nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, int arm, NvmkvKeyMatch *match);
 
 /*

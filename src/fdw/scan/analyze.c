@@ -29,7 +29,7 @@
 #include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
-#include "fdw/plan/relinfo.h"
+#include "fdw/plan/estimate.h"
 #include "fdw/scan/analyze.h"
 #include "fdw/scan/keysplit.h"
 #include "fdw/storage/storage.h"

@@ -4,6 +4,8 @@
  *	  What EXPLAIN says of a scan.
  *
  *	  Key				name of the primary key, when the scan goes by it
+ *	  Index				the same of an index whose entries lead to the rows; several that are joined by OR
+ *	  Index Only		of an index whose entries have all that is used
  *	  Key Conditions	what bounds the scan, as the plan evaluates it
  *	  Key Order			columns, when the plan relies on their order
  *	  Scan Direction	when backward
@@ -12,6 +14,7 @@
  *
  *	  Key Ranges		ranges of keys visited; whole keys that were looked up, and how many had a row
  *	  Rows Read			rows found in ranges, before filters
+ *	  Rows Fetched		of these, entries of an index whose rows were read
  *	  Versions Passed	entries looked at and not shown: older or invisible versions, deletions, row locks
  *	  Batches			visits to the engine
  *	  Sources			where the rows read came from
@@ -33,6 +36,7 @@
 #include "fdw/plan/quals.h"
 #include "fdw/scan/explain.h"
 #include "fdw/scan/scan.h"
+#include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
 
 static List *find_ancestors(Plan *plan, const Plan *wanted, List *ancestors);
@@ -122,19 +126,55 @@ explain_conditions(ForeignScanState *node, ExplainState *es)
 	explain_expression("Key Conditions", (Node *) expr, node, es);
 }
 
+static const char *
+table_key_name(const NvmkvTable *table)
+{
+	return table->nkeys > 0 ? table->key_name : "ctid";
+}
+
+/* keyed: the table, or the entries of an index. */
 static void
-explain_order(const NvmkvTable *table, bool backward, ExplainState *es)
+explain_order(const NvmkvTable *keyed, bool backward, ExplainState *es)
 {
 	StringInfoData order;
 	int ncols;
-	const NvmkvKeyColumn *cols = nvmkv_key_columns(table, &ncols);
+	const NvmkvKeyColumn *cols = nvmkv_key_columns(keyed, &ncols);
 
 	initStringInfo(&order);
 	for (int i = 0; i < ncols; i++)
-		appendStringInfo(&order, "%s%s%s", i > 0 ? ", " : "",
-						 quote_identifier(get_attname(table->relid, cols[i].attnum, false)),
-						 cols[i].descending != backward ? " DESC" : "");
+	{
+		const NvmkvKeyColumn *col = &cols[i];
+		const char *name = "ctid";
+
+		if (col->attnum > 0)
+			name = NameStr(TupleDescAttr(keyed->tupdesc, col->attnum - 1)->attname);
+		appendStringInfo(&order, "%s%s%s", i > 0 ? ", " : "", quote_identifier(name),
+						 col->descending != backward ? " DESC" : "");
+		if (col->nullable && (col->descending != backward) != (col->nulls_first != backward))
+			appendStringInfoString(&order, col->nulls_first != backward ? " NULLS FIRST" : " NULLS LAST");
+	}
 	ExplainPropertyText("Key Order", order.data, es);
+}
+
+/* Which key or indexes the scan goes by. */
+static void
+explain_source(const NvmkvTable *table, List *indexes, bool covering, ExplainState *es)
+{
+	StringInfoData names;
+	List *shown = list_concat_unique_oid(NIL, indexes);
+	ListCell *lc;
+
+	initStringInfo(&names);
+	foreach(lc, shown)
+	{
+		const char *name = OidIsValid(lfirst_oid(lc)) ? get_rel_name(lfirst_oid(lc)) : table_key_name(table);
+
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", quote_identifier(name != NULL ? name : "?"));
+	}
+	if (shown == NIL)
+		ExplainPropertyText("Key", table_key_name(table), es);
+	else
+		ExplainPropertyText(covering ? "Index Only" : "Index", names.data, es);
 }
 
 static void
@@ -154,6 +194,8 @@ explain_run(ForeignScanState *node, ExplainState *es)
 	if (report.ranges > report.points)
 	{
 		ExplainPropertyUInteger("Rows Read", NULL, engine->rows, es);
+		if (report.fetched > 0)
+			ExplainPropertyUInteger("Rows Fetched", NULL, report.fetched, es);
 		ExplainPropertyUInteger("Versions Passed", NULL, engine->versions_passed, es);
 		ExplainPropertyUInteger("Batches", NULL, engine->batches, es);
 		if (es->format == EXPLAIN_FORMAT_TEXT)
@@ -178,18 +220,20 @@ nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	bool backward = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_BACKWARD));
 
 	List *conditions = list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS);
+	List *indexes = list_nth(plan->fdw_private, NVMKV_SCAN_INDEXES);
 
 	if (list_length(plan->fdw_exprs) > list_length(conditions))
 		explain_expression("TID Cond", llast(plan->fdw_exprs), node, es);
-	if (conditions != NIL || ordered)
+	if (conditions != NIL || ordered || indexes != NIL)
 	{
 		NvmkvTable *table = nvmkv_table_definition(node->ss.ss_currentRelation);
+		const NvmkvIndex *index = list_length(indexes) == 1 ? nvmkv_find_index(table, linitial_oid(indexes)) : NULL;
 
-		ExplainPropertyText("Key", table->nkeys > 0 ? table->key_name : "ctid", es);
+		explain_source(table, indexes, boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_COVERING)), es);
 		if (conditions != NIL)
 			explain_conditions(node, es);
 		if (ordered)
-			explain_order(table, backward, es);
+			explain_order(index != NULL ? &index->entries : table, backward, es);
 		if (backward)
 			ExplainPropertyText("Scan Direction", "Backward", es);
 	}

@@ -13,6 +13,11 @@
  * narrower of two is found by comparing bytes.  A DESC column's bytes are
  * complemented, which turns its lower bounds into upper ones.
  *
+ * A column that may be NULL has a byte before its value that says so.  It is
+ * part of all bytes here, and NULL, as a value that a column is equal to, is
+ * that byte.  A bound on such a column leaves out its NULLs, so there are then
+ * bounds on both sides.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -33,7 +38,7 @@ typedef struct KeyCondition
 	NvmkvConditionKind kind;
 	int column;
 	int strategy;
-	int nvalues; /* one, or a row comparison's columns */
+	int nvalues; /* one, or a row comparison's columns, none for tests for NULL */
 	Oid *types;
 	ExprState **values;
 } KeyCondition;
@@ -94,7 +99,9 @@ nvmkv_keyarm_create(List *clauses, List *conditions, bool backward, PlanState *p
 		c->types = palloc(sizeof(Oid) * c->nvalues);
 		c->values = palloc(sizeof(ExprState *) * c->nvalues);
 
-		if (IsA(clause, RowCompareExpr))
+		if (IsA(clause, NullTest))
+			values = NIL;
+		else if (IsA(clause, RowCompareExpr))
 			values = ((RowCompareExpr *) clause)->rargs;
 		else if (IsA(clause, ScalarArrayOpExpr))
 			values = list_make1(lsecond(((ScalarArrayOpExpr *) clause)->args));
@@ -135,6 +142,33 @@ add_upper(NvmkvKeyArm *arm, NvmkvSlice bytes)
 	arm->has_upper = true;
 }
 
+static void
+init_bytes(NvmkvKeyArm *arm, StringInfo buf)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(arm->context);
+
+	initStringInfo(buf);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* The column is not NULL. */
+static void
+add_not_null_bounds(NvmkvKeyArm *arm, const NvmkvKeyColumn *col)
+{
+	StringInfoData lower;
+	StringInfoData upper;
+
+	if (!col->nullable)
+		return;
+	init_bytes(arm, &lower);
+	init_bytes(arm, &upper);
+	nvmkv_key_append_not_null(col, &lower);
+	nvmkv_key_append_not_null(col, &upper);
+	add_lower(arm, slice_of(&lower));
+	if (nvmkv_key_successor(&upper))
+		add_upper(arm, slice_of(&upper));
+}
+
 /*
  * Columns from the first one after the prefix on are greater (or less) than the values in buf, or, when inclusive,
  * start with them.  Takes over buf's bytes.
@@ -165,15 +199,6 @@ add_bound(NvmkvKeyArm *arm, bool greater, bool inclusive, StringInfo buf)
 	}
 	else if (greater)
 		arm->empty = true;
-}
-
-static void
-init_bytes(NvmkvKeyArm *arm, StringInfo buf)
-{
-	MemoryContext oldcontext = MemoryContextSwitchTo(arm->context);
-
-	initStringInfo(buf);
-	MemoryContextSwitchTo(oldcontext);
 }
 
 static bool
@@ -233,13 +258,24 @@ add_comparison(NvmkvKeyArm *arm, const NvmkvKeyColumn *col, int strategy, const 
 	}
 }
 
+/* The column is equal to what these bytes stand for, and to nothing else. */
+static void
+set_single(NvmkvKeyArm *arm, int column, StringInfo bytes)
+{
+	KeyElements *equal = &arm->equal[column];
+
+	equal->elements = MemoryContextAlloc(arm->context, sizeof(NvmkvSlice));
+	equal->elements[0] = slice_of(bytes);
+	equal->count = 1;
+	arm->nequal = column + 1;
+}
+
 /* The one value of column = value, or none when the condition cannot be true. */
 static void
 set_equal(NvmkvKeyArm *arm, const KeyCondition *c, Datum value)
 {
 	const NvmkvKeyColumn *col = &arm->cols[c->column];
 	NvmkvOperand op = nvmkv_operand_convert(col, c->types[0], value);
-	KeyElements *equal = &arm->equal[c->column];
 	StringInfoData buf;
 
 	if (op.kind != NVMKV_OPERAND_EXACT)
@@ -249,9 +285,23 @@ set_equal(NvmkvKeyArm *arm, const KeyCondition *c, Datum value)
 	}
 	init_bytes(arm, &buf);
 	nvmkv_operand_append(col, op.type, op.value, &buf);
-	equal->elements = MemoryContextAlloc(arm->context, sizeof(NvmkvSlice));
-	equal->elements[0] = slice_of(&buf);
-	equal->count = 1;
+	set_single(arm, c->column, &buf);
+}
+
+/* column IS NULL. */
+static void
+set_null(NvmkvKeyArm *arm, int column)
+{
+	StringInfoData buf;
+
+	if (!arm->cols[column].nullable)
+	{
+		arm->empty = true;
+		return;
+	}
+	init_bytes(arm, &buf);
+	nvmkv_key_append_null(&arm->cols[column], &buf);
+	set_single(arm, column, &buf);
 }
 
 static int
@@ -316,6 +366,7 @@ set_elements(NvmkvKeyArm *arm, const KeyCondition *c, Datum value)
 			equal->elements[unique++] = equal->elements[i];
 	}
 	equal->count = unique;
+	arm->nequal = c->column + 1;
 }
 
 /*
@@ -330,6 +381,7 @@ add_row_comparison(NvmkvKeyArm *arm, const KeyCondition *c, ExprContext *econtex
 	bool inclusive = strategy_is_inclusive(c->strategy);
 	StringInfoData buf;
 
+	add_not_null_bounds(arm, &arm->cols[c->column]);
 	init_bytes(arm, &buf);
 	for (int i = 0; i < c->nvalues; i++)
 	{
@@ -366,42 +418,47 @@ add_row_comparison(NvmkvKeyArm *arm, const KeyCondition *c, ExprContext *econtex
 		arm->empty = true;
 }
 
+/* A comparison of the column with one value. */
 static void
-evaluate_condition(NvmkvKeyArm *arm, const KeyCondition *c, ExprContext *econtext)
+evaluate_comparison(NvmkvKeyArm *arm, const KeyCondition *c, ExprContext *econtext)
 {
 	const NvmkvKeyColumn *col = &arm->cols[c->column];
 	bool isnull;
-	Datum value;
+	Datum value = ExecEvalExprSwitchContext(c->values[0], econtext, &isnull);
 	NvmkvOperand op;
 
-	if (c->kind == NVMKV_CONDITION_ROW)
-	{
-		add_row_comparison(arm, c, econtext);
-		return;
-	}
-
-	value = ExecEvalExprSwitchContext(c->values[0], econtext, &isnull);
 	if (isnull)
-	{
 		arm->empty = true;
-		return;
+	else if (c->kind == NVMKV_CONDITION_EQUAL)
+		set_equal(arm, c, value);
+	else if (c->kind == NVMKV_CONDITION_ANY)
+		set_elements(arm, c, value);
+	else
+	{
+		op = nvmkv_operand_convert(col, c->types[0], value);
+		add_not_null_bounds(arm, col);
+		add_comparison(arm, col, c->strategy, &op);
 	}
+}
 
+static void
+evaluate_condition(NvmkvKeyArm *arm, const KeyCondition *c, ExprContext *econtext)
+{
 	switch (c->kind)
 	{
 		case NVMKV_CONDITION_EQUAL:
-			set_equal(arm, c, value);
-			arm->nequal = c->column + 1;
-			break;
 		case NVMKV_CONDITION_ANY:
-			set_elements(arm, c, value);
-			arm->nequal = c->column + 1;
-			break;
 		case NVMKV_CONDITION_COMPARE:
-			op = nvmkv_operand_convert(col, c->types[0], value);
-			add_comparison(arm, col, c->strategy, &op);
+			evaluate_comparison(arm, c, econtext);
 			break;
 		case NVMKV_CONDITION_ROW:
+			add_row_comparison(arm, c, econtext);
+			break;
+		case NVMKV_CONDITION_NULL:
+			set_null(arm, c->column);
+			break;
+		case NVMKV_CONDITION_NOT_NULL:
+			add_not_null_bounds(arm, &arm->cols[c->column]);
 			break;
 	}
 }

@@ -57,14 +57,14 @@ plan_parts(ForeignScanState *node, NvmkvTableScan *state, int nworkers)
 	int nparts = Min((nworkers + 1) * PARTS_PER_PROCESS, PARTS_MAX);
 
 	nvmkv_scan_open(node);
-	nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
+	nvmkv_keyscan_evaluate(state->keys, state->keyed, node->ss.ps.ps_ExprContext);
 	state->ncuts = 0;
 	state->one_range = nvmkv_keyscan_is_one_range(state->keys);
 	if (state->one_range && nvmkv_keyscan_next(state->keys, &range) && !range.point)
 	{
 		oldcontext = MemoryContextSwitchTo(state->context);
 		state->cuts = palloc(sizeof(NvmkvSlice) * PARTS_MAX);
-		state->ncuts = nvmkv_key_split(state->db, range.lower, range.upper, nparts, state->cuts);
+		state->ncuts = nvmkv_key_split(state->reader.db, range.lower, range.upper, nparts, state->cuts);
 		MemoryContextSwitchTo(oldcontext);
 	}
 	nvmkv_keyscan_rewind(state->keys);

@@ -4,13 +4,13 @@
  *	  Execution of scans.
  *
  * A scan is lazy: Begin looks at the plan only, the first row asked for opens
- * the table and evaluates the key ranges.  A range that is one whole key is
- * looked up, any other is fetched from the engine in batches, small ones first,
- * because whoever asks (a LIMIT, the inner side of a join) may want a row or two.
+ * the table and evaluates the key ranges.  These are of the table's keys
+ * (reader.c); or of the entries of an index, which cover all that the query uses
+ * or say which row is to be fetched (fetch.c); or they are of several indexes,
+ * and the keys of the rows that any of them means are collected (collect.c).
  *
- * Rows go up as virtual tuples whose by-reference values point into the batch.
- * The engine is in no epoch between two calls, so neither an idle cursor nor a
- * row that is held by the node above holds anything back.
+ * Rows go up as virtual tuples whose by-reference values point into what was
+ * read.
  *
  * Only attributes the query uses are decoded; the others read as NULL.  The
  * planner may let the node above take the scan's slot as it is, with all
@@ -38,15 +38,10 @@
 #include "fdw/scan/parallel.h"
 #include "fdw/scan/scan.h"
 #include "fdw/scan/scanstate.h"
+#include "fdw/scan/source.h"
 #include "fdw/txn/addressbook.h"
 #include "fdw/txn/bulk.h"
-#include "fdw/txn/covered.h"
-#include "fdw/txn/damage.h"
 #include "fdw/txn/writers.h"
-
-#define BATCH_ROWS_MIN 8
-#define BATCH_ROWS_MAX 1024
-#define BATCH_BYTES_MAX (256 * 1024)
 
 /* From so many scans open at once on, the memory they leave is worth a call. */
 #define MANY_SCANS 256
@@ -59,9 +54,10 @@ static unsigned scans_open_max; /* since memory was given back */
 static void
 release_engine_memory(NvmkvTableScan *state)
 {
-	nvmkv_scan_destroy(state->scan);
-	state->scan = NULL;
-	nvmkv_buf_free(&state->value);
+	nvmkv_reader_release(&state->reader);
+	nvmkv_fetch_release(&state->fetch);
+	if (state->collected != NULL)
+		nvmkv_collector_release(state->collected);
 }
 
 /* The query ends, by an ERROR maybe. */
@@ -117,6 +113,7 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	MemoryContext oldcontext;
 	NvmkvTableScan *state;
 	List *conditions;
+	List *indexes;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
@@ -137,8 +134,12 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	scans_open_max = Max(scans_open_max, scans_open);
 	state->backward = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_BACKWARD));
 	conditions = list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS);
-	state->whole_table = conditions == NIL;
-	state->keys = nvmkv_keyscan_create(plan->fdw_exprs, conditions, state->backward, &node->ss.ps);
+	indexes = list_nth(plan->fdw_private, NVMKV_SCAN_INDEXES);
+	state->whole_table = conditions == NIL && indexes == NIL;
+	if (list_length(indexes) > 1)
+		state->collected = nvmkv_collector_create(plan->fdw_exprs, conditions, indexes, &node->ss.ps, &state->report);
+	else
+		state->keys = nvmkv_keyscan_create(plan->fdw_exprs, conditions, state->backward, &node->ss.ps);
 	if (list_length(plan->fdw_exprs) > list_length(conditions))
 		state->addressed = nvmkv_addressed_create(llast(plan->fdw_exprs), &node->ss.ps);
 	MemoryContextSwitchTo(oldcontext);
@@ -157,100 +158,12 @@ nvmkvEndForeignScan(ForeignScanState *node)
 	if (state == NULL)
 		return;
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	if (state->collected != NULL)
+		nvmkv_collector_end(state->collected);
 	release_engine_memory(state);
 }
 
 /* ---------------------------------------------------------------- ranges */
-
-/* What another serializable transaction would have to know of this read. */
-static void
-predicate_lock(const NvmkvTableScan *state, const NvmkvKeyRange *range)
-{
-	if (range->point)
-		nvmkv_predicate_lock_key(&state->visibility, range->lower);
-	else
-		nvmkv_predicate_lock_relation(&state->visibility);
-}
-
-/* A row as the engine has it, until the next one is fetched. */
-typedef struct RowBytes
-{
-	NvmkvSlice key;
-	NvmkvSlice value;
-	uint64 sequence;
-	bool covered;
-} RowBytes;
-
-/* Is there a covered row of the key? */
-static bool
-find_covered(NvmkvTableScan *state, NvmkvSlice key, RowBytes *row_out)
-{
-	uint64 sequence;
-
-	if (!nvmkv_covered_row(state->db, state->table, key, &state->visibility, &state->covered, &sequence, NULL))
-		return false;
-	*row_out = (RowBytes){key, nvmkv_buffer_slice(&state->covered), sequence, true};
-	return true;
-}
-
-/* The row with this very key, or the first of two; false when there is none to be seen. */
-static bool
-look_up(NvmkvTableScan *state, NvmkvSlice key, RowBytes *row_out)
-{
-	NvmkvVersion version = {0};
-	NvmkvStatus status;
-
-	state->report.points++;
-	if (key.size > NVMKV_KEY_BYTES_MAX)
-		return false;
-	status = nvmkv_get(state->db, key, &state->visibility.engine, &state->value, &version);
-	if (status != NVMKV_NOT_FOUND)
-		nvmkv_check_table_status(status, "reading foreign table", state->table);
-	if (nvmkv_visibility_is_own(&state->visibility, &version) && find_covered(state, key, row_out))
-	{
-		state->row_waits = status == NVMKV_OK;
-		state->point = key;
-		state->point_sequence = version.sequence;
-	}
-	else if (status == NVMKV_OK)
-		*row_out = (RowBytes){key, nvmkv_buf_slice(&state->value), version.sequence, false};
-	else
-		return false;
-	state->report.found++;
-	return true;
-}
-
-static void
-start_range(ForeignScanState *node, NvmkvTableScan *state, const NvmkvKeyRange *range)
-{
-	if (state->scan == NULL)
-	{
-		nvmkv_check_table_status(nvmkv_scan_create(state->db, &state->scan), "reading foreign table", state->table);
-		if (state->need_values == 0)
-			nvmkv_scan_keys_only(state->scan);
-	}
-	nvmkv_check_table_status(nvmkv_scan_start(state->scan, range->lower, range->upper, state->backward,
-											  &state->visibility.engine),
-							 "reading foreign table", state->table);
-	state->in_range = true;
-	state->rows = NULL;
-	state->nrows = 0;
-	state->next = 0;
-}
-
-/* The next batch of the range; false at its end. */
-static bool
-fetch_batch(ForeignScanState *node, NvmkvTableScan *state)
-{
-	nvmkv_check_table_status(nvmkv_scan_batch(state->scan, state->batch_rows, BATCH_BYTES_MAX, &state->rows,
-											  &state->nrows),
-							 "reading foreign table", state->table);
-	state->next = 0;
-	state->batch_rows = Min(state->batch_rows * 2, BATCH_ROWS_MAX);
-	if (state->nrows == 0)
-		state->in_range = false;
-	return state->nrows > 0;
-}
 
 /* The next range to read; false after the last one. */
 static bool
@@ -258,59 +171,78 @@ next_range(NvmkvTableScan *state, NvmkvKeyRange *range_out)
 {
 	if (state->shared != NULL)
 		return nvmkv_parallel_next(state, range_out);
+	if (state->collected != NULL)
+	{
+		*range_out = (NvmkvKeyRange){.point = true};
+		return nvmkv_collector_next(state->collected, &range_out->lower, &state->unanswered);
+	}
 	if (state->addressed == NULL || !state->whole_table || !nvmkv_addressed_knows_keys(state->addressed))
 		return nvmkv_keyscan_next(state->keys, range_out);
 	*range_out = (NvmkvKeyRange){.point = true};
 	return nvmkv_addressed_next(state->addressed, state->backward, &range_out->lower);
 }
 
-/* The next row of all ranges; false after the last one. */
+/* The next row, or covering entry, of all ranges; false after the last one. */
 static bool
-next_row(ForeignScanState *node, NvmkvTableScan *state, RowBytes *row_out)
+next_row(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 {
 	NvmkvKeyRange range;
 
-	if (state->row_waits)
-	{
-		*row_out = (RowBytes){state->point, nvmkv_buf_slice(&state->value), state->point_sequence, false};
-		state->row_waits = false;
-		return true;
-	}
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
 
-		if (state->in_range && (state->next < state->nrows || fetch_batch(node, state)))
+		if (nvmkv_reader_next(&state->reader, row_out))
 		{
-			const NvmkvScanRow *row = &state->rows[state->next++];
+			NvmkvRowBytes entry = *row_out;
 
-			if (row->beneath)
-			{
-				if (find_covered(state, row->key, row_out))
-					return true;
-				continue;
-			}
-			*row_out = (RowBytes){row->key, row->value, row->sequence, false};
+			state->unanswered = NULL;
+			if (state->index == NULL || state->covering)
+				return true;
+			nvmkv_fetch_row(&state->fetch, &entry, row_out);
+			state->report.fetched++;
 			return true;
 		}
 
+		if (state->unanswered != NULL)
+			nvmkv_report_entry_without_row(state->unanswered);
 		if (!next_range(state, &range))
 			return false;
 		state->report.ranges++;
-		predicate_lock(state, &range);
-		if (!range.point)
-			start_range(node, state, &range);
-		else if (look_up(state, range.lower, row_out))
-			return true;
+		nvmkv_source_lock(state->table, state->index, &state->visibility, &range);
+		nvmkv_reader_start(&state->reader, &range);
 	}
 }
 
 /* ---------------------------------------------------------------- rows */
 
+/* What is used of a row, from the entry that covers it. */
+static void
+store_entry(NvmkvTableScan *state, const NvmkvRowBytes *entry, TupleTableSlot *slot)
+{
+	const NvmkvTable *entries = &state->index->entries;
+
+	memset(state->entry_nulls, true, sizeof(bool) * (size_t) entries->tupdesc->natts);
+	if (state->need_key)
+		nvmkv_key_decode(entries, entry->key, state->entry_values, state->entry_nulls);
+	if (state->need_values > 0)
+		nvmkv_row_decode(entries, entry->value, state->entry_values, state->entry_nulls, state->need_values);
+	for (int i = 0; i < state->nmapped; i++)
+	{
+		slot->tts_values[state->mapped[i]] = state->entry_values[state->mapped_from[i]];
+		slot->tts_isnull[state->mapped[i]] = state->entry_nulls[state->mapped_from[i]];
+	}
+}
+
 static TupleTableSlot *
-store_row(NvmkvTableScan *state, const RowBytes *row, TupleTableSlot *slot)
+store_row(NvmkvTableScan *state, const NvmkvRowBytes *row, TupleTableSlot *slot)
 {
 	memset(slot->tts_isnull, true, sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
+	if (state->covering)
+	{
+		store_entry(state, row, slot);
+		return ExecStoreVirtualTuple(slot);
+	}
 	if (state->need_key)
 		nvmkv_key_decode(state->table, row->key, slot->tts_values, slot->tts_isnull);
 	if (state->need_values > 0)
@@ -348,11 +280,13 @@ evaluate(ForeignScanState *node, NvmkvTableScan *state)
 	/* Rows that COPY holds back: functions it calls are to see those of earlier commands. */
 	nvmkv_write_flush_deferred();
 	begin_to_see(node, state);
-	nvmkv_keyscan_evaluate(state->keys, state->table, node->ss.ps.ps_ExprContext);
+	if (state->collected != NULL)
+		nvmkv_collector_evaluate(state->collected, state->table, &state->visibility, node->ss.ps.ps_ExprContext);
+	else
+		nvmkv_keyscan_evaluate(state->keys, state->keyed, node->ss.ps.ps_ExprContext);
 	if (state->addressed != NULL)
 		nvmkv_addressed_evaluate(state->addressed, state->table, node->ss.ps.ps_ExprContext);
 	state->ranges_passed = 0;
-	state->batch_rows = BATCH_ROWS_MIN;
 	state->evaluated = true;
 }
 
@@ -361,7 +295,7 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 {
 	NvmkvTableScan *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	RowBytes row;
+	NvmkvRowBytes row;
 
 	/* Before the batch it may point into is replaced. */
 	ExecClearTuple(slot);
@@ -369,7 +303,7 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	if (unlikely(!state->evaluated))
 		evaluate(node, state);
 
-	while (next_row(node, state, &row))
+	while (next_row(state, &row))
 	{
 		if (state->addressed == NULL || nvmkv_addressed_has(state->addressed, row.sequence))
 			return store_row(state, &row, slot);
@@ -388,18 +322,18 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 	if (state == NULL)
 		return;
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
-	state->in_range = false;
-	state->row_waits = false;
-	state->rows = NULL;
-	state->nrows = 0;
-	state->next = 0;
-	state->batch_rows = BATCH_ROWS_MIN;
-	if (node->ss.ps.chgParam != NULL)
+	nvmkv_reader_reset(&state->reader);
+	state->unanswered = NULL;
+	if (node->ss.ps.chgParam != NULL ||
+		(state->collected != NULL && nvmkv_writer_is_outside(node->ss.ps.state)))
 		state->evaluated = false;
 	else if (state->evaluated)
 	{
 		begin_to_see(node, state);
-		nvmkv_keyscan_rewind(state->keys);
+		if (state->collected != NULL)
+			nvmkv_collector_rewind(state->collected);
+		else
+			nvmkv_keyscan_rewind(state->keys);
 		if (state->addressed != NULL)
 			nvmkv_addressed_rewind(state->addressed);
 	}

@@ -14,6 +14,7 @@ typedef struct NvmkvScanReport
 	uint64 ranges;	/* started, points included */
 	uint64 points;	/* looked up singly */
 	uint64 found;	/* of these, with a visible row */
+	uint64 fetched; /* rows read for entries of an index */
 	NvmkvScanStats engine; /* of the other ranges */
 } NvmkvScanReport;
 

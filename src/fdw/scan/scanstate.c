@@ -11,6 +11,7 @@
 #include "fdw/host/family.h"
 #include "fdw/plan/plan.h"
 #include "fdw/scan/scanstate.h"
+#include "fdw/scan/source.h"
 #include "fdw/storage/storage.h"
 
 static void
@@ -45,6 +46,60 @@ find_needed(NvmkvTableScan *state, List *attributes)
 	}
 }
 
+/* Where the entries have what is used. */
+static void
+find_covering(NvmkvTableScan *state, List *attributes)
+{
+	const NvmkvIndex *index = state->index;
+	int natts = index->entries.tupdesc->natts;
+	ListCell *lc;
+
+	state->mapped = palloc(sizeof(int) * (size_t) list_length(attributes));
+	state->mapped_from = palloc(sizeof(int) * (size_t) list_length(attributes));
+	state->entry_values = palloc0(sizeof(Datum) * (size_t) natts);
+	state->entry_nulls = palloc0(sizeof(bool) * (size_t) natts);
+	foreach(lc, attributes)
+	{
+		int attno = lfirst_int(lc);
+		int column = 0;
+
+		if (attno == TableOidAttributeNumber)
+			continue;
+		while (column < natts && (attno <= 0 || index->attnums[column] != attno))
+			column++;
+		if (column == natts)
+			elog(ERROR, "index %u does not have attribute %d", index->oid, attno);
+		state->mapped[state->nmapped] = attno - 1;
+		state->mapped_from[state->nmapped++] = column;
+		if (index->entries.attr_in_key[column])
+			state->need_key = true;
+		else
+			state->need_values = Max(state->need_values, column + 1);
+	}
+}
+
+/* Which rows or entries are read, and what of them. */
+static void
+open_source(NvmkvTableScan *state, ForeignScan *plan)
+{
+	List *attributes = list_nth(plan->fdw_private, NVMKV_SCAN_ATTRIBUTES);
+	List *indexes = list_nth(plan->fdw_private, NVMKV_SCAN_INDEXES);
+
+	state->covering = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_COVERING));
+	if (list_length(indexes) == 1)
+		state->index = nvmkv_source_index(state->table, linitial_oid(indexes));
+	state->keyed = nvmkv_source_keyed(state->table, state->index);
+	if (state->covering)
+		find_covering(state, attributes);
+	else
+		find_needed(state, attributes);
+	nvmkv_source_open(&state->reader, state->table, state->index, &state->visibility, state->backward,
+					  state->need_values == 0 || (state->index != NULL && !state->covering), &state->report);
+	if (state->index != NULL && !state->covering)
+		nvmkv_fetch_init(&state->fetch, nvmkv_engine_of(state->table->storage_id), state->table, state->index,
+						 &state->visibility);
+}
+
 void
 nvmkv_scan_open(ForeignScanState *node)
 {
@@ -59,13 +114,11 @@ nvmkv_scan_open(ForeignScanState *node)
 		return;
 	oldcontext = MemoryContextSwitchTo(state->context);
 	state->table = nvmkv_table(rel);
-	state->db = nvmkv_engine_of(state->table->storage_id);
 	nvmkv_visibility_init(&state->visibility, estate->es_snapshot, rel);
 	nvmkv_visibility_show_two(&state->visibility);
-	initStringInfo(&state->covered);
-	if (state->table->nkeys > 0)
+	open_source(state, plan);
+	if (state->table->nkeys > 0 && !state->covering)
 		state->marks = nvmkv_rowmark_begin(estate, plan->scan.scanrelid, shows_ctid);
-	find_needed(state, list_nth(plan->fdw_private, NVMKV_SCAN_ATTRIBUTES));
 	MemoryContextSwitchTo(oldcontext);
 	state->open = true;
 }
@@ -74,6 +127,7 @@ void
 nvmkv_scan_own_report(NvmkvTableScan *state, NvmkvScanReport *report_out)
 {
 	*report_out = state->report;
-	if (state->scan != NULL)
-		report_out->engine = *nvmkv_scan_stats(state->scan);
+	nvmkv_reader_add_stats(&state->reader, &report_out->engine);
+	if (state->collected != NULL)
+		nvmkv_collector_add_stats(state->collected, &report_out->engine);
 }

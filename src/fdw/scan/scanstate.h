@@ -9,7 +9,10 @@
 #include "nodes/execnodes.h"
 
 #include "fdw/scan/addressed.h"
+#include "fdw/scan/collect.h"
+#include "fdw/scan/fetch.h"
 #include "fdw/scan/keyscan.h"
+#include "fdw/scan/reader.h"
 #include "fdw/scan/rowmark.h"
 #include "fdw/scan/scanreport.h"
 #include "fdw/txn/visibility.h"
@@ -20,7 +23,8 @@ typedef struct NvmkvTableScan
 {
 	MemoryContext context; /* the state and what it points to; its reset frees the engine's part */
 	MemoryContextCallback release;
-	NvmkvKeyScan *keys;
+	NvmkvKeyScan *keys;		   /* NULL: collected */
+	NvmkvCollector *collected; /* NULL: only one index, or the key, is read */
 	NvmkvAddressed *addressed; /* NULL: the ctid does not matter */
 	bool whole_table;		   /* keys have no condition */
 	bool backward;
@@ -29,11 +33,23 @@ typedef struct NvmkvTableScan
 	bool open;
 	NvmkvDb *db;
 	NvmkvTable *table;
+	const NvmkvIndex *index; /* whose entries are read; NULL: the rows themselves */
+	const NvmkvTable *keyed; /* the table, or the index's entries: of its keys the ranges are */
 	NvmkvVisibility visibility;
+	NvmkvReader reader;
+	NvmkvFetch fetch; /* of the rows of an index's entries */
 	NvmkvRowMarks *marks;
+
+	/* Of the rows, or, when they cover what is used, of the entries. */
+	bool covering;
 	bool need_key;	 /* some used attribute is in the key bytes */
 	bool need_ctid;	 /* of a table with a primary key */
 	int need_values; /* number of the last used attribute that is in the value bytes, 0 for none */
+	int nmapped;	 /* covering: used attributes, and where an entry has them, both from 0 */
+	int *mapped;
+	int *mapped_from;
+	Datum *entry_values;
+	bool *entry_nulls;
 
 	/* In a parallel plan. */
 	struct NvmkvParallelScan *shared; /* in dynamic shared memory; NULL otherwise */
@@ -44,17 +60,7 @@ typedef struct NvmkvTableScan
 	/* Position. */
 	bool evaluated;		  /* the key ranges are those of the current parameters */
 	uint32 ranges_passed; /* parallel: taken from keys */
-	bool in_range;		  /* the engine scan stands in a range */
-	NvmkvScan *scan;
-	NvmkvBuf value; /* of a looked-up row */
-	StringInfoData covered; /* value bytes of a covered row (covered.h) */
-	bool row_waits;			/* the covered row of a looked-up key comes first, then what is in value */
-	NvmkvSlice point;		/* that key */
-	uint64 point_sequence;	/* of what is in value */
-	const NvmkvScanRow *rows;
-	unsigned nrows;
-	unsigned next;
-	unsigned batch_rows;
+	const NvmkvIndex *unanswered; /* collected: had an entry of the key that is looked up, whose row is still to come */
 
 	NvmkvScanReport report;	   /* of this process; its engine part is filled when it is asked for */
 	NvmkvScanReport published; /* parallel: what of it the others have been told */

@@ -258,6 +258,19 @@ nvmkv_find_index(const NvmkvTable *table, Oid oid)
 	return NULL;
 }
 
+const NvmkvTable *
+nvmkv_keyed_by(const NvmkvTable *table, Oid oid)
+{
+	const NvmkvIndex *index;
+
+	if (!OidIsValid(oid))
+		return table;
+	index = nvmkv_find_index(table, oid);
+	if (index == NULL)
+		elog(ERROR, "foreign table %u has no index with OID %u", table->relid, oid);
+	return &index->entries;
+}
+
 bool
 nvmkv_index_is_old_enough(Oid oid)
 {

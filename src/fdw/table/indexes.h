@@ -21,6 +21,9 @@ extern void nvmkv_describe_indexes(NvmkvTable *table, Relation rel);
 /* The table's index with this OID, NULL: it has none. */
 extern NvmkvIndex *nvmkv_find_index(const NvmkvTable *table, Oid oid);
 
+/* Of whose keys the ranges of a scan are that goes by this index; InvalidOid: by the table's key.  It must be there. */
+extern const NvmkvTable *nvmkv_keyed_by(const NvmkvTable *table, Oid oid);
+
 /*
  * Has the snapshot of a reader not been taken before the index was made?  Of an index that is valid: then it has all
  * rows that this transaction's snapshots see.

@@ -152,7 +152,7 @@ nvmkv_entrysort_next(NvmkvEntrySort *sort, NvmkvEntry *entry_out)
 	if (sort->current != NULL)
 		pfree(sort->current);
 	sort->current = NULL;
-	if (!tuplesort_getdatum(sort->sort, true, &datum, &isnull, NULL))
+	if (!tuplesort_getdatum(sort->sort, true, true, &datum, &isnull, NULL))
 		return false;
 	sort->current = DatumGetPointer(datum);
 	bytes = DatumGetByteaPP(datum);

@@ -282,6 +282,12 @@ nvmkv_visibility_is_own(const NvmkvVisibility *v, const NvmkvVersion *version)
 	return (version->type & NVMKV_TYPE_TAGGED_BIT) != 0 && is_own(v, version->txn.fxid);
 }
 
+bool
+nvmkv_visibility_is_own_id(const NvmkvVisibility *v, uint64 fxid)
+{
+	return is_own(v, fxid);
+}
+
 void
 nvmkv_predicate_lock_relation(const NvmkvVisibility *v)
 {

@@ -41,6 +41,9 @@ extern void nvmkv_visibility_show_two(NvmkvVisibility *v);
 /* Did this very transaction write the version that the snapshot sees?  Only asked if v shows two; else it is false. */
 extern bool nvmkv_visibility_is_own(const NvmkvVisibility *v, const NvmkvVersion *version);
 
+/* The same of a version with this id; 0: it has none any more, so it is older. */
+extern bool nvmkv_visibility_is_own_id(const NvmkvVisibility *v, uint64 fxid);
+
 /*
  * What a serializable transaction reads, noted before it reads: all of the table, or one key (there or not).
  * Nothing in other transactions.
