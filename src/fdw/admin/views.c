@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * views.c
- *	  SQL functions behind the views of schema nvmkv, and those that do work.
+ *	  SQL functions behind the views of schema nvmkv.
  *
  * Counters are read without locks while work goes on; figures of one row may
  * be a moment apart.
@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xlog.h"
 #include "catalog/pg_type_d.h"
 #include "executor/executor.h"
@@ -21,12 +20,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/pg_lsn.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
-#include "fdw/admin/indexcheck.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/family.h"
 #include "fdw/host/ready.h"
@@ -34,13 +30,6 @@
 #include "fdw/host/settle.h"
 #include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
-#include "fdw/key/rowcode.h"
-#include "fdw/storage/storage.h"
-#include "fdw/table/indexes.h"
-#include "fdw/table/table.h"
-#include "fdw/txn/damage.h"
-#include "fdw/txn/lost.h"
-#include "fdw/txn/visibility.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_progress);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_engine);
@@ -51,10 +40,6 @@ PG_FUNCTION_INFO_V1(nvmkv_sql_stat_values);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_cache);
 PG_FUNCTION_INFO_V1(nvmkv_sql_stat_outcomes);
 PG_FUNCTION_INFO_V1(nvmkv_sql_storage_estimate);
-PG_FUNCTION_INFO_V1(nvmkv_sql_flush);
-PG_FUNCTION_INFO_V1(nvmkv_sql_compact);
-PG_FUNCTION_INFO_V1(nvmkv_sql_set_outcome);
-PG_FUNCTION_INFO_V1(nvmkv_sql_check);
 PG_FUNCTION_INFO_V1(nvmkv_sql_reset_stats);
 
 /* ---------------------------------------------------------------- lists */
@@ -411,284 +396,4 @@ nvmkv_sql_reset_stats(PG_FUNCTION_ARGS)
 {
 	nvmkv_reset_stats(nvmkv_engine());
 	PG_RETURN_VOID();
-}
-
-/* ---------------------------------------------------------------- work */
-
-Datum
-nvmkv_sql_flush(PG_FUNCTION_ARGS)
-{
-	NvmkvDb *db = nvmkv_engine();
-
-	nvmkv_settle_now(db);
-	nvmkv_check_status(nvmkv_flush_all(db), "flushing the memtables of", "nvmkv");
-	PG_RETURN_VOID();
-}
-
-/* A foreign table of ours, locked against DROP; ERROR for any other relation. */
-static Relation
-open_table(Oid relid)
-{
-	Relation rel = table_open(relid, AccessShareLock);
-
-	if (!nvmkv_is_our_table(rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a foreign table of nvmkv_fdw", RelationGetRelationName(rel))));
-	return rel;
-}
-
-Datum
-nvmkv_sql_compact(PG_FUNCTION_ARGS)
-{
-	NvmkvDb *db = nvmkv_engine();
-	uint64 lower = 0;
-	uint64 upper = 0;
-	size_t size = 0; /* of both; 0: everything */
-
-	if (!PG_ARGISNULL(0))
-	{
-		Relation rel = open_table(PG_GETARG_OID(0));
-		uint64 storage_id = nvmkv_table(rel)->storage_id;
-
-		lower = pg_hton64(storage_id);
-		upper = pg_hton64(storage_id + 1);
-		size = NVMKV_STORAGE_ID_BYTES;
-		table_close(rel, AccessShareLock);
-	}
-	/* The horizon is held back to what is settled: what has ended until now need not wait. */
-	nvmkv_settle_now(db);
-	nvmkv_check_status(nvmkv_compact_range(db, nvmkv_slice(&lower, size), nvmkv_slice(&upper, size)), "compacting",
-					   "nvmkv");
-	PG_RETURN_VOID();
-}
-
-Datum
-nvmkv_sql_set_outcome(PG_FUNCTION_ARGS)
-{
-	NvmkvDb *db = nvmkv_engine();
-	uint64 first = U64FromFullTransactionId(PG_GETARG_FULLTRANSACTIONID(0));
-	uint64 last = U64FromFullTransactionId(PG_GETARG_FULLTRANSACTIONID(1));
-	uint64 count;
-
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("cannot execute %s during recovery", "nvmkv.set_outcome()"),
-				 errhint("Call it on the primary: the standby follows.")));
-	if (last < first)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the last transaction must not be before the first")));
-	count = nvmkv_settle_by_word(db, first, last, PG_GETARG_BOOL(2));
-	if (count == 0)
-		ereport(NOTICE,
-				(errmsg("the outcomes of all these transactions are known, or not needed"),
-				 errhint("nvmkv.stat_outcomes lists those that are not.")));
-	PG_RETURN_INT64((int64) count);
-}
-
-/* ---------------------------------------------------------------- check */
-
-/* What the engine has found: noted, since catalogues are not read, and nothing is raised, from within it. */
-typedef struct Finding
-{
-	char *where;
-	char *problem;
-	NvmkvSlice low; /* keys it costs, [low, upper); low.size 0: not known */
-	NvmkvSlice upper;
-	uint64 newest;
-} Finding;
-
-static NvmkvSlice
-copy_bytes(const uint8 *bytes, size_t size)
-{
-	uint8 *copy = palloc(Max(size, 1));
-
-	memcpy(copy, bytes, size);
-	return nvmkv_slice(copy, size);
-}
-
-static void
-note_finding(void *ctx, const char *where, const char *problem)
-{
-	const NvmkvError *error = nvmkv_error();
-	List **findings = ctx;
-	Finding *finding = palloc(sizeof(Finding));
-
-	finding->where = pstrdup(where);
-	finding->problem = pstrdup(problem);
-	finding->low = copy_bytes(error->low, error->low_size);
-	finding->upper = copy_bytes(error->upper, error->upper_size);
-	finding->newest = error->newest;
-	*findings = lappend(*findings, finding);
-}
-
-static void
-report_problem(void *ctx, const char *where, const char *problem)
-{
-	FunctionCallInfo fcinfo = ctx;
-	NvmkvResultRow row = {0};
-
-	nvmkv_result_put_text(&row, where);
-	nvmkv_result_put_text(&row, problem);
-	nvmkv_result_emit(fcinfo, &row);
-}
-
-static char *
-qualified_name(Oid relid)
-{
-	char *name = get_rel_name(relid);
-
-	return name == NULL ? psprintf("%u", relid)
-		: quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name);
-}
-
-/* Damage is reported of each table that it concerns. */
-static void
-report_finding(FunctionCallInfo fcinfo, const Finding *finding)
-{
-	ListCell *lc;
-
-	if (finding->low.size == 0)
-	{
-		report_problem(fcinfo, finding->where, finding->problem);
-		return;
-	}
-	foreach(lc, nvmkv_damage_parts(finding->low, finding->upper, finding->newest))
-	{
-		const NvmkvDamagePart *part = lfirst(lc);
-		char *object = finding->where;
-
-		if (OidIsValid(part->relid))
-			object = psprintf("foreign table %s: keys %s", qualified_name(part->relid), part->keys);
-		report_problem(fcinfo, object,
-					   OidIsValid(part->relid) ? psprintf("%s: %s", finding->where, finding->problem) : finding->problem);
-	}
-}
-
-/* Decodes a row, for its errors. */
-static void
-check_row(FunctionCallInfo fcinfo, const NvmkvTable *table, const NvmkvScanRow *row, Datum *values, bool *nulls)
-{
-	MemoryContext context = CurrentMemoryContext;
-
-	PG_TRY();
-	{
-		nvmkv_key_decode(table, row->key, values, nulls);
-		nvmkv_row_decode(table, row->value, values, nulls, table->tupdesc->natts);
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		/* Only what is wrong with the bytes is a finding. */
-		if (geterrcode() != ERRCODE_DATA_CORRUPTED)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		report_problem(fcinfo, get_rel_name(table->relid), error->message);
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-}
-
-/* Decodes the rows of a table, up to damage: that, and what it costs, has been told of by itself. */
-static void
-check_table(FunctionCallInfo fcinfo, Relation rel)
-{
-	NvmkvTable *table = nvmkv_table(rel);
-	NvmkvDb *db = nvmkv_engine_of(table->storage_id);
-	const char *name = RelationGetRelationName(rel);
-	Datum *values = palloc0(sizeof(Datum) * (size_t) table->tupdesc->natts);
-	bool *nulls = palloc0(sizeof(bool) * (size_t) table->tupdesc->natts);
-	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv check", ALLOCSET_DEFAULT_SIZES);
-	NvmkvVisibility visibility;
-	StringInfoData lower;
-	StringInfoData upper;
-	NvmkvScan *volatile scan = NULL;
-
-	nvmkv_key_table_range(table, &lower, &upper);
-	nvmkv_visibility_init(&visibility, GetActiveSnapshot(), NULL);
-	visibility.passes_lost = true; /* such versions are listed by themselves */
-
-	PG_TRY();
-	{
-		NvmkvScan *new_scan = NULL;
-
-		nvmkv_check_status(nvmkv_scan_create(db, &new_scan), "checking foreign table", name);
-		scan = new_scan;
-		nvmkv_check_status(nvmkv_scan_start(scan, nvmkv_slice(lower.data, (size_t) lower.len),
-											nvmkv_slice(upper.data, (size_t) upper.len), false, &visibility.engine),
-						   "checking foreign table", name);
-		for (;;)
-		{
-			const NvmkvScanRow *rows;
-			unsigned count;
-			MemoryContext oldcontext;
-			NvmkvStatus status;
-
-			CHECK_FOR_INTERRUPTS();
-			status = nvmkv_scan_batch(scan, 1024, 1024 * 1024, &rows, &count);
-			if (status == NVMKV_CORRUPTION)
-			{
-				report_problem(fcinfo, name, psprintf("its rows were checked up to this: %s", nvmkv_error()->text));
-				break;
-			}
-			nvmkv_check_status(status, "checking foreign table", name);
-			if (count == 0)
-				break;
-			oldcontext = MemoryContextSwitchTo(batch_context);
-			for (unsigned i = 0; i < count; i++)
-				check_row(fcinfo, table, &rows[i], values, nulls);
-			MemoryContextSwitchTo(oldcontext);
-			MemoryContextReset(batch_context);
-		}
-	}
-	PG_FINALLY();
-	{
-		nvmkv_scan_destroy(scan);
-	}
-	PG_END_TRY();
-}
-
-static void
-report_family(void *ctx, const char *family, const char *problem)
-{
-	report_problem(ctx, psprintf("column family \"%s\"", family), psprintf("its foreign tables are not available: %s", problem));
-}
-
-Datum
-nvmkv_sql_check(PG_FUNCTION_ARGS)
-{
-	const char *absence = nvmkv_engine_absence();
-	List *findings = NIL;
-	ListCell *lc;
-
-	InitMaterializedSRF(fcinfo, 0);
-	if (absence != NULL)
-	{
-		report_problem(fcinfo, "nvmkv", psprintf("foreign tables are not available: %s", absence));
-		return (Datum) 0;
-	}
-	nvmkv_check_status(nvmkv_check(nvmkv_engine(), note_finding, &findings), "checking", "nvmkv");
-	nvmkv_broken_families(nvmkv_engine(), report_family, fcinfo);
-	foreach(lc, findings)
-		report_finding(fcinfo, lfirst(lc));
-	nvmkv_list_lost_rows(nvmkv_engine(), report_problem, fcinfo);
-	if (!PG_ARGISNULL(0))
-	{
-		Relation rel = open_table(PG_GETARG_OID(0));
-		const NvmkvTable *table = nvmkv_table(rel);
-
-		check_table(fcinfo, rel);
-		for (int i = 0; i < table->nindexes; i++)
-		{
-			if (table->indexes[i].ready && table->indexes[i].valid && nvmkv_index_is_old_enough(table->indexes[i].oid))
-				nvmkv_check_index(rel, table, &table->indexes[i], report_problem, fcinfo);
-		}
-		table_close(rel, AccessShareLock);
-	}
-	return (Datum) 0;
 }
