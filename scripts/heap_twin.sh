@@ -30,7 +30,8 @@ to_heap() {
 		-e "s/^([[:space:]]*)CREATE FOREIGN TABLE (\S+) \((.*)\) SERVER nvmkv OPTIONS \(primary_key '([^']*)'\);/\1CREATE TABLE \2 (\3, PRIMARY KEY (\4));/" \
 		-e 's/^([[:space:]]*)CREATE FOREIGN TABLE (\S+) \((.*)\) SERVER nvmkv;/\1CREATE TABLE \2 (\3);/' \
 		-e "s/^([[:space:]]*)CREATE FOREIGN TABLE (\S+) PARTITION OF (.*) SERVER nvmkv OPTIONS \(primary_key '([^']*)'\);/\1CREATE TABLE \2 PARTITION OF \3; ALTER TABLE \2 ADD PRIMARY KEY (\4);/" \
-		-e 's/\b(DROP|ALTER) FOREIGN TABLE/\1 TABLE/' "$1"
+		-e 's/\b(DROP|ALTER) FOREIGN TABLE/\1 TABLE/' \
+		-e 's/ USING nvmkv\b/ USING heap/; s/\b(default_table_access_method = )nvmkv\b/\1heap/' "$1"
 }
 
 cp -r "$root/sql/include" "$work/sql/" || die "cannot write to $work"

@@ -29,6 +29,17 @@ CREATE FOREIGN DATA WRAPPER nvmkv_fdw
 CREATE SERVER nvmkv FOREIGN DATA WRAPPER nvmkv_fdw;
 GRANT USAGE ON FOREIGN SERVER nvmkv TO PUBLIC;
 
+/*
+ * CREATE TABLE ... USING nvmkv, and CREATE TABLE with default_table_access_method = nvmkv, make foreign tables of that
+ * server (src/fdw/ddl/createtable.c).  The handler only says why that is not so where the library is not loaded.
+ */
+CREATE FUNCTION nvmkv.table_am_handler(internal)
+RETURNS table_am_handler
+AS 'MODULE_PATHNAME', 'nvmkv_sql_table_am_handler'
+LANGUAGE C STRICT;
+
+CREATE ACCESS METHOD nvmkv TYPE TABLE HANDLER nvmkv.table_am_handler;
+
 -- ---------------------------------------------------------------- catalogue
 
 /*
@@ -58,7 +69,7 @@ AS 'MODULE_PATHNAME', 'nvmkv_sql_stored_tables'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION nvmkv.stored_tables() FROM PUBLIC;
 
-CREATE MATERIALIZED VIEW nvmkv.storage AS
+CREATE MATERIALIZED VIEW nvmkv.storage USING heap AS
 	SELECT * FROM nvmkv.stored_tables();
 CREATE UNIQUE INDEX storage_relid ON nvmkv.storage (relid);
 GRANT SELECT ON nvmkv.storage TO pg_monitor;

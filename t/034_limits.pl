@@ -48,6 +48,7 @@ sub statements
 		$sql =~ s/\b(CREATE(?: TEMPORARY| UNLOGGED)?) FOREIGN TABLE/$1 TABLE/g;
 		$sql =~ s/ SERVER nvmkv\b//g;
 		$sql =~ s/\bFOREIGN TABLE\b/TABLE/g;
+		$sql =~ s/(\bUSING |\bdefault_table_access_method = |\bACCESS METHOD )nvmkv\b/$1heap/g;
 	}
 	return $sql;
 }

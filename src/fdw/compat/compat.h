@@ -50,6 +50,9 @@
 #if PG_VERSION_NUM < 160000
 #define tuplesort_getdatum(sort, forward, copy, value, isnull, abbreviated) \
 	tuplesort_getdatum(sort, forward, value, isnull, abbreviated)
+/* Of relations and schemas. */
+#define object_ownercheck(class, object, role) \
+	((class) == RelationRelationId ? pg_class_ownercheck(object, role) : pg_namespace_ownercheck(object, role))
 #endif
 #if PG_VERSION_NUM < 170000
 #define TransamVariables ShmemVariableCache
@@ -171,6 +174,15 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 #else
 #define nvmkv_insert_index_tuples(rel, slot, estate) ExecInsertIndexTuples(rel, slot, estate, false, false, NULL, NIL)
 #define ExecGetRootToChildMap(rel, estate) ((rel)->ri_RootToPartitionMap)
+#endif
+
+/* The last argument of what is called in place of ExecutorRun(). */
+#if PG_VERSION_NUM >= 180000
+#define NVMKV_RUN_ONCE_PARAMETER
+#define NVMKV_RUN_ONCE
+#else
+#define NVMKV_RUN_ONCE_PARAMETER , bool once
+#define NVMKV_RUN_ONCE , once
 #endif
 
 /*

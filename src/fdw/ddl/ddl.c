@@ -33,6 +33,7 @@
 
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/copyfreeze.h"
+#include "fdw/ddl/createas.h"
 #include "fdw/ddl/ddl.h"
 #include "fdw/ddl/guard.h"
 #include "fdw/ddl/rename.h"
@@ -192,6 +193,7 @@ nvmkv_ddl_init(void)
 {
 	nvmkv_freeze_init();
 	nvmkv_utility_init();
+	nvmkv_create_as_init();
 	previous_object_access = object_access_hook;
 	object_access_hook = object_access;
 }

@@ -3,129 +3,70 @@
  *	  The hook on utility statements.
  *
  * What concerns our tables is recognized here, and handed to who knows what to
- * do before, after or in place of what the server does: a new table gets its
- * storage (create.c), ALTER TABLE is looked at before and after (alter.c), ALTER
- * DOMAIN after, a renamed key column is renamed in the option (rename.c), COPY t
- * TO becomes COPY (SELECT) TO (copyto.c), FREEZE is settled (copyfreeze.c),
- * nvmkv.storage is guarded (guard.c).
+ * do before, after or in place of what the server does: CREATE TABLE, CREATE
+ * TABLE AS and DROP TABLE of ours are executed (createtable.c, createas.c,
+ * droptable.c), a new foreign table gets its storage (create.c), ALTER TABLE is
+ * looked at before and after (alter.c), ALTER DOMAIN after, a renamed key column
+ * is renamed in the option (rename.c), COPY t TO becomes COPY (SELECT) TO
+ * (copyto.c), FREEZE is settled (copyfreeze.c), nvmkv.storage is guarded
+ * (guard.c).
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "commands/event_trigger.h"
-#include "miscadmin.h"
+#include "catalog/namespace.h"
+#include "tcop/utility.h"
 
+#include "fdw/ddl/accessmethod.h"
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/alterserver.h"
 #include "fdw/ddl/checkpoint.h"
 #include "fdw/ddl/copyfreeze.h"
 #include "fdw/ddl/copyto.h"
 #include "fdw/ddl/create.h"
+#include "fdw/ddl/createas.h"
+#include "fdw/ddl/createtable.h"
+#include "fdw/ddl/droptable.h"
 #include "fdw/ddl/guard.h"
+#include "fdw/ddl/kindword.h"
 #include "fdw/ddl/locktable.h"
 #include "fdw/ddl/rename.h"
+#include "fdw/ddl/statement.h"
 #include "fdw/ddl/utility.h"
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 
-/* ---------------------------------------------------------------- on its way */
-
-void
-nvmkv_utility_next(const NvmkvUtility *call)
+/* NvmkvStatement.next */
+static void
+next_utility(const NvmkvStatement *statement)
 {
 	ProcessUtility_hook_type next = previous_process_utility;
 
 	if (next == NULL)
 		next = standard_ProcessUtility;
-	next(call->pstmt, call->query_string, call->read_only_tree, call->context, call->params, call->query_env,
-		 call->dest, call->completion);
-}
-
-/* The statement wrapped as the one that it stands for. */
-static PlannedStmt *
-wrap(const PlannedStmt *pstmt, Node *stmt)
-{
-	PlannedStmt *wrapper = makeNode(PlannedStmt);
-
-	wrapper->commandType = CMD_UTILITY;
-	wrapper->canSetTag = pstmt->canSetTag;
-	wrapper->utilityStmt = stmt;
-	wrapper->stmt_location = pstmt->stmt_location;
-	wrapper->stmt_len = pstmt->stmt_len;
-	return wrapper;
-}
-
-void
-nvmkv_utility_next_with(const NvmkvUtility *call, Node *stmt)
-{
-	NvmkvUtility other = *call;
-
-	other.pstmt = wrap(call->pstmt, stmt);
-	other.read_only_tree = false;
-	nvmkv_utility_next(&other);
-}
-
-void
-nvmkv_utility_run(const NvmkvUtility *call, Node *stmt)
-{
-	PlannedStmt *wrapper = wrap(call->pstmt, stmt);
-
-	wrapper->canSetTag = false;
-	ProcessUtility(wrapper, call->query_string, false, PROCESS_UTILITY_SUBCOMMAND, call->params, NULL, None_Receiver,
-				   NULL);
-	CommandCounterIncrement();
-}
-
-void
-nvmkv_utility_as_ddl(const NvmkvUtility *call, NvmkvUtilityStep step, void *arg)
-{
-	bool complete = call->context != PROCESS_UTILITY_SUBCOMMAND;
-	const char *name = CreateCommandName(call->pstmt->utilityStmt);
-	NvmkvUtility inner = *call;
-	bool needs_end;
-
-	if (XactReadOnly)
-		PreventCommandIfReadOnly(name);
-	PreventCommandIfParallelMode(name);
-	PreventCommandDuringRecovery(name);
-
-	inner.context = PROCESS_UTILITY_SUBCOMMAND;
-	needs_end = complete && EventTriggerBeginCompleteQuery();
-	PG_TRY();
-	{
-		if (complete)
-			EventTriggerDDLCommandStart(call->pstmt->utilityStmt);
-		step(&inner, arg);
-		if (complete)
-		{
-			EventTriggerSQLDrop(call->pstmt->utilityStmt);
-			EventTriggerDDLCommandEnd(call->pstmt->utilityStmt);
-		}
-	}
-	PG_FINALLY();
-	{
-		if (needs_end)
-			EventTriggerEndCompleteQuery();
-	}
-	PG_END_TRY();
+	next(statement->pstmt, statement->query_string, statement->read_only_tree, statement->context, statement->params,
+		 statement->query_env, statement->dest, statement->completion);
 }
 
 /* ---------------------------------------------------------------- statements */
 
 /* One table after the other, in the statement's order: the server locks what is not ours, and checks the statement. */
 static void
-lock_tables(const NvmkvUtility *call)
+lock_tables(const NvmkvStatement *statement)
 {
 	ListCell *lc;
 
-	foreach(lc, castNode(LockStmt, call->pstmt->utilityStmt)->relations)
+	foreach(lc, castNode(LockStmt, statement->pstmt->utilityStmt)->relations)
 	{
 		RangeVar *relation = lfirst_node(RangeVar, lc);
-		LockStmt *stmt = copyObject(castNode(LockStmt, call->pstmt->utilityStmt));
+		NvmkvStatement single = *statement;
+		LockStmt *stmt;
 		bool ours = nvmkv_lock_names_ours(relation);
 
+		single.pstmt = copyObject(statement->pstmt);
+		single.read_only_tree = false;
+		stmt = castNode(LockStmt, single.pstmt->utilityStmt);
 		stmt->relations = ours ? NIL : list_make1(copyObject(relation));
-		nvmkv_utility_next_with(call, (Node *) stmt);
+		next_utility(&single);
 		if (ours)
 			nvmkv_lock_table(stmt, relation);
 		else
@@ -136,40 +77,41 @@ lock_tables(const NvmkvUtility *call)
 static void
 call_next(void *arg)
 {
-	nvmkv_utility_next(arg);
+	next_utility(arg);
 }
 
 static void
-alter_table(const NvmkvUtility *call)
+alter_table(const NvmkvStatement *statement)
 {
-	List *alters = nvmkv_alter_begin(castNode(AlterTableStmt, call->pstmt->utilityStmt));
+	List *alters = nvmkv_alter_begin(castNode(AlterTableStmt, statement->pstmt->utilityStmt));
 
-	nvmkv_utility_next(call);
+	next_utility(statement);
 	if (alters != NIL)
 		nvmkv_alter_finish(alters);
 }
 
 static void
-alter_server(const NvmkvUtility *call)
+alter_server(const NvmkvStatement *statement)
 {
 	Oid serverid;
-	List *relids = nvmkv_reoptioned_tables(castNode(AlterForeignServerStmt, call->pstmt->utilityStmt), &serverid);
+	List *relids = nvmkv_reoptioned_tables(castNode(AlterForeignServerStmt, statement->pstmt->utilityStmt), &serverid);
 	char *family = relids != NIL ? nvmkv_family_of_server(serverid) : NULL;
 
-	nvmkv_utility_next(call);
+	next_utility(statement);
 	if (family != NULL)
 		nvmkv_alter_server_finish(serverid, family, relids);
 }
 
-/* Of either kind: the one node begins with the other. */
+/* Of either node: the one begins with the other. */
 static void
-create_table(const NvmkvUtility *call)
+create_table(NvmkvStatement *statement)
 {
-	const CreateStmt *stmt = (const CreateStmt *) call->pstmt->utilityStmt;
+	const CreateStmt *stmt = (const CreateStmt *) statement->pstmt->utilityStmt;
 	bool foreign = IsA(stmt, CreateForeignTableStmt);
 	bool existed = foreign && stmt->if_not_exists && OidIsValid(nvmkv_created_relid(stmt->relation));
 
-	nvmkv_utility_next(call);
+	if (foreign || !nvmkv_create_table(statement))
+		next_utility(statement);
 	if (foreign && !existed)
 		nvmkv_create_finish(nvmkv_created_relid(stmt->relation));
 	if (stmt->partbound != NULL)
@@ -180,45 +122,62 @@ static void
 process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree, ProcessUtilityContext context,
 				ParamListInfo params, QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *completion)
 {
-	NvmkvUtility call = {pstmt, query_string, read_only_tree, context, params, query_env, dest, completion};
+	NvmkvStatement statement = {pstmt, query_string, read_only_tree, context, params,
+								query_env, dest, completion, next_utility};
 	Node *stmt = pstmt->utilityStmt;
 	bool had_catalogue = nvmkv_could_harm_catalogue(stmt) && nvmkv_guard_catalogue(stmt);
 
 	switch (nodeTag(stmt))
 	{
 		case T_AlterTableStmt:
-			alter_table(&call);
+			nvmkv_refuse_access_method(castNode(AlterTableStmt, stmt));
+			alter_table(&statement);
 			break;
 		case T_CreateStmt:
 		case T_CreateForeignTableStmt:
-			create_table(&call);
+			create_table(&statement);
+			break;
+		case T_CreateTableAsStmt:
+		case T_ExplainStmt:
+			if (!nvmkv_create_as(&statement))
+				next_utility(&statement);
+			break;
+		case T_DropStmt:
+			if (!nvmkv_drop_tables(&statement))
+				next_utility(&statement);
+			break;
+		case T_CommentStmt:
+		case T_SecLabelStmt:
+		case T_AlterExtensionContentsStmt:
+			statement.pstmt = nvmkv_settle_kind_word(pstmt);
+			next_utility(&statement);
 			break;
 		case T_RenameStmt:
-			nvmkv_utility_next(&call);
+			next_utility(&statement);
 			nvmkv_rename_finish(castNode(RenameStmt, stmt));
 			break;
 		case T_AlterDomainStmt:
-			nvmkv_utility_next(&call);
+			next_utility(&statement);
 			nvmkv_alter_domain_finish(castNode(AlterDomainStmt, stmt));
 			break;
 		case T_AlterForeignServerStmt:
-			alter_server(&call);
+			alter_server(&statement);
 			break;
 		case T_CopyStmt:
-			call.pstmt = nvmkv_freeze_settle(nvmkv_rewrite_copy_to(pstmt));
-			nvmkv_utility_next(&call);
+			statement.pstmt = nvmkv_freeze_settle(nvmkv_rewrite_copy_to(pstmt));
+			next_utility(&statement);
 			break;
 		case T_LockStmt:
 			if (nvmkv_lock_concerns_ours(castNode(LockStmt, stmt)))
-				lock_tables(&call);
+				lock_tables(&statement);
 			else
-				nvmkv_utility_next(&call);
+				next_utility(&statement);
 			break;
 		case T_CheckPointStmt:
-			nvmkv_checkpoint_command(call_next, &call);
+			nvmkv_checkpoint_command(call_next, &statement);
 			break;
 		default:
-			nvmkv_utility_next(&call);
+			next_utility(&statement);
 			break;
 	}
 	if (had_catalogue)
