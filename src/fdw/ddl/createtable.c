@@ -135,10 +135,11 @@ static void
 check_storage_parameters(List *options)
 {
 	static char *namespaces[] = HEAP_RELOPT_NAMESPACES;
+	Datum of_table = transformRelOptions((Datum) 0, options, NULL, namespaces, true, false);
+	Datum of_toast = transformRelOptions((Datum) 0, options, "toast", namespaces, true, false);
 
-	(void) heap_reloptions(RELKIND_RELATION, transformRelOptions((Datum) 0, options, NULL, namespaces, true, false), true);
-	(void) heap_reloptions(RELKIND_TOASTVALUE, transformRelOptions((Datum) 0, options, "toast", namespaces, true, false),
-						   true);
+	(void) heap_reloptions(RELKIND_RELATION, of_table, true);
+	(void) heap_reloptions(RELKIND_TOASTVALUE, of_toast, true);
 }
 
 static ObjectAddress

@@ -13,15 +13,16 @@
 #include "fdw/ddl/statement.h"
 
 /*
- * CREATE TABLE that asks for our access method by name or default, or by that of the partitioned table it is a partition
- * of: executes it, and returns true.  A table that cannot be ours and was not asked to be becomes one of a heap, in a
- * copy of the statement.  ERROR 0A000 for what cannot be ours and was asked to be.
+ * CREATE TABLE that asks for our access method by name or default, or by that of the partitioned table it is a
+ * partition of: executes it, and returns true.  A table that cannot be ours and was not asked to be becomes one of a
+ * heap, in a copy of the statement.  ERROR 0A000 for what cannot be ours and was asked to be.
  */
 extern bool nvmkv_create_table(NvmkvStatement *statement);
 
 /*
  * Makes a foreign table of server nvmkv, with these options, of a CREATE TABLE that has been analysed or needs no
- * analysis; with its storage.  Errors as of CREATE TABLE and of CREATE FOREIGN TABLE.  "stmt": what event triggers are told.
+ * analysis; with its storage.  Errors as of CREATE TABLE and of CREATE FOREIGN TABLE.  "stmt": what event triggers are
+ * told.
  */
 extern ObjectAddress nvmkv_make_table(CreateStmt *create, List *options, Node *stmt, const char *query_string);
 
