@@ -64,9 +64,12 @@ INSERT INTO names VALUES (1, 2, 3, 4, 5, 6);
 SELECT key_columns, key_descending FROM nvmkv.storage WHERE relid = 'names'::regclass;
 \d names
 
--- Names longer than a name can be are cut as everywhere.
+-- Names longer than a name can be are cut as everywhere, with a notice each time the option is read.
+SET client_min_messages = warning;
 CREATE FOREIGN TABLE long_name (aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggghhhh int)
 	SERVER nvmkv OPTIONS (primary_key 'aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggghhhh');
+RESET client_min_messages;
+SELECT attname FROM pg_attribute WHERE attrelid = 'long_name'::regclass AND attnum > 0;
 
 DROP SERVER another CASCADE;
 SET client_min_messages = warning;

@@ -19,7 +19,6 @@
 #include "fdw/host/guc.h"
 #include "fdw/host/redo.h"
 #include "fdw/modify/modify.h"
-#include "fdw/modify/upsert.h"
 #include "fdw/plan/relinfo.h"
 #include "fdw/start.h"
 #include "fdw/xact.h"
@@ -43,7 +42,6 @@ _PG_init(void)
 	}
 	nvmkv_ddl_init();
 	nvmkv_relinfo_init();
-	nvmkv_upsert_init();
 	nvmkv_modify_init();
 	nvmkv_xact_init();
 }

@@ -55,11 +55,22 @@
 	((class) == RelationRelationId ? pg_class_ownercheck(object, role) : pg_namespace_ownercheck(object, role))
 #endif
 #if PG_VERSION_NUM < 170000
+#define RestrictSearchPath() ((void) 0) /* of functions that DDL runs as the owner of a table */
 #define TransamVariables ShmemVariableCache
 #define GetNumberFromPGProc(proc) ((int) ((proc) - ProcGlobal->allProcs))
 #define estimate_array_length(root, array) estimate_array_length(array)
 #else
 #define F_RANDOM F_RANDOM_ /* random() */
+#endif
+
+/* ---- privileges */
+
+#if PG_VERSION_NUM >= 160000
+#define nvmkv_schema_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
+#define nvmkv_tablespace_aclcheck(space, role, mode) object_aclcheck(TableSpaceRelationId, space, role, mode)
+#else
+#define nvmkv_schema_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
+#define nvmkv_tablespace_aclcheck(space, role, mode) pg_tablespace_aclcheck(space, role, mode)
 #endif
 
 /* ---- columns */
@@ -86,6 +97,44 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 #endif
 #if PG_VERSION_NUM < 170000
 #define AT_SetExpression (-1) /* of a generated column */
+#endif
+
+/* ---- indexes */
+
+/* An index's description, of one that is made by a command or as a partitioned one is: not built. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_make_index_info(natts, nkeys, am, predicate, unique, nulls_not_distinct, ready) \
+	makeIndexInfo(natts, nkeys, am, NIL, predicate, unique, nulls_not_distinct, ready, !(ready), false, false)
+#elif PG_VERSION_NUM >= 160000
+#define nvmkv_make_index_info(natts, nkeys, am, predicate, unique, nulls_not_distinct, ready) \
+	makeIndexInfo(natts, nkeys, am, NIL, predicate, unique, nulls_not_distinct, ready, !(ready), false)
+#else
+#define nvmkv_make_index_info(natts, nkeys, am, predicate, unique, nulls_not_distinct, ready) \
+	makeIndexInfo(natts, nkeys, am, NIL, predicate, unique, nulls_not_distinct, ready, !(ready))
+#endif
+
+/* Options of operator classes: an argument from 17 on, in the description before. */
+#if PG_VERSION_NUM >= 170000
+#define nvmkv_catalog_index_create(rel, name, parent, constraint, info, names, am, space, collations, classes, \
+								   class_options, column_options, options, flags, internal, constraint_out) \
+	index_create(rel, name, InvalidOid, parent, constraint, InvalidRelFileNumber, info, names, am, space, collations, \
+				 classes, class_options, column_options, NULL, options, flags, 0, false, internal, constraint_out)
+#else
+#define nvmkv_catalog_index_create(rel, name, parent, constraint, info, names, am, space, collations, classes, \
+								   class_options, column_options, options, flags, internal, constraint_out) \
+	((info)->ii_OpclassOptions = (class_options), \
+	 index_create(rel, name, InvalidOid, parent, constraint, InvalidOid, info, names, am, space, collations, classes, \
+				  column_options, options, flags, 0, false, internal, constraint_out))
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel, false)
+#define nvmkv_has_periods(stmt) ((stmt)->iswithoutoverlaps)
+#define nvmkv_set_periods(stmt, constraint) ((stmt)->iswithoutoverlaps = (constraint)->without_overlaps)
+#else
+#define nvmkv_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
+#define nvmkv_has_periods(stmt) false /* WITHOUT OVERLAPS */
+#define nvmkv_set_periods(stmt, constraint) ((void) 0)
 #endif
 
 /* ---- planner */

@@ -18,12 +18,8 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/heap.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
-#include "catalog/pg_attribute.h"
-#include "catalog/pg_foreign_table.h"
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
@@ -35,10 +31,8 @@
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
 #include "rewrite/rewriteHandler.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -47,6 +41,11 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/alter.h"
+#include "fdw/ddl/column.h"
+#include "fdw/ddl/indexsave.h"
+#include "fdw/ddl/keyconstraint.h"
+#include "fdw/ddl/keyoption.h"
+#include "fdw/ddl/primarykey.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/ready.h"
@@ -78,27 +77,11 @@ typedef struct TableBefore
 	NvmkvStorageRow storage; /* with its key columns, if had_storage */
 	bool columns_fit;        /* were as that row says */
 	bool had_rows;           /* if that was asked */
+	char *key_option;        /* NULL: none */
+	char *key_constraint;    /* the name of what shows it; NULL: none */
+	List *saved_indexes;     /* removed, to be made again */
 	bool new_storage;        /* to be started */
 } TableBefore;
-
-/* ---------------------------------------------------------------- rows or none */
-
-static bool
-find_storage(Oid relid, NvmkvStorageRow *row_out)
-{
-	return nvmkv_catalog_lookup(relid, row_out) && row_out->dboid == MyDatabaseId;
-}
-
-static bool
-has_rows(Relation rel)
-{
-	NvmkvStorageRow row;
-
-	if (!find_storage(RelationGetRelid(rel), &row))
-		return false;
-	(void) nvmkv_engine();
-	return nvmkv_has_row(rel, NULL);
-}
 
 /* ---------------------------------------------------------------- before */
 
@@ -148,7 +131,7 @@ find_key(const TableBefore *before, AttrNumber attnum)
 static void
 refuse_new_type_if_rows(Relation rel, const char *column)
 {
-	if (has_rows(rel))
+	if (nvmkv_table_has_rows(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot alter type of column \"%s\" because the rows of foreign table \"%s\" would have to be rewritten",
@@ -189,7 +172,10 @@ check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 
 	/* Rows were written with it: the column was changed without the library, and this undoes it. */
 	if (before->had_storage && attnum <= before->storage.ncolumns && before->storage.column_types[attnum - 1] == type)
+	{
+		before->saved_indexes = list_concat(before->saved_indexes, nvmkv_indexes_save(rel, attnum));
 		return;
+	}
 
 	key = find_key(before, attnum);
 	if (key != NULL &&
@@ -205,6 +191,7 @@ check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 		refuse_new_type_if_rows(rel, cmd->name);
 		before->new_storage = true;
 	}
+	before->saved_indexes = list_concat(before->saved_indexes, nvmkv_indexes_save(rel, attnum));
 }
 
 /* Are values of the row type within those of the type? */
@@ -261,7 +248,7 @@ check_row_type(Oid row_type)
 		{
 			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 
-			if (!att->attisdropped && type_embeds(att->atttypid, row_type) && has_rows(rel))
+			if (!att->attisdropped && type_embeds(att->atttypid, row_type) && nvmkv_table_has_rows(rel))
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("cannot alter type \"%s\" because column \"%s.%s\" uses it",
@@ -292,7 +279,7 @@ check_new_expression(TableBefore *before, Relation rel, const char *column)
 		return; /* the server says what is wrong */
 	if (nvmkv_is_virtual(TupleDescAttr(RelationGetDescr(rel), attnum - 1)))
 		before->not_null[attnum - 1] = false; /* to be verified again */
-	else if (has_rows(rel))
+	else if (nvmkv_table_has_rows(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot change the expression of column \"%s\" because the rows of foreign table \"%s\" would have to be rewritten",
@@ -319,11 +306,12 @@ check_command(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 			break;
 		case AT_AddColumn:
 			if (before->had_storage && !before->columns_fit)
-				(void) has_rows(rel); /* says why not */
+				(void) nvmkv_table_has_rows(rel); /* says why not */
 			break;
 		case AT_GenericOptions:
+		case AT_DropConstraint: /* perhaps the primary key's, or that of a parent's */
 			/* Afterwards the definition may fit no stored row, and nobody could look. */
-			before->had_rows = has_rows(rel);
+			before->had_rows = nvmkv_table_has_rows(rel);
 			break;
 		default:
 			break;
@@ -354,7 +342,10 @@ look_before(Oid relid, List *cmds)
 			before->checks = lappend(before->checks, check);
 		}
 	}
-	before->had_storage = find_storage(relid, &before->storage);
+	before->had_storage = nvmkv_catalog_lookup(relid, &before->storage) && before->storage.dboid == MyDatabaseId;
+	before->key_option = nvmkv_primary_key_option(relid);
+	if (OidIsValid(nvmkv_primary_key_index(rel)))
+		before->key_constraint = get_rel_name(nvmkv_primary_key_index(rel));
 	before->columns_fit = before->had_storage &&
 		nvmkv_catalog_changed_column(&before->storage, RelationGetDescr(rel)) == 0;
 
@@ -399,6 +390,7 @@ concerns_rows(const AlterTableCmd *cmd)
 		case AT_DropNotNull:
 		case AT_SetNotNull:
 		case AT_AddConstraint:
+		case AT_DropConstraint:
 		case AT_ValidateConstraint:
 		case AT_GenericOptions:
 			return true;
@@ -479,67 +471,7 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 	return befores;
 }
 
-/* ---------------------------------------------------------------- columns */
-
-static void
-update_attribute(Oid relid, AttrNumber attnum, Datum *values, bool *nulls, bool *replaces)
-{
-	Relation attributes = table_open(AttributeRelationId, RowExclusiveLock);
-	HeapTuple old = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attnum));
-	HeapTuple tuple;
-
-	if (!HeapTupleIsValid(old))
-		elog(ERROR, "cache lookup failed for attribute %d of relation %u", attnum, relid);
-	tuple = heap_modify_tuple(old, RelationGetDescr(attributes), values, nulls, replaces);
-	CatalogTupleUpdate(attributes, &old->t_self, tuple);
-	ReleaseSysCache(old);
-	heap_freetuple(tuple);
-	table_close(attributes, RowExclusiveLock);
-	CommandCounterIncrement();
-}
-
-static void
-set_not_null(Relation rel, AttrNumber attnum)
-{
-	Datum values[Natts_pg_attribute] = {0};
-	bool nulls[Natts_pg_attribute] = {false};
-	bool replaces[Natts_pg_attribute] = {false};
-
-	nvmkv_add_not_null_constraint(rel, NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname));
-	values[Anum_pg_attribute_attnotnull - 1] = BoolGetDatum(true);
-	replaces[Anum_pg_attribute_attnotnull - 1] = true;
-	update_attribute(RelationGetRelid(rel), attnum, values, nulls, replaces);
-}
-
-void
-nvmkv_set_key_not_null(Relation rel)
-{
-	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
-	int nkeys = nvmkv_key_resolve(rel, GetForeignTable(RelationGetRelid(rel))->options, keys);
-
-	for (int i = 0; i < nkeys; i++)
-	{
-		if (!TupleDescAttr(RelationGetDescr(rel), keys[i].attnum - 1)->attnotnull)
-			set_not_null(rel, keys[i].attnum);
-	}
-}
-
-/* What rows written before read in the column, as StoreAttrDefault stores it for heap tables. */
-static void
-set_missing_value(Relation rel, AttrNumber attnum, Datum value)
-{
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-	Datum values[Natts_pg_attribute] = {0};
-	bool nulls[Natts_pg_attribute] = {false};
-	bool replaces[Natts_pg_attribute] = {false};
-	ArrayType *array = construct_array(&value, 1, att->atttypid, att->attlen, att->attbyval, att->attalign);
-
-	values[Anum_pg_attribute_atthasmissing - 1] = BoolGetDatum(true);
-	replaces[Anum_pg_attribute_atthasmissing - 1] = true;
-	values[Anum_pg_attribute_attmissingval - 1] = PointerGetDatum(array);
-	replaces[Anum_pg_attribute_attmissingval - 1] = true;
-	update_attribute(RelationGetRelid(rel), attnum, values, nulls, replaces);
-}
+/* ---------------------------------------------------------------- new columns */
 
 static void
 report_cannot_fill(Relation rel, AttrNumber attnum)
@@ -565,7 +497,7 @@ fill_new_column(Relation rel, AttrNumber attnum)
 
 	if (nvmkv_is_virtual(att))
 	{
-		if (att->attnotnull && has_rows(rel))
+		if (att->attnotnull && nvmkv_table_has_rows(rel))
 			nvmkv_verify_not_null(rel, attnum);
 		return;
 	}
@@ -573,14 +505,14 @@ fill_new_column(Relation rel, AttrNumber attnum)
 		expr = expression_planner(expr);
 	if (att->attgenerated != '\0' || contain_volatile_functions((Node *) expr))
 	{
-		if (has_rows(rel))
+		if (nvmkv_table_has_rows(rel))
 			report_cannot_fill(rel, attnum);
 		return;
 	}
 	if (expr != NULL || constrained)
 		check_row_type_gains_value(rel);
 	/* Constraints are for rows to fail, not for the default alone. */
-	if ((constrained || (expr == NULL && att->attnotnull)) && !has_rows(rel))
+	if ((constrained || (expr == NULL && att->attnotnull)) && !nvmkv_table_has_rows(rel))
 		return;
 
 	estate = CreateExecutorState();
@@ -595,13 +527,35 @@ fill_new_column(Relation rel, AttrNumber attnum)
 	if (constrained)
 		domain_check(value, isnull, att->atttypid, NULL, NULL);
 	if (!isnull)
-		set_missing_value(rel, attnum, value);
-	else if (att->attnotnull && has_rows(rel))
+		nvmkv_set_missing_value(rel, attnum, value);
+	else if (att->attnotnull && nvmkv_table_has_rows(rel))
 		nvmkv_report_null_values(rel, attnum);
 	FreeExecutorState(estate);
 }
 
 /* ---------------------------------------------------------------- after */
+
+/* Where the option is another now the constraint goes; where the constraint has gone, the option does. */
+static void
+settle_constraint(const TableBefore *before, Relation rel)
+{
+	const char *option = nvmkv_primary_key_option(before->relid);
+	bool same = option != NULL ? before->key_option != NULL && strcmp(option, before->key_option) == 0
+							   : before->key_option == NULL;
+
+	if (!same)
+		nvmkv_primary_key_hide(rel);
+	if (!same || option == NULL || before->key_constraint == NULL || before->saved_indexes != NIL ||
+		OidIsValid(nvmkv_primary_key_index(rel)))
+		return;
+	if (before->had_rows)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot drop constraint \"%s\" because the rows of foreign table \"%s\" are in the order of this key",
+						before->key_constraint, RelationGetRelationName(rel)),
+				 errhint(COPY_ROWS_HINT)));
+	nvmkv_primary_key_set_option(before->relid, NIL);
+}
 
 static void
 settle_key(TableBefore *before, Relation rel)
@@ -672,7 +626,7 @@ verify_checks(const TableBefore *before, Relation rel)
 	{
 		CheckBefore *check = lfirst(lc);
 
-		if (!was_checked(before, check) && has_rows(rel))
+		if (!was_checked(before, check) && nvmkv_table_has_rows(rel))
 			nvmkv_verify_check(rel, check->name, check->expression);
 	}
 }
@@ -689,6 +643,7 @@ finish_table(TableBefore *before)
 	}
 
 	rel = table_open(before->relid, NoLock);
+	settle_constraint(before, rel);
 	settle_key(before, rel);
 	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
 	{
@@ -698,11 +653,13 @@ finish_table(TableBefore *before)
 			continue;
 		if (i >= before->natts)
 			fill_new_column(rel, i + 1);
-		else if (nvmkv_is_not_null(RelationGetDescr(rel), i) && !before->not_null[i] && has_rows(rel))
+		else if (nvmkv_is_not_null(RelationGetDescr(rel), i) && !before->not_null[i] && nvmkv_table_has_rows(rel))
 			nvmkv_verify_not_null(rel, i + 1);
 	}
 	verify_checks(before, rel);
 	table_close(rel, NoLock);
+	nvmkv_indexes_restore(before->relid, before->saved_indexes);
+	nvmkv_primary_key_show(before->relid);
 }
 
 /* The definition goes with the rows, for readers without a server. */
@@ -737,52 +694,4 @@ nvmkv_alter_finish(List *alters)
 	CommandCounterIncrement();
 	foreach(lc, alters)
 		describe_table(lfirst(lc));
-}
-
-/* ---------------------------------------------------------------- rename */
-
-void
-nvmkv_rename_key_column(Oid relid, const char *old_name, const char *new_name)
-{
-	const char *definition = nvmkv_option_string(GetForeignTable(relid)->options, NVMKV_OPTION_PRIMARY_KEY);
-	List *specs = definition != NULL ? nvmkv_parse_primary_key(definition) : NIL;
-	bool renamed = false;
-	ListCell *lc;
-
-	foreach(lc, specs)
-	{
-		NvmkvKeySpec *spec = lfirst(lc);
-
-		if (strcmp(spec->name, old_name) == 0)
-		{
-			spec->name = pstrdup(new_name);
-			renamed = true;
-		}
-	}
-
-	if (renamed)
-	{
-		Relation foreign_tables = table_open(ForeignTableRelationId, RowExclusiveLock);
-		HeapTuple old = SearchSysCache1(FOREIGNTABLEREL, ObjectIdGetDatum(relid));
-		Datum values[Natts_pg_foreign_table] = {0};
-		bool nulls[Natts_pg_foreign_table] = {false};
-		bool replaces[Natts_pg_foreign_table] = {false};
-		Node *value = (Node *) makeString(nvmkv_format_primary_key(specs));
-		DefElem *option = makeDefElemExtended(NULL, NVMKV_OPTION_PRIMARY_KEY, value, DEFELEM_SET, -1);
-		Datum options;
-		bool isnull;
-		HeapTuple tuple;
-
-		if (!HeapTupleIsValid(old))
-			elog(ERROR, "cache lookup failed for foreign table %u", relid);
-		options = SysCacheGetAttr(FOREIGNTABLEREL, old, Anum_pg_foreign_table_ftoptions, &isnull);
-		options = transformGenericOptions(ForeignTableRelationId, options, list_make1(option), InvalidOid);
-		values[Anum_pg_foreign_table_ftoptions - 1] = options;
-		replaces[Anum_pg_foreign_table_ftoptions - 1] = true;
-		tuple = heap_modify_tuple(old, RelationGetDescr(foreign_tables), values, nulls, replaces);
-		CatalogTupleUpdate(foreign_tables, &old->t_self, tuple);
-		ReleaseSysCache(old);
-		table_close(foreign_tables, RowExclusiveLock);
-		CacheInvalidateRelcacheByRelid(relid);
-	}
 }

@@ -23,10 +23,4 @@ extern List *nvmkv_alter_begin(AlterTableStmt *stmt);
  */
 extern void nvmkv_alter_finish(List *alters);
 
-/* Marks the key columns NOT NULL, as a primary key does. The caller verifies that no row has a NULL. */
-extern void nvmkv_set_key_not_null(Relation rel);
-
-/* Puts the new name of a column into the table's primary_key option. */
-extern void nvmkv_rename_key_column(Oid relid, const char *old_name, const char *new_name);
-
 #endif

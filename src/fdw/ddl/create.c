@@ -1,22 +1,38 @@
 /*
  * create.c
- *	  What a new table of ours gets beside what the server makes.
+ *	  CREATE FOREIGN TABLE of a table of ours.
+ *
+ * The server refuses in it what it takes in CREATE TABLE: PRIMARY KEY, LIKE.  So
+ * the statement is analysed as that of a plain table, and executed as the server
+ * executes such one (ProcessUtilitySlow), but for the relation's kind.
  */
 #include "postgres.h"
 
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "commands/defrem.h"
+#include "commands/event_trigger.h"
+#include "commands/tablecmds.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_utilcmd.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "fdw/ddl/alter.h"
+#include "fdw/ddl/column.h"
 #include "fdw/ddl/create.h"
+#include "fdw/ddl/keyconstraint.h"
+#include "fdw/ddl/keyoption.h"
+#include "fdw/ddl/primarykey.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
+#include "fdw/key/keyspec.h"
 #include "fdw/storage/storage.h"
+#include "fdw/table/option.h"
 #include "fdw/table/table.h"
+
+/* ---------------------------------------------------------------- after */
 
 Oid
 nvmkv_created_relid(const RangeVar *relation)
@@ -53,4 +69,91 @@ nvmkv_create_partition_finish(Oid relid)
 	CommandCounterIncrement();
 	if (OidIsValid(relid) && get_rel_relispartition(relid))
 		nvmkv_verify_partition(relid);
+}
+
+/* ---------------------------------------------------------------- making */
+
+/* PRIMARY KEY tells the option, so that the table gets its storage once. */
+static List *
+add_key_option(List *options, List *stmts)
+{
+	ListCell *lc;
+
+	if (nvmkv_option_string(options, NVMKV_OPTION_PRIMARY_KEY) != NULL)
+		return options;
+	foreach(lc, stmts)
+	{
+		const IndexStmt *index = lfirst(lc);
+
+		if (IsA(index, IndexStmt) && index->primary)
+		{
+			char *definition = nvmkv_format_primary_key(nvmkv_primary_key_specs(index));
+
+			return lappend(list_copy(options),
+						   makeDefElem(pstrdup(NVMKV_OPTION_PRIMARY_KEY), (Node *) makeString(definition), -1));
+		}
+	}
+	return options;
+}
+
+static Oid
+make_table(CreateStmt *base, const char *server, List *options, const char *query_string, Node *told)
+{
+	CreateForeignTableStmt *foreign = makeNode(CreateForeignTableStmt);
+	ObjectAddress address = DefineRelation(base, RELKIND_FOREIGN_TABLE, InvalidOid, NULL, query_string);
+
+	CommandCounterIncrement();
+	foreign->servername = pstrdup(server);
+	foreign->options = options;
+	CreateForeignTable(foreign, address.objectId);
+	CommandCounterIncrement();
+	EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, told);
+	nvmkv_create_finish(address.objectId);
+	CommandCounterIncrement();
+	return address.objectId;
+}
+
+void
+nvmkv_create_parts(const NvmkvStatement *statement, CreateStmt *base, const char *server, List *options, Node *told)
+{
+	List *stmts = transformCreateStmt(base, statement->query_string);
+	Oid relid = InvalidOid;
+
+	while (stmts != NIL)
+	{
+		Node *part = linitial(stmts);
+
+		stmts = list_delete_first(stmts);
+		if (IsA(part, CreateStmt))
+			relid = make_table((CreateStmt *) part, server, add_key_option(options, stmts), statement->query_string,
+							   told);
+		else if (IsA(part, TableLikeClause))
+			stmts = list_concat(expandTableLikeClause(base->relation, (TableLikeClause *) part), stmts);
+		else
+			nvmkv_statement_part(statement, part);
+	}
+
+	/* None was made if there was one, and the statement said IF NOT EXISTS. */
+	if (OidIsValid(relid))
+		nvmkv_primary_key_show(relid);
+}
+
+static void
+create(const NvmkvStatement *statement, Node *stmt, void *arg)
+{
+	const CreateForeignTableStmt *foreign = (const CreateForeignTableStmt *) stmt;
+	CreateStmt *base = makeNode(CreateStmt);
+
+	memcpy(base, &foreign->base, sizeof(CreateStmt));
+	base->type = T_CreateStmt;
+	nvmkv_create_parts(statement, base, foreign->servername, foreign->options, stmt);
+}
+
+bool
+nvmkv_create_foreign_table(const NvmkvStatement *statement)
+{
+	if (!nvmkv_is_our_server(((CreateForeignTableStmt *) statement->pstmt->utilityStmt)->servername))
+		return false;
+	nvmkv_statement_execute(statement, create, NULL);
+	return true;
 }

@@ -1,13 +1,29 @@
 /*
  * create.h
- *	  What a new table of ours gets beside what the server makes.
+ *	  CREATE FOREIGN TABLE of a table of ours.
  */
 #ifndef NVMKV_FDW_CREATE_H
 #define NVMKV_FDW_CREATE_H
 
 #include "postgres.h"
 
-#include "nodes/primnodes.h"
+#include "nodes/parsenodes.h"
+
+#include "fdw/ddl/statement.h"
+
+/*
+ * CREATE FOREIGN TABLE on a server of ours, whole: with storage, sequences of its columns, indexes, the primary key's
+ * option and constraint, whichever of them is told.  Errors as of CREATE TABLE, and of CREATE FOREIGN TABLE.  False:
+ * the server is not ours.
+ */
+extern bool nvmkv_create_foreign_table(const NvmkvStatement *statement);
+
+/*
+ * Makes a foreign table of a CREATE TABLE that is not analysed yet, with all that the statement says of it.  The tree
+ * is changed.  "told": what event triggers are told of.  In nvmkv_statement_execute().
+ */
+extern void nvmkv_create_parts(const NvmkvStatement *statement, CreateStmt *base, const char *server, List *options,
+							   Node *told);
 
 /* The relation a CREATE statement makes, or would make; InvalidOid before. */
 extern Oid nvmkv_created_relid(const RangeVar *relation);

@@ -2,15 +2,8 @@
  * createtable.c
  *	  CREATE TABLE that makes a foreign table.
  *
- * The statement is analysed as that of a plain table, so that it may say all
- * that such one may (PRIMARY KEY, LIKE, serial), and is executed as the server
- * would (ProcessUtilitySlow), but that the relation is a foreign table.
- *
- * The primary key is needed when the table is made, for its option.  In the
- * list of statements that the server makes of CREATE TABLE it comes later, as
- * the making of an index, or not before LIKE is expanded.  So LIKE is expanded
- * right after the relation is there, and the key is taken out of the list before
- * the relation becomes a table of ours; the rest of the list is executed then.
+ * The statement is analysed and executed as that of a plain table, but that the
+ * relation is a foreign table (create.c).
  */
 #include "postgres.h"
 
@@ -22,8 +15,6 @@
 #include "commands/event_trigger.h"
 #include "commands/tablecmds.h"
 #include "foreign/foreign.h"
-#include "nodes/makefuncs.h"
-#include "parser/parse_utilcmd.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -31,102 +22,10 @@
 #include "fdw/ddl/accessmethod.h"
 #include "fdw/ddl/create.h"
 #include "fdw/ddl/createtable.h"
-#include "fdw/key/keyspec.h"
-#include "fdw/table/option.h"
 #include "fdw/table/table.h"
 
 /* Where tables are that are made without the name of a server. */
 #define SERVER_NAME "nvmkv"
-
-/* ---------------------------------------------------------------- the primary key */
-
-/* The text of the option that says what this index of a primary key says. */
-static char *
-key_of_index(const IndexStmt *index)
-{
-	List *specs = NIL;
-	ListCell *lc;
-
-	if (index->deferrable || index->initdeferred)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("primary keys of foreign tables cannot be deferrable"),
-				 errhint("Leave out DEFERRABLE.")));
-	foreach(lc, index->indexParams)
-	{
-		const IndexElem *column = lfirst_node(IndexElem, lc);
-		NvmkvKeySpec *spec = palloc(sizeof(NvmkvKeySpec));
-
-		spec->name = column->name;
-		spec->descending = column->ordering == SORTBY_DESC;
-		specs = lappend(specs, spec);
-	}
-	return nvmkv_format_primary_key(specs);
-}
-
-static void
-refuse_index(const IndexStmt *index)
-{
-	if (index->excludeOpNames != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("exclusion constraints are not supported on foreign tables")));
-	if (index->isconstraint)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("unique constraints are not supported on foreign tables")));
-}
-
-/* The key that a table has by its option, if LIKE copies indexes; NULL: none. */
-static const char *
-key_of_liked(const TableLikeClause *like)
-{
-	if ((like->options & CREATE_TABLE_LIKE_INDEXES) == 0 || !nvmkv_is_our_relid(like->relationOid))
-		return NULL;
-	return nvmkv_option_string(GetForeignTable(like->relationOid)->options, NVMKV_OPTION_PRIMARY_KEY);
-}
-
-static void
-take_key(char **key, const char *found, const RangeVar *relation)
-{
-	if (*key != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("multiple primary keys for table \"%s\" are not allowed", relation->relname)));
-	*key = pstrdup(found);
-}
-
-/* The statements that are left when LIKE is expanded and the key taken out; *key stays NULL when there is none. */
-static List *
-settle_key(List *stmts, RangeVar *relation, char **key)
-{
-	List *rest = NIL;
-
-	while (stmts != NIL)
-	{
-		Node *stmt = linitial(stmts);
-
-		stmts = list_delete_first(stmts);
-		if (IsA(stmt, TableLikeClause))
-		{
-			TableLikeClause *like = (TableLikeClause *) stmt;
-			const char *liked = key_of_liked(like);
-
-			if (liked != NULL)
-				take_key(key, liked, relation);
-			stmts = list_concat(expandTableLikeClause(relation, like), stmts);
-		}
-		else if (IsA(stmt, IndexStmt) && ((IndexStmt *) stmt)->primary)
-			take_key(key, key_of_index((IndexStmt *) stmt), relation);
-		else
-		{
-			if (IsA(stmt, IndexStmt))
-				refuse_index((IndexStmt *) stmt);
-			rest = lappend(rest, stmt);
-		}
-	}
-	return rest;
-}
 
 /* ---------------------------------------------------------------- making */
 
@@ -140,6 +39,18 @@ check_storage_parameters(List *options)
 
 	(void) heap_reloptions(RELKIND_RELATION, of_table, true);
 	(void) heap_reloptions(RELKIND_TOASTVALUE, of_toast, true);
+}
+
+/* Without such a server the error is that of CREATE FOREIGN TABLE. */
+static void
+check_server(void)
+{
+	(void) GetForeignServerByName(SERVER_NAME, false);
+	if (!nvmkv_is_our_server(SERVER_NAME))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("server \"%s\" is not one of nvmkv_fdw", SERVER_NAME),
+				 errhint("Tables with access method nvmkv are made on the server of that name.")));
 }
 
 static ObjectAddress
@@ -164,11 +75,7 @@ make_ours(Oid relid, List *options)
 	foreign->options = options;
 	CreateForeignTable(foreign, relid);
 	CommandCounterIncrement();
-	if (!nvmkv_is_our_relid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("server \"%s\" is not one of nvmkv_fdw", SERVER_NAME),
-				 errhint("Tables with access method nvmkv are made on the server of that name.")));
+	check_server();
 	nvmkv_create_finish(relid);
 	CommandCounterIncrement();
 }
@@ -183,30 +90,16 @@ nvmkv_make_table(CreateStmt *create, List *options, Node *stmt, const char *quer
 	return address;
 }
 
-/* What analysis has made of CREATE TABLE: what comes before the table, the table, and what comes after it. */
 static void
 execute(const NvmkvStatement *statement, Node *stmt, void *arg)
 {
-	List *stmts = transformCreateStmt((CreateStmt *) stmt, statement->query_string);
-	CreateStmt *create;
-	ObjectAddress address;
-	char *key = NULL;
-	ListCell *lc;
+	CreateStmt *create = castNode(CreateStmt, stmt);
 
-	for (; stmts != NIL && !IsA(linitial(stmts), CreateStmt); stmts = list_delete_first(stmts))
-		nvmkv_statement_part(statement, linitial(stmts));
-	if (stmts == NIL)
-		return; /* IF NOT EXISTS */
-
-	create = linitial_node(CreateStmt, stmts);
-	address = make_relation(create, statement->query_string);
-	EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, (Node *) create);
-	stmts = settle_key(list_delete_first(stmts), create->relation, &key);
-	make_ours(address.objectId,
-			  key == NULL ? NIL
-			  : list_make1(makeDefElem(pstrdup(NVMKV_OPTION_PRIMARY_KEY), (Node *) makeString(key), -1)));
-	foreach(lc, stmts)
-		nvmkv_statement_part(statement, lfirst(lc));
+	check_server();
+	check_storage_parameters(create->options);
+	create->options = NIL;
+	create->accessMethod = NULL;
+	nvmkv_create_parts(statement, create, SERVER_NAME, NIL, stmt);
 }
 
 /* ---------------------------------------------------------------- the statement */

@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/index.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
@@ -27,6 +28,7 @@
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "storage/predicate.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -100,8 +102,9 @@ drop_storage(uint64 storage_id, const char *relname)
 				 errdetail("They are removed when the server has been started with nvmkv_fdw in shared_preload_libraries, and the engine runs.")));
 }
 
+/* A table, or an index, which may be of a table that is not ours. */
 static void
-before_drop_table(Oid relid)
+before_drop_relation(Oid relid)
 {
 	NvmkvStorageRow row;
 
@@ -146,14 +149,29 @@ before_drop_column(Oid relid, AttrNumber attnum)
 	}
 }
 
+/* What is cached of the table has the names of its indexes. */
+static void
+after_alter_index(Oid index)
+{
+	Oid relid = IndexGetRelation(index, true);
+
+	if (OidIsValid(relid) && nvmkv_is_our_relid(relid))
+		CacheInvalidateRelcacheByRelid(relid);
+}
+
 static void
 object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
 {
+	bool is_index;
+
 	if (previous_object_access != NULL)
 		previous_object_access(access, class_id, object_id, sub_id, arg);
 
 	if (access == OAT_FUNCTION_EXECUTE)
 		nvmkv_copy_before_function(object_id);
+	is_index = class_id == RelationRelationId && get_rel_relkind(object_id) == RELKIND_PARTITIONED_INDEX;
+	if (access == OAT_POST_ALTER && is_index)
+		after_alter_index(object_id);
 	if (access != OAT_DROP)
 		return;
 	if (class_id == DatabaseRelationId && nvmkv_engine_or_null() != NULL)
@@ -162,10 +180,12 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 		return;
 	if (sub_id == 0 && object_id == nvmkv_catalog_relid())
 		before_drop_catalog();
+	else if (is_index && sub_id == 0)
+		before_drop_relation(object_id);
 	else if (nvmkv_is_our_relid(object_id))
 	{
 		if (sub_id == 0)
-			before_drop_table(object_id);
+			before_drop_relation(object_id);
 		else
 			before_drop_column(object_id, (AttrNumber) sub_id);
 	}

@@ -12,7 +12,7 @@
 #include "parser/parse_type.h"
 #include "utils/lsyscache.h"
 
-#include "fdw/ddl/alter.h"
+#include "fdw/ddl/keyoption.h"
 #include "fdw/ddl/rename.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/table/table.h"
@@ -46,7 +46,7 @@ nvmkv_rename_finish(const RenameStmt *stmt)
 	/* The server has locked and changed all of them. */
 	CommandCounterIncrement();
 	foreach(lc, nvmkv_renamed_tables(stmt))
-		nvmkv_rename_key_column(lfirst_oid(lc), stmt->subname, stmt->newname);
+		nvmkv_primary_key_rename_column(lfirst_oid(lc), stmt->subname, stmt->newname);
 }
 
 /* ---------------------------------------------------------------- domains */

@@ -4,20 +4,22 @@
  *
  * What concerns our tables is recognized here, and handed to who knows what to
  * do before, after or in place of what the server does: CREATE TABLE, CREATE
- * TABLE AS and DROP TABLE of ours are executed (createtable.c, createas.c,
- * droptable.c), a new foreign table gets its storage (create.c), ALTER TABLE is
- * looked at before and after (alter.c), ALTER DOMAIN after, a renamed key column
- * is renamed in the option (rename.c), COPY t TO becomes COPY (SELECT) TO
- * (copyto.c), FREEZE is settled (copyfreeze.c), nvmkv.storage is guarded
- * (guard.c).
+ * FOREIGN TABLE, CREATE TABLE AS and DROP TABLE of ours are executed
+ * (createtable.c, create.c, createas.c, droptable.c), so are CREATE INDEX and
+ * constraints that are indexes (alterindex.c), ALTER TABLE is looked at before and
+ * after (alter.c), ALTER DOMAIN after, a renamed key column is renamed in the
+ * option (rename.c), COPY t TO becomes COPY (SELECT) TO (copyto.c), FREEZE is
+ * settled (copyfreeze.c), nvmkv.storage is guarded (guard.c).
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "tcop/utility.h"
 
 #include "fdw/ddl/accessmethod.h"
 #include "fdw/ddl/alter.h"
+#include "fdw/ddl/alterindex.h"
 #include "fdw/ddl/alterserver.h"
 #include "fdw/ddl/checkpoint.h"
 #include "fdw/ddl/copyfreeze.h"
@@ -32,6 +34,7 @@
 #include "fdw/ddl/rename.h"
 #include "fdw/ddl/statement.h"
 #include "fdw/ddl/utility.h"
+#include "fdw/table/table.h"
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 
@@ -80,6 +83,27 @@ call_next(void *arg)
 	next_utility(arg);
 }
 
+/* The server gives indexes of other tables the new owner. */
+static void
+follow_owner(const AlterTableStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		Oid relid;
+
+		if (lfirst_node(AlterTableCmd, lc)->subtype != AT_ChangeOwner)
+			continue;
+		relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+		if (OidIsValid(relid) && nvmkv_is_our_relid(relid))
+		{
+			CommandCounterIncrement();
+			nvmkv_indexes_follow_owner(relid);
+		}
+	}
+}
+
 static void
 alter_table(const NvmkvStatement *statement)
 {
@@ -88,6 +112,13 @@ alter_table(const NvmkvStatement *statement)
 	next_utility(statement);
 	if (alters != NIL)
 		nvmkv_alter_finish(alters);
+	follow_owner(castNode(AlterTableStmt, statement->pstmt->utilityStmt));
+}
+
+static void
+add_indexes(const NvmkvStatement *statement, Node *stmt, void *arg)
+{
+	nvmkv_add_indexes(statement, alter_table);
 }
 
 static void
@@ -108,14 +139,22 @@ create_table(NvmkvStatement *statement)
 {
 	const CreateStmt *stmt = (const CreateStmt *) statement->pstmt->utilityStmt;
 	bool foreign = IsA(stmt, CreateForeignTableStmt);
-	bool existed = foreign && stmt->if_not_exists && OidIsValid(nvmkv_created_relid(stmt->relation));
 
-	if (foreign || !nvmkv_create_table(statement))
+	if (!(foreign ? nvmkv_create_foreign_table(statement) : nvmkv_create_table(statement)))
 		next_utility(statement);
-	if (foreign && !existed)
-		nvmkv_create_finish(nvmkv_created_relid(stmt->relation));
 	if (stmt->partbound != NULL)
 		nvmkv_create_partition_finish(nvmkv_created_relid(stmt->relation));
+}
+
+/* Tables may have got another owner. */
+static void
+reassign_finish(void)
+{
+	ListCell *lc;
+
+	CommandCounterIncrement();
+	foreach(lc, nvmkv_our_relids())
+		nvmkv_indexes_follow_owner(lfirst_oid(lc));
 }
 
 static void
@@ -131,7 +170,14 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	{
 		case T_AlterTableStmt:
 			nvmkv_refuse_access_method(castNode(AlterTableStmt, stmt));
-			alter_table(&statement);
+			if (nvmkv_adds_index(castNode(AlterTableStmt, stmt)))
+				nvmkv_statement_execute(&statement, add_indexes, NULL);
+			else
+				alter_table(&statement);
+			break;
+		case T_IndexStmt:
+			if (!nvmkv_create_index(&statement))
+				next_utility(&statement);
 			break;
 		case T_CreateStmt:
 		case T_CreateForeignTableStmt:
@@ -151,6 +197,10 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 		case T_AlterExtensionContentsStmt:
 			statement.pstmt = nvmkv_settle_kind_word(pstmt);
 			next_utility(&statement);
+			break;
+		case T_ReassignOwnedStmt:
+			next_utility(&statement);
+			reassign_finish();
 			break;
 		case T_RenameStmt:
 			next_utility(&statement);

@@ -37,6 +37,7 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/verify.h"
+#include "fdw/host/engine.h"
 #include "fdw/host/ready.h"
 #include "fdw/table/catalog.h"
 #include "fdw/table/table.h"
@@ -87,6 +88,17 @@ nvmkv_has_row(Relation rel, const char *condition)
 	PopActiveSnapshot();
 	pfree(sql.data);
 	return found;
+}
+
+bool
+nvmkv_table_has_rows(Relation rel)
+{
+	NvmkvStorageRow row;
+
+	if (!nvmkv_catalog_lookup(RelationGetRelid(rel), &row) || row.dboid != MyDatabaseId)
+		return false;
+	(void) nvmkv_engine();
+	return nvmkv_has_row(rel, NULL);
 }
 
 void

@@ -17,6 +17,9 @@
  */
 extern bool nvmkv_has_row(Relation rel, const char *condition);
 
+/* Has the table any row?  False before it has a storage; ERROR if it has one and foreign tables are not available. */
+extern bool nvmkv_table_has_rows(Relation rel);
+
 /* Raises what ALTER TABLE on a heap table would if a row had a NULL in the column. */
 extern void nvmkv_verify_not_null(Relation rel, AttrNumber attnum);
 pg_noreturn extern void nvmkv_report_null_values(Relation rel, AttrNumber attnum);

@@ -66,7 +66,7 @@ typedef struct NvmkvTable
 	Oid relid;
 	uint64 storage_id; /* of the current transaction's view */
 	bool storage_known; /* it is that of the catalogue, and the key agrees with it */
-	char *key_name;    /* name errors use: "<table>_pkey" */
+	char *key_name;    /* name errors use: that of the primary key's constraint */
 	int nkeys;         /* 0: hidden row id */
 	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
 	TupleDesc tupdesc;       /* copy, with constraints (missing values) */

@@ -2,13 +2,9 @@
  * upsert.c
  *	  INSERT ... ON CONFLICT.
  *
- * The planner wants an arbiter index for ON CONFLICT (columns), and a foreign
- * table has none it knows.  But what it does with the statement otherwise, and
- * all the executor prepares for it, works for any table.  So when the columns
- * are the primary key, the planner is shown the statement without them:
- * ON CONFLICT without a target means any unique constraint, and the primary
- * key is the only one there is.  The executor then leaves the conflict to the
- * wrapper.
+ * The planner finds the arbiter, by columns or by name, among the indexes of the
+ * catalogue: it is the primary key's, the only unique one there is.  The executor
+ * then leaves the conflict to the wrapper.
  *
  * DO UPDATE is for the row that has the key, whatever the statement's snapshot
  * shows there.  It computes the new row from the newest version without holding
@@ -19,15 +15,11 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "miscadmin.h"
-#include "optimizer/planner.h"
-#include "parser/parsetree.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "fdw/host/rowid.h"
@@ -37,102 +29,6 @@
 #include "fdw/modify/change.h"
 #include "fdw/modify/upsert.h"
 #include "fdw/txn/rowlock.h"
-
-/* ---------------------------------------------------------------- planning */
-
-static planner_hook_type previous_planner;
-
-/* The number of the key column that one arbiter element names, -1 for none. */
-static int
-match_arbiter(const NvmkvTable *table, Index rtindex, const InferenceElem *element)
-{
-	const Var *var = (const Var *) element->expr;
-
-	if (!IsA(var, Var) || var->varno != (int) rtindex)
-		return -1;
-	for (int i = 0; i < table->nkeys; i++)
-	{
-		const NvmkvKeyColumn *column = &table->keys[i];
-
-		if (column->attnum != var->varattno)
-			continue;
-		if (OidIsValid(element->infercollid) && element->infercollid != column->collation)
-			return -1;
-		if (OidIsValid(element->inferopclass) && get_opclass_family(element->inferopclass) != column->opfamily)
-			return -1;
-		return i;
-	}
-	return -1;
-}
-
-/* Do the arbiter's elements name the primary key: every column, and nothing else? */
-static bool
-arbiter_is_primary_key(const NvmkvTable *table, Index rtindex, List *elements)
-{
-	Bitmapset *named = NULL;
-	ListCell *lc;
-
-	foreach(lc, elements)
-	{
-		int column = match_arbiter(table, rtindex, lfirst_node(InferenceElem, lc));
-
-		if (column < 0)
-			return false;
-		named = bms_add_member(named, column);
-	}
-	return table->nkeys > 0 && bms_num_members(named) == table->nkeys;
-}
-
-static void
-clear_arbiter(Query *query)
-{
-	RangeTblEntry *rte;
-	Relation rel;
-
-	if (query->commandType != CMD_INSERT || query->onConflict == NULL || query->onConflict->arbiterElems == NIL)
-		return;
-	rte = rt_fetch(query->resultRelation, query->rtable);
-	if (rte->relkind != RELKIND_FOREIGN_TABLE || !nvmkv_is_our_relid(rte->relid))
-		return;
-
-	rel = table_open(rte->relid, NoLock);
-	if (arbiter_is_primary_key(nvmkv_table_definition(rel), (Index) query->resultRelation,
-							   query->onConflict->arbiterElems))
-	{
-		query->onConflict->arbiterElems = NIL;
-		query->onConflict->arbiterWhere = NULL; /* any predicate is good for a constraint that covers all rows */
-	}
-	table_close(rel, NoLock);
-}
-
-/* The planner owns the tree it is given: cached plans hand over a copy. */
-static PlannedStmt *
-plan_query(Query *parse, const char *query_string, int cursor_options, ParamListInfo bound_params)
-{
-	ListCell *lc;
-
-	clear_arbiter(parse);
-	foreach(lc, parse->cteList)
-	{
-		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
-
-		if (IsA(cte->ctequery, Query))
-			clear_arbiter((Query *) cte->ctequery);
-	}
-
-	if (previous_planner != NULL)
-		return previous_planner(parse, query_string, cursor_options, bound_params);
-	return standard_planner(parse, query_string, cursor_options, bound_params);
-}
-
-void
-nvmkv_upsert_init(void)
-{
-	previous_planner = planner_hook;
-	planner_hook = plan_query;
-}
-
-/* ---------------------------------------------------------------- execution */
 
 /*
  * Does the view the statement names show the existing row?  Later minor versions of the server ask, by a kind of check

@@ -12,9 +12,6 @@
 
 struct NvmkvModify;
 
-/* From _PG_init: the planner hook that lets ON CONFLICT (primary key) through. */
-extern void nvmkv_upsert_init(void);
-
 /*
  * One row of INSERT ... ON CONFLICT, checked and encoded (modify->key, modify->value).  The slot of the row that was
  * inserted or updated, NULL when nothing is left to do for the executor.

@@ -95,6 +95,14 @@ nvmkv_is_our_relid(Oid relid)
 	return server != NULL && is_our_handler(GetForeignDataWrapper(server->fdwid)->fdwhandler);
 }
 
+bool
+nvmkv_is_our_server(const char *name)
+{
+	ForeignServer *server = GetForeignServerByName(name, true);
+
+	return server != NULL && is_our_handler(GetForeignDataWrapper(server->fdwid)->fdwhandler);
+}
+
 int
 nvmkvIsForeignRelUpdatable(Relation rel)
 {
@@ -192,12 +200,22 @@ nvmkv_keys_equal(const NvmkvKeyColumn *a, int na, const NvmkvKeyColumn *b, int n
 
 /* ---------------------------------------------------------------- descriptions */
 
+/* That of the constraint, or what it would be. */
+static char *
+choose_key_name(Relation rel)
+{
+	Oid index = nvmkv_primary_key_index(rel);
+	char *name = OidIsValid(index) ? get_rel_name(index) : NULL;
+
+	return name != NULL ? name : makeObjectName(RelationGetRelationName(rel), NULL, "pkey");
+}
+
 static CachedTable *
 describe(Relation rel)
 {
 	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
 	int nkeys = nvmkv_key_resolve(rel, GetForeignTable(RelationGetRelid(rel))->options, keys);
-	char *key_name = makeObjectName(RelationGetRelationName(rel), NULL, "pkey");
+	char *key_name = choose_key_name(rel);
 	MemoryContext context;
 	MemoryContext caller;
 	CachedTable *cached;

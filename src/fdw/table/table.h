@@ -28,6 +28,9 @@ extern int nvmkvIsForeignRelUpdatable(Relation rel);
 extern bool nvmkv_is_our_table(Relation rel);
 extern bool nvmkv_is_our_relid(Oid relid);
 
+/* Does a table that is made on this server belong to our wrapper?  Not if there is no such server. */
+extern bool nvmkv_is_our_server(const char *name);
+
 /* OIDs of all our tables in the database. */
 extern List *nvmkv_our_relids(void);
 

@@ -1,0 +1,18 @@
+/*
+ * column.h
+ *	  What the catalogue says of a table's columns, changed by us.
+ */
+#ifndef NVMKV_FDW_COLUMN_H
+#define NVMKV_FDW_COLUMN_H
+
+#include "postgres.h"
+
+#include "utils/rel.h"
+
+/* Marks the key columns NOT NULL, as a primary key does. The caller verifies that no row has a NULL. */
+extern void nvmkv_set_key_not_null(Relation rel);
+
+/* What rows written before read in the column, as StoreAttrDefault stores it for heap tables. */
+extern void nvmkv_set_missing_value(Relation rel, AttrNumber attnum, Datum value);
+
+#endif
