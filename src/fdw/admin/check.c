@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -102,7 +103,9 @@ report_finding(FunctionCallInfo fcinfo, const Finding *finding)
 		char *object = finding->where;
 
 		if (OidIsValid(part->relid))
-			object = psprintf("foreign table %s: keys %s", qualified_name(part->relid), part->keys);
+			object = psprintf("%s %s: keys %s",
+							  get_rel_relkind(part->relid) == RELKIND_FOREIGN_TABLE ? "foreign table" : "index",
+							  qualified_name(part->relid), part->keys);
 		report_problem(fcinfo, object,
 					   OidIsValid(part->relid) ? psprintf("%s: %s", finding->where, finding->problem) : finding->problem);
 	}

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "port/pg_bswap.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -26,10 +27,14 @@
 #define DAMAGE_HINT \
 	"nvmkv.check() and the view nvmkv.damage tell which rows are damaged; others can be read and written. Restore from a backup, or copy what can be read elsewhere and TRUNCATE the table; or give up what is lost with nvmkv.accept_damage()."
 
+#define INDEX_HINT \
+	"REINDEX makes the index anew from the rows of its table, which is not concerned; other parts of it can be used."
+
 void
 nvmkv_check_table_status(NvmkvStatus status, const char *doing, const NvmkvTable *table)
 {
 	const NvmkvError *error = nvmkv_error();
+	bool is_index;
 	const char *name;
 	char *keys = NULL;
 
@@ -38,6 +43,7 @@ nvmkv_check_table_status(NvmkvStatus status, const char *doing, const NvmkvTable
 	name = get_rel_name(table->relid);
 	if (status != NVMKV_CORRUPTION)
 		nvmkv_check_status(status, doing, name);
+	is_index = get_rel_relkind(table->relid) == RELKIND_PARTITIONED_INDEX;
 	if (error->low_size > 0)
 		keys = nvmkv_key_may_be_shown(table)
 			? nvmkv_key_range_text(table, nvmkv_slice(error->low, error->low_size),
@@ -48,8 +54,9 @@ nvmkv_check_table_status(NvmkvStatus status, const char *doing, const NvmkvTable
 			 errmsg("%s \"%s\" failed", doing, name != NULL ? name : "?"),
 			 keys == NULL ? errdetail("%s", error->text)
 			 : keys[0] == '\0' ? errdetail("Rows of it were in a file that is damaged, and are lost.")
+			 : is_index		   ? errdetail("Entries with keys %s may be lost: %s.", keys, error->text)
 							   : errdetail("Rows with keys %s may be lost: %s.", keys, error->text),
-			 errhint("%s", DAMAGE_HINT)));
+			 errhint("%s", is_index ? INDEX_HINT : DAMAGE_HINT)));
 }
 
 /* ---------------------------------------------------------------- ranges by table */
