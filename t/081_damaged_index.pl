@@ -42,7 +42,7 @@ sub by_hash { return "$by_index; SELECT k FROM t WHERE md5(k::text) COLLATE \"C\
 is($node->safe_psql('postgres', by_hash(77)), '77', 'a row is found by the index');
 spoil_text(substr(md5_hex(77), 8));
 fails($node, by_hash(77), qr/XX001: .*index "t_hash".*HINT: .*REINDEX/s, 'the damaged part of an index');
-is($node->safe_psql('postgres', 'SELECT count(*), sum(k) FROM t'), $rows . '|' . $rows * ($rows + 1) / 2, 'the table can be read');
+is($node->safe_psql('postgres', 'SELECT count(v), sum(k) FROM t'), $rows . '|' . $rows * ($rows + 1) / 2, 'the table can be read');
 is($node->safe_psql('postgres', "$by_index; SELECT k FROM t WHERE v COLLATE \"C\" LIKE 'row77x%'"), '77', 'so can the other index');
 $node->safe_psql('postgres', "UPDATE t SET v = 'new' || k WHERE k = 77; DELETE FROM t WHERE k = 78; INSERT INTO t VALUES (0, 'zero')");
 like($node->safe_psql('postgres', q{SELECT string_agg(object, ' ') FROM nvmkv.check()}), qr/^index public\.t_hash: keys /, 'the check names the index and its keys');
@@ -69,7 +69,7 @@ $node->safe_psql('postgres', 'REINDEX TABLE t');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.indexes WHERE is_valid'), '2', 'REINDEX makes them anew');
 is($node->safe_psql('postgres', q{SELECT * FROM nvmkv.check('t')}), '', 'and they agree with the table');
 is($node->safe_psql('postgres', "$by_index; SELECT count(*) FROM (SELECT FROM t WHERE md5(k::text) COLLATE \"C\" > '') x"),
-	$node->safe_psql('postgres', 'SELECT count(*) FROM t'), 'row by row');
+	$node->safe_psql('postgres', 'SELECT count(v) FROM t'), 'row by row');
 sound($node, 'the engine is sound');
 $node->stop;
 
