@@ -144,12 +144,31 @@ meet_keys(NvmkvDb *db, NvmkvSlice value, MetKeys *met)
 	pfree(upper.data);
 }
 
+/*
+ * A row that another transaction has changed but for this value, or deletes as we look: as on a heap its end decides,
+ * too.  Without the row's latch: whoever changes it from now on comes later.
+ */
+static TransactionId
+who_changes_row(NvmkvDb *db, const NvmkvTable *table, const NvmkvIndex *index, NvmkvSlice entry_key)
+{
+	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
+	StringInfoData key;
+	NvmkvRowView view;
+
+	initStringInfo(&key);
+	nvmkv_key_of_entry(table, index, entry_key, &key);
+	nvmkv_row_view(db, table, nvmkv_buffer_slice(&key), &query, &view);
+	pfree(key.data);
+	return view.state == NVMKV_ROW_WAIT ? view.wait_xid : InvalidTransactionId;
+}
+
 /* Of the keys that were met, the first that stands against the new entry. */
 static bool
-find_standing(NvmkvDb *db, const NvmkvTable *entries, const NvmkvEntry *entry, NvmkvSlice old_entries,
+find_standing(NvmkvDb *db, const NvmkvTable *table, const NvmkvEntry *entry, NvmkvSlice old_entries,
 			  const MetKeys *met, TransactionId *xid_out, StringInfo rival_key)
 {
 	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
+	const NvmkvIndex *index = &table->indexes[entry->index];
 	int at = 0;
 
 	while (at < met->bytes.len)
@@ -163,10 +182,10 @@ find_standing(NvmkvDb *db, const NvmkvTable *entries, const NvmkvEntry *entry, N
 		at += (int) (sizeof(size) + size);
 		if (has_entry(old_entries, entry->index, key))
 			continue;
-		nvmkv_row_view(db, entries, key, &query, &view);
+		nvmkv_row_view(db, &index->entries, key, &query, &view);
 		if (view.state != NVMKV_ROW_LIVE && view.state != NVMKV_ROW_WAIT)
 			continue;
-		*xid_out = view.state == NVMKV_ROW_WAIT ? view.wait_xid : InvalidTransactionId;
+		*xid_out = view.state == NVMKV_ROW_WAIT ? view.wait_xid : who_changes_row(db, table, index, key);
 		if (rival_key != NULL)
 		{
 			resetStringInfo(rival_key);
@@ -187,13 +206,12 @@ nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_ent
 
 	while (next_unique(old_entries, new_entries, &at, &begin, &entry))
 	{
-		const NvmkvTable *entries = &table->indexes[entry.index].entries;
 		MetKeys met;
 		bool found;
 
 		initStringInfo(&met.bytes);
 		meet_keys(db, value_of(&entry), &met);
-		found = find_standing(db, entries, &entry, old_entries, &met, &rival_out->wait_xid, rival_key);
+		found = find_standing(db, table, &entry, old_entries, &met, &rival_out->wait_xid, rival_key);
 		pfree(met.bytes.data);
 		if (found)
 		{
