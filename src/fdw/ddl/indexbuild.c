@@ -11,12 +11,16 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/nbtree.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_am_d.h"
 #include "catalog/pg_index.h"
+#include "commands/progress.h"
 #include "miscadmin.h"
+#include "utils/backend_progress.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
@@ -49,9 +53,11 @@ write_entries(Relation rel, const NvmkvTable *table, const NvmkvIndex *index, Nv
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	CommandId cid = GetCurrentCommandId(true);
 	Size record_bytes = 0;
+	int64 entries = 0;
 	StringInfoData previous; /* the part of the last key that is to be unique */
 	NvmkvEntry entry;
 
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_BTREE_PHASE_LEAF_LOAD);
 	initStringInfo(&previous);
 	nvmkv_write_begin();
 	while (nvmkv_entrysort_next(sort, &entry))
@@ -67,12 +73,14 @@ write_entries(Relation rel, const NvmkvTable *table, const NvmkvIndex *index, Nv
 			appendBinaryStringInfo(&previous, (const char *) value.data, (int) value.size);
 		}
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, entry.key, fxid, cid, entry.value);
+		entries++;
 		record_bytes += entry.key.size + entry.value.size + BATCH_ENTRY_OVERHEAD;
 		if (record_bytes >= RECORD_BYTES)
 		{
 			nvmkv_write_wait_turn(table, rel, record_bytes);
 			write_record(db, rel);
 			record_bytes = 0;
+			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, entries);
 		}
 	}
 	if (record_bytes > 0)
@@ -112,6 +120,18 @@ build_entries(Relation rel, Oid index_oid)
 	nvmkv_entrysort_destroy(sort);
 }
 
+/* pg_stat_progress_create_index: a B-tree's phases are ours. */
+static void
+begin_progress(Relation rel, Oid index_oid)
+{
+	pgstat_progress_start_command(PROGRESS_COMMAND_CREATE_INDEX, RelationGetRelid(rel));
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_COMMAND, PROGRESS_CREATEIDX_COMMAND_CREATE);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_INDEX_OID, index_oid);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_ACCESS_METHOD_OID, BTREE_AM_OID);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_PHASE, PROGRESS_CREATEIDX_PHASE_BUILD);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_BTREE_PHASE_INDEXBUILD_TABLESCAN);
+}
+
 void
 nvmkv_index_create(Relation rel, Relation index)
 {
@@ -120,6 +140,7 @@ nvmkv_index_create(Relation rel, Relation index)
 	int security_context;
 	int guc_level;
 
+	begin_progress(rel, index_oid);
 	nvmkv_index_new_storage(rel, index_oid);
 	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner, security_context | SECURITY_RESTRICTED_OPERATION);
@@ -130,4 +151,5 @@ nvmkv_index_create(Relation rel, Relation index)
 	open_to_readers(index_oid);
 	CacheInvalidateRelcache(rel);
 	CommandCounterIncrement();
+	pgstat_progress_end_command();
 }
