@@ -45,10 +45,10 @@ fails($node, by_hash(77), qr/XX001: .*index "t_hash".*HINT: .*REINDEX/s, 'the da
 is($node->safe_psql('postgres', 'SELECT count(v), sum(k) FROM t'), $rows . '|' . $rows * ($rows + 1) / 2, 'the table can be read');
 is($node->safe_psql('postgres', "$by_index; SELECT k FROM t WHERE v COLLATE \"C\" LIKE 'row77x%'"), '77', 'so can the other index');
 $node->safe_psql('postgres', "UPDATE t SET v = 'new' || k WHERE k = 77; DELETE FROM t WHERE k = 78; INSERT INTO t VALUES (0, 'zero')");
-like($node->safe_psql('postgres', q{SELECT string_agg(object, ' ') FROM nvmkv.check()}), qr/^index public\.t_hash: keys /, 'the check names the index and its keys');
-is($node->safe_psql('postgres', q{SELECT DISTINCT relation FROM nvmkv.damage}), 't_hash', 'so does the view');
+like($node->safe_psql('postgres', q{SELECT object FROM nvmkv.check() WHERE object NOT LIKE 'table %'}), qr/^index public\.t_hash: keys /, 'the check names the index and its keys');
 $node->safe_psql('postgres', 'SELECT nvmkv.compact()');
 fails($node, by_hash(77), qr/XX001: .*index "t_hash"/s, 'compaction went round it');
+is($node->safe_psql('postgres', q{SELECT DISTINCT relation FROM nvmkv.damage}), 't_hash', 'the view has it');
 
 $node->safe_psql('postgres', 'REINDEX INDEX t_hash');
 is($node->safe_psql('postgres', by_hash(77)), '77', 'REINDEX mends it');
