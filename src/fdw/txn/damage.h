@@ -31,8 +31,8 @@ extern List *nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper, uint64 newes
 
 /*
  * nvmkv_check_status for what was done to a table: an error about damage names the table, the keys as far as they are
- * known, and what to do.  table: the entries, for an index; keys of those are shown to its owner.  Takes no lock that it
- * would have to wait for; the caller may hold latches.
+ * known, and what to do.  table: the entries, for an index; keys of those are shown to its owner.  Takes no lock that
+ * it would have to wait for; the caller may hold latches.
  */
 extern void nvmkv_check_table_status(NvmkvStatus status, const char *doing, const NvmkvTable *table);
 
