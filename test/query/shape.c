@@ -120,6 +120,68 @@ add_table(Text *out, const Table *table, bool foreign)
 	}
 }
 
+/* A column of an index, or an expression. */
+static void
+add_index_column(Text *out, const Table *table, Choices *choices)
+{
+	static const char *const orders[] = {"", "", "", " DESC", " NULLS FIRST", " DESC NULLS LAST"};
+	const Column *column = &table->columns[choose(choices, table->column_count)];
+	const char *name = column->name;
+
+	if (choose_percent(choices, 85))
+		text_add(out, name);
+	else if (column->type->family == FAMILY_TEXT)
+		text_addf(out, "(lower(%s::text))", name);
+	else
+		text_addf(out, "(%s IS NULL)", name);
+	text_add(out, orders[choose(choices, 6)]);
+}
+
+/*
+ * Some indexes.  Which rows a statement meets first is not the same for both flavours, so that those that are unique
+ * have the key in them.
+ */
+static void
+add_indexes(Text *out, const Table *table, Choices *choices)
+{
+	int count = choose(choices, 3);
+
+	for (int i = 0; i < count; i++)
+	{
+		int columns = 1 + choose(choices, 2);
+		bool unique = table->key_count > 0 && choose_percent(choices, 20);
+
+		text_addf(out, "CREATE %sINDEX ON %s (", unique ? "UNIQUE " : "", table->name);
+		for (int j = 0; j < columns; j++)
+		{
+			text_add(out, j == 0 ? "" : ", ");
+			add_index_column(out, table, choices);
+		}
+		if (unique)
+		{
+			text_add(out, ", ");
+			column_names(out, table, table->key_count);
+		}
+		text_add(out, ")");
+		if (choose_percent(choices, 30))
+			text_addf(out, " INCLUDE (%s)", table->columns[choose(choices, table->column_count)].name);
+		if (choose_percent(choices, 15))
+		{
+			const Column *column = &table->columns[choose(choices, table->column_count)];
+
+			text_addf(out, " WHERE %s", column->name);
+			if (choose_percent(choices, 50))
+				text_add(out, " IS NOT NULL");
+			else
+			{
+				text_add(out, choose_percent(choices, 50) ? " = " : " > ");
+				draw_constant(out, choices, column->type);
+			}
+		}
+		text_add(out, ";\n");
+	}
+}
+
 static void
 add_rows(Text *out, const Table *table, Choices *choices)
 {
@@ -183,6 +245,8 @@ shape_draw(Shape *shape, Choices *choices)
 			add_rows(&both, table, choices);
 			if (part == 0)
 				add_many_rows(&both, table, choices);
+			if (table->partitions == 0)
+				add_indexes(&both, table, choices);
 			text_add(&shape->heap, both.data);
 			text_add(&shape->nvmkv, both.data);
 			text_add(&shape->nvmkv, moves[choose_percent(choices, 30) ? 1 + choose(choices, 2) : 0]);

@@ -23,7 +23,8 @@ static void
 draw_settings(Unit *unit, Choices *choices)
 {
 	static const char *const settings[] = {
-		"enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off", "enable_nestloop = off",
+		"enable_seqscan = off", "enable_seqscan = off", "enable_seqscan = off; SET enable_bitmapscan = on",
+		"enable_hashjoin = off", "enable_mergejoin = off", "enable_nestloop = off",
 		"enable_sort = off", "enable_hashagg = off", "enable_material = off", "enable_memoize = off",
 		"enable_indexscan = off", "enable_bitmapscan = off", "enable_incremental_sort = off",
 		"enable_partitionwise_join = on", "enable_partitionwise_aggregate = on", "enable_partition_pruning = off",
