@@ -398,18 +398,29 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_flush'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
--- Drains the container, takes the table (or everything) down to the lowest level that has any of it, and writes that
--- anew: what was deleted, rolled back or dropped gives its space back.
-CREATE FUNCTION nvmkv.compact(relation regclass DEFAULT NULL)
+-- Drains the container, takes the table with its indexes (or everything) down to the lowest level that has any of it, and
+-- writes that anew: what was deleted, rolled back or dropped gives its space back.  Of a table: for its owner.
+CREATE FUNCTION nvmkv.compact()
 RETURNS void
-AS 'MODULE_PATHNAME', 'nvmkv_sql_compact'
+AS 'MODULE_PATHNAME', 'nvmkv_sql_compact_all'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
--- A row for each problem; none when all is sound.  With a table: its rows are decoded, too.
-CREATE FUNCTION nvmkv."check"(relation regclass DEFAULT NULL)
+CREATE FUNCTION nvmkv.compact(relation regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_compact'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+-- A row for each problem; none when all is sound.  With a table: its rows are decoded, and its indexes compared with it, too;
+-- for its owner that is all.
+CREATE FUNCTION nvmkv."check"()
+RETURNS TABLE (object text, problem text)
+AS 'MODULE_PATHNAME', 'nvmkv_sql_check_all'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE FUNCTION nvmkv."check"(relation regclass)
 RETURNS TABLE (object text, problem text)
 AS 'MODULE_PATHNAME', 'nvmkv_sql_check'
-LANGUAGE C VOLATILE PARALLEL UNSAFE;
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
 -- Your word for transactions whose outcomes are lost, as nvmkv.check() lists them: from now on their rows are there, or are not.
 -- Returns how many transactions it was about; others keep the outcomes they have.
@@ -463,7 +474,7 @@ REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
 	nvmkv.stat_outcomes(), nvmkv.set_outcome(xid8, xid8, bool), nvmkv.damage(), nvmkv.accept_damage(regclass), nvmkv.accept_damage(),
-	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass),
+	nvmkv.flush(), nvmkv.compact(), nvmkv."check"(),
 	nvmkv.drop_column_family(text), nvmkv.reshape_column_family(text), nvmkv.copies(), nvmkv.copy_start(), nvmkv.copy_stop(), nvmkv.reset_stats()
 FROM PUBLIC;
 

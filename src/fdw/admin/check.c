@@ -30,6 +30,7 @@
 #include "fdw/txn/lost.h"
 #include "fdw/txn/visibility.h"
 
+PG_FUNCTION_INFO_V1(nvmkv_sql_check_all);
 PG_FUNCTION_INFO_V1(nvmkv_sql_check);
 
 /* What the engine has found: noted, since catalogues are not read, and nothing is raised, from within it. */
@@ -203,36 +204,60 @@ report_family(void *ctx, const char *family, const char *problem)
 	report_problem(ctx, psprintf("column family \"%s\"", family), psprintf("its foreign tables are not available: %s", problem));
 }
 
-Datum
-nvmkv_sql_check(PG_FUNCTION_ARGS)
+/* False, and told: there is nothing to check. */
+static bool
+can_check(FunctionCallInfo fcinfo)
 {
 	const char *absence = nvmkv_engine_absence();
-	List *findings = NIL;
-	ListCell *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (absence != NULL)
-	{
 		report_problem(fcinfo, "nvmkv", psprintf("foreign tables are not available: %s", absence));
-		return (Datum) 0;
-	}
+	return absence == NULL;
+}
+
+static void
+check_tree(FunctionCallInfo fcinfo)
+{
+	List *findings = NIL;
+	ListCell *lc;
+
 	nvmkv_check_status(nvmkv_check(nvmkv_engine(), note_finding, &findings), "checking", "nvmkv");
 	nvmkv_broken_families(nvmkv_engine(), report_family, fcinfo);
 	foreach(lc, findings)
 		report_finding(fcinfo, lfirst(lc));
 	nvmkv_list_lost_rows(nvmkv_engine(), report_problem, fcinfo);
-	if (!PG_ARGISNULL(0))
+}
+
+Datum
+nvmkv_sql_check_all(PG_FUNCTION_ARGS)
+{
+	if (can_check(fcinfo))
+		check_tree(fcinfo);
+	return (Datum) 0;
+}
+
+Datum
+nvmkv_sql_check(PG_FUNCTION_ARGS)
+{
+	Relation rel = nvmkv_open_our_table(PG_GETARG_OID(0));
+
+	nvmkv_require_owner(rel, "check");
+	if (can_check(fcinfo))
 	{
-		Relation rel = nvmkv_open_our_table(PG_GETARG_OID(0));
 		const NvmkvTable *table = nvmkv_table(rel);
 
+		if (nvmkv_may_work_on_all("check"))
+			check_tree(fcinfo);
 		check_table(fcinfo, rel);
 		for (int i = 0; i < table->nindexes; i++)
 		{
-			if (table->indexes[i].ready && table->indexes[i].valid && nvmkv_index_is_old_enough(table->indexes[i].oid))
-				nvmkv_check_index(rel, table, &table->indexes[i], report_problem, fcinfo);
+			const NvmkvIndex *index = &table->indexes[i];
+
+			if (index->ready && index->valid && nvmkv_index_is_old_enough(index->oid))
+				nvmkv_check_index(rel, table, index, report_problem, fcinfo);
 		}
-		table_close(rel, AccessShareLock);
 	}
+	table_close(rel, AccessShareLock);
 	return (Datum) 0;
 }

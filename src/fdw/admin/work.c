@@ -7,13 +7,19 @@
 
 #include "access/table.h"
 #include "access/xlog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
 #include "port/pg_bswap.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
 #include "utils/xid8.h"
 
 #include "fdw/admin/work.h"
+#include "fdw/compat/compat.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/ready.h"
 #include "fdw/host/settle.h"
@@ -21,6 +27,7 @@
 #include "fdw/storage/storage.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_flush);
+PG_FUNCTION_INFO_V1(nvmkv_sql_compact_all);
 PG_FUNCTION_INFO_V1(nvmkv_sql_compact);
 PG_FUNCTION_INFO_V1(nvmkv_sql_set_outcome);
 
@@ -46,6 +53,22 @@ nvmkv_open_our_table(Oid relid)
 	return rel;
 }
 
+bool
+nvmkv_may_work_on_all(const char *name)
+{
+	List *names = list_make2(makeString(pstrdup("nvmkv")), makeString(pstrdup(name)));
+	Oid function = LookupFuncName(names, 0, NULL, true);
+
+	return OidIsValid(function) && nvmkv_function_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+}
+
+void
+nvmkv_require_owner(Relation rel, const char *name)
+{
+	if (!object_ownercheck(RelationRelationId, RelationGetRelid(rel), GetUserId()) && !nvmkv_may_work_on_all(name))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, RelationGetRelationName(rel));
+}
+
 static List *
 add_storage(List *storages, const NvmkvTable *table)
 {
@@ -60,9 +83,12 @@ static List *
 storages_of_table(Oid relid)
 {
 	Relation rel = nvmkv_open_our_table(relid);
-	const NvmkvTable *table = nvmkv_table(rel);
-	List *storages = add_storage(NIL, table);
+	const NvmkvTable *table;
+	List *storages;
 
+	nvmkv_require_owner(rel, "compact");
+	table = nvmkv_table(rel);
+	storages = add_storage(NIL, table);
 	for (int i = 0; i < table->nindexes; i++)
 		storages = add_storage(storages, &table->indexes[i].entries);
 	table_close(rel, AccessShareLock);
@@ -82,20 +108,23 @@ compact_storage(NvmkvDb *db, uint64 storage_id)
 }
 
 Datum
+nvmkv_sql_compact_all(PG_FUNCTION_ARGS)
+{
+	NvmkvDb *db = nvmkv_engine();
+
+	/* The horizon is held back to what is settled: what has ended until now need not wait. */
+	nvmkv_settle_now(db);
+	compact_storage(db, 0);
+	PG_RETURN_VOID();
+}
+
+Datum
 nvmkv_sql_compact(PG_FUNCTION_ARGS)
 {
 	NvmkvDb *db = nvmkv_engine();
-	List *storages = NIL;
+	List *storages = storages_of_table(PG_GETARG_OID(0));
 	ListCell *lc;
 
-	if (PG_ARGISNULL(0))
-	{
-		nvmkv_settle_now(db);
-		compact_storage(db, 0);
-		PG_RETURN_VOID();
-	}
-	storages = storages_of_table(PG_GETARG_OID(0));
-	/* The horizon is held back to what is settled: what has ended until now need not wait. */
 	nvmkv_settle_now(db);
 	foreach(lc, storages)
 		compact_storage(db, *(uint64 *) lfirst(lc));

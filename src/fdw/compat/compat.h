@@ -68,9 +68,11 @@
 #if PG_VERSION_NUM >= 160000
 #define nvmkv_schema_aclcheck(schema, role, mode) object_aclcheck(NamespaceRelationId, schema, role, mode)
 #define nvmkv_tablespace_aclcheck(space, role, mode) object_aclcheck(TableSpaceRelationId, space, role, mode)
+#define nvmkv_function_aclcheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
 #else
 #define nvmkv_schema_aclcheck(schema, role, mode) pg_namespace_aclcheck(schema, role, mode)
 #define nvmkv_tablespace_aclcheck(space, role, mode) pg_tablespace_aclcheck(space, role, mode)
+#define nvmkv_function_aclcheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
 #endif
 
 /* ---- columns */
