@@ -31,6 +31,7 @@
 #include "fdw/ddl/guard.h"
 #include "fdw/ddl/kindword.h"
 #include "fdw/ddl/locktable.h"
+#include "fdw/ddl/reindex.h"
 #include "fdw/ddl/rename.h"
 #include "fdw/ddl/statement.h"
 #include "fdw/ddl/utility.h"
@@ -177,6 +178,10 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 			break;
 		case T_IndexStmt:
 			if (!nvmkv_create_index(&statement))
+				next_utility(&statement);
+			break;
+		case T_ReindexStmt:
+			if (!nvmkv_reindex(&statement))
 				next_utility(&statement);
 			break;
 		case T_CreateStmt:
