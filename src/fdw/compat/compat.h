@@ -129,6 +129,17 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 				  column_options, options, flags, 0, false, internal, constraint_out))
 #endif
 
+/* CREATE INDEX of a table of the server's, as the part of a partitioned table's. */
+#if PG_VERSION_NUM >= 160000
+#define nvmkv_server_define_index(relid, stmt, parent, constraint) \
+	DefineIndex(relid, stmt, InvalidOid, parent, constraint, -1, false, true, true, false, false)
+#define nvmkv_build_attrmap(to, from) build_attrmap_by_name(to, from, false)
+#else
+#define nvmkv_server_define_index(relid, stmt, parent, constraint) \
+	DefineIndex(relid, stmt, InvalidOid, parent, constraint, false, true, true, false, false)
+#define nvmkv_build_attrmap(to, from) build_attrmap_by_name(to, from)
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define nvmkv_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel, false)
 #define nvmkv_has_periods(stmt) ((stmt)->iswithoutoverlaps)

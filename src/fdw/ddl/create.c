@@ -24,6 +24,7 @@
 #include "fdw/ddl/create.h"
 #include "fdw/ddl/keyconstraint.h"
 #include "fdw/ddl/keyoption.h"
+#include "fdw/ddl/partindex.h"
 #include "fdw/ddl/primarykey.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
@@ -100,8 +101,16 @@ static Oid
 make_table(CreateStmt *base, const char *server, List *options, const char *query_string, Node *told)
 {
 	CreateForeignTableStmt *foreign = makeNode(CreateForeignTableStmt);
-	ObjectAddress address = DefineRelation(base, RELKIND_FOREIGN_TABLE, InvalidOid, NULL, query_string);
+	Oid parent = InvalidOid;
+	List *hidden = NIL;
+	ObjectAddress address;
 
+	if (base->partbound != NULL)
+	{
+		parent = RangeVarGetRelid(linitial_node(RangeVar, base->inhRelations), NoLock, false);
+		hidden = nvmkv_hide_unique(parent);
+	}
+	address = DefineRelation(base, RELKIND_FOREIGN_TABLE, InvalidOid, NULL, query_string);
 	CommandCounterIncrement();
 	foreign->servername = pstrdup(server);
 	foreign->options = options;
@@ -110,6 +119,12 @@ make_table(CreateStmt *base, const char *server, List *options, const char *quer
 	EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, told);
 	nvmkv_create_finish(address.objectId);
 	CommandCounterIncrement();
+	if (OidIsValid(parent))
+	{
+		nvmkv_show_unique(parent, hidden);
+		nvmkv_primary_key_show(address.objectId);
+		nvmkv_partition_indexes(parent, address.objectId, query_string);
+	}
 	return address.objectId;
 }
 

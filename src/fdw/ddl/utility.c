@@ -31,6 +31,7 @@
 #include "fdw/ddl/guard.h"
 #include "fdw/ddl/kindword.h"
 #include "fdw/ddl/locktable.h"
+#include "fdw/ddl/partindex.h"
 #include "fdw/ddl/reindex.h"
 #include "fdw/ddl/rename.h"
 #include "fdw/ddl/statement.h"
@@ -173,11 +174,11 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 			nvmkv_refuse_access_method(castNode(AlterTableStmt, stmt));
 			if (nvmkv_adds_index(castNode(AlterTableStmt, stmt)))
 				nvmkv_statement_execute(&statement, add_indexes, NULL);
-			else
+			else if (!nvmkv_index_partitions(&statement) && !nvmkv_attach_partition(&statement, alter_table))
 				alter_table(&statement);
 			break;
 		case T_IndexStmt:
-			if (!nvmkv_create_index(&statement))
+			if (!nvmkv_create_index(&statement) && !nvmkv_index_partitions(&statement))
 				next_utility(&statement);
 			break;
 		case T_ReindexStmt:

@@ -6,24 +6,16 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "nodes/plannodes.h"
 
 #include "fdw/host/latch.h"
 #include "fdw/key/keycode.h"
 #include "fdw/modify/arbiter.h"
 #include "fdw/table/indexes.h"
 
-/* What the statement's conflicts may be with: NIL, all unique indexes. */
-static List *
-arbiters(const NvmkvModify *modify)
-{
-	return ((ModifyTable *) modify->mtstate->ps.plan)->arbiterIndexes;
-}
-
 static bool
 is_arbiter(const NvmkvModify *modify, const NvmkvIndex *index)
 {
-	List *oids = arbiters(modify);
+	List *oids = modify->arbiters;
 
 	return oids == NIL || list_member_oid(oids, index->oid);
 }
@@ -32,7 +24,7 @@ is_arbiter(const NvmkvModify *modify, const NvmkvIndex *index)
 static bool
 key_is_arbiter(const NvmkvModify *modify)
 {
-	List *oids = arbiters(modify);
+	List *oids = modify->arbiters;
 	ListCell *lc;
 
 	if (modify->table->nkeys == 0)

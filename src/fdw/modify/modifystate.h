@@ -38,6 +38,7 @@ typedef struct NvmkvModify
 	StringInfoData value;
 	NvmkvEntryMaker *entry_maker; /* NULL: the table has no indexes to keep */
 	bool has_unique;			  /* one of these is unique */
+	List *arbiters;				  /* indexes that ON CONFLICT is about; NIL: all unique ones */
 	StringInfoData entries;		  /* of the row to write */
 	StringInfoData old_entries;	  /* of the row to replace or delete */
 	StringInfoData old_key; /* of the row to replace or delete */

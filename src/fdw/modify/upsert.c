@@ -294,6 +294,9 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 	/* modify->key and value will be those of the updated row. */
 	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
 
+	/* Those of this table: the statement's may be of one that it is a partition of. */
+	modify->arbiters = rri->ri_onConflictArbiterIndexes;
+
 	if (rowid != 0)
 		encode_insert(modify, slot, rowid);
 	initStringInfo(&upsert.key);
