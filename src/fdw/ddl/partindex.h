@@ -23,8 +23,8 @@ extern void nvmkv_show_unique(Oid parent, List *hidden);
 extern void nvmkv_partition_indexes(Oid parent, Oid child, const char *query_string);
 
 /*
- * CREATE INDEX, or ALTER TABLE ADD PRIMARY KEY or UNIQUE alone, of a partitioned table with partitions of ours below it:
- * executes it, and returns true.
+ * CREATE INDEX, or ALTER TABLE ADD PRIMARY KEY or UNIQUE alone, of a partitioned table with partitions of ours below
+ * it: executes it, and returns true.
  */
 extern bool nvmkv_index_partitions(const NvmkvStatement *statement);
 
