@@ -9,7 +9,11 @@
  * and so were all entries that it has.  So an entry that somebody else has
  * written is that of the covered row, and so is one that is covered itself.
  *
- * Rows are fetched one by one, in the order of the entries.
+ * Where no order is asked for, some entries are read first, of several ranges
+ * if need be, and their rows are looked up in the order in which the table has
+ * them: those that are in one block come one after the other.  They are few at
+ * first, as with batches of entries (reader.c); a row is fetched when it is asked
+ * for.
  */
 #include "postgres.h"
 
@@ -21,9 +25,12 @@
 #include "fdw/txn/damage.h"
 #include "fdw/txn/write.h"
 
+#define ENTRIES_MIN 8
+#define ENTRIES_MAX 1024
+
 void
 nvmkv_fetch_init(NvmkvFetch *fetch, NvmkvDb *db, const NvmkvTable *table, const NvmkvIndex *index,
-				 const NvmkvVisibility *visibility)
+				 const NvmkvVisibility *visibility, bool in_order)
 {
 	memset(fetch, 0, sizeof(*fetch));
 	fetch->db = db;
@@ -31,13 +38,73 @@ nvmkv_fetch_init(NvmkvFetch *fetch, NvmkvDb *db, const NvmkvTable *table, const 
 	fetch->index = index;
 	fetch->visibility = visibility;
 	initStringInfo(&fetch->key);
+	initStringInfo(&fetch->keys);
 	initStringInfo(&fetch->covered);
+	fetch->in_order = in_order;
+	fetch->items = palloc(sizeof(NvmkvFetchItem) * (in_order ? 1 : ENTRIES_MAX));
+	fetch->limit = in_order ? 1 : ENTRIES_MIN;
 }
 
-static bool
-find_covered(NvmkvFetch *fetch, NvmkvRowBytes *row_out)
+void
+nvmkv_fetch_reset(NvmkvFetch *fetch)
 {
-	NvmkvSlice key = nvmkv_buffer_slice(&fetch->key);
+	fetch->nitems = 0;
+	fetch->next = 0;
+	if (!fetch->in_order)
+		fetch->limit = ENTRIES_MIN;
+}
+
+/* ---------------------------------------------------------------- entries */
+
+bool
+nvmkv_fetch_add(NvmkvFetch *fetch, const NvmkvRowBytes *entry)
+{
+	NvmkvFetchItem *item;
+
+	if (fetch->next == fetch->nitems)
+	{
+		fetch->nitems = 0;
+		fetch->next = 0;
+		resetStringInfo(&fetch->keys);
+	}
+	nvmkv_key_of_entry(fetch->table, fetch->index, entry->key, &fetch->key);
+	appendBinaryStringInfo(&fetch->keys, fetch->key.data, fetch->key.len);
+	item = &fetch->items[fetch->nitems++];
+	item->key = nvmkv_slice(NULL, (size_t) fetch->key.len);
+	item->fxid = entry->fxid;
+	item->covered = entry->covered;
+	return fetch->nitems < fetch->limit;
+}
+
+static int
+compare_items(const void *a, const void *b)
+{
+	return slice_compare(((const NvmkvFetchItem *) a)->key, ((const NvmkvFetchItem *) b)->key);
+}
+
+void
+nvmkv_fetch_begin(NvmkvFetch *fetch)
+{
+	const char *data = fetch->keys.data;
+
+	for (int i = 0; i < fetch->nitems; i++)
+	{
+		NvmkvSlice *key = &fetch->items[i].key;
+
+		*key = nvmkv_slice(data, key->size);
+		data += key->size;
+	}
+	if (fetch->in_order)
+		return;
+	qsort(fetch->items, (size_t) fetch->nitems, sizeof(NvmkvFetchItem), compare_items);
+	fetch->limit = Min(fetch->limit * 2, ENTRIES_MAX);
+}
+
+/* ---------------------------------------------------------------- rows */
+
+static bool
+find_covered(NvmkvFetch *fetch, NvmkvSlice key, NvmkvRowBytes *row_out)
+{
 	uint64 sequence;
 
 	if (!nvmkv_covered_row(fetch->db, fetch->table, key, fetch->visibility, &fetch->covered, &sequence, NULL))
@@ -62,36 +129,41 @@ nvmkv_report_entry_without_row(const NvmkvIndex *index)
 			 errhint("REINDEX or drop it.")));
 }
 
-void
-nvmkv_fetch_row(NvmkvFetch *fetch, const NvmkvRowBytes *entry, NvmkvRowBytes *row_out)
+/* Is it the entry of a covered row, if there is one? */
+static bool
+may_be_of_covered(const NvmkvFetch *fetch, const NvmkvFetchItem *item, const NvmkvVersion *version)
+{
+	return item->covered || (nvmkv_visibility_is_own(fetch->visibility, version) &&
+							 !nvmkv_visibility_is_own_id(fetch->visibility, item->fxid));
+}
+
+bool
+nvmkv_fetch_next(NvmkvFetch *fetch, NvmkvRowBytes *row_out)
 {
 	NvmkvVersion version = {0};
 	NvmkvStatus status = NVMKV_NOT_FOUND;
-	NvmkvSlice key;
+	const NvmkvFetchItem *item;
 
-	nvmkv_key_of_entry(fetch->table, fetch->index, entry->key, &fetch->key);
-	key = nvmkv_buffer_slice(&fetch->key);
-	if (!entry->covered)
+	if (fetch->next == fetch->nitems)
+		return false;
+	item = &fetch->items[fetch->next++];
+	if (!item->covered)
 	{
-		status = nvmkv_get(fetch->db, key, &fetch->visibility->engine, &fetch->value, &version);
+		status = nvmkv_get(fetch->db, item->key, &fetch->visibility->engine, &fetch->value, &version);
 		if (status != NVMKV_NOT_FOUND)
 			nvmkv_check_table_status(status, "reading foreign table", fetch->table);
 	}
-	if (entry->covered ||
-		(nvmkv_visibility_is_own(fetch->visibility, &version) &&
-		 !nvmkv_visibility_is_own_id(fetch->visibility, entry->fxid)))
-	{
-		if (find_covered(fetch, row_out))
-			return;
-	}
+	if (may_be_of_covered(fetch, item, &version) && find_covered(fetch, item->key, row_out))
+		return true;
 	if (status != NVMKV_OK)
 		nvmkv_report_entry_without_row(fetch->index);
 	*row_out = (NvmkvRowBytes){
-		.key = key,
+		.key = item->key,
 		.value = nvmkv_buf_slice(&fetch->value),
 		.sequence = version.sequence,
 		.fxid = version.txn.fxid,
 	};
+	return true;
 }
 
 void

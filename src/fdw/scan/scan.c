@@ -182,9 +182,9 @@ next_range(NvmkvTableScan *state, NvmkvKeyRange *range_out)
 	return nvmkv_addressed_next(state->addressed, state->backward, &range_out->lower);
 }
 
-/* The next row, or covering entry, of all ranges; false after the last one. */
+/* The next row of what is read, or entry, of all ranges; false after the last one. */
 static bool
-next_row(NvmkvTableScan *state, NvmkvRowBytes *row_out)
+next_read(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 {
 	NvmkvKeyRange range;
 
@@ -194,16 +194,9 @@ next_row(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 
 		if (nvmkv_reader_next(&state->reader, row_out))
 		{
-			NvmkvRowBytes entry = *row_out;
-
 			state->unanswered = NULL;
-			if (state->index == NULL || state->covering)
-				return true;
-			nvmkv_fetch_row(&state->fetch, &entry, row_out);
-			state->report.fetched++;
 			return true;
 		}
-
 		if (state->unanswered != NULL)
 			nvmkv_report_entry_without_row(state->unanswered);
 		if (!next_range(state, &range))
@@ -212,6 +205,31 @@ next_row(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 		nvmkv_source_lock(state->table, state->index, &state->visibility, &range);
 		nvmkv_reader_start(&state->reader, &range);
 	}
+}
+
+/* The next row of an index's entries; false after the last one. */
+static bool
+next_fetched(NvmkvTableScan *state, NvmkvRowBytes *row_out)
+{
+	NvmkvRowBytes entry;
+
+	if (!nvmkv_fetch_next(&state->fetch, row_out))
+	{
+		while (next_read(state, &entry) && nvmkv_fetch_add(&state->fetch, &entry))
+			;
+		nvmkv_fetch_begin(&state->fetch);
+		if (!nvmkv_fetch_next(&state->fetch, row_out))
+			return false;
+	}
+	state->report.fetched++;
+	return true;
+}
+
+/* The next row, or entry that covers it; false after the last one. */
+static bool
+next_row(NvmkvTableScan *state, NvmkvRowBytes *row_out)
+{
+	return state->index == NULL || state->covering ? next_read(state, row_out) : next_fetched(state, row_out);
 }
 
 /* ---------------------------------------------------------------- rows */
@@ -323,6 +341,7 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 		return;
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
 	nvmkv_reader_reset(&state->reader);
+	nvmkv_fetch_reset(&state->fetch);
 	state->unanswered = NULL;
 	if (node->ss.ps.chgParam != NULL ||
 		(state->collected != NULL && nvmkv_writer_is_outside(node->ss.ps.state)))

@@ -97,7 +97,7 @@ open_source(NvmkvTableScan *state, ForeignScan *plan)
 					  state->need_values == 0 || (state->index != NULL && !state->covering), &state->report);
 	if (state->index != NULL && !state->covering)
 		nvmkv_fetch_init(&state->fetch, nvmkv_engine_of(state->table->storage_id), state->table, state->index,
-						 &state->visibility);
+						 &state->visibility, boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_ORDERED)));
 }
 
 void
