@@ -191,6 +191,7 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	initStringInfo(&modify->newest);
 	initStringInfo(&modify->moved);
 	initStringInfo(&modify->standing);
+	initStringInfo(&modify->holders);
 	take_triggers(modify, rri);
 	MemoryContextSwitchTo(old_context);
 	return modify;

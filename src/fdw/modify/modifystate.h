@@ -46,6 +46,7 @@ typedef struct NvmkvModify
 	uint64 newest_sequence;
 	StringInfoData moved;	/* where a tombstone says the row is now */
 	StringInfoData standing; /* who has locked the row that is written in place */
+	StringInfoData holders;	 /* who has locked the row against this statement */
 	NvmkvLockMode lock_mode; /* see nvmkv_change_lock_mode; NONE: not asked yet */
 	NvmkvRowTriggers triggers;
 	int generated; /* stored generated columns whose values the executor leaves to us, see generated.h */

@@ -74,6 +74,7 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 		.value = &modify->newest,
 		.moved = &modify->moved,
 		.standing = &modify->standing,
+		.holders = &modify->holders,
 	};
 	NvmkvRowQueue queue = {0};
 	NvmkvTargetState state;
@@ -101,6 +102,7 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 			nvmkv_latch_set_release(&target->latches);
 			nvmkv_row_queue_wait(&queue, modify->rel, key, &view, target->mode,
 								 target->is_delete ? XLTW_Delete : XLTW_Update);
+			nvmkv_row_wait_holders(modify->rel, key, &modify->holders, target->is_delete ? XLTW_Delete : XLTW_Update);
 			continue;
 		}
 

@@ -34,6 +34,7 @@ struct NvmkvRowMarks
 	StringInfoData key; /* of the row at hand */
 	StringInfoData value;
 	StringInfoData moved;
+	StringInfoData holders; /* who has locked the row against us */
 	NvmkvAddressBook *book; /* rows of a table with a primary key */
 };
 
@@ -76,6 +77,7 @@ get_marks(ExecRowMark *erm, Relation rel)
 	initStringInfo(&marks->key);
 	initStringInfo(&marks->value);
 	initStringInfo(&marks->moved);
+	initStringInfo(&marks->holders);
 	MemoryContextSwitchTo(old_context);
 	erm->ermExtra = marks;
 	return marks;
@@ -202,11 +204,13 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		.copy = NVMKV_COPY_ALWAYS,
 		.value = &marks->value,
 		.moved = &marks->moved,
+		.holders = &marks->holders,
 	};
 	NvmkvRowQueue queue = {0};
 	LockResult result;
 	uint64 sequence = 0;
 	bool waited = false;
+	bool followed = false; /* to where the row has moved */
 	bool lost = false; /* to a transaction with a snapshot of its own */
 
 	find_row(marks, (ItemPointer) DatumGetPointer(rowid));
@@ -228,7 +232,8 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			nvmkv_row_view(marks->db, marks->table, key, &query, &view);
 		}
 		lost = lost || (view.loss != NVMKV_NOT_LOST && IsolationUsesXactSnapshot());
-		if (lost && !waited)
+		/* As on a heap: who has waited follows to the next version, and gives up if that has been changed again. */
+		if (lost && (!waited || view.changed_again || (followed && view.loss != NVMKV_NOT_LOST)))
 			raise_concurrent_update();
 		if (view.state == NVMKV_ROW_WAIT)
 		{
@@ -240,6 +245,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			{
 				case LockWaitBlock:
 					nvmkv_row_queue_wait(&queue, rel, key, &view, mode, XLTW_Lock);
+					nvmkv_row_wait_holders(rel, key, &marks->holders, XLTW_Lock);
 					waited = true;
 					if (!view.in_place)
 						query.any_version = false; /* as on a heap: it has waited for what comes next */
@@ -261,6 +267,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			if (!view.has_moved || marks->moved.len == 1 ||
 				!nvmkv_row_follow(&marks->key, &marks->moved, &view, &query.anchor))
 				raise_concurrent_update();
+			followed = true;
 			continue;
 		}
 

@@ -64,6 +64,8 @@ typedef struct Walk
 	bool deleted_above;
 	bool value_above;
 	bool for_update_above; /* its transaction had locked the one at hand */
+	Found second_above; /* the version above that one */
+	bool second_is_value;
 	Found end;			/* oldest tombstone above the anchor, or the anchor itself */
 	uint64 lock_holder; /* whose lock stands against the wish; 0: nobody's */
 } Walk;
@@ -108,6 +110,7 @@ lock_mode(const NvmkvVersion *version)
 	return (NvmkvLockMode) version->value.data[0];
 }
 
+/* Each once. */
 static void
 add_standing(StringInfo standing, uint64 fxid)
 {
@@ -142,8 +145,13 @@ see_lock(Walk *walk, const NvmkvVersion *version)
 				if (walk->query->standing != NULL && mode == NVMKV_LOCK_KEY_SHARE)
 					add_standing(walk->query->standing, version->txn.fxid);
 			}
-			else if (walk->lock_holder == 0)
-				walk->lock_holder = version->txn.fxid;
+			else
+			{
+				if (walk->lock_holder == 0)
+					walk->lock_holder = version->txn.fxid;
+				if (walk->query->holders != NULL)
+					add_standing(walk->query->holders, version->txn.fxid);
+			}
 			break;
 		case NVMKV_TAG_COMMITTED:
 		case NVMKV_TAG_ABORTED:
@@ -225,6 +233,9 @@ note_anchor(Walk *walk)
 	walk->anchored = true;
 	view->in_place = walk->value_above;
 	view->for_update = walk->value_above && walk->for_update_above;
+	view->changed_again = walk->second_above.there && walk->second_above.state == NVMKV_TAG_COMMITTED &&
+		nvmkv_locks_conflict(walk->query->want,
+							 walk->second_is_value ? NVMKV_LOCK_NO_KEY_UPDATE : NVMKV_LOCK_EXCLUSIVE);
 	if (!walk->above.there || walk->above.state != NVMKV_TAG_COMMITTED ||
 		(walk->query->any_version && !walk->end.there))
 		return;
@@ -268,6 +279,8 @@ visit(void *ctx, const NvmkvVersion *version)
 			see_value(walk, version, state, walk->anchored);
 		else
 			see_tombstone(walk, version, state);
+		walk->second_above = walk->above;
+		walk->second_is_value = walk->value_above;
 		note(&walk->above, version, state);
 		walk->value_above = kind == NVMKV_KIND_VALUE;
 		walk->deleted_above = kind == NVMKV_KIND_DELETION && version->value.size == 0;
@@ -339,6 +352,8 @@ nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const Nvmkv
 	memset(view_out, 0, sizeof(*view_out));
 	if (query->standing != NULL)
 		resetStringInfo(query->standing);
+	if (query->holders != NULL)
+		resetStringInfo(query->holders);
 
 	nvmkv_visibility_of_key(key);
 	nvmkv_check_table_status(nvmkv_versions(db, key, visit, &walk), "looking up a key before writing it in foreign table", table);

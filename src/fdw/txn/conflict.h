@@ -104,6 +104,7 @@ typedef struct NvmkvRowQuery
 	StringInfo value;	 /* a live row's value bytes go here (replaced), according to copy */
 	StringInfo moved;	 /* may be NULL: where a tombstone says the row is now goes here */
 	StringInfo standing; /* may be NULL: ids (uint64) of others who hold KEY_SHARE locks, each once, go here */
+	StringInfo holders;	 /* may be NULL: the same of others whose locks stand against the wish */
 } NvmkvRowQuery;
 
 typedef struct NvmkvRowView
@@ -118,6 +119,7 @@ typedef struct NvmkvRowView
 	bool visible;			/* LIVE, and the snapshot sees this version (query.any_version: or an older one) */
 	bool in_place;			/* what follows the anchor's version is an UPDATE in place, by whomever */
 	bool for_update;		/* whose transaction had locked the row FOR UPDATE, as far as that is still known */
+	bool changed_again;		/* a transaction that has committed has changed the version above, too, against the wish */
 	NvmkvRowLoss loss;		/* in any state: a transaction with a snapshot of its own need not wait */
 	bool has_moved;			/* DELETED: by an UPDATE of the key; query.moved */
 	NvmkvRowAnchor arrival; /* the row's anchor at its new key */

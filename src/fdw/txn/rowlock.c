@@ -55,6 +55,20 @@ nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const N
 }
 
 void
+nvmkv_row_wait_holders(Relation rel, NvmkvSlice key, const StringInfoData *holders, XLTW_Oper oper)
+{
+	if (!IsolationUsesXactSnapshot())
+		return;
+	for (int i = 0; i < holders->len; i += (int) sizeof(uint64))
+	{
+		uint64 holder;
+
+		memcpy(&holder, holders->data + i, sizeof(holder));
+		nvmkv_write_wait_xid(rel, key, (TransactionId) holder, oper);
+	}
+}
+
+void
 nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel)
 {
 	if (queue->held)

@@ -30,6 +30,12 @@ typedef struct NvmkvRowQueue
 
 extern void nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const NvmkvRowView *view,
 								 NvmkvLockMode want, XLTW_Oper oper);
+/*
+ * As on a heap: who has begun to wait for a row waits for all who have locked it against him by then, although the
+ * row may be lost to him before they end.  holders: NvmkvRowQuery.holders of that look.  Nothing in READ COMMITTED,
+ * where he looks again anyway.
+ */
+extern void nvmkv_row_wait_holders(Relation rel, NvmkvSlice key, const StringInfoData *holders, XLTW_Oper oper);
 extern void nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel);
 
 /*
