@@ -150,6 +150,39 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 #define nvmkv_set_periods(stmt, constraint) ((void) 0)
 #endif
 
+/*
+ * What follows a foreign key among the constraints of a new column, and says more of it.  False: it is something else.
+ * The parser has seen to it that these words do not contradict each other, but for those of a column.
+ */
+static inline bool
+nvmkv_take_key_attribute(Constraint *key, const Constraint *attribute)
+{
+	switch ((int) attribute->contype)
+	{
+		case CONSTR_ATTR_DEFERRED:
+			key->initdeferred = true;
+			key->deferrable = true;
+			return true;
+		case CONSTR_ATTR_DEFERRABLE:
+			key->deferrable = true;
+			return true;
+		case CONSTR_ATTR_NOT_DEFERRABLE:
+		case CONSTR_ATTR_IMMEDIATE:
+			return true;
+#if PG_VERSION_NUM >= 180000
+		case CONSTR_ATTR_NOT_ENFORCED:
+			key->is_enforced = false;
+			key->skip_validation = true;
+			key->initially_valid = false;
+			return true;
+		case CONSTR_ATTR_ENFORCED:
+			return true;
+#endif
+		default:
+			return false;
+	}
+}
+
 /* ---- planner */
 
 /* What a path costs more that uses what is switched off; from 18 on such paths are counted instead. */

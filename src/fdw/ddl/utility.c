@@ -7,8 +7,8 @@
  * FOREIGN TABLE, CREATE TABLE AS and DROP TABLE of ours are executed
  * (createtable.c, create.c, createas.c, droptable.c), so are CREATE INDEX and
  * constraints that are indexes (alterindex.c), ALTER TABLE is looked at before and
- * after (alter.c), ALTER DOMAIN after, a renamed key column is renamed in the
- * option (rename.c), COPY t TO becomes COPY (SELECT) TO (copyto.c), FREEZE is
+ * after (alter.c), foreign keys are added with the server's help (foreignkey.c),
+ * ALTER DOMAIN is looked at after, a renamed key column is renamed in the option (rename.c), COPY t TO becomes COPY (SELECT) TO (copyto.c), FREEZE is
  * settled (copyfreeze.c), nvmkv.storage is guarded (guard.c).
  */
 #include "postgres.h"
@@ -28,6 +28,7 @@
 #include "fdw/ddl/createas.h"
 #include "fdw/ddl/createtable.h"
 #include "fdw/ddl/droptable.h"
+#include "fdw/ddl/foreignkey.h"
 #include "fdw/ddl/guard.h"
 #include "fdw/ddl/kindword.h"
 #include "fdw/ddl/locktable.h"
@@ -115,12 +116,28 @@ alter_table(const NvmkvStatement *statement)
 	if (alters != NIL)
 		nvmkv_alter_finish(alters);
 	follow_owner(castNode(AlterTableStmt, statement->pstmt->utilityStmt));
+	nvmkv_foreign_keys_settle(castNode(AlterTableStmt, statement->pstmt->utilityStmt));
 }
 
 static void
 add_indexes(const NvmkvStatement *statement, Node *stmt, void *arg)
 {
 	nvmkv_add_indexes(statement, alter_table);
+}
+
+static void
+alter_table_with_indexes(const NvmkvStatement *statement)
+{
+	if (nvmkv_adds_index(castNode(AlterTableStmt, statement->pstmt->utilityStmt)))
+		nvmkv_statement_execute(statement, add_indexes, NULL);
+	else if (!nvmkv_index_partitions(statement) && !nvmkv_attach_partition(statement, alter_table))
+		alter_table(statement);
+}
+
+static void
+alter_foreign_keys(const NvmkvStatement *statement, Node *stmt, void *arg)
+{
+	nvmkv_alter_foreign_keys(statement, alter_table_with_indexes);
 }
 
 static void
@@ -172,10 +189,10 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	{
 		case T_AlterTableStmt:
 			nvmkv_refuse_access_method(castNode(AlterTableStmt, stmt));
-			if (nvmkv_adds_index(castNode(AlterTableStmt, stmt)))
-				nvmkv_statement_execute(&statement, add_indexes, NULL);
-			else if (!nvmkv_index_partitions(&statement) && !nvmkv_attach_partition(&statement, alter_table))
-				alter_table(&statement);
+			if (nvmkv_concerns_foreign_key(castNode(AlterTableStmt, stmt)))
+				nvmkv_statement_execute(&statement, alter_foreign_keys, NULL);
+			else
+				alter_table_with_indexes(&statement);
 			break;
 		case T_IndexStmt:
 			if (!nvmkv_create_index(&statement) && !nvmkv_index_partitions(&statement))

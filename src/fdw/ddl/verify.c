@@ -62,26 +62,31 @@ plan_question(const char *sql)
 	return plan;
 }
 
-bool
-nvmkv_has_row(Relation rel, const char *condition)
+static char *
+qualified_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel));
+}
+
+/* Selects from the rows of the table as of now, at most limit (0: all), for the receiver; the number of those. */
+static uint64
+select_rows(Relation rel, const char *what, const char *condition, DestReceiver *receiver, uint64 limit)
 {
 	StringInfoData sql;
 	QueryDesc *query;
-	bool found;
+	uint64 found;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT FROM ONLY %s",
-					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-												RelationGetRelationName(rel)));
+	appendStringInfo(&sql, "SELECT %s FROM ONLY %s", what, qualified_name(rel));
 	if (condition != NULL)
 		appendStringInfo(&sql, " WHERE %s", condition);
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	query = CreateQueryDesc(plan_question(sql.data), sql.data, GetActiveSnapshot(), InvalidSnapshot, None_Receiver,
-							NULL, NULL, 0);
+	query = CreateQueryDesc(plan_question(sql.data), sql.data, GetActiveSnapshot(), InvalidSnapshot, receiver, NULL,
+							NULL, 0);
 	ExecutorStart(query, 0);
-	ExecutorRun(query, ForwardScanDirection, 1);
-	found = query->estate->es_processed > 0;
+	ExecutorRun(query, ForwardScanDirection, limit);
+	found = query->estate->es_processed;
 	ExecutorFinish(query);
 	ExecutorEnd(query);
 	FreeQueryDesc(query);
@@ -89,6 +94,69 @@ nvmkv_has_row(Relation rel, const char *condition)
 	pfree(sql.data);
 	return found;
 }
+
+bool
+nvmkv_has_row(Relation rel, const char *condition)
+{
+	return select_rows(rel, "", condition, None_Receiver, 1) > 0;
+}
+
+/* ---------------------------------------------------------------- row by row */
+
+typedef struct RowReceiver
+{
+	DestReceiver base;
+	TupleTableSlot *row; /* of the table */
+	NvmkvVerifyRow verify;
+	void *arg;
+	MemoryContext per_row;
+} RowReceiver;
+
+/* The row is the only column. */
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	RowReceiver *receiver = (RowReceiver *) self;
+	MemoryContext old = MemoryContextSwitchTo(receiver->per_row);
+	bool isnull;
+	HeapTupleHeader header = DatumGetHeapTupleHeader(slot_getattr(slot, 1, &isnull));
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
+
+	ExecForceStoreHeapTuple(&tuple, receiver->row, false);
+	receiver->verify(receiver->row, receiver->arg);
+	ExecClearTuple(receiver->row);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(receiver->per_row);
+	return true;
+}
+
+static void
+receive_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+receive_nothing(DestReceiver *self)
+{
+}
+
+void
+nvmkv_verify_rows(Relation rel, NvmkvVerifyRow verify, void *arg)
+{
+	RowReceiver receiver = {
+		.base = {receive_row, receive_startup, receive_nothing, receive_nothing, DestNone},
+		.row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple),
+		.verify = verify,
+		.arg = arg,
+		.per_row = AllocSetContextCreate(CurrentMemoryContext, "nvmkv row", ALLOCSET_SMALL_SIZES),
+	};
+
+	(void) select_rows(rel, psprintf("(%s.*)::%s", qualified_name(rel), qualified_name(rel)), NULL, &receiver.base, 0);
+	ExecDropSingleTupleTableSlot(receiver.row);
+	MemoryContextDelete(receiver.per_row);
+}
+
+/* ---------------------------------------------------------------- questions */
 
 bool
 nvmkv_table_has_rows(Relation rel)

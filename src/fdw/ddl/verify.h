@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "executor/tuptable.h"
 #include "utils/rel.h"
 
 #include "fdw/compat/compat.h"
@@ -16,6 +17,11 @@
  * snapshot is.
  */
 extern bool nvmkv_has_row(Relation rel, const char *condition);
+
+/* Calls verify for each row of the table, as of now, in a memory context of its own. */
+typedef void (*NvmkvVerifyRow) (TupleTableSlot *row, void *arg);
+
+extern void nvmkv_verify_rows(Relation rel, NvmkvVerifyRow verify, void *arg);
 
 /* Has the table any row?  False before it has a storage; ERROR if it has one and foreign tables are not available. */
 extern bool nvmkv_table_has_rows(Relation rel);

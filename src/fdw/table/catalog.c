@@ -41,7 +41,6 @@
 
 #include "fdw/table/catalog.h"
 
-#define CATALOG_SCHEMA "nvmkv"
 #define CATALOG_TABLE "storage"
 #define CATALOG_INDEX "storage_relid"
 
@@ -64,7 +63,7 @@ enum
 static Oid
 catalog_object(const char *name)
 {
-	Oid schema = get_namespace_oid(CATALOG_SCHEMA, true);
+	Oid schema = get_namespace_oid(NVMKV_CATALOG_SCHEMA, true);
 
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
@@ -83,7 +82,7 @@ catalog_open(LOCKMODE lockmode)
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relation \"%s.%s\" does not exist", CATALOG_SCHEMA, CATALOG_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", NVMKV_CATALOG_SCHEMA, CATALOG_TABLE),
 				 OidIsValid(get_extension_oid("nvmkv_fdw", true))
 					 ? errhint("Give it and its schema their names back.")
 					 : errhint("Run CREATE EXTENSION nvmkv_fdw in this database.")));
@@ -117,7 +116,7 @@ take_array(HeapTuple tuple, TupleDesc desc, int column, Oid type, int count, Dat
 	if (isnull || (count >= 0 ? n != count : n > -1 - count))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("malformed row in relation \"%s.%s\"", CATALOG_SCHEMA, CATALOG_TABLE)));
+				 errmsg("malformed row in relation \"%s.%s\"", NVMKV_CATALOG_SCHEMA, CATALOG_TABLE)));
 	return n;
 }
 

@@ -15,6 +15,9 @@
 
 #include "fdw/table/table.h"
 
+/* What the extension makes is there. */
+#define NVMKV_CATALOG_SCHEMA "nvmkv"
+
 typedef struct NvmkvStorageRow
 {
 	Oid relid;

@@ -1,0 +1,388 @@
+/*
+ * foreignkey.c
+ *	  Foreign keys of our tables, on either side.
+ *
+ * They are the server's own: it writes the constraint and its triggers, with all
+ * its checks, dependencies and messages, while our tables are shown to it as
+ * plain ones (foreignkeylend.c).  It must not look at rows meanwhile; so it is
+ * told that there is nothing to verify, and that is done here afterwards, before
+ * anybody else can see the constraint.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_constraint.h"
+#include "commands/event_trigger.h"
+#include "commands/tablecmds.h"
+#include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "fdw/compat/compat.h"
+#include "fdw/ddl/foreignkey.h"
+#include "fdw/ddl/foreignkeylend.h"
+#include "fdw/ddl/foreignkeytrigger.h"
+#include "fdw/ddl/foreignkeyverify.h"
+#include "fdw/host/engine.h"
+#include "fdw/table/table.h"
+
+static bool
+is_ours(const RangeVar *relation)
+{
+	Oid relid = relation != NULL ? RangeVarGetRelid(relation, NoLock, true) : InvalidOid;
+
+	return OidIsValid(relid) && nvmkv_is_our_relid(relid);
+}
+
+/* ---------------------------------------------------------------- catalogue */
+
+/* A foreign key of a table; InvalidOid: it has none of that name, or something else of it. */
+static Oid
+find_foreign_key(Oid relid, const char *name)
+{
+	Oid constraint = get_relation_constraint_oid(relid, name, true);
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	bool found = HeapTupleIsValid(tuple) && ((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_FOREIGN;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return found ? constraint : InvalidOid;
+}
+
+/* The foreign keys of a table, or the tables they reference. */
+static List *
+foreign_keys(Oid relid, bool referenced)
+{
+	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
+	List *result = NIL;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (form->contype == CONSTRAINT_FOREIGN)
+			result = lappend_oid(result, referenced ? form->confrelid : form->oid);
+	}
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+	return result;
+}
+
+/* ---------------------------------------------------------------- statements */
+
+static bool
+is_foreign_key(const Node *node)
+{
+	return node != NULL && IsA(node, Constraint) && ((const Constraint *) node)->contype == CONSTR_FOREIGN;
+}
+
+/* The foreign keys that a command adds. */
+static List *
+added_keys(const AlterTableCmd *cmd)
+{
+	List *keys = NIL;
+	ListCell *lc;
+
+	if (cmd->subtype == AT_AddConstraint && is_foreign_key(cmd->def))
+		return list_make1(cmd->def);
+	if (cmd->subtype != AT_AddColumn)
+		return NIL;
+	foreach(lc, castNode(ColumnDef, cmd->def)->constraints)
+	{
+		if (is_foreign_key(lfirst(lc)))
+			keys = lappend(keys, lfirst(lc));
+	}
+	return keys;
+}
+
+/* One that another command of the statement adds is none yet. */
+static bool
+validates_key(Oid relid, const AlterTableCmd *cmd)
+{
+	return cmd->subtype == AT_ValidateConstraint &&
+		(OidIsValid(find_foreign_key(relid, cmd->name)) ||
+		 !OidIsValid(get_relation_constraint_oid(relid, cmd->name, true)));
+}
+
+bool
+nvmkv_concerns_foreign_key(const AlterTableStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		ListCell *key;
+
+		if (cmd->subtype == AT_ValidateConstraint && is_ours(stmt->relation) &&
+			validates_key(RangeVarGetRelid(stmt->relation, NoLock, true), cmd))
+			return true;
+		foreach(key, added_keys(cmd))
+		{
+			if (is_ours(stmt->relation) || is_ours(lfirst_node(Constraint, key)->pktable))
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * The foreign keys of a new column, taken out of it with what follows them there: DEFERRABLE and the like are nodes of
+ * their own.
+ */
+static List *
+take_from_column(ColumnDef *column)
+{
+	List *taken = NIL;
+	List *left = NIL;
+	Constraint *key = NULL;
+	ListCell *lc;
+
+	foreach(lc, column->constraints)
+	{
+		Constraint *constraint = lfirst_node(Constraint, lc);
+
+		if (is_foreign_key((Node *) constraint))
+		{
+			key = constraint;
+			key->fk_attrs = list_make1(makeString(pstrdup(column->colname)));
+			taken = lappend(taken, key);
+		}
+		else if (key == NULL || !nvmkv_take_key_attribute(key, constraint))
+		{
+			key = NULL;
+			left = lappend(left, constraint);
+		}
+	}
+	column->constraints = left;
+	return taken;
+}
+
+/* Takes all that is done here out of the statement: foreign keys that are added, and names of those to be validated. */
+static void
+take_commands(AlterTableStmt *stmt, Oid relid, List **added, List **validated)
+{
+	List *left = NIL;
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_AddConstraint && is_foreign_key(cmd->def))
+		{
+			*added = lappend(*added, cmd->def);
+			continue;
+		}
+		if (nvmkv_is_our_relid(relid) && validates_key(relid, cmd))
+		{
+			*validated = lappend(*validated, cmd->name);
+			continue;
+		}
+		if (cmd->subtype == AT_AddColumn)
+		{
+			ColumnDef *column = castNode(ColumnDef, cmd->def);
+			List *taken = take_from_column(column);
+
+			if (!cmd->missing_ok || get_attnum(relid, column->colname) == InvalidAttrNumber)
+				*added = list_concat(*added, taken);
+		}
+		left = lappend(left, cmd);
+	}
+	stmt->cmds = left;
+}
+
+/* ---------------------------------------------------------------- adding */
+
+static void
+refuse_deferrable(Oid relid, const Constraint *key)
+{
+	if (key->deferrable)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign key of foreign table \"%s\" cannot be deferrable", get_rel_name(relid)),
+				 errhint("Leave out DEFERRABLE: it is checked at the end of each statement.")));
+}
+
+/* The server's part, as a statement with this one command. */
+static void
+add_by_server(const NvmkvStatement *statement, const AlterTableStmt *stmt, Constraint *key)
+{
+	NvmkvStatement part = *statement;
+	AlterTableStmt *alter = makeNode(AlterTableStmt);
+	AlterTableCmd *cmd = makeNode(AlterTableCmd);
+
+	cmd->subtype = AT_AddConstraint;
+	cmd->def = (Node *) key;
+	alter->relation = copyObject(stmt->relation);
+	alter->cmds = list_make1(cmd);
+	alter->objtype = OBJECT_TABLE;
+
+	part.pstmt = makeNode(PlannedStmt);
+	part.pstmt->commandType = CMD_UTILITY;
+	part.pstmt->utilityStmt = (Node *) alter;
+	part.pstmt->stmt_location = statement->pstmt->stmt_location;
+	part.pstmt->stmt_len = statement->pstmt->stmt_len;
+	part.read_only_tree = false;
+	part.context = PROCESS_UTILITY_SUBCOMMAND; /* event triggers are called for the whole */
+	part.dest = None_Receiver;
+	part.completion = NULL;
+	part.next(&part);
+	CommandCounterIncrement();
+}
+
+static void
+add_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, Constraint *key)
+{
+	Oid referenced = RangeVarGetRelid(key->pktable, ShareRowExclusiveLock, false);
+	bool ours = nvmkv_is_our_relid(relid);
+	bool referenced_ours = nvmkv_is_our_relid(referenced);
+	bool verify = !key->skip_validation;
+	List *before = foreign_keys(relid, false);
+	ListCell *lc;
+
+	if (ours)
+		refuse_deferrable(relid, key);
+	key->skip_validation = true;
+
+	if (ours)
+		nvmkv_foreign_key_lend(relid);
+	if (referenced_ours && referenced != relid)
+		nvmkv_foreign_key_lend(referenced);
+	add_by_server(statement, stmt, key);
+	if (ours)
+		nvmkv_foreign_key_return(relid);
+	if (referenced_ours && referenced != relid)
+		nvmkv_foreign_key_return(referenced);
+
+	if (ours)
+		nvmkv_foreign_key_triggers_settle(relid);
+	if (referenced_ours)
+		nvmkv_foreign_key_triggers_settle(referenced);
+	if (verify)
+	{
+		foreach(lc, list_difference_oid(foreign_keys(relid, false), before))
+			nvmkv_foreign_key_verify(lfirst_oid(lc));
+	}
+}
+
+/* ---------------------------------------------------------------- validating */
+
+/* After ATExecValidateConstraint of the server. */
+static void
+validate_key(Oid relid, const char *name)
+{
+	Oid constraint = get_relation_constraint_oid(relid, name, false);
+	Relation constraints = table_open(ConstraintRelationId, RowExclusiveLock);
+	HeapTuple tuple = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(constraint));
+	Form_pg_constraint form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	if (!form->convalidated)
+	{
+		LockRelationOid(form->confrelid, RowShareLock);
+		form->convalidated = true;
+		CatalogTupleUpdate(constraints, &tuple->t_self, tuple);
+		InvokeObjectPostAlterHook(ConstraintRelationId, constraint, 0);
+		CacheInvalidateRelcacheByRelid(relid);
+		CommandCounterIncrement();
+		nvmkv_foreign_key_verify(constraint);
+	}
+	heap_freetuple(tuple);
+	table_close(constraints, RowExclusiveLock);
+}
+
+/* Validates them all, and tells event triggers. */
+static void
+validate_keys(const AlterTableStmt *stmt, Oid relid, List *names)
+{
+	ListCell *lc;
+
+	EventTriggerAlterTableStart((Node *) stmt);
+	EventTriggerAlterTableRelid(relid);
+	foreach(lc, names)
+	{
+		AlterTableCmd *cmd = makeNode(AlterTableCmd);
+		ObjectAddress address;
+
+		validate_key(relid, lfirst(lc));
+		cmd->subtype = AT_ValidateConstraint;
+		cmd->name = lfirst(lc);
+		ObjectAddressSet(address, ConstraintRelationId, get_relation_constraint_oid(relid, cmd->name, false));
+		EventTriggerCollectAlterTableSubcmd((Node *) cmd, address);
+	}
+	EventTriggerAlterTableEnd();
+}
+
+/* ---------------------------------------------------------------- the statement */
+
+void
+nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const NvmkvStatement *statement))
+{
+	NvmkvStatement rest = *statement;
+	List *added = NIL;
+	List *validated = NIL;
+	AlterTableStmt *stmt;
+	Oid relid;
+	ListCell *lc;
+
+	nvmkv_engine_require_preload();
+	rest.pstmt = copyObject(statement->pstmt);
+	rest.read_only_tree = false;
+	rest.context = PROCESS_UTILITY_SUBCOMMAND; /* event triggers are called for the whole */
+	stmt = castNode(AlterTableStmt, rest.pstmt->utilityStmt);
+	relid = AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
+	if (!OidIsValid(relid))
+	{
+		alter(&rest); /* IF EXISTS */
+		return;
+	}
+
+	take_commands(stmt, relid, &added, &validated);
+	if (stmt->cmds != NIL)
+		alter(&rest);
+	CommandCounterIncrement();
+	foreach(lc, added)
+		add_key(statement, stmt, relid, lfirst_node(Constraint, lc));
+	if (validated != NIL)
+		validate_keys(stmt, relid, validated);
+}
+
+void
+nvmkv_foreign_keys_settle(const AlterTableStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		Oid relid;
+		ListCell *referenced;
+
+		if (lfirst_node(AlterTableCmd, lc)->subtype != AT_AlterConstraint)
+			continue;
+		relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+		CommandCounterIncrement();
+		foreach(referenced, OidIsValid(relid) ? foreign_keys(relid, true) : NIL)
+		{
+			if (nvmkv_is_our_relid(lfirst_oid(referenced)))
+				nvmkv_foreign_key_triggers_settle(lfirst_oid(referenced));
+		}
+	}
+}

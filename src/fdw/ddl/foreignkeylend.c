@@ -1,0 +1,52 @@
+/*
+ * foreignkeylend.c
+ *	  One of our tables, for the server a plain table for a moment.
+ *
+ * The server makes foreign keys of plain and of partitioned tables only, and looks at
+ * nothing else of the kind but the table's row in pg_class: it reads columns,
+ * indexes and privileges, and writes a constraint and its triggers.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "utils/syscache.h"
+
+#include "fdw/compat/compat.h"
+#include "fdw/ddl/foreignkeylend.h"
+
+static void
+show_as(Oid relid, char relkind, Oid relam, Oid relfilenode)
+{
+	Relation classes = table_open(RelationRelationId, RowExclusiveLock);
+	HeapTuple tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	form->relkind = relkind;
+	form->relam = relam;
+	form->relfilenode = relfilenode;
+	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
+	heap_freetuple(tuple);
+	table_close(classes, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/* No file has the name of a table that is not one. */
+void
+nvmkv_foreign_key_lend(Oid relid)
+{
+	show_as(relid, RELKIND_RELATION, HEAP_TABLE_AM_OID, relid);
+}
+
+void
+nvmkv_foreign_key_return(Oid relid)
+{
+	show_as(relid, RELKIND_FOREIGN_TABLE, InvalidOid, InvalidOid);
+}
