@@ -5,8 +5,8 @@
  * They are the server's own, and so are their functions on the side of a table
  * that is referenced.  On the other side the server asks the access method of
  * the table whether the row is still there, and a foreign table has none.  So
- * nvmkv.foreign_key_check() stands in place of its functions there: it lends the
- * table an access method that has an answer, while the server's function runs.
+ * nvmkv.foreign_key_check() stands in place of its functions there: it shows them
+ * the table with an access method that has an answer.
  *
  * Events of a foreign table are fired from rows that are kept to the end of the
  * statement, and the server takes it that none waits for longer.  So no trigger of
@@ -57,26 +57,24 @@ static const TableAmRoutine lent_method = {
 	.tuple_satisfies_snapshot = row_is_there,
 };
 
+/*
+ * The table that is shown is a copy: the cached one may be opened by the queries that the server's function runs, and
+ * read anew meanwhile.
+ */
 void
 nvmkv_foreign_key_check_row(TriggerData *trigger)
 {
 	LOCAL_FCINFO(fcinfo, 0);
-	Relation rel = trigger->tg_relation;
+	RelationData table = *trigger->tg_relation;
+	TriggerData shown = *trigger;
 
-	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, (Node *) trigger, NULL);
-	rel->rd_tableam = &lent_method;
-	PG_TRY();
-	{
-		if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-			RI_FKey_check_upd(fcinfo);
-		else
-			RI_FKey_check_ins(fcinfo);
-	}
-	PG_FINALLY();
-	{
-		rel->rd_tableam = NULL;
-	}
-	PG_END_TRY();
+	table.rd_tableam = &lent_method;
+	shown.tg_relation = &table;
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, (Node *) &shown, NULL);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		RI_FKey_check_upd(fcinfo);
+	else
+		RI_FKey_check_ins(fcinfo);
 }
 
 /*
