@@ -35,6 +35,14 @@ raise_modified_by_trigger(bool is_delete)
 			 errhint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")));
 }
 
+static void
+raise_concurrent_update(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update")));
+}
+
 static NvmkvTargetState
 judge(const NvmkvModify *modify, const NvmkvTarget *target, const NvmkvRowView *view)
 {
@@ -57,10 +65,28 @@ judge(const NvmkvModify *modify, const NvmkvTarget *target, const NvmkvRowView *
 	if (view->state == NVMKV_ROW_ABSENT)
 		return NVMKV_TARGET_GONE;
 	if (IsolationUsesXactSnapshot()) /* an upsert, or it would have been said earlier */
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update")));
+		raise_concurrent_update();
 	return live ? NVMKV_TARGET_CHANGED : NVMKV_TARGET_GONE;
+}
+
+/*
+ * The server's queries for foreign keys may see rows that the transaction's snapshot does not, and give that as another
+ * snapshot: such a row must not be changed, as heap_delete() and heap_update() have it.
+ */
+static void
+crosscheck(NvmkvModify *modify, EState *estate, NvmkvSlice key, const NvmkvRowView *view)
+{
+	NvmkvRowQuery query = {
+		.snapshot = estate->es_crosscheck_snapshot,
+		.anchor = {.kind = NVMKV_ANCHOR_VERSION, .sequence = view->sequence},
+	};
+	NvmkvRowView other;
+
+	if (query.snapshot == InvalidSnapshot)
+		return;
+	nvmkv_row_view(modify->db, modify->table, key, &query, &other);
+	if (!other.visible)
+		raise_concurrent_update();
 }
 
 NvmkvTargetState
@@ -117,6 +143,8 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 				break;
 			continue;
 		}
+		if (state == NVMKV_TARGET_READY)
+			crosscheck(modify, estate, key, &view);
 		if (state == NVMKV_TARGET_READY && !target->lock_only)
 			break;
 
