@@ -145,7 +145,12 @@ nvmkv_create_parts(const NvmkvStatement *statement, CreateStmt *base, const char
 		else if (IsA(part, TableLikeClause))
 			stmts = list_concat(expandTableLikeClause(base->relation, (TableLikeClause *) part), stmts);
 		else
+		{
+			/* A foreign key may reference the primary key that the option has told. */
+			if (IsA(part, AlterTableStmt) && OidIsValid(relid))
+				nvmkv_primary_key_show(relid);
 			nvmkv_statement_part(statement, part);
+		}
 	}
 
 	/* None was made if there was one, and the statement said IF NOT EXISTS. */

@@ -8,8 +8,9 @@
  * (createtable.c, create.c, createas.c, droptable.c), so are CREATE INDEX and
  * constraints that are indexes (alterindex.c), ALTER TABLE is looked at before and
  * after (alter.c), foreign keys are added with the server's help (foreignkey.c),
- * ALTER DOMAIN is looked at after, a renamed key column is renamed in the option (rename.c), COPY t TO becomes COPY (SELECT) TO (copyto.c), FREEZE is
- * settled (copyfreeze.c), nvmkv.storage is guarded (guard.c).
+ * ALTER DOMAIN is looked at after, a renamed key column is renamed in the option
+ * (rename.c), COPY t TO becomes COPY (SELECT) TO (copyto.c), FREEZE is settled
+ * (copyfreeze.c), nvmkv.storage is guarded (guard.c).
  */
 #include "postgres.h"
 
