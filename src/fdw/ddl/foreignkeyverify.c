@@ -18,9 +18,9 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "fdw/ddl/foreignkeytrigger.h"
 #include "fdw/ddl/foreignkeyverify.h"
 #include "fdw/ddl/verify.h"
+#include "fdw/modify/foreignkey.h"
 
 /* NvmkvVerifyRow */
 static void

@@ -1,0 +1,191 @@
+/*
+ * foreignkey.c
+ *	  The check of a row of one of our tables against the table it references.
+ *
+ * It is the server's own function that checks, but it asks the access method of
+ * the table whether the row is still there, and a foreign table has none.  So
+ * nvmkv.foreign_key_check() stands in the table's triggers: it has an answer
+ * itself, and shows the server's function a table with an access method that says
+ * yes.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_constraint.h"
+#include "utils/datum.h"
+#include "utils/fmgrprotos.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "fdw/host/family.h"
+#include "fdw/key/keycode.h"
+#include "fdw/key/rowcode.h"
+#include "fdw/modify/foreignkey.h"
+#include "fdw/storage/storage.h"
+#include "fdw/txn/damage.h"
+#include "fdw/txn/visibility.h"
+#include "fdw/txn/write.h"
+
+PG_FUNCTION_INFO_V1(nvmkv_sql_foreign_key_check);
+
+typedef struct KeyColumns
+{
+	int n;
+	AttrNumber attnums[INDEX_MAX_KEYS];
+} KeyColumns;
+
+/* ---------------------------------------------------------------- the server's check */
+
+/* TableAmRoutine.tuple_satisfies_snapshot */
+static bool
+row_is_there(Relation rel, TupleTableSlot *slot, Snapshot snapshot)
+{
+	return true;
+}
+
+static const TableAmRoutine shown_method = {
+	.type = T_TableAmRoutine,
+	.tuple_satisfies_snapshot = row_is_there,
+};
+
+/*
+ * The table that is shown is a copy: the cached one may be opened by the queries that the server's function runs, and
+ * read anew meanwhile.
+ */
+void
+nvmkv_foreign_key_check_row(TriggerData *trigger)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+	RelationData table = *trigger->tg_relation;
+	TriggerData shown = *trigger;
+
+	table.rd_tableam = &shown_method;
+	shown.tg_relation = &table;
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, (Node *) &shown, NULL);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		RI_FKey_check_upd(fcinfo);
+	else
+		RI_FKey_check_ins(fcinfo);
+}
+
+/* ---------------------------------------------------------------- is there anything to check? */
+
+/* Have both rows the same in this column, byte by byte? */
+static bool
+column_is_same(TupleTableSlot *a, TupleTableSlot *b, AttrNumber attnum)
+{
+	Form_pg_attribute att = TupleDescAttr(a->tts_tupleDescriptor, attnum - 1);
+	bool a_null;
+	bool b_null;
+	Datum a_value = slot_getattr(a, attnum, &a_null);
+	Datum b_value = slot_getattr(b, attnum, &b_null);
+
+	return a_null == b_null && (a_null || datum_image_eq(a_value, b_value, att->attbyval, att->attlen));
+}
+
+static bool
+columns_are_same(TupleTableSlot *a, TupleTableSlot *b, const KeyColumns *columns)
+{
+	for (int i = 0; i < columns->n; i++)
+	{
+		if (!column_is_same(a, b, columns->attnums[i]))
+			return false;
+	}
+	return true;
+}
+
+/* False: the server says so. */
+static bool
+find_columns(Oid constraint, KeyColumns *columns)
+{
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	AttrNumber referenced[INDEX_MAX_KEYS];
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	DeconstructFkConstraintRow(tuple, &columns->n, columns->attnums, referenced, NULL, NULL, NULL, NULL, NULL);
+	ReleaseSysCache(tuple);
+	return true;
+}
+
+/*
+ * Are the foreign key's columns of a row that this command has written as they were written?  What has changed or
+ * deleted it since, a trigger or a cascade, has its own events.  The row is looked for by its primary key: if that has
+ * been changed it counts as gone, so that an event of such a change has to check the row again.  Without a primary key
+ * it is not to be found, and taken for unchanged.
+ */
+static bool
+row_stands(Relation rel, TupleTableSlot *slot, const KeyColumns *columns)
+{
+	const NvmkvTable *table = nvmkv_table(rel);
+	SnapshotData now = *GetLatestSnapshot();
+	NvmkvVisibility visibility;
+	NvmkvVersion version = {0};
+	NvmkvBuf found = {0};
+	StringInfoData value;
+	StringInfoData key;
+	NvmkvStatus status;
+	bool stands = false;
+
+	if (table->nkeys == 0)
+		return true;
+	now.curcid = GetCurrentCommandId(false) + 1; /* what the command has written, too */
+	initStringInfo(&key);
+	nvmkv_key_from_slot(table, &key, slot);
+	nvmkv_visibility_init(&visibility, &now, NULL);
+	status = nvmkv_get(nvmkv_engine_of(table->storage_id), nvmkv_buffer_slice(&key), &visibility.engine, &found, &version);
+	initStringInfo(&value);
+	if (status == NVMKV_OK)
+		appendBinaryStringInfo(&value, (const char *) found.data, (int) found.size);
+	nvmkv_buf_free(&found);
+	if (status != NVMKV_NOT_FOUND)
+		nvmkv_check_table_status(status, "reading foreign table", table);
+	if (status == NVMKV_OK)
+	{
+		TupleTableSlot *now_slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+
+		nvmkv_row_to_slot(table, nvmkv_buffer_slice(&key), nvmkv_buffer_slice(&value), now_slot);
+		stands = columns_are_same(now_slot, slot, columns);
+		ExecDropSingleTupleTableSlot(now_slot);
+	}
+	pfree(value.data);
+	pfree(key.data);
+	return stands;
+}
+
+/* Has an UPDATE left the columns of the foreign key, and what the row is found by?  Then it checks nothing. */
+static bool
+leaves_columns(const TriggerData *trigger, const KeyColumns *columns)
+{
+	const NvmkvTable *table = nvmkv_table(trigger->tg_relation);
+
+	for (int i = 0; i < table->nkeys; i++)
+	{
+		if (!column_is_same(trigger->tg_trigslot, trigger->tg_newslot, table->keys[i].attnum))
+			return false;
+	}
+	return columns_are_same(trigger->tg_trigslot, trigger->tg_newslot, columns);
+}
+
+Datum
+nvmkv_sql_foreign_key_check(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	KeyColumns columns;
+	bool update;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !trigger->tg_trigger->tgisinternal || trigger->tg_relation->rd_tableam != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function nvmkv.foreign_key_check() was not called by a trigger of a foreign key")));
+
+	update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	if (!find_columns(trigger->tg_trigger->tgconstraint, &columns) ||
+		(!(update && leaves_columns(trigger, &columns)) &&
+		 row_stands(trigger->tg_relation, update ? trigger->tg_newslot : trigger->tg_trigslot, &columns)))
+		nvmkv_foreign_key_check_row(trigger);
+	return PointerGetDatum(NULL);
+}
