@@ -31,12 +31,11 @@ BEGIN
 	RETURN NEXT CASE WHEN heap = ours THEN ours ELSE 'heap: ' || heap || ', here: ' || ours END;
 END $$;
 
--- What the catalogues and the information schema say of foreign keys, but for whose triggers check them.
+-- What the catalogues and the information schema say of foreign keys, but for the functions of triggers.
 CREATE FUNCTION keys_in(schema_name text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT replace(format('%s %s %s %s %s %s %s %s %s %s %s %s %s %s', conname, conrelid::regclass, confrelid::regclass, conindid::regclass, pg_get_constraintdef(c.oid),
 		condeferrable, condeferred, convalidated, conislocal, conkey, confkey, confdelsetcols, connoinherit,
-		(SELECT string_agg(format('%s %s %s %s %s %s', tgrelid::regclass, tgtype, tgenabled, tgisinternal, tgdeferrable, replace(replace(tgfoid::regproc::text,
-			'"RI_FKey_check_ins"', 'check'), '"RI_FKey_check_upd"', 'check')), ', ' ORDER BY tgrelid, tgtype, tgfoid)
+		(SELECT string_agg(format('%s %s %s %s %s', tgrelid::regclass, tgtype, tgenabled, tgisinternal, tgdeferrable), ', ' ORDER BY tgrelid, tgtype)
 		 FROM pg_trigger WHERE tgconstraint = c.oid)), schema_name || '.', '')
 	FROM pg_constraint AS c WHERE contype = 'f' AND connamespace = schema_name::regnamespace
 	UNION ALL
@@ -44,9 +43,9 @@ CREATE FUNCTION keys_in(schema_name text) RETURNS SETOF text LANGUAGE sql AS $$
 	FROM information_schema.referential_constraints WHERE constraint_schema = schema_name AND constraint_name NOT LIKE '%heap%'
 $$;
 CREATE FUNCTION unlike_keys() RETURNS SETOF text LANGUAGE sql AS $$
-	(SELECT 'heap: ' || h FROM keys_in('heap_twin') AS h EXCEPT ALL SELECT 'heap: ' || replace(n, 'nvmkv.foreign_key_check', 'check') FROM keys_in('nvmkv_twin') AS n)
+	(SELECT 'heap: ' || h FROM keys_in('heap_twin') AS h EXCEPT ALL SELECT 'heap: ' || n FROM keys_in('nvmkv_twin') AS n)
 	UNION ALL
-	(SELECT 'here: ' || replace(n, 'nvmkv.foreign_key_check', 'check') FROM keys_in('nvmkv_twin') AS n EXCEPT ALL SELECT 'here: ' || h FROM keys_in('heap_twin') AS h)
+	(SELECT 'here: ' || n FROM keys_in('nvmkv_twin') AS n EXCEPT ALL SELECT 'here: ' || h FROM keys_in('heap_twin') AS h)
 $$;
 
 -- A table's rows, where both have the same.
@@ -296,6 +295,7 @@ ALTER TABLE deferred ALTER CONSTRAINT later NOT DEFERRABLE;
 ALTER TABLE deferred ALTER CONSTRAINT later DEFERRABLE INITIALLY DEFERRED;
 DELETE FROM nvmkv_twin.xp;
 SELECT nvmkv.foreign_key_check();
+SELECT nvmkv.foreign_key_action();
 CREATE TRIGGER t AFTER INSERT ON deferred FOR EACH ROW EXECUTE FUNCTION nvmkv.foreign_key_check();
 INSERT INTO deferred VALUES (5);
 DROP TABLE deferred;

@@ -93,10 +93,15 @@ CREATE EVENT TRIGGER nvmkv_require_library ON ddl_command_start
 	EXECUTE FUNCTION nvmkv.require_library();
 ALTER EVENT TRIGGER nvmkv_require_library ENABLE ALWAYS;
 
-/* Stands in triggers of foreign keys of foreign tables (src/fdw/modify/foreignkey.c). */
+/* Stand in triggers of foreign keys of foreign tables (src/fdw/modify/foreignkey.c). */
 CREATE FUNCTION nvmkv.foreign_key_check()
 RETURNS trigger
 AS 'MODULE_PATHNAME', 'nvmkv_sql_foreign_key_check'
+LANGUAGE C;
+
+CREATE FUNCTION nvmkv.foreign_key_action()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'nvmkv_sql_foreign_key_action'
 LANGUAGE C;
 
 -- ---------------------------------------------------------------- views

@@ -59,9 +59,8 @@ find_foreign_key(Oid relid, const char *name)
 	return found ? constraint : InvalidOid;
 }
 
-/* The foreign keys of a table, or the tables they reference. */
 static List *
-foreign_keys(Oid relid, bool referenced)
+foreign_keys(Oid relid)
 {
 	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
 	List *result = NIL;
@@ -76,7 +75,7 @@ foreign_keys(Oid relid, bool referenced)
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
 		if (form->contype == CONSTRAINT_FOREIGN)
-			result = lappend_oid(result, referenced ? form->confrelid : form->oid);
+			result = lappend_oid(result, form->oid);
 	}
 	systable_endscan(scan);
 	table_close(constraints, AccessShareLock);
@@ -253,7 +252,7 @@ add_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, 
 	bool ours = nvmkv_is_our_relid(relid);
 	bool referenced_ours = nvmkv_is_our_relid(referenced);
 	bool verify = !key->skip_validation;
-	List *before = foreign_keys(relid, false);
+	List *before = foreign_keys(relid);
 	ListCell *lc;
 
 	if (ours)
@@ -276,7 +275,7 @@ add_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, 
 		nvmkv_foreign_key_triggers_settle(referenced);
 	if (verify)
 	{
-		foreach(lc, list_difference_oid(foreign_keys(relid, false), before))
+		foreach(lc, list_difference_oid(foreign_keys(relid), before))
 			nvmkv_foreign_key_verify(lfirst_oid(lc));
 	}
 }
@@ -363,26 +362,4 @@ nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const N
 		add_key(statement, stmt, relid, lfirst_node(Constraint, lc));
 	if (validated != NIL)
 		validate_keys(stmt, relid, validated);
-}
-
-void
-nvmkv_foreign_keys_settle(const AlterTableStmt *stmt)
-{
-	ListCell *lc;
-
-	foreach(lc, stmt->cmds)
-	{
-		Oid relid;
-		ListCell *referenced;
-
-		if (lfirst_node(AlterTableCmd, lc)->subtype != AT_AlterConstraint)
-			continue;
-		relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-		CommandCounterIncrement();
-		foreach(referenced, OidIsValid(relid) ? foreign_keys(relid, true) : NIL)
-		{
-			if (nvmkv_is_our_relid(lfirst_oid(referenced)))
-				nvmkv_foreign_key_triggers_settle(lfirst_oid(referenced));
-		}
-	}
 }

@@ -23,7 +23,4 @@ extern bool nvmkv_concerns_foreign_key(const AlterTableStmt *stmt);
  */
 extern void nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const NvmkvStatement *statement));
 
-/* ALTER TABLE is done: it may have made triggers of foreign keys that reference our tables deferrable. */
-extern void nvmkv_foreign_keys_settle(const AlterTableStmt *stmt);
-
 #endif

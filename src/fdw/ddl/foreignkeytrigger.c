@@ -2,9 +2,7 @@
  * foreignkeytrigger.c
  *	  Triggers of foreign keys on our tables.
  *
- * They are the server's own, and so are their functions on the side of a table
- * that is referenced.  On the other side nvmkv.foreign_key_check() stands for them
- * (modify/foreignkey.c).
+ * They are the server's own, with functions of ours in them (modify/foreignkey.c).
  *
  * Events of a foreign table are fired from rows that are kept to the end of the
  * statement, and the server takes it that none waits for longer.  So no trigger of
@@ -20,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "utils/fmgroids.h"
@@ -29,9 +28,10 @@
 #include "fdw/table/catalog.h"
 
 static Oid
-check_function(void)
+our_function(int kind)
 {
-	List *name = list_make2(makeString(pstrdup(NVMKV_CATALOG_SCHEMA)), makeString(pstrdup("foreign_key_check")));
+	const char *function = kind == RI_TRIGGER_FK ? "foreign_key_check" : "foreign_key_action";
+	List *name = list_make2(makeString(pstrdup(NVMKV_CATALOG_SCHEMA)), makeString(pstrdup(function)));
 
 	return LookupFuncName(name, 0, NULL, false);
 }
@@ -50,15 +50,14 @@ nvmkv_foreign_key_triggers_settle(Oid relid)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-		bool checks = form->tgfoid == F_RI_FKEY_CHECK_INS || form->tgfoid == F_RI_FKEY_CHECK_UPD;
+		int kind = RI_FKey_trigger_type(form->tgfoid);
 		HeapTuple copy;
 
-		if (!form->tgisinternal || (!checks && !form->tgdeferrable))
+		if (!form->tgisinternal || kind == RI_TRIGGER_NONE)
 			continue;
 		copy = heap_copytuple(tuple);
 		form = (Form_pg_trigger) GETSTRUCT(copy);
-		if (checks)
-			form->tgfoid = check_function();
+		form->tgfoid = our_function(kind);
 		form->tgdeferrable = false;
 		form->tginitdeferred = false;
 		CatalogTupleUpdate(triggers, &copy->t_self, copy);

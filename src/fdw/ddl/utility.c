@@ -117,7 +117,6 @@ alter_table(const NvmkvStatement *statement)
 	if (alters != NIL)
 		nvmkv_alter_finish(alters);
 	follow_owner(castNode(AlterTableStmt, statement->pstmt->utilityStmt));
-	nvmkv_foreign_keys_settle(castNode(AlterTableStmt, statement->pstmt->utilityStmt));
 }
 
 static void

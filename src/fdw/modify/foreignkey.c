@@ -1,12 +1,16 @@
 /*
  * foreignkey.c
- *	  The check of a row of one of our tables against the table it references.
+ *	  What triggers of foreign keys do on our tables.
  *
- * It is the server's own function that checks, but it asks the access method of
- * the table whether the row is still there, and a foreign table has none.  So
- * nvmkv.foreign_key_check() stands in the table's triggers: it has an answer
- * itself, and shows the server's function a table with an access method that says
- * yes.
+ * It is the server's own functions that check and act.  They cannot stand in the
+ * triggers themselves: the server knows them there, leaves out events in which a
+ * key has not changed, and then looks for the row of another event of the same
+ * change, of a foreign table, where it is not.  And the check asks the access
+ * method of the table whether the row is still there, and a foreign table has
+ * none.  So nvmkv.foreign_key_check() stands in triggers of a table that references:
+ * it finds out itself, and shows the server's function a table with an access
+ * method that says yes.  nvmkv.foreign_key_action() stands in those of a table that
+ * is referenced.
  */
 #include "postgres.h"
 
@@ -30,6 +34,7 @@
 #include "fdw/txn/write.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_foreign_key_check);
+PG_FUNCTION_INFO_V1(nvmkv_sql_foreign_key_action);
 
 typedef struct KeyColumns
 {
@@ -170,22 +175,77 @@ leaves_columns(const TriggerData *trigger, const KeyColumns *columns)
 	return columns_are_same(trigger->tg_trigslot, trigger->tg_newslot, columns);
 }
 
-Datum
-nvmkv_sql_foreign_key_check(PG_FUNCTION_ARGS)
+static TriggerData *
+get_trigger(FunctionCallInfo fcinfo, const char *function)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	KeyColumns columns;
-	bool update;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !trigger->tg_trigger->tgisinternal || trigger->tg_relation->rd_tableam != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function nvmkv.foreign_key_check() was not called by a trigger of a foreign key")));
+				 errmsg("function nvmkv.%s() was not called by a trigger of a foreign key", function)));
+	return trigger;
+}
 
-	update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+Datum
+nvmkv_sql_foreign_key_check(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = get_trigger(fcinfo, "foreign_key_check");
+	bool update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	KeyColumns columns;
+
 	if (!find_columns(trigger->tg_trigger->tgconstraint, &columns) ||
 		(!(update && leaves_columns(trigger, &columns)) &&
 		 row_stands(trigger->tg_relation, update ? trigger->tg_newslot : trigger->tg_trigslot, &columns)))
 		nvmkv_foreign_key_check_row(trigger);
+	return PointerGetDatum(NULL);
+}
+
+/* ---------------------------------------------------------------- actions */
+
+/* The server's functions, by event: DELETE, UPDATE. */
+static const struct
+{
+	char action;
+	PGFunction functions[2];
+} actions[] = {
+	{FKCONSTR_ACTION_NOACTION, {RI_FKey_noaction_del, RI_FKey_noaction_upd}},
+	{FKCONSTR_ACTION_RESTRICT, {RI_FKey_restrict_del, RI_FKey_restrict_upd}},
+	{FKCONSTR_ACTION_CASCADE, {RI_FKey_cascade_del, RI_FKey_cascade_upd}},
+	{FKCONSTR_ACTION_SETNULL, {RI_FKey_setnull_del, RI_FKey_setnull_upd}},
+	{FKCONSTR_ACTION_SETDEFAULT, {RI_FKey_setdefault_del, RI_FKey_setdefault_upd}},
+};
+
+static char
+find_action(Oid constraint, bool update)
+{
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	Form_pg_constraint form;
+	char action;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	action = update ? form->confupdtype : form->confdeltype;
+	ReleaseSysCache(tuple);
+	return action;
+}
+
+Datum
+nvmkv_sql_foreign_key_action(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = get_trigger(fcinfo, "foreign_key_action");
+	bool update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	char action = find_action(trigger->tg_trigger->tgconstraint, update);
+
+	if (!RI_FKey_pk_upd_check_required(trigger->tg_trigger, trigger->tg_relation, trigger->tg_trigslot,
+									   update ? trigger->tg_newslot : NULL))
+		return PointerGetDatum(NULL);
+	for (int i = 0; i < lengthof(actions); i++)
+	{
+		if (actions[i].action == action)
+			return actions[i].functions[update ? 1 : 0](fcinfo);
+	}
+	elog(ERROR, "unknown action of foreign key %u", trigger->tg_trigger->tgconstraint);
 	return PointerGetDatum(NULL);
 }
