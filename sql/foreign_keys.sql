@@ -220,10 +220,12 @@ SELECT twins($$INSERT INTO tc VALUES (8, 99)$$);
 SELECT twins($$UPDATE tc SET x = 99 WHERE id = 8$$);
 SELECT twins($$INSERT INTO tc VALUES (9, 98)$$);
 SELECT rows_of('tc');
-COPY nvmkv_twin.tc FROM stdin;
+SET search_path = nvmkv_twin, public;
+COPY tc FROM stdin;
 20	1
 21	55
 \.
+RESET search_path;
 SELECT rows_of('tc');
 DROP FUNCTION heap_twin.set_right, nvmkv_twin.set_right CASCADE;
 SELECT twins($$DROP FOREIGN TABLE tp, tc$$);

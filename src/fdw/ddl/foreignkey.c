@@ -109,13 +109,24 @@ added_keys(const AlterTableCmd *cmd)
 	return keys;
 }
 
-/* One that another command of the statement adds is none yet. */
+/* Does the command validate a foreign key, of the table or one that the statement adds? */
 static bool
-validates_key(Oid relid, const AlterTableCmd *cmd)
+validates_key(Oid relid, const AlterTableStmt *stmt, const AlterTableCmd *cmd)
 {
-	return cmd->subtype == AT_ValidateConstraint &&
-		(OidIsValid(find_foreign_key(relid, cmd->name)) ||
-		 !OidIsValid(get_relation_constraint_oid(relid, cmd->name, true)));
+	ListCell *lc;
+
+	if (cmd->subtype != AT_ValidateConstraint)
+		return false;
+	foreach(lc, stmt->cmds)
+	{
+		const AlterTableCmd *other = lfirst_node(AlterTableCmd, lc);
+		const Constraint *key = (const Constraint *) other->def;
+
+		if (other->subtype == AT_AddConstraint && is_foreign_key(other->def) && key->conname != NULL &&
+			strcmp(key->conname, cmd->name) == 0)
+			return true;
+	}
+	return OidIsValid(find_foreign_key(relid, cmd->name));
 }
 
 bool
@@ -129,7 +140,7 @@ nvmkv_concerns_foreign_key(const AlterTableStmt *stmt)
 		ListCell *key;
 
 		if (cmd->subtype == AT_ValidateConstraint && is_ours(stmt->relation) &&
-			validates_key(RangeVarGetRelid(stmt->relation, NoLock, true), cmd))
+			validates_key(RangeVarGetRelid(stmt->relation, NoLock, true), stmt, cmd))
 			return true;
 		foreach(key, added_keys(cmd))
 		{
@@ -188,7 +199,7 @@ take_commands(AlterTableStmt *stmt, Oid relid, List **added, List **validated)
 			*added = lappend(*added, cmd->def);
 			continue;
 		}
-		if (nvmkv_is_our_relid(relid) && validates_key(relid, cmd))
+		if (nvmkv_is_our_relid(relid) && validates_key(relid, stmt, cmd))
 		{
 			*validated = lappend(*validated, cmd->name);
 			continue;

@@ -20,7 +20,7 @@
 #include "fdw/ddl/foreignkeylend.h"
 
 static void
-show_as(Oid relid, char relkind, Oid relam, Oid relfilenode)
+show_as(Oid relid, char relkind, Oid relam, Oid relfilenode, Oid reltoastrelid)
 {
 	Relation classes = table_open(RelationRelationId, RowExclusiveLock);
 	HeapTuple tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
@@ -32,21 +32,22 @@ show_as(Oid relid, char relkind, Oid relam, Oid relfilenode)
 	form->relkind = relkind;
 	form->relam = relam;
 	form->relfilenode = relfilenode;
+	form->reltoastrelid = reltoastrelid;
 	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
 	heap_freetuple(tuple);
 	table_close(classes, RowExclusiveLock);
 	CommandCounterIncrement();
 }
 
-/* No file has the name of a table that is not one. */
+/* No file has the name of a table that is not one; and one that seems to have a TOAST table is given none. */
 void
 nvmkv_foreign_key_lend(Oid relid)
 {
-	show_as(relid, RELKIND_RELATION, HEAP_TABLE_AM_OID, relid);
+	show_as(relid, RELKIND_RELATION, HEAP_TABLE_AM_OID, relid, relid);
 }
 
 void
 nvmkv_foreign_key_return(Oid relid)
 {
-	show_as(relid, RELKIND_FOREIGN_TABLE, InvalidOid, InvalidOid);
+	show_as(relid, RELKIND_FOREIGN_TABLE, InvalidOid, InvalidOid, InvalidOid);
 }
