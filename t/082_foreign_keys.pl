@@ -1,0 +1,87 @@
+# Foreign keys of foreign tables come through pg_dump and its restore, whole or without rows, and through a crash.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Nvmkv;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_server('main');
+
+# "invoice" comes before what it references in the dump.
+$node->safe_psql('postgres', q{
+	CREATE TABLE country (code text PRIMARY KEY);
+	CREATE FOREIGN TABLE person (id int PRIMARY KEY, boss int REFERENCES person, country text REFERENCES country ON UPDATE CASCADE, email text UNIQUE) SERVER nvmkv;
+	CREATE FOREIGN TABLE invoice (id int PRIMARY KEY, person int REFERENCES person ON DELETE CASCADE, email text,
+		CONSTRAINT mail FOREIGN KEY (email) REFERENCES person (email) ON UPDATE CASCADE ON DELETE SET NULL) SERVER nvmkv;
+	CREATE TABLE call (person int REFERENCES person, later int CONSTRAINT later REFERENCES person DEFERRABLE INITIALLY DEFERRED);
+	ALTER TABLE invoice ADD CONSTRAINT unproved FOREIGN KEY (id) REFERENCES person NOT VALID;
+	INSERT INTO country VALUES ('de'), ('fr');
+	INSERT INTO person SELECT i, nullif(i / 10, 0), 'de', 'p' || i FROM generate_series(1, 1000) AS i;
+	INSERT INTO invoice SELECT i, i, 'p' || i FROM generate_series(1, 1000) AS i;
+	INSERT INTO call SELECT i, i FROM generate_series(1, 100) AS i;
+});
+
+# What the catalogue says of them, triggers included.
+sub keys_of
+{
+	my ($database) = @_;
+	return $node->safe_psql($database, q{
+		SELECT conrelid::regclass::text, conname, convalidated, pg_get_constraintdef(oid), conindid::regclass,
+			(SELECT string_agg(format('%s %s %s %s', tgrelid::regclass, tgtype, tgfoid::regproc, tgdeferrable), ', ' ORDER BY tgrelid::regclass::text, tgtype, tgfoid)
+			 FROM pg_trigger WHERE tgconstraint = c.oid)
+		FROM pg_constraint AS c WHERE contype = 'f' ORDER BY 1, 2});
+}
+
+# Does each of them what it should?
+sub holds
+{
+	my ($database, $what) = @_;
+	my %refused = (
+		"INSERT INTO person VALUES (2000, 5000)" => 'person_boss_fkey',
+		"INSERT INTO person VALUES (2000, NULL, 'xx')" => 'person_country_fkey',
+		"INSERT INTO invoice VALUES (1, 5000)" => 'invoice_pkey',
+		"UPDATE invoice SET person = 5000 WHERE id = 1" => 'invoice_person_fkey',
+		"UPDATE invoice SET id = 5000 WHERE id = 1" => 'unproved',
+		"UPDATE call SET later = 5000" => 'later',
+		"DELETE FROM person WHERE id = 1" => 'person_boss_fkey');
+	for my $statement (sort keys %refused)
+	{
+		my ($rc, $out, $err) = $node->psql($database, $statement);
+		like($err, qr/constraint "$refused{$statement}"/, "$what: $statement");
+	}
+	is($node->safe_psql($database, q{
+		BEGIN;
+		UPDATE country SET code = 'eu' WHERE code = 'de';
+		UPDATE person SET email = 'q' || id WHERE id > 990;
+		ALTER TABLE invoice DROP CONSTRAINT unproved;
+		DELETE FROM person WHERE id = 1000;
+		SELECT (SELECT count(*) FROM person WHERE country = 'eu'), (SELECT count(*) FROM invoice), (SELECT count(*) FROM invoice WHERE email LIKE 'q%');
+		ROLLBACK}), '999|999|9', "$what: cascades");
+}
+
+my $keys = keys_of('postgres');
+holds('postgres', 'made');
+
+my $dump = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dump', '--include-foreign-data=nvmkv', '-f', $dump, '-d', $node->connstr('postgres') ], 'pg_dump');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('restored') ], 'restore');
+is(keys_of('restored'), $keys, 'restored: the same foreign keys');
+holds('restored', 'restored');
+
+my $archive = $node->basedir . '/dump.custom';
+$node->command_ok([ 'pg_dump', '-Fc', '-s', '-f', $archive, '-d', $node->connstr('postgres') ], 'pg_dump -Fc -s');
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+$node->command_ok([ 'pg_restore', '-1', '-d', $node->connstr('bare'), $archive ], 'pg_restore of definitions');
+is(keys_of('bare'), $keys, 'definitions alone: the same foreign keys');
+
+$node->stop('immediate');
+$node->start;
+is(keys_of('postgres'), $keys, 'after a crash: the same foreign keys');
+holds('postgres', 'after a crash');
+
+done_testing();
