@@ -4,7 +4,9 @@
 \pset format unaligned
 \pset tuples_only on
 SET client_min_messages = warning;
-\i sql/include/twins.sql
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set twins :abs_srcdir '/sql/include/twins.sql'
+\i :twins
 
 -- The statement fails with the same constraint and table, too.
 CREATE FUNCTION blamed_in(schema_name text, statement text) RETURNS text LANGUAGE plpgsql AS $$
