@@ -6,7 +6,9 @@
 SET client_min_messages = warning;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set twins :abs_srcdir '/sql/include/twins.sql'
+\set ECHO none
 \i :twins
+\set ECHO all
 
 -- The statement fails with the same constraint and table, too.
 CREATE FUNCTION blamed_in(schema_name text, statement text) RETURNS text LANGUAGE plpgsql AS $$
