@@ -141,7 +141,8 @@ row_stands(Relation rel, TupleTableSlot *slot, const KeyColumns *columns)
 	initStringInfo(&key);
 	nvmkv_key_from_slot(table, &key, slot);
 	nvmkv_visibility_init(&visibility, &now, NULL);
-	status = nvmkv_get(nvmkv_engine_of(table->storage_id), nvmkv_buffer_slice(&key), &visibility.engine, &found, &version);
+	status = nvmkv_get(nvmkv_engine_of(table->storage_id), nvmkv_buffer_slice(&key), &visibility.engine, &found,
+					   &version);
 	initStringInfo(&value);
 	if (status == NVMKV_OK)
 		appendBinaryStringInfo(&value, (const char *) found.data, (int) found.size);
