@@ -215,7 +215,7 @@ RESET enable_material;
 RESET enable_nestloop;
 
 -- A join that a unique index makes superfluous, and grouping by one.
-SELECT way('SELECT x.a FROM n AS x LEFT JOIN n AS y ON y.d = x.d AND y.id = x.id WHERE x.a = 3');
+SELECT way('SELECT x.a, x.f FROM n AS x LEFT JOIN n AS y ON y.d = x.d AND y.id = x.id WHERE x.a = 3');
 
 -- Prepared statements: with parameters, and after the index is gone.
 SET plan_cache_mode = force_generic_plan;
