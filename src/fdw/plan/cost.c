@@ -168,6 +168,29 @@ finds_one_row(const IndexOptInfo *index, const NvmkvKeyMatch *match)
 	return true;
 }
 
+/* Conditions on columns of the index that do not bound the scan. */
+static List *
+other_column_quals(const IndexPath *path, const NvmkvKeyMatch *match)
+{
+	List *quals = NIL;
+	ListCell *lc1;
+	ListCell *lc2;
+
+	foreach(lc1, path->indexclauses)
+	{
+		const IndexClause *iclause = lfirst_node(IndexClause, lc1);
+
+		if (path->indexinfo->indexkeys[iclause->indexcol] == 0)
+			continue;
+		foreach(lc2, iclause->indexquals)
+		{
+			if (!list_member_ptr(match->quals, lfirst(lc2)))
+				quals = lappend(quals, lfirst(lc2));
+		}
+	}
+	return quals;
+}
+
 /*
  * How far the order of an index follows that of the table: what ANALYZE says of its first column, and less of that
  * where more columns follow, as the server has it for a B-tree.
@@ -219,6 +242,7 @@ nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loop_count, Cos
 	double tuples = Max(rel->tuples, 1);
 	double entries;
 	double pages;
+	List *tests;
 	Selectivity selectivity;
 	Cost arguments;
 	Cost seek;
@@ -241,8 +265,13 @@ nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loop_count, Cos
 	*startup_out = arguments + seek;
 	*total_out = arguments + seek * nranges + entries * (read_cost(info) + cpu_index_tuple_cost) +
 		pages_cost(root, index->reltablespace, index->pages, pages, nranges, loop_count);
+
+	/* Entries that fail a test that their columns allow have no rows read. */
+	tests = other_column_quals(path, &match);
+	if (tests != NIL)
+		selectivity *= clauselist_selectivity(root, tests, rel->relid, JOIN_INNER, NULL);
 	if (path->path.pathtype != T_IndexOnlyScan)
-		*total_out += entries * seek;
+		*total_out += clamp_row_est(selectivity * tuples) * seek;
 
 	*selectivity_out = selectivity;
 	*correlation_out = index_correlation(root, index);

@@ -17,6 +17,7 @@
 #include "access/sysattr.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/appendinfo.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -397,6 +398,56 @@ is_implied_by_index(const RelOptInfo *rel, List *indexes, RestrictInfo *rinfo)
 	return false;
 }
 
+/* The table's columns in clauses, an integer list. */
+static List *
+clause_attributes(const RelOptInfo *rel, List *clauses)
+{
+	Bitmapset *used = NULL;
+	List *attributes = NIL;
+	int member = -1;
+
+	pull_varattnos((Node *) clauses, rel->relid, &used);
+	while ((member = bms_next_member(used, member)) >= 0)
+		attributes = lappend_int(attributes, member + FirstLowInvalidHeapAttributeNumber);
+	return attributes;
+}
+
+/* Can it be told from an entry of the only index, before its row is read, whether a condition holds? */
+static bool
+tests_entry(const RelOptInfo *rel, const NvmkvRelInfo *info, List *indexes, RestrictInfo *rinfo)
+{
+	Node *clause = (Node *) rinfo->clause;
+	const NvmkvIndex *index;
+	List *attributes;
+	ListCell *lc;
+
+	if (list_length(indexes) != 1 || !restriction_is_securely_promotable(rinfo, (RelOptInfo *) rel) ||
+		contain_volatile_functions(clause) || contain_subplans(clause))
+		return false;
+	index = nvmkv_find_index(info->table, linitial_oid(indexes));
+	attributes = clause_attributes(rel, list_make1(clause));
+	foreach(lc, attributes)
+	{
+		int column = 0;
+
+		while (column < index->entries.tupdesc->natts && index->attnums[column] != lfirst_int(lc))
+			column++;
+		if (lfirst_int(lc) <= 0 || column == index->entries.tupdesc->natts)
+			return false;
+	}
+	return attributes != NIL;
+}
+
+int
+nvmkv_scan_tests(const ForeignScan *plan, bool *address_out)
+{
+	int tests = intVal(linitial(list_nth(plan->fdw_private, NVMKV_SCAN_TESTED)));
+	int conditions = list_length(list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS));
+
+	*address_out = list_length(plan->fdw_exprs) > conditions + tests;
+	return tests;
+}
+
 ForeignScan *
 nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses,
 					Plan *outer_plan)
@@ -408,6 +459,7 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	List *clauses = NIL;
 	List *conditions = NIL;
 	List *filters = NIL;
+	List *tests = NIL;
 	List *enforced = NIL;
 	Expr *address = NULL;
 	List *private;
@@ -446,10 +498,16 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 			is_key_not_null(info->table, rel->relid, rinfo->clause) ||
 			is_implied_by_index(rel, indexes, rinfo))
 			enforced = lappend(enforced, rinfo->clause);
+		else if (!boolVal(list_nth(path->fdw_private, PATH_COVERING)) && tests_entry(rel, info, indexes, rinfo))
+		{
+			tests = lappend(tests, rinfo->clause);
+			enforced = lappend(enforced, rinfo->clause);
+		}
 		else
 			filters = lappend(filters, rinfo->clause);
 	}
 
+	clauses = list_concat(clauses, tests);
 	if (address != NULL)
 		clauses = lappend(clauses, address);
 	private = list_make5(conditions,
@@ -459,5 +517,6 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 						 makeBoolean(info->table->nkeys > 0 && nvmkv_shows_ctid(root, rel)));
 	private = lappend(private, indexes);
 	private = lappend(private, list_nth(path->fdw_private, PATH_COVERING));
+	private = lappend(private, list_make2(makeInteger(list_length(tests)), clause_attributes(rel, tests)));
 	return make_foreignscan(tlist, filters, rel->relid, clauses, private, NIL, enforced, outer_plan);
 }

@@ -8,8 +8,8 @@
 #include "foreign/fdwapi.h"
 #include "nodes/pathnodes.h"
 
-/* ForeignScan.fdw_private, a list in this order; ForeignScan.fdw_exprs holds the conditions' clauses, and after
-   them the one on ctid, if there is one (nvmkv_address_clause). */
+/* ForeignScan.fdw_private, a list in this order; ForeignScan.fdw_exprs holds the conditions' clauses, after them those
+   that entries are tested with, and after them the one on ctid, if there is one (nvmkv_address_clause). */
 enum NvmkvScanPrivateIndex
 {
 	NVMKV_SCAN_CONDITIONS, /* List of integer lists: the clauses' place and meaning, see quals.c */
@@ -18,8 +18,13 @@ enum NvmkvScanPrivateIndex
 	NVMKV_SCAN_ATTRIBUTES, /* integer list: attributes the query uses; 0 whole rows, negative system columns */
 	NVMKV_SCAN_SHOWS_CTID, /* Boolean: ctid is in the query's result */
 	NVMKV_SCAN_INDEXES,	   /* OID list: none: the table's key; one: that index; else for each arm, 0 for the key */
-	NVMKV_SCAN_COVERING	   /* Boolean: the entries of the index have all that is used */
+	NVMKV_SCAN_COVERING,   /* Boolean: the entries of the index have all that is used */
+	NVMKV_SCAN_TESTED	   /* clauses that entries are tested with before rows are read: how many, integer; the
+							  attributes in them, integer list */
 };
+
+/* How many of fdw_exprs entries are tested with; *address_out: the last one is on ctid. */
+extern int nvmkv_scan_tests(const ForeignScan *plan, bool *address_out);
 
 extern void nvmkvGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern void nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);

@@ -7,6 +7,7 @@
  *	  Index				the same of an index whose entries lead to the rows; several that are joined by OR
  *	  Index Only		of an index whose entries have all that is used
  *	  Key Conditions	what bounds the scan, as the plan evaluates it
+ *	  Index Filter		what entries are tested with before their rows are read
  *	  Key Order			columns, when the plan relies on their order
  *	  Scan Direction	when backward
  *
@@ -14,6 +15,7 @@
  *
  *	  Key Ranges		ranges of keys visited; whole keys that were looked up, and how many had a row
  *	  Rows Read			rows found in ranges, before filters
+ *	  Rows Removed by Index Filter	of these, entries that failed
  *	  Rows Fetched		of these, entries of an index whose rows were read
  *	  Versions Passed	entries looked at and not shown: older or invisible versions, deletions, row locks
  *	  Batches			visits to the engine
@@ -126,6 +128,15 @@ explain_conditions(ForeignScanState *node, ExplainState *es)
 	explain_expression("Key Conditions", (Node *) expr, node, es);
 }
 
+/* What entries are tested with: so many clauses behind those of the conditions. */
+static void
+explain_tests(ForeignScanState *node, int conditions, int tests, ExplainState *es)
+{
+	List *clauses = list_truncate(list_copy(((ForeignScan *) node->ss.ps.plan)->fdw_exprs), conditions + tests);
+
+	explain_expression("Index Filter", (Node *) make_ands_explicit(list_copy_tail(clauses, conditions)), node, es);
+}
+
 static const char *
 table_key_name(const NvmkvTable *table)
 {
@@ -194,6 +205,8 @@ explain_run(ForeignScanState *node, ExplainState *es)
 	if (report.ranges > report.points)
 	{
 		ExplainPropertyUInteger("Rows Read", NULL, engine->rows, es);
+		if (report.failed > 0)
+			ExplainPropertyUInteger("Rows Removed by Index Filter", NULL, report.failed, es);
 		if (report.fetched > 0)
 			ExplainPropertyUInteger("Rows Fetched", NULL, report.fetched, es);
 		ExplainPropertyUInteger("Versions Passed", NULL, engine->versions_passed, es);
@@ -222,7 +235,10 @@ nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	List *conditions = list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS);
 	List *indexes = list_nth(plan->fdw_private, NVMKV_SCAN_INDEXES);
 
-	if (list_length(plan->fdw_exprs) > list_length(conditions))
+	bool has_address;
+	int tests = nvmkv_scan_tests(plan, &has_address);
+
+	if (has_address)
 		explain_expression("TID Cond", llast(plan->fdw_exprs), node, es);
 	if (conditions != NIL || ordered || indexes != NIL)
 	{
@@ -232,6 +248,8 @@ nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		explain_source(table, indexes, boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_COVERING)), es);
 		if (conditions != NIL)
 			explain_conditions(node, es);
+		if (tests > 0)
+			explain_tests(node, list_length(conditions), tests, es);
 		if (ordered)
 			explain_order(index != NULL ? &index->entries : table, backward, es);
 		if (backward)

@@ -114,6 +114,8 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	NvmkvTableScan *state;
 	List *conditions;
 	List *indexes;
+	int tests;
+	bool has_address;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
@@ -140,7 +142,12 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 		state->collected = nvmkv_collector_create(plan->fdw_exprs, conditions, indexes, &node->ss.ps, &state->report);
 	else
 		state->keys = nvmkv_keyscan_create(plan->fdw_exprs, conditions, state->backward, &node->ss.ps);
-	if (list_length(plan->fdw_exprs) > list_length(conditions))
+	tests = nvmkv_scan_tests(plan, &has_address);
+	if (tests > 0)
+		state->test = ExecInitQual(list_copy_tail(list_truncate(list_copy(plan->fdw_exprs),
+																list_length(conditions) + tests),
+												  list_length(conditions)), &node->ss.ps);
+	if (has_address)
 		state->addressed = nvmkv_addressed_create(llast(plan->fdw_exprs), &node->ss.ps);
 	MemoryContextSwitchTo(oldcontext);
 	node->fdw_state = state;
@@ -207,16 +214,60 @@ next_read(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 	}
 }
 
+/* What is wanted of an entry, as columns of the row. */
+static void
+store_entry(NvmkvTableScan *state, const NvmkvRowBytes *entry, TupleTableSlot *slot)
+{
+	const NvmkvTable *entries = &state->index->entries;
+
+	memset(state->entry_nulls, true, sizeof(bool) * (size_t) entries->tupdesc->natts);
+	if (state->entry_need_key)
+		nvmkv_key_decode(entries, entry->key, state->entry_values, state->entry_nulls);
+	if (state->entry_need_values > 0)
+		nvmkv_row_decode(entries, entry->value, state->entry_values, state->entry_nulls, state->entry_need_values);
+	for (int i = 0; i < state->nmapped; i++)
+	{
+		slot->tts_values[state->mapped[i]] = state->entry_values[state->mapped_from[i]];
+		slot->tts_isnull[state->mapped[i]] = state->entry_nulls[state->mapped_from[i]];
+	}
+}
+
+/* Does the entry pass the test that there is? */
+static bool
+passes_test(ForeignScanState *node, NvmkvTableScan *state, const NvmkvRowBytes *entry)
+{
+	ExprContext *econtext = node->ss.ps.ps_ExprContext;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	bool passes;
+
+	if (state->test == NULL)
+		return true;
+	memset(slot->tts_isnull, true, sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
+	store_entry(state, entry, slot);
+	econtext->ecxt_scantuple = ExecStoreVirtualTuple(slot);
+	passes = ExecQual(state->test, econtext);
+	ExecClearTuple(slot);
+
+	/* Many entries may fail before there is a row, and nothing that lasts is there yet. */
+	ResetExprContext(econtext);
+	if (!passes)
+		state->report.failed++;
+	return passes;
+}
+
 /* The next row of an index's entries; false after the last one. */
 static bool
-next_fetched(NvmkvTableScan *state, NvmkvRowBytes *row_out)
+next_fetched(ForeignScanState *node, NvmkvTableScan *state, NvmkvRowBytes *row_out)
 {
 	NvmkvRowBytes entry;
 
 	if (!nvmkv_fetch_next(&state->fetch, row_out))
 	{
-		while (next_read(state, &entry) && nvmkv_fetch_add(&state->fetch, &entry))
-			;
+		while (next_read(state, &entry))
+		{
+			if (passes_test(node, state, &entry) && !nvmkv_fetch_add(&state->fetch, &entry))
+				break;
+		}
 		nvmkv_fetch_begin(&state->fetch);
 		if (!nvmkv_fetch_next(&state->fetch, row_out))
 			return false;
@@ -227,30 +278,12 @@ next_fetched(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 
 /* The next row, or entry that covers it; false after the last one. */
 static bool
-next_row(NvmkvTableScan *state, NvmkvRowBytes *row_out)
+next_row(ForeignScanState *node, NvmkvTableScan *state, NvmkvRowBytes *row_out)
 {
-	return state->index == NULL || state->covering ? next_read(state, row_out) : next_fetched(state, row_out);
+	return state->index == NULL || state->covering ? next_read(state, row_out) : next_fetched(node, state, row_out);
 }
 
 /* ---------------------------------------------------------------- rows */
-
-/* What is used of a row, from the entry that covers it. */
-static void
-store_entry(NvmkvTableScan *state, const NvmkvRowBytes *entry, TupleTableSlot *slot)
-{
-	const NvmkvTable *entries = &state->index->entries;
-
-	memset(state->entry_nulls, true, sizeof(bool) * (size_t) entries->tupdesc->natts);
-	if (state->need_key)
-		nvmkv_key_decode(entries, entry->key, state->entry_values, state->entry_nulls);
-	if (state->need_values > 0)
-		nvmkv_row_decode(entries, entry->value, state->entry_values, state->entry_nulls, state->need_values);
-	for (int i = 0; i < state->nmapped; i++)
-	{
-		slot->tts_values[state->mapped[i]] = state->entry_values[state->mapped_from[i]];
-		slot->tts_isnull[state->mapped[i]] = state->entry_nulls[state->mapped_from[i]];
-	}
-}
 
 static TupleTableSlot *
 store_row(NvmkvTableScan *state, const NvmkvRowBytes *row, TupleTableSlot *slot)
@@ -321,7 +354,7 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	if (unlikely(!state->evaluated))
 		evaluate(node, state);
 
-	while (next_row(state, &row))
+	while (next_row(node, state, &row))
 	{
 		if (state->addressed == NULL || nvmkv_addressed_has(state->addressed, row.sequence))
 			return store_row(state, &row, slot);

@@ -46,9 +46,9 @@ find_needed(NvmkvTableScan *state, List *attributes)
 	}
 }
 
-/* Where the entries have what is used. */
+/* Where the entries have these attributes. */
 static void
-find_covering(NvmkvTableScan *state, List *attributes)
+find_in_entries(NvmkvTableScan *state, List *attributes)
 {
 	const NvmkvIndex *index = state->index;
 	int natts = index->entries.tupdesc->natts;
@@ -72,9 +72,9 @@ find_covering(NvmkvTableScan *state, List *attributes)
 		state->mapped[state->nmapped] = attno - 1;
 		state->mapped_from[state->nmapped++] = column;
 		if (index->entries.attr_in_key[column])
-			state->need_key = true;
+			state->entry_need_key = true;
 		else
-			state->need_values = Max(state->need_values, column + 1);
+			state->entry_need_values = Max(state->entry_need_values, column + 1);
 	}
 }
 
@@ -90,11 +90,13 @@ open_source(NvmkvTableScan *state, ForeignScan *plan)
 		state->index = nvmkv_source_index(state->table, linitial_oid(indexes));
 	state->keyed = nvmkv_source_keyed(state->table, state->index);
 	if (state->covering)
-		find_covering(state, attributes);
+		find_in_entries(state, attributes);
 	else
 		find_needed(state, attributes);
+	if (state->test != NULL)
+		find_in_entries(state, lsecond(list_nth(plan->fdw_private, NVMKV_SCAN_TESTED)));
 	nvmkv_source_open(&state->reader, state->table, state->index, &state->visibility, state->backward,
-					  state->need_values == 0 || (state->index != NULL && !state->covering), &state->report);
+					  (state->index != NULL ? state->entry_need_values : state->need_values) == 0, &state->report);
 	if (state->index != NULL && !state->covering)
 		nvmkv_fetch_init(&state->fetch, nvmkv_engine_of(state->table->storage_id), state->table, state->index,
 						 &state->visibility, boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_ORDERED)));

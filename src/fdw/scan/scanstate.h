@@ -40,12 +40,17 @@ typedef struct NvmkvTableScan
 	NvmkvFetch fetch; /* of the rows of an index's entries */
 	NvmkvRowMarks *marks;
 
-	/* Of the rows, or, when they cover what is used, of the entries. */
-	bool covering;
+	/* Of the rows. */
 	bool need_key;	 /* some used attribute is in the key bytes */
 	bool need_ctid;	 /* of a table with a primary key */
 	int need_values; /* number of the last used attribute that is in the value bytes, 0 for none */
-	int nmapped;	 /* covering: used attributes, and where an entry has them, both from 0 */
+
+	/* Of the entries, when they cover what is used, or are tested before rows are read. */
+	bool covering;
+	ExprState *test; /* NULL: none */
+	bool entry_need_key;
+	int entry_need_values;
+	int nmapped; /* attributes that are wanted of them, and where an entry has these, both from 0 */
 	int *mapped;
 	int *mapped_from;
 	Datum *entry_values;
