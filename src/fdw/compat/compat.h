@@ -63,6 +63,13 @@
 #define F_RANDOM F_RANDOM_ /* random() */
 #endif
 
+/* An element of HEAP_RELOPT_NAMESPACES, for transformRelOptions(). */
+#if PG_VERSION_NUM >= 180000
+typedef const char *const NvmkvOptionNamespace;
+#else
+typedef char *NvmkvOptionNamespace;
+#endif
+
 /* ---- privileges */
 
 #if PG_VERSION_NUM >= 160000

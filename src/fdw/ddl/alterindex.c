@@ -1,6 +1,6 @@
 /*
  * alterindex.c
- *	  CREATE INDEX, and ALTER TABLE that adds constraints which are indexes.
+ *	  CREATE INDEX, DROP INDEX, and ALTER TABLE that adds constraints which are indexes.
  *
  * The server refuses both for foreign tables.  Such constraints are taken out of
  * ALTER TABLE, the server does the rest, and they are made after it, as they are
@@ -10,6 +10,7 @@
 
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "commands/event_trigger.h"
 #include "commands/tablecmds.h"
@@ -22,6 +23,7 @@
 #include "fdw/ddl/alterindex.h"
 #include "fdw/ddl/constraint.h"
 #include "fdw/ddl/indexdef.h"
+#include "fdw/ddl/useindex.h"
 #include "fdw/host/engine.h"
 #include "fdw/table/table.h"
 
@@ -39,8 +41,13 @@ static void
 create_index(const NvmkvStatement *statement, Node *node, void *arg)
 {
 	IndexStmt *stmt = castNode(IndexStmt, node);
-	Oid relid = RangeVarGetRelidExtended(stmt->relation, ShareLock, 0, RangeVarCallbackOwnsRelation, NULL);
 	ObjectAddress address;
+	Oid relid;
+
+	/* It keeps writers out, as without CONCURRENTLY. */
+	if (stmt->concurrent)
+		PreventInTransactionBlock(statement->context == PROCESS_UTILITY_TOPLEVEL, "CREATE INDEX CONCURRENTLY");
+	relid = RangeVarGetRelidExtended(stmt->relation, ShareLock, 0, RangeVarCallbackOwnsRelation, NULL);
 
 	ObjectAddressSet(address, RelationRelationId,
 					 nvmkv_define_index(relid, stmt, statement->query_string, InvalidOid, InvalidOid));
@@ -54,6 +61,46 @@ nvmkv_create_index(const NvmkvStatement *statement)
 		return false;
 	nvmkv_statement_execute(statement, create_index, NULL);
 	return true;
+}
+
+/* ---------------------------------------------------------------- DROP INDEX */
+
+/* Does one of the names stand for an index of a table of ours? */
+static bool
+names_our_index(const DropStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach(lc, stmt->objects)
+	{
+		Oid index = RangeVarGetRelid(makeRangeVarFromNameList(lfirst_node(List, lc)), NoLock, true);
+
+		if (OidIsValid(index) && get_rel_relkind(index) == RELKIND_PARTITIONED_INDEX &&
+			nvmkv_is_our_relid(IndexGetRelation(index, false)))
+			return true;
+	}
+	return false;
+}
+
+PlannedStmt *
+nvmkv_settle_drop_index(PlannedStmt *pstmt, bool top_level)
+{
+	DropStmt *stmt = castNode(DropStmt, pstmt->utilityStmt);
+
+	if (stmt->removeType != OBJECT_INDEX || !stmt->concurrent || !names_our_index(stmt))
+		return pstmt;
+	PreventInTransactionBlock(top_level, "DROP INDEX CONCURRENTLY");
+	if (list_length(stmt->objects) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("DROP INDEX CONCURRENTLY does not support dropping multiple objects")));
+	if (stmt->behavior == DROP_CASCADE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("DROP INDEX CONCURRENTLY does not support CASCADE")));
+	pstmt = copyObject(pstmt);
+	castNode(DropStmt, pstmt->utilityStmt)->concurrent = false;
+	return pstmt;
 }
 
 /* ---------------------------------------------------------------- ALTER TABLE */
@@ -199,11 +246,15 @@ nvmkv_add_indexes(const NvmkvStatement *statement, void (*alter) (const NvmkvSta
 	}
 	foreach(lc, constraints)
 	{
-		IndexStmt *index = nvmkv_index_of_constraint(stmt->relation, lfirst_node(Constraint, lc));
+		const Constraint *constraint = lfirst_node(Constraint, lc);
+		IndexStmt *index = nvmkv_index_of_constraint(stmt->relation, constraint);
 		ObjectAddress address;
 
-		ObjectAddressSet(address, RelationRelationId,
-						 nvmkv_define_index(relid, index, statement->query_string, InvalidOid, InvalidOid));
+		if (constraint->indexname != NULL)
+			ObjectAddressSet(address, RelationRelationId, nvmkv_use_index(relid, constraint));
+		else
+			ObjectAddressSet(address, RelationRelationId,
+							 nvmkv_define_index(relid, index, statement->query_string, InvalidOid, InvalidOid));
 		if (!told)
 		{
 			AlterTableCmd *cmd = makeNode(AlterTableCmd);

@@ -1,6 +1,6 @@
 /*
  * alterindex.h
- *	  CREATE INDEX, and ALTER TABLE that adds constraints which are indexes.
+ *	  CREATE INDEX, DROP INDEX, and ALTER TABLE that adds constraints which are indexes.
  */
 #ifndef NVMKV_FDW_ALTERINDEX_H
 #define NVMKV_FDW_ALTERINDEX_H
@@ -11,6 +11,12 @@
 
 /* CREATE INDEX of a table of ours, whole; false: it is none. */
 extern bool nvmkv_create_index(const NvmkvStatement *statement);
+
+/*
+ * DROP INDEX CONCURRENTLY of an index of a table of ours, which the server takes for one of a partitioned table, as one
+ * without CONCURRENTLY, in a copy of the statement.  Any other DROP as it is.  ERROR as of such a statement.
+ */
+extern PlannedStmt *nvmkv_settle_drop_index(PlannedStmt *pstmt, bool top_level);
 
 /* Does the statement add PRIMARY KEY, UNIQUE or EXCLUDE to a table of ours? */
 extern bool nvmkv_adds_index(const AlterTableStmt *stmt);

@@ -64,12 +64,6 @@ nvmkv_index_of_constraint(RangeVar *relation, const Constraint *constraint)
 	IndexStmt *index = makeNode(IndexStmt);
 	ListCell *lc;
 
-	if (constraint->indexname != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("constraint \"%s\" cannot take an existing index of foreign table \"%s\"",
-						constraint->conname != NULL ? constraint->conname : constraint->indexname, relation->relname),
-				 errhint("Add the constraint with its columns, and drop the index.")));
 	index->relation = relation;
 	index->idxname = constraint->conname != NULL ? pstrdup(constraint->conname) : NULL;
 	index->accessMethod = pstrdup(constraint->access_method != NULL ? constraint->access_method : DEFAULT_INDEX_TYPE);

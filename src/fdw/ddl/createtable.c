@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/ddl/accessmethod.h"
 #include "fdw/ddl/create.h"
 #include "fdw/ddl/createtable.h"
@@ -33,7 +34,7 @@
 static void
 check_storage_parameters(List *options)
 {
-	static char *namespaces[] = HEAP_RELOPT_NAMESPACES;
+	static NvmkvOptionNamespace namespaces[] = HEAP_RELOPT_NAMESPACES;
 	Datum of_table = transformRelOptions((Datum) 0, options, NULL, namespaces, true, false);
 	Datum of_toast = transformRelOptions((Datum) 0, options, "toast", namespaces, true, false);
 

@@ -212,6 +212,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 				next_utility(&statement);
 			break;
 		case T_DropStmt:
+			statement.pstmt = nvmkv_settle_drop_index(pstmt, context == PROCESS_UTILITY_TOPLEVEL);
 			if (!nvmkv_drop_tables(&statement))
 				next_utility(&statement);
 			break;
