@@ -59,7 +59,6 @@ SELECT said($$ALTER FOREIGN TABLE t ALTER COLUMN v TYPE varchar(1)$$);
 SELECT said($$ALTER FOREIGN TABLE t ADD COLUMN r float8 DEFAULT random()$$);
 SELECT said($$ALTER FOREIGN TABLE t ADD COLUMN must int NOT NULL$$);
 SELECT said($$CLUSTER t USING t_pkey$$);
-SELECT said($$REINDEX TABLE t$$);
 SELECT said($$ALTER TABLE t SET LOGGED$$);
 SELECT said($$ALTER FOREIGN TABLE t SET TABLESPACE pg_default$$);
 SELECT :storages = count(*) AS nothing_left FROM nvmkv.storage;

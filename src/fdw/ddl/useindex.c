@@ -110,7 +110,8 @@ nvmkv_use_index(Oid relid, const Constraint *constraint)
 	}
 	info = BuildIndexInfo(index);
 	(void) index_constraint_create(rel, index_oid, InvalidOid, info, name, CONSTRAINT_UNIQUE,
-								   INDEX_CONSTR_CREATE_UPDATE_INDEX | INDEX_CONSTR_CREATE_REMOVE_OLD_DEPS, false, false);
+								   INDEX_CONSTR_CREATE_UPDATE_INDEX | INDEX_CONSTR_CREATE_REMOVE_OLD_DEPS, false,
+								   false);
 	index_close(index, NoLock);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();

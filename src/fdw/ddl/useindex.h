@@ -11,7 +11,7 @@
 
 /*
  * Makes a unique index that there is a constraint, which gives it its name.  Returns the index.  Errors as on a heap
- * table; 0A000 for a primary key, whose index is none that rows are found by.  The caller holds the lock of ALTER TABLE.
+ * table; 0A000 for a primary key, which no such index can be.  The caller holds the lock of ALTER TABLE.
  */
 extern Oid nvmkv_use_index(Oid relid, const Constraint *constraint);
 
