@@ -39,6 +39,7 @@
 #include "fdw/ddl/statement.h"
 #include "fdw/ddl/utility.h"
 #include "fdw/table/table.h"
+#include "fdw/ddl/vacuum.h"
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 
@@ -214,6 +215,10 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 		case T_DropStmt:
 			statement.pstmt = nvmkv_settle_drop_index(pstmt, context == PROCESS_UTILITY_TOPLEVEL);
 			if (!nvmkv_drop_tables(&statement))
+				next_utility(&statement);
+			break;
+		case T_VacuumStmt:
+			if (!nvmkv_vacuum(&statement))
 				next_utility(&statement);
 			break;
 		case T_CommentStmt:

@@ -1,0 +1,58 @@
+--
+-- VACUUM of foreign tables and of partitioned tables that have some: nothing to do, but what ANALYZE does.  As on a heap
+-- table, see scripts/heap_twin.sh.
+--
+CREATE SCHEMA maintenance_test;
+SET search_path = maintenance_test, public;
+SET default_table_access_method = nvmkv;
+CREATE TABLE a (id int PRIMARY KEY, v text);
+CREATE TABLE b (v text);
+INSERT INTO a SELECT g, g % 10 FROM generate_series(1, 100) g;
+INSERT INTO b SELECT g FROM generate_series(1, 20) g;
+CREATE TABLE h (id int) USING heap;
+INSERT INTO h SELECT generate_series(1, 30);
+CREATE TABLE p (k int, v text) PARTITION BY RANGE (k);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20) USING heap;
+INSERT INTO p SELECT g, g FROM generate_series(0, 19) g;
+-- Who has statistics, of how many columns, and how many rows.
+CREATE VIEW known AS SELECT relname, reltuples, (SELECT count(*) FROM pg_statistic WHERE starelid = c.oid) AS columns
+	FROM pg_class c WHERE relnamespace = 'maintenance_test'::regnamespace AND relkind IN ('r', 'f', 'p') ORDER BY relname COLLATE "C";
+VACUUM h, p;
+SELECT * FROM known WHERE relname NOT IN ('a', 'b', 'p1');
+VACUUM a;
+VACUUM (FULL) a;
+VACUUM (FREEZE, SKIP_LOCKED, DISABLE_PAGE_SKIPPING, INDEX_CLEANUP off, TRUNCATE off, PARALLEL 2) a, b;
+SELECT count(*) FROM pg_stats WHERE schemaname = 'maintenance_test';
+VACUUM (ANALYZE) a (v);
+SELECT attname FROM pg_stats WHERE schemaname = 'maintenance_test' AND tablename = 'a';
+VACUUM ANALYZE a, h, b;
+SELECT * FROM known WHERE relname <> 'p1';
+VACUUM (ANALYZE, SKIP_LOCKED) p;
+SELECT * FROM known;
+VACUUM (ANALYZE false) a;
+-- Errors.
+VACUUM a (v);
+VACUUM (ANALYZE) a (none);
+VACUUM (FOO) a;
+VACUUM (PARALLEL) a;
+VACUUM a, none;
+BEGIN;
+VACUUM a;
+ROLLBACK;
+BEGIN;
+VACUUM (ANALYZE) a, p;
+ROLLBACK;
+CREATE FUNCTION vacuumed() RETURNS void LANGUAGE plpgsql AS 'BEGIN VACUUM maintenance_test.a; END';
+SELECT vacuumed();
+-- Rights.
+CREATE ROLE nvmkv_vacuums;
+GRANT USAGE ON SCHEMA maintenance_test TO nvmkv_vacuums;
+ALTER TABLE b OWNER TO nvmkv_vacuums;
+SET ROLE nvmkv_vacuums;
+VACUUM (ANALYZE) b;
+RESET ROLE;
+RESET default_table_access_method;
+SET client_min_messages = warning;
+DROP SCHEMA maintenance_test CASCADE;
+DROP ROLE nvmkv_vacuums;
