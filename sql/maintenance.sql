@@ -1,10 +1,15 @@
 --
--- VACUUM of foreign tables and of partitioned tables that have some: nothing to do, but what ANALYZE does.  As on a heap
--- table, see scripts/heap_twin.sh.
+-- VACUUM of foreign tables and of partitioned tables that have some: nothing to do, but what ANALYZE does.  ALTER TABLE of
+-- what is about a heap's files.  As on a heap table, see scripts/heap_twin.sh.
 --
 CREATE SCHEMA maintenance_test;
 SET search_path = maintenance_test, public;
 SET default_table_access_method = nvmkv;
+-- The error of a statement, whatever the kind of table is called in it.
+CREATE FUNCTION error_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN EXECUTE statement; RETURN 'none';
+EXCEPTION WHEN OTHERS THEN RETURN replace(SQLERRM, 'foreign table', 'table');
+END $$;
 CREATE TABLE a (id int PRIMARY KEY, v text);
 CREATE TABLE b (v text);
 INSERT INTO a SELECT g, g % 10 FROM generate_series(1, 100) g;
@@ -51,6 +56,23 @@ GRANT USAGE ON SCHEMA maintenance_test TO nvmkv_vacuums;
 ALTER TABLE b OWNER TO nvmkv_vacuums;
 SET ROLE nvmkv_vacuums;
 VACUUM (ANALYZE) b;
+ALTER TABLE b SET (fillfactor = 60);
+ALTER TABLE b SET TABLESPACE pg_default;
+RESET ROLE;
+-- Parameters of storage.
+ALTER TABLE a SET (fillfactor = 60, autovacuum_enabled = off, toast.autovacuum_enabled = off);
+ALTER TABLE a RESET (fillfactor), ADD COLUMN n int DEFAULT 1, SET LOGGED, SET WITHOUT CLUSTER;
+SELECT count(*), sum(n) FROM a;
+ALTER TABLE a SET (fillfactor = 6);
+ALTER TABLE a SET (foo = 6);
+ALTER TABLE a SET (fillfactor = 50), ALTER foo TYPE int;
+ALTER TABLE a SET TABLESPACE none;
+ALTER TABLE a SET TABLESPACE pg_global;
+ALTER TABLE IF EXISTS none SET (fillfactor = 50);
+ALTER TABLE none SET (fillfactor = 50);
+ALTER TABLE p SET (fillfactor = 50);
+SET ROLE nvmkv_vacuums;
+SELECT error_of('ALTER TABLE a SET (fillfactor = 6)');
 RESET ROLE;
 RESET default_table_access_method;
 SET client_min_messages = warning;

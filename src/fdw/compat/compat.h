@@ -50,6 +50,7 @@
 #if PG_VERSION_NUM < 160000
 #define tuplesort_getdatum(sort, forward, copy, value, isnull, abbreviated) \
 	tuplesort_getdatum(sort, forward, value, isnull, abbreviated)
+#define object_aclcheck(class, object, role, mode) pg_tablespace_aclcheck(object, role, mode) /* of tablespaces */
 /* Of relations and schemas. */
 #define object_ownercheck(class, object, role) \
 	((class) == RelationRelationId ? pg_class_ownercheck(object, role) : pg_namespace_ownercheck(object, role))

@@ -97,8 +97,8 @@ add_key_option(List *options, List *stmts)
 	return options;
 }
 
-static Oid
-make_table(CreateStmt *base, const char *server, List *options, const char *query_string, Node *told)
+ObjectAddress
+nvmkv_make_table(CreateStmt *base, const char *server, List *options, const char *query_string, Node *told)
 {
 	CreateForeignTableStmt *foreign = makeNode(CreateForeignTableStmt);
 	Oid parent = InvalidOid;
@@ -125,7 +125,7 @@ make_table(CreateStmt *base, const char *server, List *options, const char *quer
 		nvmkv_primary_key_show(address.objectId);
 		nvmkv_partition_indexes(parent, address.objectId, query_string);
 	}
-	return address.objectId;
+	return address;
 }
 
 void
@@ -140,8 +140,8 @@ nvmkv_create_parts(const NvmkvStatement *statement, CreateStmt *base, const char
 
 		stmts = list_delete_first(stmts);
 		if (IsA(part, CreateStmt))
-			relid = make_table((CreateStmt *) part, server, add_key_option(options, stmts), statement->query_string,
-							   told);
+			relid = nvmkv_make_table((CreateStmt *) part, server, add_key_option(options, stmts),
+									 statement->query_string, told).objectId;
 		else if (IsA(part, TableLikeClause))
 			stmts = list_concat(expandTableLikeClause(base->relation, (TableLikeClause *) part), stmts);
 		else

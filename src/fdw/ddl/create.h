@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "catalog/objectaddress.h"
 #include "nodes/parsenodes.h"
 
 #include "fdw/ddl/statement.h"
@@ -24,6 +25,10 @@ extern bool nvmkv_create_foreign_table(const NvmkvStatement *statement);
  */
 extern void nvmkv_create_parts(const NvmkvStatement *statement, CreateStmt *base, const char *server, List *options,
 							   Node *told);
+
+/* The same of a CREATE TABLE that is analysed, or needs no analysis: without what comes before and after the table. */
+extern ObjectAddress nvmkv_make_table(CreateStmt *base, const char *server, List *options, const char *query_string,
+									  Node *told);
 
 /* The relation a CREATE statement makes, or would make; InvalidOid before. */
 extern Oid nvmkv_created_relid(const RangeVar *relation);

@@ -7,20 +7,14 @@
  */
 #include "postgres.h"
 
-#include "access/reloptions.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
-#include "commands/event_trigger.h"
-#include "commands/tablecmds.h"
 #include "foreign/foreign.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "fdw/compat/compat.h"
 #include "fdw/ddl/accessmethod.h"
+#include "fdw/ddl/alterstorage.h"
 #include "fdw/ddl/create.h"
 #include "fdw/ddl/createtable.h"
 #include "fdw/table/table.h"
@@ -29,18 +23,6 @@
 #define SERVER_NAME "nvmkv"
 
 /* ---------------------------------------------------------------- making */
-
-/* They are what a heap table's may be, and forgotten: there are no pages they could be about. */
-static void
-check_storage_parameters(List *options)
-{
-	static NvmkvOptionNamespace namespaces[] = HEAP_RELOPT_NAMESPACES;
-	Datum of_table = transformRelOptions((Datum) 0, options, NULL, namespaces, true, false);
-	Datum of_toast = transformRelOptions((Datum) 0, options, "toast", namespaces, true, false);
-
-	(void) heap_reloptions(RELKIND_RELATION, of_table, true);
-	(void) heap_reloptions(RELKIND_TOASTVALUE, of_toast, true);
-}
 
 /* Without such a server the error is that of CREATE FOREIGN TABLE. */
 static void
@@ -54,41 +36,21 @@ check_server(void)
 				 errhint("Tables with access method nvmkv are made on the server of that name.")));
 }
 
-static ObjectAddress
-make_relation(CreateStmt *create, const char *query_string)
+/* What is said of a heap's files is checked, and forgotten: there are no pages that it could be about. */
+static void
+settle(CreateStmt *create)
 {
-	ObjectAddress address;
-
-	check_storage_parameters(create->options);
+	check_server();
+	nvmkv_check_storage_parameters(create->options, false);
 	create->options = NIL;
 	create->accessMethod = NULL;
-	address = DefineRelation(create, RELKIND_FOREIGN_TABLE, InvalidOid, NULL, query_string);
-	CommandCounterIncrement();
-	return address;
-}
-
-static void
-make_ours(Oid relid, List *options)
-{
-	CreateForeignTableStmt *foreign = makeNode(CreateForeignTableStmt);
-
-	foreign->servername = pstrdup(SERVER_NAME);
-	foreign->options = options;
-	CreateForeignTable(foreign, relid);
-	CommandCounterIncrement();
-	check_server();
-	nvmkv_create_finish(relid);
-	CommandCounterIncrement();
 }
 
 ObjectAddress
-nvmkv_make_table(CreateStmt *create, List *options, Node *stmt, const char *query_string)
+nvmkv_make_default_table(CreateStmt *create, Node *told)
 {
-	ObjectAddress address = make_relation(create, query_string);
-
-	EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, stmt);
-	make_ours(address.objectId, options);
-	return address;
+	settle(create);
+	return nvmkv_make_table(create, SERVER_NAME, NIL, NULL, told);
 }
 
 static void
@@ -96,10 +58,7 @@ execute(const NvmkvStatement *statement, Node *stmt, void *arg)
 {
 	CreateStmt *create = castNode(CreateStmt, stmt);
 
-	check_server();
-	check_storage_parameters(create->options);
-	create->options = NIL;
-	create->accessMethod = NULL;
+	settle(create);
 	nvmkv_create_parts(statement, create, SERVER_NAME, NIL, stmt);
 }
 

@@ -20,10 +20,9 @@
 extern bool nvmkv_create_table(NvmkvStatement *statement);
 
 /*
- * Makes a foreign table of server nvmkv, with these options, of a CREATE TABLE that has been analysed or needs no
- * analysis; with its storage.  Errors as of CREATE TABLE and of CREATE FOREIGN TABLE.  "stmt": what event triggers are
- * told.
+ * Makes the foreign table of server nvmkv that a CREATE TABLE without keys, sequences and the like is about, with its
+ * storage.  Errors as of CREATE TABLE and of CREATE FOREIGN TABLE.  "told": what event triggers are told.
  */
-extern ObjectAddress nvmkv_make_table(CreateStmt *create, List *options, Node *stmt, const char *query_string);
+extern ObjectAddress nvmkv_make_default_table(CreateStmt *create, Node *told);
 
 #endif

@@ -76,7 +76,7 @@ nvmkv_into_make(const IntoClause *into, List *columns, Node *stmt)
 	create->options = into->options;
 	create->oncommit = into->onCommit;
 	create->tablespacename = into->tableSpaceName;
-	return nvmkv_make_table(create, NIL, stmt, NULL);
+	return nvmkv_make_default_table(create, stmt);
 }
 
 /* ---------------------------------------------------------------- the receiver */

@@ -22,6 +22,7 @@
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/alterindex.h"
 #include "fdw/ddl/alterserver.h"
+#include "fdw/ddl/alterstorage.h"
 #include "fdw/ddl/checkpoint.h"
 #include "fdw/ddl/copyfreeze.h"
 #include "fdw/ddl/copyto.h"
@@ -190,6 +191,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	{
 		case T_AlterTableStmt:
 			nvmkv_refuse_access_method(castNode(AlterTableStmt, stmt));
+			statement.pstmt = nvmkv_settle_storage(pstmt);
 			if (nvmkv_concerns_foreign_key(castNode(AlterTableStmt, stmt)))
 				nvmkv_statement_execute(&statement, alter_foreign_keys, NULL);
 			else
