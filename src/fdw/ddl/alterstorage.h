@@ -11,7 +11,8 @@
 
 /*
  * ALTER TABLE of a table of ours, in a copy of the statement without what means nothing for it: storage parameters, a
- * tablespace, SET LOGGED, SET WITHOUT CLUSTER.  They are checked as those of a heap table are.  Else the statement itself.
+ * tablespace, SET LOGGED, SET WITHOUT CLUSTER.  They are checked as those of a heap table are.  Else the statement
+ * itself.
  */
 extern PlannedStmt *nvmkv_settle_storage(PlannedStmt *pstmt);
 

@@ -10,8 +10,8 @@
 #include "fdw/ddl/statement.h"
 
 /*
- * Executes VACUUM if it names a table of ours, or a partitioned table that has some: there is nothing to vacuum in them,
- * but VACUUM ANALYZE analyzes them.  False: another VACUUM, or ANALYZE.
+ * Executes VACUUM if it names a table of ours, or a partitioned table that has some: there is nothing to vacuum in
+ * them, but VACUUM ANALYZE analyzes them.  False: another VACUUM, or ANALYZE.
  */
 extern bool nvmkv_vacuum(const NvmkvStatement *statement);
 
