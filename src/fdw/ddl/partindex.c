@@ -308,12 +308,15 @@ bool
 nvmkv_attach_partition(const NvmkvStatement *statement, void (*alter) (const NvmkvStatement *rest))
 {
 	AlterTableStmt *stmt = castNode(AlterTableStmt, statement->pstmt->utilityStmt);
-	AlterTableCmd *cmd = linitial_node(AlterTableCmd, stmt->cmds);
+	AlterTableCmd *cmd;
 	Oid parent = partitioned_relid(stmt->relation);
 	Oid child;
 	List *hidden;
 
-	if (cmd->subtype != AT_AttachPartition || !OidIsValid(parent))
+	if (list_length(stmt->cmds) != 1 || !OidIsValid(parent))
+		return false;
+	cmd = linitial_node(AlterTableCmd, stmt->cmds);
+	if (cmd->subtype != AT_AttachPartition)
 		return false;
 	child = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
 	if (!OidIsValid(child) || !nvmkv_is_our_relid(child))
