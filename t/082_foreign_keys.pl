@@ -47,7 +47,7 @@ sub holds
 		"UPDATE invoice SET person = 5000 WHERE id = 1" => 'invoice_person_fkey',
 		"UPDATE invoice SET id = 5000 WHERE id = 1" => 'unproved',
 		"UPDATE call SET later = 5000" => 'later',
-		"DELETE FROM person WHERE id = 1" => 'person_boss_fkey');
+		"DELETE FROM person WHERE id = 1" => '(person_boss|call_person)_fkey');
 	for my $statement (sort keys %refused)
 	{
 		my ($rc, $out, $err) = $node->psql($database, $statement);

@@ -165,6 +165,12 @@ typedef char *NvmkvOptionNamespace;
 #define nvmkv_set_periods(stmt, constraint) ((void) 0)
 #endif
 
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_is_enforced(constraint) ((constraint)->conenforced)
+#else
+#define nvmkv_is_enforced(constraint) true
+#endif
+
 /*
  * What follows a foreign key among the constraints of a new column, and says more of it.  False: it is something else.
  * The parser has seen to it that these words do not contradict each other, but for those of a column.

@@ -82,6 +82,27 @@ foreign_keys(Oid relid)
 	return result;
 }
 
+void
+nvmkv_refuse_partition_of_referenced(Oid parent)
+{
+	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData keys[2];
+	HeapTuple tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_constraint_confrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(parent));
+	ScanKeyInit(&keys[1], Anum_pg_constraint_contype, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum(CONSTRAINT_FOREIGN));
+	scan = systable_beginscan(constraints, InvalidOid, true, NULL, lengthof(keys), keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("partitioned table \"%s\" cannot have foreign partitions", get_rel_name(parent)),
+				 errdetail("Foreign key \"%s\" references it.", NameStr(((Form_pg_constraint) GETSTRUCT(tuple))->conname))));
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+}
+
 /* ---------------------------------------------------------------- statements */
 
 static bool
@@ -305,6 +326,8 @@ validate_key(Oid relid, const char *name)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for constraint %u", constraint);
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	if (!nvmkv_is_enforced(form))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot validate NOT ENFORCED constraint")));
 	if (!form->convalidated)
 	{
 		LockRelationOid(form->confrelid, RowShareLock);

@@ -36,6 +36,7 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/constraint.h"
+#include "fdw/ddl/foreignkey.h"
 #include "fdw/ddl/indexdef.h"
 #include "fdw/ddl/partindex.h"
 #include "fdw/ddl/verify.h"
@@ -324,6 +325,7 @@ nvmkv_attach_partition(const NvmkvStatement *statement, void (*alter) (const Nvm
 
 	/* The server's checks come first, but for whether the table is the user's. */
 	(void) AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
+	nvmkv_refuse_partition_of_referenced(parent);
 	hidden = nvmkv_hide_unique(parent);
 	alter(statement);
 	CommandCounterIncrement();
