@@ -3,12 +3,12 @@ CREATE SCHEMA heap_twin;
 CREATE SCHEMA nvmkv_twin;
 
 -- The statement for a heap table.
-CREATE FUNCTION of_heap(statement text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION of_heap(statement text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 	SELECT regexp_replace(regexp_replace(statement, '\mFOREIGN TABLE\M', 'TABLE', 'g'), ' SERVER nvmkv( OPTIONS \([^)]*\))?', '', 'g')
 $$;
 
 -- What it says in a schema: its SQLSTATE and message.
-CREATE FUNCTION said_in(schema_name text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION said_in(schema_name text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	m text;
 	d text;
@@ -22,7 +22,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 -- Runs it in both; one answer where they agree.
-CREATE FUNCTION twins(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION twins(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	path text := current_setting('search_path');
 	heap text := said_in('heap_twin', of_heap(statement));
@@ -38,7 +38,7 @@ BEGIN
 END $$;
 
 -- Indexes and constraints of a schema's tables, as the catalogues have them.
-CREATE FUNCTION indexes_in(schema_name text) RETURNS SETOF text LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION indexes_in(schema_name text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT replace(replace(format('%s: %s %s %s %s %s [%s] [%s] [%s] %s%s%s%s%s%s%s%s %s %s %s %s', t.relname, i.relname, am.amname, x.indnatts,
 			x.indnkeyatts, x.indkey, x.indoption, (SELECT string_agg(opcname, ' ' ORDER BY n) FROM unnest(x.indclass::oid[]) WITH ORDINALITY AS c(o, n) JOIN pg_opclass ON pg_opclass.oid = o),
 			(SELECT string_agg(coalesce(collname, '-'), ' ' ORDER BY n) FROM unnest(x.indcollation::oid[]) WITH ORDINALITY AS c(o, n) LEFT JOIN pg_collation ON pg_collation.oid = o),
@@ -52,7 +52,7 @@ CREATE FUNCTION indexes_in(schema_name text) RETURNS SETOF text LANGUAGE sql AS 
 $$;
 
 -- What one has and the other has not; nothing where they agree.
-CREATE FUNCTION unlike() RETURNS SETOF text LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION unlike() RETURNS SETOF text LANGUAGE sql AS $$
 	(SELECT 'heap: ' || h FROM indexes_in('heap_twin') AS h EXCEPT ALL SELECT 'heap: ' || n FROM indexes_in('nvmkv_twin') AS n)
 	UNION ALL
 	(SELECT 'here: ' || n FROM indexes_in('nvmkv_twin') AS n EXCEPT ALL SELECT 'here: ' || h FROM indexes_in('heap_twin') AS h)
