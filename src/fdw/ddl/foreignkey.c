@@ -98,7 +98,8 @@ nvmkv_refuse_partition_of_referenced(Oid parent)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("partitioned table \"%s\" cannot have foreign partitions", get_rel_name(parent)),
-				 errdetail("Foreign key \"%s\" references it.", NameStr(((Form_pg_constraint) GETSTRUCT(tuple))->conname))));
+				 errdetail("Foreign key \"%s\" references it.",
+						   NameStr(((Form_pg_constraint) GETSTRUCT(tuple))->conname))));
 	systable_endscan(scan);
 	table_close(constraints, AccessShareLock);
 }
