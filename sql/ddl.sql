@@ -160,12 +160,14 @@ CREATE DATABASE nvmkv_ddl_a TEMPLATE template0;
 CREATE EXTENSION nvmkv_fdw;
 CREATE FOREIGN TABLE t (k int, v text) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE u (k int) SERVER nvmkv;
+CREATE INDEX ON t (v);
 INSERT INTO t VALUES (1, 'original'), (2, 'original');
 \c template1
 CREATE DATABASE nvmkv_ddl_b TEMPLATE nvmkv_ddl_a;
 \c nvmkv_ddl_b
 SELECT * FROM t;
 SELECT * FROM t WHERE k = 1;
+SELECT * FROM t WHERE v = 'original';
 BEGIN READ ONLY;
 SELECT count(*) FROM t;
 COMMIT;
@@ -177,6 +179,7 @@ SELECT * FROM t;
 INSERT INTO t VALUES (1, 'copy');
 INSERT INTO t VALUES (3, 'copy');
 SELECT * FROM t ORDER BY k;
+SELECT k FROM t WHERE v = 'copy' ORDER BY v, k;
 TRUNCATE t;
 DROP FOREIGN TABLE u;
 \c nvmkv_ddl_a

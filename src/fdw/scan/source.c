@@ -18,7 +18,8 @@ nvmkv_source_index(const NvmkvTable *table, Oid oid)
 	if (!OidIsValid(oid))
 		return NULL;
 	index = nvmkv_find_index(table, oid);
-	if (index == NULL || !index->entries.storage_known)
+	/* In a copy of its database a table has no storage before its first write, nor have its indexes. */
+	if (index == NULL || (table->storage_known && !index->entries.storage_known))
 		elog(ERROR, "index %u of foreign table %u has no entries", oid, table->relid);
 	return index;
 }
