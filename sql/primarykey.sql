@@ -96,12 +96,23 @@ INSERT INTO o VALUES (1, 'x', 1);
 INSERT INTO o VALUES (1, 'x', 1);
 ALTER TABLE o ADD PRIMARY KEY (a);
 ALTER TABLE o DROP CONSTRAINT other_order;
--- a table with rows and without a key gets none
+-- a table with rows and without a key: they are written anew
 CREATE FOREIGN TABLE r (a int, b int) SERVER nvmkv;
-INSERT INTO r VALUES (1, 1);
+CREATE INDEX r_b ON r (b);
+INSERT INTO r VALUES (3, 1), (1, 1), (2, 5), (1, 7), (NULL, 8);
 ALTER TABLE r ADD PRIMARY KEY (a);
-DELETE FROM r;
+DELETE FROM r WHERE a IS NULL;
+ALTER TABLE r ADD CONSTRAINT r_key PRIMARY KEY (a);
+DELETE FROM r WHERE b = 7;
+BEGIN;
 ALTER TABLE r ADD PRIMARY KEY (a);
+SELECT * FROM r ORDER BY a;
+ROLLBACK;
+SELECT * FROM r ORDER BY a;
+ALTER TABLE r ADD PRIMARY KEY (a);
+SELECT * FROM r ORDER BY a;
+SELECT a FROM r WHERE b = 1 ORDER BY a;
+SELECT * FROM nvmkv.check('r');
 INSERT INTO r VALUES (1, 1), (1, 2);
 DROP FOREIGN TABLE r;
 -- constraint and option, told together

@@ -19,14 +19,17 @@
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_constraint.h"
+#include "commands/defrem.h"
 #include "commands/tablecmds.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/column.h"
 #include "fdw/ddl/keyoption.h"
 #include "fdw/ddl/primarykey.h"
+#include "fdw/ddl/rewrite.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/key/keyspec.h"
 #include "fdw/storage/storage.h"
@@ -108,7 +111,9 @@ static void
 set_key(Relation rel, const IndexStmt *stmt)
 {
 	Oid relid = RelationGetRelid(rel);
+	const NvmkvTable *old = NULL; /* with its rows */
 	NvmkvStorageRow row;
+	Snapshot snapshot;
 	ListCell *lc;
 
 	foreach(lc, stmt->indexParams)
@@ -121,14 +126,18 @@ set_key(Relation rel, const IndexStmt *stmt)
 					 errmsg("column \"%s\" named in key does not exist", element->name != NULL ? element->name : "?")));
 	}
 	if (nvmkv_table_has_rows(rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot add a primary key to foreign table \"%s\" because it has rows", RelationGetRelationName(rel)),
-				 errhint("Create a new foreign table and copy the rows with INSERT ... SELECT.")));
+		old = nvmkv_table(rel);
 	nvmkv_primary_key_set_option(relid, nvmkv_primary_key_specs(stmt));
 	nvmkv_set_key_not_null(rel);
-	if (nvmkv_catalog_lookup(relid, &row) && row.dboid == MyDatabaseId)
-		nvmkv_table_new_storage(rel);
+	if (!nvmkv_catalog_lookup(relid, &row) || row.dboid != MyDatabaseId)
+		return;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	nvmkv_table_new_storage(rel);
+	if (old != NULL)
+		nvmkv_rewrite_rows(rel, old, snapshot,
+						   stmt->idxname != NULL ? stmt->idxname
+												 : makeObjectName(RelationGetRelationName(rel), NULL, "pkey"));
+	UnregisterSnapshot(snapshot);
 }
 
 Oid
