@@ -24,6 +24,7 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
@@ -473,8 +474,11 @@ report_key_too_long(const NvmkvTable *table, int64 size)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("key of foreign table \"%s\" takes " INT64_FORMAT " bytes, more than the maximum of %d",
-					relname ? relname : "?", size, NVMKV_KEY_BYTES_MAX),
+			 get_rel_relkind(table->relid) == RELKIND_PARTITIONED_INDEX
+				 ? errmsg("key of index \"%s\" takes " INT64_FORMAT " bytes, more than the maximum of %d",
+						  relname ? relname : "?", size, NVMKV_KEY_BYTES_MAX)
+				 : errmsg("key of foreign table \"%s\" takes " INT64_FORMAT " bytes, more than the maximum of %d",
+						  relname ? relname : "?", size, NVMKV_KEY_BYTES_MAX),
 			 errhint("Consider a hash of the value as the key.")));
 }
 
