@@ -7,12 +7,12 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "fdw/admin/indexcheck.h"
 #include "fdw/host/family.h"
+#include "fdw/host/ownercontext.h"
 #include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/keytext.h"
@@ -114,17 +114,12 @@ compare(IndexCheck *check, NvmkvEntrySort *sort)
 static NvmkvEntrySort *
 make_entries(Relation rel, const NvmkvTable *table, const NvmkvIndex *index)
 {
+	NvmkvOwnerContext context;
 	NvmkvEntrySort *sort;
-	Oid user;
-	int security_context;
-	int guc_level;
 
-	GetUserIdAndSecContext(&user, &security_context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner, security_context | SECURITY_RESTRICTED_OPERATION);
-	guc_level = NewGUCNestLevel();
+	nvmkv_become_owner(&context, rel->rd_rel->relowner);
 	sort = nvmkv_entrysort_create(rel, table, index, GetActiveSnapshot());
-	AtEOXact_GUC(false, guc_level);
-	SetUserIdAndSecContext(user, security_context);
+	nvmkv_become_user(&context);
 	return sort;
 }
 

@@ -215,7 +215,7 @@ add_not_null(AlterTableStmt *stmt, const Constraint *constraint)
 void
 nvmkv_add_indexes(const NvmkvStatement *statement, void (*alter) (const NvmkvStatement *statement))
 {
-	NvmkvStatement rest = *statement;
+	NvmkvStatement rest = nvmkv_statement_rest(statement);
 	AlterTableStmt *stmt;
 	Oid relid;
 	List *constraints;
@@ -223,9 +223,6 @@ nvmkv_add_indexes(const NvmkvStatement *statement, void (*alter) (const NvmkvSta
 	ListCell *lc;
 
 	nvmkv_engine_require_preload();
-	rest.pstmt = copyObject(statement->pstmt);
-	rest.read_only_tree = false;
-	rest.context = PROCESS_UTILITY_SUBCOMMAND; /* event triggers are called for the whole */
 	stmt = castNode(AlterTableStmt, rest.pstmt->utilityStmt);
 	relid = AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
 	constraints = take_constraints(stmt);

@@ -371,7 +371,7 @@ validate_keys(const AlterTableStmt *stmt, Oid relid, List *names)
 void
 nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const NvmkvStatement *statement))
 {
-	NvmkvStatement rest = *statement;
+	NvmkvStatement rest = nvmkv_statement_rest(statement);
 	List *added = NIL;
 	List *validated = NIL;
 	AlterTableStmt *stmt;
@@ -379,9 +379,6 @@ nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const N
 	ListCell *lc;
 
 	nvmkv_engine_require_preload();
-	rest.pstmt = copyObject(statement->pstmt);
-	rest.read_only_tree = false;
-	rest.context = PROCESS_UTILITY_SUBCOMMAND; /* event triggers are called for the whole */
 	stmt = castNode(AlterTableStmt, rest.pstmt->utilityStmt);
 	relid = AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
 	if (!OidIsValid(relid))

@@ -21,7 +21,6 @@
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "utils/backend_progress.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -29,6 +28,7 @@
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/indexbuild.h"
 #include "fdw/host/family.h"
+#include "fdw/host/ownercontext.h"
 #include "fdw/storage/storage.h"
 #include "fdw/table/indexes.h"
 #include "fdw/txn/entrysort.h"
@@ -136,18 +136,13 @@ void
 nvmkv_index_create(Relation rel, Relation index)
 {
 	Oid index_oid = RelationGetRelid(index);
-	Oid user;
-	int security_context;
-	int guc_level;
+	NvmkvOwnerContext context;
 
 	begin_progress(rel, index_oid);
 	nvmkv_index_new_storage(rel, index_oid);
-	GetUserIdAndSecContext(&user, &security_context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner, security_context | SECURITY_RESTRICTED_OPERATION);
-	guc_level = NewGUCNestLevel();
+	nvmkv_become_owner(&context, rel->rd_rel->relowner);
 	build_entries(rel, index_oid);
-	AtEOXact_GUC(false, guc_level);
-	SetUserIdAndSecContext(user, security_context);
+	nvmkv_become_user(&context);
 	open_to_readers(index_oid);
 	CacheInvalidateRelcache(rel);
 	CommandCounterIncrement();

@@ -46,6 +46,7 @@
 #include "fdw/ddl/indexdef.h"
 #include "fdw/ddl/primarykey.h"
 #include "fdw/host/engine.h"
+#include "fdw/host/ownercontext.h"
 
 #define INDEX_ACCESS_METHOD "btree"
 
@@ -58,32 +59,6 @@ typedef struct IndexColumns
 	int16 *options;
 	Datum *class_options; /* NULL: no column has any */
 } IndexColumns;
-
-/* Functions that the index names run as the table's owner, and leave no trace in the session's settings. */
-typedef struct OwnerContext
-{
-	Oid user; /* who runs the command */
-	int security;
-	int guc_level;
-	Oid owner;
-} OwnerContext;
-
-static void
-become_owner(OwnerContext *context, Oid owner)
-{
-	context->guc_level = NewGUCNestLevel();
-	GetUserIdAndSecContext(&context->user, &context->security);
-	context->owner = owner;
-	SetUserIdAndSecContext(owner, context->security | SECURITY_RESTRICTED_OPERATION);
-	RestrictSearchPath();
-}
-
-static void
-become_user(OwnerContext *context)
-{
-	AtEOXact_GUC(false, context->guc_level);
-	SetUserIdAndSecContext(context->user, context->security);
-}
 
 /* ---------------------------------------------------------------- what cannot be */
 
@@ -262,7 +237,7 @@ column_options(const IndexElem *element)
 }
 
 static void
-resolve_columns(Relation rel, const IndexStmt *stmt, List *elements, OwnerContext *context, IndexInfo *info,
+resolve_columns(Relation rel, const IndexStmt *stmt, List *elements, NvmkvOwnerContext *context, IndexInfo *info,
 				IndexColumns *columns)
 {
 	int natts = list_length(elements);
@@ -289,13 +264,13 @@ resolve_columns(Relation rel, const IndexStmt *stmt, List *elements, OwnerContex
 		}
 
 		/* Names are looked up with the privileges of who wrote them. */
-		become_user(context);
+		nvmkv_become_user(context);
 		if (element->collation != NIL)
 			collation = get_collation_oid(element->collation, false);
 		check_collation(type, collation);
 		columns->collations[number] = collation;
 		columns->classes[number] = ResolveOpClass(element->opclass, type, INDEX_ACCESS_METHOD, BTREE_AM_OID);
-		become_owner(context, context->owner);
+		nvmkv_become_owner(context, context->owner);
 
 		columns->options[number] = column_options(element);
 		if (element->opclassopts != NIL)
@@ -399,7 +374,7 @@ choose_tablespace(Relation rel, const IndexStmt *stmt, Oid user)
 /* ---------------------------------------------------------------- making it */
 
 static Oid
-create_index(Relation rel, IndexStmt *stmt, OwnerContext *context, Oid parent_index, Oid parent_constraint)
+create_index(Relation rel, IndexStmt *stmt, NvmkvOwnerContext *context, Oid parent_index, Oid parent_constraint)
 {
 	List *elements = list_concat_copy(stmt->indexParams, stmt->indexIncludingParams);
 	Oid schema = RelationGetNamespace(rel);
@@ -464,7 +439,7 @@ nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, O
 {
 	Relation rel = table_open(relid, ShareLock);
 	int natts = list_length(stmt->indexParams) + list_length(stmt->indexIncludingParams);
-	OwnerContext context;
+	NvmkvOwnerContext context;
 	IndexStmt *transformed;
 	Oid index;
 
@@ -491,9 +466,9 @@ nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, O
 		}
 	}
 
-	become_owner(&context, rel->rd_rel->relowner);
+	nvmkv_become_owner(&context, rel->rd_rel->relowner);
 	index = create_index(rel, transformed, &context, parent_index, parent_constraint);
-	become_user(&context);
+	nvmkv_become_user(&context);
 	CommandCounterIncrement();
 
 	/* The primary key's has no entries: rows are in its order. */

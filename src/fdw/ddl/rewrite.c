@@ -24,12 +24,8 @@
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/storage/storage.h"
-#include "fdw/txn/damage.h"
-#include "fdw/txn/visibility.h"
+#include "fdw/txn/everyrow.h"
 #include "fdw/txn/write.h"
-
-#define SCAN_ROWS 1024
-#define SCAN_BYTES (1024 * 1024)
 
 /* A record ends at about so many bytes. */
 #define RECORD_BYTES (128 * 1024)
@@ -49,8 +45,9 @@ typedef struct Rewrite
 /* ---------------------------------------------------------------- reading */
 
 static void
-sort_row(Rewrite *rewrite, const NvmkvScanRow *row)
+sort_row(void *ctx, const NvmkvScanRow *row)
 {
+	Rewrite *rewrite = ctx;
 	MemoryContext old_context = MemoryContextSwitchTo(rewrite->row_context);
 	uint32 key_size;
 	bytea *bytes;
@@ -72,46 +69,6 @@ sort_row(Rewrite *rewrite, const NvmkvScanRow *row)
 	ExecClearTuple(rewrite->slot);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(rewrite->row_context);
-}
-
-static void
-sort_rows(Rewrite *rewrite, Snapshot snapshot)
-{
-	const NvmkvTable *old = rewrite->old;
-	NvmkvVisibility visibility;
-	StringInfoData lower;
-	StringInfoData upper;
-	NvmkvScan *volatile scan = NULL;
-
-	nvmkv_key_table_range(old, &lower, &upper);
-	nvmkv_visibility_init(&visibility, snapshot, NULL);
-	PG_TRY();
-	{
-		NvmkvScan *new_scan = NULL;
-		const NvmkvScanRow *rows;
-		unsigned count;
-
-		nvmkv_check_table_status(nvmkv_scan_create(nvmkv_engine_of(old->storage_id), &new_scan),
-								 "reading foreign table", old);
-		scan = new_scan;
-		nvmkv_check_table_status(nvmkv_scan_start(scan, nvmkv_buffer_slice(&lower), nvmkv_buffer_slice(&upper), false,
-												  &visibility.engine),
-								 "reading foreign table", old);
-		do
-		{
-			CHECK_FOR_INTERRUPTS();
-			nvmkv_check_table_status(nvmkv_scan_batch(scan, SCAN_ROWS, SCAN_BYTES, &rows, &count),
-									 "reading foreign table", old);
-			for (unsigned i = 0; i < count; i++)
-				sort_row(rewrite, &rows[i]);
-		} while (count > 0);
-	}
-	PG_FINALLY();
-	{
-		nvmkv_scan_destroy(scan);
-	}
-	PG_END_TRY();
-	tuplesort_performsort(rewrite->sort);
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -194,7 +151,8 @@ nvmkv_rewrite_rows(Relation rel, const NvmkvTable *old, Snapshot snapshot, const
 	initStringInfo(&rewrite.value);
 	rewrite.sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, maintenance_work_mem, NULL,
 										 TUPLESORT_NONE);
-	sort_rows(&rewrite, snapshot);
+	nvmkv_every_row(old, snapshot, sort_row, &rewrite);
+	tuplesort_performsort(rewrite.sort);
 	write_rows(&rewrite, constraint);
 	tuplesort_end(rewrite.sort);
 	ExecDropSingleTupleTableSlot(rewrite.slot);

@@ -55,6 +55,17 @@ nvmkv_statement_execute(const NvmkvStatement *statement,
 	CommandCounterIncrement();
 }
 
+NvmkvStatement
+nvmkv_statement_rest(const NvmkvStatement *statement)
+{
+	NvmkvStatement rest = *statement;
+
+	rest.pstmt = copyObject(statement->pstmt);
+	rest.read_only_tree = false;
+	rest.context = PROCESS_UTILITY_SUBCOMMAND;
+	return rest;
+}
+
 void
 nvmkv_statement_part(const NvmkvStatement *statement, Node *part)
 {

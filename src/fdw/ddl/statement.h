@@ -32,6 +32,9 @@ typedef struct NvmkvStatement
 extern void nvmkv_statement_execute(const NvmkvStatement *statement,
 									void (*body) (const NvmkvStatement *statement, Node *stmt, void *arg), void *arg);
 
+/* A copy of the statement, to be changed and executed as a part of it: event triggers are called for the whole. */
+extern NvmkvStatement nvmkv_statement_rest(const NvmkvStatement *statement);
+
 /* Executes a statement that is part of this one, and makes its effects visible. */
 extern void nvmkv_statement_part(const NvmkvStatement *statement, Node *part);
 

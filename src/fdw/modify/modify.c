@@ -290,12 +290,13 @@ static void
 choose_when_to_write(NvmkvModify *modify, ResultRelInfo *rri)
 {
 	ModifyTableState *mtstate = modify->mtstate;
-	MemoryContext old_context = MemoryContextSwitchTo(mtstate->ps.state->es_query_cxt);
+	MemoryContext old_context;
 
 	modify->when = NVMKV_WRITE_AT_ONCE;
 	if (modify->has_unique)
-		;
-	else if (mtstate->ps.plan != NULL)
+		return;
+	old_context = MemoryContextSwitchTo(mtstate->ps.state->es_query_cxt);
+	if (mtstate->ps.plan != NULL)
 	{
 		if (nvmkv_insert_keeps_rows(mtstate, rri))
 			modify->when = NVMKV_WRITE_LATER;

@@ -11,17 +11,11 @@
 #include "miscadmin.h"
 #include "utils/tuplesort.h"
 
-#include "fdw/host/family.h"
-#include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
-#include "fdw/txn/damage.h"
 #include "fdw/txn/entrysort.h"
-#include "fdw/txn/visibility.h"
+#include "fdw/txn/everyrow.h"
 #include "fdw/txn/write.h"
-
-#define SCAN_ROWS 1024
-#define SCAN_BYTES (1024 * 1024)
 
 /*
  * What is sorted: key, value, and this behind them.  No entry's key begins another's, so what is behind the key does
@@ -55,7 +49,6 @@ sort_entry(Tuplesortstate *sorted, const NvmkvEntry *entry)
 struct NvmkvEntrySort
 {
 	const NvmkvTable *table;
-	NvmkvDb *db;
 	unsigned index; /* in table->indexes */
 	EState *estate;
 	NvmkvEntryMaker *maker;
@@ -66,8 +59,9 @@ struct NvmkvEntrySort
 };
 
 static void
-add_row(NvmkvEntrySort *sort, const NvmkvScanRow *row)
+add_row(void *ctx, const NvmkvScanRow *row)
 {
+	NvmkvEntrySort *sort = ctx;
 	uint64 rowid = sort->table->nkeys == 0 ? nvmkv_key_rowid(row->key) : 0;
 	MemoryContext old_context = MemoryContextSwitchTo(GetPerTupleMemoryContext(sort->estate));
 	NvmkvEntry entry;
@@ -81,53 +75,12 @@ add_row(NvmkvEntrySort *sort, const NvmkvScanRow *row)
 	ResetPerTupleExprContext(sort->estate);
 }
 
-static void
-scan_rows(NvmkvEntrySort *sort, Snapshot snapshot)
-{
-	NvmkvVisibility visibility;
-	StringInfoData lower;
-	StringInfoData upper;
-	NvmkvScan *volatile scan = NULL;
-
-	nvmkv_key_table_range(sort->table, &lower, &upper);
-	nvmkv_visibility_init(&visibility, snapshot, NULL);
-	PG_TRY();
-	{
-		NvmkvScan *new_scan = NULL;
-
-		nvmkv_check_table_status(nvmkv_scan_create(sort->db, &new_scan), "reading foreign table", sort->table);
-		scan = new_scan;
-		nvmkv_check_table_status(nvmkv_scan_start(scan, nvmkv_buffer_slice(&lower), nvmkv_buffer_slice(&upper), false,
-											&visibility.engine),
-						   "reading foreign table", sort->table);
-		for (;;)
-		{
-			const NvmkvScanRow *rows;
-			unsigned count;
-
-			CHECK_FOR_INTERRUPTS();
-			nvmkv_check_table_status(nvmkv_scan_batch(scan, SCAN_ROWS, SCAN_BYTES, &rows, &count), "reading foreign table",
-									 sort->table);
-			if (count == 0)
-				break;
-			for (unsigned i = 0; i < count; i++)
-				add_row(sort, &rows[i]);
-		}
-	}
-	PG_FINALLY();
-	{
-		nvmkv_scan_destroy(scan);
-	}
-	PG_END_TRY();
-}
-
 NvmkvEntrySort *
 nvmkv_entrysort_create(Relation rel, const NvmkvTable *table, const NvmkvIndex *index, Snapshot snapshot)
 {
 	NvmkvEntrySort *sort = palloc0(sizeof(NvmkvEntrySort));
 
 	sort->table = table;
-	sort->db = nvmkv_engine_of(table->storage_id);
 	sort->index = (unsigned) (index - table->indexes);
 	sort->estate = CreateExecutorState();
 	sort->maker = nvmkv_entry_maker_create(table, sort->estate, index->oid);
@@ -135,7 +88,7 @@ nvmkv_entrysort_create(Relation rel, const NvmkvTable *table, const NvmkvIndex *
 	initStringInfo(&sort->entries);
 	sort->sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, maintenance_work_mem, NULL,
 									   TUPLESORT_NONE);
-	scan_rows(sort, snapshot);
+	nvmkv_every_row(table, snapshot, add_row, sort);
 	tuplesort_performsort(sort->sort);
 	return sort;
 }
