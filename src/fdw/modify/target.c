@@ -122,6 +122,12 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 
 		query.anchor = target->anchor;
 		nvmkv_row_view(modify->db, modify->table, key, &query, &view);
+		if (nvmkv_row_is_lost(&view) && modify->holders.len > 0)
+		{
+			nvmkv_latch_set_release(&target->latches);
+			nvmkv_row_wait_holders(modify->rel, key, &modify->holders, target->is_delete ? XLTW_Delete : XLTW_Update);
+			continue;
+		}
 		nvmkv_row_check_loss(&view);
 		if (view.state == NVMKV_ROW_WAIT)
 		{

@@ -212,6 +212,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 	bool waited = false;
 	bool followed = false; /* to where the row has moved */
 	bool lost = false; /* to a transaction with a snapshot of its own */
+	bool held = false; /* but others have locked what is lost */
 
 	find_row(marks, (ItemPointer) DatumGetPointer(rowid));
 	for (;;)
@@ -231,11 +232,12 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			query.any_version = false;
 			nvmkv_row_view(marks->db, marks->table, key, &query, &view);
 		}
-		lost = lost || (view.loss != NVMKV_NOT_LOST && IsolationUsesXactSnapshot());
+		lost = lost || nvmkv_row_is_lost(&view);
+		held = lost && !waited && marks->holders.len > 0;
 		/* As on a heap: who has waited follows to the next version, and gives up if that has been changed again. */
-		if (lost && (!waited || view.changed_again || (followed && view.loss != NVMKV_NOT_LOST)))
+		if (lost && !held && (!waited || view.changed_again || (followed && view.loss != NVMKV_NOT_LOST)))
 			raise_concurrent_update();
-		if (view.state == NVMKV_ROW_WAIT)
+		if (view.state == NVMKV_ROW_WAIT || held)
 		{
 			/* On a heap it is a later version that is locked or changed, and such are waited for in any case. */
 			LockWaitPolicy policy = query.any_version && view.in_place ? LockWaitBlock : erm->waitPolicy;
@@ -244,7 +246,8 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			switch (policy)
 			{
 				case LockWaitBlock:
-					nvmkv_row_queue_wait(&queue, rel, key, &view, mode, XLTW_Lock);
+					if (!held)
+						nvmkv_row_queue_wait(&queue, rel, key, &view, mode, XLTW_Lock);
 					nvmkv_row_wait_holders(rel, key, &marks->holders, XLTW_Lock);
 					waited = true;
 					if (!view.in_place)

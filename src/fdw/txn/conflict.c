@@ -35,9 +35,17 @@
  * SHARE, else it would have waited) writes their locks again above it
  * ("standing").  A lock is its transaction's, whoever wrote the entry: it is
  * kept over PREPARE and a crash as that transaction is, and ends with it.
+ *
+ * A lock is on the version right below its entry and on those that followed
+ * it.  FOR KEY SHARE may lock a row that has been updated in place, as it was
+ * before: such a lock is on the versions from that one on, and its entry says
+ * so.  Who finds his version changed against his snapshot waits, as on a heap,
+ * for those who have it locked before he hears of his loss; those who have
+ * locked later versions only do not concern him.
  */
 #include "postgres.h"
 
+#include "engine/base/coding.h"
 #include "fdw/txn/conflict.h"
 #include "fdw/txn/damage.h"
 #include "fdw/txn/visibility.h"
@@ -102,12 +110,19 @@ tag_state(const NvmkvVersion *version)
 static NvmkvLockMode
 lock_mode(const NvmkvVersion *version)
 {
-	if (version->value.size != 1 || version->value.data[0] < NVMKV_LOCK_SHARE ||
-		version->value.data[0] > NVMKV_LOCK_NO_KEY_UPDATE)
+	if ((version->value.size != 1 && version->value.size != 1 + sizeof(uint64)) ||
+		version->value.data[0] < NVMKV_LOCK_SHARE || version->value.data[0] > NVMKV_LOCK_NO_KEY_UPDATE)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("row lock of a foreign table has an unknown mode (%zu bytes)", version->value.size)));
 	return (NvmkvLockMode) version->value.data[0];
+}
+
+/* The sequence of the oldest version that it is on, if that is not the one below it; else UINT64_MAX. */
+static uint64
+lock_from(const NvmkvVersion *version)
+{
+	return version->value.size > 1 ? get_u64(version->value.data + 1) : PG_UINT64_MAX;
 }
 
 /* Each once. */
@@ -120,6 +135,42 @@ add_standing(StringInfo standing, uint64 fxid)
 			return;
 	}
 	appendBinaryStringInfo(standing, (const char *) &fxid, sizeof(fxid));
+}
+
+static void
+add_holder(StringInfo holders, const NvmkvVersion *lock)
+{
+	NvmkvLockHolder holder = {.fxid = lock->txn.fxid, .from = lock_from(lock)};
+
+	appendBinaryStringInfo(holders, (const char *) &holder, sizeof(holder));
+}
+
+/* The version below the last locks is known: those that have not said more are on it. */
+static void
+place_holders(StringInfo holders, uint64 sequence)
+{
+	NvmkvLockHolder *holder = (NvmkvLockHolder *) holders->data;
+
+	for (int i = 0; i < holders->len / (int) sizeof(*holder); i++)
+	{
+		if (holder[i].from == PG_UINT64_MAX)
+			holder[i].from = sequence;
+	}
+}
+
+/* Only those remain that are on this version. */
+static void
+keep_holders_of(StringInfo holders, uint64 sequence)
+{
+	NvmkvLockHolder *holder = (NvmkvLockHolder *) holders->data;
+	int kept = 0;
+
+	for (int i = 0; i < holders->len / (int) sizeof(*holder); i++)
+	{
+		if (holder[i].from <= sequence)
+			holder[kept++] = holder[i];
+	}
+	holders->len = kept * (int) sizeof(*holder);
 }
 
 static void
@@ -149,14 +200,22 @@ see_lock(Walk *walk, const NvmkvVersion *version)
 			{
 				if (walk->lock_holder == 0)
 					walk->lock_holder = version->txn.fxid;
-				if (walk->query->holders != NULL)
-					add_standing(walk->query->holders, version->txn.fxid);
 			}
 			break;
 		case NVMKV_TAG_COMMITTED:
 		case NVMKV_TAG_ABORTED:
 			break;
 	}
+}
+
+/* On whichever of the versions down to the anchor. */
+static void
+see_holder(Walk *walk, const NvmkvVersion *version)
+{
+	if (walk->query->holders != NULL && !walk->anchored &&
+		nvmkv_locks_conflict(walk->query->want, lock_mode(version)) &&
+		nvmkv_lock_state(version->txn.fxid) == NVMKV_TAG_IN_PROGRESS)
+		add_holder(walk->query->holders, version);
 }
 
 /* ---------------------------------------------------------------- versions */
@@ -226,11 +285,14 @@ see_tombstone(Walk *walk, const NvmkvVersion *version, NvmkvTagState state)
 
 /* The version above the anchor says it. */
 static void
-note_anchor(Walk *walk)
+note_anchor(Walk *walk, uint64 sequence)
 {
 	NvmkvRowView *view = walk->view;
 
 	walk->anchored = true;
+	view->anchor = sequence;
+	if (walk->query->holders != NULL)
+		keep_holders_of(walk->query->holders, sequence);
 	view->in_place = walk->value_above;
 	view->for_update = walk->value_above && walk->for_update_above;
 	view->changed_again = walk->second_above.there && walk->second_above.state == NVMKV_TAG_COMMITTED &&
@@ -261,6 +323,7 @@ visit(void *ctx, const NvmkvVersion *version)
 	{
 		if (!walk->bottom)
 			see_lock(walk, version);
+		see_holder(walk, version);
 		if (walk->above.there && !walk->anchored && walk->value_above && lock_mode(version) == NVMKV_LOCK_EXCLUSIVE)
 			walk->for_update_above |= is_writers_lock(walk, version);
 		return true;
@@ -273,8 +336,10 @@ visit(void *ctx, const NvmkvVersion *version)
 		return true;
 	if (!walk->anchored)
 	{
+		if (walk->query->holders != NULL)
+			place_holders(walk->query->holders, version->sequence);
 		if (is_anchor(walk->query, version))
-			note_anchor(walk);
+			note_anchor(walk, version->sequence);
 		if (kind == NVMKV_KIND_VALUE)
 			see_value(walk, version, state, walk->anchored);
 		else

@@ -15,8 +15,9 @@
 #include "fdw/table/table.h"
 
 /*
- * Row locks, with the strengths and conflicts of a heap's; the byte in a LOCK entry's value.  ON DISK AND IN THE LOG:
- * never renumber.
+ * Row locks, with the strengths and conflicts of a heap's.  A LOCK entry's value is this byte; a lock that is on
+ * older versions than the one below the entry, too, has the sequence of the oldest of them behind it (8 bytes,
+ * little-endian).  ON DISK AND IN THE LOG: never renumber.
  */
 typedef enum NvmkvLockMode
 {
@@ -94,6 +95,13 @@ typedef enum NvmkvRowCopy
 	NVMKV_COPY_ALWAYS
 } NvmkvRowCopy;
 
+/* Somebody else's lock, while he runs. */
+typedef struct NvmkvLockHolder
+{
+	uint64 fxid;
+	uint64 from; /* sequence of the oldest version that it is on */
+} NvmkvLockHolder;
+
 typedef struct NvmkvRowQuery
 {
 	NvmkvLockMode want; /* locks that stand against it count; NONE: locks do not count */
@@ -104,7 +112,7 @@ typedef struct NvmkvRowQuery
 	StringInfo value;	 /* a live row's value bytes go here (replaced), according to copy */
 	StringInfo moved;	 /* may be NULL: where a tombstone says the row is now goes here */
 	StringInfo standing; /* may be NULL: ids (uint64) of others who hold KEY_SHARE locks, each once, go here */
-	StringInfo holders;	 /* may be NULL: the same of others whose locks stand against the wish */
+	StringInfo holders;	 /* may be NULL: those (NvmkvLockHolder) whose locks on the anchor's version conflict */
 } NvmkvRowQuery;
 
 typedef struct NvmkvRowView
@@ -113,6 +121,7 @@ typedef struct NvmkvRowView
 	TransactionId wait_xid;
 	bool wait_for_lock; /* WAIT: the row is there, and only locked */
 	uint64 base;	 /* newest version of a transaction that has ended, 0: none; what others wait for each other on */
+	uint64 anchor;	 /* sequence of the anchor's version, 0: none */
 	uint64 sequence; /* of the row's newest version; of its tombstone when DELETED */
 	bool own;		 /* written by this transaction, in command cid */
 	CommandId cid;

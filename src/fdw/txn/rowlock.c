@@ -8,6 +8,7 @@
 #include "common/hashfn.h"
 #include "utils/rel.h"
 
+#include "engine/base/coding.h"
 #include "fdw/txn/rowlock.h"
 
 /* ---------------------------------------------------------------- waiting */
@@ -59,12 +60,11 @@ nvmkv_row_wait_holders(Relation rel, NvmkvSlice key, const StringInfoData *holde
 {
 	if (!IsolationUsesXactSnapshot())
 		return;
-	for (int i = 0; i < holders->len; i += (int) sizeof(uint64))
+	for (int i = 0; i < holders->len / (int) sizeof(NvmkvLockHolder); i++)
 	{
-		uint64 holder;
+		const NvmkvLockHolder *holder = (const NvmkvLockHolder *) holders->data + i;
 
-		memcpy(&holder, holders->data + i, sizeof(holder));
-		nvmkv_write_wait_xid(rel, key, (TransactionId) holder, oper);
+		nvmkv_write_wait_xid(rel, key, (TransactionId) holder->fxid, oper);
 	}
 }
 
@@ -95,10 +95,16 @@ nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView
 	return true;
 }
 
+bool
+nvmkv_row_is_lost(const NvmkvRowView *view)
+{
+	return view->loss != NVMKV_NOT_LOST && IsolationUsesXactSnapshot();
+}
+
 void
 nvmkv_row_check_loss(const NvmkvRowView *view)
 {
-	if (view->loss == NVMKV_NOT_LOST || !IsolationUsesXactSnapshot())
+	if (!nvmkv_row_is_lost(view))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -110,11 +116,15 @@ bool
 nvmkv_row_lock(NvmkvDb *db, Relation rel, NvmkvSlice key, const NvmkvRowView *view, NvmkvLockMode mode,
 			   FullTransactionId fxid, CommandId cid)
 {
-	uint8 byte = (uint8) mode;
+	/* A row that is locked as it was, not as it is. */
+	bool older = mode == NVMKV_LOCK_KEY_SHARE && view->visible && view->anchor < view->sequence;
+	uint8 value[1 + sizeof(uint64)];
 
 	if (nvmkv_lock_strength(view->own_lock) >= nvmkv_lock_strength(mode))
 		return true;
 	nvmkv_write_begin();
-	nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, cid, nvmkv_slice(&byte, 1));
+	value[0] = (uint8) mode;
+	put_u64(value + 1, view->anchor);
+	nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, cid, nvmkv_slice(value, older ? sizeof(value) : 1));
 	return nvmkv_write_finish(db, rel);
 }

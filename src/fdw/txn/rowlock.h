@@ -45,7 +45,9 @@ extern void nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel);
 extern bool nvmkv_row_follow(StringInfo key, const StringInfoData *moved, const NvmkvRowView *view,
 							 NvmkvRowAnchor *anchor);
 
-/* 40001 for a row that is lost to a transaction with a snapshot of its own; nothing in READ COMMITTED. */
+/* Is the row lost to this transaction, which has a snapshot of its own?  Never in READ COMMITTED. */
+extern bool nvmkv_row_is_lost(const NvmkvRowView *view);
+/* 40001 if it is. */
 extern void nvmkv_row_check_loss(const NvmkvRowView *view);
 
 /*
