@@ -8,9 +8,13 @@
  */
 #include "postgres.h"
 
+#include "access/attmap.h"
+#include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/comment.h"
 #include "commands/defrem.h"
 #include "commands/event_trigger.h"
 #include "commands/tablecmds.h"
@@ -20,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/ddl/column.h"
 #include "fdw/ddl/create.h"
 #include "fdw/ddl/foreignkey.h"
@@ -130,6 +135,43 @@ nvmkv_make_table(CreateStmt *base, const char *server, List *options, const char
 	return address;
 }
 
+/*
+ * What LIKE tells besides columns, as statements.  From 18 on the server leaves out indexes for a foreign table, so
+ * they are always found here, as expandTableLikeClause() does for another table.
+ */
+static List *
+expand_like(RangeVar *table, TableLikeClause *like)
+{
+	bool with_indexes = (like->options & CREATE_TABLE_LIKE_INDEXES) != 0;
+	List *stmts;
+	Relation made;
+	Relation source;
+	AttrMap *columns;
+	ListCell *lc;
+
+	like->options &= ~(bits32) CREATE_TABLE_LIKE_INDEXES;
+	stmts = expandTableLikeClause(table, like);
+	if (!with_indexes)
+		return stmts;
+
+	made = table_openrv(table, NoLock); /* nobody else sees it yet */
+	source = table_open(like->relationOid, NoLock); /* locked by the analysis of the statement */
+	columns = nvmkv_build_attrmap(RelationGetDescr(made), RelationGetDescr(source));
+	foreach(lc, RelationGetIndexList(source))
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+		IndexStmt *stmt = generateClonedIndexStmt(table, index, columns, NULL);
+
+		if (like->options & CREATE_TABLE_LIKE_COMMENTS)
+			stmt->idxcomment = GetComment(lfirst_oid(lc), RelationRelationId, 0);
+		stmts = lappend(stmts, stmt);
+		index_close(index, AccessShareLock);
+	}
+	table_close(source, NoLock);
+	table_close(made, NoLock);
+	return stmts;
+}
+
 void
 nvmkv_create_parts(const NvmkvStatement *statement, CreateStmt *base, const char *server, List *options, Node *told)
 {
@@ -145,7 +187,7 @@ nvmkv_create_parts(const NvmkvStatement *statement, CreateStmt *base, const char
 			relid = nvmkv_make_table((CreateStmt *) part, server, add_key_option(options, stmts),
 									 statement->query_string, told).objectId;
 		else if (IsA(part, TableLikeClause))
-			stmts = list_concat(expandTableLikeClause(base->relation, (TableLikeClause *) part), stmts);
+			stmts = list_concat(expand_like(base->relation, (TableLikeClause *) part), stmts);
 		else
 		{
 			/* A foreign key may reference the primary key that the option has told. */
