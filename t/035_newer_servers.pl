@@ -55,6 +55,27 @@ as_heap(15, 'grouping by the key and what depends on it', q{
 	INSERT INTO t SELECT g, g % 3, g FROM generate_series(1, 4) g;
 	SELECT a, b, v, count(*) FROM t GROUP BY a, b, v ORDER BY a});
 
+as_heap(15, 'event triggers hear of REINDEX where the server tells them', q{
+	TABLE(t: a int, b int: a);
+	CREATE INDEX i ON t (b);
+	CREATE FUNCTION told() RETURNS event_trigger LANGUAGE plpgsql AS $$
+	DECLARE
+		c record;
+	BEGIN
+		RAISE WARNING '% %', tg_event, tg_tag;
+		IF tg_event = 'ddl_command_end' THEN
+			FOR c IN SELECT * FROM pg_event_trigger_ddl_commands() LOOP
+				RAISE WARNING '  % % %', c.command_tag, c.object_type, c.object_identity;
+			END LOOP;
+		END IF;
+	END $$;
+	CREATE EVENT TRIGGER told_start ON ddl_command_start EXECUTE FUNCTION told();
+	CREATE EVENT TRIGGER told_end ON ddl_command_end EXECUTE FUNCTION told();
+	REINDEX INDEX i;
+	REINDEX TABLE t;
+	CREATE FUNCTION within() RETURNS int LANGUAGE plpgsql AS 'BEGIN REINDEX TABLE t; RETURN 1; END';
+	CREATE TABLE made AS SELECT within()});
+
 as_heap(16, 'any value, hexadecimal numbers, names of subqueries left out', q{
 	TABLE(t: a int, b int: a);
 	INSERT INTO t SELECT g, 0x10 FROM generate_series(1, 4) g;

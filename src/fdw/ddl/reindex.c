@@ -15,9 +15,11 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
+#include "commands/event_trigger.h"
 #include "commands/tablecmds.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "tcop/cmdtag.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -91,13 +93,19 @@ check_owner(const RangeVar *relation, Oid relid, Oid old_relid, void *arg)
 }
 
 static void
-make_anew(Relation rel, Oid index_oid)
+make_anew(Relation rel, Oid index_oid, const ReindexStmt *stmt)
 {
 	Relation index = index_open(index_oid, AccessExclusiveLock);
+	ObjectAddress address;
 
 	if (!index->rd_index->indisprimary) /* that is the table */
 		nvmkv_index_create(rel, index);
 	index_close(index, NoLock);
+
+	if (!command_tag_event_trigger_ok(CMDTAG_REINDEX))
+		return; /* nor may the triggers of a statement around this one hear of it */
+	ObjectAddressSet(address, RelationRelationId, index_oid);
+	EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, (Node *) stmt);
 }
 
 static void
@@ -120,7 +128,7 @@ reindex(const NvmkvStatement *statement, Node *node, void *arg)
 		ereport(NOTICE,
 				(errmsg("table \"%s\" has no indexes to reindex", RelationGetRelationName(rel))));
 	foreach(lc, indexes)
-		make_anew(rel, lfirst_oid(lc));
+		make_anew(rel, lfirst_oid(lc), stmt);
 	table_close(rel, NoLock);
 }
 

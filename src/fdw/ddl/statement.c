@@ -10,6 +10,7 @@
 #include "commands/event_trigger.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "tcop/cmdtag.h"
 
 #include "fdw/ddl/statement.h"
 
@@ -29,18 +30,19 @@ nvmkv_statement_execute(const NvmkvStatement *statement,
 {
 	PlannedStmt *pstmt = statement->read_only_tree ? copyObject(statement->pstmt) : statement->pstmt;
 	Node *stmt = pstmt->utilityStmt;
-	bool complete = statement->context != PROCESS_UTILITY_SUBCOMMAND;
+	bool told = statement->context != PROCESS_UTILITY_SUBCOMMAND &&
+		command_tag_event_trigger_ok(CreateCommandTag(stmt));
 	bool triggers;
 
 	check_stack_depth();
 	prevent_where_nothing_is_written(stmt);
-	triggers = complete && EventTriggerBeginCompleteQuery();
+	triggers = told && EventTriggerBeginCompleteQuery();
 	PG_TRY();
 	{
-		if (complete)
+		if (told)
 			EventTriggerDDLCommandStart(stmt);
 		body(statement, stmt, arg);
-		if (complete)
+		if (told)
 		{
 			EventTriggerSQLDrop(stmt);
 			EventTriggerDDLCommandEnd(stmt);

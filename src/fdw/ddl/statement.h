@@ -26,8 +26,9 @@ typedef struct NvmkvStatement
 
 /*
  * Executes a statement that makes, changes or drops something: body(stmt, arg), with what the server does around each
- * such statement - it is refused where nothing may be written, event triggers are called before and after, what body
- * drops or collects (EventTriggerCollectSimpleCommand) is theirs to see, and what it has made can be seen at the end.
+ * such statement - it is refused where nothing may be written, event triggers are called before and after (if the
+ * server has them for such statements: of REINDEX from 17 on), what body drops or collects
+ * (EventTriggerCollectSimpleCommand) is theirs to see, and what it has made can be seen at the end.
  */
 extern void nvmkv_statement_execute(const NvmkvStatement *statement,
 									void (*body) (const NvmkvStatement *statement, Node *stmt, void *arg), void *arg);
