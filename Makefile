@@ -49,7 +49,7 @@ NO_INSTALLCHECK = 1
 PG_CPPFLAGS = -I$(srcdir)/src -I$(srcdir) -D_GNU_SOURCE
 PG_CFLAGS = -MMD -MP
 SHLIB_LINK = -lpmem -llz4 -lzstd -Wl,--version-script=$(topdir)/src/nvmkv_fdw.map
-EXTRA_CLEAN = $(OBJS:.o=.d) $(TOOL_OBJS) $(TOOL_OBJS:.o=.d)
+EXTRA_CLEAN = server_version $(OBJS:.o=.d) $(TOOL_OBJS) $(TOOL_OBJS:.o=.d)
 
 ifdef ASSERT
 PG_CPPFLAGS += -DUSE_ASSERT_CHECKING=1
@@ -62,7 +62,7 @@ endif
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(PGXS),)
 $(error $(PG_CONFIG) not found: install the package postgresql-server-dev-NN of your version, or run scripts/setup.sh)
 endif
@@ -110,8 +110,12 @@ vpath %.c $(srcdir)
 vpath %.control $(srcdir)
 endif
 
-# What a change of switches must rebuild.
-$(OBJS) $(TOOL_OBJS): $(topdir)/Makefile $(topdir)/test/warnings.mk
+# What a change of switches, or another server, must rebuild.
+$(OBJS) $(TOOL_OBJS): $(topdir)/Makefile $(topdir)/test/warnings.mk server_version
+server_version: FORCE
+	@printf '%s\n' '$(PG_CONFIG) $(VERSION)' | cmp -s - $@ || printf '%s\n' '$(PG_CONFIG) $(VERSION)' >$@
+FORCE:
+.PHONY: FORCE
 -include $(OBJS:.o=.d) $(TOOL_OBJS:.o=.d)
 
 endif

@@ -363,6 +363,7 @@ if wanted style; then
 	simple "layers" scripts/check_layers.sh
 	simple "style" scripts/check_style.sh
 	simple "usage" scripts/check_usage.sh
+	simple "refusals of make" scripts/check_build.sh
 	simple "docs" scripts/check_docs.sh
 fi
 

@@ -109,13 +109,6 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 #define AT_SetExpression (-1) /* of a generated column */
 #endif
 
-/* Of the names of kinds of storage parameters (HEAP_RELOPT_NAMESPACES). */
-#if PG_VERSION_NUM >= 180000
-typedef const char *const NvmkvOptionNamespace;
-#else
-typedef char *NvmkvOptionNamespace;
-#endif
-
 /* ---- indexes */
 
 /* An index's description, of one that is made by a command or as a partitioned one is: not built. */
