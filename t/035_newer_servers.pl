@@ -149,6 +149,58 @@ as_heap(18, 'conditions on all but the first column of a key', q{
 	SELECT * FROM t WHERE b = 77;
 	SELECT * FROM t WHERE b BETWEEN 100 AND 103 ORDER BY a, b});
 
+# What the server offers to wrappers is used, or is not needed.
+my $lines = join '', map { join("\t", $_, $_ % 7, $_) . "\n" } 1 .. 3000;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION pg_walinspect;
+	CREATE FOREIGN TABLE copied (a int, b int, c int) SERVER nvmkv OPTIONS (primary_key 'a');
+	CREATE INDEX ON copied (b, c);
+	CREATE TABLE parted (a int, b int, c int) PARTITION BY RANGE (a);
+	CREATE FOREIGN TABLE part_1 PARTITION OF parted FOR VALUES FROM (0) TO (1500) SERVER nvmkv OPTIONS (primary_key 'a');
+	CREATE TABLE part_2 PARTITION OF parted FOR VALUES FROM (1500) TO (10000)});
+for my $table ('copied', 'parted')
+{
+	my $begin = $node->safe_psql('postgres', 'SELECT pg_current_wal_lsn()');
+
+	$node->safe_psql('postgres', "COPY $table FROM stdin;\n$lines\\.\n");
+	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM pg_get_wal_records_info('$begin', pg_current_wal_flush_lsn())
+		WHERE resource_manager = 'nvmkv_fdw' AND record_type = 'WRITE'"), '<', 100, "COPY writes rows of $table in batches");
+	is($node->safe_psql('postgres', "SELECT count(*), sum(b) FROM $table"), '3000|8998', "all rows of $table are there");
+}
+
+# What EXPLAIN says of a query that was executed.
+sub explained
+{
+	my ($query, @settings) = @_;
+
+	return $node->safe_psql('postgres', join('', map { "SET $_; " } @settings) .
+		"ANALYZE copied; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) $query");
+}
+
+for (['a', 'Key: copied_pkey'], ['c', 'Index(?: Only)?: copied_b_c_idx'])
+{
+	my ($column, $way) = @$_;
+	my $first = $column eq 'c' ? 'b = 3 AND ' : '';
+
+	for my $condition ("$first$column IN (10, 17, 703)", "$first$column = ANY (ARRAY[703, 17, 10, 17])",
+		"$first($column = 10 OR $column = 17 OR $column = 703)")
+	{
+		my $plan = explained("SELECT $column FROM copied WHERE $condition", 'enable_seqscan = off');
+
+		like($plan, qr/$way\n.*Key Ranges: 3\n/s, "$condition: as ranges of keys");
+		unlike($plan, qr/Rows Removed/, "$condition: nothing else is read");
+	}
+}
+if ($version >= 16)
+{
+	my $plan = explained('SELECT count(*) FROM copied AS x FULL JOIN copied AS y ON x.b = y.a',
+		'max_parallel_workers_per_gather = 2', 'parallel_setup_cost = 0', 'parallel_tuple_cost = 0',
+		'min_parallel_table_scan_size = 0', 'min_parallel_index_scan_size = 0', 'enable_mergejoin = off');
+
+	like($plan, qr/Parallel Hash Full Join.*Parallel Foreign Scan on copied.*Parallel Foreign Scan on copied/s,
+		'16: a full join in parallel');
+}
+
 # What heap tables can and foreign ones cannot.
 if ($version >= 17)
 {
