@@ -7,118 +7,52 @@
  * reached by recursion inside ALTER TABLE.  So the state before the command is
  * compared with the state after it, for each of our tables it can reach.
  *
- * Rows are never rewritten.  A column added with a constant default gets a
- * missing value, as in a heap table; what would need a rewrite is refused
- * while there are rows.  Without rows, a change that old bytes could not bear
+ * A column added with a constant default gets a missing value, as in a heap
+ * table.  Where the rows have to be written anew (rewrite.c), how they are read
+ * is remembered before.  Without rows, a change that old bytes could not bear
  * starts a new storage, so that no snapshot finds them.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
-#include "commands/defrem.h"
+#include "commands/event_trigger.h"
 #include "commands/tablecmds.h"
-#include "executor/executor.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
-#include "parser/parse_coerce.h"
-#include "parser/parse_type.h"
 #include "rewrite/rewriteHandler.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
-#include "utils/timestamp.h"
-#include "utils/typcache.h"
+#include "utils/snapmgr.h"
 
 #include "fdw/compat/compat.h"
+#include "fdw/ddl/addcolumn.h"
 #include "fdw/ddl/alter.h"
+#include "fdw/ddl/altertype.h"
 #include "fdw/ddl/column.h"
 #include "fdw/ddl/indexsave.h"
 #include "fdw/ddl/keyconstraint.h"
 #include "fdw/ddl/keyoption.h"
 #include "fdw/ddl/primarykey.h"
+#include "fdw/ddl/rewrite.h"
+#include "fdw/ddl/rowtype.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/ready.h"
-#include "fdw/key/keyspec.h"
 #include "fdw/storage/registry.h"
 #include "fdw/storage/storage.h"
-#include "fdw/table/catalog.h"
 #include "fdw/table/definition.h"
-#include "fdw/table/option.h"
-#include "fdw/table/table.h"
-
-#define COPY_ROWS_HINT "Create a new foreign table and copy the rows with INSERT ... SELECT."
-
-typedef struct CheckBefore
-{
-	char *name;
-	char *expression;
-} CheckBefore;
-
-/* One of our tables as it was before the command. */
-typedef struct TableBefore
-{
-	Oid relid;
-	bool attached; /* becomes a partition, ours or not: that alone has to be verified */
-	int natts;
-	bool *not_null;
-	List *checks; /* CheckBefore, of the valid ones */
-	bool had_storage;
-	NvmkvStorageRow storage; /* with its key columns, if had_storage */
-	bool columns_fit;        /* were as that row says */
-	bool had_rows;           /* if that was asked */
-	char *key_option;        /* NULL: none */
-	char *key_constraint;    /* the name of what shows it; NULL: none */
-	List *saved_indexes;     /* removed, to be made again */
-	bool new_storage;        /* to be started */
-} TableBefore;
 
 /* ---------------------------------------------------------------- before */
 
-/* After ATColumnChangeRequiresRewrite of the server. */
-static bool
-needs_rewrite(Node *expr)
-{
-	for (;;)
-	{
-		if (IsA(expr, Var))
-			return false;
-		else if (IsA(expr, RelabelType))
-			expr = (Node *) ((RelabelType *) expr)->arg;
-		else if (IsA(expr, CoerceToDomain))
-		{
-			if (DomainHasConstraints(((CoerceToDomain *) expr)->resulttype))
-				return true;
-			expr = (Node *) ((CoerceToDomain *) expr)->arg;
-		}
-		else if (IsA(expr, FuncExpr))
-		{
-			FuncExpr *f = (FuncExpr *) expr;
-
-			if (f->funcid != F_TIMESTAMPTZ_TIMESTAMP && f->funcid != F_TIMESTAMP_TIMESTAMPTZ)
-				return true;
-			if (TimestampTimestampTzRequiresRewrite())
-				return true;
-			expr = linitial(f->args);
-		}
-		else
-			return true;
-	}
-}
-
 /* The column of the stored key. */
 static const NvmkvKeyColumn *
-find_key(const TableBefore *before, AttrNumber attnum)
+find_key(const NvmkvTableBefore *before, AttrNumber attnum)
 {
 	for (int i = 0; before->had_storage && i < before->storage.nkeys; i++)
 	{
@@ -128,150 +62,16 @@ find_key(const TableBefore *before, AttrNumber attnum)
 	return NULL;
 }
 
-static void
-refuse_new_type_if_rows(Relation rel, const char *column)
+void
+nvmkv_before_keep_rows(NvmkvTableBefore *before, Relation rel)
 {
-	if (nvmkv_table_has_rows(rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot alter type of column \"%s\" because the rows of foreign table \"%s\" would have to be rewritten",
-						column, RelationGetRelationName(rel)),
-				 errhint(COPY_ROWS_HINT)));
+	if (before->old == NULL && nvmkv_table_has_rows(rel))
+		before->old = nvmkv_table(rel);
 }
 
-/* ALTER COLUMN TYPE: what is not ours to say, the server says in its turn. */
+/* A generated column's: there is nothing to write of those that are not stored. */
 static void
-check_type_change(TableBefore *before, Relation rel, AlterTableCmd *cmd)
-{
-	ColumnDef *def = castNode(ColumnDef, cmd->def);
-	AttrNumber attnum = get_attnum(before->relid, cmd->name);
-	Form_pg_attribute att;
-	const NvmkvKeyColumn *key;
-	Oid type;
-	int32 typmod;
-	Node *change;
-
-	if (attnum <= 0)
-		return;
-	att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-	if (def->raw_default != NULL)
-	{
-		/* USING: the server refuses it for foreign tables that have no rows, too. */
-		refuse_new_type_if_rows(rel, cmd->name);
-		return;
-	}
-	typenameTypeIdAndMod(NULL, def->typeName, &type, &typmod);
-	change = (Node *) makeVar(1, attnum, att->atttypid, att->atttypmod, att->attcollation, 0);
-	change = coerce_to_target_type(NULL, change, att->atttypid, type, typmod,
-								   COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
-	if (change == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" cannot be cast automatically to type %s", cmd->name, format_type_be(type)),
-				 errhint(COPY_ROWS_HINT)));
-
-	/* Rows were written with it: the column was changed without the library, and this undoes it. */
-	if (before->had_storage && attnum <= before->storage.ncolumns && before->storage.column_types[attnum - 1] == type)
-	{
-		before->saved_indexes = list_concat(before->saved_indexes, nvmkv_indexes_save(rel, attnum));
-		return;
-	}
-
-	key = find_key(before, attnum);
-	if (key != NULL &&
-		(getBaseType(type) != key->base_type || GetColumnDefCollation(NULL, def, type) != key->collation))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot alter type of column \"%s\" because it is in the primary key of foreign table \"%s\"",
-						cmd->name, RelationGetRelationName(rel)),
-				 errhint(COPY_ROWS_HINT)));
-
-	if (needs_rewrite((Node *) expression_planner((Expr *) change)))
-	{
-		refuse_new_type_if_rows(rel, cmd->name);
-		before->new_storage = true;
-	}
-	before->saved_indexes = list_concat(before->saved_indexes, nvmkv_indexes_save(rel, attnum));
-}
-
-/* Are values of the row type within those of the type? */
-static bool
-type_embeds(Oid type, Oid row_type)
-{
-	Oid inner;
-
-	check_stack_depth();
-	if (type == row_type)
-		return true;
-	switch (get_typtype(type))
-	{
-		case TYPTYPE_DOMAIN:
-			return type_embeds(getBaseType(type), row_type);
-		case TYPTYPE_RANGE:
-			return type_embeds(get_range_subtype(type), row_type);
-		case TYPTYPE_MULTIRANGE:
-			return type_embeds(get_multirange_range(type), row_type);
-		case TYPTYPE_COMPOSITE:
-		{
-			TupleDesc desc = lookup_rowtype_tupdesc_copy(type, -1);
-
-			for (int i = 0; i < desc->natts; i++)
-			{
-				if (!TupleDescAttr(desc, i)->attisdropped && type_embeds(TupleDescAttr(desc, i)->atttypid, row_type))
-					return true;
-			}
-			return false;
-		}
-		default:
-			inner = get_element_type(type);
-			return OidIsValid(inner) && type_embeds(inner, row_type);
-	}
-}
-
-/*
- * A row type must not change under columns that store it.  The server sees to
- * that for tables with storage, and only in its later minor versions for
- * foreign ones.
- */
-static void
-check_row_type(Oid row_type)
-{
-	ListCell *lc;
-
-	foreach(lc, nvmkv_our_relids())
-	{
-		Relation rel = try_relation_open(lfirst_oid(lc), AccessShareLock);
-
-		if (rel == NULL)
-			continue;
-		for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
-		{
-			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
-
-			if (!att->attisdropped && type_embeds(att->atttypid, row_type) && nvmkv_table_has_rows(rel))
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("cannot alter type \"%s\" because column \"%s.%s\" uses it",
-								format_type_be(row_type), RelationGetRelationName(rel), NameStr(att->attname))));
-		}
-		relation_close(rel, NoLock);
-	}
-}
-
-/*
- * Nor must a column with a value in old rows be added to it: values of the row type stored elsewhere would not get it.
- * As the server does it for heap tables.
- */
-static void
-check_row_type_gains_value(Relation rel)
-{
-	find_composite_type_dependencies(rel->rd_rel->reltype, rel, NULL);
-	check_row_type(rel->rd_rel->reltype);
-}
-
-/* A generated column's: a heap table is written anew for those that are stored; of others there is nothing to write. */
-static void
-check_new_expression(TableBefore *before, Relation rel, const char *column)
+note_new_expression(NvmkvTableBefore *before, Relation rel, const char *column)
 {
 	AttrNumber attnum = get_attnum(before->relid, column);
 
@@ -279,21 +79,35 @@ check_new_expression(TableBefore *before, Relation rel, const char *column)
 		return; /* the server says what is wrong */
 	if (nvmkv_is_virtual(TupleDescAttr(RelationGetDescr(rel), attnum - 1)))
 		before->not_null[attnum - 1] = false; /* to be verified again */
-	else if (nvmkv_table_has_rows(rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot change the expression of column \"%s\" because the rows of foreign table \"%s\" would have to be rewritten",
-						column, RelationGetRelationName(rel)),
-				 errhint(COPY_ROWS_HINT)));
+	else if (before->had_storage)
+	{
+		nvmkv_before_keep_rows(before, rel);
+		before->new_storage = true;
+		if (before->old != NULL)
+			before->rewrite |= AT_REWRITE_DEFAULT_VAL;
+		before->new_expressions = lappend_int(before->new_expressions, attnum);
+		before->checks = NIL;
+	}
+	before->saved_indexes = list_concat(before->saved_indexes, nvmkv_indexes_save(rel, attnum));
+}
+
+/* A column of the key takes the key with it, as it takes a primary key of a heap table. */
+static void
+note_dropped_column(NvmkvTableBefore *before, Relation rel, const char *column)
+{
+	if (find_key(before, get_attnum(before->relid, column)) == NULL)
+		return;
+	nvmkv_before_keep_rows(before, rel);
+	nvmkv_primary_key_set_option(before->relid, NIL);
 }
 
 static void
-check_command(TableBefore *before, Relation rel, AlterTableCmd *cmd)
+note_command(NvmkvTableBefore *before, Relation rel, const AlterTableCmd *cmd, Node *using, Relation parent)
 {
 	switch ((int) cmd->subtype)
 	{
 		case AT_AlterColumnType:
-			check_type_change(before, rel, cmd);
+			nvmkv_note_type_change(before, rel, cmd, using, parent);
 			break;
 		case AT_DropNotNull:
 			if (find_key(before, get_attnum(before->relid, cmd->name)) != NULL)
@@ -302,29 +116,42 @@ check_command(TableBefore *before, Relation rel, AlterTableCmd *cmd)
 						 errmsg("column \"%s\" is in a primary key", cmd->name)));
 			break;
 		case AT_SetExpression:
-			check_new_expression(before, rel, cmd->name);
+			note_new_expression(before, rel, cmd->name);
 			break;
 		case AT_AddColumn:
 			if (before->had_storage && !before->columns_fit)
 				(void) nvmkv_table_has_rows(rel); /* says why not */
 			break;
+		case AT_DropColumn:
+			note_dropped_column(before, rel, cmd->name);
+			break;
 		case AT_GenericOptions:
 		case AT_DropConstraint: /* perhaps the primary key's, or that of a parent's */
-			/* Afterwards the definition may fit no stored row, and nobody could look. */
-			before->had_rows = nvmkv_table_has_rows(rel);
+			nvmkv_before_keep_rows(before, rel);
 			break;
 		default:
 			break;
 	}
 }
 
-static TableBefore *
-look_before(Oid relid, List *cmds)
+static void
+note_commands(NvmkvTableBefore *before, List *cmds, List *usings, Relation parent)
 {
-	TableBefore *before = palloc0(sizeof(TableBefore));
+	Relation rel = table_open(before->relid, NoLock);
+	ListCell *cmd;
+	ListCell *using;
+
+	forboth(cmd, cmds, using, usings)
+		note_command(before, rel, lfirst_node(AlterTableCmd, cmd), lfirst(using), parent);
+	table_close(rel, NoLock);
+}
+
+static NvmkvTableBefore *
+look_before(Oid relid)
+{
+	NvmkvTableBefore *before = palloc0(sizeof(NvmkvTableBefore));
 	Relation rel = table_open(relid, NoLock);
 	TupleDesc desc = RelationGetDescr(rel);
-	ListCell *lc;
 
 	before->relid = relid;
 	before->natts = desc->natts;
@@ -335,7 +162,7 @@ look_before(Oid relid, List *cmds)
 	{
 		if (desc->constr->check[i].ccvalid)
 		{
-			CheckBefore *check = palloc(sizeof(CheckBefore));
+			NvmkvCheckBefore *check = palloc(sizeof(NvmkvCheckBefore));
 
 			check->name = pstrdup(desc->constr->check[i].ccname);
 			check->expression = pstrdup(desc->constr->check[i].ccbin);
@@ -349,33 +176,8 @@ look_before(Oid relid, List *cmds)
 	before->columns_fit = before->had_storage &&
 		nvmkv_catalog_changed_column(&before->storage, RelationGetDescr(rel)) == 0;
 
-	foreach(lc, cmds)
-		check_command(before, rel, lfirst_node(AlterTableCmd, lc));
 	table_close(rel, NoLock);
 	return before;
-}
-
-/* Does the command give rows that are there a value in a new column?  Defaults of types are not looked for. */
-static bool
-adds_value(Oid relid, const AlterTableCmd *cmd)
-{
-	const ColumnDef *def;
-	ListCell *lc;
-
-	if (cmd->subtype != AT_AddColumn)
-		return false;
-	def = castNode(ColumnDef, cmd->def);
-	if (cmd->missing_ok && get_attnum(relid, def->colname) != InvalidAttrNumber)
-		return false;
-	foreach(lc, def->constraints)
-	{
-		const Constraint *constraint = lfirst_node(Constraint, lc);
-
-		if (constraint->contype == CONSTR_DEFAULT || constraint->contype == CONSTR_IDENTITY ||
-			constraint->contype == CONSTR_GENERATED)
-			return true;
-	}
-	return def->raw_default != NULL;
 }
 
 /* Can the command change how rows are read, or what is said of them? */
@@ -385,6 +187,7 @@ concerns_rows(const AlterTableCmd *cmd)
 	switch ((int) cmd->subtype)
 	{
 		case AT_AddColumn:
+		case AT_DropColumn:
 		case AT_AlterColumnType:
 		case AT_SetExpression:
 		case AT_DropNotNull:
@@ -399,8 +202,91 @@ concerns_rows(const AlterTableCmd *cmd)
 	}
 }
 
+/* A table that is to become a partition.  The server locks it when it has checked the privileges. */
+static NvmkvTableBefore *
+look_at_attached(const AlterTableStmt *stmt, const AlterTableCmd *cmd)
+{
+	Oid relid = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
+	Oid parent = RangeVarGetRelid(stmt->relation, NoLock, true);
+	NvmkvTableBefore *before;
+
+	if (!OidIsValid(relid) || !OidIsValid(parent))
+		return NULL;
+	if (nvmkv_our_tables_below(relid) != NIL || nvmkv_our_tables_below(get_default_partition_oid(parent)) != NIL)
+		nvmkv_engine_require_preload();
+	before = palloc0(sizeof(NvmkvTableBefore));
+	before->relid = relid;
+	before->attached = true;
+	return before;
+}
+
+/* USING of each command, NULL: none.  What the server would say of it, it cannot where one of the tables is ours. */
+static List *
+parse_usings(const AlterTableStmt *stmt, Relation rel, List *relids, const char *query_string)
+{
+	List *usings = NIL;
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		Node *using = cmd->subtype == AT_AlterColumnType ? nvmkv_parse_using(rel, cmd, query_string) : NULL;
+		ListCell *other;
+
+		foreach(other, using != NULL ? relids : NIL)
+		{
+			if (!nvmkv_is_our_relid(lfirst_oid(other)))
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot alter type of column \"%s\" with USING in foreign tables and in table \"%s\" at once",
+								cmd->name, get_rel_name(lfirst_oid(other))),
+						 errhint("Add a column, fill it by UPDATE, drop the old one and rename it.")));
+		}
+		usings = lappend(usings, using);
+	}
+	return usings;
+}
+
+/* The statement changes these tables, the first is the one that it names. */
+static List *
+look_at_tables(const AlterTableStmt *stmt, List *relids, const char *query_string)
+{
+	List *befores = NIL;
+	List *usings;
+	Relation parent;
+	ListCell *lc;
+
+	foreach(lc, relids)
+	{
+		if (nvmkv_is_our_relid(lfirst_oid(lc)))
+		{
+			nvmkv_engine_require_preload();
+			befores = lappend(befores, look_before(lfirst_oid(lc)));
+		}
+		else
+		{
+			ListCell *cmd;
+
+			/* Ours are looked at when the column is there. */
+			foreach(cmd, stmt->cmds)
+			{
+				if (nvmkv_adds_value(lfirst_oid(lc), lfirst_node(AlterTableCmd, cmd)))
+					nvmkv_refuse_stored_row_type(get_rel_type_id(lfirst_oid(lc)));
+			}
+		}
+	}
+	if (befores == NIL)
+		return NIL;
+	parent = relation_open(linitial_oid(relids), NoLock);
+	usings = parse_usings(stmt, parent, relids, query_string);
+	foreach(lc, befores)
+		note_commands(lfirst(lc), stmt->cmds, usings, parent);
+	relation_close(parent, NoLock);
+	return befores;
+}
+
 List *
-nvmkv_alter_begin(AlterTableStmt *stmt)
+nvmkv_alter_begin(const AlterTableStmt *stmt, const char *query_string)
 {
 	List *befores = NIL;
 	bool concerned = false;
@@ -412,132 +298,35 @@ nvmkv_alter_begin(AlterTableStmt *stmt)
 
 	foreach(lc, stmt->cmds)
 	{
-		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		NvmkvTableBefore *attached = cmd->subtype == AT_AttachPartition ? look_at_attached(stmt, cmd) : NULL;
 
-		if (cmd->subtype == AT_AttachPartition)
-		{
-			/* The server locks it when it has checked the privileges. */
-			Oid relid = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
-			Oid parent = RangeVarGetRelid(stmt->relation, NoLock, true);
-
-			if (OidIsValid(relid) && OidIsValid(parent))
-			{
-				TableBefore *before = palloc0(sizeof(TableBefore));
-
-				if (nvmkv_our_tables_below(relid) != NIL ||
-					nvmkv_our_tables_below(get_default_partition_oid(parent)) != NIL)
-					nvmkv_engine_require_preload();
-				before->relid = relid;
-				before->attached = true;
-				befores = lappend(befores, before);
-			}
-		}
-		else if (concerns_rows(cmd))
-			concerned = true;
-		if (cmd->subtype == AT_AlterColumnType)
-			retyped = true;
+		if (attached != NULL)
+			befores = lappend(befores, attached);
+		concerned = concerned || concerns_rows(cmd);
+		retyped = retyped || cmd->subtype == AT_AlterColumnType;
 	}
 
 	if (concerned)
 	{
 		LOCKMODE lockmode = AlterTableGetLockLevel(stmt->cmds);
-		Oid relid = AlterTableLookupRelation(stmt, lockmode);
+		Oid relid = AlterTableLookupRelation((AlterTableStmt *) stmt, lockmode);
 		List *relids = NIL;
 
 		if (OidIsValid(relid))
 			relids = stmt->relation->inh ? find_all_inheritors(relid, lockmode, NULL) : list_make1_oid(relid);
-		foreach(lc, relids)
-		{
-			if (retyped)
-				check_row_type(get_rel_type_id(lfirst_oid(lc)));
-			if (nvmkv_is_our_relid(lfirst_oid(lc)))
-			{
-				nvmkv_engine_require_preload();
-				befores = lappend(befores, look_before(lfirst_oid(lc), stmt->cmds));
-			}
-			else
-			{
-				ListCell *cmd;
-
-				/* Ours are looked at when the column is there. */
-				foreach(cmd, stmt->cmds)
-				{
-					if (adds_value(lfirst_oid(lc), lfirst_node(AlterTableCmd, cmd)))
-						check_row_type(get_rel_type_id(lfirst_oid(lc)));
-				}
-			}
-		}
+		foreach(lc, retyped ? relids : NIL)
+			nvmkv_refuse_stored_row_type(get_rel_type_id(lfirst_oid(lc)));
+		befores = list_concat(befores, look_at_tables(stmt, relids, query_string));
 	}
 	return befores;
-}
-
-/* ---------------------------------------------------------------- new columns */
-
-static void
-report_cannot_fill(Relation rel, AttrNumber attnum)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot add column \"%s\" because the rows of foreign table \"%s\" would have to be rewritten",
-					NameStr(TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attname), RelationGetRelationName(rel)),
-			 errdetail("Its value is not the same for all rows."),
-			 errhint("Add a plain column, fill it by UPDATE, then set its default.")));
-}
-
-/* A column that the command has added. */
-static void
-fill_new_column(Relation rel, AttrNumber attnum)
-{
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-	bool constrained = DomainHasConstraints(att->atttypid);
-	Expr *expr = (Expr *) build_column_default(rel, attnum);
-	Datum value = (Datum) 0;
-	bool isnull = true;
-	EState *estate;
-
-	if (nvmkv_is_virtual(att))
-	{
-		if (att->attnotnull && nvmkv_table_has_rows(rel))
-			nvmkv_verify_not_null(rel, attnum);
-		return;
-	}
-	if (expr != NULL)
-		expr = expression_planner(expr);
-	if (att->attgenerated != '\0' || contain_volatile_functions((Node *) expr))
-	{
-		if (nvmkv_table_has_rows(rel))
-			report_cannot_fill(rel, attnum);
-		return;
-	}
-	if (expr != NULL || constrained)
-		check_row_type_gains_value(rel);
-	/* Constraints are for rows to fail, not for the default alone. */
-	if ((constrained || (expr == NULL && att->attnotnull)) && !nvmkv_table_has_rows(rel))
-		return;
-
-	estate = CreateExecutorState();
-	if (expr != NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
-		ExprState *state = ExecPrepareExpr(expr, estate);
-
-		value = ExecEvalExpr(state, GetPerTupleExprContext(estate), &isnull);
-		MemoryContextSwitchTo(caller);
-	}
-	if (constrained)
-		domain_check(value, isnull, att->atttypid, NULL, NULL);
-	if (!isnull)
-		nvmkv_set_missing_value(rel, attnum, value);
-	else if (att->attnotnull && nvmkv_table_has_rows(rel))
-		nvmkv_report_null_values(rel, attnum);
-	FreeExecutorState(estate);
 }
 
 /* ---------------------------------------------------------------- after */
 
 /* Where the option is another now the constraint goes; where the constraint has gone, the option does. */
 static void
-settle_constraint(const TableBefore *before, Relation rel)
+settle_constraint(const NvmkvTableBefore *before, Relation rel)
 {
 	const char *option = nvmkv_primary_key_option(before->relid);
 	bool same = option != NULL ? before->key_option != NULL && strcmp(option, before->key_option) == 0
@@ -545,20 +334,14 @@ settle_constraint(const TableBefore *before, Relation rel)
 
 	if (!same)
 		nvmkv_primary_key_hide(rel);
-	if (!same || option == NULL || before->key_constraint == NULL || before->saved_indexes != NIL ||
-		OidIsValid(nvmkv_primary_key_index(rel)))
-		return;
-	if (before->had_rows)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot drop constraint \"%s\" because the rows of foreign table \"%s\" are in the order of this key",
-						before->key_constraint, RelationGetRelationName(rel)),
-				 errhint(COPY_ROWS_HINT)));
-	nvmkv_primary_key_set_option(before->relid, NIL);
+	else if (option != NULL && before->key_constraint != NULL && before->saved_indexes == NIL &&
+			 !OidIsValid(nvmkv_primary_key_index(rel)))
+		nvmkv_primary_key_set_option(before->relid, NIL);
 }
 
+/* Are rows to be written under another key?  If not, they are those of the columns that the table has now. */
 static void
-settle_key(TableBefore *before, Relation rel)
+settle_key(NvmkvTableBefore *before, Relation rel)
 {
 	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
 	int nkeys = nvmkv_key_resolve(rel, GetForeignTable(before->relid)->options, keys);
@@ -567,19 +350,13 @@ settle_key(TableBefore *before, Relation rel)
 		nvmkv_set_key_not_null(rel);
 	else if (!nvmkv_keys_equal(keys, nkeys, before->storage.keys, before->storage.nkeys))
 	{
-		if (before->had_rows)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot change the primary key of foreign table \"%s\" because it has rows", RelationGetRelationName(rel)),
-					 errhint(COPY_ROWS_HINT)));
 		before->new_storage = true;
+		if (before->old != NULL)
+			before->rewrite |= AT_REWRITE_COLUMN_REWRITE;
 		nvmkv_set_key_not_null(rel);
 	}
-
-	/* A table that has none yet gets its storage when it is written to. */
-	if (before->new_storage && before->had_storage)
-		nvmkv_table_new_storage(rel);
-	else if (before->columns_fit && nvmkv_catalog_changed_column(&before->storage, RelationGetDescr(rel)) != 0)
+	if (!before->new_storage && before->columns_fit &&
+		nvmkv_catalog_changed_column(&before->storage, RelationGetDescr(rel)) != 0)
 	{
 		NvmkvStorageRow row = before->storage;
 
@@ -588,14 +365,49 @@ settle_key(TableBefore *before, Relation rel)
 	}
 }
 
+/* A generated column's new expression, for all rows. */
+static void
+note_new_expressions(NvmkvTableBefore *before, Relation rel)
+{
+	ListCell *lc;
+
+	foreach(lc, before->old != NULL ? before->new_expressions : NIL)
+	{
+		Expr *expr = expression_planner((Expr *) build_column_default(rel, (AttrNumber) lfirst_int(lc)));
+
+		before->new_values = lappend(before->new_values, nvmkv_new_value((AttrNumber) lfirst_int(lc), expr, true));
+	}
+}
+
+/* A table that has no storage yet gets one when it is written to. */
+static void
+settle_rows(NvmkvTableBefore *before, Relation rel, const AlterTableStmt *stmt)
+{
+	Snapshot snapshot;
+
+	if (!before->new_storage || !before->had_storage)
+		return;
+	if (before->rewrite == 0)
+	{
+		nvmkv_table_new_storage(rel);
+		return;
+	}
+	EventTriggerTableRewrite((Node *) stmt, before->relid, before->rewrite);
+	nvmkv_refuse_row_type_change(rel);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	nvmkv_table_new_storage(rel);
+	nvmkv_rewrite_rows(rel, before->old, snapshot, before->new_values, NULL);
+	UnregisterSnapshot(snapshot);
+}
+
 static bool
-was_checked(const TableBefore *before, const CheckBefore *check)
+was_checked(const NvmkvTableBefore *before, const NvmkvCheckBefore *check)
 {
 	ListCell *lc;
 
 	foreach(lc, before->checks)
 	{
-		const CheckBefore *old = lfirst(lc);
+		const NvmkvCheckBefore *old = lfirst(lc);
 
 		if (strcmp(old->name, check->name) == 0 && strcmp(old->expression, check->expression) == 0)
 			return true;
@@ -604,7 +416,7 @@ was_checked(const TableBefore *before, const CheckBefore *check)
 }
 
 static void
-verify_checks(const TableBefore *before, Relation rel)
+verify_checks(const NvmkvTableBefore *before, Relation rel)
 {
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
 	List *checks = NIL;
@@ -615,7 +427,7 @@ verify_checks(const TableBefore *before, Relation rel)
 	{
 		if (constr->check[i].ccvalid)
 		{
-			CheckBefore *check = palloc(sizeof(CheckBefore));
+			NvmkvCheckBefore *check = palloc(sizeof(NvmkvCheckBefore));
 
 			check->name = pstrdup(constr->check[i].ccname);
 			check->expression = pstrdup(constr->check[i].ccbin);
@@ -624,17 +436,32 @@ verify_checks(const TableBefore *before, Relation rel)
 	}
 	foreach(lc, checks)
 	{
-		CheckBefore *check = lfirst(lc);
+		NvmkvCheckBefore *check = lfirst(lc);
 
 		if (!was_checked(before, check) && nvmkv_table_has_rows(rel))
 			nvmkv_verify_check(rel, check->name, check->expression);
 	}
 }
 
+/* What the server verifies in rows of heap tables; those that are written anew have had their values looked at. */
 static void
-finish_table(TableBefore *before)
+verify_not_null(const NvmkvTableBefore *before, Relation rel)
+{
+	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
+		bool known = i < before->natts ? before->not_null[i] : !nvmkv_is_virtual(att);
+
+		if (!att->attisdropped && !known && nvmkv_is_not_null(RelationGetDescr(rel), i) && nvmkv_table_has_rows(rel))
+			nvmkv_verify_not_null(rel, i + 1);
+	}
+}
+
+static void
+finish_table(NvmkvTableBefore *before, const AlterTableStmt *stmt)
 {
 	Relation rel;
+	int natts;
 
 	if (before->attached)
 	{
@@ -643,19 +470,22 @@ finish_table(TableBefore *before)
 	}
 
 	rel = table_open(before->relid, NoLock);
+	natts = RelationGetNumberOfAttributes(rel);
 	settle_constraint(before, rel);
 	settle_key(before, rel);
-	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+	for (int i = before->natts; i < natts; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
-
-		if (att->attisdropped)
-			continue;
-		if (i >= before->natts)
-			fill_new_column(rel, i + 1);
-		else if (nvmkv_is_not_null(RelationGetDescr(rel), i) && !before->not_null[i] && nvmkv_table_has_rows(rel))
-			nvmkv_verify_not_null(rel, i + 1);
+		if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+			nvmkv_note_new_column(before, rel, i + 1);
 	}
+	for (int i = before->natts; i < natts; i++)
+	{
+		if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+			nvmkv_fill_new_column(before, rel, i + 1);
+	}
+	note_new_expressions(before, rel);
+	settle_rows(before, rel, stmt);
+	verify_not_null(before, rel);
 	verify_checks(before, rel);
 	table_close(rel, NoLock);
 	nvmkv_indexes_restore(before->relid, before->saved_indexes);
@@ -664,7 +494,7 @@ finish_table(TableBefore *before)
 
 /* The definition goes with the rows, for readers without a server. */
 static void
-describe_table(TableBefore *before)
+describe_table(const NvmkvTableBefore *before)
 {
 	Relation rel;
 	NvmkvStorageRow row;
@@ -681,14 +511,14 @@ describe_table(TableBefore *before)
 }
 
 void
-nvmkv_alter_finish(List *alters)
+nvmkv_alter_finish(List *alters, const AlterTableStmt *stmt)
 {
 	ListCell *lc;
 
 	/* The server's changes have to be seen. */
 	CommandCounterIncrement();
 	foreach(lc, alters)
-		finish_table(lfirst(lc));
+		finish_table(lfirst(lc), stmt);
 
 	/* And so do those just made. */
 	CommandCounterIncrement();

@@ -15,12 +15,12 @@
  * how each of our tables looks that the statement reaches (itself, children, a partition to attach).  NIL: none of
  * ours is concerned.  ERROR 55000 if one is and the server has not preloaded the library.
  */
-extern List *nvmkv_alter_begin(AlterTableStmt *stmt);
+extern List *nvmkv_alter_begin(const AlterTableStmt *stmt, const char *query_string);
 
 /*
- * After the server's part: new columns get their value in old rows, new constraints are verified, a new key starts a
- * new storage.
+ * After the server's part: new columns get their value in old rows, rows that cannot stay as they are are written anew,
+ * new constraints are verified.  The statement is what event triggers for table_rewrite are told of.
  */
-extern void nvmkv_alter_finish(List *alters);
+extern void nvmkv_alter_finish(List *alters, const AlterTableStmt *stmt);
 
 #endif

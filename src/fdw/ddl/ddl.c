@@ -74,7 +74,7 @@ nvmkv_sql_require_library(PG_FUNCTION_ARGS)
 
 	stmt = ((EventTriggerData *) fcinfo->context)->parsetree;
 	if (IsA(stmt, AlterTableStmt))
-		(void) nvmkv_alter_begin((AlterTableStmt *) stmt);
+		(void) nvmkv_alter_begin((AlterTableStmt *) stmt, NULL);
 	else if (IsA(stmt, RenameStmt) && nvmkv_renamed_tables((RenameStmt *) stmt) != NIL)
 		nvmkv_engine_require_preload();
 	else if (IsA(stmt, AlterDomainStmt) && nvmkv_domain_is_used(nvmkv_altered_domain((AlterDomainStmt *) stmt)))

@@ -134,7 +134,7 @@ set_key(Relation rel, const IndexStmt *stmt)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	nvmkv_table_new_storage(rel);
 	if (old != NULL)
-		nvmkv_rewrite_rows(rel, old, snapshot,
+		nvmkv_rewrite_rows(rel, old, snapshot, NIL,
 						   stmt->idxname != NULL ? stmt->idxname
 												 : makeObjectName(RelationGetRelationName(rel), NULL, "pkey"));
 	UnregisterSnapshot(snapshot);

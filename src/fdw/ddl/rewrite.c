@@ -1,10 +1,10 @@
 /*
  * rewrite.c
- *	  Rows of a table that get another key.
+ *	  Rows of a table that get another key, or other values.
  *
  * They are read from the old storage, sorted by their new keys, and written in
  * that order, as this transaction's rows.  A rollback leaves the old storage as
- * it was.
+ * it was.  New values are made as ATRewriteTable() of the server makes them.
  */
 #include "postgres.h"
 
@@ -14,13 +14,14 @@
 #include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 #include "utils/tuplesort.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/indexbuild.h"
 #include "fdw/ddl/rewrite.h"
+#include "fdw/ddl/verify.h"
 #include "fdw/host/family.h"
+#include "fdw/host/rowid.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/storage/storage.h"
@@ -35,27 +36,98 @@ typedef struct Rewrite
 	Relation rel;
 	const NvmkvTable *old;
 	const NvmkvTable *new;
+	List *new_values; /* NvmkvNewValue */
+	List *states;     /* ExprState, of each */
+	EState *estate;
+	TupleTableSlot *old_slot;
 	TupleTableSlot *slot;
-	MemoryContext row_context;
+	uint64 rows;
 	StringInfoData key;
 	StringInfoData value;
 	Tuplesortstate *sort; /* of key, value, and the key's size behind them: no key begins another one */
 } Rewrite;
 
+NvmkvNewValue *
+nvmkv_new_value(AttrNumber attnum, Expr *expr, bool of_new_row)
+{
+	NvmkvNewValue *value = palloc(sizeof(NvmkvNewValue));
+
+	value->attnum = attnum;
+	value->expr = expr;
+	value->of_new_row = of_new_row;
+	return value;
+}
+
 /* ---------------------------------------------------------------- reading */
+
+static void
+make_values(Rewrite *rewrite, bool of_new_row)
+{
+	ExprContext *context = GetPerTupleExprContext(rewrite->estate);
+	ListCell *lc;
+	ListCell *state;
+
+	context->ecxt_scantuple = of_new_row ? rewrite->slot : rewrite->old_slot;
+	forboth(lc, rewrite->new_values, state, rewrite->states)
+	{
+		const NvmkvNewValue *value = lfirst(lc);
+		int i = value->attnum - 1;
+
+		if (value->of_new_row == of_new_row)
+			rewrite->slot->tts_values[i] = ExecEvalExpr(lfirst(state), context, &rewrite->slot->tts_isnull[i]);
+	}
+}
+
+/* The new row of the old one, in rewrite->slot. */
+static void
+make_row(Rewrite *rewrite)
+{
+	TupleTableSlot *slot = ExecClearTuple(rewrite->slot);
+	TupleDesc desc = rewrite->new->tupdesc;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		bool kept = i < rewrite->old->tupdesc->natts && !TupleDescAttr(desc, i)->attisdropped;
+
+		slot->tts_values[i] = kept ? rewrite->old_slot->tts_values[i] : (Datum) 0;
+		slot->tts_isnull[i] = !kept || rewrite->old_slot->tts_isnull[i];
+	}
+	slot->tts_tableOid = rewrite->old_slot->tts_tableOid = RelationGetRelid(rewrite->rel);
+	make_values(rewrite, false);
+	ExecStoreVirtualTuple(slot);
+	make_values(rewrite, true);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (slot->tts_isnull[i] && nvmkv_is_not_null(desc, i) && !nvmkv_is_virtual(TupleDescAttr(desc, i)))
+			nvmkv_report_null_values(rewrite->rel, i + 1);
+	}
+}
+
+/* Rows without a key keep their order: by the old one, that is in the order of visits, or by their ids. */
+static void
+make_key(Rewrite *rewrite, NvmkvSlice old_key)
+{
+	if (rewrite->new->nkeys > 0)
+		nvmkv_key_from_slot(rewrite->new, &rewrite->key, rewrite->slot);
+	else
+		nvmkv_key_from_rowid(rewrite->new, &rewrite->key,
+							 rewrite->old->nkeys > 0 ? rewrite->rows : nvmkv_key_rowid(old_key));
+	rewrite->rows++;
+}
 
 static void
 sort_row(void *ctx, const NvmkvScanRow *row)
 {
 	Rewrite *rewrite = ctx;
-	MemoryContext old_context = MemoryContextSwitchTo(rewrite->row_context);
+	MemoryContext old_context = MemoryContextSwitchTo(GetPerTupleMemoryContext(rewrite->estate));
 	uint32 key_size;
 	bytea *bytes;
 	Size size;
 	char *p;
 
-	nvmkv_row_to_slot(rewrite->old, row->key, row->value, rewrite->slot);
-	nvmkv_key_from_slot(rewrite->new, &rewrite->key, rewrite->slot);
+	nvmkv_row_to_slot(rewrite->old, row->key, row->value, rewrite->old_slot);
+	make_row(rewrite);
+	make_key(rewrite, row->key);
 	nvmkv_row_encode(rewrite->new, &rewrite->value, rewrite->slot);
 	key_size = (uint32) rewrite->key.len;
 	size = VARHDRSZ + key_size + (Size) rewrite->value.len + sizeof(key_size);
@@ -67,8 +139,9 @@ sort_row(void *ctx, const NvmkvScanRow *row)
 	memcpy(p + key_size + rewrite->value.len, &key_size, sizeof(key_size));
 	tuplesort_putdatum(rewrite->sort, PointerGetDatum(bytes), false);
 	ExecClearTuple(rewrite->slot);
+	ExecClearTuple(rewrite->old_slot);
 	MemoryContextSwitchTo(old_context);
-	MemoryContextReset(rewrite->row_context);
+	ResetPerTupleExprContext(rewrite->estate);
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -77,6 +150,9 @@ static void
 report_duplicate(const Rewrite *rewrite, NvmkvSlice key, NvmkvSlice value, const char *constraint)
 {
 	char *description;
+
+	if (constraint == NULL)
+		constraint = rewrite->new->key_name;
 
 	nvmkv_row_to_slot(rewrite->new, key, value, rewrite->slot);
 	description = nvmkv_key_description(rewrite->new, rewrite->rel, rewrite->slot);
@@ -124,6 +200,11 @@ write_rows(Rewrite *rewrite, const char *constraint)
 			report_duplicate(rewrite, key, value, constraint);
 		resetStringInfo(&previous);
 		appendBinaryStringInfo(&previous, (const char *) key.data, (int) key.size);
+		if (rewrite->new->nkeys == 0 && rewrite->old->nkeys > 0)
+		{
+			nvmkv_key_from_rowid(rewrite->new, &rewrite->key, nvmkv_rowid_allocate(1));
+			key = nvmkv_buffer_slice(&rewrite->key);
+		}
 
 		if (record_bytes > 0 && record_bytes + size > RECORD_BYTES)
 		{
@@ -141,12 +222,16 @@ write_rows(Rewrite *rewrite, const char *constraint)
 }
 
 void
-nvmkv_rewrite_rows(Relation rel, const NvmkvTable *old, Snapshot snapshot, const char *constraint)
+nvmkv_rewrite_rows(Relation rel, const NvmkvTable *old, Snapshot snapshot, List *new_values, const char *constraint)
 {
-	Rewrite rewrite = {.rel = rel, .old = old, .new = nvmkv_table(rel)};
+	Rewrite rewrite = {.rel = rel, .old = old, .new = nvmkv_table(rel), .new_values = new_values};
+	ListCell *lc;
 
+	rewrite.old_slot = MakeSingleTupleTableSlot(old->tupdesc, &TTSOpsVirtual);
 	rewrite.slot = MakeSingleTupleTableSlot(rewrite.new->tupdesc, &TTSOpsVirtual);
-	rewrite.row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv rewrite", ALLOCSET_DEFAULT_SIZES);
+	rewrite.estate = CreateExecutorState();
+	foreach(lc, new_values)
+		rewrite.states = lappend(rewrite.states, ExecInitExpr(((NvmkvNewValue *) lfirst(lc))->expr, NULL));
 	initStringInfo(&rewrite.key);
 	initStringInfo(&rewrite.value);
 	rewrite.sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, maintenance_work_mem, NULL,
@@ -156,7 +241,8 @@ nvmkv_rewrite_rows(Relation rel, const NvmkvTable *old, Snapshot snapshot, const
 	write_rows(&rewrite, constraint);
 	tuplesort_end(rewrite.sort);
 	ExecDropSingleTupleTableSlot(rewrite.slot);
-	MemoryContextDelete(rewrite.row_context);
+	ExecDropSingleTupleTableSlot(rewrite.old_slot);
+	FreeExecutorState(rewrite.estate);
 	CommandCounterIncrement();
 	for (int i = 0; i < rewrite.new->nindexes; i++)
 	{

@@ -23,6 +23,7 @@
 #include "fdw/ddl/alterindex.h"
 #include "fdw/ddl/alterserver.h"
 #include "fdw/ddl/alterstorage.h"
+#include "fdw/ddl/altertype.h"
 #include "fdw/ddl/checkpoint.h"
 #include "fdw/ddl/copyfreeze.h"
 #include "fdw/ddl/copyto.h"
@@ -110,14 +111,26 @@ follow_owner(const AlterTableStmt *stmt)
 	}
 }
 
+/* As parts of one statement: event triggers are called when all is done. */
+static void
+alter_ours(const NvmkvStatement *statement, Node *stmt, void *arg)
+{
+	NvmkvStatement rest = nvmkv_statement_rest(statement);
+
+	nvmkv_take_using(castNode(AlterTableStmt, rest.pstmt->utilityStmt));
+	next_utility(&rest);
+	nvmkv_alter_finish(arg, castNode(AlterTableStmt, stmt));
+}
+
 static void
 alter_table(const NvmkvStatement *statement)
 {
-	List *alters = nvmkv_alter_begin(castNode(AlterTableStmt, statement->pstmt->utilityStmt));
+	List *alters = nvmkv_alter_begin(castNode(AlterTableStmt, statement->pstmt->utilityStmt), statement->query_string);
 
-	next_utility(statement);
-	if (alters != NIL)
-		nvmkv_alter_finish(alters);
+	if (alters == NIL)
+		next_utility(statement);
+	else
+		nvmkv_statement_execute(statement, alter_ours, alters);
 	follow_owner(castNode(AlterTableStmt, statement->pstmt->utilityStmt));
 }
 

@@ -13,6 +13,8 @@
 
 #include "postgres.h"
 
+#include "utils/snapshot.h"
+
 #include "fdw/table/table.h"
 
 /* What the extension makes is there. */
