@@ -59,11 +59,6 @@ CREATE DOMAIN dom_not_null AS int NOT NULL;
 SELECT on_both('ALTER TABLE @ ADD COLUMN dom dom');
 SELECT on_both('ALTER TABLE @ ADD COLUMN dom2 dom DEFAULT -1');
 SELECT on_both('ALTER TABLE @ ADD COLUMN dom3 dom_not_null');
--- Values that differ from row to row would need a rewrite.
-ALTER FOREIGN TABLE n ADD COLUMN rnd float8 DEFAULT random();
-ALTER FOREIGN TABLE n ADD COLUMN ser serial;
-ALTER FOREIGN TABLE n ADD COLUMN idt int GENERATED ALWAYS AS IDENTITY;
-ALTER FOREIGN TABLE n ADD COLUMN gen int GENERATED ALWAYS AS (k * 2) STORED;
 -- Rolled back with its transaction.
 BEGIN;
 SELECT on_both('ALTER TABLE @ ADD COLUMN passing int DEFAULT 9');
@@ -77,10 +72,8 @@ SELECT on_both('ALTER TABLE @ DROP COLUMN plain, ADD COLUMN plain text DEFAULT '
 SELECT on_both('INSERT INTO @ (k, v) VALUES (9, ''nine'')');
 SELECT on_both('UPDATE @ SET plain = plain || k WHERE k > 4');
 SELECT on_both('ALTER TABLE @ DROP COLUMN nothing');
-ALTER FOREIGN TABLE n DROP COLUMN k;
-ALTER FOREIGN TABLE n DROP COLUMN k CASCADE;
 
--- ALTER COLUMN TYPE: only what leaves the bytes as they are.
+-- ALTER COLUMN TYPE, with values that stay as they are and others.
 SELECT on_both('ALTER TABLE @ ADD COLUMN vc varchar(10) DEFAULT ''abc'', ADD COLUMN nu numeric(10, 2) DEFAULT 1.5');
 SELECT on_both('ALTER TABLE @ ALTER COLUMN vc TYPE varchar(20)');
 SELECT on_both('ALTER TABLE @ ALTER COLUMN vc TYPE text');
@@ -90,12 +83,12 @@ SELECT on_both('ALTER TABLE @ ALTER COLUMN today TYPE timestamp');
 SELECT on_both('ALTER TABLE @ ALTER COLUMN v TYPE text COLLATE "C"');
 SELECT on_both('ALTER TABLE @ ALTER COLUMN nothing TYPE text');
 SELECT on_both('ALTER TABLE @ ALTER COLUMN five TYPE no_such_type');
-ALTER FOREIGN TABLE n ALTER COLUMN five TYPE bigint;
-ALTER FOREIGN TABLE n ALTER COLUMN vc TYPE varchar(2);
-ALTER FOREIGN TABLE n ALTER COLUMN nu TYPE int;
-ALTER FOREIGN TABLE n ALTER COLUMN j TYPE int;
-ALTER FOREIGN TABLE n ALTER COLUMN five TYPE bigint USING five + 1;
-ALTER FOREIGN TABLE n ALTER COLUMN k TYPE bigint;
+SELECT on_both('ALTER TABLE @ ALTER COLUMN five TYPE bigint');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN vc TYPE varchar(2)');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN nu TYPE int');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN j TYPE int');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN five TYPE bigint USING five + 1');
+SELECT on_both('ALTER TABLE @ ALTER COLUMN k TYPE bigint');
 SELECT on_both('SELECT 1 FROM @');
 -- Free while there are no rows; rows that old snapshots could find are not read with the new type.
 CREATE FOREIGN TABLE e (k int, a int, b text) SERVER nvmkv OPTIONS (primary_key 'k');
@@ -140,10 +133,9 @@ SELECT on_both('ALTER TABLE @ ADD CONSTRAINT never CHECK (k < 0)');
 RESET constraint_exclusion;
 SELECT on_both('ALTER TABLE @ ADD COLUMN a_check int, ADD CHECK (a_check IS NOT NULL)');
 
--- The key is for life, unless there are no rows.
+-- The option of the key.
 ALTER FOREIGN TABLE n OPTIONS (SET primary_key 'v');
 ALTER FOREIGN TABLE n OPTIONS (SET primary_key 'k DESC');
-ALTER FOREIGN TABLE n OPTIONS (DROP primary_key);
 ALTER FOREIGN TABLE n OPTIONS (SET primary_key ' K  asc ');
 SELECT on_both('INSERT INTO @ (k) VALUES (50)');
 DELETE FROM e;

@@ -77,6 +77,7 @@ INSERT INTO o VALUES (1, 'x', 1), (2, 'x', 2);
 INSERT INTO o VALUES (1, 'x', 1) ON CONFLICT (a, b) DO UPDATE SET c = 10 RETURNING *;
 SELECT * FROM o;
 ALTER FOREIGN TABLE o OPTIONS (SET primary_key 'a');
+SELECT * FROM o;
 TRUNCATE o;
 ALTER FOREIGN TABLE o OPTIONS (SET primary_key 'c');
 SELECT indexes_in('public');

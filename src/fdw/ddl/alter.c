@@ -35,12 +35,14 @@
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/altertype.h"
 #include "fdw/ddl/column.h"
+#include "fdw/ddl/foreignkeysave.h"
 #include "fdw/ddl/indexsave.h"
 #include "fdw/ddl/keyconstraint.h"
 #include "fdw/ddl/keyoption.h"
 #include "fdw/ddl/primarykey.h"
 #include "fdw/ddl/rewrite.h"
 #include "fdw/ddl/rowtype.h"
+#include "fdw/ddl/tablebefore.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/ready.h"
@@ -50,23 +52,23 @@
 
 /* ---------------------------------------------------------------- before */
 
-/* The column of the stored key. */
-static const NvmkvKeyColumn *
-find_key(const NvmkvTableBefore *before, AttrNumber attnum)
+bool
+nvmkv_before_in_key(const NvmkvTableBefore *before, AttrNumber attnum)
 {
 	for (int i = 0; before->had_storage && i < before->storage.nkeys; i++)
 	{
 		if (before->storage.keys[i].attnum == attnum)
-			return &before->storage.keys[i];
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 void
 nvmkv_before_keep_rows(NvmkvTableBefore *before, Relation rel)
 {
-	if (before->old == NULL && nvmkv_table_has_rows(rel))
+	if (!before->asked && nvmkv_table_has_rows(rel))
 		before->old = nvmkv_table(rel);
+	before->asked = true;
 }
 
 /* A generated column's: there is nothing to write of those that are not stored. */
@@ -88,14 +90,13 @@ note_new_expression(NvmkvTableBefore *before, Relation rel, const char *column)
 		before->new_expressions = lappend_int(before->new_expressions, attnum);
 		before->checks = NIL;
 	}
-	before->saved_indexes = list_concat(before->saved_indexes, nvmkv_indexes_save(rel, attnum));
 }
 
 /* A column of the key takes the key with it, as it takes a primary key of a heap table. */
 static void
 note_dropped_column(NvmkvTableBefore *before, Relation rel, const char *column)
 {
-	if (find_key(before, get_attnum(before->relid, column)) == NULL)
+	if (!nvmkv_before_in_key(before, get_attnum(before->relid, column)))
 		return;
 	nvmkv_before_keep_rows(before, rel);
 	nvmkv_primary_key_set_option(before->relid, NIL);
@@ -110,7 +111,7 @@ note_command(NvmkvTableBefore *before, Relation rel, const AlterTableCmd *cmd, N
 			nvmkv_note_type_change(before, rel, cmd, using, parent);
 			break;
 		case AT_DropNotNull:
-			if (find_key(before, get_attnum(before->relid, cmd->name)) != NULL)
+			if (nvmkv_before_in_key(before, get_attnum(before->relid, cmd->name)))
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 						 errmsg("column \"%s\" is in a primary key", cmd->name)));
@@ -247,12 +248,29 @@ parse_usings(const AlterTableStmt *stmt, Relation rel, List *relids, const char 
 	return usings;
 }
 
+/* Where the server would make indexes and foreign keys again it must not see them. */
+static void
+save_dependents(NvmkvAlter *alter, const AlterTableStmt *stmt, List *relids)
+{
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype != AT_AlterColumnType && (int) cmd->subtype != AT_SetExpression)
+			continue;
+		alter->saved_keys = list_concat(alter->saved_keys, nvmkv_foreign_keys_save(relids, cmd->name));
+		if (alter->tables != NIL)
+			alter->saved_indexes = list_concat(alter->saved_indexes, nvmkv_indexes_save(relids, cmd->name));
+	}
+}
+
 /* The statement changes these tables, the first is the one that it names. */
-static List *
-look_at_tables(const AlterTableStmt *stmt, List *relids, const char *query_string)
+static void
+look_at_tables(NvmkvAlter *alter, const AlterTableStmt *stmt, List *relids, const char *query_string)
 {
 	List *befores = NIL;
-	List *usings;
 	Relation parent;
 	ListCell *lc;
 
@@ -275,26 +293,30 @@ look_at_tables(const AlterTableStmt *stmt, List *relids, const char *query_strin
 			}
 		}
 	}
-	if (befores == NIL)
-		return NIL;
-	parent = relation_open(linitial_oid(relids), NoLock);
-	usings = parse_usings(stmt, parent, relids, query_string);
-	foreach(lc, befores)
-		note_commands(lfirst(lc), stmt->cmds, usings, parent);
-	relation_close(parent, NoLock);
-	return befores;
+	alter->tables = list_concat(alter->tables, befores);
+	if (befores != NIL)
+	{
+		List *usings;
+
+		parent = relation_open(linitial_oid(relids), NoLock);
+		usings = parse_usings(stmt, parent, relids, query_string);
+		foreach(lc, befores)
+			note_commands(lfirst(lc), stmt->cmds, usings, parent);
+		relation_close(parent, NoLock);
+	}
+	save_dependents(alter, stmt, relids);
 }
 
-List *
+NvmkvAlter *
 nvmkv_alter_begin(const AlterTableStmt *stmt, const char *query_string)
 {
-	List *befores = NIL;
+	NvmkvAlter *alter = palloc0(sizeof(NvmkvAlter));
 	bool concerned = false;
 	bool retyped = false;
 	ListCell *lc;
 
 	if (stmt->objtype != OBJECT_TABLE && stmt->objtype != OBJECT_FOREIGN_TABLE && stmt->objtype != OBJECT_TYPE)
-		return NIL;
+		return NULL;
 
 	foreach(lc, stmt->cmds)
 	{
@@ -302,7 +324,7 @@ nvmkv_alter_begin(const AlterTableStmt *stmt, const char *query_string)
 		NvmkvTableBefore *attached = cmd->subtype == AT_AttachPartition ? look_at_attached(stmt, cmd) : NULL;
 
 		if (attached != NULL)
-			befores = lappend(befores, attached);
+			alter->tables = lappend(alter->tables, attached);
 		concerned = concerned || concerns_rows(cmd);
 		retyped = retyped || cmd->subtype == AT_AlterColumnType;
 	}
@@ -317,16 +339,16 @@ nvmkv_alter_begin(const AlterTableStmt *stmt, const char *query_string)
 			relids = stmt->relation->inh ? find_all_inheritors(relid, lockmode, NULL) : list_make1_oid(relid);
 		foreach(lc, retyped ? relids : NIL)
 			nvmkv_refuse_stored_row_type(get_rel_type_id(lfirst_oid(lc)));
-		befores = list_concat(befores, look_at_tables(stmt, relids, query_string));
+		look_at_tables(alter, stmt, relids, query_string);
 	}
-	return befores;
+	return alter->tables != NIL || alter->saved_keys != NIL ? alter : NULL;
 }
 
 /* ---------------------------------------------------------------- after */
 
 /* Where the option is another now the constraint goes; where the constraint has gone, the option does. */
 static void
-settle_constraint(const NvmkvTableBefore *before, Relation rel)
+settle_constraint(const NvmkvTableBefore *before, Relation rel, List *saved_indexes)
 {
 	const char *option = nvmkv_primary_key_option(before->relid);
 	bool same = option != NULL ? before->key_option != NULL && strcmp(option, before->key_option) == 0
@@ -334,7 +356,7 @@ settle_constraint(const NvmkvTableBefore *before, Relation rel)
 
 	if (!same)
 		nvmkv_primary_key_hide(rel);
-	else if (option != NULL && before->key_constraint != NULL && before->saved_indexes == NIL &&
+	else if (option != NULL && before->key_constraint != NULL && !nvmkv_saved_key(saved_indexes, before->relid) &&
 			 !OidIsValid(nvmkv_primary_key_index(rel)))
 		nvmkv_primary_key_set_option(before->relid, NIL);
 }
@@ -387,6 +409,8 @@ settle_rows(NvmkvTableBefore *before, Relation rel, const AlterTableStmt *stmt)
 
 	if (!before->new_storage || !before->had_storage)
 		return;
+	if (!before->asked)
+		elog(ERROR, "rows of foreign table \"%s\" would be lost", RelationGetRelationName(rel));
 	if (before->rewrite == 0)
 	{
 		nvmkv_table_new_storage(rel);
@@ -458,7 +482,7 @@ verify_not_null(const NvmkvTableBefore *before, Relation rel)
 }
 
 static void
-finish_table(NvmkvTableBefore *before, const AlterTableStmt *stmt)
+finish_table(NvmkvTableBefore *before, const AlterTableStmt *stmt, List *saved_indexes)
 {
 	Relation rel;
 	int natts;
@@ -471,7 +495,7 @@ finish_table(NvmkvTableBefore *before, const AlterTableStmt *stmt)
 
 	rel = table_open(before->relid, NoLock);
 	natts = RelationGetNumberOfAttributes(rel);
-	settle_constraint(before, rel);
+	settle_constraint(before, rel, saved_indexes);
 	settle_key(before, rel);
 	for (int i = before->natts; i < natts; i++)
 	{
@@ -488,8 +512,6 @@ finish_table(NvmkvTableBefore *before, const AlterTableStmt *stmt)
 	verify_not_null(before, rel);
 	verify_checks(before, rel);
 	table_close(rel, NoLock);
-	nvmkv_indexes_restore(before->relid, before->saved_indexes);
-	nvmkv_primary_key_show(before->relid);
 }
 
 /* The definition goes with the rows, for readers without a server. */
@@ -511,17 +533,25 @@ describe_table(const NvmkvTableBefore *before)
 }
 
 void
-nvmkv_alter_finish(List *alters, const AlterTableStmt *stmt)
+nvmkv_alter_finish(const NvmkvAlter *alter, const NvmkvStatement *statement)
 {
+	const AlterTableStmt *stmt = castNode(AlterTableStmt, statement->pstmt->utilityStmt);
 	ListCell *lc;
 
 	/* The server's changes have to be seen. */
 	CommandCounterIncrement();
-	foreach(lc, alters)
-		finish_table(lfirst(lc), stmt);
+	foreach(lc, alter->tables)
+		finish_table(lfirst(lc), stmt, alter->saved_indexes);
+	nvmkv_indexes_restore(statement, alter->saved_indexes);
+	foreach(lc, alter->tables)
+	{
+		if (!((NvmkvTableBefore *) lfirst(lc))->attached)
+			nvmkv_primary_key_show(((NvmkvTableBefore *) lfirst(lc))->relid);
+	}
+	nvmkv_foreign_keys_restore(statement, alter->saved_keys);
 
 	/* And so do those just made. */
 	CommandCounterIncrement();
-	foreach(lc, alters)
+	foreach(lc, alter->tables)
 		describe_table(lfirst(lc));
 }

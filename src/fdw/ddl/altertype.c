@@ -31,7 +31,6 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/altertype.h"
-#include "fdw/ddl/indexsave.h"
 #include "fdw/ddl/rewrite.h"
 
 /* ---------------------------------------------------------------- USING */
@@ -177,14 +176,13 @@ nvmkv_note_type_change(NvmkvTableBefore *before, Relation rel, const AlterTableC
 	/* Rows were written with it: the column was changed without the library, and this undoes it. */
 	if (using == NULL && before->had_storage && attnum <= before->storage.ncolumns &&
 		before->storage.column_types[attnum - 1] == type && att->atttypid != type)
-	{
-		before->saved_indexes = list_concat(before->saved_indexes, nvmkv_indexes_save(rel, attnum));
 		return;
-	}
 
 	if (using != NULL && rel != parent)
 		using = translate_to_child(using, parent, rel);
 	value = make_value(cmd, att, using, type, typmod);
+	if (nvmkv_before_in_key(before, attnum))
+		nvmkv_before_keep_rows(before, rel); /* the key may become another one by the collation alone */
 	if (nvmkv_is_virtual(att))
 		before->not_null[attnum - 1] = false; /* to be verified again */
 	else if (needs_rewrite(value, attnum) && before->had_storage)
@@ -198,5 +196,4 @@ nvmkv_note_type_change(NvmkvTableBefore *before, Relation rel, const AlterTableC
 		}
 		clear_missing_values(rel);
 	}
-	before->saved_indexes = list_concat(before->saved_indexes, nvmkv_indexes_save(rel, attnum));
 }

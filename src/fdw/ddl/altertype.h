@@ -21,9 +21,8 @@ extern Node *nvmkv_parse_using(Relation rel, const AlterTableCmd *cmd, const cha
 extern void nvmkv_take_using(AlterTableStmt *stmt);
 
 /*
- * Notes what becomes of the rows when the column gets its new type, and removes the indexes that depend on it.  using
- * is of the columns of the table "parent", which the command names.  What is not ours to say, the server says in its
- * turn.
+ * Notes what becomes of the rows when the column gets its new type.  using is of the columns of the table "parent",
+ * which the command names.  What is not ours to say, the server says in its turn.
  */
 extern void nvmkv_note_type_change(NvmkvTableBefore *before, Relation rel, const AlterTableCmd *cmd, Node *using,
 								   Relation parent);

@@ -4,6 +4,9 @@
  *
  * When a column gets another type the server makes the indexes on it again, by
  * the function that refuses foreign tables.  So there is none while it looks.
+ *
+ * Those of partitions go and come with that of the partitioned table, under
+ * names that are chosen then, as on heap tables.
  */
 #include "postgres.h"
 
@@ -11,23 +14,28 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "commands/comment.h"
 #include "tcop/tcopprot.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/ruleutils.h"
 
 #include "fdw/ddl/constraint.h"
 #include "fdw/ddl/indexdef.h"
 #include "fdw/ddl/indexsave.h"
+#include "fdw/table/table.h"
 
 typedef struct SavedIndex
 {
+	Oid relid;
 	char *name;
 	char *definition; /* CREATE INDEX, or ALTER TABLE ADD CONSTRAINT */
 	bool is_constraint;
+	bool is_primary;
 	char *comment; /* NULL: none */
 	char *constraint_comment;
 } SavedIndex;
@@ -58,50 +66,93 @@ depends_on_column(Oid class, Oid object, Oid relid, AttrNumber attnum)
 }
 
 static SavedIndex *
-save(Oid index, Oid constraint)
+save(Relation index, Oid constraint)
 {
 	SavedIndex *saved = palloc0(sizeof(SavedIndex));
+	Oid oid = RelationGetRelid(index);
 
-	saved->name = get_rel_name(index);
+	saved->relid = index->rd_index->indrelid;
+	saved->name = pstrdup(RelationGetRelationName(index));
 	saved->is_constraint = OidIsValid(constraint);
-	saved->definition = saved->is_constraint ? pg_get_constraintdef_command(constraint) : pg_get_indexdef_string(index);
-	saved->comment = GetComment(index, RelationRelationId, 0);
+	saved->is_primary = index->rd_index->indisprimary;
+	saved->definition = saved->is_constraint ? pg_get_constraintdef_command(constraint) : pg_get_indexdef_string(oid);
+	saved->comment = GetComment(oid, RelationRelationId, 0);
 	if (saved->is_constraint)
 		saved->constraint_comment = GetComment(constraint, ConstraintRelationId, 0);
 	return saved;
 }
 
-List *
-nvmkv_indexes_save(Relation rel, AttrNumber attnum)
+static List *
+save_indexes(Relation rel, AttrNumber attnum, ObjectAddresses *to_drop)
 {
+	bool ours = nvmkv_is_our_table(rel);
 	List *saved = NIL;
 	ListCell *lc;
 
 	foreach(lc, RelationGetIndexList(rel))
 	{
-		Oid index = lfirst_oid(lc);
-		Oid constraint = get_index_constraint(index);
+		Oid oid = lfirst_oid(lc);
+		Relation index = index_open(oid, AccessExclusiveLock);
+		Oid constraint = get_index_constraint(oid);
 		ObjectAddress address;
 
 		if (OidIsValid(constraint))
 			ObjectAddressSet(address, ConstraintRelationId, constraint);
 		else
-			ObjectAddressSet(address, RelationRelationId, index);
-		if (!depends_on_column(address.classId, address.objectId, RelationGetRelid(rel), attnum) &&
-			!depends_on_column(RelationRelationId, index, RelationGetRelid(rel), attnum))
-			continue;
-
-		saved = lappend(saved, save(index, constraint));
-		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-		CommandCounterIncrement();
+			ObjectAddressSet(address, RelationRelationId, oid);
+		if (!index->rd_rel->relispartition && (ours || index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX) &&
+			(depends_on_column(address.classId, address.objectId, RelationGetRelid(rel), attnum) ||
+			 depends_on_column(RelationRelationId, oid, RelationGetRelid(rel), attnum)))
+		{
+			saved = lappend(saved, save(index, constraint));
+			add_exact_object_address(&address, to_drop);
+		}
+		index_close(index, NoLock);
 	}
 	return saved;
 }
 
-static IndexStmt *
-parse_definition(const SavedIndex *saved)
+List *
+nvmkv_indexes_save(List *relids, const char *column)
 {
-	Node *stmt = linitial_node(RawStmt, pg_parse_query(saved->definition))->stmt;
+	ObjectAddresses *to_drop = new_object_addresses();
+	List *saved = NIL;
+	ListCell *lc;
+
+	foreach(lc, relids)
+	{
+		Relation rel = relation_open(lfirst_oid(lc), NoLock);
+		AttrNumber attnum = get_attnum(lfirst_oid(lc), column);
+
+		if (attnum > 0)
+			saved = list_concat(saved, save_indexes(rel, attnum, to_drop));
+		relation_close(rel, NoLock);
+	}
+	performMultipleDeletions(to_drop, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(to_drop);
+	CommandCounterIncrement();
+	return saved;
+}
+
+bool
+nvmkv_saved_key(List *saved_indexes, Oid relid)
+{
+	List *ancestors = get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+	ListCell *lc;
+
+	foreach(lc, saved_indexes)
+	{
+		const SavedIndex *saved = lfirst(lc);
+
+		if (saved->is_primary && (saved->relid == relid || list_member_oid(ancestors, saved->relid)))
+			return true;
+	}
+	return false;
+}
+
+static IndexStmt *
+index_statement(const SavedIndex *saved, Node *stmt)
+{
 	AlterTableStmt *alter;
 
 	if (!saved->is_constraint)
@@ -111,22 +162,38 @@ parse_definition(const SavedIndex *saved)
 									 castNode(Constraint, linitial_node(AlterTableCmd, alter->cmds)->def));
 }
 
+/* The index, which may be the one that serves already. */
+static Oid
+restore(const NvmkvStatement *statement, const SavedIndex *saved)
+{
+	Node *node = linitial_node(RawStmt, pg_parse_query(saved->definition))->stmt;
+	IndexStmt *stmt;
+
+	if (!nvmkv_is_our_relid(saved->relid))
+	{
+		nvmkv_statement_part(statement, node);
+		return get_relname_relid(saved->name, get_rel_namespace(saved->relid));
+	}
+	stmt = index_statement(saved, node);
+	stmt->idxname = saved->name;
+	stmt->reset_default_tblspc = true;
+	return nvmkv_define_index(saved->relid, stmt, saved->definition, InvalidOid, InvalidOid);
+}
+
 void
-nvmkv_indexes_restore(Oid relid, List *saved_indexes)
+nvmkv_indexes_restore(const NvmkvStatement *statement, List *saved_indexes)
 {
 	ListCell *lc;
 
 	foreach(lc, saved_indexes)
 	{
 		const SavedIndex *saved = lfirst(lc);
-		IndexStmt *stmt = parse_definition(saved);
-		Oid index;
+		Oid index = restore(statement, saved);
 
-		stmt->idxname = saved->name;
-		stmt->idxcomment = saved->comment;
-		stmt->reset_default_tblspc = true;
-		index = nvmkv_define_index(relid, stmt, saved->definition, InvalidOid, InvalidOid);
+		if (saved->comment != NULL)
+			CreateComments(index, RelationRelationId, 0, saved->comment);
 		if (saved->constraint_comment != NULL)
 			CreateComments(get_index_constraint(index), ConstraintRelationId, 0, saved->constraint_comment);
+		CommandCounterIncrement();
 	}
 }

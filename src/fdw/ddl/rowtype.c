@@ -49,6 +49,21 @@ type_embeds(Oid type, Oid row_type)
 	}
 }
 
+/* As find_composite_type_dependencies() of the server. */
+static void
+report_use(Oid row_type, Relation rel, Form_pg_attribute att)
+{
+	Oid relid = get_typ_typrelid(row_type);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE
+				 ? errmsg("cannot alter type \"%s\" because column \"%s.%s\" uses it", format_type_be(row_type),
+						  RelationGetRelationName(rel), NameStr(att->attname))
+				 : errmsg("cannot alter table \"%s\" because column \"%s.%s\" uses its row type", get_rel_name(relid),
+						  RelationGetRelationName(rel), NameStr(att->attname))));
+}
+
 /*
  * A row type must not change under columns that store it.  The server sees to
  * that for tables with storage, and only in its later minor versions for
@@ -70,10 +85,7 @@ nvmkv_refuse_stored_row_type(Oid row_type)
 			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 
 			if (!att->attisdropped && type_embeds(att->atttypid, row_type) && nvmkv_table_has_rows(rel))
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("cannot alter type \"%s\" because column \"%s.%s\" uses it",
-								format_type_be(row_type), RelationGetRelationName(rel), NameStr(att->attname))));
+				report_use(row_type, rel, att);
 		}
 		relation_close(rel, NoLock);
 	}

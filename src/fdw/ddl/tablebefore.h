@@ -29,10 +29,10 @@ typedef struct NvmkvTableBefore
 	bool had_storage;
 	NvmkvStorageRow storage; /* with its key columns, if had_storage */
 	bool columns_fit;        /* were as that row says */
-	const NvmkvTable *old;   /* where the rows are and how they are read, if that was asked for and there are any */
+	bool asked;              /* whether there are rows: */
+	const NvmkvTable *old;   /* where they are and how they are read; NULL: there are none, or it was not asked */
 	char *key_option;        /* NULL: none */
 	char *key_constraint;    /* the name of what shows it; NULL: none */
-	List *saved_indexes;     /* removed, to be made again */
 	bool new_storage;        /* to be started: no row can be read as the table is now */
 	int rewrite;             /* and the rows are to be written into it: reasons, AT_REWRITE_xxx */
 	List *new_values;        /* NvmkvNewValue, of columns that are not what they were */
@@ -44,5 +44,8 @@ typedef struct NvmkvTableBefore
  * look.  ERROR if they cannot be read now.
  */
 extern void nvmkv_before_keep_rows(NvmkvTableBefore *before, Relation rel);
+
+/* Is the column one of the key that the rows are stored with? */
+extern bool nvmkv_before_in_key(const NvmkvTableBefore *before, AttrNumber attnum);
 
 #endif

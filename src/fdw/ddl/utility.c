@@ -119,18 +119,19 @@ alter_ours(const NvmkvStatement *statement, Node *stmt, void *arg)
 
 	nvmkv_take_using(castNode(AlterTableStmt, rest.pstmt->utilityStmt));
 	next_utility(&rest);
-	nvmkv_alter_finish(arg, castNode(AlterTableStmt, stmt));
+	nvmkv_alter_finish(arg, statement);
 }
 
 static void
 alter_table(const NvmkvStatement *statement)
 {
-	List *alters = nvmkv_alter_begin(castNode(AlterTableStmt, statement->pstmt->utilityStmt), statement->query_string);
+	NvmkvAlter *alter = nvmkv_alter_begin(castNode(AlterTableStmt, statement->pstmt->utilityStmt),
+										  statement->query_string);
 
-	if (alters == NIL)
+	if (alter == NULL)
 		next_utility(statement);
 	else
-		nvmkv_statement_execute(statement, alter_ours, alters);
+		nvmkv_statement_execute(statement, alter_ours, alter);
 	follow_owner(castNode(AlterTableStmt, statement->pstmt->utilityStmt));
 }
 
