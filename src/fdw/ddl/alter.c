@@ -46,6 +46,7 @@
 #include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/ready.h"
+#include "fdw/key/keyspec.h"
 #include "fdw/storage/registry.h"
 #include "fdw/storage/storage.h"
 #include "fdw/table/definition.h"
@@ -181,14 +182,35 @@ look_before(Oid relid)
 	return before;
 }
 
+/* Is the column in the key of one of our tables that the statement reaches? */
+static bool
+names_key_column(const AlterTableStmt *stmt, const char *column)
+{
+	ListCell *lc;
+
+	foreach(lc, nvmkv_our_tables_below(RangeVarGetRelid(stmt->relation, NoLock, true)))
+	{
+		const char *definition = nvmkv_primary_key_option(lfirst_oid(lc));
+		ListCell *spec;
+
+		foreach(spec, definition != NULL ? nvmkv_parse_primary_key(definition) : NIL)
+		{
+			if (strcmp(((NvmkvKeySpec *) lfirst(spec))->name, column) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Can the command change how rows are read, or what is said of them? */
 static bool
-concerns_rows(const AlterTableCmd *cmd)
+concerns_rows(const AlterTableStmt *stmt, const AlterTableCmd *cmd)
 {
 	switch ((int) cmd->subtype)
 	{
-		case AT_AddColumn:
 		case AT_DropColumn:
+			return names_key_column(stmt, cmd->name);
+		case AT_AddColumn:
 		case AT_AlterColumnType:
 		case AT_SetExpression:
 		case AT_DropNotNull:
@@ -325,7 +347,7 @@ nvmkv_alter_begin(const AlterTableStmt *stmt, const char *query_string)
 
 		if (attached != NULL)
 			alter->tables = lappend(alter->tables, attached);
-		concerned = concerned || concerns_rows(cmd);
+		concerned = concerned || concerns_rows(stmt, cmd);
 		retyped = retyped || cmd->subtype == AT_AlterColumnType;
 	}
 
