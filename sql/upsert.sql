@@ -25,6 +25,10 @@ INSERT INTO stock VALUES (1, 'apple', 5) ON CONFLICT (shop, item) DO UPDATE SET 
 INSERT INTO stock VALUES (1, 'apples', 5) ON CONFLICT (shop, item) DO UPDATE SET item = 'pear';
 SELECT * FROM stock ORDER BY shop, item;
 
+-- updated by what is evaluated for the update
+WITH inner_one AS (INSERT INTO stock VALUES (3, 'plum', 0) ON CONFLICT (shop, item) DO UPDATE SET n = stock.n + 1 RETURNING n) INSERT INTO stock VALUES (3, 'plum', 0) ON CONFLICT (shop, item) DO UPDATE SET n = (SELECT n + 100 FROM inner_one) RETURNING *;
+SELECT * FROM stock WHERE shop = 3;
+
 -- a second time in one command
 INSERT INTO stock VALUES (5, 'x', 1), (5, 'x', 2) ON CONFLICT (shop, item) DO UPDATE SET n = EXCLUDED.n;
 INSERT INTO stock VALUES (1, 'pear', 1), (1, 'pear', 2) ON CONFLICT (shop, item) DO UPDATE SET n = EXCLUDED.n;

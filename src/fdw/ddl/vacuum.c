@@ -4,22 +4,27 @@
  *
  * The server passes over a foreign table with a warning, and does not analyze
  * it, either.  Here ours are taken out of the statement, which the server then
- * executes for what is left of it, and ANALYZE is executed for ours.
+ * executes for what is left of it.  Of ours each is locked for a moment, as it
+ * would be to be vacuumed, and then ANALYZE is executed for those that could be.
  *
  * VACUUM ends transactions, and begins one: all that is executed is made before the first of it, in memory that stays,
  * and finds that as the current memory, and a snapshot.
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "commands/vacuum.h"
 #include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/ddl/vacuum.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/table/table.h"
@@ -28,8 +33,8 @@
 typedef struct Parts
 {
 	List *by_server; /* not our business */
+	List *ours;		 /* our tables, and partitioned ones that have some, with OIDs; partitions without names */
 	List *leaves;	 /* partitions that the server vacuums, of tables that it is not to see */
-	List *analyzed;
 } Parts;
 
 static Oid
@@ -55,31 +60,57 @@ divide(const VacuumStmt *stmt, Parts *parts)
 			parts->by_server = lappend(parts->by_server, rel);
 			continue;
 		}
-		parts->analyzed = lappend(parts->analyzed, rel);
+		parts->ours = lappend(parts->ours, makeVacuumRelation(rel->relation, relid, rel->va_cols));
 		if (nvmkv_is_our_relid(relid))
 			continue;
 		foreach(child, find_all_inheritors(relid, NoLock, NULL))
 		{
-			if (get_rel_relkind(lfirst_oid(child)) == RELKIND_RELATION)
-				parts->leaves = lappend(parts->leaves, makeVacuumRelation(NULL, lfirst_oid(child), NIL));
+			Oid childid = lfirst_oid(child);
+			VacuumRelation *part = makeVacuumRelation(NULL, childid, rel->va_cols);
+
+			if (childid == relid)
+				continue;
+			if (nvmkv_is_our_relid(childid) || get_rel_relkind(childid) == RELKIND_PARTITIONED_TABLE)
+				parts->ours = lappend(parts->ours, part);
+			else
+				parts->leaves = lappend(parts->leaves, part);
 		}
 	}
 }
 
+/*
+ * There is nothing to vacuum, but it has to be allowed, and waits for those who hold locks on the table.  Warns as the
+ * server does, and returns false, if it cannot be.
+ */
 static bool
-says_analyze(const VacuumStmt *stmt)
+vacuum_one(const VacuumRelation *rel, bool full, bool skip_locked)
 {
-	bool says = false;
+	const bits32 options = VACOPT_VACUUM | (full ? VACOPT_FULL : 0) | (skip_locked ? VACOPT_SKIP_LOCKED : 0);
+	const LOCKMODE lockmode = full ? AccessExclusiveLock : ShareUpdateExclusiveLock;
+	Relation opened = vacuum_open_relation(rel->oid, rel->relation, options, false, lockmode);
+	bool allowed;
+
+	if (opened == NULL)
+		return false;
+	allowed = nvmkv_vacuum_is_permitted(opened, options);
+	relation_close(opened, lockmode);
+	return allowed;
+}
+
+static bool
+says(const VacuumStmt *stmt, const char *name)
+{
+	bool said = false;
 	ListCell *lc;
 
 	foreach(lc, stmt->options)
 	{
 		DefElem *option = lfirst_node(DefElem, lc);
 
-		if (strcmp(option->defname, "analyze") == 0)
-			says = defGetBoolean(option);
+		if (strcmp(option->defname, name) == 0)
+			said = defGetBoolean(option);
 	}
-	return says;
+	return said;
 }
 
 static bool
@@ -102,9 +133,8 @@ is_option_of_analyze(const DefElem *option)
 		strcmp(option->defname, "buffer_usage_limit") == 0;
 }
 
-/* The options that are left without "analyze", or those that ANALYZE has, too. */
 static List *
-choose_options(const VacuumStmt *stmt, bool of_analyze)
+options_of_analyze(const VacuumStmt *stmt)
 {
 	List *options = NIL;
 	ListCell *lc;
@@ -113,7 +143,7 @@ choose_options(const VacuumStmt *stmt, bool of_analyze)
 	{
 		DefElem *option = lfirst_node(DefElem, lc);
 
-		if (of_analyze ? is_option_of_analyze(option) : strcmp(option->defname, "analyze") != 0)
+		if (is_option_of_analyze(option))
 			options = lappend(options, option);
 	}
 	return options;
@@ -131,21 +161,37 @@ make_statement(const NvmkvStatement *statement, List *rels, List *options, bool 
 	return pstmt;
 }
 
+/* In a transaction that may be another one afterwards. */
+static void
+execute(const NvmkvStatement *statement, PlannedStmt *pstmt)
+{
+	NvmkvStatement single = *statement;
+	bool has_snapshot = ActiveSnapshotSet();
+
+	single.read_only_tree = false;
+	single.pstmt = pstmt;
+	if (!has_snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	single.next(&single);
+	if (!has_snapshot && ActiveSnapshotSet())
+		PopActiveSnapshot();
+}
+
 bool
 nvmkv_vacuum(const NvmkvStatement *statement)
 {
 	const VacuumStmt *stmt = (const VacuumStmt *) statement->pstmt->utilityStmt;
 	MemoryContext context = CurrentMemoryContext;
-	NvmkvStatement single = *statement;
 	Parts parts = {NIL, NIL, NIL};
 	List *statements;
+	List *vacuumed = NIL;
 	ListCell *lc;
 
 	/* Columns without ANALYZE: the server says what is wrong. */
-	if (!stmt->is_vacuumcmd || (names_columns(stmt) && !says_analyze(stmt)))
+	if (!stmt->is_vacuumcmd || (names_columns(stmt) && !says(stmt, "analyze")))
 		return false;
 	divide(stmt, &parts);
-	if (parts.analyzed == NIL)
+	if (parts.ours == NIL)
 		return false;
 
 	/*
@@ -156,22 +202,23 @@ nvmkv_vacuum(const NvmkvStatement *statement)
 		parts.by_server = list_make1(makeVacuumRelation(NULL, BOOLOID, NIL));
 	statements = list_make1(make_statement(statement, parts.by_server, stmt->options, true));
 	if (parts.leaves != NIL)
-		statements = lappend(statements, make_statement(statement, parts.leaves, choose_options(stmt, false), true));
-	if (says_analyze(stmt))
-		statements = lappend(statements, make_statement(statement, parts.analyzed, choose_options(stmt, true), false));
+		statements = lappend(statements, make_statement(statement, parts.leaves, stmt->options, true));
+	parts.ours = copyObject(parts.ours);
 
-	single.read_only_tree = false;
 	foreach(lc, statements)
 	{
-		bool has_snapshot = ActiveSnapshotSet();
-
 		MemoryContextSwitchTo(context);
-		single.pstmt = lfirst_node(PlannedStmt, lc);
-		if (!has_snapshot)
-			PushActiveSnapshot(GetTransactionSnapshot());
-		single.next(&single);
-		if (!has_snapshot && ActiveSnapshotSet())
-			PopActiveSnapshot();
+		execute(statement, lfirst_node(PlannedStmt, lc));
 	}
+	MemoryContextSwitchTo(context);
+	foreach(lc, parts.ours)
+	{
+		VacuumRelation *rel = lfirst_node(VacuumRelation, lc);
+
+		if (vacuum_one(rel, says(stmt, "full"), says(stmt, "skip_locked")))
+			vacuumed = lappend(vacuumed, rel);
+	}
+	if (vacuumed != NIL && says(stmt, "analyze"))
+		execute(statement, make_statement(statement, vacuumed, options_of_analyze(stmt), false));
 	return true;
 }

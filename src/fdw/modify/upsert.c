@@ -252,6 +252,7 @@ typedef struct Upsert
 {
 	bool update;
 	bool met;
+	bool tried; /* to update the row */
 	NvmkvRowQueue queue;
 	StringInfoData key;		/* of the row to insert */
 	StringInfoData row_key; /* of the one that it conflicts with, where other indexes than the key's decide */
@@ -330,8 +331,15 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 				done = true;
 				break;
 			case LOOK_UPDATE:
+				/* What was evaluated for the update has made one of its own: that counts, and this one is none. */
+				if (upsert.tried && view.own && view.cid == modify->cid)
+				{
+					done = true;
+					break;
+				}
 				done = update_existing(modify, estate, rri, key, modify->has_unique ? &upsert.rival : NULL, &view, slot,
 									   &result);
+				upsert.tried = true;
 				if (done)
 					InstrCountTuples2(&modify->mtstate->ps, 1);
 				else
