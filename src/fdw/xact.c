@@ -14,6 +14,7 @@
 
 #include "fdw/host/engine.h"
 #include "fdw/host/ready.h"
+#include "fdw/modify/deferred.h"
 #include "fdw/scan/scan.h"
 #include "fdw/txn/addressbook.h"
 #include "fdw/txn/bulk.h"
@@ -71,6 +72,7 @@ at_xact_event(XactEvent event, void *arg)
 		case XACT_EVENT_PARALLEL_ABORT:
 			leave_engine();
 			nvmkv_write_abort(InvalidSubTransactionId);
+			nvmkv_deferred_forget(false);
 			nvmkv_visibility_forget();
 			nvmkv_covered_forget();
 			nvmkv_addressbook_forget();
@@ -78,6 +80,7 @@ at_xact_event(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PREPARE:
+			nvmkv_deferred_forget(true);
 			nvmkv_visibility_forget();
 			nvmkv_covered_forget();
 			nvmkv_addressbook_forget();
@@ -103,9 +106,13 @@ at_subxact_event(SubXactEvent event, SubTransactionId subid, SubTransactionId pa
 	{
 		leave_engine();
 		nvmkv_write_abort(subid);
+		nvmkv_deferred_abort(subid);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
 		nvmkv_write_subcommit(subid, parent);
+		nvmkv_deferred_subcommit(subid, parent);
+	}
 }
 
 void

@@ -242,16 +242,6 @@ take_commands(AlterTableStmt *stmt, Oid relid, List **added, List **validated)
 
 /* ---------------------------------------------------------------- adding */
 
-static void
-refuse_deferrable(Oid relid, const Constraint *key)
-{
-	if (key->deferrable)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("foreign key of foreign table \"%s\" cannot be deferrable", get_rel_name(relid)),
-				 errhint("Leave out DEFERRABLE: it is checked at the end of each statement.")));
-}
-
 /* The server's part, as a statement with this one command. */
 static void
 add_by_server(const NvmkvStatement *statement, const AlterTableStmt *stmt, Constraint *key)
@@ -289,8 +279,6 @@ add_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, 
 	List *before = foreign_keys(relid);
 	ListCell *lc;
 
-	if (ours)
-		refuse_deferrable(relid, key);
 	key->skip_validation = true;
 
 	if (ours)

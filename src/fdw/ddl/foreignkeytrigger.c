@@ -3,12 +3,6 @@
  *	  Triggers of foreign keys on our tables.
  *
  * They are the server's own, with functions of ours in them (modify/foreignkey.c).
- *
- * Events of a foreign table are fired from rows that are kept to the end of the
- * statement, and the server takes it that none waits for longer.  So no trigger of
- * a foreign key may be deferred here: a key that wants it is refused where our
- * table references (foreignkey.c); where it is referenced, its triggers fire at
- * the end of the statement.
  */
 #include "postgres.h"
 
@@ -58,8 +52,6 @@ nvmkv_foreign_key_triggers_settle(Oid relid)
 		copy = heap_copytuple(tuple);
 		form = (Form_pg_trigger) GETSTRUCT(copy);
 		form->tgfoid = our_function(kind);
-		form->tgdeferrable = false;
-		form->tginitdeferred = false;
 		CatalogTupleUpdate(triggers, &copy->t_self, copy);
 		heap_freetuple(copy);
 		changed = true;

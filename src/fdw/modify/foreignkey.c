@@ -27,6 +27,7 @@
 #include "fdw/host/family.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
+#include "fdw/modify/deferred.h"
 #include "fdw/modify/foreignkey.h"
 #include "fdw/storage/storage.h"
 #include "fdw/txn/damage.h"
@@ -41,6 +42,17 @@ typedef struct KeyColumns
 	int n;
 	AttrNumber attnums[INDEX_MAX_KEYS];
 } KeyColumns;
+
+/* What a trigger of a foreign key has to know of it. */
+typedef struct ForeignKey
+{
+	KeyColumns columns; /* of the table that references */
+	KeyColumns referenced;
+	bool deferrable;
+	bool deferred;
+	char on_update;
+	char on_delete;
+} ForeignKey;
 
 /* ---------------------------------------------------------------- the server's check */
 
@@ -102,23 +114,30 @@ columns_are_same(TupleTableSlot *a, TupleTableSlot *b, const KeyColumns *columns
 	return true;
 }
 
-/* False: the server says so. */
+/* False: there is none any more. */
 static bool
-find_columns(Oid constraint, KeyColumns *columns)
+find_key(Oid constraint, ForeignKey *key)
 {
 	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-	AttrNumber referenced[INDEX_MAX_KEYS];
+	Form_pg_constraint form;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	DeconstructFkConstraintRow(tuple, &columns->n, columns->attnums, referenced, NULL, NULL, NULL, NULL, NULL);
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	DeconstructFkConstraintRow(tuple, &key->columns.n, key->columns.attnums, key->referenced.attnums, NULL, NULL, NULL,
+							   NULL, NULL);
+	key->referenced.n = key->columns.n;
+	key->deferrable = form->condeferrable;
+	key->deferred = form->condeferred;
+	key->on_update = form->confupdtype;
+	key->on_delete = form->confdeltype;
 	ReleaseSysCache(tuple);
 	return true;
 }
 
 /*
- * Are the foreign key's columns of a row that this command has written as they were written?  What has changed or
- * deleted it since, a trigger or a cascade, has its own events.  The row is looked for by its primary key: if that has
+ * Are the foreign key's columns of a row that this transaction has written as they were written?  What has changed or
+ * deleted it since has its own events.  The row is looked for by its primary key: if that has
  * been changed it counts as gone, so that an event of such a change has to check the row again.  Without a primary key
  * it is not to be found, and taken for unchanged.
  */
@@ -188,17 +207,58 @@ get_trigger(FunctionCallInfo fcinfo, const char *function)
 	return trigger;
 }
 
+static void
+check_standing_row(TriggerData *trigger, const KeyColumns *columns)
+{
+	if (row_stands(trigger->tg_relation,
+				   TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot, columns))
+		nvmkv_foreign_key_check_row(trigger);
+}
+
+/* NvmkvDeferredCheck */
+static void
+check_deferred_row(TriggerData *trigger)
+{
+	ForeignKey key;
+
+	trigger->tg_event = TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW; /* a row is there, however it came */
+	if (find_key(trigger->tg_trigger->tgconstraint, &key))
+		check_standing_row(trigger, &key.columns);
+}
+
+/* The row, with what it is found by. */
+static void
+defer_check(TriggerData *trigger, const ForeignKey *key)
+{
+	const NvmkvTable *table = nvmkv_table(trigger->tg_relation);
+	AttrNumber attnums[2 * INDEX_MAX_KEYS];
+	int n = 0;
+
+	for (int i = 0; i < key->columns.n; i++)
+		attnums[n++] = key->columns.attnums[i];
+	for (int i = 0; i < table->nkeys; i++)
+		attnums[n++] = table->keys[i].attnum;
+	nvmkv_deferred_keep(trigger, key->deferred,
+						TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot,
+						attnums, n);
+}
+
 Datum
 nvmkv_sql_foreign_key_check(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = get_trigger(fcinfo, "foreign_key_check");
-	bool update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
-	KeyColumns columns;
+	ForeignKey key;
 
-	if (!find_columns(trigger->tg_trigger->tgconstraint, &columns) ||
-		(!(update && leaves_columns(trigger, &columns)) &&
-		 row_stands(trigger->tg_relation, update ? trigger->tg_newslot : trigger->tg_trigslot, &columns)))
-		nvmkv_foreign_key_check_row(trigger);
+	if (nvmkv_deferred_is_due(trigger))
+		nvmkv_deferred_check(trigger, check_deferred_row);
+	else if (find_key(trigger->tg_trigger->tgconstraint, &key) &&
+			 !(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && leaves_columns(trigger, &key.columns)))
+	{
+		if (key.deferrable)
+			defer_check(trigger, &key);
+		else
+			check_standing_row(trigger, &key.columns);
+	}
 	return PointerGetDatum(NULL);
 }
 
@@ -217,19 +277,38 @@ static const struct
 	{FKCONSTR_ACTION_SETDEFAULT, {RI_FKey_setdefault_del, RI_FKey_setdefault_upd}},
 };
 
-static char
-find_action(Oid constraint, bool update)
+/* NvmkvDeferredCheck, and what is done at once. */
+static void
+act(TriggerData *trigger)
 {
-	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-	Form_pg_constraint form;
+	bool update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	ForeignKey key;
 	char action;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for constraint %u", constraint);
-	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	action = update ? form->confupdtype : form->confdeltype;
-	ReleaseSysCache(tuple);
-	return action;
+	LOCAL_FCINFO(fcinfo, 0);
+
+	if (!find_key(trigger->tg_trigger->tgconstraint, &key))
+		elog(ERROR, "cache lookup failed for constraint %u", trigger->tg_trigger->tgconstraint);
+	action = update ? key.on_update : key.on_delete;
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, (Node *) trigger, NULL);
+	for (int i = 0; i < lengthof(actions); i++)
+	{
+		if (actions[i].action == action)
+		{
+			(void) actions[i].functions[update ? 1 : 0](fcinfo);
+			return;
+		}
+	}
+	elog(ERROR, "unknown action of foreign key %u", trigger->tg_trigger->tgconstraint);
+}
+
+/* Only NO ACTION waits. */
+static bool
+may_wait(const TriggerData *trigger, const ForeignKey *key)
+{
+	char action = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? key->on_update : key->on_delete;
+
+	return key->deferrable && action == FKCONSTR_ACTION_NOACTION;
 }
 
 Datum
@@ -237,16 +316,17 @@ nvmkv_sql_foreign_key_action(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = get_trigger(fcinfo, "foreign_key_action");
 	bool update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
-	char action = find_action(trigger->tg_trigger->tgconstraint, update);
+	ForeignKey key;
 
-	if (!RI_FKey_pk_upd_check_required(trigger->tg_trigger, trigger->tg_relation, trigger->tg_trigslot,
-									   update ? trigger->tg_newslot : NULL))
-		return PointerGetDatum(NULL);
-	for (int i = 0; i < lengthof(actions); i++)
+	if (nvmkv_deferred_is_due(trigger))
+		nvmkv_deferred_check(trigger, act);
+	else if (RI_FKey_pk_upd_check_required(trigger->tg_trigger, trigger->tg_relation, trigger->tg_trigslot,
+										   update ? trigger->tg_newslot : NULL))
 	{
-		if (actions[i].action == action)
-			return actions[i].functions[update ? 1 : 0](fcinfo);
+		if (find_key(trigger->tg_trigger->tgconstraint, &key) && may_wait(trigger, &key))
+			nvmkv_deferred_keep(trigger, key.deferred, trigger->tg_trigslot, key.referenced.attnums, key.referenced.n);
+		else
+			act(trigger);
 	}
-	elog(ERROR, "unknown action of foreign key %u", trigger->tg_trigger->tgconstraint);
 	return PointerGetDatum(NULL);
 }

@@ -36,6 +36,7 @@
 #include "fdw/host/family.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/copytriggers.h"
+#include "fdw/modify/deferred.h"
 #include "fdw/modify/generated.h"
 #include "fdw/modify/insertplan.h"
 #include "fdw/modify/insertunique.h"
@@ -192,6 +193,7 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	initStringInfo(&modify->moved);
 	initStringInfo(&modify->standing);
 	initStringInfo(&modify->holders);
+	nvmkv_deferred_begin(rri);
 	take_triggers(modify, rri);
 	MemoryContextSwitchTo(old_context);
 	return modify;

@@ -1,0 +1,322 @@
+/*
+ * deferred.c
+ *	  Rows whose check may wait for the end of the transaction.
+ *
+ * For a heap table the server keeps the address of a row, and fires the trigger
+ * when the constraint is to be checked.  Of a foreign table it keeps the rows
+ * themselves, to the end of the statement only.  So the trigger's function is
+ * called at the end of the statement, in which it keeps the row here; and for the
+ * rest of the work it puts an event of its own into the server's queue, of the
+ * same trigger, but for the table as a whole, of which no row needs to be kept.
+ * When that is fired, the server decides, by all that it knows of constraints
+ * that are set deferred or immediate, of savepoints, of PREPARE TRANSACTION; it
+ * also refuses to change a table for which such an event waits.
+ *
+ * The event is that of TRUNCATE: those of other commands the server takes for
+ * repetitions of events for the user's own triggers.
+ *
+ * An event means all rows that its trigger has kept.  There is one for the first
+ * row of each command and subtransaction, so that it is fired no later than each
+ * row would be.  Where one is fired too early, for rows that a command around
+ * this one has kept, the constraint is not deferred, and a heap's rows would have
+ * been checked by then.
+ *
+ * A queue is what a trigger has kept: its rows, one after the other, and how many
+ * bytes of them have been checked.  A subtransaction that changes these for the
+ * first time saves what they were, and brings them back when it fails: its rows
+ * go, and what it has checked is unchecked again, as the server does with its
+ * events.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_trigger.h"
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "fdw/modify/deferred.h"
+#include "fdw/modify/rowspool.h"
+
+typedef struct Saved
+{
+	SubTransactionId subid;
+	uint64 end;
+	uint64 checked;
+	struct Saved *outer;
+} Saved;
+
+typedef struct Queue
+{
+	Oid trigger; /* key */
+	NvmkvRowSpool rows;
+	uint64 checked;
+	Saved *saved; /* of the innermost subtransaction that has changed it */
+
+	/* The last event of this trigger that the server has, as far as it is not fired. */
+	SubTransactionId event_subid;
+	CommandId event_cid;
+} Queue;
+
+typedef struct RowHead
+{
+	uint32 size;		/* of the minimal tuple that follows */
+	TriggerEvent event; /* INSERT, UPDATE or DELETE of the row */
+} RowHead;
+
+/* In the transaction's memory; NULL: none yet. */
+static HTAB *queues = NULL;
+
+/* ---------------------------------------------------------------- queues */
+
+static Queue *
+find_queue(Oid trigger)
+{
+	MemoryContext old_context;
+	Queue *queue;
+	bool found;
+
+	if (queues == NULL)
+	{
+		HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(Queue), .hcxt = TopTransactionContext};
+
+		queues = hash_create("nvmkv deferred checks", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	queue = hash_search(queues, &trigger, HASH_ENTER, &found);
+	if (!found)
+	{
+		old_context = MemoryContextSwitchTo(TopTransactionContext);
+		queue->checked = 0;
+		queue->saved = NULL;
+		queue->event_subid = InvalidSubTransactionId;
+		nvmkv_row_spool_init(&queue->rows);
+		MemoryContextSwitchTo(old_context);
+	}
+	return queue;
+}
+
+/* Before a change of the queue. */
+static void
+save(Queue *queue)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	Saved *saved;
+
+	if (subid == TopSubTransactionId || (queue->saved != NULL && queue->saved->subid == subid))
+		return;
+	saved = MemoryContextAlloc(TopTransactionContext, sizeof(Saved));
+	saved->subid = subid;
+	saved->end = nvmkv_row_spool_size(&queue->rows);
+	saved->checked = queue->checked;
+	saved->outer = queue->saved;
+	queue->saved = saved;
+}
+
+static void
+pop_saved(Queue *queue)
+{
+	Saved *saved = queue->saved;
+
+	queue->saved = saved->outer;
+	pfree(saved);
+}
+
+/* ---------------------------------------------------------------- the server's events */
+
+void
+nvmkv_deferred_begin(ResultRelInfo *rri)
+{
+	TriggerDesc *triggers = rri->ri_TrigDesc; /* a copy of the executor's */
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		triggers->triggers[i].tgdeferrable = false;
+		triggers->triggers[i].tginitdeferred = false;
+	}
+}
+
+/* It is found by its trigger's OID again when it is fired. */
+static void
+queue_event(const TriggerData *data, bool initially_deferred)
+{
+	Trigger trigger = *data->tg_trigger;
+	TriggerDesc triggers = {.triggers = &trigger, .numtriggers = 1, .trig_truncate_after_statement = true};
+	ResultRelInfo rri = {.type = T_ResultRelInfo, .ri_RelationDesc = data->tg_relation, .ri_TrigDesc = &triggers};
+
+	trigger.tgtype = TRIGGER_TYPE_STATEMENT | TRIGGER_TYPE_AFTER | TRIGGER_TYPE_TRUNCATE;
+	trigger.tgdeferrable = true;
+	trigger.tginitdeferred = initially_deferred;
+	ExecASTruncateTriggers(NULL, &rri);
+}
+
+bool
+nvmkv_deferred_is_due(const TriggerData *trigger)
+{
+	return TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event);
+}
+
+/* ---------------------------------------------------------------- rows */
+
+static MinimalTuple
+form_row(TupleTableSlot *row, const AttrNumber *attnums, int nattnums)
+{
+	TupleDesc desc = row->tts_tupleDescriptor;
+	Datum *values = palloc0(sizeof(Datum) * desc->natts);
+	bool *nulls = palloc(sizeof(bool) * desc->natts);
+	MinimalTuple tuple;
+
+	memset(nulls, true, sizeof(bool) * desc->natts);
+	for (int i = 0; i < nattnums; i++)
+	{
+		int column = attnums[i] - 1;
+
+		values[column] = slot_getattr(row, attnums[i], &nulls[column]);
+		/* What it points to may be gone by then. */
+		if (!nulls[column] && TupleDescAttr(desc, column)->attlen == -1 &&
+			VARATT_IS_EXTERNAL(DatumGetPointer(values[column])))
+			values[column] = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(values[column])));
+	}
+	tuple = heap_form_minimal_tuple(desc, values, nulls);
+	pfree(values);
+	pfree(nulls);
+	return tuple;
+}
+
+void
+nvmkv_deferred_keep(TriggerData *trigger, bool initially_deferred, TupleTableSlot *row, const AttrNumber *attnums,
+					int nattnums)
+{
+	Queue *queue = find_queue(trigger->tg_trigger->tgoid);
+	MinimalTuple tuple = form_row(row, attnums, nattnums);
+	RowHead head = {.size = tuple->t_len, .event = trigger->tg_event & TRIGGER_EVENT_OPMASK};
+	CommandId cid = GetCurrentCommandId(false);
+
+	save(queue);
+	nvmkv_row_spool_append(&queue->rows, &head, sizeof(head));
+	nvmkv_row_spool_append(&queue->rows, tuple, tuple->t_len);
+	heap_free_minimal_tuple(tuple);
+	if (queue->event_subid == GetCurrentSubTransactionId() && queue->event_cid == cid)
+		return;
+	queue_event(trigger, initially_deferred);
+	queue->event_subid = GetCurrentSubTransactionId();
+	queue->event_cid = cid;
+}
+
+/* The next row to be checked; false: there is none. */
+static bool
+take_row(Queue *queue, TupleTableSlot *slot, TriggerEvent *event)
+{
+	MinimalTuple tuple;
+	RowHead head;
+
+	if (queue->checked >= nvmkv_row_spool_size(&queue->rows))
+		return false;
+	nvmkv_row_spool_read(&queue->rows, queue->checked, &head, sizeof(head));
+	tuple = palloc(head.size);
+	nvmkv_row_spool_read(&queue->rows, queue->checked + sizeof(head), tuple, head.size);
+	queue->checked += sizeof(head) + head.size;
+	ExecStoreMinimalTuple(tuple, slot, true);
+	*event = head.event;
+	return true;
+}
+
+void
+nvmkv_deferred_check(TriggerData *trigger, NvmkvDeferredCheck check)
+{
+	Queue *queue = find_queue(trigger->tg_trigger->tgoid);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation), &TTSOpsMinimalTuple);
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv deferred check",
+													  ALLOCSET_SMALL_SIZES);
+	TriggerEvent event;
+
+	save(queue);
+	queue->event_subid = InvalidSubTransactionId;
+	while (take_row(queue, slot, &event))
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(row_context);
+		TriggerData data = {
+			.type = T_TriggerData,
+			.tg_event = event | TRIGGER_EVENT_ROW,
+			.tg_relation = trigger->tg_relation,
+			.tg_trigger = trigger->tg_trigger,
+			.tg_trigslot = slot,
+		};
+
+		CHECK_FOR_INTERRUPTS();
+		check(&data);
+		MemoryContextSwitchTo(old_context);
+		MemoryContextReset(row_context);
+	}
+	MemoryContextDelete(row_context);
+	ExecDropSingleTupleTableSlot(slot);
+
+	/* Nobody can ask for them again. */
+	if (queue->saved == NULL)
+	{
+		nvmkv_row_spool_close(&queue->rows);
+		queue->checked = 0;
+	}
+}
+
+/* ---------------------------------------------------------------- ends of transactions */
+
+void
+nvmkv_deferred_subcommit(SubTransactionId subid, SubTransactionId parent)
+{
+	HASH_SEQ_STATUS scan;
+	Queue *queue;
+
+	if (queues == NULL)
+		return;
+	hash_seq_init(&scan, queues);
+	while ((queue = hash_seq_search(&scan)) != NULL)
+	{
+		if (queue->saved == NULL || queue->saved->subid != subid)
+			continue;
+		if (parent == TopSubTransactionId || (queue->saved->outer != NULL && queue->saved->outer->subid == parent))
+			pop_saved(queue);
+		else
+			queue->saved->subid = parent;
+	}
+}
+
+void
+nvmkv_deferred_abort(SubTransactionId subid)
+{
+	HASH_SEQ_STATUS scan;
+	Queue *queue;
+
+	if (queues == NULL)
+		return;
+	hash_seq_init(&scan, queues);
+	while ((queue = hash_seq_search(&scan)) != NULL)
+	{
+		if (queue->saved == NULL || queue->saved->subid != subid)
+			continue;
+		nvmkv_row_spool_cut(&queue->rows, queue->saved->end);
+		queue->checked = queue->saved->checked;
+		queue->event_subid = InvalidSubTransactionId;
+		pop_saved(queue);
+	}
+}
+
+/* Their memory goes with the transaction, after a failure their files, too. */
+void
+nvmkv_deferred_forget(bool commit)
+{
+	HASH_SEQ_STATUS scan;
+	Queue *queue;
+
+	if (queues == NULL)
+		return;
+	if (commit)
+	{
+		hash_seq_init(&scan, queues);
+		while ((queue = hash_seq_search(&scan)) != NULL)
+			nvmkv_row_spool_close(&queue->rows);
+	}
+	queues = NULL;
+}
