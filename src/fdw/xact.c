@@ -15,6 +15,7 @@
 #include "fdw/host/engine.h"
 #include "fdw/host/ready.h"
 #include "fdw/modify/deferred.h"
+#include "fdw/modify/foreignkeyrow.h"
 #include "fdw/scan/scan.h"
 #include "fdw/txn/addressbook.h"
 #include "fdw/txn/bulk.h"
@@ -73,6 +74,7 @@ at_xact_event(XactEvent event, void *arg)
 			leave_engine();
 			nvmkv_write_abort(InvalidSubTransactionId);
 			nvmkv_deferred_forget(false);
+			nvmkv_rows_may_go_forget();
 			nvmkv_visibility_forget();
 			nvmkv_covered_forget();
 			nvmkv_addressbook_forget();
@@ -81,6 +83,7 @@ at_xact_event(XactEvent event, void *arg)
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PREPARE:
 			nvmkv_deferred_forget(true);
+			nvmkv_rows_may_go_forget();
 			nvmkv_visibility_forget();
 			nvmkv_covered_forget();
 			nvmkv_addressbook_forget();

@@ -164,6 +164,15 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 #define nvmkv_is_enforced(constraint) true
 #endif
 
+/* ALTER CONSTRAINT: of which, and what beside when it is checked. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_altered_constraint(cmd) (castNode(ATAlterConstraint, (cmd)->def)->conname)
+#define nvmkv_alters_enforcement(cmd) (castNode(ATAlterConstraint, (cmd)->def)->alterEnforceability)
+#else
+#define nvmkv_altered_constraint(cmd) (castNode(Constraint, (cmd)->def)->conname)
+#define nvmkv_alters_enforcement(cmd) false
+#endif
+
 /*
  * What follows a foreign key among the constraints of a new column, and says more of it.  False: it is something else.
  * The parser has seen to it that these words do not contradict each other, but for those of a column.

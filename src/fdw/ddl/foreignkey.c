@@ -152,9 +152,29 @@ validates_key(Oid relid, const AlterTableStmt *stmt, const AlterTableCmd *cmd)
 	return OidIsValid(find_foreign_key(relid, cmd->name));
 }
 
+/* Does the command alter a foreign key, or try to, of a table of ours, or one that references it? */
+static bool
+alters_key(Oid relid, const AlterTableCmd *cmd)
+{
+	HeapTuple tuple;
+	bool references;
+
+	if (cmd->subtype != AT_AlterConstraint)
+		return false;
+	if (nvmkv_is_our_relid(relid))
+		return true;
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(find_foreign_key(relid, nvmkv_altered_constraint(cmd))));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	references = nvmkv_is_our_relid(((Form_pg_constraint) GETSTRUCT(tuple))->confrelid);
+	ReleaseSysCache(tuple);
+	return references;
+}
+
 bool
 nvmkv_concerns_foreign_key(const AlterTableStmt *stmt)
 {
+	Oid relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	ListCell *lc;
 
 	foreach(lc, stmt->cmds)
@@ -162,8 +182,8 @@ nvmkv_concerns_foreign_key(const AlterTableStmt *stmt)
 		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
 		ListCell *key;
 
-		if (cmd->subtype == AT_ValidateConstraint && is_ours(stmt->relation) &&
-			validates_key(RangeVarGetRelid(stmt->relation, NoLock, true), stmt, cmd))
+		if (OidIsValid(relid) &&
+			((nvmkv_is_our_relid(relid) && validates_key(relid, stmt, cmd)) || alters_key(relid, cmd)))
 			return true;
 		foreach(key, added_keys(cmd))
 		{
@@ -206,9 +226,12 @@ take_from_column(ColumnDef *column)
 	return taken;
 }
 
-/* Takes all that is done here out of the statement: foreign keys that are added, and names of those to be validated. */
+/*
+ * Takes all that is done here out of the statement: foreign keys that are added, commands that alter some, and names of
+ * those to be validated.
+ */
 static void
-take_commands(AlterTableStmt *stmt, Oid relid, List **added, List **validated)
+take_commands(AlterTableStmt *stmt, Oid relid, List **added, List **altered, List **validated)
 {
 	List *left = NIL;
 	ListCell *lc;
@@ -225,6 +248,11 @@ take_commands(AlterTableStmt *stmt, Oid relid, List **added, List **validated)
 		if (nvmkv_is_our_relid(relid) && validates_key(relid, stmt, cmd))
 		{
 			*validated = lappend(*validated, cmd->name);
+			continue;
+		}
+		if (alters_key(relid, cmd))
+		{
+			*altered = lappend(*altered, cmd);
 			continue;
 		}
 		if (cmd->subtype == AT_AddColumn)
@@ -244,14 +272,11 @@ take_commands(AlterTableStmt *stmt, Oid relid, List **added, List **validated)
 
 /* The server's part, as a statement with this one command. */
 static void
-add_by_server(const NvmkvStatement *statement, const AlterTableStmt *stmt, Constraint *key)
+alter_by_server(const NvmkvStatement *statement, const AlterTableStmt *stmt, AlterTableCmd *cmd)
 {
 	NvmkvStatement part = *statement;
 	AlterTableStmt *alter = makeNode(AlterTableStmt);
-	AlterTableCmd *cmd = makeNode(AlterTableCmd);
 
-	cmd->subtype = AT_AddConstraint;
-	cmd->def = (Node *) key;
 	alter->relation = copyObject(stmt->relation);
 	alter->cmds = list_make1(cmd);
 	alter->objtype = OBJECT_TABLE;
@@ -267,6 +292,16 @@ add_by_server(const NvmkvStatement *statement, const AlterTableStmt *stmt, Const
 	part.completion = NULL;
 	part.next(&part);
 	CommandCounterIncrement();
+}
+
+static void
+add_by_server(const NvmkvStatement *statement, const AlterTableStmt *stmt, Constraint *key)
+{
+	AlterTableCmd *cmd = makeNode(AlterTableCmd);
+
+	cmd->subtype = AT_AddConstraint;
+	cmd->def = (Node *) key;
+	alter_by_server(statement, stmt, cmd);
 }
 
 static void
@@ -300,6 +335,46 @@ add_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, 
 		foreach(lc, list_difference_oid(foreign_keys(relid), before))
 			nvmkv_foreign_key_verify(lfirst_oid(lc));
 	}
+}
+
+/* ---------------------------------------------------------------- altering */
+
+/* The tables may be partitioned, or the server's, or ours. */
+static void
+settle(Oid relid)
+{
+	if (OidIsValid(relid) && nvmkv_is_our_relid(relid))
+		nvmkv_foreign_key_triggers_settle(relid);
+}
+
+/* The server says so if there is no such foreign key.  It refuses to alter a table that events wait for. */
+static void
+alter_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, AlterTableCmd *cmd)
+{
+	Oid constraint = find_foreign_key(relid, nvmkv_altered_constraint(cmd));
+	bool ours = nvmkv_is_our_relid(relid);
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	Oid referenced = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		referenced = ((Form_pg_constraint) GETSTRUCT(tuple))->confrelid;
+		ReleaseSysCache(tuple);
+		LockRelationOid(referenced, ShareRowExclusiveLock);
+	}
+	if (nvmkv_alters_enforcement(cmd))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign key \"%s\" of or to a foreign table cannot be changed to ENFORCED or NOT ENFORCED",
+						nvmkv_altered_constraint(cmd)),
+				 errhint("Drop it, and add it again.")));
+	if (ours)
+		nvmkv_foreign_key_lend(relid);
+	alter_by_server(statement, stmt, cmd);
+	if (ours)
+		nvmkv_foreign_key_return(relid);
+	settle(relid);
+	settle(referenced);
 }
 
 /* ---------------------------------------------------------------- validating */
@@ -361,6 +436,7 @@ nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const N
 {
 	NvmkvStatement rest = nvmkv_statement_rest(statement);
 	List *added = NIL;
+	List *altered = NIL;
 	List *validated = NIL;
 	AlterTableStmt *stmt;
 	Oid relid;
@@ -375,12 +451,14 @@ nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const N
 		return;
 	}
 
-	take_commands(stmt, relid, &added, &validated);
+	take_commands(stmt, relid, &added, &altered, &validated);
 	if (stmt->cmds != NIL)
 		alter(&rest);
 	CommandCounterIncrement();
 	foreach(lc, added)
 		add_key(statement, stmt, relid, lfirst_node(Constraint, lc));
+	foreach(lc, altered)
+		alter_key(statement, stmt, relid, lfirst_node(AlterTableCmd, lc));
 	if (validated != NIL)
 		validate_keys(stmt, relid, validated);
 }

@@ -11,12 +11,14 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/syscache.h"
 
 #include "fdw/ddl/foreignkeytrigger.h"
 #include "fdw/table/catalog.h"
@@ -28,6 +30,35 @@ our_function(int kind)
 	List *name = list_make2(makeString(pstrdup(NVMKV_CATALOG_SCHEMA)), makeString(pstrdup(function)));
 
 	return LookupFuncName(name, 0, NULL, false);
+}
+
+/* Of a trigger that is the server's, or was. */
+static int
+trigger_kind(Oid function)
+{
+	if (function == our_function(RI_TRIGGER_FK))
+		return RI_TRIGGER_FK;
+	if (function == our_function(RI_TRIGGER_PK))
+		return RI_TRIGGER_PK;
+	return RI_FKey_trigger_type(function);
+}
+
+/* When is it to be fired?  As the server decides it; that knows our triggers no more if the constraint is altered. */
+static void
+find_deferral(Form_pg_trigger trigger, int kind)
+{
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger->tgconstraint));
+	Form_pg_constraint form;
+	bool waits;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", trigger->tgconstraint);
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	waits = kind == RI_TRIGGER_FK ||
+		(TRIGGER_FOR_DELETE(trigger->tgtype) ? form->confdeltype : form->confupdtype) == FKCONSTR_ACTION_NOACTION;
+	trigger->tgdeferrable = waits && form->condeferrable;
+	trigger->tginitdeferred = waits && form->condeferred;
+	ReleaseSysCache(tuple);
 }
 
 void
@@ -44,14 +75,15 @@ nvmkv_foreign_key_triggers_settle(Oid relid)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-		int kind = RI_FKey_trigger_type(form->tgfoid);
+		int kind = form->tgisinternal ? trigger_kind(form->tgfoid) : RI_TRIGGER_NONE;
 		HeapTuple copy;
 
-		if (!form->tgisinternal || kind == RI_TRIGGER_NONE)
+		if (kind == RI_TRIGGER_NONE)
 			continue;
 		copy = heap_copytuple(tuple);
 		form = (Form_pg_trigger) GETSTRUCT(copy);
 		form->tgfoid = our_function(kind);
+		find_deferral(form, kind);
 		CatalogTupleUpdate(triggers, &copy->t_self, copy);
 		heap_freetuple(copy);
 		changed = true;

@@ -16,38 +16,24 @@
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
-#include "access/xact.h"
 #include "catalog/pg_constraint.h"
-#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "fdw/host/family.h"
-#include "fdw/key/keycode.h"
-#include "fdw/key/rowcode.h"
 #include "fdw/modify/deferred.h"
 #include "fdw/modify/foreignkey.h"
+#include "fdw/modify/foreignkeyrow.h"
 #include "fdw/storage/storage.h"
-#include "fdw/txn/damage.h"
-#include "fdw/txn/visibility.h"
-#include "fdw/txn/write.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_foreign_key_check);
 PG_FUNCTION_INFO_V1(nvmkv_sql_foreign_key_action);
 
-typedef struct KeyColumns
-{
-	int n;
-	AttrNumber attnums[INDEX_MAX_KEYS];
-} KeyColumns;
-
 /* What a trigger of a foreign key has to know of it. */
 typedef struct ForeignKey
 {
-	KeyColumns columns; /* of the table that references */
-	KeyColumns referenced;
+	NvmkvKeyColumns columns; /* of the table that references */
+	NvmkvKeyColumns referenced;
 	bool deferrable;
 	bool deferred;
 	char on_update;
@@ -90,30 +76,6 @@ nvmkv_foreign_key_check_row(TriggerData *trigger)
 
 /* ---------------------------------------------------------------- is there anything to check? */
 
-/* Have both rows the same in this column, byte by byte? */
-static bool
-column_is_same(TupleTableSlot *a, TupleTableSlot *b, AttrNumber attnum)
-{
-	Form_pg_attribute att = TupleDescAttr(a->tts_tupleDescriptor, attnum - 1);
-	bool a_null;
-	bool b_null;
-	Datum a_value = slot_getattr(a, attnum, &a_null);
-	Datum b_value = slot_getattr(b, attnum, &b_null);
-
-	return a_null == b_null && (a_null || datum_image_eq(a_value, b_value, att->attbyval, att->attlen));
-}
-
-static bool
-columns_are_same(TupleTableSlot *a, TupleTableSlot *b, const KeyColumns *columns)
-{
-	for (int i = 0; i < columns->n; i++)
-	{
-		if (!column_is_same(a, b, columns->attnums[i]))
-			return false;
-	}
-	return true;
-}
-
 /* False: there is none any more. */
 static bool
 find_key(Oid constraint, ForeignKey *key)
@@ -124,8 +86,8 @@ find_key(Oid constraint, ForeignKey *key)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	DeconstructFkConstraintRow(tuple, &key->columns.n, key->columns.attnums, key->referenced.attnums, NULL, NULL, NULL,
-							   NULL, NULL);
+	DeconstructFkConstraintRow(tuple, &key->columns.n, key->columns.attnums, key->referenced.attnums, NULL, NULL,
+							   key->columns.equal, NULL, NULL);
 	key->referenced.n = key->columns.n;
 	key->deferrable = form->condeferrable;
 	key->deferred = form->condeferred;
@@ -135,64 +97,17 @@ find_key(Oid constraint, ForeignKey *key)
 	return true;
 }
 
-/*
- * Are the foreign key's columns of a row that this transaction has written as they were written?  What has changed or
- * deleted it since has its own events.  The row is looked for by its primary key: if that has
- * been changed it counts as gone, so that an event of such a change has to check the row again.  Without a primary key
- * it is not to be found, and taken for unchanged.
- */
-static bool
-row_stands(Relation rel, TupleTableSlot *slot, const KeyColumns *columns)
-{
-	const NvmkvTable *table = nvmkv_table(rel);
-	SnapshotData now = *GetLatestSnapshot();
-	NvmkvVisibility visibility;
-	NvmkvVersion version = {0};
-	NvmkvBuf found = {0};
-	StringInfoData value;
-	StringInfoData key;
-	NvmkvStatus status;
-	bool stands = false;
-
-	if (table->nkeys == 0)
-		return true;
-	now.curcid = GetCurrentCommandId(false) + 1; /* what the command has written, too */
-	initStringInfo(&key);
-	nvmkv_key_from_slot(table, &key, slot);
-	nvmkv_visibility_init(&visibility, &now, NULL);
-	status = nvmkv_get(nvmkv_engine_of(table->storage_id), nvmkv_buffer_slice(&key), &visibility.engine, &found,
-					   &version);
-	initStringInfo(&value);
-	if (status == NVMKV_OK)
-		appendBinaryStringInfo(&value, (const char *) found.data, (int) found.size);
-	nvmkv_buf_free(&found);
-	if (status != NVMKV_NOT_FOUND)
-		nvmkv_check_table_status(status, "reading foreign table", table);
-	if (status == NVMKV_OK)
-	{
-		TupleTableSlot *now_slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
-
-		nvmkv_row_to_slot(table, nvmkv_buffer_slice(&key), nvmkv_buffer_slice(&value), now_slot);
-		stands = columns_are_same(now_slot, slot, columns);
-		ExecDropSingleTupleTableSlot(now_slot);
-	}
-	pfree(value.data);
-	pfree(key.data);
-	return stands;
-}
-
 /* Has an UPDATE left the columns of the foreign key, and what the row is found by?  Then it checks nothing. */
 static bool
-leaves_columns(const TriggerData *trigger, const KeyColumns *columns)
+leaves_columns(const TriggerData *trigger, const NvmkvKeyColumns *columns)
 {
 	const NvmkvTable *table = nvmkv_table(trigger->tg_relation);
+	NvmkvKeyColumns key = {.n = table->nkeys};
 
 	for (int i = 0; i < table->nkeys; i++)
-	{
-		if (!column_is_same(trigger->tg_trigslot, trigger->tg_newslot, table->keys[i].attnum))
-			return false;
-	}
-	return columns_are_same(trigger->tg_trigslot, trigger->tg_newslot, columns);
+		key.attnums[i] = table->keys[i].attnum;
+	return nvmkv_columns_are_same(trigger->tg_trigslot, trigger->tg_newslot, &key) &&
+		nvmkv_columns_are_same(trigger->tg_trigslot, trigger->tg_newslot, columns);
 }
 
 static TriggerData *
@@ -208,10 +123,11 @@ get_trigger(FunctionCallInfo fcinfo, const char *function)
 }
 
 static void
-check_standing_row(TriggerData *trigger, const KeyColumns *columns)
+check_standing_row(TriggerData *trigger, const NvmkvKeyColumns *columns)
 {
-	if (row_stands(trigger->tg_relation,
-				   TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot, columns))
+	if (nvmkv_row_stands(trigger->tg_relation,
+						 TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot,
+						 columns))
 		nvmkv_foreign_key_check_row(trigger);
 }
 

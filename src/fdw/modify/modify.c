@@ -37,6 +37,7 @@
 #include "fdw/modify/change.h"
 #include "fdw/modify/copytriggers.h"
 #include "fdw/modify/deferred.h"
+#include "fdw/modify/foreignkeyrow.h"
 #include "fdw/modify/generated.h"
 #include "fdw/modify/insertplan.h"
 #include "fdw/modify/insertunique.h"
@@ -153,7 +154,11 @@ take_triggers(NvmkvModify *modify, ResultRelInfo *rri)
 	bool upsert = plan != NULL && plan->onConflictAction == ONCONFLICT_UPDATE;
 
 	if (upsert || modify->mtstate->operation == CMD_UPDATE || modify->mtstate->operation == CMD_DELETE)
+	{
 		nvmkv_row_triggers_take(&modify->triggers, rri, upsert);
+		if (modify->table->nkeys == 0)
+			nvmkv_rows_may_go(modify->rel);
+	}
 }
 
 static NvmkvModify *
