@@ -18,8 +18,8 @@
 extern bool nvmkv_concerns_foreign_key(const AlterTableStmt *stmt);
 
 /*
- * Executes such a statement: alter does all but that, and then foreign keys are added, altered and validated.  Locks both tables
- * as the server does.  As part of nvmkv_statement_execute().
+ * Executes such a statement: alter does all but that, and then foreign keys are added, altered and validated.  Locks
+ * both tables as the server does.  As part of nvmkv_statement_execute().
  */
 extern void nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const NvmkvStatement *statement));
 

@@ -9,8 +9,8 @@
 
 /*
  * The server has made the triggers of a foreign key on a table of ours, which references or is referenced, as it makes
- * them on a heap table: makes of them what can be fired here.  Or it has altered the constraint: they follow.  The caller has
- * locked the table so that nobody else fires or changes them.
+ * them on a heap table: makes of them what can be fired here.  Or it has altered the constraint: they follow.  The
+ * caller has locked the table so that nobody else fires or changes them.
  */
 extern void nvmkv_foreign_key_triggers_settle(Oid relid);
 
