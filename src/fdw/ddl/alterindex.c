@@ -22,6 +22,7 @@
 
 #include "fdw/ddl/alterindex.h"
 #include "fdw/ddl/constraint.h"
+#include "fdw/ddl/indexconcurrent.h"
 #include "fdw/ddl/indexdef.h"
 #include "fdw/ddl/useindex.h"
 #include "fdw/host/engine.h"
@@ -43,14 +44,16 @@ create_index(const NvmkvStatement *statement, Node *node, void *arg)
 	IndexStmt *stmt = castNode(IndexStmt, node);
 	ObjectAddress address;
 	Oid relid;
+	Oid index;
 
-	/* It keeps writers out, as without CONCURRENTLY. */
 	if (stmt->concurrent)
 		PreventInTransactionBlock(statement->context == PROCESS_UTILITY_TOPLEVEL, "CREATE INDEX CONCURRENTLY");
-	relid = RangeVarGetRelidExtended(stmt->relation, ShareLock, 0, RangeVarCallbackOwnsRelation, NULL);
-
-	ObjectAddressSet(address, RelationRelationId,
-					 nvmkv_define_index(relid, stmt, statement->query_string, InvalidOid, InvalidOid));
+	relid = RangeVarGetRelidExtended(stmt->relation, stmt->concurrent ? ShareUpdateExclusiveLock : ShareLock, 0,
+									 RangeVarCallbackOwnsRelation, NULL);
+	index = nvmkv_define_index(relid, stmt, statement->query_string, InvalidOid, InvalidOid);
+	if (stmt->concurrent && OidIsValid(index))
+		nvmkv_index_fill_concurrently(relid, index);
+	ObjectAddressSet(address, RelationRelationId, index);
 	EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, (Node *) stmt);
 }
 

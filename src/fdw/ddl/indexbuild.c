@@ -87,9 +87,8 @@ write_entries(Relation rel, const NvmkvTable *table, const NvmkvIndex *index, Nv
 		write_record(db, rel);
 }
 
-/* All can use it, but snapshots that are older than this transaction: they do not see its entries, and see rows. */
-static void
-open_to_readers(Oid index_oid)
+void
+nvmkv_index_open_to_readers(Relation rel, Oid index_oid)
 {
 	Relation catalog = table_open(IndexRelationId, RowExclusiveLock);
 	HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index_oid));
@@ -104,6 +103,8 @@ open_to_readers(Oid index_oid)
 	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
 	heap_freetuple(tuple);
 	table_close(catalog, RowExclusiveLock);
+	CacheInvalidateRelcache(rel);
+	CommandCounterIncrement();
 }
 
 static void
@@ -120,12 +121,13 @@ build_entries(Relation rel, Oid index_oid)
 	nvmkv_entrysort_destroy(sort);
 }
 
-/* pg_stat_progress_create_index: a B-tree's phases are ours. */
-static void
-begin_progress(Relation rel, Oid index_oid)
+void
+nvmkv_index_begin_progress(Oid relid, Oid index_oid, bool concurrently)
 {
-	pgstat_progress_start_command(PROGRESS_COMMAND_CREATE_INDEX, RelationGetRelid(rel));
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_COMMAND, PROGRESS_CREATEIDX_COMMAND_CREATE);
+	pgstat_progress_start_command(PROGRESS_COMMAND_CREATE_INDEX, relid);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_COMMAND,
+								 concurrently ? PROGRESS_CREATEIDX_COMMAND_CREATE_CONCURRENTLY
+								 : PROGRESS_CREATEIDX_COMMAND_CREATE);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_INDEX_OID, index_oid);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_ACCESS_METHOD_OID, BTREE_AM_OID);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_PHASE, PROGRESS_CREATEIDX_PHASE_BUILD);
@@ -138,13 +140,11 @@ nvmkv_index_create(Relation rel, Relation index)
 	Oid index_oid = RelationGetRelid(index);
 	NvmkvOwnerContext context;
 
-	begin_progress(rel, index_oid);
+	nvmkv_index_begin_progress(RelationGetRelid(rel), index_oid, false);
 	nvmkv_index_new_storage(rel, index_oid);
 	nvmkv_become_owner(&context, rel->rd_rel->relowner);
 	build_entries(rel, index_oid);
 	nvmkv_become_user(&context);
-	open_to_readers(index_oid);
-	CacheInvalidateRelcache(rel);
-	CommandCounterIncrement();
+	nvmkv_index_open_to_readers(rel, index_oid);
 	pgstat_progress_end_command();
 }

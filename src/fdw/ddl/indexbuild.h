@@ -18,4 +18,13 @@
  */
 extern void nvmkv_index_create(Relation rel, Relation index);
 
+/*
+ * What each way to fill an index ends with: all can use it, but snapshots that are older than this transaction: they do
+ * not see its entries, and see rows that have none.
+ */
+extern void nvmkv_index_open_to_readers(Relation rel, Oid index_oid);
+
+/* And begins with: pg_stat_progress_create_index.  A B-tree's phases are ours. */
+extern void nvmkv_index_begin_progress(Oid relid, Oid index_oid, bool concurrently);
+
 #endif

@@ -47,6 +47,7 @@
 #include "fdw/ddl/primarykey.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/ownercontext.h"
+#include "fdw/storage/storage.h"
 
 #define INDEX_ACCESS_METHOD "btree"
 
@@ -417,6 +418,8 @@ create_index(Relation rel, IndexStmt *stmt, NvmkvOwnerContext *context, Oid pare
 		flags |= INDEX_CREATE_IS_PRIMARY;
 	if (stmt->if_not_exists)
 		flags |= INDEX_CREATE_IF_NOT_EXISTS;
+	if (stmt->concurrent)
+		flags |= INDEX_CREATE_INVALID;
 	index = nvmkv_catalog_index_create(rel, name, parent_index, parent_constraint, info, names, BTREE_AM_OID, space,
 							   columns.collations, columns.classes, columns.class_options, columns.options,
 							   options, flags, false, &constraint);
@@ -437,7 +440,7 @@ fill(Relation rel, Oid index_oid)
 Oid
 nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, Oid parent_index, Oid parent_constraint)
 {
-	Relation rel = table_open(relid, ShareLock);
+	Relation rel = table_open(relid, stmt->concurrent ? ShareUpdateExclusiveLock : ShareLock);
 	int natts = list_length(stmt->indexParams) + list_length(stmt->indexIncludingParams);
 	NvmkvOwnerContext context;
 	IndexStmt *transformed;
@@ -472,7 +475,9 @@ nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, O
 	CommandCounterIncrement();
 
 	/* The primary key's has no entries: rows are in its order. */
-	if (OidIsValid(index) && !stmt->primary)
+	if (OidIsValid(index) && stmt->concurrent)
+		nvmkv_index_new_storage(rel, index);
+	else if (OidIsValid(index) && !stmt->primary)
 		fill(rel, index);
 	table_close(rel, NoLock);
 	return index;

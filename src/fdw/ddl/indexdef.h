@@ -18,7 +18,10 @@
  *
  * Returns the index; InvalidOid if there is a relation of that name and the statement says IF NOT EXISTS.
  *
- * The caller has checked that the user owns the table, and holds ShareLock on it at least.  Errors, names and checks of
+ * CONCURRENTLY: the index is empty, invalid and ready, nvmkv_index_fill_concurrently has to follow.
+ *
+ * The caller has checked that the user owns the table, and holds ShareLock on it at least (CONCURRENTLY:
+ * ShareUpdateExclusiveLock).  Errors, names and checks of
  * privileges are those of CREATE INDEX.  ERROR 0A000 for what indexes of ours cannot be.
  */
 extern Oid nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, Oid parent_index,
