@@ -323,14 +323,22 @@ releases() {
 }
 
 # What of the TAP tests takes some minutes: restarts, kills, standbys, copies, families, comparisons with heap tables.
-quick_tap='@(001|002|003|004|009|010|030|034|035|040|041|070|071)*'
+quick_tap='@(001|002|003|004|009|010|030|034|035|040|041|070|071|084)*'
 
-# The same in trees of other releases: what is counted in each of them is counted here.
+# The same in trees of other releases: what is counted in each of them is counted here.  A directory goes from this system
+# to each of them in turn, in which t/084 leaves what later versions have to take, or to refuse.
 versions() {
-	local release line counted
+	local release line counted handed=$server_work/versions in_tree=/var/tmp/nvmkv_versions
+	rm -rf "$handed"
+	make_server_dir "$handed"
+	if [ -n "$prepared" ]; then
+		NVMKV_TAP='084*' NVMKV_VERSIONS=$handed tap
+	fi
 	for release in $(releases); do
 		simple "$release tree" scripts/debian_tree.sh "$release" || continue
 		counted=""
+		tar -cC "$handed" . | scripts/debian_tree.sh "$release" -- \
+			sh -c "rm -rf $in_tree && mkdir -m 777 $in_tree && tar -xC $in_tree --no-same-owner --no-overwrite-dir"
 		while IFS= read -r line; do
 			if [[ $line =~ ^([^ ].*[^ ])\ +([0-9]+)\ passed\ +([0-9]+)\ failed\ +([0-9]+)\ s$ ]]; then
 				count "$release ${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[3]}" "${BASH_REMATCH[4]}"
@@ -339,11 +347,12 @@ versions() {
 			elif [[ ! $line =~ ^(failed:|took)\  ]]; then
 				printf '%s\n' "$line"
 			fi
-		done < <(NVMKV_TAP=${NVMKV_TAP:-$quick_tap} scripts/debian_tree.sh "$release" -- \
+		done < <(NVMKV_TAP=${NVMKV_TAP:-$quick_tap} NVMKV_VERSIONS=$in_tree scripts/debian_tree.sh "$release" -- \
 			scripts/check.sh regress isolation tap 2>&1 </dev/null)
 		[ -n "$counted" ] || count "$release" 0 1
 		mkdir -p "$log/$release"
 		scripts/debian_tree.sh "$release" -- tar -cC build/check/log . | tar -xC "$log/$release" --no-same-owner
+		scripts/debian_tree.sh "$release" -- tar -cC $in_tree . | tar -xC "$handed" --no-same-owner --no-overwrite-dir
 	done
 }
 
@@ -367,8 +376,8 @@ if wanted style; then
 	simple "docs" scripts/check_docs.sh
 fi
 
-if wanted build || wanted regress || wanted isolation || wanted tap || wanted upstream; then
-	prepared=
+prepared=
+if wanted build || wanted regress || wanted isolation || wanted tap || wanted upstream || wanted versions; then
 	simple "packages" scripts/setup.sh --packages
 	choose_places
 	server_work=$state/check # what servers and their tests write
