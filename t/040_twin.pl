@@ -547,7 +547,7 @@ sub statement
 	return prepare() if $kind < 0.95;
 	return 'SET ' . pick(@settings) . ' = ' . pick('on', 'off') if $kind < 0.96;
 	return join '; ', map { "SET $_ = " . ($kind < 0.961 ? 0 : 1000) } @parallel_settings if $kind < 0.9615;
-	return 'SET force_parallel_mode = ' . pick('on', 'off', 'off') if $kind < 0.965;
+	return parallel_always(pick('on', 'off', 'off')) if $kind < 0.965;
 	return "BEGIN; " . dml(0) . "; PREPARE TRANSACTION 'twin_@'; SELECT count(*) FROM t; " . pick('COMMIT', 'ROLLBACK') . " PREPARED 'twin_@'"
 	  if $kind < 0.972;
 	return bulk() if $kind < 0.985;

@@ -108,8 +108,8 @@ fails($node, 'SELECT * FROM f', qr/$of_committed.*DETAIL:  Key \(k\)=\(10\) may 
 fails($node, 'SELECT * FROM f WHERE k = 11', qr/$of_committed.*Key \(k\)=\(11\) may/s, 'a lookup');
 fails($node, 'SELECT * FROM f ORDER BY k DESC',
 	qr/foreign table "f" was written by transaction $xid{kept}, .*Key \(k\)=\(32\) may/s, 'a scan backwards');
-fails($node, 'SET force_parallel_mode = on; SELECT count(*) FROM f', qr/$of_committed.*Key \(k\)=\(10\) may.*CONTEXT:  parallel worker/s,
-	'a parallel worker');
+fails($node, parallel_always('on') . '; SELECT count(*) FROM f',
+	qr/$of_committed.*Key \(k\)=\(10\) may.*CONTEXT:  parallel worker/s, 'a parallel worker');
 fails($node, 'UPDATE f SET v = 1 WHERE k = 21',
 	qr/foreign table "f" was written by transaction $xid{lost}, .*Key \(k\)=\(21\) may/s, 'an update');
 fails($node, 'INSERT INTO f VALUES (31)',

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(consume_xids fails freeze_all has_commit_log make_twins new_server segment_start set_next_xid settings
+our @EXPORT = qw(consume_xids fails freeze_all has_commit_log make_twins new_server parallel_always segment_start set_next_xid settings
 	sound start_after_kill start_writing stop_writing twins_agree wait_for_death);
 
 # Lines of postgresql.conf; a little memory and a small container, so that little data flushes and compacts.
@@ -60,6 +60,15 @@ sub new_server
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION nvmkv_fdw');
 	return $node;
+}
+
+# A statement that makes the planner always choose a parallel plan ('on'), or as it likes: the setting has a new name from
+# version 16 on.
+sub parallel_always
+{
+	my ($value) = @_;
+
+	return "SELECT set_config(name, '$value', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')";
 }
 
 # Is this process gone, or dead and only not waited for?

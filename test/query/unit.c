@@ -28,9 +28,12 @@ draw_settings(Unit *unit, Choices *choices)
 		"enable_sort = off", "enable_hashagg = off", "enable_material = off", "enable_memoize = off",
 		"enable_indexscan = off", "enable_bitmapscan = off", "enable_incremental_sort = off",
 		"enable_partitionwise_join = on", "enable_partitionwise_aggregate = on", "enable_partition_pruning = off",
-		"work_mem = '64kB'", "force_parallel_mode = on", "join_collapse_limit = 1", "cursor_tuple_fraction = 1",
+		"work_mem = '64kB'", "join_collapse_limit = 1", "cursor_tuple_fraction = 1",
 		"plan_cache_mode = force_generic_plan", "plan_cache_mode = force_custom_plan", "geqo_threshold = 2",
 		"random_page_cost = 0.01", "constraint_exclusion = on",
+		/* This one has a new name from version 16 on. */
+		"enable_tidscan = on; SELECT set_config(name, 'on', false) FROM pg_settings "
+		"WHERE name IN ('force_parallel_mode', 'debug_parallel_query')",
 		"parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0"};
 	int count = choose_percent(choices, 60) ? 1 + choose(choices, 4) : 0;
 

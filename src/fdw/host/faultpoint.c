@@ -34,36 +34,41 @@ strike(const char *point)
 														: "input/output error");
 }
 
+/* False: it is no such text. */
+static bool
+parse(const char *setting, Fault *fault_out)
+{
+	char status[16];
+
+	memset(fault_out, 0, sizeof(*fault_out));
+	if (*setting == '\0')
+		return true;
+	if (sscanf(setting, "%63s %15s %63[^\n]", fault_out->point, status, fault_out->process) < 2)
+		return false;
+	if (strcmp(status, "io") == 0)
+		fault_out->status = NVMKV_IO;
+	else if (strcmp(status, "no_space") == 0)
+		fault_out->status = NVMKV_NO_SPACE;
+	else if (strcmp(status, "no_memory") == 0)
+		fault_out->status = NVMKV_NO_MEMORY;
+	else
+		return false;
+	return true;
+}
+
 static bool
 check_fail_at(char **newval, void **extra, GucSource source)
 {
-	Fault parsed = {0};
-	char status[16];
+	Fault parsed;
 
-	if (**newval != '\0')
-	{
-		if (sscanf(*newval, "%63s %15s %63[^\n]", parsed.point, status, parsed.process) < 2)
-			return false;
-		if (strcmp(status, "io") == 0)
-			parsed.status = NVMKV_IO;
-		else if (strcmp(status, "no_space") == 0)
-			parsed.status = NVMKV_NO_SPACE;
-		else if (strcmp(status, "no_memory") == 0)
-			parsed.status = NVMKV_NO_MEMORY;
-		else
-			return false;
-	}
-	*extra = malloc(sizeof(Fault));
-	if (*extra == NULL)
-		return false;
-	memcpy(*extra, &parsed, sizeof(parsed));
-	return true;
+	return parse(*newval, &parsed);
 }
 
 static void
 assign_fail_at(const char *newval, void *extra)
 {
-	memcpy(&fault, extra, sizeof(fault));
+	if (!parse(newval, &fault)) /* cannot be: it was checked */
+		fault.point[0] = '\0';
 	port_fault_hook = fault.point[0] != '\0' ? strike : NULL;
 }
 
