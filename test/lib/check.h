@@ -129,16 +129,16 @@ check_status(const char *file, int line, const char *what, NvmkvStatus got, Nvmk
 #endif
 
 /*
- * How many of so many repetitions a test makes: half; with AddressSanitizer, where each takes four times as long, an
- * eighth.  NVMKV_TEST_ALL: all.
+ * How many of so many repetitions a test makes: a third; with AddressSanitizer, where each takes four times as long, a
+ * twelfth.  NVMKV_TEST_ALL: all.
  */
 static inline unsigned
 check_part(unsigned n)
 {
 #ifdef CHECK_ADDRESS_SANITIZER
-	const unsigned divisor = 8;
+	const unsigned divisor = 12;
 #else
-	const unsigned divisor = 2;
+	const unsigned divisor = 3;
 #endif
 
 	return getenv("NVMKV_TEST_ALL") != NULL ? n : (n + divisor - 1) / divisor;
