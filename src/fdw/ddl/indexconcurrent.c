@@ -51,14 +51,12 @@
 #include "fdw/storage/storage.h"
 #include "fdw/table/indexes.h"
 #include "fdw/txn/conflict.h"
-#include "fdw/txn/damage.h"
+#include "fdw/txn/everyrow.h"
 #include "fdw/txn/unique.h"
-#include "fdw/txn/visibility.h"
 #include "fdw/txn/write.h"
 
 /* Rows of a transaction; a unique value of one of them is waited for until its end. */
 #define STEP_ROWS 1024
-#define STEP_BYTES (1024 * 1024)
 
 typedef struct Filling
 {
@@ -95,7 +93,7 @@ look_at_row(Filling *filling, NvmkvSlice key, NvmkvRowView *view)
 
 /* Has whoever wrote the row written its entry?  REQUIRES the latch of the row's key. */
 static bool
-has_entry(Filling *filling, const NvmkvEntry *entry)
+has_entry(const Filling *filling, const NvmkvEntry *entry)
 {
 	NvmkvRowView view;
 
@@ -185,70 +183,39 @@ fill_row(Filling *filling, NvmkvSlice key)
 
 /* ---------------------------------------------------------------- rows of a transaction */
 
-/*
- * Up to so many keys from *next on, each with its size before it; *next is then where to go on, and empty behind the
- * last one.  The scan is closed again, since rows may have to be waited for.
- */
-static StringInfo
-next_keys(Filling *filling, StringInfo next)
+/* Keys, one behind the other, each with its size before it. */
+static void
+note_key(void *ctx, const NvmkvScanRow *row)
 {
-	StringInfo keys = makeStringInfo();
-	NvmkvScan *volatile scan = NULL;
-	NvmkvVisibility visibility;
-	StringInfoData lower;
-	StringInfoData upper;
+	uint32 size = (uint32) row->key.size;
 
-	nvmkv_key_table_range(filling->table, &lower, &upper);
-	if (next->len > 0)
-	{
-		resetStringInfo(&lower);
-		appendBinaryStringInfo(&lower, next->data, next->len);
-	}
-	resetStringInfo(next);
-	nvmkv_visibility_init(&visibility, GetActiveSnapshot(), NULL);
-	PG_TRY();
-	{
-		NvmkvScan *new_scan = NULL;
-		const NvmkvScanRow *rows;
-		unsigned count;
-
-		nvmkv_check_table_status(nvmkv_scan_create(filling->db, &new_scan), "reading foreign table", filling->table);
-		scan = new_scan;
-		nvmkv_scan_keys_only(scan);
-		nvmkv_check_table_status(nvmkv_scan_start(scan, nvmkv_buffer_slice(&lower), nvmkv_buffer_slice(&upper), false,
-												  &visibility.engine),
-								 "reading foreign table", filling->table);
-		nvmkv_check_table_status(nvmkv_scan_batch(scan, STEP_ROWS, STEP_BYTES, &rows, &count), "reading foreign table",
-								 filling->table);
-		for (unsigned i = 0; i < count; i++)
-		{
-			uint32 size = (uint32) rows[i].key.size;
-
-			appendBinaryStringInfo(keys, (const char *) &size, sizeof(size));
-			appendBinaryStringInfo(keys, (const char *) rows[i].key.data, (int) size);
-		}
-		if (count > 0)
-		{
-			/* The least key behind the last one. */
-			appendBinaryStringInfo(next, (const char *) rows[count - 1].key.data, (int) rows[count - 1].key.size);
-			appendStringInfoChar(next, '\0');
-		}
-	}
-	PG_FINALLY();
-	{
-		nvmkv_scan_destroy(scan);
-	}
-	PG_END_TRY();
-	return keys;
+	appendBinaryStringInfo(ctx, (const char *) &size, sizeof(size));
+	appendBinaryStringInfo(ctx, (const char *) row->key.data, (int) size);
 }
 
-/* The rows of one transaction; returns how many.  *next: see next_keys. */
+static NvmkvSlice
+noted_key(const StringInfoData *keys, int *at)
+{
+	NvmkvSlice key;
+	uint32 size;
+
+	memcpy(&size, keys->data + *at, sizeof(size));
+	key = nvmkv_slice(keys->data + *at + sizeof(size), size);
+	*at += (int) (sizeof(size) + size);
+	return key;
+}
+
+/*
+ * The rows of one transaction, with keys from *next on; returns how many.  *next is then where to go on, and empty
+ * behind the last one.  The scan is closed before, since rows may have to be waited for.
+ */
 static int64
 fill_rows(Relation rel, Oid index_oid, StringInfo next)
 {
 	Filling filling = {.rel = rel, .table = nvmkv_table(rel)};
 	int64 count = 0;
-	StringInfo keys;
+	NvmkvSlice key = nvmkv_slice(NULL, 0);
+	StringInfoData keys;
 	int at = 0;
 
 	filling.index = nvmkv_find_index(filling.table, index_oid);
@@ -261,19 +228,25 @@ fill_rows(Relation rel, Oid index_oid, StringInfo next)
 	initStringInfo(&filling.value);
 	initStringInfo(&filling.entries);
 
-	keys = next_keys(&filling, next);
-	nvmkv_write_wait_turn(filling.table, rel, (Size) keys->len);
-	while (at < keys->len)
+	initStringInfo(&keys);
+	nvmkv_some_keys(filling.table, GetActiveSnapshot(), nvmkv_buffer_slice(next), STEP_ROWS, note_key, &keys);
+	nvmkv_write_wait_turn(filling.table, rel, (Size) keys.len);
+	while (at < keys.len)
 	{
 		MemoryContext old_context = MemoryContextSwitchTo(GetPerTupleMemoryContext(filling.estate));
-		uint32 size;
 
-		memcpy(&size, keys->data + at, sizeof(size));
-		fill_row(&filling, nvmkv_slice(keys->data + at + sizeof(size), size));
-		at += (int) (sizeof(size) + size);
+		key = noted_key(&keys, &at);
+		fill_row(&filling, key);
 		count++;
 		MemoryContextSwitchTo(old_context);
 		ResetPerTupleExprContext(filling.estate);
+	}
+	resetStringInfo(next);
+	if (count > 0)
+	{
+		/* The least key behind the last one. */
+		appendBinaryStringInfo(next, (const char *) key.data, (int) key.size);
+		appendStringInfoChar(next, '\0');
 	}
 	ExecDropSingleTupleTableSlot(filling.slot);
 	FreeExecutorState(filling.estate);

@@ -22,9 +22,10 @@ check(NvmkvStatus status, const NvmkvTable *table)
 	nvmkv_check_table_status(status, "reading foreign table", table);
 }
 
-void
-nvmkv_every_row(const NvmkvTable *table, Snapshot snapshot, void (*visit)(void *ctx, const NvmkvScanRow *row),
-				void *ctx)
+/* Rows with keys from "from" on (empty: from the first on), batch by batch; only the first batch if "once". */
+static void
+visit_rows(const NvmkvTable *table, Snapshot snapshot, NvmkvSlice from, bool keys_only, unsigned batch_rows, bool once,
+		   NvmkvVisitRow visit, void *ctx)
 {
 	NvmkvVisibility visibility;
 	StringInfoData lower;
@@ -32,6 +33,8 @@ nvmkv_every_row(const NvmkvTable *table, Snapshot snapshot, void (*visit)(void *
 	NvmkvScan *volatile scan = NULL;
 
 	nvmkv_key_table_range(table, &lower, &upper);
+	if (from.size == 0)
+		from = nvmkv_buffer_slice(&lower);
 	nvmkv_visibility_init(&visibility, snapshot, NULL);
 	PG_TRY();
 	{
@@ -41,19 +44,33 @@ nvmkv_every_row(const NvmkvTable *table, Snapshot snapshot, void (*visit)(void *
 
 		check(nvmkv_scan_create(nvmkv_engine_of(table->storage_id), &new_scan), table);
 		scan = new_scan;
-		check(nvmkv_scan_start(scan, nvmkv_buffer_slice(&lower), nvmkv_buffer_slice(&upper), false, &visibility.engine),
-			  table);
+		if (keys_only)
+			nvmkv_scan_keys_only(scan);
+		check(nvmkv_scan_start(scan, from, nvmkv_buffer_slice(&upper), false, &visibility.engine), table);
 		do
 		{
 			CHECK_FOR_INTERRUPTS();
-			check(nvmkv_scan_batch(scan, SCAN_ROWS, SCAN_BYTES, &rows, &count), table);
+			check(nvmkv_scan_batch(scan, batch_rows, SCAN_BYTES, &rows, &count), table);
 			for (unsigned i = 0; i < count; i++)
 				visit(ctx, &rows[i]);
-		} while (count > 0);
+		} while (count > 0 && !once);
 	}
 	PG_FINALLY();
 	{
 		nvmkv_scan_destroy(scan);
 	}
 	PG_END_TRY();
+}
+
+void
+nvmkv_every_row(const NvmkvTable *table, Snapshot snapshot, NvmkvVisitRow visit, void *ctx)
+{
+	visit_rows(table, snapshot, nvmkv_slice(NULL, 0), false, SCAN_ROWS, false, visit, ctx);
+}
+
+void
+nvmkv_some_keys(const NvmkvTable *table, Snapshot snapshot, NvmkvSlice from, unsigned max_rows, NvmkvVisitRow visit,
+				void *ctx)
+{
+	visit_rows(table, snapshot, from, true, max_rows, true, visit, ctx);
 }
