@@ -133,7 +133,15 @@ CREATE VIEW nvmkv.progress AS
 	SELECT job_id, job, pid, column_family, phase, started, finished,
 		   keys_done, keys_total, bytes_done, bytes_total, first_key, last_key,
 		   rows_in, files_in, files_out, level, output_level
-	FROM nvmkv.progress();
+	FROM nvmkv.progress()
+	UNION ALL
+	-- DDL that writes the rows of a table anew, in this database.
+	SELECT NULL, 'rewrite of ' || p.relid::pg_catalog.regclass, p.pid, NULL,
+		   CASE p.param2 WHEN 0 THEN 'reading' WHEN 1 THEN 'sorting' ELSE 'writing' END, a.query_start, NULL,
+		   CASE p.param2 WHEN 0 THEN p.param4 ELSE p.param5 END, CASE p.param2 WHEN 0 THEN NULL ELSE p.param4 END,
+		   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+	FROM pg_catalog.pg_stat_get_progress_info('CLUSTER') AS p JOIN pg_catalog.pg_stat_activity AS a ON a.pid = p.pid
+	WHERE p.param1 = 100 AND a.datname = pg_catalog.current_database();
 
 -- Times in milliseconds, sequences as positions in the write-ahead log.
 CREATE FUNCTION nvmkv.stat_engine(
@@ -419,6 +427,13 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 CREATE FUNCTION nvmkv.compact(relation regclass)
 RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_compact'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+-- The table, or each partition of a partitioned one, gets the access method: a heap table becomes a foreign table of the
+-- server nvmkv, or the other way round, as by ALTER TABLE ... SET ACCESS METHOD.
+CREATE FUNCTION nvmkv.migrate(relation regclass, access_method name DEFAULT 'nvmkv')
+RETURNS void
+AS 'MODULE_PATHNAME', 'nvmkv_sql_migrate'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
 -- A row for each problem; none when all is sound.  With a table: its rows are decoded, and its indexes compared with it, too;

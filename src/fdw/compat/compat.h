@@ -83,6 +83,28 @@ typedef char *NvmkvOptionNamespace;
 #define nvmkv_function_aclcheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
 #endif
 
+/* ---- files */
+
+#if PG_VERSION_NUM >= 160000
+typedef RelFileNumber NvmkvFileNumber;
+#define nvmkv_file(rel) ((rel)->rd_locator)
+#define nvmkv_new_file_number(space, classes, persistence) GetNewRelFileNumber(space, classes, persistence)
+#define nvmkv_set_new_file(rel, persistence, freeze_xid, min_multi) \
+	table_relation_set_new_filelocator(rel, &(rel)->rd_locator, persistence, freeze_xid, min_multi)
+#define nvmkv_assume_new_file(rel) RelationAssumeNewRelfilelocator(rel)
+#else
+typedef Oid NvmkvFileNumber;
+#define nvmkv_file(rel) ((rel)->rd_node)
+#define nvmkv_new_file_number(space, classes, persistence) GetNewRelFileNode(space, classes, persistence)
+#define nvmkv_set_new_file(rel, persistence, freeze_xid, min_multi) \
+	table_relation_set_new_filenode(rel, &(rel)->rd_node, persistence, freeze_xid, min_multi)
+#define nvmkv_assume_new_file(rel) RelationAssumeNewRelfilenode(rel)
+#endif
+
+/* ---- triggers */
+
+#define NVMKV_FOREIGN_TRUNCATE_TRIGGERS (PG_VERSION_NUM >= 160000)
+
 /* ---- columns */
 
 #if PG_VERSION_NUM >= 180000

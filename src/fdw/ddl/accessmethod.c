@@ -87,38 +87,3 @@ nvmkv_kind_of_table(const char *access_method, const RangeVar *relation, const c
 			 errmsg("access method \"%s\" cannot be used for %s \"%s\"", access_method, never, relation->relname),
 			 errhint("Use access method heap.")));
 }
-
-/* ---------------------------------------------------------------- ALTER TABLE */
-
-static bool
-is_ours_by_name(const char *access_method)
-{
-	Oid am = get_table_am_oid(access_method != NULL ? access_method : default_table_access_method, true);
-
-	return OidIsValid(am) && nvmkv_is_our_access_method(am);
-}
-
-void
-nvmkv_refuse_access_method(const AlterTableStmt *stmt)
-{
-	ListCell *lc;
-
-	foreach(lc, stmt->cmds)
-	{
-		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
-		Oid relid;
-		char relkind;
-
-		if (cmd->subtype != AT_SetAccessMethod || !is_ours_by_name(cmd->name))
-			continue;
-		relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-		relkind = OidIsValid(relid) ? get_rel_relkind(relid) : 0;
-		if (relkind != RELKIND_RELATION && relkind != RELKIND_MATVIEW)
-			continue; /* the server says what is to be said of it */
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot change the access method of \"%s\" to \"%s\"", stmt->relation->relname,
-						cmd->name != NULL ? cmd->name : default_table_access_method),
-				 errhint("Create a table with that access method and copy the rows with INSERT ... SELECT.")));
-	}
-}

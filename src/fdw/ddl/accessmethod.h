@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
 
 /* What becomes of a table that a statement makes. */
 typedef enum NvmkvKindOfTable
@@ -25,8 +25,5 @@ extern NvmkvKindOfTable nvmkv_kind_of_table(const char *access_method, const Ran
 
 /* Is this access method, by OID, ours? */
 extern bool nvmkv_is_our_access_method(Oid am);
-
-/* ERROR 0A000 for ALTER TABLE ... SET ACCESS METHOD that would make a foreign table of another one. */
-extern void nvmkv_refuse_access_method(const AlterTableStmt *stmt);
 
 #endif

@@ -25,8 +25,8 @@
 /* ---------------------------------------------------------------- making */
 
 /* Without such a server the error is that of CREATE FOREIGN TABLE. */
-static void
-check_server(void)
+char *
+nvmkv_default_server(void)
 {
 	(void) GetForeignServerByName(SERVER_NAME, false);
 	if (!nvmkv_is_our_server(SERVER_NAME))
@@ -34,13 +34,14 @@ check_server(void)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("server \"%s\" is not one of nvmkv_fdw", SERVER_NAME),
 				 errhint("Tables with access method nvmkv are made on the server of that name.")));
+	return pstrdup(SERVER_NAME);
 }
 
 /* What is said of a heap's files is checked, and forgotten: there are no pages that it could be about. */
 static void
 settle(CreateStmt *create)
 {
-	check_server();
+	(void) nvmkv_default_server();
 	nvmkv_check_storage_parameters(create->options, false);
 	create->options = NIL;
 	create->accessMethod = NULL;

@@ -25,4 +25,7 @@ extern bool nvmkv_create_table(NvmkvStatement *statement);
  */
 extern ObjectAddress nvmkv_make_default_table(CreateStmt *create, Node *told);
 
+/* The name of the server that tables are on which are made without one.  ERROR: there is none, or it is not ours. */
+extern char *nvmkv_default_server(void);
+
 #endif

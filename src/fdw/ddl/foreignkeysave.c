@@ -56,6 +56,10 @@ uses_column(Relation constraints, HeapTuple tuple, List *relids, const char *col
 {
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
+	if (column == NULL)
+		return list_member_oid(relids, form->conrelid) || list_member_oid(relids, form->confrelid);
+	if (!nvmkv_is_our_relid(form->conrelid) && !nvmkv_is_our_relid(form->confrelid))
+		return false;
 	return (list_member_oid(relids, form->conrelid) &&
 			has_column(constraints, tuple, Anum_pg_constraint_conkey, get_attnum(form->conrelid, column))) ||
 		(list_member_oid(relids, form->confrelid) &&
@@ -77,8 +81,7 @@ find_keys(List *relids, const char *column)
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
-		if (!OidIsValid(form->conparentid) && uses_column(constraints, tuple, relids, column) &&
-			(nvmkv_is_our_relid(form->conrelid) || nvmkv_is_our_relid(form->confrelid)))
+		if (!OidIsValid(form->conparentid) && uses_column(constraints, tuple, relids, column))
 		{
 			SavedKey *saved = palloc0(sizeof(SavedKey));
 

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
@@ -19,6 +20,7 @@
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/indexbuild.h"
 #include "fdw/ddl/rewrite.h"
+#include "fdw/ddl/rewriteprogress.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/family.h"
 #include "fdw/host/rowid.h"
@@ -34,8 +36,10 @@
 typedef struct Rewrite
 {
 	Relation rel;
-	const NvmkvTable *old;
+	const NvmkvTable *old; /* NULL: a heap */
 	const NvmkvTable *new;
+	int old_natts;
+	bool keeps_ids;   /* rows have no key, and had none */
 	List *new_values; /* NvmkvNewValue */
 	List *states;     /* ExprState, of each */
 	EState *estate;
@@ -87,7 +91,7 @@ make_row(Rewrite *rewrite)
 
 	for (int i = 0; i < desc->natts; i++)
 	{
-		bool kept = i < rewrite->old->tupdesc->natts && !TupleDescAttr(desc, i)->attisdropped;
+		bool kept = i < rewrite->old_natts && !TupleDescAttr(desc, i)->attisdropped;
 
 		slot->tts_values[i] = kept ? rewrite->old_slot->tts_values[i] : (Datum) 0;
 		slot->tts_isnull[i] = !kept || rewrite->old_slot->tts_isnull[i];
@@ -103,31 +107,21 @@ make_row(Rewrite *rewrite)
 	}
 }
 
-/* Rows without a key keep their order: by the old one, that is in the order of visits, or by their ids. */
+/* The new row of the one in rewrite->old_slot goes to the sort, under its new key or, without a key, this number. */
 static void
-make_key(Rewrite *rewrite, NvmkvSlice old_key)
+sort_row(Rewrite *rewrite, uint64 number)
 {
-	if (rewrite->new->nkeys > 0)
-		nvmkv_key_from_slot(rewrite->new, &rewrite->key, rewrite->slot);
-	else
-		nvmkv_key_from_rowid(rewrite->new, &rewrite->key,
-							 rewrite->old->nkeys > 0 ? rewrite->rows : nvmkv_key_rowid(old_key));
-	rewrite->rows++;
-}
-
-static void
-sort_row(void *ctx, const NvmkvScanRow *row)
-{
-	Rewrite *rewrite = ctx;
 	MemoryContext old_context = MemoryContextSwitchTo(GetPerTupleMemoryContext(rewrite->estate));
 	uint32 key_size;
 	bytea *bytes;
 	Size size;
 	char *p;
 
-	nvmkv_row_to_slot(rewrite->old, row->key, row->value, rewrite->old_slot);
 	make_row(rewrite);
-	make_key(rewrite, row->key);
+	if (rewrite->new->nkeys > 0)
+		nvmkv_key_from_slot(rewrite->new, &rewrite->key, rewrite->slot);
+	else
+		nvmkv_key_from_rowid(rewrite->new, &rewrite->key, number);
 	nvmkv_row_encode(rewrite->new, &rewrite->value, rewrite->slot);
 	key_size = (uint32) rewrite->key.len;
 	size = VARHDRSZ + key_size + (Size) rewrite->value.len + sizeof(key_size);
@@ -142,6 +136,31 @@ sort_row(void *ctx, const NvmkvScanRow *row)
 	ExecClearTuple(rewrite->old_slot);
 	MemoryContextSwitchTo(old_context);
 	ResetPerTupleExprContext(rewrite->estate);
+	nvmkv_rewrite_progress_row(++rewrite->rows, false);
+}
+
+/* Rows without a key keep their order: by their ids, or that of visits. */
+static void
+sort_our_row(void *ctx, const NvmkvScanRow *row)
+{
+	Rewrite *rewrite = ctx;
+
+	nvmkv_row_to_slot(rewrite->old, row->key, row->value, rewrite->old_slot);
+	sort_row(rewrite, rewrite->keeps_ids ? nvmkv_key_rowid(row->key) : rewrite->rows);
+}
+
+static void
+sort_heap_rows(Rewrite *rewrite, Snapshot snapshot)
+{
+	TableScanDesc scan = table_beginscan(rewrite->rel, snapshot, 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, rewrite->old_slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(rewrite->old_slot);
+		sort_row(rewrite, rewrite->rows);
+	}
+	table_endscan(scan);
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -178,6 +197,7 @@ write_rows(Rewrite *rewrite, const char *constraint)
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	CommandId cid = GetCurrentCommandId(true);
 	Size record_bytes = 0;
+	uint64 rows = 0;
 	StringInfoData previous; /* key */
 	Datum datum;
 	bool isnull;
@@ -200,7 +220,7 @@ write_rows(Rewrite *rewrite, const char *constraint)
 			report_duplicate(rewrite, key, value, constraint);
 		resetStringInfo(&previous);
 		appendBinaryStringInfo(&previous, (const char *) key.data, (int) key.size);
-		if (rewrite->new->nkeys == 0 && rewrite->old->nkeys > 0)
+		if (rewrite->new->nkeys == 0 && !rewrite->keeps_ids)
 		{
 			nvmkv_key_from_rowid(rewrite->new, &rewrite->key, nvmkv_rowid_allocate(1));
 			key = nvmkv_buffer_slice(&rewrite->key);
@@ -214,6 +234,7 @@ write_rows(Rewrite *rewrite, const char *constraint)
 		}
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, cid, value);
 		record_bytes += size + BATCH_ENTRY_OVERHEAD;
+		nvmkv_rewrite_progress_row(++rows, true);
 		pfree(DatumGetPointer(datum));
 	}
 	if (record_bytes > 0)
@@ -221,32 +242,75 @@ write_rows(Rewrite *rewrite, const char *constraint)
 	pfree(previous.data);
 }
 
+/* ---------------------------------------------------------------- both */
+
+static void
+begin(Rewrite *rewrite)
+{
+	ListCell *lc;
+
+	rewrite->new = nvmkv_table(rewrite->rel);
+	rewrite->keeps_ids = rewrite->old != NULL && rewrite->old->nkeys == 0 && rewrite->new->nkeys == 0;
+	rewrite->slot = MakeSingleTupleTableSlot(rewrite->new->tupdesc, &TTSOpsVirtual);
+	if (rewrite->old != NULL)
+		rewrite->old_slot = MakeSingleTupleTableSlot(rewrite->old->tupdesc, &TTSOpsVirtual);
+	else
+		rewrite->old_slot = table_slot_create(rewrite->rel, NULL);
+	rewrite->old_natts = rewrite->old_slot->tts_tupleDescriptor->natts;
+	rewrite->estate = CreateExecutorState();
+	foreach(lc, rewrite->new_values)
+		rewrite->states = lappend(rewrite->states, ExecInitExpr(((NvmkvNewValue *) lfirst(lc))->expr, NULL));
+	initStringInfo(&rewrite->key);
+	initStringInfo(&rewrite->value);
+	rewrite->sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, maintenance_work_mem, NULL,
+										  TUPLESORT_NONE);
+	nvmkv_rewrite_progress_begin(RelationGetRelid(rewrite->rel));
+}
+
+static void
+finish(Rewrite *rewrite, const char *constraint)
+{
+	nvmkv_rewrite_progress_phase(NVMKV_REWRITE_SORT);
+	tuplesort_performsort(rewrite->sort);
+	nvmkv_rewrite_progress_phase(NVMKV_REWRITE_WRITE);
+	write_rows(rewrite, constraint);
+	tuplesort_end(rewrite->sort);
+	ExecDropSingleTupleTableSlot(rewrite->slot);
+	ExecDropSingleTupleTableSlot(rewrite->old_slot);
+	FreeExecutorState(rewrite->estate);
+	nvmkv_rewrite_progress_end();
+	CommandCounterIncrement();
+}
+
 void
 nvmkv_rewrite_rows(Relation rel, const NvmkvTable *old, Snapshot snapshot, List *new_values, const char *constraint)
 {
-	Rewrite rewrite = {.rel = rel, .old = old, .new = nvmkv_table(rel), .new_values = new_values};
-	ListCell *lc;
+	Rewrite rewrite = {.rel = rel, .old = old, .new_values = new_values};
 
-	rewrite.old_slot = MakeSingleTupleTableSlot(old->tupdesc, &TTSOpsVirtual);
-	rewrite.slot = MakeSingleTupleTableSlot(rewrite.new->tupdesc, &TTSOpsVirtual);
-	rewrite.estate = CreateExecutorState();
-	foreach(lc, new_values)
-		rewrite.states = lappend(rewrite.states, ExecInitExpr(((NvmkvNewValue *) lfirst(lc))->expr, NULL));
-	initStringInfo(&rewrite.key);
-	initStringInfo(&rewrite.value);
-	rewrite.sort = tuplesort_begin_datum(BYTEAOID, ByteaLessOperator, InvalidOid, false, maintenance_work_mem, NULL,
-										 TUPLESORT_NONE);
-	nvmkv_every_row(old, snapshot, sort_row, &rewrite);
-	tuplesort_performsort(rewrite.sort);
-	write_rows(&rewrite, constraint);
-	tuplesort_end(rewrite.sort);
-	ExecDropSingleTupleTableSlot(rewrite.slot);
-	ExecDropSingleTupleTableSlot(rewrite.old_slot);
-	FreeExecutorState(rewrite.estate);
-	CommandCounterIncrement();
-	for (int i = 0; i < rewrite.new->nindexes; i++)
+	begin(&rewrite);
+	nvmkv_every_row(old, snapshot, sort_our_row, &rewrite);
+	finish(&rewrite, constraint);
+	nvmkv_rewrite_indexes(rel);
+}
+
+void
+nvmkv_rewrite_heap(Relation rel, Snapshot snapshot)
+{
+	Rewrite rewrite = {.rel = rel};
+
+	begin(&rewrite);
+	sort_heap_rows(&rewrite, snapshot);
+	finish(&rewrite, NULL);
+}
+
+void
+nvmkv_rewrite_indexes(Relation rel)
+{
+	const NvmkvTable *table = nvmkv_table(rel);
+
+	for (int i = 0; i < table->nindexes; i++)
 	{
-		Relation index = index_open(rewrite.new->indexes[i].oid, AccessExclusiveLock);
+		Relation index = index_open(table->indexes[i].oid, AccessExclusiveLock);
 
 		nvmkv_index_create(rel, index);
 		index_close(index, NoLock);

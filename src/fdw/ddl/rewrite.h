@@ -36,4 +36,13 @@ extern NvmkvNewValue *nvmkv_new_value(AttrNumber attnum, Expr *expr, bool of_new
 extern void nvmkv_rewrite_rows(Relation rel, const NvmkvTable *old, Snapshot snapshot, List *new_values,
 							   const char *constraint);
 
+/*
+ * The same for a table that is a heap still and has a row in pg_foreign_table, and a storage, already: writes its rows.
+ * The indexes are for nvmkv_rewrite_indexes(), when they are ours.
+ */
+extern void nvmkv_rewrite_heap(Relation rel, Snapshot snapshot);
+
+/* Makes all indexes of the table anew, but that of the primary key. */
+extern void nvmkv_rewrite_indexes(Relation rel);
+
 #endif

@@ -7,7 +7,8 @@
  * FOREIGN TABLE, CREATE TABLE AS and DROP TABLE of ours are executed
  * (createtable.c, create.c, createas.c, droptable.c), so are CREATE INDEX and
  * constraints that are indexes (alterindex.c), ALTER TABLE is looked at before and
- * after (alter.c), foreign keys are added with the server's help (foreignkey.c),
+ * after (alter.c), SET ACCESS METHOD makes one kind of table of the other
+ * (migrate.c), foreign keys are added with the server's help (foreignkey.c),
  * ALTER DOMAIN is looked at after, a renamed key column is renamed in the option
  * (rename.c), COPY t TO becomes COPY (SELECT) TO (copyto.c), FREEZE is settled
  * (copyfreeze.c), nvmkv.storage is guarded (guard.c).
@@ -18,7 +19,6 @@
 #include "catalog/namespace.h"
 #include "tcop/utility.h"
 
-#include "fdw/ddl/accessmethod.h"
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/alterindex.h"
 #include "fdw/ddl/alterserver.h"
@@ -35,6 +35,7 @@
 #include "fdw/ddl/guard.h"
 #include "fdw/ddl/kindword.h"
 #include "fdw/ddl/locktable.h"
+#include "fdw/ddl/migrate.h"
 #include "fdw/ddl/partindex.h"
 #include "fdw/ddl/reindex.h"
 #include "fdw/ddl/rename.h"
@@ -204,7 +205,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 	switch (nodeTag(stmt))
 	{
 		case T_AlterTableStmt:
-			nvmkv_refuse_access_method(castNode(AlterTableStmt, stmt));
+			if (nvmkv_set_access_method(&statement))
+				break;
 			statement.pstmt = nvmkv_settle_storage(pstmt);
 			if (nvmkv_concerns_foreign_key(castNode(AlterTableStmt, stmt)))
 				nvmkv_statement_execute(&statement, alter_foreign_keys, NULL);

@@ -177,6 +177,30 @@ nvmkv_table_new_storage(Relation rel)
 		nvmkv_index_new_storage(rel, table->indexes[i].oid);
 }
 
+static void
+end_storage(Oid relid)
+{
+	NvmkvStorageRow row;
+
+	if (!nvmkv_catalog_lookup(relid, &row))
+		return;
+	nvmkv_catalog_delete(relid);
+	if (row.dboid == MyDatabaseId)
+		nvmkv_registry_end_storage(row.storage_id);
+}
+
+void
+nvmkv_table_end_storage(Relation rel)
+{
+	ListCell *lc;
+
+	(void) nvmkv_engine();
+	foreach(lc, RelationGetIndexList(rel))
+		end_storage(lfirst_oid(lc));
+	end_storage(RelationGetRelid(rel));
+	CommandCounterIncrement();
+}
+
 /* The first storage of a table, unless another transaction was faster. */
 static void
 first_storage(Relation rel)

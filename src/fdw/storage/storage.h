@@ -26,7 +26,10 @@ extern NvmkvTable *nvmkv_table(Relation rel);
  */
 extern void nvmkv_table_new_storage(Relation rel);
 
-/* The same for one index of the table.  Nobody writes to the table meanwhile, or the index is not ready. */
+/* Ends the storages of the table and its indexes, with the current transaction.  REQUIRES AccessExclusiveLock. */
+extern void nvmkv_table_end_storage(Relation rel);
+
+/* A new storage for one index of the table.  Nobody writes to the table meanwhile, or the index is not ready. */
 extern void nvmkv_index_new_storage(Relation rel, Oid index_oid);
 
 #endif

@@ -1,0 +1,156 @@
+/*
+ * migratecheck.c
+ *	  What keeps a heap table from becoming one of ours.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/objectaddress.h"
+#include "catalog/partition.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_publication.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
+#include "commands/policy.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/reltrigger.h"
+
+#include "fdw/compat/compat.h"
+#include "fdw/ddl/foreignkey.h"
+#include "fdw/ddl/migratecheck.h"
+
+static void
+refuse(Relation rel, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("table \"%s\" cannot become a foreign table", RelationGetRelationName(rel)),
+			 errdetail("%s", detail)));
+}
+
+/* ---------------------------------------------------------------- parts */
+
+static void
+check_table(Relation rel)
+{
+	if (rel->rd_rel->relkind != RELKIND_RELATION)
+		refuse(rel, "It is not an ordinary table.");
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		refuse(rel, "It is a temporary table.");
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		refuse(rel, "It is an unlogged table.");
+	if (OidIsValid(rel->rd_rel->reloftype))
+		refuse(rel, "It is a typed table.");
+	if (rel->rd_rel->relreplident != REPLICA_IDENTITY_DEFAULT)
+		refuse(rel, "It has a replica identity that is not the default.");
+	if (rel->rd_rel->relrowsecurity || rel->rd_rel->relforcerowsecurity || relation_has_policies(rel))
+		refuse(rel, "It has row security.");
+}
+
+static void
+check_rules(Relation rel)
+{
+	ObjectAddress address;
+
+	if (rel->rd_rules == NULL || rel->rd_rules->numLocks == 0)
+		return;
+	ObjectAddressSet(address, RewriteRelationId, rel->rd_rules->rules[0]->ruleId);
+	refuse(rel, psprintf("It has %s.", getObjectDescription(&address, false)));
+}
+
+static void
+check_publications(Relation rel)
+{
+	List *publications = GetRelationPublications(RelationGetRelid(rel));
+
+	if (publications != NIL)
+		refuse(rel, psprintf("It is in publication \"%s\".", get_publication_name(linitial_oid(publications), false)));
+}
+
+/* Those of foreign keys are made again. */
+static void
+check_triggers(Relation rel)
+{
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgisinternal)
+			continue;
+		if (OidIsValid(trigger->tgconstraint))
+			refuse(rel, psprintf("Trigger \"%s\" is a constraint trigger.", trigger->tgname));
+		if (TRIGGER_USES_TRANSITION_TABLE(trigger->tgoldtable) || TRIGGER_USES_TRANSITION_TABLE(trigger->tgnewtable))
+			refuse(rel, psprintf("Trigger \"%s\" has transition tables.", trigger->tgname));
+		if (TRIGGER_FOR_TRUNCATE(trigger->tgtype) && !NVMKV_FOREIGN_TRUNCATE_TRIGGERS)
+			refuse(rel, psprintf("Trigger \"%s\" is for TRUNCATE.", trigger->tgname));
+	}
+}
+
+static void
+check_indexes(Relation rel)
+{
+	ListCell *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessExclusiveLock);
+		const char *name = RelationGetRelationName(index);
+
+		if (index->rd_rel->relam != BTREE_AM_OID)
+			refuse(rel, psprintf("Index \"%s\" is not a B-tree.", name));
+		if (index->rd_index->indisexclusion)
+			refuse(rel, psprintf("Constraint \"%s\" is an exclusion constraint.", name));
+		if (!index->rd_index->indimmediate)
+			refuse(rel, psprintf("Constraint \"%s\" is deferrable.", name));
+		index_close(index, NoLock);
+	}
+}
+
+/* ---------------------------------------------------------------- all */
+
+void
+nvmkv_refuse_inherited_foreign_keys(Relation rel)
+{
+	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_contype, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum(CONSTRAINT_FOREIGN));
+	scan = systable_beginscan(constraints, InvalidOid, false, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (OidIsValid(form->conparentid) &&
+			(form->conrelid == RelationGetRelid(rel) || form->confrelid == RelationGetRelid(rel)))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot change the access method of partition \"%s\"", RelationGetRelationName(rel)),
+					 errdetail("It has foreign key \"%s\" from its partitioned table.", NameStr(form->conname))));
+	}
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+}
+
+void
+nvmkv_refuse_migration(Relation rel)
+{
+	ListCell *lc;
+
+	check_table(rel);
+	check_rules(rel);
+	check_publications(rel);
+	check_triggers(rel);
+	check_indexes(rel);
+	foreach(lc, rel->rd_rel->relispartition ? get_partition_ancestors(RelationGetRelid(rel)) : NIL)
+		nvmkv_refuse_partition_of_referenced(lfirst_oid(lc));
+	nvmkv_refuse_inherited_foreign_keys(rel);
+}

@@ -1,0 +1,194 @@
+/*
+ * relationkind.c
+ *	  A relation that becomes one of another kind, in the catalogues.
+ *
+ * What the server knows of a relation's kind is in its row of pg_class, and it
+ * looks there whenever it opens the relation; stored rules take the kind from
+ * there, too (AcquireRewriteLocks).  So views, triggers, privileges, comments,
+ * statistics and partitions need nothing.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/multixact.h"
+#include "access/reloptions.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/storage.h"
+#include "catalog/toasting.h"
+#include "miscadmin.h"
+#include "storage/smgr.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/syscache.h"
+
+#include "fdw/compat/compat.h"
+#include "fdw/ddl/relationkind.h"
+
+/* ---------------------------------------------------------------- catalogue */
+
+/* Storage parameters and tablespace go: they are about the file. */
+static void
+set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file)
+{
+	Relation classes = table_open(RelationRelationId, RowExclusiveLock);
+	HeapTuple old = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+	Datum values[Natts_pg_class] = {0};
+	bool nulls[Natts_pg_class] = {false};
+	bool replaces[Natts_pg_class] = {false};
+	HeapTuple tuple;
+	Form_pg_class form;
+
+	if (!HeapTupleIsValid(old))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	nulls[Anum_pg_class_reloptions - 1] = true;
+	replaces[Anum_pg_class_reloptions - 1] = true;
+	tuple = heap_modify_tuple(old, RelationGetDescr(classes), values, nulls, replaces);
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	form->relkind = relkind;
+	form->relam = am;
+	form->relfilenode = file;
+	form->reltablespace = InvalidOid;
+	form->reltoastrelid = InvalidOid;
+	form->relallvisible = 0;
+	form->relfrozenxid = InvalidTransactionId;
+	form->relminmxid = InvalidMultiXactId;
+	if (relkind == RELKIND_RELATION)
+		form->relreplident = REPLICA_IDENTITY_DEFAULT;
+	else
+		form->relreplident = REPLICA_IDENTITY_NOTHING;
+	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
+	table_close(classes, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+static void
+set_horizons(Oid relid, TransactionId freeze_xid, MultiXactId min_multi)
+{
+	Relation classes = table_open(RelationRelationId, RowExclusiveLock);
+	HeapTuple tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	form->relfrozenxid = freeze_xid;
+	form->relminmxid = min_multi;
+	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
+	heap_freetuple(tuple);
+	table_close(classes, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/* An index that no snapshot is too old for, and that the table is not ordered by. */
+static void
+settle_index_flags(Oid index_oid)
+{
+	Relation indexes = table_open(IndexRelationId, RowExclusiveLock);
+	HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index_oid));
+	Form_pg_index form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u", index_oid);
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	form->indcheckxmin = false;
+	form->indisclustered = false;
+	CatalogTupleUpdate(indexes, &tuple->t_self, tuple);
+	heap_freetuple(tuple);
+	table_close(indexes, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/* ---------------------------------------------------------------- to ours */
+
+static void
+drop_toast(Oid toast)
+{
+	ObjectAddress address;
+
+	if (!OidIsValid(toast))
+		return;
+
+	/* It would go with the table only. */
+	(void) deleteDependencyRecordsFor(RelationRelationId, toast, false);
+	CommandCounterIncrement();
+	ObjectAddressSet(address, RelationRelationId, toast);
+	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	CommandCounterIncrement();
+}
+
+void
+nvmkv_become_foreign_table(Oid relid)
+{
+	Relation rel = table_open(relid, NoLock);
+	Oid toast = rel->rd_rel->reltoastrelid;
+
+	RelationDropStorage(rel);
+	table_close(rel, NoLock);
+	(void) deleteDependencyRecordsForClass(RelationRelationId, relid, AccessMethodRelationId, DEPENDENCY_NORMAL);
+	set_kind(relid, RELKIND_FOREIGN_TABLE, InvalidOid, 0);
+	drop_toast(toast);
+}
+
+void
+nvmkv_become_foreign_index(Oid index_oid)
+{
+	Relation index = index_open(index_oid, AccessExclusiveLock);
+
+	RelationDropStorage(index);
+	index_close(index, NoLock);
+	set_kind(index_oid, RELKIND_PARTITIONED_INDEX, BTREE_AM_OID, 0);
+	settle_index_flags(index_oid);
+}
+
+/* ---------------------------------------------------------------- to a heap */
+
+/* A file that no relation has. */
+static NvmkvFileNumber
+new_file(void)
+{
+	return nvmkv_new_file_number(InvalidOid, NULL, RELPERSISTENCE_PERMANENT);
+}
+
+void
+nvmkv_become_heap(Oid relid)
+{
+	TransactionId freeze_xid;
+	MultiXactId min_multi;
+	Relation rel;
+
+	set_kind(relid, RELKIND_RELATION, HEAP_TABLE_AM_OID, new_file());
+	rel = table_open(relid, NoLock);
+	nvmkv_set_new_file(rel, RELPERSISTENCE_PERMANENT, &freeze_xid, &min_multi);
+	nvmkv_assume_new_file(rel);
+	table_close(rel, NoLock);
+	set_horizons(relid, freeze_xid, min_multi);
+	AlterTableCreateToastTable(relid, (Datum) 0, AccessExclusiveLock);
+	CommandCounterIncrement();
+}
+
+void
+nvmkv_become_btree(Oid relid, Oid index_oid)
+{
+	Relation rel = table_open(relid, NoLock);
+	Relation index;
+
+	set_kind(index_oid, RELKIND_INDEX, BTREE_AM_OID, new_file());
+	settle_index_flags(index_oid);
+	index = index_open(index_oid, AccessExclusiveLock);
+	smgrclose(RelationCreateStorage(nvmkv_file(index), RELPERSISTENCE_PERMANENT, true));
+	nvmkv_assume_new_file(index);
+	index_build(rel, index, BuildIndexInfo(index), false, false);
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}
