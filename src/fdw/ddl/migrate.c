@@ -79,8 +79,8 @@ key_option(Relation rel)
 		specs = lappend(specs, spec);
 	}
 	index_close(index, NoLock);
-	return list_make1(makeDefElem(pstrdup(NVMKV_OPTION_PRIMARY_KEY), (Node *) makeString(nvmkv_format_primary_key(specs)),
-								  -1));
+	return list_make1(makeDefElem(pstrdup(NVMKV_OPTION_PRIMARY_KEY),
+								  (Node *) makeString(nvmkv_format_primary_key(specs)), -1));
 }
 
 static void
