@@ -13,6 +13,7 @@
 #endif
 
 #include "catalog/heap.h"
+#include "catalog/pg_collation.h"
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "lib/ilist.h"
@@ -21,6 +22,7 @@
 #include "postmaster/startup.h"
 #include "storage/proc.h"
 #include "utils/fmgroids.h"
+#include "utils/pg_locale.h"
 #include "utils/selfuncs.h"
 #include "utils/tuplesort.h"
 #if PG_VERSION_NUM >= 180000
@@ -69,6 +71,43 @@
 typedef const char *const NvmkvOptionNamespace;
 #else
 typedef char *NvmkvOptionNamespace;
+#endif
+
+/* ---- collations */
+
+/* ICU's collator of a collation; NULL: it is another provider's. */
+static inline pg_locale_t
+nvmkv_icu_locale(Oid collation)
+{
+	pg_locale_t locale = lc_collate_is_c(collation) ? NULL : pg_newlocale_from_collation(collation);
+
+	return locale != NULL && locale->provider == COLLPROVIDER_ICU ? locale : NULL;
+}
+
+#ifdef USE_ICU
+#define nvmkv_icu_version(icu_locale) get_collation_actual_version(COLLPROVIDER_ICU, (icu_locale)->info.icu.locale)
+#else
+#define nvmkv_icu_version(icu_locale) ""
+#endif
+
+/* Until 15 there were sort keys for the server's own use only.  As from 16 on: the length without the zero at the end. */
+#if PG_VERSION_NUM < 160000
+static inline size_t
+pg_strnxfrm(char *dest, size_t destsize, const char *src, size_t srclen, pg_locale_t locale)
+{
+#ifdef USE_ICU
+	UChar *characters;
+	int32_t count = icu_to_uchar(&characters, src, srclen);
+	int32_t size = ucol_getSortKey(locale->info.icu.ucol, characters, count, (uint8_t *) dest, (int32_t) destsize);
+
+	pfree(characters);
+	if (size <= 0)
+		elog(ERROR, "no sort key of a string of %zu bytes", srclen);
+	return (size_t) size - 1;
+#else
+	elog(ERROR, "collations of ICU are not supported by this server");
+#endif
+}
 #endif
 
 /* ---- privileges */

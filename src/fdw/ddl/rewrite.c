@@ -25,6 +25,7 @@
 #include "fdw/host/family.h"
 #include "fdw/host/rowid.h"
 #include "fdw/key/keycode.h"
+#include "fdw/key/keydetail.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/storage/storage.h"
 #include "fdw/txn/everyrow.h"

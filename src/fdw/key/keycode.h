@@ -3,9 +3,9 @@
  *	  Order-preserving key bytes: memcmp order is the key's order.
  *
  * key := storage id (8 bytes big-endian), column*      (or: storage id, row id 8 bytes big-endian)
- * A DESC column's bytes are complemented.  A column of an index that may be NULL has a byte before it that tells
- * (NvmkvKeyColumn.nullable), which DESC does not concern.  No column encoding is a prefix of another value's encoding
- * of the same column, so prefixes of composite keys order right.
+ * keyvalue.h tells the bytes of a column's value; those of a DESC column are complemented.  A column of an index that may be
+ * NULL has a byte before it that tells (NvmkvKeyColumn.nullable), which DESC does not concern.  No column's bytes are a
+ * prefix of another value's of the same column, so prefixes of composite keys order right.
  */
 #ifndef NVMKV_FDW_KEYCODE_H
 #define NVMKV_FDW_KEYCODE_H
@@ -15,12 +15,6 @@
 #include "utils/relcache.h"
 
 #include "fdw/key/layout.h"
-
-/*
- * Fills class, ordered, image_equal, opfamily, opcintype for a type and collation; false when the type cannot be a
- * key (reason_out: sentences for a hint).
- */
-extern bool nvmkv_key_column_setup(NvmkvKeyColumn *col, const char **reason_out);
 
 /* Starts a key: clears buf, appends the storage id. */
 extern void nvmkv_key_begin(const NvmkvTable *table, StringInfo buf);
@@ -69,14 +63,5 @@ extern bool nvmkv_key_successor(StringInfo buf);
 
 /* Initializes both to the range of all keys of a table: [lower, upper); an empty upper has no bound. */
 extern void nvmkv_key_table_range(const NvmkvTable *table, StringInfo lower, StringInfo upper);
-
-/* As for an index: nothing of a key is shown that the user could not select. */
-extern bool nvmkv_key_may_be_shown(const NvmkvTable *table);
-
-/*
- * "(a, b)=(1, x)" as in the heap's duplicate-key DETAIL; honours column privileges as BuildIndexValueDescription does:
- * NULL if not permitted.
- */
-extern char *nvmkv_key_description(const NvmkvTable *table, Relation rel, TupleTableSlot *slot);
 
 #endif

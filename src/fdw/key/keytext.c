@@ -9,10 +9,13 @@
  */
 #include "postgres.h"
 
+#include <sys/socket.h>
+
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
+#include "utils/inet.h"
 #include "utils/lsyscache.h"
 
 #include "fdw/key/keycode.h"
@@ -31,6 +34,50 @@ append_bytes(StringInfo out, NvmkvSlice bytes)
 	appendStringInfoString(out, bytes.size > SHOWN_BYTES ? "...'" : "'");
 }
 
+/* Bytes of a string at p with its end; 0: it has none. */
+static size_t
+string_size(const uint8 *p, size_t left, uint8 flip)
+{
+	for (size_t i = 0; i + 1 < left; i++)
+	{
+		if (p[i] != flip)
+			continue;
+		/* A zero byte is followed by 01 at the end, and by ff within. */
+		if ((p[i + 1] ^ flip) == 0x01)
+			return i + 2;
+		i++;
+	}
+	return 0;
+}
+
+static size_t
+collated_size(const uint8 *p, size_t left, uint8 flip)
+{
+	size_t sort_key = string_size(p, left, flip);
+	size_t rest = sort_key > 0 ? string_size(p + sort_key, left - sort_key, flip) : 0;
+
+	return rest > 0 ? sort_key + rest : 0;
+}
+
+static size_t
+inet_size(const uint8 *p, size_t left, uint8 flip)
+{
+	size_t address = (p[0] ^ flip) == PGSQL_AF_INET ? 4 : 16;
+
+	return left >= 2 * address + 2 && (p[1 + address] ^ flip) <= 8 * address ? 2 * address + 2 : 0;
+}
+
+/* What is behind a key may have another number of bits at the end than there can be. */
+static size_t
+bits_size(const uint8 *p, size_t left, uint8 flip)
+{
+	size_t size = string_size(p, left, flip);
+
+	if (size == 0 || size == left || (p[size] ^ flip) > BITS_PER_BYTE || (size == 2) != ((p[size] ^ flip) == 0))
+		return 0;
+	return size + 1;
+}
+
 /*
  * Bytes of the column at p, of "left": *partial_out, they are not all there and zeros are to follow.  0: it cannot be
  * told.
@@ -44,29 +91,28 @@ value_size(const NvmkvKeyColumn *col, const uint8 *p, size_t left, bool *partial
 	*partial_out = false;
 	if (left == 0 || !col->image_equal)
 		return 0;
-	switch (col->key_class)
+	switch (col->how.key_class)
 	{
 		case NVMKV_KEY_INT:
 		case NVMKV_KEY_BYTES_FIXED:
-			size = (size_t) col->width;
+			size = (size_t) col->how.width;
 			break;
 		case NVMKV_KEY_TIMETZ:
 			size = TIMETZ_BYTES;
 			break;
 		case NVMKV_KEY_BYTES:
-			for (size_t i = 0; i + 1 < left; i++)
-			{
-				if (p[i] != flip)
-					continue;
-				/* A zero byte is followed by 01 at the end, and by ff within. */
-				if ((p[i + 1] ^ flip) == 0x01)
-					return i + 2;
-				i++;
-			}
-			return 0;
+			return string_size(p, left, flip);
+		case NVMKV_KEY_COLLATED:
+			return collated_size(p, left, flip);
+		case NVMKV_KEY_INET:
+			return inet_size(p, left, flip);
+		case NVMKV_KEY_BITS:
+			return bits_size(p, left, flip);
 		case NVMKV_KEY_FLOAT:
 		case NVMKV_KEY_NUMERIC:
 		case NVMKV_KEY_INTERVAL:
+		case NVMKV_KEY_ARRAY:
+		case NVMKV_KEY_RANGE:
 			return 0;
 	}
 	*partial_out = left < size;

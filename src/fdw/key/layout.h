@@ -20,17 +20,38 @@
 /* Of a key; entries of an index have those of the index, and those of the table's key behind them. */
 #define NVMKV_KEY_COLUMNS_MAX (2 * INDEX_MAX_KEYS)
 
-/* How the bytes of a key column are made (keycode.c). */
+/*
+ * How the bytes of a key column are made, and skipped: keycode.h.  The numbers are on disk (table/definition.h).
+ */
 typedef enum NvmkvKeyClass
 {
-	NVMKV_KEY_INT,         /* bool, int2/4/8, oid, "char", date, time, timestamp(tz), money, pg_lsn, xid8, enums */
-	NVMKV_KEY_FLOAT,       /* float4, float8 */
+	NVMKV_KEY_INT,		   /* bool, int2/4/8, oid, "char", date, time, timestamp(tz), money, pg_lsn, xid8, enums */
+	NVMKV_KEY_FLOAT,	   /* float4, float8 */
 	NVMKV_KEY_BYTES_FIXED, /* uuid, macaddr, ... */
-	NVMKV_KEY_BYTES,       /* bytea, text, varchar, name: escaped and terminated */
+	NVMKV_KEY_BYTES,	   /* bytea, text, varchar, name: escaped and terminated */
 	NVMKV_KEY_TIMETZ,
 	NVMKV_KEY_NUMERIC,
-	NVMKV_KEY_INTERVAL
+	NVMKV_KEY_INTERVAL,
+	NVMKV_KEY_COLLATED, /* text that orders by its collation: a sort key, then the text, both as BYTES */
+	NVMKV_KEY_INET,		/* inet, cidr */
+	NVMKV_KEY_BITS,		/* bit, bit varying */
+	NVMKV_KEY_ARRAY,	/* of anything that is no container itself, as BYTES */
+	NVMKV_KEY_RANGE		/* the same */
 } NvmkvKeyClass;
+
+/* What the bytes of a value depend on. */
+typedef struct NvmkvKeyType
+{
+	Oid type; /* below domains */
+	Oid collation;
+	NvmkvKeyClass key_class;
+	int16 width;	/* bytes of INT, FLOAT, BYTES_FIXED, INTERVAL, TIMETZ; else 0 */
+	bool is_signed; /* INT */
+	bool folded;	/* citext: BYTES and COLLATED are of the text in lower case */
+} NvmkvKeyType;
+
+/* ICU's version of a collation, as text; empty where the bytes do not depend on it. */
+#define NVMKV_COLLATION_VERSION_BYTES 20
 
 typedef struct NvmkvKeyColumn
 {
@@ -41,14 +62,13 @@ typedef struct NvmkvKeyColumn
 	Oid opfamily; /* btree (ordered) or hash (equality only) family for the planner */
 	Oid opcintype;
 	bool descending;
-	bool nullable;    /* of an index: a byte before the value's says whether there is one */
+	bool nullable;	  /* of an index: a byte before the value's says whether there is one */
 	bool nulls_first; /* and which comes first, whatever the direction is */
-	bool ordered;     /* byte order is the type's order: ranges and sorting */
+	bool ordered;	  /* byte order is the type's order: ranges and sorting */
 	bool image_equal; /* false: the datum is stored in the value too */
-	NvmkvKeyClass key_class;
-	Oid base_type;  /* type, or what is below a domain */
-	int16 width;    /* bytes of INT, FLOAT, BYTES_FIXED, INTERVAL */
-	bool is_signed; /* INT */
+	NvmkvKeyType how;
+	NvmkvKeyType element; /* of ARRAY and RANGE */
+	char collation_version[NVMKV_COLLATION_VERSION_BYTES]; /* of COLLATED, in elements too */
 } NvmkvKeyColumn;
 
 /* What decoding a row needs of an attribute, close together. */

@@ -63,13 +63,13 @@ is_datetime(Oid type)
 static bool
 is_own_type(const NvmkvKeyColumn *col, Oid type)
 {
-	return type == col->base_type || type == col->opcintype;
+	return type == col->how.type || type == col->opcintype;
 }
 
 NvmkvOperandSupport
 nvmkv_operand_support(const NvmkvKeyColumn *col, Oid type)
 {
-	Oid coltype = col->base_type;
+	Oid coltype = col->how.type;
 
 	if (is_own_type(col, type))
 		return NVMKV_OPERAND_FULL;
@@ -231,7 +231,7 @@ convert_ctid(Datum value)
 NvmkvOperand
 nvmkv_operand_convert(const NvmkvKeyColumn *col, Oid type, Datum value)
 {
-	Oid coltype = col->base_type;
+	Oid coltype = col->how.type;
 
 	if (coltype == TIDOID)
 		return convert_ctid(value);
@@ -257,6 +257,6 @@ nvmkv_operand_append(const NvmkvKeyColumn *col, Oid type, Datum value, StringInf
 		nvmkv_key_append_rowid(buf, nvmkv_rowid_from_tid((ItemPointer) DatumGetPointer(value)));
 		return;
 	}
-	same.base_type = type;
+	same.how.type = type;
 	nvmkv_key_append(&same, buf, value);
 }

@@ -32,7 +32,7 @@ nvmkv_key_operator_family(const NvmkvKeyColumn *col)
 {
 	if (col->ordered)
 		return col->opfamily;
-	return lookup_type_cache(col->base_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+	return lookup_type_cache(col->how.type, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
 }
 
 const NvmkvKeyColumn *
@@ -45,7 +45,7 @@ nvmkv_key_columns(const NvmkvTable *table, int *count_out)
 		.opcintype = TIDOID,
 		.ordered = true,
 		.image_equal = true,
-		.base_type = TIDOID,
+		.how.type = TIDOID,
 	};
 
 	if (table->nkeys > 0)

@@ -140,7 +140,7 @@ form_row(HeapTuple tuple, TupleDesc desc, NvmkvStorageRow *row)
 	for (int i = 0; i < row->nkeys; i++)
 	{
 		row->keys[i].attnum = DatumGetInt16(attnums[i]);
-		row->keys[i].base_type = DatumGetObjectId(types[i]);
+		row->keys[i].how.type = DatumGetObjectId(types[i]);
 		row->keys[i].collation = DatumGetObjectId(collations[i]);
 		row->keys[i].descending = DatumGetBool(descending[i]);
 	}
@@ -175,7 +175,7 @@ deform_row(const NvmkvStorageRow *row, Datum *values)
 	for (int i = 0; i < row->nkeys; i++)
 	{
 		attnums[i] = Int16GetDatum(row->keys[i].attnum);
-		types[i] = ObjectIdGetDatum(row->keys[i].base_type);
+		types[i] = ObjectIdGetDatum(row->keys[i].how.type);
 		collations[i] = ObjectIdGetDatum(row->keys[i].collation);
 		descending[i] = BoolGetDatum(row->keys[i].descending);
 	}

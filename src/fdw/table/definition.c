@@ -122,8 +122,8 @@ nvmkv_definition(Relation rel, const NvmkvKeyColumn *keys, int nkeys)
 	for (int attno = 1; attno <= desc->natts; attno++)
 		append_column(&out, desc, attno, &enums);
 	for (int i = 0; i < nkeys; i++)
-		appendStringInfo(&out, "key\t%d\t%d\t%d\t%c\t%c\t%c\n", keys[i].attnum, (int) keys[i].key_class, keys[i].width,
-						 keys[i].is_signed ? 't' : 'f', keys[i].descending ? 't' : 'f',
+		appendStringInfo(&out, "key\t%d\t%d\t%d\t%c\t%c\t%c\n", keys[i].attnum, (int) keys[i].how.key_class, keys[i].how.width,
+						 keys[i].how.is_signed ? 't' : 'f', keys[i].descending ? 't' : 'f',
 						 keys[i].image_equal ? 'k' : 'v');
 	foreach(lc, enums)
 		append_labels(&out, lfirst_oid(lc));

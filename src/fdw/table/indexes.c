@@ -5,16 +5,14 @@
  * An index is rows of the server's catalogues (relkind 'I', a B-tree without a
  * file); here they become the description of its entries (layout.h).
  *
- * Bytes order as the column's operator class does, or only equality can be
- * told from them: text whose order is its collation's.  The classes of the
- * text_pattern_ops kind compare bytes under any collation.
+ * Which bytes a column has its operator class tells, too: those of the
+ * text_pattern_ops kind compare the bytes of text under any collation.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
 #include "access/sysattr.h"
 #include "catalog/pg_am_d.h"
-#include "catalog/pg_opfamily_d.h"
 #include "catalog/pg_type_d.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
@@ -22,10 +20,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 #include "fdw/compat/compat.h"
-#include "fdw/key/keycode.h"
+#include "fdw/key/keytype.h"
 #include "fdw/table/indexes.h"
 #include "fdw/table/rowattrs.h"
 
@@ -67,12 +64,6 @@ describe_column(NvmkvIndex *index, const NvmkvTable *table, Relation rel, int i,
 	TupleDescInitEntryCollation(desc, (AttrNumber) (i + 1), collation);
 }
 
-static bool
-is_pattern_family(Oid opfamily)
-{
-	return opfamily == TEXT_PATTERN_BTREE_FAM_OID || opfamily == BPCHAR_PATTERN_BTREE_FAM_OID;
-}
-
 /* Key column number i of the index. */
 static void
 describe_key(NvmkvIndex *index, Relation rel, int i)
@@ -81,7 +72,6 @@ describe_key(NvmkvIndex *index, Relation rel, int i)
 	Form_pg_attribute att = TupleDescAttr(index->entries.tupdesc, i);
 	int16 options = rel->rd_indoption[i];
 	const char *reason;
-	bool can_be;
 
 	memset(col, 0, sizeof(*col));
 	col->attnum = (AttrNumber) (i + 1);
@@ -91,19 +81,8 @@ describe_key(NvmkvIndex *index, Relation rel, int i)
 	col->descending = (options & INDOPTION_DESC) != 0;
 	col->nullable = true;
 	col->nulls_first = (options & INDOPTION_NULLS_FIRST) != 0;
-	can_be = nvmkv_key_column_setup(col, &reason);
-	if (can_be && is_pattern_family(rel->rd_opfamily[i]))
-	{
-		col->ordered = true;
-		col->opfamily = rel->rd_opfamily[i];
-		col->opcintype = rel->rd_opcintype[i];
-	}
-	else if (can_be && rel->rd_opfamily[i] != lookup_type_cache(col->base_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf)
-	{
-		can_be = false;
-		reason = _("Its operator class is not the type's default one.");
-	}
-	if (!can_be)
+	col->opfamily = rel->rd_opfamily[i];
+	if (!nvmkv_key_column_setup(col, &reason))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("column \"%s\" of type %s cannot be in an index of a foreign table", NameStr(att->attname),
@@ -120,7 +99,8 @@ same_column(Relation rel, const NvmkvKeyColumn *key)
 		bool descending = (rel->rd_indoption[i] & INDOPTION_DESC) != 0;
 
 		if (rel->rd_index->indkey.values[i] == key->attnum && descending == key->descending &&
-			rel->rd_indcollation[i] == key->collation)
+			rel->rd_indcollation[i] == key->collation &&
+			!(nvmkv_key_is_pattern_family(rel->rd_opfamily[i]) && key->how.key_class == NVMKV_KEY_COLLATED))
 			return i;
 	}
 	return -1;
@@ -136,9 +116,9 @@ row_key_columns(const NvmkvTable *table, int *count_out)
 		.typmod = -1,
 		.ordered = true,
 		.image_equal = true,
-		.key_class = NVMKV_KEY_INT,
-		.base_type = INT8OID,
-		.width = 8,
+		.how.key_class = NVMKV_KEY_INT,
+		.how.type = INT8OID,
+		.how.width = 8,
 	};
 
 	*count_out = Max(table->nkeys, 1);

@@ -28,7 +28,7 @@
 #include "utils/syscache.h"
 
 #include "fdw/compat/compat.h"
-#include "fdw/key/keycode.h"
+#include "fdw/key/keytype.h"
 #include "fdw/key/keyspec.h"
 #include "fdw/table/indexes.h"
 #include "fdw/table/option.h"
@@ -191,7 +191,7 @@ nvmkv_keys_equal(const NvmkvKeyColumn *a, int na, const NvmkvKeyColumn *b, int n
 		return false;
 	for (int i = 0; i < na; i++)
 	{
-		if (a[i].attnum != b[i].attnum || a[i].base_type != b[i].base_type ||
+		if (a[i].attnum != b[i].attnum || a[i].how.type != b[i].how.type ||
 			a[i].collation != b[i].collation || a[i].descending != b[i].descending)
 			return false;
 	}

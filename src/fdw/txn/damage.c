@@ -16,6 +16,7 @@
 #include "fdw/host/family.h"
 #include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
+#include "fdw/key/keydetail.h"
 #include "fdw/key/keytext.h"
 #include "fdw/table/catalog.h"
 #include "fdw/table/stored.h"

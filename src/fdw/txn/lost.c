@@ -17,6 +17,7 @@
 #include "fdw/host/engine.h"
 #include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
+#include "fdw/key/keydetail.h"
 #include "fdw/table/catalog.h"
 #include "fdw/table/stored.h"
 #include "fdw/table/table.h"

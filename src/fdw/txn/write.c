@@ -23,6 +23,7 @@
 #include "fdw/host/ready.h"
 #include "fdw/host/status.h"
 #include "fdw/key/keycode.h"
+#include "fdw/key/keydetail.h"
 #include "fdw/txn/write.h"
 
 /* Memory of the record buffer that is kept between writes. */

@@ -1,0 +1,20 @@
+/*
+ * keytype.h
+ *	  Which types can be in keys, and what their bytes tell.
+ */
+#ifndef NVMKV_FDW_KEYTYPE_H
+#define NVMKV_FDW_KEYTYPE_H
+
+#include "fdw/key/layout.h"
+
+/*
+ * Fills how, element, ordered, image_equal, opfamily, opcintype, collation_version for a type and collation; false when
+ * the type cannot be a key (reason_out: sentences for a hint, translated).  col->opfamily: that of the index's operator
+ * class; InvalidOid: the type's own.
+ */
+extern bool nvmkv_key_column_setup(NvmkvKeyColumn *col, const char **reason_out);
+
+/* Does an operator class of this family compare the bytes of text, whatever the collation is? */
+extern bool nvmkv_key_is_pattern_family(Oid opfamily);
+
+#endif
