@@ -91,7 +91,7 @@ BEGIN
 			first := split_part(form, ' ', 3);
 			INSERT INTO problems SELECT order_of(what, up, first);
 			INSERT INTO problems SELECT order_of(what, CASE up WHEN 'ASC' THEN 'DESC' ELSE 'ASC' END, CASE first WHEN 'FIRST' THEN 'LAST' ELSE 'FIRST' END);
-			INSERT INTO problems SELECT differ(what, 'SELECT max(k)::text || min(k)::text FROM @')
+			INSERT INTO problems SELECT differ(what, 'SELECT ((SELECT max(k) FROM @) = (SELECT max(k) FROM heap_t))::text || ((SELECT min(k) FROM @) = (SELECT min(k) FROM heap_t))')
 				WHERE EXISTS (SELECT FROM pg_aggregate WHERE aggfnoid::regprocedure::text = format('max(%s)', base));
 		END IF;
 		FOR probe IN SELECT k::text FROM heap_t WHERE k IS NOT NULL ORDER BY id LIMIT 9 LOOP

@@ -159,7 +159,7 @@ SELECT * FROM compare_all('float4', 'float8', ARRAY['-0.1', '0', '0.1', '0.3', '
 CREATE DOMAIN positive AS int4 CHECK (VALUE > 0);
 SELECT * FROM compare_all('positive', 'int8', ARRAY['1', '2', '300', '70000'], ARRAY['-1', '1', '3', '300', '3000000000']);
 
--- A collation whose order is not the bytes': equality by key, everything else by looking.
+-- A collation of ICU's, and comparisons under another one.
 CREATE FOREIGN TABLE kv (k text COLLATE "en-x-icu" NOT NULL, n int) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE TABLE heap (k text COLLATE "en-x-icu" PRIMARY KEY, n int);
 INSERT INTO heap VALUES ('a', 1), ('B', 2), ('b', 3), ('Z', 4), (U&'\00e4', 5), ('', 6);

@@ -137,13 +137,17 @@ RESET enable_sort;
 SELECT count(*) FROM heap_c JOIN nv_c USING (a, b, c, d);
 
 -- What cannot be a key.
-CREATE FOREIGN TABLE bad (k int[]) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE bad (k jsonb) SERVER nvmkv OPTIONS (primary_key 'k');
-CREATE FOREIGN TABLE bad (k inet) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE bad (k jsonb[]) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE bad (k oidvector) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE bad (k heap_c[]) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE bad (k heap_c) SERVER nvmkv OPTIONS (primary_key 'k');
-CREATE FOREIGN TABLE bad (k int4range) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE bad (k int4multirange) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE TYPE pattern_range AS RANGE (subtype = text, subtype_opclass = text_pattern_ops);
+CREATE FOREIGN TABLE bad (k pattern_range) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE bad (k point) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE FOREIGN TABLE bad (k text[] COLLATE caseless) SERVER nvmkv OPTIONS (primary_key 'k');
 CREATE FOREIGN TABLE bad (k text COLLATE caseless) SERVER nvmkv OPTIONS (primary_key 'k');
 
 -- NULL, and what is too long.

@@ -46,6 +46,17 @@ my @types = (
 	[ 'xid8', q{g::text::xid8} ],
 	[ 'mood', q{(array['sad', 'ok', 'happy'])[g % 3 + 1]::mood} ],
 	[ 'posint', q{g + 1} ],
+	[ 'interval', q{(g - 500) * interval '1 day -2 hours 1 us'} ],
+	[ 'text COLLATE "en-x-icu"', q{'Zz-' || chr(200 + g % 50) || g} ],
+	[ 'char(8) COLLATE "en-x-icu"', q{'Zz' || g % 10} ],
+	[ 'citext', q{'Ab' || g} ],
+	[ 'inet', q{('10.0.' || g / 256 || '.' || g % 256 || '/' || g % 33)::inet} ],
+	[ 'inet', q{('fe80:' || to_hex(g) || '::1/' || g % 129)::inet} ],
+	[ 'cidr', q{network(('10.0.' || g / 256 || '.' || g % 256 || '/' || g % 33)::inet)::cidr} ],
+	[ 'bit(11)', q{g::bit(11)} ],
+	[ 'varbit', q{substr(g::bit(20)::varbit, 1, g % 21)} ],
+	[ 'int[]', q{array[g, null, g % 3]} ],
+	[ 'text[] COLLATE "en-x-icu"', q{array['a b', 'c"d', 'e' || g]} ],
 );
 my @others = (
 	[ 'interval', q{(g - 500) * interval '1 month 2 days 03:04:05.67'} ],
@@ -61,6 +72,7 @@ my @others = (
 );
 
 $node->safe_psql('postgres', q{
+	CREATE EXTENSION citext;
 	CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 	CREATE DOMAIN posint AS int CHECK (VALUE > 0);
 	CREATE SERVER fast FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (column_family 'fast', nvm 'off')});

@@ -1,6 +1,6 @@
 /*
  * salvage_text.c
- *	  A table's definition, and lines of COPY text from keys and values (fdw/keycode.c, fdw/rowcode.c tell the bytes).
+ *	  A table's definition, and lines of COPY text from keys and values (fdw/key/keyvalue.h, fdw/key/rowcode.c tell the bytes).
  */
 #include "tools/salvage_text.h"
 
@@ -39,7 +39,7 @@ take(KeyReader *r, size_t n, uint8_t *out)
 	return NVMKV_OK;
 }
 
-/* As fdw/keycode.c numbers them. */
+/* As fdw/key/layout.h numbers them. */
 enum
 {
 	KEY_INT,
@@ -48,7 +48,12 @@ enum
 	KEY_BYTES,
 	KEY_TIMETZ,
 	KEY_NUMERIC,
-	KEY_INTERVAL
+	KEY_INTERVAL,
+	KEY_COLLATED,
+	KEY_INET,
+	KEY_BITS,
+	KEY_ARRAY,
+	KEY_RANGE
 };
 
 static void
@@ -102,6 +107,39 @@ skip_numeric(KeyReader *r)
 	return NVMKV_OK;
 }
 
+/* Family, network, length of the mask, address. */
+static NvmkvStatus
+take_inet(KeyReader *r, NvmkvBuf *out)
+{
+	uint8_t head[2] = {0, 0}, address[16] = {0};
+	size_t size;
+
+	NVMKV_RETURN_IF(take(r, 1, head));
+	size = head[0] == 2 ? 4 : 16;
+	NVMKV_RETURN_IF(take(r, size, address));
+	NVMKV_RETURN_IF(take(r, 1, head + 1));
+	NVMKV_RETURN_IF(take(r, size, address));
+	NVMKV_RETURN_IF(nvmkv_buf_append(out, head, 2));
+	return nvmkv_buf_append(out, address, size);
+}
+
+/* Bytes, and how many bits of the last one count; of the value the number of bits comes first. */
+static NvmkvStatus
+take_bits(KeyReader *r, NvmkvBuf *out)
+{
+	uint8_t count[4] = {0}, last = 0;
+	size_t size;
+
+	NVMKV_RETURN_IF(nvmkv_buf_append(out, count, sizeof(count)));
+	NVMKV_RETURN_IF(take_bytes(r, out));
+	NVMKV_RETURN_IF(take(r, 1, &last));
+	size = out->size - sizeof(count);
+	if (last > 8 || (last == 0) != (size == 0))
+		return malformed_key();
+	put_u32(out->data, size == 0 ? 0 : (uint32_t) (8 * (size - 1) + last));
+	return NVMKV_OK;
+}
+
 /* The column's value in the type's own bytes. */
 static NvmkvStatus
 take_key(KeyReader *r, const SalvageKey *k, uint32_t type, NvmkvBuf *out)
@@ -124,7 +162,13 @@ take_key(KeyReader *r, const SalvageKey *k, uint32_t type, NvmkvBuf *out)
 		case KEY_BYTES_FIXED:
 			NVMKV_RETURN_IF(take(r, (size_t) k->width, bytes));
 			return nvmkv_buf_append(out, bytes, (size_t) k->width);
+		case KEY_COLLATED:
+			NVMKV_RETURN_IF(take_bytes(r, out)); /* the sort key */
+			out->size = 0;
+			/* fall through */
 		case KEY_BYTES:
+		case KEY_ARRAY: /* the row has it, and a range */
+		case KEY_RANGE:
 			NVMKV_RETURN_IF(take_bytes(r, out));
 			if (type != TYPE_NAME || out->size >= 64)
 				return NVMKV_OK;
@@ -148,6 +192,10 @@ take_key(KeyReader *r, const SalvageKey *k, uint32_t type, NvmkvBuf *out)
 			return skip_numeric(r);
 		case KEY_INTERVAL: /* the row has it */
 			return take(r, 16, bytes);
+		case KEY_INET:
+			return take_inet(r, out);
+		case KEY_BITS:
+			return take_bits(r, out);
 		default:
 			return NVMKV_FAIL(NVMKV_CORRUPTION, "malformed definition of a table");
 	}

@@ -389,6 +389,21 @@ print_hex(NvmkvBuf *text, NvmkvSlice data, const char *head)
 	return NVMKV_OK;
 }
 
+static NvmkvStatus
+print_bits(NvmkvBuf *text, NvmkvSlice data)
+{
+	uint32_t count, i;
+
+	if (data.size < 4)
+		return malformed();
+	count = get_u32(data.data);
+	if ((size_t) count / 8 + (count % 8 != 0) != data.size - 4)
+		return malformed();
+	for (i = 0; i < count; i++)
+		NVMKV_RETURN_IF(print(text, "%c", (data.data[4 + i / 8] >> (7 - i % 8) & 1) != 0 ? '1' : '0'));
+	return NVMKV_OK;
+}
+
 /* The longest run of zeros of two or more is left out, as inet_ntop does. */
 static NvmkvStatus
 print_ipv6(NvmkvBuf *text, const uint8_t *p)
@@ -491,6 +506,8 @@ fixed_bytes(uint32_t type)
 		case 869:  /* inet */
 		case 1042: /* character */
 		case 1043: /* character varying */
+		case 1560: /* bit */
+		case 1562: /* bit varying */
 		case 1700: /* numeric */
 		case TYPE_ARRAY:
 			return 0;
@@ -738,6 +755,9 @@ salvage_value(const SalvageTable *table, uint32_t type, uint32_t element, NvmkvS
 			return print_timestamp(text, int_of(data), type == 1184);
 		case 1186:
 			return print_interval(text, data);
+		case 1560:
+		case 1562:
+			return print_bits(text, data);
 		case 1700:
 			return print_numeric(text, data);
 		case 2950:

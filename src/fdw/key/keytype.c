@@ -47,9 +47,8 @@ set_fixed(NvmkvKeyType *how, NvmkvKeyClass key_class, int16 width)
 	how->width = width;
 }
 
-/* The extension's, by the function that compares its values: text in lower case. */
-static bool
-is_citext(Oid type)
+bool
+nvmkv_is_citext(Oid type)
 {
 	Oid compare = lookup_type_cache(type, TYPECACHE_CMP_PROC)->cmp_proc;
 	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(compare));
@@ -139,7 +138,7 @@ set_class(NvmkvKeyType *how)
 				set_int(how, 4, false);
 				return true;
 			}
-			if (is_citext(how->type))
+			if (nvmkv_is_citext(how->type))
 			{
 				set_fixed(how, NVMKV_KEY_BYTES, 0);
 				how->folded = true;

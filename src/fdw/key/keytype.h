@@ -14,6 +14,9 @@
  */
 extern bool nvmkv_key_column_setup(NvmkvKeyColumn *col, const char **reason_out);
 
+/* Is it the extension's type, by the function that compares its values?  It compares text in lower case. */
+extern bool nvmkv_is_citext(Oid type);
+
 /* Does an operator class of this family compare the bytes of text, whatever the collation is? */
 extern bool nvmkv_key_is_pattern_family(Oid opfamily);
 

@@ -15,6 +15,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
+#include "fdw/key/keytype.h"
 #include "fdw/table/definition.h"
 
 static void
@@ -39,6 +40,8 @@ plain_type(Oid type, List **enums)
 {
 	Oid base = getBaseType(type);
 
+	if (nvmkv_is_citext(base))
+		return TEXTOID;
 	if (!type_is_enum(base))
 		return base;
 	*enums = list_append_unique_oid(*enums, base);
