@@ -6,6 +6,7 @@
 CREATE SCHEMA keytypes_test;
 SET search_path = keytypes_test, public;
 SET TimeZone = 'UTC';
+SET IntervalStyle = 'postgres';
 SET jit = off;
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public;

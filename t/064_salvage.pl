@@ -54,7 +54,7 @@ my @types = (
 	[ 'inet', q{('fe80:' || to_hex(g) || '::1/' || g % 129)::inet} ],
 	[ 'cidr', q{network(('10.0.' || g / 256 || '.' || g % 256 || '/' || g % 33)::inet)::cidr} ],
 	[ 'bit(11)', q{g::bit(11)} ],
-	[ 'varbit', q{substr(g::bit(20)::varbit, 1, g % 21)} ],
+	[ 'varbit', q{substring(g::bit(20)::varbit from 1 for g % 21)} ],
 	[ 'int[]', q{array[g, null, g % 3]} ],
 	[ 'text[] COLLATE "en-x-icu"', q{array['a b', 'c"d', 'e' || g]} ],
 );
