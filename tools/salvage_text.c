@@ -1,6 +1,7 @@
 /*
  * salvage_text.c
- *	  A table's definition, and lines of COPY text from keys and values (fdw/key/keyvalue.h, fdw/key/rowcode.c tell the bytes).
+ *	  A table's definition, and lines of COPY text from keys and values.  fdw/key/keyvalue.h and fdw/key/rowcode.c tell
+ *	  the bytes.
  */
 #include "tools/salvage_text.h"
 

@@ -90,7 +90,7 @@ nvmkv_icu_locale(Oid collation)
 #define nvmkv_icu_version(icu_locale) ""
 #endif
 
-/* Until 15 there were sort keys for the server's own use only.  As from 16 on: the length without the zero at the end. */
+/* Until 15 sort keys were for the server's own use only.  As from 16 on: the length without the zero at the end. */
 #if PG_VERSION_NUM < 160000
 static inline size_t
 pg_strnxfrm(char *dest, size_t destsize, const char *src, size_t srclen, pg_locale_t locale)

@@ -3,9 +3,9 @@
  *	  Order-preserving key bytes: memcmp order is the key's order.
  *
  * key := storage id (8 bytes big-endian), column*      (or: storage id, row id 8 bytes big-endian)
- * keyvalue.h tells the bytes of a column's value; those of a DESC column are complemented.  A column of an index that may be
- * NULL has a byte before it that tells (NvmkvKeyColumn.nullable), which DESC does not concern.  No column's bytes are a
- * prefix of another value's of the same column, so prefixes of composite keys order right.
+ * keyvalue.h tells the bytes of a column's value; those of a DESC column are complemented.  A column of an index that
+ * may be NULL has a byte before it that tells (NvmkvKeyColumn.nullable), which DESC does not concern.  No column's
+ * bytes are a prefix of another value's of the same column, so prefixes of composite keys order right.
  */
 #ifndef NVMKV_FDW_KEYCODE_H
 #define NVMKV_FDW_KEYCODE_H

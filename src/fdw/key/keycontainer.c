@@ -21,6 +21,7 @@
 
 #include "fdw/key/keycontainer.h"
 #include "fdw/key/keynumber.h"
+#include "fdw/key/keyscalar.h"
 #include "fdw/key/keystring.h"
 
 #define ARRAY_END 0x01
@@ -54,7 +55,8 @@ nvmkv_key_append_array(const NvmkvKeyType *element, StringInfo buf, Datum value)
 	int count;
 
 	initStringInfo(&bytes);
-	deconstruct_array(array, ARR_ELEMTYPE(array), type->typlen, type->typbyval, type->typalign, &values, &nulls, &count);
+	deconstruct_array(array, ARR_ELEMTYPE(array), type->typlen, type->typbyval, type->typalign, &values, &nulls,
+					  &count);
 	for (int i = 0; i < count; i++)
 	{
 		if (nulls[i])
@@ -62,7 +64,7 @@ nvmkv_key_append_array(const NvmkvKeyType *element, StringInfo buf, Datum value)
 		else
 		{
 			appendStringInfoChar(&bytes, ARRAY_VALUE);
-			nvmkv_key_value_append(element, NULL, &bytes, values[i]);
+			nvmkv_key_scalar_append(element, &bytes, values[i]);
 		}
 	}
 	appendStringInfoChar(&bytes, ARRAY_END);
@@ -87,7 +89,7 @@ append_bound(const NvmkvKeyType *element, StringInfo bytes, const RangeBound *bo
 		return;
 	}
 	appendStringInfoChar(bytes, BOUND_VALUE);
-	nvmkv_key_value_append(element, NULL, bytes, bound->val);
+	nvmkv_key_scalar_append(element, bytes, bound->val);
 	appendStringInfoChar(bytes, bound->lower == bound->inclusive ? BOUND_FIRST : BOUND_SECOND);
 }
 

@@ -7,7 +7,9 @@
 
 #include "port/pg_bswap.h"
 
-#include "fdw/key/keyvalue.h"
+#include "lib/stringinfo.h"
+
+#include "fdw/key/keyreader.h"
 
 /* Big-endian. */
 static inline void

@@ -5,7 +5,9 @@
 #ifndef NVMKV_FDW_KEYSTRING_H
 #define NVMKV_FDW_KEYSTRING_H
 
-#include "fdw/key/keyvalue.h"
+#include "lib/stringinfo.h"
+
+#include "fdw/key/keyreader.h"
 
 /* The bytes as BYTES. */
 extern void nvmkv_key_append_escaped(StringInfo buf, const char *data, size_t size);

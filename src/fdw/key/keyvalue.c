@@ -4,54 +4,21 @@
  */
 #include "postgres.h"
 
-#include "utils/lsyscache.h"
-
-#include "fdw/compat/compat.h"
 #include "fdw/key/keycontainer.h"
 #include "fdw/key/keynumber.h"
+#include "fdw/key/keyscalar.h"
 #include "fdw/key/keystring.h"
 #include "fdw/key/keyvalue.h"
 
 void
 nvmkv_key_value_append(const NvmkvKeyType *how, const NvmkvKeyType *element, StringInfo buf, Datum value)
 {
-	switch (how->key_class)
-	{
-		case NVMKV_KEY_INT:
-			nvmkv_key_append_int(how, buf, value);
-			break;
-		case NVMKV_KEY_FLOAT:
-			nvmkv_key_append_float(how, buf, value);
-			break;
-		case NVMKV_KEY_BYTES_FIXED:
-			appendBinaryStringInfo(buf, DatumGetPointer(value), how->width);
-			break;
-		case NVMKV_KEY_BYTES:
-		case NVMKV_KEY_COLLATED:
-			nvmkv_key_append_string(how, buf, value);
-			break;
-		case NVMKV_KEY_TIMETZ:
-			nvmkv_key_append_timetz(buf, value);
-			break;
-		case NVMKV_KEY_NUMERIC:
-			nvmkv_key_append_numeric(buf, value);
-			break;
-		case NVMKV_KEY_INTERVAL:
-			nvmkv_key_append_interval(buf, value);
-			break;
-		case NVMKV_KEY_INET:
-			nvmkv_key_append_inet(buf, value);
-			break;
-		case NVMKV_KEY_BITS:
-			nvmkv_key_append_bits(buf, value);
-			break;
-		case NVMKV_KEY_ARRAY:
-			nvmkv_key_append_array(element, buf, value);
-			break;
-		case NVMKV_KEY_RANGE:
-			nvmkv_key_append_range(element, buf, value);
-			break;
-	}
+	if (how->key_class == NVMKV_KEY_ARRAY)
+		nvmkv_key_append_array(element, buf, value);
+	else if (how->key_class == NVMKV_KEY_RANGE)
+		nvmkv_key_append_range(element, buf, value);
+	else
+		nvmkv_key_scalar_append(how, buf, value);
 }
 
 bool
@@ -137,14 +104,4 @@ nvmkv_key_value_take(NvmkvKeyReader *reader, const NvmkvKeyType *how)
 			break;
 	}
 	elog(ERROR, "keys of class %d do not give back their values", (int) how->key_class);
-}
-
-void
-nvmkv_key_report_malformed(const NvmkvTable *table)
-{
-	char *relname = get_rel_name(table->relid);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("malformed key in foreign table \"%s\"", relname ? relname : "?")));
 }

@@ -23,7 +23,7 @@
  * that was written.  These forget what their type's equality ignores (sign of zero, trailing zeros, trailing blanks),
  * or how the value was stored; the row's value keeps it.
  *
- * What is here is on disk: a change needs another class.  Examples, in hexadecimal, are in sql/keybytes.sql.
+ * What is here is on disk: a change needs another class.  t/064_salvage.pl decodes keys of each by another program.
  */
 #ifndef NVMKV_FDW_KEYVALUE_H
 #define NVMKV_FDW_KEYVALUE_H
@@ -32,20 +32,10 @@
 
 #include "lib/stringinfo.h"
 
-#include "fdw/compat/compat.h"
-#include "fdw/key/layout.h"
+#include "fdw/key/keyreader.h"
 
 /* element: of a container, else not looked at. */
 extern void nvmkv_key_value_append(const NvmkvKeyType *how, const NvmkvKeyType *element, StringInfo buf, Datum value);
-
-/* Bytes of a key that are still to be read. */
-typedef struct NvmkvKeyReader
-{
-	const NvmkvTable *table; /* for messages */
-	const uint8 *p;
-	const uint8 *end;
-	uint8 flip; /* 0, or 0xff undoes DESC */
-} NvmkvKeyReader;
 
 /* Reads a value, of a class that gives it back; palloc'd, or it points into the key. */
 extern Datum nvmkv_key_value_take(NvmkvKeyReader *reader, const NvmkvKeyType *how);
@@ -53,19 +43,5 @@ extern void nvmkv_key_value_skip(NvmkvKeyReader *reader, const NvmkvKeyType *how
 
 /* Does the class give back what was written, for whatever type? */
 extern bool nvmkv_key_class_gives_back(NvmkvKeyClass key_class);
-
-pg_noreturn extern void nvmkv_key_report_malformed(const NvmkvTable *table);
-
-/* The next bytes as they are, flipped if they are.  ERROR XX001 when there are not so many. */
-static inline const uint8 *
-nvmkv_key_take(NvmkvKeyReader *reader, size_t size)
-{
-	const uint8 *p = reader->p;
-
-	if (unlikely((size_t) (reader->end - p) < size))
-		nvmkv_key_report_malformed(reader->table);
-	reader->p += size;
-	return p;
-}
 
 #endif

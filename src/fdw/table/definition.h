@@ -9,8 +9,8 @@
  *	  nvmkv		1
  *	  table		schema.name, quoted where SQL wants it
  *	  column	attnum, attlen, attbyval, "d" when dropped else "-", OID of the type below domains (ANYENUMOID for an
- *				enum, TEXTOID for citext, ANYARRAYOID for an array), the same of an array's elements or 0, name, type as SQL has it, what
- *				rows read that were written before the column was added, \N for NULL
+ *				enum, TEXTOID for citext, ANYARRAYOID for an array), the same of an array's elements or 0, name, type as
+ *				SQL has it, what rows read that were written before the column was added, \N for NULL
  *	  key		attnum, NvmkvKeyClass, width, signed, descending, "k" when the value is in the key alone else "v"
  *	  label		OID, label: of enums
  */
