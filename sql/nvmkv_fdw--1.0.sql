@@ -381,7 +381,10 @@ LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 CREATE VIEW nvmkv.indexes AS
 	SELECT i.indrelid AS relid, c.oid AS indexrelid, n.nspname AS schemaname, t.relname, c.relname AS indexrelname,
 		   i.indisunique AS is_unique, i.indisvalid AND i.indisready AS is_valid, s.storage_id,
-		   e.entries AS estimated_entries, e.bytes AS estimated_bytes, e.sources
+		   e.entries AS estimated_entries, e.bytes AS estimated_bytes, e.sources,
+		   pg_catalog.pg_stat_get_numscans(c.oid) AS idx_scan,
+		   pg_catalog.pg_stat_get_tuples_returned(c.oid) AS idx_tup_read,
+		   pg_catalog.pg_stat_get_tuples_fetched(c.oid) AS idx_tup_fetch
 	FROM nvmkv.storage AS s
 		JOIN pg_catalog.pg_database AS d ON d.oid = s.dboid AND d.datname = pg_catalog.current_database()
 		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid AND c.relkind = 'I'
@@ -394,12 +397,26 @@ CREATE VIEW nvmkv.stat_tables AS
 	SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.storage_id,
 		   e.entries AS estimated_entries, e.bytes AS estimated_bytes, e.sources,
 		   (SELECT coalesce(pg_catalog.sum(x.estimated_bytes), 0) FROM nvmkv.indexes AS x
-			WHERE x.relid = c.oid) AS estimated_index_bytes
+			WHERE x.relid = c.oid) AS estimated_index_bytes,
+		   pg_catalog.pg_stat_get_numscans(c.oid) AS seq_scan,
+		   pg_catalog.pg_stat_get_tuples_returned(c.oid) AS seq_tup_read,
+		   i.scans AS idx_scan,
+		   coalesce(i.fetched, 0) + pg_catalog.pg_stat_get_tuples_fetched(c.oid) AS idx_tup_fetch,
+		   pg_catalog.pg_stat_get_tuples_inserted(c.oid) AS n_tup_ins,
+		   pg_catalog.pg_stat_get_tuples_updated(c.oid) AS n_tup_upd,
+		   pg_catalog.pg_stat_get_tuples_deleted(c.oid) AS n_tup_del,
+		   pg_catalog.pg_stat_get_live_tuples(c.oid) AS n_live_tup,
+		   pg_catalog.pg_stat_get_mod_since_analyze(c.oid) AS n_mod_since_analyze,
+		   pg_catalog.pg_stat_get_last_analyze_time(c.oid) AS last_analyze,
+		   pg_catalog.pg_stat_get_analyze_count(c.oid) AS analyze_count
 	FROM nvmkv.storage AS s
 		JOIN pg_catalog.pg_database AS d ON d.oid = s.dboid AND d.datname = pg_catalog.current_database()
 		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid AND c.relkind = 'f'
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-		CROSS JOIN LATERAL nvmkv.storage_estimate(s.storage_id) AS e;
+		CROSS JOIN LATERAL nvmkv.storage_estimate(s.storage_id) AS e
+		CROSS JOIN LATERAL (SELECT pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid))::pg_catalog.int8 AS scans,
+								   pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(x.indexrelid))::pg_catalog.int8 AS fetched
+							FROM pg_catalog.pg_index AS x WHERE x.indrelid = c.oid) AS i;
 
 -- Bytes of a foreign table with its indexes, as far as they are in sorted sources; NULL: it is none of ours.
 CREATE FUNCTION nvmkv.table_size(relation regclass)

@@ -386,6 +386,26 @@ nvmkv_take_key_attribute(Constraint *key, const Constraint *attribute)
 #define nvmkv_init_generated(rel, estate) ((void) 0)
 #endif
 
+/* ---- statistics */
+
+#if PG_VERSION_NUM >= 160000
+#define nvmkv_count_update(counted) pgstat_count_heap_update(counted, false, false)
+#define nvmkv_count_fetched(counted, n) \
+	do \
+	{ \
+		if (pgstat_should_count_relation(counted)) \
+			(counted)->pgstat_info->counts.tuples_fetched += (PgStat_Counter) (n); \
+	} while (0)
+#else
+#define nvmkv_count_update(counted) pgstat_count_heap_update(counted, false)
+#define nvmkv_count_fetched(counted, n) \
+	do \
+	{ \
+		if (pgstat_should_count_relation(counted)) \
+			(counted)->pgstat_info->t_counts.t_tuples_fetched += (PgStat_Counter) (n); \
+	} while (0)
+#endif
+
 /* ---- processes */
 
 /* A process's local transaction id. */

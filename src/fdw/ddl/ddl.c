@@ -47,6 +47,7 @@
 #include "fdw/storage/registry.h"
 #include "fdw/storage/storage.h"
 #include "fdw/table/catalog.h"
+#include "fdw/table/counters.h"
 #include "fdw/table/option.h"
 #include "fdw/table/table.h"
 
@@ -204,6 +205,7 @@ nvmkvExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs)
 
 		CheckTableForSerializableConflictIn(rel);
 		nvmkv_table_new_storage(rel);
+		pgstat_count_truncate(nvmkv_counted(RelationGetRelid(rel)));
 		nvmkv_freeze_note_truncated(RelationGetRelid(rel));
 	}
 }

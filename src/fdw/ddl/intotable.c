@@ -21,6 +21,7 @@
 #include "fdw/ddl/intotable.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/storage/storage.h"
+#include "fdw/table/counters.h"
 #include "fdw/txn/bulk.h"
 #include "fdw/txn/writers.h"
 
@@ -121,6 +122,7 @@ receive(TupleTableSlot *slot, DestReceiver *self)
 	old_context = MemoryContextSwitchTo(receiver->row_context);
 	nvmkv_row_encode(receiver->table, &receiver->value, slot);
 	MemoryContextSwitchTo(old_context);
+	pgstat_count_heap_insert(nvmkv_counted(RelationGetRelid(receiver->rel)), 1);
 	/* It has no key, and no index. */
 	if (nvmkv_write_batch_add(receiver->batch, none, nvmkv_buffer_slice(&receiver->value), none))
 		nvmkv_write_batch_flush(receiver->batch, NULL);

@@ -24,12 +24,14 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/key/keycode.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/epq.h"
 #include "fdw/modify/generated.h"
 #include "fdw/modify/rowmove.h"
 #include "fdw/modify/target.h"
+#include "fdw/table/counters.h"
 #include "fdw/txn/unique.h"
 
 /* ---------------------------------------------------------------- the row the plan has found */
@@ -407,9 +409,11 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 			nvmkv_unique_report(modify->table, modify->rel, &rival);
 		if (leaves)
 		{
+			pgstat_count_heap_delete(modify->counted);
 			nvmkv_fire_after_delete(&modify->triggers, modify->mtstate, rri, old_row, true);
 			return nvmkv_row_move(&modify->moved_row, modify->mtstate, estate, rri, slot, modify->plan_slot);
 		}
+		nvmkv_count_update(modify->counted);
 		nvmkv_modify_set_ctid(modify, slot, sequence);
 		nvmkv_fire_after_update(&modify->triggers, modify->mtstate, rri, old_row, slot);
 		return slot;
@@ -490,6 +494,7 @@ nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 		nvmkv_write_wait_room(modify->db, modify->rel);
 	}
 	nvmkv_write_check_serializable(modify->rel, nvmkv_buffer_slice(&modify->old_key));
+	pgstat_count_heap_delete(modify->counted);
 	nvmkv_fire_after_delete(&modify->triggers, modify->mtstate, rri, &modify->old_tuple, false);
 
 	if (rri->ri_projectReturning != NULL)

@@ -45,6 +45,7 @@
 #include "fdw/modify/upsert.h"
 #include "fdw/scan/rowmark.h"
 #include "fdw/storage/storage.h"
+#include "fdw/table/counters.h"
 #include "fdw/txn/bulk.h"
 #include "fdw/txn/writers.h"
 
@@ -173,6 +174,7 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 
 	nvmkv_writer_begin(estate);
 	modify->rel = rri->ri_RelationDesc;
+	modify->counted = nvmkv_counted(RelationGetRelid(modify->rel));
 	modify->table = nvmkv_table(modify->rel);
 	modify->db = nvmkv_engine_of(modify->table->storage_id);
 	modify->mtstate = mtstate;
@@ -380,6 +382,7 @@ exec_insert(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, TupleTable
 	if (plan != NULL && plan->onConflictAction != ONCONFLICT_NONE && (modify->table->nkeys > 0 || modify->has_unique))
 		return nvmkv_upsert(modify, estate, rri, slot);
 
+	pgstat_count_heap_insert(modify->counted, 1);
 	if (modify->when == NVMKV_WRITE_UNDECIDED)
 		choose_when_to_write(modify, rri);
 	if (modify->copy != NULL)

@@ -30,6 +30,7 @@ typedef struct NvmkvModify
 {
 	NvmkvDb *db;
 	Relation rel;
+	Relation counted; /* stands for it in the server's statistics */
 	NvmkvTable *table;
 	ModifyTableState *mtstate;
 	CommandId cid;			   /* what this statement writes */

@@ -28,6 +28,7 @@
 #include "fdw/modify/arbiter.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/upsert.h"
+#include "fdw/table/counters.h"
 #include "fdw/txn/rowlock.h"
 
 /*
@@ -321,6 +322,7 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 					nvmkv_rowid_to_tid(rowid, &slot->tts_tid);
 				nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
 				nvmkv_write_check_serializable(modify->rel, key);
+				pgstat_count_heap_insert(modify->counted, 1);
 				nvmkv_fire_after_insert(&modify->triggers, modify->mtstate, rri, slot);
 				result = slot;
 				done = true;

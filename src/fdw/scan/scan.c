@@ -37,6 +37,7 @@
 #include "fdw/plan/plan.h"
 #include "fdw/scan/parallel.h"
 #include "fdw/scan/scan.h"
+#include "fdw/scan/scancount.h"
 #include "fdw/scan/scanstate.h"
 #include "fdw/scan/source.h"
 #include "fdw/txn/addressbook.h"
@@ -165,6 +166,7 @@ nvmkvEndForeignScan(ForeignScanState *node)
 	if (state == NULL)
 		return;
 	ExecClearTuple(node->ss.ss_ScanTupleSlot);
+	nvmkv_scan_count_rows(node);
 	if (state->collected != NULL)
 		nvmkv_collector_end(state->collected);
 	release_engine_memory(state);
@@ -202,6 +204,7 @@ next_read(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 		if (nvmkv_reader_next(&state->reader, row_out))
 		{
 			state->unanswered = NULL;
+			state->rows_read++;
 			return true;
 		}
 		if (state->unanswered != NULL)
@@ -353,6 +356,8 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 
 	if (unlikely(!state->evaluated))
 		evaluate(node, state);
+	if (unlikely(!state->counted))
+		nvmkv_scan_count_start(node);
 
 	while (next_row(node, state, &row))
 	{
@@ -376,6 +381,7 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 	nvmkv_reader_reset(&state->reader);
 	nvmkv_fetch_reset(&state->fetch);
 	state->unanswered = NULL;
+	state->counted = false;
 	if (node->ss.ps.chgParam != NULL ||
 		(state->collected != NULL && nvmkv_writer_is_outside(node->ss.ps.state)))
 		state->evaluated = false;

@@ -64,6 +64,8 @@ typedef struct NvmkvTableScan
 
 	/* Position. */
 	bool evaluated;		  /* the key ranges are those of the current parameters */
+	bool counted;		  /* that the scan has begun */
+	uint64 rows_read;	  /* rows, or entries of the index; not counted yet */
 	uint32 ranges_passed; /* parallel: taken from keys */
 	const NvmkvIndex *unanswered; /* collected: had an entry of the key that is looked up, whose row is still to come */
 
