@@ -56,7 +56,7 @@ nvmkv_scan_count_rows(ForeignScanState *node)
 	if (state->whole_table)
 		pgstat_count_index_tuples(nvmkv_counted(RelationGetRelid(rel)), state->rows_read); /* any relation's */
 	else if (state->collected != NULL)
-		nvmkv_count_fetched(nvmkv_counted(RelationGetRelid(rel)), state->rows_read); /* each once, for all its indexes */
+		nvmkv_count_fetched(nvmkv_counted(RelationGetRelid(rel)), state->rows_read); /* once for all its indexes */
 	else
 	{
 		index = state->index != NULL ? state->index->oid : nvmkv_primary_key_index(rel);
