@@ -60,7 +60,7 @@ typedef struct Background
 	uint32_t hold; /* no compaction */
 } Background;
 
-static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX};
+static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX, NULL};
 
 static NvmkvDb *db;
 static void *memory;

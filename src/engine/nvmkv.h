@@ -36,7 +36,11 @@ typedef struct NvmkvDb NvmkvDb; /* process-local handle */
  * known to be committed.
  * *memo (NULL where there is none) is a byte kept beside a memtable entry, 0 at first, for the host's own hint about
  * the outcome of fxid.
- * The callback may raise (see nvmkv_abort_cleanup).
+ * The callbacks may raise (see nvmkv_abort_cleanup).
+ * horizon() is called outside of any epoch, by scans that have passed many versions: every transaction with a smaller id
+ * has ended, and every snapshot that is held or will be taken knows how.  0: there is none.  With it scans leap over
+ * ranges that are empty for all (tree/emptied.h); NULL: they pass all versions.  REQUIRES that what the snapshot sees
+ * was written, nvmkv_write or nvmkv_replay having returned, before the scan began.
  */
 typedef enum NvmkvSight
 {
@@ -50,6 +54,7 @@ typedef struct NvmkvSnapshot
 	void *ctx;
 	NvmkvSight (*visible)(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo);
 	uint64_t sequence;
+	uint64_t (*horizon)(void *ctx);
 } NvmkvSnapshot;
 
 /* ---------------------------------------------------------------- open and close */
@@ -300,6 +305,7 @@ typedef struct NvmkvScanStats
 {
 	uint64_t rows;			  /* shown */
 	uint64_t versions_passed; /* entries looked at and not shown */
+	uint64_t leaps;			  /* over ranges that were known to be empty */
 	uint64_t batches;
 	uint64_t memtable_entries, level0_entries, table_entries; /* shown rows by where they came from */
 } NvmkvScanStats;

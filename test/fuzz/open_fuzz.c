@@ -234,7 +234,7 @@ ignore(void *ctx, const char *where, const char *text)
 static NvmkvStatus
 scan(NvmkvDb *db, bool reverse, uint64_t *rows_out)
 {
-	NvmkvSnapshot snapshot = {NULL, see_all, NVMKV_SEQUENCE_MAX};
+	NvmkvSnapshot snapshot = {NULL, see_all, NVMKV_SEQUENCE_MAX, NULL};
 	const NvmkvScanRow *rows;
 	NvmkvScan *it;
 	unsigned count = 1;
@@ -263,7 +263,7 @@ scan(NvmkvDb *db, bool reverse, uint64_t *rows_out)
 static void
 read_database(NvmkvDb *db, uint64_t *rows_out)
 {
-	NvmkvSnapshot snapshot = {NULL, see_all, NVMKV_SEQUENCE_MAX};
+	NvmkvSnapshot snapshot = {NULL, see_all, NVMKV_SEQUENCE_MAX, NULL};
 	NvmkvEstimate estimate;
 	NvmkvBuf value = {0};
 	uint64_t backwards;

@@ -394,6 +394,16 @@ snapshot_visible(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool co
 	return fxid == snapshot->own_fxid ? NVMKV_SEEN_OWN : NVMKV_SEEN;
 }
 
+static uint64_t horizon(void *ctx);
+
+static uint64_t
+snapshot_horizon(void *ctx)
+{
+	const RigSnapshot *snapshot = ctx;
+
+	return horizon(snapshot->txns);
+}
+
 RigSnapshot *
 rig_snapshot(RigTxns *txns, uint64_t own_fxid, uint32_t own_cid)
 {
@@ -413,6 +423,7 @@ rig_snapshot(RigTxns *txns, uint64_t own_fxid, uint32_t own_cid)
 		snapshot->base.ctx = snapshot;
 		snapshot->base.visible = snapshot_visible;
 		snapshot->base.sequence = NVMKV_SEQUENCE_MAX;
+		snapshot->base.horizon = snapshot_horizon;
 		return snapshot;
 	}
 	return NULL;

@@ -292,7 +292,7 @@ wrong_rows(unsigned family)
 	}
 	for (i = 0; i < KEYS; i++)
 	{
-		NvmkvSnapshot all = {NULL, NULL, NVMKV_SEQUENCE_MAX};
+		NvmkvSnapshot all = {NULL, NULL, NVMKV_SEQUENCE_MAX, NULL};
 		NvmkvStatus st = nvmkv_get(db, rig_key(i), &all, &value, NULL);
 		char text[16] = "";
 

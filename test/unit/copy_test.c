@@ -94,7 +94,7 @@ open_copy(Rig *copy, const char *name, uint64_t from)
 static void
 check_round(Rig *copy, unsigned expected)
 {
-	NvmkvSnapshot all = {NULL, NULL, NVMKV_SEQUENCE_MAX};
+	NvmkvSnapshot all = {NULL, NULL, NVMKV_SEQUENCE_MAX, NULL};
 	NvmkvBuf value = {0};
 	char text[64];
 	unsigned i;

@@ -590,7 +590,7 @@ TEST(locks_are_for_conflict_checks_only)
 TEST(sequence_bounds_what_is_seen)
 {
 	Rig rig;
-	NvmkvSnapshot snapshot = {NULL, NULL, 0};
+	NvmkvSnapshot snapshot = {NULL, NULL, 0, NULL};
 	NvmkvBatch batch = {0};
 	uint64_t last = 0;
 
@@ -699,7 +699,7 @@ run_shows(const Runs *runs, unsigned key, uint64_t sequence, unsigned *round_out
 static void
 check_run_scan(NvmkvDb *db, const Runs *runs, uint64_t sequence, bool reverse)
 {
-	const NvmkvSnapshot snapshot = {NULL, NULL, sequence};
+	const NvmkvSnapshot snapshot = {NULL, NULL, sequence, NULL};
 	unsigned lower = (unsigned) (check_random() % RUN_KEYS);
 	unsigned upper = lower + (unsigned) (check_random() % (RUN_KEYS + 1 - lower));
 	unsigned max_rows = 1 + (unsigned) (check_random() % 100);
@@ -1523,7 +1523,7 @@ TEST(host_s_log_and_replay)
 
 TEST(host_raises_anywhere)
 {
-	NvmkvSnapshot raising = {NULL, visible_raises, NVMKV_SEQUENCE_MAX};
+	NvmkvSnapshot raising = {NULL, visible_raises, NVMKV_SEQUENCE_MAX, NULL};
 	const NvmkvTxnOps ops = {NULL, NULL, outcome_raises, NULL};
 	Rig rig;
 	NvmkvBatch batch = {0};

@@ -65,7 +65,7 @@ scan(const char *lower, const char *upper, bool reverse, const NvmkvSnapshot *sn
 
 TEST(snapshots_end_at_their_sequence)
 {
-	NvmkvSnapshot snapshot = {NULL, NULL, 0};
+	NvmkvSnapshot snapshot = {NULL, NULL, 0, NULL};
 	NvmkvBatch batch = {0};
 	char text[64];
 	uint64_t first;

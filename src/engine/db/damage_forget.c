@@ -11,6 +11,7 @@
  */
 #include "engine/db/family.h"
 #include "engine/tree/damage.h"
+#include "engine/tree/emptied.h"
 #include "engine/tree/failure.h"
 #include "engine/tree/install.h"
 #include "engine/tree/tree.h"
@@ -31,6 +32,7 @@ clear(NvmkvDb *db, const DamageRange *range)
 		st = port_fault("damage.before_forget");
 		if (st == NVMKV_OK)
 			st = db_install(db, &edit);
+		emptied_forget(db);
 		if (st == NVMKV_OK)
 			damage_release_files(db, v);
 	}

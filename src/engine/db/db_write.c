@@ -6,6 +6,7 @@
 #include "engine/base/assert.h"
 #include "engine/db/family_write.h"
 #include "engine/db/outcome.h"
+#include "engine/tree/emptied.h"
 #include "engine/tree/failure.h"
 #include "engine/tree/install.h"
 #include "engine/tree/tree.h"
@@ -64,6 +65,7 @@ nvmkv_write(NvmkvDb *db, const NvmkvBatch *batch, uint64_t *last_sequence_out)
 	{
 		st = apply(&room, bytes, last - batch->count + 1);
 		NVMKV_ASSERT(st == NVMKV_OK);
+		emptied_note_written(db, bytes);
 		outcomes_note_written(db, room.room.last_fxid);
 		db_note_applied(db, last);
 		*last_sequence_out = last;

@@ -12,6 +12,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/db/outcome.h"
+#include "engine/tree/emptied.h"
 #include "engine/tree/failure.h"
 #include "engine/tree/write_control.h"
 
@@ -162,6 +163,7 @@ family_write(NvmkvDb *root, const NvmkvBatch *batch, uint64_t *last_sequence_out
 		for (id = 0; id < NVMKV_FAMILIES_MAX; id++)
 			if ((parts.begun >> id & 1) != 0)
 			{
+				emptied_note_written(parts.part[id].db, bytes);
 				outcomes_note_written(root, parts.part[id].room.room.last_fxid);
 				db_note_applied(parts.part[id].db, last);
 			}

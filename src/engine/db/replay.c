@@ -9,6 +9,7 @@
 #include "engine/db/write_room.h"
 #include "engine/job/flush.h"
 #include "engine/tree/claim.h"
+#include "engine/tree/emptied.h"
 #include "engine/tree/failure.h"
 #include "engine/tree/tree.h"
 
@@ -36,6 +37,7 @@ replay_piece(NvmkvDb *db, NvmkvSlice batch, uint64_t base, uint32_t from, uint32
 			memtable_insert(room.memtable, &room.room, record.key, ikey_tag(base + i, record.type), record.payload);
 	}
 	NVMKV_ASSERT(st == NVMKV_OK); /* it has been measured */
+	emptied_note_written(db, batch);
 	mempool_write_end(&db->mem, slot, &room);
 	return st;
 }
@@ -59,7 +61,10 @@ flush_large(NvmkvDb *db, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 		st = db_refuse_if_sticky(db);
 		ready = st == NVMKV_OK && !flush_has_rows(db);
 		if (ready)
+		{
 			st = flush_entry(db, key, tag, payload);
+			emptied_note_key(db, key);
+		}
 		db_unclaim(db, DB_CLAIM_FLUSH);
 		if (ready || st != NVMKV_OK)
 			return st;

@@ -38,6 +38,7 @@ typedef enum PortLockRank
 	PORT_RANK_LOG_SYNC,   /* standalone log: who syncs */
 	PORT_RANK_LOG,        /* standalone log: who appends */
 	PORT_RANK_LOG_WRITE,  /* standalone log: who writes the file */
+	PORT_RANK_EMPTIED,    /* ranges that scans leap over */
 	PORT_RANK_CACHE      /* a shard of the block cache: only ever tried */
 } PortLockRank;
 

@@ -353,7 +353,7 @@ get_visit(void *ctx, const NvmkvVersion *version)
 NvmkvStatus
 nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *value_out, NvmkvVersion *version_out)
 {
-	static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX};
+	static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX, NULL};
 	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND, 0, key};
 	Walk w = {db, key, filter_hash(key), db_born(db, key), get_visit, &get, true, false, NULL, NULL};
 	uint32_t lost = db_pages_lost(db);

@@ -15,6 +15,9 @@
  * to the key where another source comes in.  Anything else goes by the merge,
  * version by version.
  *
+ * Where many keys in a row show nothing the scan leaps over those that are known
+ * to be empty for all, or finds out that they are (leap.h).
+ *
  * A damaged range is the end of what can be shown: keys may be missing there, so
  * a scan that comes to it fails, after it has shown what is before.
  */
@@ -22,9 +25,13 @@
 #include "engine/iter/level.h"
 #include "engine/iter/merge.h"
 #include "engine/read/get.h"
+#include "engine/read/leap.h"
 #include "engine/sst/value_read.h"
 #include "engine/tree/damage.h"
 #include "engine/tree/tree.h"
+
+/* So many versions of a key that has been decided are stepped over, then the others are left out by a seek. */
+#define SCAN_VERSIONS_STEPPED 32
 
 /* Entries looked at before the epoch is left for a moment even without a result. */
 #define SCAN_ENTRIES_MAX 65536
@@ -46,7 +53,10 @@ struct NvmkvScan
 
 	bool started; /* something was examined: "resume" says where */
 	bool done;
-	NvmkvBuf resume; /* last key examined to the end */
+	bool resume_at;	 /* forwards: "resume" itself is to be examined, too */
+	bool astray;	 /* the sources do not stand where the scan goes on */
+	NvmkvBuf resume; /* last key examined to the end; backwards after a leap: the end of what is still to be examined */
+	ScanLeap leap;
 
 	/* The sources, valid while the super version is "super_version". */
 	bool have_sources;
@@ -71,7 +81,7 @@ struct NvmkvScan
 	NvmkvScanStats stats;
 };
 
-static const NvmkvSnapshot scan_everything = {NULL, NULL, NVMKV_SEQUENCE_MAX};
+static const NvmkvSnapshot scan_everything = {NULL, NULL, NVMKV_SEQUENCE_MAX, NULL};
 
 static void
 drop_sources(NvmkvScan *s)
@@ -315,8 +325,8 @@ seek(NvmkvScan *s)
 		else
 			m->ops->seek_last(m);
 	}
-	else if (s->started)
-		seek_forward(s, nvmkv_buf_slice(&s->resume), 0); /* behind all versions of it: tag 0 is never used */
+	else if (s->started) /* at it, or behind all versions of it: tag 0 is never used */
+		seek_forward(s, nvmkv_buf_slice(&s->resume), s->resume_at ? NVMKV_TAG_MAX : 0);
 	else
 		seek_forward(s, nvmkv_buf_slice(&s->lower), NVMKV_TAG_MAX);
 }
@@ -496,8 +506,10 @@ examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
 	NvmkvSight newest = NVMKV_UNSEEN; /* of those seen */
 	bool decided = false;
 	bool beneath = false;
+	unsigned stepped = 0;
 
 	NVMKV_RETURN_IF(nvmkv_buf_set(&s->key, m->key));
+	leap_judge_begin(&s->leap);
 	do
 	{
 		bool shown = false;
@@ -513,6 +525,8 @@ examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
 			kind = version.type & NVMKV_TYPE_KIND_MASK;
 			sight = db_snapshot_sees(s->snapshot, nvmkv_buf_slice(&s->key), &version);
 			decided = sight == NVMKV_SEEN;
+			if (s->leap.watching)
+				leap_judge(&s->leap, &version, sight);
 			if (newest == NVMKV_SEEN_OWN)
 				beneath |= sight == NVMKV_UNSEEN && kind == NVMKV_KIND_DELETION;
 			else if (sight != NVMKV_UNSEEN)
@@ -528,6 +542,11 @@ examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
 		}
 		if (!shown)
 			s->stats.versions_passed++;
+		if (decided && stepped++ >= SCAN_VERSIONS_STEPPED)
+		{
+			seek_forward(s, nvmkv_buf_slice(&s->key), 0);
+			break;
+		}
 		m->ops->next(m);
 	} while (m->valid && slice_equal(m->key, nvmkv_buf_slice(&s->key)));
 	if (m->status != NVMKV_OK)
@@ -553,6 +572,7 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 
 	memset(&winner, 0, sizeof(winner));
 	NVMKV_RETURN_IF(nvmkv_buf_set(&s->key, m->key));
+	leap_judge_begin(&s->leap);
 	do
 	{
 		NvmkvVersion version;
@@ -562,6 +582,8 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 		s->stats.versions_passed++;
 		NVMKV_RETURN_IF(current_version(s, &version));
 		sight = db_snapshot_sees(s->snapshot, nvmkv_buf_slice(&s->key), &version);
+		if (s->leap.watching)
+			leap_judge(&s->leap, &version, sight);
 		if (sight == NVMKV_UNSEEN)
 			deletion |= (version.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_DELETION;
 		else
@@ -696,7 +718,131 @@ resume_behind(NvmkvScan *s, NvmkvSlice key)
 {
 	NVMKV_RETURN_IF(nvmkv_buf_set(&s->resume, key));
 	s->started = true;
+	s->resume_at = false;
 	return NVMKV_OK;
+}
+
+/* ---- leaps ---- */
+
+/* Where the scan goes on: behind it, or forwards perhaps at it. */
+static NvmkvSlice
+place(const NvmkvScan *s)
+{
+	if (s->started)
+		return nvmkv_buf_slice(&s->resume);
+	return nvmkv_buf_slice(s->reverse ? &s->upper : &s->lower);
+}
+
+/*
+ * Is "key" in a range that is empty for all?  Then the scan can go on at leap.to.  A damaged range, which is to be
+ * known, is not leapt over.
+ */
+static NvmkvStatus
+find_leap(NvmkvScan *s, NvmkvSlice key, bool *found_out)
+{
+	*found_out = false;
+	if (!s->leap.enabled)
+		return NVMKV_OK;
+	s->leap.looked = true;
+	NVMKV_RETURN_IF(emptied_find(s->db, s->prefix_hash, key, s->reverse, &s->leap.to, found_out));
+	*found_out = *found_out && !is_behind_bar(s, nvmkv_buf_slice(&s->leap.to));
+	return NVMKV_OK;
+}
+
+/* Moves the place there; the sources are to be placed then. */
+static NvmkvStatus
+take_leap(NvmkvScan *s)
+{
+	NVMKV_RETURN_IF(resume_behind(s, nvmkv_buf_slice(&s->leap.to)));
+	s->resume_at = !s->reverse;
+	leap_showed(&s->leap);
+	s->stats.leaps++;
+	return NVMKV_OK;
+}
+
+/* Begins a watch where the entries begin that were passed.  REQUIRES no epoch. */
+static NvmkvStatus
+begin_watch(NvmkvScan *s)
+{
+	/* Forwards its first key is the least that is not examined. */
+	if (!s->reverse && s->started && !s->resume_at)
+	{
+		NVMKV_RETURN_IF(ikey_successor(nvmkv_buf_slice(&s->resume), &s->leap.to));
+		NVMKV_RETURN_IF(nvmkv_buf_set(&s->resume, nvmkv_buf_slice(&s->leap.to)));
+		s->resume_at = true;
+	}
+	s->astray = true;
+	leap_watch(&s->leap, s->db, s->snapshot, s->prefix_hash, place(s),
+			   nvmkv_buf_slice(s->reverse ? &s->lower : &s->upper), s->reverse);
+	return NVMKV_OK;
+}
+
+/* The watch has come to a key that is not empty. */
+static NvmkvStatus
+end_watch(NvmkvScan *s, NvmkvSlice key)
+{
+	if (s->reverse)
+	{
+		NVMKV_RETURN_IF(ikey_successor(key, &s->leap.to));
+		key = nvmkv_buf_slice(&s->leap.to);
+	}
+	leap_extend(&s->leap, s->db, key);
+	leap_end(&s->leap, s->db);
+	return NVMKV_OK;
+}
+
+/*
+ * The key in s->key was examined and showed nothing.  The place may move meanwhile while the batch has no row, so that
+ * none is lost should it fail; *moved_out: it has, beyond that key.  *stop_out: the batch is to end, and the place is
+ * where it has to go on.
+ */
+static NvmkvStatus
+pass_key(NvmkvScan *s, unsigned count, unsigned entries, bool *moved_out, bool *stop_out)
+{
+	ScanLeap *leap = &s->leap;
+
+	leap->passed += entries;
+	if (leap->watching && leap_judges_empty(leap))
+		leap->empty++;
+	else if (leap->watching)
+	{
+		NVMKV_RETURN_IF(end_watch(s, nvmkv_buf_slice(&s->key)));
+		return resume_behind(s, nvmkv_buf_slice(&s->key));
+	}
+	if (leap_looks(leap))
+	{
+		bool found;
+
+		NVMKV_RETURN_IF(find_leap(s, nvmkv_buf_slice(&s->key), &found));
+		if (found && count == 0)
+		{
+			NVMKV_RETURN_IF(take_leap(s));
+			seek(s);
+			*moved_out = true;
+		}
+		else if (found)
+		{
+			NVMKV_RETURN_IF(resume_behind(s, nvmkv_buf_slice(&s->key)));
+			s->astray = true;
+			*stop_out = true;
+		}
+	}
+	else if (leap_turns_back(leap))
+	{
+		if (count > 0)
+			NVMKV_RETURN_IF(resume_behind(s, s->out[count - 1].key));
+		leap->watch_wanted = true;
+		*stop_out = true;
+	}
+	return NVMKV_OK;
+}
+
+/* A row was shown, the first of its batch under a watch. */
+static NvmkvStatus
+show_key(NvmkvScan *s, NvmkvSlice key)
+{
+	leap_showed(&s->leap);
+	return s->leap.watching ? end_watch(s, key) : NVMKV_OK;
 }
 
 /*
@@ -715,6 +861,29 @@ show_before(NvmkvScan *s, NvmkvStatus status, unsigned sure, unsigned *count)
 	return NVMKV_OK;
 }
 
+/* Places the sources, which may have changed, where the scan goes on. */
+static NvmkvStatus
+place_sources(NvmkvScan *s)
+{
+	bool stand = s->have_sources && s->super_version == mempool_super_version(&s->db->mem) &&
+		s->pages_lost == db_pages_lost(s->db);
+
+	if (!stand)
+		NVMKV_RETURN_IF(take_sources(s));
+	find_bar(s);
+	if (!stand || s->astray || !renew_tables(s))
+	{
+		bool found;
+
+		NVMKV_RETURN_IF(find_leap(s, place(s), &found));
+		if (found)
+			NVMKV_RETURN_IF(take_leap(s));
+		seek(s);
+		s->astray = false;
+	}
+	return s->merge.base.status;
+}
+
 /* One stay inside the epoch. */
 static NvmkvStatus
 fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
@@ -722,20 +891,14 @@ fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
 	unsigned entries = 0;
 	bool examined = false;
 	bool in_row = false; /* the last key examined is the last row's, and not in s->key */
+	bool stop = false;
 
-	if (!s->have_sources || s->super_version != mempool_super_version(&s->db->mem) ||
-		s->pages_lost != db_pages_lost(s->db))
-	{
-		NVMKV_RETURN_IF(take_sources(s));
-		seek(s);
-	}
-	else if (!renew_tables(s))
-		seek(s);
-	NVMKV_RETURN_IF(s->merge.base.status);
-	find_bar(s);
-	while (has_room(s, limits, *count, entries))
+	NVMKV_RETURN_IF(place_sources(s));
+	while (!stop && has_room(s, limits, *count, entries))
 	{
 		unsigned before = *count;
+		unsigned entries_before = entries;
+		bool moved = false;
 		NvmkvStatus st = NVMKV_OK;
 
 		if (!in_range(s))
@@ -745,6 +908,11 @@ fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
 				break;
 			if (s->bar != NULL)
 				return damage_failure(s->db, s->bar_version, s->bar);
+			if (s->leap.watching)
+			{
+				leap_extend(&s->leap, s->db, nvmkv_buf_slice(s->reverse ? &s->lower : &s->upper));
+				leap_end(&s->leap, s->db);
+			}
 			s->done = true;
 			return NVMKV_OK;
 		}
@@ -753,11 +921,19 @@ fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
 		in_row = *count > before;
 		if (st == NVMKV_OK && !in_row)
 			st = s->reverse ? examine_backward(s, count, &entries) : examine_forward(s, count, &entries);
+		if (st == NVMKV_OK && *count > before)
+			st = show_key(s, s->out[before].key);
+		else if (st == NVMKV_OK)
+			st = pass_key(s, *count, entries - entries_before, &moved, &stop);
 		/* Forwards the newest version of a key comes first, and a row is right as soon as it is there. */
 		if (st != NVMKV_OK)
 			return show_before(s, st, s->reverse ? before : *count, count);
-		examined = true;
+		examined = !moved;
 	}
+	if (stop)
+		return NVMKV_OK;
+	if (s->leap.watching)
+		leap_extend(&s->leap, s->db, nvmkv_buf_slice(&s->key));
 	/* After a failure it is where this batch began. */
 	if (examined)
 		return resume_behind(s, in_row ? s->out[*count - 1].key : nvmkv_buf_slice(&s->key));
@@ -789,6 +965,8 @@ nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvS
 
 		if (port_interrupted())
 			return NVMKV_FAIL(NVMKV_CANCELLED, "scan interrupted");
+		if (s->leap.watch_wanted)
+			NVMKV_RETURN_IF(begin_watch(s));
 		db_enter(s->db);
 		st = fill(s, &limits, &count);
 		if (s->have_sources)
@@ -797,6 +975,8 @@ nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvS
 		if (st != NVMKV_OK)
 		{
 			drop_sources(s);
+			if (s->leap.watching)
+				leap_end(&s->leap, s->db);
 			s->done = false;
 			return st;
 		}
@@ -829,7 +1009,9 @@ nvmkv_scan_start(NvmkvScan *s, NvmkvSlice lower, NvmkvSlice upper, bool reverse,
 	s->reverse = reverse;
 	s->snapshot = snapshot != NULL ? snapshot : &scan_everything;
 	s->started = false;
+	s->resume_at = false;
 	s->done = false;
+	leap_start(&s->leap, s->snapshot, s->has_prefix);
 	db_count(&db_slot_counters(s->db)->scans, 1);
 	return NVMKV_OK;
 }
@@ -855,6 +1037,7 @@ nvmkv_scan_destroy(NvmkvScan *s)
 	nvmkv_buf_free(&s->lower);
 	nvmkv_buf_free(&s->upper);
 	nvmkv_buf_free(&s->resume);
+	nvmkv_buf_free(&s->leap.to);
 	nvmkv_buf_free(&s->bytes);
 	nvmkv_buf_free(&s->key);
 	nvmkv_buf_free(&s->value);

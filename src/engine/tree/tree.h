@@ -139,6 +139,41 @@ typedef struct RunningShm
 	Running works[RUNNING_MAX];
 } RunningShm;
 
+/* ---- ranges of keys in which there is nothing to be seen (emptied.h) ---- */
+
+#define EMPTIED_GROUPS 16
+#define EMPTIED_IN_GROUP 8
+#define EMPTIED_KEY_BYTES 128
+
+typedef struct EmptiedKey
+{
+	uint32_t size;
+	uint8_t bytes[EMPTIED_KEY_BYTES];
+} EmptiedKey;
+
+typedef struct EmptiedRange
+{
+	bool used;
+	uint64_t used_at;		/* the group's clock when it was last of use */
+	uint64_t generation[2]; /* of the watch upwards, of that downwards */
+	EmptiedKey low, upper;
+	EmptiedKey watched_low, watched_upper;
+} EmptiedRange;
+
+typedef struct EmptiedGroup
+{
+	PortLock lock;
+	uint32_t count; /* of ranges; read without the lock */
+	uint64_t clock; /* watches begun */
+	EmptiedRange ranges[EMPTIED_IN_GROUP];
+} EmptiedGroup;
+
+typedef struct EmptiedShm
+{
+	_Alignas(64) uint64_t count; /* of all groups */
+	EmptiedGroup groups[EMPTIED_GROUPS];
+} EmptiedShm;
+
 typedef struct DbRetiredShm DbRetiredShm; /* retire.c */
 typedef struct OutcomeShm OutcomeShm;	  /* outcome.c */
 typedef struct OutcomeCache OutcomeCache;
@@ -211,6 +246,7 @@ typedef struct DbShm
 	DbCounters counters;
 	DbSlotCounters slot_counters_base; /* sums at the last reset */
 	RunningShm running;
+	EmptiedShm emptied;
 	/* Value tables of which something could not be read: collecting them would not come to an end.  0: none. */
 	uint64_t lost_values[DB_LOST_VALUES_MAX];
 	uint32_t next_lost_values;

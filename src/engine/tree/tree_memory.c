@@ -4,6 +4,7 @@
  */
 #include "engine/tree/tree_memory.h"
 
+#include "engine/tree/emptied.h"
 #include "engine/tree/retire.h"
 #include "engine/tree/running.h"
 
@@ -82,6 +83,7 @@ tree_lay_out(NvmkvDb *db, void *memory, size_t bytes)
 	shm->slot_counters_off = l.slot_counters;
 	port_cond_init(&shm->progress);
 	running_init(&shm->running);
+	emptied_init(&shm->emptied);
 	port_cond_init(&shm->work_limit.wait);
 	tree_find_memory(db, memory);
 	epoch_init(db->epochs, o->process_slots);

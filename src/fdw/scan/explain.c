@@ -210,6 +210,8 @@ explain_run(ForeignScanState *node, ExplainState *es)
 		if (report.fetched > 0)
 			ExplainPropertyUInteger("Rows Fetched", NULL, report.fetched, es);
 		ExplainPropertyUInteger("Versions Passed", NULL, engine->versions_passed, es);
+		if (engine->leaps > 0)
+			ExplainPropertyUInteger("Emptied Ranges Leapt Over", NULL, engine->leaps, es);
 		ExplainPropertyUInteger("Batches", NULL, engine->batches, es);
 		if (es->format == EXPLAIN_FORMAT_TEXT)
 			ExplainPropertyText("Sources",

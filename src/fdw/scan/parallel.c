@@ -137,6 +137,7 @@ nvmkv_parallel_publish(NvmkvTableScan *state)
 	total->found += now.found - before->found;
 	total->engine.rows += now.engine.rows - before->engine.rows;
 	total->engine.versions_passed += now.engine.versions_passed - before->engine.versions_passed;
+	total->engine.leaps += now.engine.leaps - before->engine.leaps;
 	total->engine.batches += now.engine.batches - before->engine.batches;
 	total->engine.memtable_entries += now.engine.memtable_entries - before->engine.memtable_entries;
 	total->engine.level0_entries += now.engine.level0_entries - before->engine.level0_entries;

@@ -190,6 +190,7 @@ nvmkv_reader_add_stats(const NvmkvReader *reader, NvmkvScanStats *stats)
 	own = nvmkv_scan_stats(reader->scan);
 	stats->rows += own->rows;
 	stats->versions_passed += own->versions_passed;
+	stats->leaps += own->leaps;
 	stats->batches += own->batches;
 	stats->memtable_entries += own->memtable_entries;
 	stats->level0_entries += own->level0_entries;

@@ -118,6 +118,7 @@ nvmkv_scan_open(ForeignScanState *node)
 	state->table = nvmkv_table(rel);
 	nvmkv_visibility_init(&state->visibility, estate->es_snapshot, rel);
 	nvmkv_visibility_show_two(&state->visibility);
+	nvmkv_visibility_leap(&state->visibility, rel);
 	open_source(state, plan);
 	if (state->table->nkeys > 0 && !state->covering)
 		state->marks = nvmkv_rowmark_begin(estate, plan->scan.scanrelid, shows_ctid);

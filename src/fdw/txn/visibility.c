@@ -257,10 +257,43 @@ nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel)
 	v->engine.ctx = v;
 	v->engine.visible = visible_to_snapshot;
 	v->engine.sequence = NVMKV_SEQUENCE_MAX; /* the snapshot goes by transactions */
+	v->engine.horizon = NULL;
+	v->leaps_in = NULL;
 	v->snapshot = snapshot;
 	v->rel = IsolationIsSerializable() ? rel : NULL;
 	v->shows_two = false;
 	v->passes_lost = false;
+}
+
+/*
+ * Every transaction below it has ended for all snapshots that there are or will be in the table's database, this one
+ * included: the horizon by which VACUUM and HOT pruning of a heap table would go (GlobalVisTestFor).  The shared one, by
+ * which flush and compaction go, is held back until outcomes are settled, and by other databases.  The server answers
+ * for tables of its own kinds only, so it is asked as of such a one; that the table may have been made by this very
+ * transaction does not matter, which only makes the horizon older.
+ */
+static uint64_t
+horizon_of_snapshots(void *ctx)
+{
+	const NvmkvVisibility *v = ctx;
+	FormData_pg_class form;
+	RelationData twin;
+
+	if (v->passes_lost)
+		return 0;
+	memcpy(&form, v->leaps_in->rd_rel, CLASS_TUPLE_SIZE);
+	form.relkind = RELKIND_RELATION;
+	twin = *v->leaps_in;
+	twin.rd_rel = &form;
+	twin.rd_createSubid = InvalidSubTransactionId;
+	return widen(GetOldestNonRemovableTransactionId(&twin));
+}
+
+void
+nvmkv_visibility_leap(NvmkvVisibility *v, Relation rel)
+{
+	v->leaps_in = rel;
+	v->engine.horizon = horizon_of_snapshots;
 }
 
 void

@@ -22,11 +22,18 @@ typedef struct NvmkvVisibility
 	NvmkvSnapshot engine; /* pass &v->engine */
 	Snapshot snapshot;
 	Relation rel; /* NULL: no predicate locking */
+	Relation leaps_in; /* NULL: nothing is leapt over */
 	bool shows_two;	  /* nvmkv_visibility_show_two */
 	bool passes_lost; /* a version whose outcome is lost is not seen; else it is an ERROR */
 } NvmkvVisibility;
 
 extern void nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel);
+
+/*
+ * Scans with it may leap over what nobody can see any more (engine/tree/emptied.h).  rel: the foreign table, open as long
+ * as the scans.
+ */
+extern void nvmkv_visibility_leap(NvmkvVisibility *v, Relation rel);
 
 /* What is written from now on is not to be seen, whatever the snapshot says. */
 extern void nvmkv_visibility_until_now(NvmkvVisibility *v);
