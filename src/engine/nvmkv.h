@@ -37,10 +37,10 @@ typedef struct NvmkvDb NvmkvDb; /* process-local handle */
  * *memo (NULL where there is none) is a byte kept beside a memtable entry, 0 at first, for the host's own hint about
  * the outcome of fxid.
  * The callbacks may raise (see nvmkv_abort_cleanup).
- * horizon() is called outside of any epoch, by scans that have passed many versions: every transaction with a smaller id
- * has ended, and every snapshot that is held or will be taken knows how.  0: there is none.  With it scans leap over
- * ranges that are empty for all (tree/emptied.h); NULL: they pass all versions.  REQUIRES that what the snapshot sees
- * was written, nvmkv_write or nvmkv_replay having returned, before the scan began.
+ * horizon() is called outside of any epoch, by scans that have passed many versions: every transaction with a smaller
+ * id has ended, and every snapshot that is held or will be taken knows how.  0: there is none.  With it scans leap
+ * over ranges that are empty for all (tree/emptied.h); NULL: they pass all versions.  REQUIRES that what the snapshot
+ * sees was written, nvmkv_write or nvmkv_replay having returned, before the scan looks there.
  */
 typedef enum NvmkvSight
 {

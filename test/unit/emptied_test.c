@@ -321,7 +321,11 @@ TEST(many_ranges_and_long_keys)
 		CHECK_EQ(scan_all(rig.db, txns, turn % 2 == 0, UINT32_MAX).rows, 20);
 		snapshot = rig_snapshot(txns, 0, 0);
 		for (unsigned i = 0; i < 20; i++)
-			CHECK_EQ(scan_range(rig.db, &snapshot->base, turn % 2 == 0, 200 * i + 10, 200 * i + 200, 1).first, 200 * i + 199);
+		{
+			Seen seen = scan_range(rig.db, &snapshot->base, turn % 2 == 0, 200 * i + 10, 200 * i + 200, 1);
+
+			CHECK_EQ(seen.first, 200 * i + 199);
+		}
 		rig_release(snapshot);
 	}
 	/* "0000" and 300 of one letter, then a number. */

@@ -43,13 +43,7 @@ typedef struct ScanLeap
 /* A new range. */
 extern void leap_start(ScanLeap *leap, const NvmkvSnapshot *snapshot, bool has_prefix);
 
-/* Entries were passed, or a row was shown. */
-static inline void
-leap_passed(ScanLeap *leap, unsigned entries)
-{
-	leap->passed += entries;
-}
-
+/* A row was shown, or the scan has leapt. */
 static inline void
 leap_showed(ScanLeap *leap)
 {

@@ -155,7 +155,8 @@ new_range(NvmkvDb *db, EmptiedGroup *group, NvmkvSlice key)
 }
 
 bool
-emptied_watch(NvmkvDb *db, uint64_t prefix_hash, NvmkvSlice key, NvmkvSlice limit, bool reverse, EmptiedWatch *watch_out)
+emptied_watch(NvmkvDb *db, uint64_t prefix_hash, NvmkvSlice key, NvmkvSlice limit, bool reverse,
+			  EmptiedWatch *watch_out)
 {
 	EmptiedGroup *group = group_of(db, prefix_hash);
 	EmptiedRange *range;

@@ -26,7 +26,7 @@
  * standby the replay of a record is the writer, and it comes before that of the
  * commit.
  *
- * Readers take no snapshot's word: only scans whose snapshot has a horizon
+ * Only scans whose snapshot has a horizon
  * (NvmkvSnapshot) leap.  Whoever looks for versions rather than rows - writers
  * that look for conflicts, verification - passes all of them.
  *

@@ -30,8 +30,8 @@ typedef struct NvmkvVisibility
 extern void nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel);
 
 /*
- * Scans with it may leap over what nobody can see any more (engine/tree/emptied.h).  rel: the foreign table, open as long
- * as the scans.
+ * Scans with it may leap over what nobody can see any more (engine/tree/emptied.h).  rel: the foreign table, open as
+ * long as the scans.
  */
 extern void nvmkv_visibility_leap(NvmkvVisibility *v, Relation rel);
 
