@@ -269,8 +269,8 @@ nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel)
  * Every transaction below it has ended for all snapshots that there are or will be in the table's database, this
  * one included: the horizon by which VACUUM and HOT pruning of a heap table would go (GlobalVisTestFor).  The shared
  * one, by which flush and compaction go, is held back until outcomes are settled, and by other databases.  The server
- * answers for tables of its own kinds only, so it is asked as of such a one; that the table may have been made by this very
- * transaction does not matter, which only makes the horizon older.
+ * answers for tables of its own kinds only, so it is asked as of such a one.  That the table may have been made by
+ * this very transaction does not matter: that only makes the horizon older.
  */
 static uint64_t
 horizon_of_snapshots(void *ctx)
