@@ -183,5 +183,32 @@ CALL check_type('mood', $$pick('sad', 'ok', 'happy')$$, false);
 
 SELECT * FROM problems;
 
+-- Sort keys of another version of ICU: an index is made anew, a table can be read.
+CREATE FOREIGN TABLE versioned (id int, w text COLLATE "en-x-icu", PRIMARY KEY (id)) SERVER nvmkv;
+CREATE INDEX versioned_w ON versioned (w);
+CREATE FOREIGN TABLE by_word (w text COLLATE "en-x-icu" PRIMARY KEY, id int) SERVER nvmkv;
+INSERT INTO versioned VALUES (1, 'b'), (2, 'a'), (3, 'B');
+INSERT INTO by_word SELECT w, id FROM versioned;
+SET allow_system_table_mods = on;
+BEGIN;
+UPDATE pg_class SET relkind = 'r', relhasrules = false WHERE oid = 'nvmkv.storage'::regclass;
+UPDATE nvmkv.storage SET key_versions = (SELECT array_agg(CASE WHEN v <> '' THEN '1.2' ELSE '' END) FROM unnest(key_versions) AS v)
+	WHERE relid IN ('versioned_w'::regclass, 'by_word'::regclass);
+UPDATE pg_class SET relkind = 'm', relhasrules = true WHERE oid = 'nvmkv.storage'::regclass;
+COMMIT;
+\c -
+SET search_path = keytypes_test, public;
+SET client_min_messages = error;
+\set VERBOSITY terse
+SELECT * FROM versioned ORDER BY w;
+REINDEX INDEX versioned_w;
+SELECT * FROM versioned ORDER BY w;
+SELECT * FROM by_word ORDER BY id;
+INSERT INTO by_word VALUES ('x', 1);
+DELETE FROM by_word WHERE w = 'a';
+TRUNCATE by_word;
+INSERT INTO by_word VALUES ('x', 1);
+SELECT * FROM by_word;
+
 SET client_min_messages = warning;
 DROP SCHEMA keytypes_test CASCADE;

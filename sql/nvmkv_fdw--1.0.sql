@@ -63,6 +63,7 @@ CREATE FUNCTION nvmkv.stored_tables(
 	OUT key_types oid[],				-- of domains: the type below
 	OUT key_collations oid[],
 	OUT key_descending bool[],
+	OUT key_versions text[],			-- of ICU's collations; empty where the bytes depend on none
 	OUT column_types oid[])				-- by attribute number; 0: dropped
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_stored_tables'

@@ -61,6 +61,47 @@ check_columns(const NvmkvStorageRow *row, Relation rel)
 									: errhint("Change the type back, or TRUNCATE the table.")));
 }
 
+/* May the caller be about to write? The lock tells statements that do from those that only read. */
+static bool
+may_write(Relation rel)
+{
+	return !XactReadOnly && !IsInParallelMode() && !RecoveryInProgress() &&
+		   CheckRelationLockedByMe(rel, RowExclusiveLock, true);
+}
+
+/*
+ * The first key column with sort keys that another version of ICU made than there is now: they may be in another order,
+ * and those of the same text other ones.  -1: there is none.
+ */
+static int
+find_old_version(const NvmkvStorageRow *row, const NvmkvKeyColumn *keys, int nkeys)
+{
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (strcmp(row->keys[i].collation_version, keys[i].collation_version) != 0)
+			return i;
+	}
+	return -1;
+}
+
+/* Of the table's key: is it as it was?  Else its rows can be read as a whole, and have to be written to another table. */
+static bool
+check_versions(const NvmkvStorageRow *row, const NvmkvTable *table, Relation rel)
+{
+	int i = find_old_version(row, table->keys, table->nkeys);
+
+	if (i < 0)
+		return true;
+	ereport(may_write(rel) ? ERROR : WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("primary key of foreign table \"%s\" was stored with another version of a collation",
+					RelationGetRelationName(rel)),
+			 errdetail("It was stored with version %s, but the operating system provides version %s.",
+					   row->keys[i].collation_version, table->keys[i].collation_version),
+			 errhint("Copy all rows to a new table. Conditions on the key may find too little here.")));
+	return false;
+}
+
 /*
  * Where the entries of the table's indexes are.  One that is being made may not have a storage yet: nobody else writes
  * to the table then, or it is not ready.
@@ -73,10 +114,12 @@ find_index_storages(NvmkvTable *table)
 		NvmkvIndex *index = &table->indexes[i];
 		NvmkvTable *entries = &index->entries;
 		NvmkvStorageRow row;
-
-		if (nvmkv_catalog_lookup(index->oid, &row) && row.dboid == MyDatabaseId &&
+		bool fits = nvmkv_catalog_lookup(index->oid, &row) && row.dboid == MyDatabaseId &&
 			nvmkv_keys_equal(row.keys, row.nkeys, entries->keys, entries->nkeys) &&
-			nvmkv_catalog_changed_column(&row, entries->tupdesc) == 0 && nvmkv_registry_has_storage(row.storage_id))
+			nvmkv_catalog_changed_column(&row, entries->tupdesc) == 0 && nvmkv_registry_has_storage(row.storage_id);
+		int old_version = fits ? find_old_version(&row, entries->keys, entries->nkeys) : -1;
+
+		if (fits && old_version < 0)
 		{
 			entries->storage_id = row.storage_id;
 			entries->storage_known = true;
@@ -85,6 +128,11 @@ find_index_storages(NvmkvTable *table)
 			ereport(ERROR,
 					(errcode(ERRCODE_INDEX_CORRUPTED),
 					 errmsg("index \"%s\" does not fit the rows of its foreign table", get_rel_name(entries->relid)),
+					 old_version >= 0
+						 ? errdetail("It was stored with version %s of a collation, but the operating system provides version %s.",
+									 row.keys[old_version].collation_version,
+									 entries->keys[old_version].collation_version)
+						 : 0,
 					 errhint("REINDEX or drop it.")));
 	}
 }
@@ -112,16 +160,8 @@ find_storage(NvmkvTable *table, Relation rel)
 				 errhint("Restore them from a backup; or TRUNCATE the table to start anew.")));
 	find_index_storages(table);
 	table->storage_id = row.storage_id;
-	table->storage_known = true;
+	table->storage_known = check_versions(&row, table, rel); /* who comes next may want to write */
 	return true;
-}
-
-/* May the caller be about to write? The lock tells statements that do from those that only read. */
-static bool
-may_write(Relation rel)
-{
-	return !XactReadOnly && !IsInParallelMode() && !RecoveryInProgress() &&
-		   CheckRelationLockedByMe(rel, RowExclusiveLock, true);
 }
 
 /* A new storage for what the row tells of, in the family of the table; ends the one there was. */

@@ -33,6 +33,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -56,6 +57,7 @@ enum
 	COLUMN_KEY_TYPES,
 	COLUMN_KEY_COLLATIONS,
 	COLUMN_KEY_DESCENDING,
+	COLUMN_KEY_VERSIONS,
 	COLUMN_COLUMN_TYPES,
 	CATALOG_COLUMNS = COLUMN_COLUMN_TYPES
 };
@@ -78,6 +80,7 @@ static Relation
 catalog_open(LOCKMODE lockmode)
 {
 	Oid relid = nvmkv_catalog_relid();
+	Relation catalog;
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,
@@ -86,7 +89,13 @@ catalog_open(LOCKMODE lockmode)
 				 OidIsValid(get_extension_oid("nvmkv_fdw", true))
 					 ? errhint("Give it and its schema their names back.")
 					 : errhint("Run CREATE EXTENSION nvmkv_fdw in this database.")));
-	return table_open(relid, lockmode);
+	catalog = table_open(relid, lockmode);
+	if (RelationGetDescr(catalog)->natts != CATALOG_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation \"%s.%s\" was made for another version of nvmkv_fdw", NVMKV_CATALOG_SCHEMA,
+						CATALOG_TABLE)));
+	return catalog;
 }
 
 void
@@ -128,6 +137,7 @@ form_row(HeapTuple tuple, TupleDesc desc, NvmkvStorageRow *row)
 	Datum *types;
 	Datum *collations;
 	Datum *descending;
+	Datum *versions;
 
 	memset(row, 0, sizeof(*row));
 	row->relid = DatumGetObjectId(heap_getattr(tuple, COLUMN_RELID, desc, &isnull));
@@ -137,12 +147,14 @@ form_row(HeapTuple tuple, TupleDesc desc, NvmkvStorageRow *row)
 	take_array(tuple, desc, COLUMN_KEY_TYPES, OIDOID, row->nkeys, &types);
 	take_array(tuple, desc, COLUMN_KEY_COLLATIONS, OIDOID, row->nkeys, &collations);
 	take_array(tuple, desc, COLUMN_KEY_DESCENDING, BOOLOID, row->nkeys, &descending);
+	take_array(tuple, desc, COLUMN_KEY_VERSIONS, TEXTOID, row->nkeys, &versions);
 	for (int i = 0; i < row->nkeys; i++)
 	{
 		row->keys[i].attnum = DatumGetInt16(attnums[i]);
 		row->keys[i].how.type = DatumGetObjectId(types[i]);
 		row->keys[i].collation = DatumGetObjectId(collations[i]);
 		row->keys[i].descending = DatumGetBool(descending[i]);
+		strlcpy(row->keys[i].collation_version, TextDatumGetCString(versions[i]), NVMKV_COLLATION_VERSION_BYTES);
 	}
 	row->ncolumns = take_array(tuple, desc, COLUMN_COLUMN_TYPES, OIDOID, -1 - MaxHeapAttributeNumber, &types);
 	row->column_types = palloc(Max(row->ncolumns, 1) * sizeof(Oid));
@@ -168,6 +180,7 @@ deform_row(const NvmkvStorageRow *row, Datum *values)
 	Datum types[NVMKV_KEY_COLUMNS_MAX];
 	Datum collations[NVMKV_KEY_COLUMNS_MAX];
 	Datum descending[NVMKV_KEY_COLUMNS_MAX];
+	Datum versions[NVMKV_KEY_COLUMNS_MAX];
 	Datum *columns = palloc(Max(row->ncolumns, 1) * sizeof(Datum));
 
 	for (int i = 0; i < row->ncolumns; i++)
@@ -178,6 +191,7 @@ deform_row(const NvmkvStorageRow *row, Datum *values)
 		types[i] = ObjectIdGetDatum(row->keys[i].how.type);
 		collations[i] = ObjectIdGetDatum(row->keys[i].collation);
 		descending[i] = BoolGetDatum(row->keys[i].descending);
+		versions[i] = CStringGetTextDatum(row->keys[i].collation_version);
 	}
 	values[COLUMN_RELID - 1] = ObjectIdGetDatum(row->relid);
 	values[COLUMN_DBOID - 1] = ObjectIdGetDatum(row->dboid);
@@ -186,6 +200,7 @@ deform_row(const NvmkvStorageRow *row, Datum *values)
 	values[COLUMN_KEY_TYPES - 1] = make_array(types, row->nkeys, OIDOID);
 	values[COLUMN_KEY_COLLATIONS - 1] = make_array(collations, row->nkeys, OIDOID);
 	values[COLUMN_KEY_DESCENDING - 1] = make_array(descending, row->nkeys, BOOLOID);
+	values[COLUMN_KEY_VERSIONS - 1] = make_array(versions, row->nkeys, TEXTOID);
 	values[COLUMN_COLUMN_TYPES - 1] = make_array(columns, row->ncolumns, OIDOID);
 	pfree(columns);
 }

@@ -26,7 +26,7 @@ typedef struct NvmkvStorageRow
 	Oid dboid; /* not MyDatabaseId: this database was copied, the storage is another's */
 	uint64 storage_id;
 	int nkeys;
-	/* Of the keys: attnum, how.type, collation, descending; the rest is zero. */
+	/* Of the keys: attnum, how.type, collation, descending, collation_version; the rest is zero. */
 	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
 	/* Types of all columns by attribute number, InvalidOid: dropped; palloc'd. */
 	int ncolumns;
