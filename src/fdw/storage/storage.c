@@ -84,7 +84,7 @@ find_old_version(const NvmkvStorageRow *row, const NvmkvKeyColumn *keys, int nke
 	return -1;
 }
 
-/* Of the table's key: is it as it was?  Else its rows can be read as a whole, and have to be written to another table. */
+/* Of the table's key: is it as it was?  Else rows can be read as a whole, and have to be written to another table. */
 static bool
 check_versions(const NvmkvStorageRow *row, const NvmkvTable *table, Relation rel)
 {
