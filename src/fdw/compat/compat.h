@@ -306,12 +306,8 @@ nvmkv_take_key_attribute(Constraint *key, const Constraint *attribute)
 	adjust_appendrel_attrs_multilevel(root, node, (child)->relids, (child)->top_parent_relids)
 #endif
 
-/* May the user vacuum an open relation?  Warns if not. */
-#if PG_VERSION_NUM >= 160000
-#define nvmkv_vacuum_is_permitted(rel, options) \
-	vacuum_is_permitted_for_relation(RelationGetRelid(rel), (rel)->rd_rel, options)
-#else
-#define nvmkv_vacuum_is_permitted(rel, options) vacuum_is_relation_owner(RelationGetRelid(rel), (rel)->rd_rel, options)
+#if PG_VERSION_NUM < 160000
+#define vacuum_is_permitted_for_relation(relid, form, options) vacuum_is_relation_owner(relid, form, options)
 #endif
 
 /* A query for which no privileges are to be asked. */

@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -23,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/vacuum.h"
@@ -87,12 +89,23 @@ vacuum_one(const VacuumRelation *rel, bool full, bool skip_locked)
 {
 	const bits32 options = VACOPT_VACUUM | (full ? VACOPT_FULL : 0) | (skip_locked ? VACOPT_SKIP_LOCKED : 0);
 	const LOCKMODE lockmode = full ? AccessExclusiveLock : ShareUpdateExclusiveLock;
-	Relation opened = vacuum_open_relation(rel->oid, rel->relation, options, false, lockmode);
-	bool allowed;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rel->oid));
+	bool allowed = true;
+	Relation opened;
 
+	/* What is named is looked at before it is locked: who may not vacuum it does not wait. */
+	if (HeapTupleIsValid(tuple))
+	{
+		if (rel->relation != NULL)
+			allowed = vacuum_is_permitted_for_relation(rel->oid, (Form_pg_class) GETSTRUCT(tuple), options);
+		ReleaseSysCache(tuple);
+	}
+	if (!allowed)
+		return false;
+	opened = vacuum_open_relation(rel->oid, rel->relation, options, false, lockmode);
 	if (opened == NULL)
 		return false;
-	allowed = nvmkv_vacuum_is_permitted(opened, options);
+	allowed = vacuum_is_permitted_for_relation(rel->oid, opened->rd_rel, options);
 	relation_close(opened, lockmode);
 	return allowed;
 }
