@@ -208,6 +208,8 @@ SELECT nvmkv.migrate('x');
 DROP TRIGGER c ON x;
 ALTER TABLE x ADD CONSTRAINT later FOREIGN KEY (a) REFERENCES t DEFERRABLE;
 SELECT nvmkv.migrate('x');
+SELECT conname, condeferrable FROM pg_constraint WHERE conrelid = 'x'::regclass;
+SELECT nvmkv.migrate('x', 'heap');
 ALTER TABLE x DROP CONSTRAINT later;
 ALTER TABLE x ADD PRIMARY KEY (b);
 SELECT nvmkv.migrate('x');
