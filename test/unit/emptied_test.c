@@ -400,10 +400,12 @@ model_shows(const Model *m, const RigSnapshot *snapshot, unsigned key)
 static bool
 model_may_write(const Model *m, unsigned key, uint64_t fxid)
 {
-	const ModelVersion *last = &m->versions[key][m->count[key] - 1];
+	const ModelVersion *last;
 
-	return m->count[key] < MODEL_VERSIONS &&
-		(m->count[key] == 0 || last->fxid == fxid || m->txns->txn[last->fxid].state != RIG_TXN_RUNNING);
+	if (m->count[key] == 0 || m->count[key] == MODEL_VERSIONS)
+		return m->count[key] == 0;
+	last = &m->versions[key][m->count[key] - 1];
+	return last->fxid == fxid || m->txns->txn[last->fxid].state != RIG_TXN_RUNNING;
 }
 
 static void
