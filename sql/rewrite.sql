@@ -261,6 +261,21 @@ SELECT twins($$ALTER TABLE pk DROP COLUMN a CASCADE$$);
 SELECT differ('pk');
 SELECT unlike();
 
+-- The owner needs no right to create what is made anew.
+CREATE ROLE nvmkv_rewrites;
+GRANT USAGE ON SCHEMA heap_twin, nvmkv_twin TO nvmkv_rewrites;
+SELECT twins($$CREATE FOREIGN TABLE own (a int, b int) SERVER nvmkv$$);
+SELECT twins($$CREATE INDEX own_a ON own (a)$$);
+SELECT twins($$INSERT INTO own VALUES (1, 2)$$);
+SELECT twins($$ALTER TABLE own OWNER TO nvmkv_rewrites$$);
+SET ROLE nvmkv_rewrites;
+ALTER TABLE heap_twin.own ALTER a TYPE bigint;
+ALTER TABLE nvmkv_twin.own ALTER a TYPE bigint;
+RESET ROLE;
+SELECT differ('own');
+SELECT unlike();
+
 DROP SCHEMA heap_twin, nvmkv_twin CASCADE;
+DROP ROLE nvmkv_rewrites;
 DROP DOMAIN positive;
 DROP FUNCTION differ(text), note_rewrite();

@@ -352,13 +352,13 @@ choose_name(Relation rel, const IndexStmt *stmt, List *column_names)
 }
 
 static Oid
-choose_tablespace(Relation rel, const IndexStmt *stmt, Oid user)
+choose_tablespace(Relation rel, const IndexStmt *stmt, Oid user, bool anew)
 {
 	Oid space = stmt->tableSpace != NULL ? get_tablespace_oid(stmt->tableSpace, false)
 		: stmt->reset_default_tblspc ? InvalidOid
 									 : GetDefaultTablespace(rel->rd_rel->relpersistence, false);
 
-	if (OidIsValid(space) && space != MyDatabaseTableSpace)
+	if (OidIsValid(space) && space != MyDatabaseTableSpace && !anew)
 	{
 		AclResult allowed = nvmkv_tablespace_aclcheck(space, user, ACL_CREATE);
 
@@ -375,7 +375,8 @@ choose_tablespace(Relation rel, const IndexStmt *stmt, Oid user)
 /* ---------------------------------------------------------------- making it */
 
 static Oid
-create_index(Relation rel, IndexStmt *stmt, NvmkvOwnerContext *context, Oid parent_index, Oid parent_constraint)
+create_index(Relation rel, IndexStmt *stmt, NvmkvOwnerContext *context, Oid parent_index, Oid parent_constraint,
+			 bool anew)
 {
 	List *elements = list_concat_copy(stmt->indexParams, stmt->indexIncludingParams);
 	Oid schema = RelationGetNamespace(rel);
@@ -390,9 +391,9 @@ create_index(Relation rel, IndexStmt *stmt, NvmkvOwnerContext *context, Oid pare
 	Oid constraint;
 	Oid index;
 
-	if (allowed != ACLCHECK_OK)
+	if (allowed != ACLCHECK_OK && !anew)
 		aclcheck_error(allowed, OBJECT_SCHEMA, get_namespace_name(schema));
-	space = choose_tablespace(rel, stmt, context->user);
+	space = choose_tablespace(rel, stmt, context->user, anew);
 	names = choose_column_names(elements);
 	name = choose_name(rel, stmt, names);
 
@@ -437,8 +438,10 @@ fill(Relation rel, Oid index_oid)
 	index_close(index, NoLock);
 }
 
-Oid
-nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, Oid parent_index, Oid parent_constraint)
+/* Rights are not asked for again of an index that is made anew. */
+static Oid
+define_index(Oid relid, const IndexStmt *stmt, const char *query_string, Oid parent_index, Oid parent_constraint,
+			 bool anew)
 {
 	Relation rel = table_open(relid, stmt->concurrent ? ShareUpdateExclusiveLock : ShareLock);
 	int natts = list_length(stmt->indexParams) + list_length(stmt->indexIncludingParams);
@@ -470,7 +473,7 @@ nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, O
 	}
 
 	nvmkv_become_owner(&context, rel->rd_rel->relowner);
-	index = create_index(rel, transformed, &context, parent_index, parent_constraint);
+	index = create_index(rel, transformed, &context, parent_index, parent_constraint, anew);
 	nvmkv_become_user(&context);
 	CommandCounterIncrement();
 
@@ -481,4 +484,16 @@ nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, O
 		fill(rel, index);
 	table_close(rel, NoLock);
 	return index;
+}
+
+Oid
+nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, Oid parent_index, Oid parent_constraint)
+{
+	return define_index(relid, stmt, query_string, parent_index, parent_constraint, false);
+}
+
+Oid
+nvmkv_define_index_anew(Oid relid, const IndexStmt *stmt, const char *query_string)
+{
+	return define_index(relid, stmt, query_string, InvalidOid, InvalidOid, true);
 }

@@ -27,4 +27,7 @@
 extern Oid nvmkv_define_index(Oid relid, const IndexStmt *stmt, const char *query_string, Oid parent_index,
 							  Oid parent_constraint);
 
+/* The same for one that was dropped by this command to be made again, by whoever may change the table. */
+extern Oid nvmkv_define_index_anew(Oid relid, const IndexStmt *stmt, const char *query_string);
+
 #endif

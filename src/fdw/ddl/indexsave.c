@@ -177,7 +177,7 @@ restore(const NvmkvStatement *statement, const SavedIndex *saved)
 	stmt = index_statement(saved, node);
 	stmt->idxname = saved->name;
 	stmt->reset_default_tblspc = true;
-	return nvmkv_define_index(saved->relid, stmt, saved->definition, InvalidOid, InvalidOid);
+	return nvmkv_define_index_anew(saved->relid, stmt, saved->definition);
 }
 
 void
