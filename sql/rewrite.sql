@@ -261,6 +261,18 @@ SELECT twins($$ALTER TABLE pk DROP COLUMN a CASCADE$$);
 SELECT differ('pk');
 SELECT unlike();
 
+-- Indexes that do not have the column stay as they are, with their statistics.
+SELECT twins($$CREATE FOREIGN TABLE other (a int, b text, c int) SERVER nvmkv$$);
+SELECT twins($$CREATE INDEX other_expr ON other ((a + 1))$$);
+SELECT twins($$CREATE INDEX other_pred ON other (a) WHERE b > 'x'$$);
+SELECT twins($$CREATE INDEX other_row ON other ((other IS NULL))$$);
+SELECT twins($$ALTER INDEX other_expr ALTER COLUMN 1 SET STATISTICS 17$$);
+SELECT oid AS expr_before FROM pg_class WHERE oid = 'nvmkv_twin.other_expr'::regclass \gset
+SELECT twins($$ALTER TABLE other ALTER c TYPE bigint, ALTER b TYPE varchar$$);
+SELECT oid = :expr_before, attstattarget FROM pg_class JOIN pg_attribute ON attrelid = oid WHERE oid = 'nvmkv_twin.other_expr'::regclass;
+SELECT differ('other');
+SELECT unlike();
+
 -- The owner needs no right to create what is made anew.
 CREATE ROLE nvmkv_rewrites;
 GRANT USAGE ON SCHEMA heap_twin, nvmkv_twin TO nvmkv_rewrites;

@@ -12,14 +12,14 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_depend.h"
 #include "commands/comment.h"
+#include "optimizer/optimizer.h"
 #include "tcop/tcopprot.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -40,29 +40,18 @@ typedef struct SavedIndex
 	char *constraint_comment;
 } SavedIndex;
 
-/* Does the object depend on the column? */
 static bool
-depends_on_column(Oid class, Oid object, Oid relid, AttrNumber attnum)
+uses_column(Relation index, AttrNumber attnum)
 {
-	Relation depends = relation_open(DependRelationId, AccessShareLock);
-	bool found = false;
-	SysScanDesc scan;
-	ScanKeyData keys[2];
-	HeapTuple tuple;
+	Bitmapset *used = NULL;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(class));
-	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
-	scan = systable_beginscan(depends, DependDependerIndexId, true, NULL, 2, keys);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tuple);
-
-		found = depend->refclassid == RelationRelationId && depend->refobjid == relid &&
-			(depend->refobjsubid == attnum || depend->refobjsubid == 0);
-	}
-	systable_endscan(scan);
-	relation_close(depends, AccessShareLock);
-	return found;
+	for (int i = 0; i < index->rd_index->indnatts; i++)
+		used = bms_add_member(used, index->rd_index->indkey.values[i] - FirstLowInvalidHeapAttributeNumber);
+	used = bms_del_member(used, 0 - FirstLowInvalidHeapAttributeNumber); /* an expression; below it is a whole row */
+	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1, &used);
+	pull_varattnos((Node *) RelationGetIndexPredicate(index), 1, &used);
+	return bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used) ||
+		bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
 }
 
 static SavedIndex *
@@ -101,8 +90,7 @@ save_indexes(Relation rel, AttrNumber attnum, ObjectAddresses *to_drop)
 		else
 			ObjectAddressSet(address, RelationRelationId, oid);
 		if (!index->rd_rel->relispartition && (ours || index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX) &&
-			(depends_on_column(address.classId, address.objectId, RelationGetRelid(rel), attnum) ||
-			 depends_on_column(RelationRelationId, oid, RelationGetRelid(rel), attnum)))
+			uses_column(index, attnum))
 		{
 			saved = lappend(saved, save(index, constraint));
 			add_exact_object_address(&address, to_drop);
