@@ -295,7 +295,9 @@ note_anchor(Walk *walk, uint64 sequence)
 		keep_holders_of(walk->query->holders, sequence);
 	view->in_place = walk->value_above;
 	view->for_update = walk->value_above && walk->for_update_above;
-	view->changed_again = walk->second_above.there && walk->second_above.state == NVMKV_TAG_COMMITTED &&
+	/* Above a tombstone are other rows. */
+	view->changed_again = walk->value_above && walk->second_above.there &&
+		walk->second_above.state == NVMKV_TAG_COMMITTED &&
 		nvmkv_locks_conflict(walk->query->want,
 							 walk->second_is_value ? NVMKV_LOCK_NO_KEY_UPDATE : NVMKV_LOCK_EXCLUSIVE);
 	if (!walk->above.there || walk->above.state != NVMKV_TAG_COMMITTED ||
