@@ -1,8 +1,8 @@
 #!/bin/bash
-# PostgreSQL's own tests on nvmkv tables: the isolation specs and the regress files of Debian's source package are run
-# on heap tables and, with every CREATE TABLE made CREATE FOREIGN TABLE (test/upstream/nvmkv_upstream.c), on nvmkv
-# tables, by the server that is installed.  What the two say differently is listed by cause: test/upstream/causes leads
-# from a difference to a line of doc/limits.md, test/upstream/heap_tables names the tables that stay heap tables.
+# PostgreSQL's own tests on nvmkv tables: the isolation specs and the regress files of Debian's source package are run on
+# heap tables and, with default_table_access_method = nvmkv, on nvmkv tables, by the server that is installed.  What the
+# two say differently is listed by cause: test/upstream/causes leads from a difference to a line of doc/limits.md,
+# test/upstream/heap_tables names the tables that stay heap tables (test/upstream/nvmkv_upstream.c).
 #
 #   scripts/upstream_tests.sh [OPTION]... [SUITE[/TEST]...]    SUITE: isolation, regress; both without arguments
 #   --learn      finds the tables for test/upstream/heap_tables: runs until no more are needed, and writes the file
@@ -81,10 +81,10 @@ run_suite() {
 	cp test/upstream/heap_tables "$dir/" || die "cannot write to $dir"
 	{
 		cat test/server.conf
-		echo 'log_min_messages = notice' # nvmkv_upstream looks at what goes to the log
 		echo 'jit = off' # a scan that a test has made dear is not to be compiled
 		printf '%s\n' "shared_preload_libraries = 'nvmkv_fdw, nvmkv_upstream'" "log_line_prefix = '%m [%p] %a '" \
-			"upstream.heap_tables = '$dir/heap_tables'" "upstream.convert = $([ "$flavour" = nvmkv ] && echo on || echo off)"
+			"default_table_access_method = $flavour"
+		[ "$flavour" = heap ] || echo "upstream.heap_tables = '$dir/heap_tables'"
 	} >"$dir/server.conf"
 	[ "$EUID" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
 	program=$prefix$system_lib/pgxs/src/test/$suite/pg_regress

@@ -62,16 +62,15 @@ sub read_heap_tables
 	return \%tables;
 }
 
-# What the library said of tables: {test}{converted|heap|index}{table} = reason
+# What the library said of tables: {test}{converted|heap|making}{table} = reason
 sub read_log
 {
 	my ($file) = @_;
 	open(my $in, '<', $file) or die "$file: $!\n";
 	while (<$in>)
 	{
-		next unless /LOG:  upstream: (\S+) (converted|heap|index) (.+?): (.*)$/;
-		if ($2 eq 'index') { $log{$1}{index}{$3} .= " $4" }
-		else { $log{$1}{$2}{$3} = $4 }
+		next unless /LOG:  upstream: (\S+) (converted|heap|making) (.+?): (.*)$/;
+		$log{$1}{$2}{$3} = $4;
 		push @{ $log{crash} }, $_ if /PANIC|TRAP|terminated by signal/;
 	}
 }
@@ -198,8 +197,8 @@ sub cause_of
 	return undef;
 }
 
-# What follows from earlier differences of the same test: a transaction that has failed, things that could not be made,
-# indexes that were left out.  The cause is theirs; $history: [cause, statement]...
+# What follows from earlier differences of the same test: a transaction that has failed, things that could not be made.
+# The cause is theirs; $history: [cause, statement]...
 sub cause_of_consequence
 {
 	my ($test, $history, $only) = @_;
@@ -213,10 +212,6 @@ sub cause_of_consequence
 	}
 	return undef unless $missing;
 	$missing =~ s/.*\.//;
-	for my $index (map { $_->{index} ? values %{ $_->{index} } : () } @log{ grep { $_ ne 'crash' } keys %log })
-	{
-		return 'secondary-indexes' if $index =~ /(?<!\w)\Q$missing\E(?!\w)/;
-	}
 	for my $earlier (reverse @$history)
 	{
 		return $earlier->[0] if $earlier->[1] =~ /(?<!\w)\Q$missing\E(?!\w)/i;
@@ -268,7 +263,7 @@ sub differing_steps
 sub tables_to_keep
 {
 	my ($test, $statement, @only) = @_;
-	my @tables = sort keys %{ $log{$test}{converted} || {} };
+	my @tables = sort keys %{ { %{ $log{$test}{converted} || {} }, %{ $log{$test}{making} || {} } } };
 	for my $text (join("\n", grep { /"/ } @only), $statement)
 	{
 		my @found = grep { $text =~ /(?<![\w.])(?:public\.)?\Q$_\E(?!\w)/i } @tables;
@@ -348,7 +343,6 @@ for my $name (@tests)
 	for my $table (sort keys %{ $log{$test}{heap} || {} })
 	{
 		my $reason = $log{$test}{heap}{$table};
-		next if $reason eq 'partitioned';
 		my $anchor = $reason eq 'listed' ? $heap_tables->{$test}{$table} : undef;
 		if (!$anchor)
 		{
@@ -358,8 +352,6 @@ for my $name (@tests)
 		push @unexplained, "--- $test: table $table stays a heap table\n  $reason\n" unless $anchor;
 		$why{ $anchor || 'UNEXPLAINED' }++;
 	}
-	my $indexes = keys %{ $log{$test}{index} || {} };
-	$why{'secondary-indexes'} += $indexes if $indexes;
 
 	my $class = $counts{UNEXPLAINED} || $why{UNEXPLAINED} ? 'without cause' : %counts ? 'differ' : %why ? 'same in part' : 'same';
 	$total{$class}++;
