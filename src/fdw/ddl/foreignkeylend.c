@@ -8,35 +8,24 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
-#include "utils/syscache.h"
 
 #include "fdw/compat/compat.h"
+#include "fdw/ddl/catalogrow.h"
 #include "fdw/ddl/foreignkeylend.h"
 
 static void
 show_as(Oid relid, char relkind, Oid relam, Oid relfilenode, Oid reltoastrelid)
 {
-	Relation classes = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
-	Form_pg_class form;
+	NvmkvCatalogRow row;
+	Form_pg_class form = nvmkv_class_row(&row, relid);
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	form = (Form_pg_class) GETSTRUCT(tuple);
 	form->relkind = relkind;
 	form->relam = relam;
 	form->relfilenode = relfilenode;
 	form->reltoastrelid = reltoastrelid;
-	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
-	heap_freetuple(tuple);
-	table_close(classes, RowExclusiveLock);
-	CommandCounterIncrement();
+	nvmkv_catalog_row_save(&row);
 }
 
 /* No file has the name of a table that is not one; and one that seems to have a TOAST table is given none. */

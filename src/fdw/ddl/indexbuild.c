@@ -10,12 +10,9 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/nbtree.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_index.h"
 #include "commands/progress.h"
@@ -23,9 +20,9 @@
 #include "utils/backend_progress.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "fdw/compat/compat.h"
+#include "fdw/ddl/catalogrow.h"
 #include "fdw/ddl/indexbuild.h"
 #include "fdw/host/family.h"
 #include "fdw/host/ownercontext.h"
@@ -90,21 +87,14 @@ write_entries(Relation rel, const NvmkvTable *table, const NvmkvIndex *index, Nv
 void
 nvmkv_index_open_to_readers(Relation rel, Oid index_oid)
 {
-	Relation catalog = table_open(IndexRelationId, RowExclusiveLock);
-	HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index_oid));
-	Form_pg_index form;
+	NvmkvCatalogRow row;
+	Form_pg_index form = nvmkv_index_row(&row, index_oid);
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for index %u", index_oid);
-	form = (Form_pg_index) GETSTRUCT(tuple);
 	form->indisready = true;
 	form->indisvalid = true;
 	form->indcheckxmin = true;
-	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
-	heap_freetuple(tuple);
-	table_close(catalog, RowExclusiveLock);
 	CacheInvalidateRelcache(rel);
-	CommandCounterIncrement();
+	nvmkv_catalog_row_save(&row);
 }
 
 static void

@@ -32,6 +32,7 @@
 #include "utils/syscache.h"
 
 #include "fdw/compat/compat.h"
+#include "fdw/ddl/catalogrow.h"
 #include "fdw/ddl/relationkind.h"
 
 /* ---------------------------------------------------------------- catalogue */
@@ -74,38 +75,24 @@ set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file)
 static void
 set_horizons(Oid relid, TransactionId freeze_xid, MultiXactId min_multi)
 {
-	Relation classes = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
-	Form_pg_class form;
+	NvmkvCatalogRow row;
+	Form_pg_class form = nvmkv_class_row(&row, relid);
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	form = (Form_pg_class) GETSTRUCT(tuple);
 	form->relfrozenxid = freeze_xid;
 	form->relminmxid = min_multi;
-	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
-	heap_freetuple(tuple);
-	table_close(classes, RowExclusiveLock);
-	CommandCounterIncrement();
+	nvmkv_catalog_row_save(&row);
 }
 
 /* An index that no snapshot is too old for, and that the table is not ordered by. */
 static void
 settle_index_flags(Oid index_oid)
 {
-	Relation indexes = table_open(IndexRelationId, RowExclusiveLock);
-	HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index_oid));
-	Form_pg_index form;
+	NvmkvCatalogRow row;
+	Form_pg_index form = nvmkv_index_row(&row, index_oid);
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for index %u", index_oid);
-	form = (Form_pg_index) GETSTRUCT(tuple);
 	form->indcheckxmin = false;
 	form->indisclustered = false;
-	CatalogTupleUpdate(indexes, &tuple->t_self, tuple);
-	heap_freetuple(tuple);
-	table_close(indexes, RowExclusiveLock);
-	CommandCounterIncrement();
+	nvmkv_catalog_row_save(&row);
 }
 
 /* ---------------------------------------------------------------- to ours */
