@@ -59,6 +59,14 @@ CREATE DOMAIN dom_not_null AS int NOT NULL;
 SELECT on_both('ALTER TABLE @ ADD COLUMN dom dom');
 SELECT on_both('ALTER TABLE @ ADD COLUMN dom2 dom DEFAULT -1');
 SELECT on_both('ALTER TABLE @ ADD COLUMN dom3 dom_not_null');
+-- A default that the statement sets beside is for later rows.
+SELECT on_both('ALTER TABLE @ ADD COLUMN later int, ALTER later SET DEFAULT 5, ADD COLUMN later2 int DEFAULT 1, ALTER later2 SET DEFAULT 2');
+SELECT on_both('ALTER TABLE @ ADD COLUMN later3 int NOT NULL, ALTER later3 ADD GENERATED ALWAYS AS IDENTITY');
+SELECT on_both('ALTER TABLE @ ALTER later4 SET DEFAULT random(), ADD COLUMN later4 float, ADD CHECK (later4 IS NULL)');
+SELECT on_both('ALTER TABLE @ ADD COLUMN later5 int DEFAULT 5, ALTER later5 DROP DEFAULT');
+SELECT on_both('INSERT INTO @ (k, later4) VALUES (17, NULL)');
+SELECT on_both('DELETE FROM @ WHERE k = 17');
+SELECT on_both('ALTER TABLE @ DROP later, DROP later2, DROP later4');
 -- Rolled back with its transaction.
 BEGIN;
 SELECT on_both('ALTER TABLE @ ADD COLUMN passing int DEFAULT 9');

@@ -120,6 +120,16 @@ DELETE FROM base WHERE k = 1 RETURNING tableoid::regclass, *;
 SELECT * FROM ONLY base;
 SELECT * FROM derived;
 
+-- no partition has children
+CREATE FOREIGN TABLE heirs (k int NOT NULL) SERVER nvmkv;
+CREATE FOREIGN TABLE heir () INHERITS (heirs) SERVER nvmkv;
+CREATE TABLE listed (k int NOT NULL) PARTITION BY LIST (k);
+ALTER TABLE listed ATTACH PARTITION heirs FOR VALUES IN (1);
+ALTER TABLE listed ATTACH PARTITION heir FOR VALUES IN (1);
+DROP TABLE listed;
+DROP FOREIGN TABLE heir;
+DROP FOREIGN TABLE heirs;
+
 -- the default partition, and what is below a partition, are verified
 CREATE TABLE part (i int, j int) PARTITION BY RANGE (i);
 CREATE FOREIGN TABLE part_rest PARTITION OF part DEFAULT SERVER nvmkv;

@@ -24,6 +24,64 @@
 #include "fdw/ddl/rowtype.h"
 #include "fdw/ddl/verify.h"
 
+/* ---------------------------------------------------------------- commands for later rows */
+
+static bool
+adds_column(const AlterTableStmt *stmt, const char *column)
+{
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_AddColumn && strcmp(castNode(ColumnDef, cmd->def)->colname, column) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* DROP DEFAULT and the like come before ADD COLUMN, whose column they do not find. */
+static bool
+is_later_default(const AlterTableStmt *stmt, const AlterTableCmd *cmd)
+{
+	return ((cmd->subtype == AT_ColumnDefault && cmd->def != NULL) || cmd->subtype == AT_AddIdentity) &&
+		adds_column(stmt, cmd->name);
+}
+
+bool
+nvmkv_has_later_defaults(const AlterTableStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		if (is_later_default(stmt, lfirst_node(AlterTableCmd, lc)))
+			return true;
+	}
+	return false;
+}
+
+List *
+nvmkv_take_later_defaults(AlterTableStmt *stmt)
+{
+	List *taken = NIL;
+	List *left = NIL;
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		if (is_later_default(stmt, lfirst_node(AlterTableCmd, lc)))
+			taken = lappend(taken, lfirst(lc));
+		else
+			left = lappend(left, lfirst(lc));
+	}
+	stmt->cmds = left;
+	return taken;
+}
+
+/* ---------------------------------------------------------------- values */
+
 bool
 nvmkv_adds_value(Oid relid, const AlterTableCmd *cmd)
 {

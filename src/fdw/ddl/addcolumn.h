@@ -11,6 +11,16 @@
 
 #include "fdw/ddl/tablebefore.h"
 
+/*
+ * Takes out of the statement, and returns, the commands that give a column a default or make it an identity which the
+ * statement adds itself.  On a heap table they are for later rows, those that are there get what ADD COLUMN says; so they
+ * are executed when that has been done.
+ */
+extern List *nvmkv_take_later_defaults(AlterTableStmt *stmt);
+
+/* Are there any? */
+extern bool nvmkv_has_later_defaults(const AlterTableStmt *stmt);
+
 /* Does the command give rows that are there a value in a new column?  Defaults of types are not looked for. */
 extern bool nvmkv_adds_value(Oid relid, const AlterTableCmd *cmd);
 

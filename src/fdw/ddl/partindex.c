@@ -26,9 +26,11 @@
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_utilcmd.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -305,6 +307,17 @@ nvmkv_index_partitions(const NvmkvStatement *statement)
 
 /* ---------------------------------------------------------------- ATTACH PARTITION */
 
+/* The server takes note of children of plain tables alone. */
+static void
+refuse_inheritance_parent(Oid child)
+{
+	if (object_ownercheck(RelationRelationId, child, GetUserId()) && !has_superclass(child) &&
+		find_inheritance_children(child, NoLock) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot attach inheritance parent as partition")));
+}
+
 bool
 nvmkv_attach_partition(const NvmkvStatement *statement, void (*alter) (const NvmkvStatement *rest))
 {
@@ -325,6 +338,7 @@ nvmkv_attach_partition(const NvmkvStatement *statement, void (*alter) (const Nvm
 
 	/* The server's checks come first, but for whether the table is the user's. */
 	(void) AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
+	refuse_inheritance_parent(child);
 	nvmkv_refuse_partition_of_referenced(parent);
 	hidden = nvmkv_hide_unique(parent);
 	alter(statement);

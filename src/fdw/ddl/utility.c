@@ -19,6 +19,7 @@
 #include "catalog/namespace.h"
 #include "tcop/utility.h"
 
+#include "fdw/ddl/addcolumn.h"
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/alterindex.h"
 #include "fdw/ddl/alterserver.h"
@@ -41,6 +42,7 @@
 #include "fdw/ddl/rename.h"
 #include "fdw/ddl/statement.h"
 #include "fdw/ddl/utility.h"
+#include "fdw/ddl/verify.h"
 #include "fdw/table/table.h"
 #include "fdw/ddl/vacuum.h"
 
@@ -123,11 +125,35 @@ alter_ours(const NvmkvStatement *statement, Node *stmt, void *arg)
 	nvmkv_alter_finish(arg, statement);
 }
 
+static void alter_table(const NvmkvStatement *statement);
+
+static void
+alter_in_turn(const NvmkvStatement *statement, Node *stmt, void *arg)
+{
+	NvmkvStatement rest = nvmkv_statement_rest(statement);
+	AlterTableStmt *first = castNode(AlterTableStmt, rest.pstmt->utilityStmt);
+	List *later = nvmkv_take_later_defaults(first);
+
+	alter_table(&rest);
+	CommandCounterIncrement();
+	rest = nvmkv_statement_rest(statement);
+	castNode(AlterTableStmt, rest.pstmt->utilityStmt)->cmds = later;
+	alter_table(&rest);
+}
+
 static void
 alter_table(const NvmkvStatement *statement)
 {
-	NvmkvAlter *alter = nvmkv_alter_begin(castNode(AlterTableStmt, statement->pstmt->utilityStmt),
-										  statement->query_string);
+	const AlterTableStmt *stmt = castNode(AlterTableStmt, statement->pstmt->utilityStmt);
+	NvmkvAlter *alter;
+
+	if (nvmkv_has_later_defaults(stmt) &&
+		nvmkv_our_tables_below(RangeVarGetRelid(stmt->relation, NoLock, true)) != NIL)
+	{
+		nvmkv_statement_execute(statement, alter_in_turn, NULL);
+		return;
+	}
+	alter = nvmkv_alter_begin(stmt, statement->query_string);
 
 	if (alter == NULL)
 		next_utility(statement);
