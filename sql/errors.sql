@@ -39,8 +39,6 @@ SELECT said($$CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (primary_key
 SELECT said($$CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (primary_key 'a, a')$$);
 SELECT said($$CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (primary_key 'a UP')$$);
 SELECT said($$CREATE FOREIGN TABLE bad (a json) SERVER nvmkv OPTIONS (primary_key 'a')$$);
-SELECT said($$CREATE FOREIGN TABLE bad (a int PRIMARY KEY DEFERRABLE) SERVER nvmkv$$);
-SELECT said($$CREATE FOREIGN TABLE bad (a int UNIQUE DEFERRABLE) SERVER nvmkv$$);
 SELECT said($$CREATE FOREIGN TABLE bad (a int) SERVER nowhere$$);
 SELECT said($$CREATE FOREIGN TABLE t (a int) SERVER nvmkv$$);
 SELECT said($$CREATE FOREIGN TABLE bad (a no_such_type) SERVER nvmkv OPTIONS (primary_key 'a')$$);

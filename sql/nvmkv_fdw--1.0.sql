@@ -105,6 +105,12 @@ RETURNS trigger
 AS 'MODULE_PATHNAME', 'nvmkv_sql_foreign_key_action'
 LANGUAGE C;
 
+/* In triggers of unique constraints that are DEFERRABLE (src/fdw/modify/doubts.c). */
+CREATE FUNCTION nvmkv.unique_check()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'nvmkv_sql_unique_check'
+LANGUAGE C;
+
 -- ---------------------------------------------------------------- views
 
 CREATE FUNCTION nvmkv.progress(

@@ -121,7 +121,12 @@ CREATE FOREIGN TABLE r (a int, b int, PRIMARY KEY (a, b)) SERVER nvmkv OPTIONS (
 SELECT indexes_in('public');
 DROP FOREIGN TABLE r;
 CREATE FOREIGN TABLE r (a int PRIMARY KEY, b int) SERVER nvmkv OPTIONS (primary_key 'b');
-CREATE FOREIGN TABLE r (a int PRIMARY KEY DEFERRABLE) SERVER nvmkv;
+CREATE FOREIGN TABLE r (a int PRIMARY KEY DEFERRABLE) SERVER nvmkv OPTIONS (primary_key 'a');
+CREATE FOREIGN TABLE r (a int PRIMARY KEY DEFERRABLE, b int) SERVER nvmkv;
+ALTER FOREIGN TABLE r OPTIONS (ADD primary_key 'b');
+SELECT indexes_in('public');
+SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'r'::regclass;
+DROP FOREIGN TABLE r;
 CREATE FOREIGN TABLE r (a json PRIMARY KEY) SERVER nvmkv;
 
 -- rollback

@@ -187,15 +187,18 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 /* Options of operator classes: an argument from 17 on, in the description before. */
 #if PG_VERSION_NUM >= 170000
 #define nvmkv_catalog_index_create(rel, name, parent, constraint, info, names, am, space, collations, classes, \
-								   class_options, column_options, options, flags, internal, constraint_out) \
+								   class_options, column_options, options, flags, constraint_flags, internal, \
+								   constraint_out) \
 	index_create(rel, name, InvalidOid, parent, constraint, InvalidRelFileNumber, info, names, am, space, collations, \
-				 classes, class_options, column_options, NULL, options, flags, 0, false, internal, constraint_out)
+				 classes, class_options, column_options, NULL, options, flags, constraint_flags, false, internal, \
+				 constraint_out)
 #else
 #define nvmkv_catalog_index_create(rel, name, parent, constraint, info, names, am, space, collations, classes, \
-								   class_options, column_options, options, flags, internal, constraint_out) \
+								   class_options, column_options, options, flags, constraint_flags, internal, \
+								   constraint_out) \
 	((info)->ii_OpclassOptions = (class_options), \
 	 index_create(rel, name, InvalidOid, parent, constraint, InvalidOid, info, names, am, space, collations, classes, \
-				  column_options, options, flags, 0, false, internal, constraint_out))
+				  column_options, options, flags, constraint_flags, false, internal, constraint_out))
 #endif
 
 /* CREATE INDEX of a table of the server's, as the part of a partitioned table's. */

@@ -13,8 +13,8 @@
 
 /*
  * Takes out of the statement, and returns, the commands that give a column a default or make it an identity which the
- * statement adds itself.  On a heap table they are for later rows, those that are there get what ADD COLUMN says; so they
- * are executed when that has been done.
+ * statement adds itself.  On a heap table they are for later rows, those that are there get what ADD COLUMN says; so
+ * they are executed when that has been done.
  */
 extern List *nvmkv_take_later_defaults(AlterTableStmt *stmt);
 

@@ -80,7 +80,7 @@ nvmkv_create_partition_finish(Oid relid)
 
 /* ---------------------------------------------------------------- making */
 
-/* PRIMARY KEY tells the option, so that the table gets its storage once. */
+/* PRIMARY KEY tells the option, so that the table gets its storage once.  A DEFERRABLE one is no order of rows. */
 static List *
 add_key_option(List *options, List *stmts)
 {
@@ -92,7 +92,7 @@ add_key_option(List *options, List *stmts)
 	{
 		const IndexStmt *index = lfirst(lc);
 
-		if (IsA(index, IndexStmt) && index->primary)
+		if (IsA(index, IndexStmt) && index->primary && !index->deferrable)
 		{
 			char *definition = nvmkv_format_primary_key(nvmkv_primary_key_specs(index));
 

@@ -4,7 +4,7 @@
  *
  * They are the server's own: it writes the constraint and its triggers, with all
  * its checks, dependencies and messages, while our tables are shown to it as
- * plain ones (foreignkeylend.c).  It must not look at rows meanwhile; so it is
+ * plain ones (lend.c).  It must not look at rows meanwhile; so it is
  * told that there is nothing to verify, and that is done here afterwards, before
  * anybody else can see the constraint.
  */
@@ -30,7 +30,7 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/foreignkey.h"
-#include "fdw/ddl/foreignkeylend.h"
+#include "fdw/ddl/lend.h"
 #include "fdw/ddl/foreignkeytrigger.h"
 #include "fdw/ddl/foreignkeyverify.h"
 #include "fdw/host/engine.h"
@@ -317,14 +317,14 @@ add_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, 
 	key->skip_validation = true;
 
 	if (ours)
-		nvmkv_foreign_key_lend(relid);
+		nvmkv_lend_table(relid);
 	if (referenced_ours && referenced != relid)
-		nvmkv_foreign_key_lend(referenced);
+		nvmkv_lend_table(referenced);
 	add_by_server(statement, stmt, key);
 	if (ours)
-		nvmkv_foreign_key_return(relid);
+		nvmkv_return_table(relid);
 	if (referenced_ours && referenced != relid)
-		nvmkv_foreign_key_return(referenced);
+		nvmkv_return_table(referenced);
 
 	if (ours)
 		nvmkv_foreign_key_triggers_settle(relid);
@@ -369,10 +369,10 @@ alter_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid
 						nvmkv_altered_constraint(cmd)),
 				 errhint("Drop it, and add it again.")));
 	if (ours)
-		nvmkv_foreign_key_lend(relid);
+		nvmkv_lend_table(relid);
 	alter_by_server(statement, stmt, cmd);
 	if (ours)
-		nvmkv_foreign_key_return(relid);
+		nvmkv_return_table(relid);
 	settle(relid);
 	settle(referenced);
 }

@@ -44,10 +44,13 @@
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/indexbuild.h"
 #include "fdw/ddl/indexdef.h"
+#include "fdw/ddl/lend.h"
 #include "fdw/ddl/primarykey.h"
+#include "fdw/ddl/uniquetrigger.h"
 #include "fdw/host/engine.h"
 #include "fdw/host/ownercontext.h"
 #include "fdw/storage/storage.h"
+#include "fdw/table/indexes.h"
 
 #define INDEX_ACCESS_METHOD "btree"
 
@@ -76,11 +79,6 @@ refuse_kind(Relation rel, const IndexStmt *stmt)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("constraints using WITHOUT OVERLAPS are not supported on foreign tables")));
-	if (stmt->deferrable || stmt->initdeferred)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("deferrable unique constraints are not supported on foreign table \"%s\"", name),
-				 errhint("Without DEFERRABLE the constraint is checked when a statement writes a row.")));
 	if (stmt->accessMethod != NULL && strcmp(stmt->accessMethod, INDEX_ACCESS_METHOD) != 0)
 	{
 		(void) get_index_am_oid(stmt->accessMethod, false);
@@ -381,6 +379,7 @@ create_index(Relation rel, IndexStmt *stmt, NvmkvOwnerContext *context, Oid pare
 	List *elements = list_concat_copy(stmt->indexParams, stmt->indexIncludingParams);
 	Oid schema = RelationGetNamespace(rel);
 	bits16 flags = INDEX_CREATE_SKIP_BUILD | INDEX_CREATE_PARTITIONED;
+	bits16 constraint_flags = 0;
 	IndexColumns columns = {.nkeys = list_length(stmt->indexParams)};
 	AclResult allowed = nvmkv_schema_aclcheck(schema, context->user, ACL_CREATE);
 	IndexInfo *info;
@@ -421,9 +420,21 @@ create_index(Relation rel, IndexStmt *stmt, NvmkvOwnerContext *context, Oid pare
 		flags |= INDEX_CREATE_IF_NOT_EXISTS;
 	if (stmt->concurrent)
 		flags |= INDEX_CREATE_INVALID;
+	if (stmt->deferrable)
+	{
+		constraint_flags |= INDEX_CONSTR_CREATE_DEFERRABLE;
+		if (stmt->initdeferred)
+			constraint_flags |= INDEX_CONSTR_CREATE_INIT_DEFERRED;
+		nvmkv_lend_table(RelationGetRelid(rel));
+	}
 	index = nvmkv_catalog_index_create(rel, name, parent_index, parent_constraint, info, names, BTREE_AM_OID, space,
-							   columns.collations, columns.classes, columns.class_options, columns.options,
-							   options, flags, false, &constraint);
+									   columns.collations, columns.classes, columns.class_options, columns.options,
+									   options, flags, constraint_flags, false, &constraint);
+	if (stmt->deferrable)
+	{
+		nvmkv_return_table(RelationGetRelid(rel));
+		nvmkv_unique_triggers_settle(RelationGetRelid(rel), true);
+	}
 	if (OidIsValid(index) && stmt->idxcomment != NULL)
 		CreateComments(index, RelationRelationId, 0, stmt->idxcomment);
 	return index;
@@ -434,7 +445,8 @@ fill(Relation rel, Oid index_oid)
 {
 	Relation index = index_open(index_oid, AccessExclusiveLock);
 
-	nvmkv_index_create(rel, index);
+	if (!nvmkv_index_is_table(index))
+		nvmkv_index_create(rel, index);
 	index_close(index, NoLock);
 }
 
@@ -462,7 +474,7 @@ define_index(Oid relid, const IndexStmt *stmt, const char *query_string, Oid par
 	transformed = transformIndexStmt(relid, copyObject(unconstify(IndexStmt *, stmt)), query_string);
 
 	CheckTableNotInUse(rel, "CREATE INDEX");
-	if (stmt->primary)
+	if (stmt->primary && !stmt->deferrable)
 	{
 		index = nvmkv_primary_key_settle(rel, transformed);
 		if (OidIsValid(index))
@@ -477,10 +489,9 @@ define_index(Oid relid, const IndexStmt *stmt, const char *query_string, Oid par
 	nvmkv_become_user(&context);
 	CommandCounterIncrement();
 
-	/* The primary key's has no entries: rows are in its order. */
 	if (OidIsValid(index) && stmt->concurrent)
 		nvmkv_index_new_storage(rel, index);
-	else if (OidIsValid(index) && !stmt->primary)
+	else if (OidIsValid(index))
 		fill(rel, index);
 	table_close(rel, NoLock);
 	return index;

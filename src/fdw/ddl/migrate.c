@@ -48,6 +48,7 @@
 #include "fdw/ddl/relationkind.h"
 #include "fdw/ddl/rewrite.h"
 #include "fdw/ddl/rewriteprogress.h"
+#include "fdw/ddl/uniquetrigger.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
 #include "fdw/key/keyspec.h"
@@ -107,6 +108,7 @@ to_ours(Oid relid)
 	nvmkv_become_foreign_table(relid);
 	foreach(lc, indexes)
 		nvmkv_become_foreign_index(lfirst_oid(lc));
+	nvmkv_unique_triggers_settle(relid, true);
 	rel = table_open(relid, NoLock);
 	nvmkv_rewrite_indexes(rel);
 	table_close(rel, NoLock);
@@ -198,6 +200,7 @@ to_heap(Oid relid)
 	table_close(rel, NoLock);
 	foreach(lc, indexes)
 		nvmkv_become_btree(relid, lfirst_oid(lc));
+	nvmkv_unique_triggers_settle(relid, false);
 }
 
 /* ---------------------------------------------------------------- the statement */

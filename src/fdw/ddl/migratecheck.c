@@ -107,8 +107,6 @@ check_indexes(Relation rel)
 			refuse(rel, psprintf("Index \"%s\" is not a B-tree.", name));
 		if (index->rd_index->indisexclusion)
 			refuse(rel, psprintf("Constraint \"%s\" is an exclusion constraint.", name));
-		if (!index->rd_index->indimmediate)
-			refuse(rel, psprintf("Constraint \"%s\" is deferrable.", name));
 		index_close(index, NoLock);
 	}
 }

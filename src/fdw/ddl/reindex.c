@@ -28,6 +28,7 @@
 #include "fdw/ddl/indexbuild.h"
 #include "fdw/ddl/reindex.h"
 #include "fdw/host/engine.h"
+#include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
 
 static bool
@@ -98,7 +99,7 @@ make_anew(Relation rel, Oid index_oid, const ReindexStmt *stmt)
 	Relation index = index_open(index_oid, AccessExclusiveLock);
 	ObjectAddress address;
 
-	if (!index->rd_index->indisprimary) /* that is the table */
+	if (!nvmkv_index_is_table(index))
 		nvmkv_index_create(rel, index);
 	index_close(index, NoLock);
 

@@ -19,6 +19,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "fdw/ddl/lend.h"
+#include "fdw/ddl/uniquetrigger.h"
 #include "fdw/ddl/useindex.h"
 
 #define UNUSABLE "Cannot create a primary key or unique constraint using such an index."
@@ -84,10 +86,11 @@ nvmkv_use_index(Oid relid, const Constraint *constraint)
 	Relation rel = table_open(relid, NoLock);
 	Oid index_oid = get_relname_relid(constraint->indexname, RelationGetNamespace(rel));
 	const char *name = constraint->conname != NULL ? constraint->conname : constraint->indexname;
+	bits16 flags = INDEX_CONSTR_CREATE_UPDATE_INDEX | INDEX_CONSTR_CREATE_REMOVE_OLD_DEPS;
 	Relation index;
 	IndexInfo *info;
 
-	if (constraint->contype == CONSTR_PRIMARY || constraint->deferrable || constraint->initdeferred)
+	if (constraint->contype == CONSTR_PRIMARY)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("constraint \"%s\" cannot take an existing index of foreign table \"%s\"", name,
@@ -109,9 +112,20 @@ nvmkv_use_index(Oid relid, const Constraint *constraint)
 		CommandCounterIncrement();
 	}
 	info = BuildIndexInfo(index);
-	(void) index_constraint_create(rel, index_oid, InvalidOid, info, name, CONSTRAINT_UNIQUE,
-								   INDEX_CONSTR_CREATE_UPDATE_INDEX | INDEX_CONSTR_CREATE_REMOVE_OLD_DEPS, false,
-								   false);
+	if (constraint->deferrable)
+	{
+		flags |= INDEX_CONSTR_CREATE_DEFERRABLE;
+		if (constraint->initdeferred)
+			flags |= INDEX_CONSTR_CREATE_INIT_DEFERRED;
+		nvmkv_lend_table(relid);
+	}
+	(void) index_constraint_create(rel, index_oid, InvalidOid, info, name, CONSTRAINT_UNIQUE, flags, false, false);
+	if (constraint->deferrable)
+	{
+		CommandCounterIncrement();
+		nvmkv_return_table(relid);
+		nvmkv_unique_triggers_settle(relid, true);
+	}
 	index_close(index, NoLock);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();

@@ -116,6 +116,7 @@ typedef struct NvmkvIndex
 	bool ready;	  /* writers keep it */
 	bool valid;	  /* it has all rows that snapshots see which are young enough */
 	bool is_unique;
+	bool deferrable;		 /* unique, but by the end of a statement or transaction only */
 	bool nulls_not_distinct;
 	bool is_key;			 /* can be that of a foreign key: who changes its columns locks as who changes the key */
 	bool has_values;		 /* entries have a value: something is not in their keys */

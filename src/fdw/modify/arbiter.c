@@ -10,6 +10,7 @@
 #include "fdw/host/latch.h"
 #include "fdw/key/keycode.h"
 #include "fdw/modify/arbiter.h"
+#include "fdw/modify/doubts.h"
 #include "fdw/table/indexes.h"
 
 static bool
@@ -61,7 +62,8 @@ typedef enum Found
 	FOUND_ARBITER_VALUE,
 	FOUND_KEY, /* it exists, and is no arbiter */
 	FOUND_VALUE,
-	FOUND_WAIT /* for *xid_out, before it can be said */
+	FOUND_WAIT, /* for *xid_out, before it can be said */
+	FOUND_DEFERRABLE /* an arbiter that can be none */
 } Found;
 
 /* REQUIRES the latches. */
@@ -78,12 +80,16 @@ find(NvmkvModify *modify, NvmkvSlice key, NvmkvSlice of_arbiters, NvmkvSlice oth
 		nvmkv_row_view(modify->db, modify->table, key, &query, &view);
 	stands = view.state == NVMKV_ROW_LIVE || view.state == NVMKV_ROW_WAIT;
 	if (stands && key_is_arbiter(modify))
-		return FOUND_ARBITER_KEY;
+		return nvmkv_doubts_meet_arbiter(modify, modify->key_index) ? FOUND_DEFERRABLE : FOUND_ARBITER_KEY;
 	if (nvmkv_unique_find_rival(modify->db, modify->table, none, of_arbiters, rival_out, rival_key))
 	{
+		if (nvmkv_doubts_meet_arbiter(modify, modify->table->indexes[rival_out->index].oid))
+			return FOUND_DEFERRABLE;
 		*xid_out = rival_out->wait_xid;
 		return TransactionIdIsValid(*xid_out) ? FOUND_WAIT : FOUND_ARBITER_VALUE;
 	}
+	if (nvmkv_doubts_meet_arbiter(modify, OID_MAX))
+		return FOUND_DEFERRABLE;
 	if (stands)
 	{
 		*xid_out = view.wait_xid;
@@ -128,6 +134,7 @@ nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, St
 				 rival_out);
 	if (found == FOUND_NOTHING)
 	{
+		nvmkv_doubts_find(modify, none, entries);
 		nvmkv_write_begin();
 		nvmkv_entries_put(none, entries, fxid, modify->cid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
@@ -139,7 +146,10 @@ nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, St
 	{
 		case FOUND_NOTHING:
 			if (written)
+			{
+				nvmkv_doubts_keep(modify);
 				return NVMKV_CONFLICT_NONE;
+			}
 			nvmkv_write_wait_room(modify->db, modify->rel);
 			break;
 		case FOUND_WAIT:
@@ -160,6 +170,8 @@ nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, St
 		case FOUND_VALUE:
 			nvmkv_write_check_serializable(modify->rel, key);
 			nvmkv_unique_report(modify->table, modify->rel, rival_out);
+		case FOUND_DEFERRABLE:
+			nvmkv_doubts_refuse_arbiter(modify);
 	}
 	return NVMKV_CONFLICT_AGAIN;
 }

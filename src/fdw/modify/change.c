@@ -27,6 +27,7 @@
 #include "fdw/compat/compat.h"
 #include "fdw/key/keycode.h"
 #include "fdw/modify/change.h"
+#include "fdw/modify/doubts.h"
 #include "fdw/modify/epq.h"
 #include "fdw/modify/generated.h"
 #include "fdw/modify/rowmove.h"
@@ -249,7 +250,8 @@ write_rest(NvmkvModify *modify, FullTransactionId fxid, size_t written)
 
 	nvmkv_unique_write_rest(modify->db, modify->table, modify->rel, nvmkv_buffer_slice(key),
 							nvmkv_slice(modify->entries.data + written, (size_t) modify->entries.len - written), fxid,
-							modify->cid);
+							modify->cid, &modify->doubts);
+	nvmkv_doubts_keep(modify);
 }
 
 /* For a row that goes to another partition: only its end here. */
@@ -376,6 +378,8 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 									&rival, NULL);
 		if (has_rival)
 			entries.size = rival.at;
+		if (target.brings_values)
+			nvmkv_doubts_find(modify, nvmkv_buffer_slice(&modify->old_entries), entries);
 		if (leaves)
 			result = write_removal(modify, fxid);
 		else if (has_rival && !TransactionIdIsValid(rival.wait_xid))
@@ -393,6 +397,7 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 		if (result == REPLACE_ARRIVES)
 		{
 			entries.size = 0;
+			resetStringInfo(&modify->doubts);
 			result = write_arrival(modify, fxid);
 		}
 		if (!same_key)

@@ -1,6 +1,6 @@
 /*
  * deferred.c
- *	  Rows whose check may wait for the end of the transaction.
+ *	  Checks that may wait for the end of the transaction.
  *
  * For a heap table the server keeps the address of a row, and fires the trigger
  * when the constraint is to be checked.  Of a foreign table it keeps the rows
@@ -17,9 +17,10 @@
  *
  * An event means all rows that its trigger has kept.  There is one for the first
  * row of each command and subtransaction, so that it is fired no later than each
- * row would be.  Where one is fired too early, for rows that a command around
- * this one has kept, the constraint is not deferred, and a heap's rows would have
- * been checked by then.
+ * row would be.  It may be fired too early, for rows that a command around this
+ * one has kept, and whose own event is still to come: commands that are called by
+ * another one have greater numbers, and their events are fired first.  Such a row
+ * can be put off, then it is kept behind the others.
  *
  * A queue is what a trigger has kept: its rows, one after the other, and how many
  * bytes of them have been checked.  A subtransaction that changes these for the
@@ -29,8 +30,6 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_trigger.h"
 #include "miscadmin.h"
@@ -41,11 +40,20 @@
 #include "fdw/modify/deferred.h"
 #include "fdw/modify/rowspool.h"
 
+/* Of the events that the server has and has not fired: the commands in which they were queued, ascending. */
+typedef struct Pending
+{
+	CommandId *cids;
+	int count;
+	int room;
+} Pending;
+
 typedef struct Saved
 {
 	SubTransactionId subid;
 	uint64 end;
 	uint64 checked;
+	Pending pending;
 	struct Saved *outer;
 } Saved;
 
@@ -54,6 +62,7 @@ typedef struct Queue
 	Oid trigger; /* key */
 	NvmkvRowSpool rows;
 	uint64 checked;
+	Pending pending;
 	Saved *saved; /* of the innermost subtransaction that has changed it */
 
 	/* The last event of this trigger that the server has, as far as it is not fired. */
@@ -63,7 +72,8 @@ typedef struct Queue
 
 typedef struct RowHead
 {
-	uint32 size;		/* of the minimal tuple that follows */
+	uint32 size;		/* of what follows */
+	CommandId cid;		/* that has kept it */
 	TriggerEvent event; /* INSERT, UPDATE or DELETE of the row */
 } RowHead;
 
@@ -91,11 +101,40 @@ find_queue(Oid trigger)
 		old_context = MemoryContextSwitchTo(TopTransactionContext);
 		queue->checked = 0;
 		queue->saved = NULL;
+		queue->pending = (Pending) {0};
 		queue->event_subid = InvalidSubTransactionId;
 		nvmkv_row_spool_init(&queue->rows);
 		MemoryContextSwitchTo(old_context);
 	}
 	return queue;
+}
+
+static void
+push_pending(Pending *pending, CommandId cid)
+{
+	if (pending->count == pending->room)
+	{
+		int room = pending->room > 0 ? 2 * pending->room : 4;
+		Size size = sizeof(CommandId) * (Size) room;
+
+		pending->cids = pending->cids == NULL ? MemoryContextAllocHuge(TopTransactionContext, size)
+											  : repalloc_huge(pending->cids, size);
+		pending->room = room;
+	}
+	pending->cids[pending->count++] = cid;
+}
+
+static Pending
+copy_pending(const Pending *pending)
+{
+	Pending copy = {0};
+
+	if (pending->count == 0)
+		return copy;
+	copy.count = copy.room = pending->count;
+	copy.cids = MemoryContextAllocHuge(TopTransactionContext, sizeof(CommandId) * (Size) copy.room);
+	memcpy(copy.cids, pending->cids, sizeof(CommandId) * (Size) copy.count);
+	return copy;
 }
 
 /* Before a change of the queue. */
@@ -111,6 +150,7 @@ save(Queue *queue)
 	saved->subid = subid;
 	saved->end = nvmkv_row_spool_size(&queue->rows);
 	saved->checked = queue->checked;
+	saved->pending = copy_pending(&queue->pending);
 	saved->outer = queue->saved;
 	queue->saved = saved;
 }
@@ -121,6 +161,8 @@ pop_saved(Queue *queue)
 	Saved *saved = queue->saved;
 
 	queue->saved = saved->outer;
+	if (saved->pending.cids != NULL)
+		pfree(saved->pending.cids);
 	pfree(saved);
 }
 
@@ -160,101 +202,80 @@ nvmkv_deferred_is_due(const TriggerData *trigger)
 
 /* ---------------------------------------------------------------- rows */
 
-static MinimalTuple
-form_row(TupleTableSlot *row, const AttrNumber *attnums, int nattnums)
+static void
+append(Queue *queue, const RowHead *head, const void *data)
 {
-	TupleDesc desc = row->tts_tupleDescriptor;
-	Datum *values = palloc0(sizeof(Datum) * desc->natts);
-	bool *nulls = palloc(sizeof(bool) * desc->natts);
-	MinimalTuple tuple;
-
-	memset(nulls, true, sizeof(bool) * desc->natts);
-	for (int i = 0; i < nattnums; i++)
-	{
-		int column = attnums[i] - 1;
-
-		values[column] = slot_getattr(row, attnums[i], &nulls[column]);
-		/* What it points to may be gone by then. */
-		if (!nulls[column] && TupleDescAttr(desc, column)->attlen == -1 &&
-			VARATT_IS_EXTERNAL(DatumGetPointer(values[column])))
-			values[column] = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(values[column])));
-	}
-	tuple = heap_form_minimal_tuple(desc, values, nulls);
-	pfree(values);
-	pfree(nulls);
-	return tuple;
+	nvmkv_row_spool_append(&queue->rows, head, sizeof(*head));
+	nvmkv_row_spool_append(&queue->rows, data, head->size);
 }
 
 void
-nvmkv_deferred_keep(TriggerData *trigger, bool initially_deferred, TupleTableSlot *row, const AttrNumber *attnums,
-					int nattnums)
+nvmkv_deferred_keep(const TriggerData *trigger, bool initially_deferred, const void *data, Size size)
 {
 	Queue *queue = find_queue(trigger->tg_trigger->tgoid);
-	MinimalTuple tuple = form_row(row, attnums, nattnums);
-	RowHead head = {.size = tuple->t_len, .event = trigger->tg_event & TRIGGER_EVENT_OPMASK};
 	CommandId cid = GetCurrentCommandId(false);
+	RowHead head = {.size = (uint32) size, .cid = cid, .event = trigger->tg_event & TRIGGER_EVENT_OPMASK};
 
 	save(queue);
-	nvmkv_row_spool_append(&queue->rows, &head, sizeof(head));
-	nvmkv_row_spool_append(&queue->rows, tuple, tuple->t_len);
-	heap_free_minimal_tuple(tuple);
+	append(queue, &head, data);
 	if (queue->event_subid == GetCurrentSubTransactionId() && queue->event_cid == cid)
 		return;
 	queue_event(trigger, initially_deferred);
+	push_pending(&queue->pending, cid);
 	queue->event_subid = GetCurrentSubTransactionId();
 	queue->event_cid = cid;
 }
 
-/* The next row to be checked; false: there is none. */
-static bool
-take_row(Queue *queue, TupleTableSlot *slot, TriggerEvent *event)
+/* The next one to be checked, in the current memory context; NULL: there is none before "end". */
+static void *
+take(Queue *queue, uint64 end, RowHead *head)
 {
-	MinimalTuple tuple;
-	RowHead head;
+	void *data;
 
-	if (queue->checked >= nvmkv_row_spool_size(&queue->rows))
-		return false;
-	nvmkv_row_spool_read(&queue->rows, queue->checked, &head, sizeof(head));
-	tuple = palloc(head.size);
-	nvmkv_row_spool_read(&queue->rows, queue->checked + sizeof(head), tuple, head.size);
-	queue->checked += sizeof(head) + head.size;
-	ExecStoreMinimalTuple(tuple, slot, true);
-	*event = head.event;
-	return true;
+	if (queue->checked >= end)
+		return NULL;
+	nvmkv_row_spool_read(&queue->rows, queue->checked, head, sizeof(*head));
+	data = palloc(head->size);
+	nvmkv_row_spool_read(&queue->rows, queue->checked + sizeof(*head), data, head->size);
+	queue->checked += sizeof(*head) + head->size;
+	return data;
 }
 
 void
-nvmkv_deferred_check(TriggerData *trigger, NvmkvDeferredCheck check)
+nvmkv_deferred_check(TriggerData *trigger, NvmkvDeferredCheck check, void *arg)
 {
 	Queue *queue = find_queue(trigger->tg_trigger->tgoid);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation), &TTSOpsMinimalTuple);
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv deferred check",
 													  ALLOCSET_SMALL_SIZES);
-	TriggerEvent event;
+	MemoryContext old_context = MemoryContextSwitchTo(row_context);
+	uint64 end = nvmkv_row_spool_size(&queue->rows);
+	CommandId cid = FirstCommandId; /* of the event */
+	RowHead head;
+	void *data;
 
 	save(queue);
 	queue->event_subid = InvalidSubTransactionId;
-	while (take_row(queue, slot, &event))
+	if (queue->pending.count > 0)
+		cid = queue->pending.cids[--queue->pending.count];
+	while ((data = take(queue, end, &head)) != NULL)
 	{
-		MemoryContext old_context = MemoryContextSwitchTo(row_context);
-		TriggerData data = {
+		TriggerData event = {
 			.type = T_TriggerData,
-			.tg_event = event | TRIGGER_EVENT_ROW,
+			.tg_event = head.event | TRIGGER_EVENT_ROW,
 			.tg_relation = trigger->tg_relation,
 			.tg_trigger = trigger->tg_trigger,
-			.tg_trigslot = slot,
 		};
 
 		CHECK_FOR_INTERRUPTS();
-		check(&data);
-		MemoryContextSwitchTo(old_context);
+		if (!check(&event, data, head.size, head.cid < cid, arg))
+			append(queue, &head, data);
 		MemoryContextReset(row_context);
 	}
+	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(row_context);
-	ExecDropSingleTupleTableSlot(slot);
 
 	/* Nobody can ask for them again. */
-	if (queue->saved == NULL)
+	if (queue->saved == NULL && queue->checked == nvmkv_row_spool_size(&queue->rows))
 	{
 		nvmkv_row_spool_close(&queue->rows);
 		queue->checked = 0;
@@ -298,6 +319,10 @@ nvmkv_deferred_abort(SubTransactionId subid)
 			continue;
 		nvmkv_row_spool_cut(&queue->rows, queue->saved->end);
 		queue->checked = queue->saved->checked;
+		if (queue->pending.cids != NULL)
+			pfree(queue->pending.cids);
+		queue->pending = queue->saved->pending;
+		queue->saved->pending.cids = NULL;
 		queue->event_subid = InvalidSubTransactionId;
 		pop_saved(queue);
 	}

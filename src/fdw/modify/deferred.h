@@ -1,13 +1,12 @@
 /*
  * deferred.h
- *	  Rows whose check may wait for the end of the transaction.
+ *	  Checks that may wait for the end of the transaction.
  */
 #ifndef NVMKV_FDW_DEFERRED_H
 #define NVMKV_FDW_DEFERRED_H
 
 #include "postgres.h"
 
-#include "access/attnum.h"
 #include "commands/trigger.h"
 #include "nodes/execnodes.h"
 
@@ -18,22 +17,23 @@
 extern void nvmkv_deferred_begin(ResultRelInfo *rri);
 
 /*
- * A trigger was fired for a row that is to be checked when the constraint is: now, or when the transaction or SET
- * CONSTRAINTS says so.  Then the server calls the trigger's function once more, nvmkv_deferred_is_due(), and that
- * nvmkv_deferred_check().  Of the row only these columns are kept.
+ * Keeps what is to be checked when the trigger's constraint is: at the end of the statement, or when the transaction or
+ * SET CONSTRAINTS says so.  Then the server calls the trigger's function, nvmkv_deferred_is_due(), and that
+ * nvmkv_deferred_check().  The bytes are copied; of the trigger's event is kept for what command it is.
  */
-extern void nvmkv_deferred_keep(TriggerData *trigger, bool initially_deferred, TupleTableSlot *row,
-								const AttrNumber *attnums, int nattnums);
+extern void nvmkv_deferred_keep(const TriggerData *trigger, bool initially_deferred, const void *data, Size size);
 
-/* Was the trigger's function called for rows that are kept? */
+/* Was the trigger's function called for what is kept? */
 extern bool nvmkv_deferred_is_due(const TriggerData *trigger);
 
 /*
- * Calls check for each row that the trigger has kept and that was not checked yet, in their order, with a description
- * of the event as if it were fired for an INSERT, DELETE or UPDATE as that which has kept it: tg_trigslot is the row.
+ * Calls check for all that the trigger has kept and that was not checked yet, in its order, with a description of the
+ * event as if it were fired for an INSERT, DELETE or UPDATE of a row, as that which has kept it; but without the row.
+ * The memory context is reset after each; data is allocated in it.  early: it will be asked for again if the result is
+ * false, when the command has ended that has kept it; else the result must be true.
  */
-typedef void (*NvmkvDeferredCheck) (TriggerData *trigger);
-extern void nvmkv_deferred_check(TriggerData *trigger, NvmkvDeferredCheck check);
+typedef bool (*NvmkvDeferredCheck) (TriggerData *trigger, void *data, Size size, bool early, void *arg);
+extern void nvmkv_deferred_check(TriggerData *trigger, NvmkvDeferredCheck check, void *arg);
 
 /* The ends of subtransactions, and of the transaction. */
 extern void nvmkv_deferred_subcommit(SubTransactionId subid, SubTransactionId parent);

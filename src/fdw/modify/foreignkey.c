@@ -22,6 +22,7 @@
 #include "utils/syscache.h"
 
 #include "fdw/modify/deferred.h"
+#include "fdw/modify/deferredrow.h"
 #include "fdw/modify/foreignkey.h"
 #include "fdw/modify/foreignkeyrow.h"
 #include "fdw/storage/storage.h"
@@ -131,7 +132,7 @@ check_standing_row(TriggerData *trigger, const NvmkvKeyColumns *columns)
 		nvmkv_foreign_key_check_row(trigger);
 }
 
-/* NvmkvDeferredCheck */
+/* NvmkvDeferredRowCheck */
 static void
 check_deferred_row(TriggerData *trigger)
 {
@@ -154,9 +155,9 @@ defer_check(TriggerData *trigger, const ForeignKey *key)
 		attnums[n++] = key->columns.attnums[i];
 	for (int i = 0; i < table->nkeys; i++)
 		attnums[n++] = table->keys[i].attnum;
-	nvmkv_deferred_keep(trigger, key->deferred,
-						TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot,
-						attnums, n);
+	nvmkv_deferred_keep_row(trigger, key->deferred,
+							TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot,
+							attnums, n);
 }
 
 Datum
@@ -166,7 +167,7 @@ nvmkv_sql_foreign_key_check(PG_FUNCTION_ARGS)
 	ForeignKey key;
 
 	if (nvmkv_deferred_is_due(trigger))
-		nvmkv_deferred_check(trigger, check_deferred_row);
+		nvmkv_deferred_check_rows(trigger, check_deferred_row);
 	else if (find_key(trigger->tg_trigger->tgconstraint, &key) &&
 			 !(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && leaves_columns(trigger, &key.columns)))
 	{
@@ -193,7 +194,7 @@ static const struct
 	{FKCONSTR_ACTION_SETDEFAULT, {RI_FKey_setdefault_del, RI_FKey_setdefault_upd}},
 };
 
-/* NvmkvDeferredCheck, and what is done at once. */
+/* NvmkvDeferredRowCheck, and what is done at once. */
 static void
 act(TriggerData *trigger)
 {
@@ -235,12 +236,13 @@ nvmkv_sql_foreign_key_action(PG_FUNCTION_ARGS)
 	ForeignKey key;
 
 	if (nvmkv_deferred_is_due(trigger))
-		nvmkv_deferred_check(trigger, act);
+		nvmkv_deferred_check_rows(trigger, act);
 	else if (RI_FKey_pk_upd_check_required(trigger->tg_trigger, trigger->tg_relation, trigger->tg_trigslot,
 										   update ? trigger->tg_newslot : NULL))
 	{
 		if (find_key(trigger->tg_trigger->tgconstraint, &key) && may_wait(trigger, &key))
-			nvmkv_deferred_keep(trigger, key.deferred, trigger->tg_trigslot, key.referenced.attnums, key.referenced.n);
+			nvmkv_deferred_keep_row(trigger, key.deferred, trigger->tg_trigslot, key.referenced.attnums,
+									key.referenced.n);
 		else
 			act(trigger);
 	}

@@ -12,6 +12,7 @@
 
 #include "fdw/host/rowid.h"
 #include "fdw/key/keycode.h"
+#include "fdw/modify/doubts.h"
 #include "fdw/modify/insertunique.h"
 #include "fdw/txn/unique.h"
 
@@ -60,6 +61,7 @@ try_insert(NvmkvModify *modify, NvmkvSlice key, TransactionId *xid_out, NvmkvRiv
 	if (result == INSERT_WRITTEN)
 	{
 		*rest_out = nvmkv_slice(entries.data + entries.size, (size_t) modify->entries.len - entries.size);
+		nvmkv_doubts_find(modify, none, entries);
 		nvmkv_write_begin();
 		nvmkv_entries_put(none, entries, fxid, modify->cid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
@@ -114,6 +116,7 @@ nvmkv_insert_unique(NvmkvModify *modify, TupleTableSlot *slot)
 	} while (result != INSERT_WRITTEN);
 	nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
 	nvmkv_unique_write_rest(modify->db, modify->table, modify->rel, key, rest, GetCurrentFullTransactionId(),
-							modify->cid);
+							modify->cid, &modify->doubts);
+	nvmkv_doubts_keep(modify);
 	nvmkv_write_check_serializable(modify->rel, key);
 }

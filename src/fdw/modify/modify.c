@@ -193,9 +193,13 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 		const NvmkvIndex *index = &modify->table->indexes[i];
 
 		modify->has_unique = modify->has_unique || (index->ready && index->is_unique);
+		modify->has_deferrable = modify->has_deferrable || (index->ready && index->deferrable);
 	}
+	if (modify->has_deferrable)
+		modify->key_index = nvmkv_primary_key_index(modify->rel);
 	initStringInfo(&modify->entries);
 	initStringInfo(&modify->old_entries);
+	initStringInfo(&modify->doubts);
 	initStringInfo(&modify->newest);
 	initStringInfo(&modify->moved);
 	initStringInfo(&modify->standing);

@@ -39,9 +39,12 @@ typedef struct NvmkvModify
 	StringInfoData value;
 	NvmkvEntryMaker *entry_maker; /* NULL: the table has no indexes to keep */
 	bool has_unique;			  /* one of these is unique */
+	bool has_deferrable;		  /* and of them one is checked later */
+	Oid key_index;				  /* where has_deferrable: the primary key's */
 	List *arbiters;				  /* indexes that ON CONFLICT is about; NIL: all unique ones */
 	StringInfoData entries;		  /* of the row to write */
 	StringInfoData old_entries;	  /* of the row to replace or delete */
+	StringInfoData doubts;		  /* entries of the row to write, see doubts.h */
 	StringInfoData old_key; /* of the row to replace or delete */
 	StringInfoData newest;	/* value bytes of a version that the statement's snapshot does not see */
 	uint64 newest_sequence;

@@ -238,6 +238,7 @@ make_secondary_index(RelOptInfo *rel, const NvmkvTable *table, const NvmkvIndex 
 		ChangeVarNodes((Node *) index->indpred, 1, (int) rel->relid, 0);
 	}
 	index->unique = description->is_unique;
+	index->immediate = !description->deferrable;
 	nvmkv_set_nulls_not_distinct(index, description->nulls_not_distinct);
 	index->amsearchnulls = true;
 	index->amcostestimate = nvmkv_cost_index_path;

@@ -171,6 +171,12 @@ count_appended(const NvmkvTable *table, Relation rel)
 	return appended;
 }
 
+bool
+nvmkv_index_is_table(Relation index)
+{
+	return index->rd_index->indisprimary && index->rd_index->indimmediate;
+}
+
 static void
 describe_index(NvmkvIndex *index, const NvmkvTable *table, Relation rel)
 {
@@ -183,6 +189,7 @@ describe_index(NvmkvIndex *index, const NvmkvTable *table, Relation rel)
 	index->ready = form->indisready;
 	index->valid = form->indisvalid;
 	index->is_unique = form->indisunique;
+	index->deferrable = form->indisunique && !form->indimmediate;
 	index->nulls_not_distinct = form->indnullsnotdistinct;
 	index->ncolumns = form->indnkeyatts;
 	index->natts = form->indnatts;
@@ -220,7 +227,7 @@ nvmkv_describe_indexes(NvmkvTable *table, Relation rel)
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (!index->rd_index->indisprimary)
+		if (!nvmkv_index_is_table(index))
 			describe_index(&table->indexes[table->nindexes++], table, index);
 		index_close(index, NoLock);
 	}

@@ -12,11 +12,17 @@
 #include "fdw/key/layout.h"
 
 /*
- * Sets table->indexes, in the current memory context, from the catalogues: all indexes that are there but that of the
- * primary key, which is the table itself.  Entries have no storage yet (storage.h).  ERROR 0A000: a column cannot be in
+ * Sets table->indexes, in the current memory context, from the catalogues: all indexes that are there but one that is
+ * the table itself.  Entries have no storage yet (storage.h).  ERROR 0A000: a column cannot be in
  * an index of ours.
  */
 extern void nvmkv_describe_indexes(NvmkvTable *table, Relation rel);
+
+/*
+ * Is the index, of the catalogue, that of a primary key which is the order of rows, and has no entries?  A primary key
+ * that is DEFERRABLE is not: rows are in the order of their making then, and its index is one like others.
+ */
+extern bool nvmkv_index_is_table(Relation index);
 
 /* The table's index with this OID, NULL: it has none. */
 extern NvmkvIndex *nvmkv_find_index(const NvmkvTable *table, Oid oid);

@@ -206,6 +206,16 @@ nvmkv_entries_set_rowid(NvmkvSlice entries, uint64 rowid)
 		memcpy((uint8 *) entry.key.data + entry.key.size - sizeof(big), &big, sizeof(big));
 }
 
+void
+nvmkv_entries_set_index(NvmkvSlice entry, unsigned index)
+{
+	EntryHead head;
+
+	memcpy(&head, entry.data, sizeof(head));
+	head.index = index;
+	memcpy((uint8 *) entry.data, &head, sizeof(head));
+}
+
 size_t
 nvmkv_entries_record_bytes(NvmkvSlice entries)
 {

@@ -47,6 +47,9 @@ extern bool nvmkv_entries_next(NvmkvSlice entries, size_t *at, NvmkvEntry *entry
 /* Those of a table without a primary key get this row id. */
 extern void nvmkv_entries_set_rowid(NvmkvSlice entries, uint64 rowid);
 
+/* The one entry of these bytes is of table->indexes[index] now. */
+extern void nvmkv_entries_set_index(NvmkvSlice entry, unsigned index);
+
 /*
  * Into the record that nvmkv_write_begin has begun: of a row that changes.  Old entries that are not among the new ones
  * go, new ones come where they are not among the old ones or have another value.  Nothing old: the row is new; nothing

@@ -196,6 +196,21 @@ find_standing(NvmkvDb *db, const NvmkvTable *table, const NvmkvEntry *entry, Nvm
 	return false;
 }
 
+/* Has another row the entry's value, or may it have?  One that old_entries are of does not count. */
+static bool
+find_other(NvmkvDb *db, const NvmkvTable *table, const NvmkvEntry *entry, NvmkvSlice old_entries,
+		   TransactionId *xid_out, StringInfo rival_key)
+{
+	MetKeys met;
+	bool found;
+
+	initStringInfo(&met.bytes);
+	meet_keys(db, value_of(entry), &met);
+	found = find_standing(db, table, entry, old_entries, &met, xid_out, rival_key);
+	pfree(met.bytes.data);
+	return found;
+}
+
 bool
 nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_entries, NvmkvSlice new_entries,
 						NvmkvRival *rival_out, StringInfo rival_key)
@@ -206,14 +221,8 @@ nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_ent
 
 	while (next_unique(old_entries, new_entries, &at, &begin, &entry))
 	{
-		MetKeys met;
-		bool found;
-
-		initStringInfo(&met.bytes);
-		meet_keys(db, value_of(&entry), &met);
-		found = find_standing(db, table, &entry, old_entries, &met, &rival_out->wait_xid, rival_key);
-		pfree(met.bytes.data);
-		if (found)
+		if (!table->indexes[entry.index].deferrable &&
+			find_other(db, table, &entry, old_entries, &rival_out->wait_xid, rival_key))
 		{
 			rival_out->index = entry.index;
 			rival_out->at = begin;
@@ -224,11 +233,70 @@ nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_ent
 	return false;
 }
 
+/* ---------------------------------------------------------------- later */
+
+void
+nvmkv_unique_find_doubts(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_entries, NvmkvSlice new_entries,
+						 StringInfo doubts)
+{
+	size_t at = 0;
+	size_t begin;
+	NvmkvEntry entry;
+	TransactionId xid;
+
+	while (next_unique(old_entries, new_entries, &at, &begin, &entry))
+	{
+		if (table->indexes[entry.index].deferrable && find_other(db, table, &entry, old_entries, &xid, NULL))
+			appendBinaryStringInfo(doubts, (const char *) new_entries.data + begin, (int) (at - begin));
+	}
+}
+
+bool
+nvmkv_unique_check(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice entry_bytes, bool only_look)
+{
+	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
+	NvmkvRival rival = {.at = 0};
+	StringInfoData key; /* of the row */
+	bool unique = false;
+	size_t at = 0;
+
+	if (!nvmkv_entries_next(entry_bytes, &at, &rival.entry))
+		elog(ERROR, "no entry to check");
+	rival.index = rival.entry.index;
+	initStringInfo(&key);
+	nvmkv_key_of_entry(table, &table->indexes[rival.index], rival.entry.key, &key);
+	while (!unique)
+	{
+		NvmkvLatchSet latches;
+		NvmkvRowView view;
+
+		CHECK_FOR_INTERRUPTS();
+		nvmkv_latch_set_init(&latches);
+		nvmkv_latch_set_add(&latches, nvmkv_key_hash(value_of(&rival.entry)));
+		nvmkv_latch_set_acquire(&latches);
+		nvmkv_row_view(db, &table->indexes[rival.index].entries, rival.entry.key, &query, &view);
+		unique = view.state != NVMKV_ROW_LIVE ||
+			!find_other(db, table, &rival.entry, entry_bytes, &rival.wait_xid, NULL);
+		nvmkv_latch_set_release(&latches);
+		if (unique || only_look)
+			break;
+		if (!TransactionIdIsValid(rival.wait_xid))
+		{
+			/* A serializable transaction would rather hear that it cannot be serialized. */
+			nvmkv_write_check_serializable(rel, nvmkv_buffer_slice(&key));
+			nvmkv_unique_report(table, rel, &rival);
+		}
+		nvmkv_write_wait_xid(rel, nvmkv_buffer_slice(&key), rival.wait_xid, XLTW_InsertIndex);
+	}
+	pfree(key.data);
+	return unique;
+}
+
 /* ---------------------------------------------------------------- writing */
 
 void
 nvmkv_unique_write_rest(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice key, NvmkvSlice entries,
-						FullTransactionId fxid, CommandId cid)
+						FullTransactionId fxid, CommandId cid, StringInfo doubts)
 {
 	NvmkvSlice none = nvmkv_slice(NULL, 0);
 
@@ -239,6 +307,7 @@ nvmkv_unique_write_rest(NvmkvDb *db, const NvmkvTable *table, Relation rel, Nvmk
 		NvmkvSlice free = entries;
 		bool has_rival;
 		bool written = true;
+		int known_doubts = doubts->len;
 
 		CHECK_FOR_INTERRUPTS();
 		nvmkv_latch_set_init(&latches);
@@ -249,13 +318,17 @@ nvmkv_unique_write_rest(NvmkvDb *db, const NvmkvTable *table, Relation rel, Nvmk
 			free.size = rival.at;
 		if (free.size > 0)
 		{
+			nvmkv_unique_find_doubts(db, table, none, free, doubts);
 			nvmkv_write_begin();
 			nvmkv_entries_put(none, free, fxid, cid);
 			written = nvmkv_write_finish(db, rel);
 		}
 		nvmkv_latch_set_release(&latches);
 		if (!written)
+		{
+			doubts->len = known_doubts;
 			nvmkv_write_wait_room(db, rel);
+		}
 		else
 		{
 			entries = nvmkv_slice(entries.data + free.size, entries.size - free.size);

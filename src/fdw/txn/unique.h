@@ -43,18 +43,32 @@ extern bool nvmkv_unique_concerns(NvmkvSlice old_entries, NvmkvSlice new_entries
 
 /*
  * The first of the new entries' values that another row has, or may have: true, and *rival_out.  Entries of the row
- * that old_entries are of do not count.  rival_key (may be NULL): the key of the entry that stands against it.
- * REQUIRES the latches above.
+ * that old_entries are of do not count, nor do values of indexes that are DEFERRABLE.  rival_key (may be NULL): the key
+ * of the entry that stands against it.  REQUIRES the latches above.
  */
 extern bool nvmkv_unique_find_rival(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_entries,
 									NvmkvSlice new_entries, NvmkvRival *rival_out, StringInfo rival_key);
 
 /*
+ * Of the new entries in indexes that are DEFERRABLE those whose value another row has, or may have, are appended to
+ * doubts, as they are: nobody waits for what they stand against until they are checked (nvmkv_unique_check).  REQUIRES
+ * the latches above, until the entries are written.
+ */
+extern void nvmkv_unique_find_doubts(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice old_entries,
+									 NvmkvSlice new_entries, StringInfo doubts);
+
+/*
+ * Has the value of this one entry, which this transaction has written, no other row by now?  Waits where others may
+ * have it; 23505.  only_look: false in these cases.  An entry that is there no more is not asked for.  Hold no latch.
+ */
+extern bool nvmkv_unique_check(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice entry, bool only_look);
+
+/*
  * Writes the entries that are left of a row that has been written by this command, waiting where others may have a
- * value; 23505.  key: the row's, for messages.  Hold no latch.
+ * value; 23505.  key: the row's, for messages.  doubts: see nvmkv_unique_find_doubts.  Hold no latch.
  */
 extern void nvmkv_unique_write_rest(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice key,
-									NvmkvSlice entries, FullTransactionId fxid, CommandId cid);
+									NvmkvSlice entries, FullTransactionId fxid, CommandId cid, StringInfo doubts);
 
 /* 23505 as a heap's unique index says it: of the entry that was to be written.  Does not return. */
 pg_noreturn extern void nvmkv_unique_report(const NvmkvTable *table, Relation rel, const NvmkvRival *rival);

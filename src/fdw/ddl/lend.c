@@ -1,10 +1,11 @@
 /*
- * foreignkeylend.c
+ * lend.c
  *	  One of our tables, for the server a plain table for a moment.
  *
- * The server makes foreign keys of plain and of partitioned tables only, and looks at
- * nothing else of the kind but the table's row in pg_class: it reads columns,
- * indexes and privileges, and writes a constraint and its triggers.
+ * The server makes foreign keys, and constraints that can be deferred, of plain and of
+ * partitioned tables only, and looks at nothing else of the kind but the table's row in
+ * pg_class: it reads columns, indexes and privileges, and writes a constraint and its
+ * triggers.
  */
 #include "postgres.h"
 
@@ -13,7 +14,7 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/catalogrow.h"
-#include "fdw/ddl/foreignkeylend.h"
+#include "fdw/ddl/lend.h"
 
 static void
 show_as(Oid relid, char relkind, Oid relam, Oid relfilenode, Oid reltoastrelid)
@@ -30,13 +31,13 @@ show_as(Oid relid, char relkind, Oid relam, Oid relfilenode, Oid reltoastrelid)
 
 /* No file has the name of a table that is not one; and one that seems to have a TOAST table is given none. */
 void
-nvmkv_foreign_key_lend(Oid relid)
+nvmkv_lend_table(Oid relid)
 {
 	show_as(relid, RELKIND_RELATION, HEAP_TABLE_AM_OID, relid, relid);
 }
 
 void
-nvmkv_foreign_key_return(Oid relid)
+nvmkv_return_table(Oid relid)
 {
 	show_as(relid, RELKIND_FOREIGN_TABLE, InvalidOid, InvalidOid, InvalidOid);
 }

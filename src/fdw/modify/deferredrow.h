@@ -1,0 +1,22 @@
+/*
+ * deferredrow.h
+ *	  Rows of one of our tables that are kept until a constraint is checked.
+ */
+#ifndef NVMKV_FDW_DEFERREDROW_H
+#define NVMKV_FDW_DEFERREDROW_H
+
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
+
+/* nvmkv_deferred_keep() of a row: these columns of it. */
+extern void nvmkv_deferred_keep_row(const TriggerData *trigger, bool initially_deferred, TupleTableSlot *row,
+									const AttrNumber *attnums, int nattnums);
+
+/* nvmkv_deferred_check() of rows: tg_trigslot of the event is the row, the other columns are NULL. */
+typedef void (*NvmkvDeferredRowCheck) (TriggerData *trigger);
+extern void nvmkv_deferred_check_rows(TriggerData *trigger, NvmkvDeferredRowCheck check);
+
+#endif
