@@ -41,11 +41,15 @@ adds_column(const AlterTableStmt *stmt, const char *column)
 	return false;
 }
 
-/* DROP DEFAULT and the like come before ADD COLUMN, whose column they do not find. */
+/*
+ * DROP DEFAULT and the like come before ADD COLUMN, whose column they do not find; and what changes an identity comes
+ * behind what makes it.
+ */
 static bool
 is_later_default(const AlterTableStmt *stmt, const AlterTableCmd *cmd)
 {
-	return ((cmd->subtype == AT_ColumnDefault && cmd->def != NULL) || cmd->subtype == AT_AddIdentity) &&
+	return ((cmd->subtype == AT_ColumnDefault && cmd->def != NULL) || cmd->subtype == AT_AddIdentity ||
+			cmd->subtype == AT_SetIdentity) &&
 		adds_column(stmt, cmd->name);
 }
 
