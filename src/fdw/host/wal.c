@@ -49,10 +49,18 @@ nvmkv_wal_set_earlier(XLogRecPtr position)
 static XLogRecPtr
 insert_record(uint8 info, const void *data, size_t size)
 {
+	Assert(size > 0); /* the server asks it of all records */
 	XLogBeginInsert();
-	if (size > 0)
-		XLogRegisterData((char *) unconstify(void *, data), (uint32) size);
+	XLogRegisterData((char *) unconstify(void *, data), (uint32) size);
 	return XLogInsert(NVMKV_RMGR_ID, info);
+}
+
+static XLogRecPtr
+insert_fence(void)
+{
+	static const uint8 filling = 0;
+
+	return insert_record(XLOG_NVMKV_FENCE, &filling, sizeof(filling));
 }
 
 static NvmkvStatus
@@ -75,7 +83,7 @@ wal_flush(void *ctx, uint64_t sequence)
 	if (RecoveryInProgress())
 		XLogFlush(sequence == NVMKV_SEQUENCE_MAX ? GetXLogReplayRecPtr(NULL) : sequence);
 	else if (sequence == NVMKV_SEQUENCE_MAX)
-		XLogFlush(insert_record(XLOG_NVMKV_FENCE, NULL, 0));
+		XLogFlush(insert_fence());
 	else
 		XLogFlush(sequence);
 	return NVMKV_OK;
@@ -107,7 +115,7 @@ uint64
 nvmkv_wal_new_storage_id(void)
 {
 	/* An id gives the transaction a WAL record, and the row that stores the id gives it a transaction id. */
-	return insert_record(XLOG_NVMKV_FENCE, NULL, 0);
+	return insert_fence();
 }
 
 void

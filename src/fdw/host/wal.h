@@ -6,8 +6,8 @@
  *	  WRITE			one write batch (engine/base/batch.h), as it is.  Its entries have the sequences
  *					EndRecPtr - count + 1 .. EndRecPtr: unique, because a record is longer than its entry count.
  *	  FENCE			nothing that matters.  A position to flush to, and a new storage id: its end LSN, unique
- *					for ever because the catalogue row that names it follows it in the WAL.  With filling, it
- *					moves the log's end on.
+ *					for ever because the catalogue row that names it follows it in the WAL.  Zeroes: one, or
+ *					as many as move the log's end on.
  *	  FAMILY		a column family, as NvmkvFamilyInfo: it is there, with these options, before the
  *					storage that follows.
  *	  DROP_FAMILY	its number u32.

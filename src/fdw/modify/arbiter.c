@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 
 #include "fdw/host/latch.h"
 #include "fdw/key/keycode.h"
@@ -62,14 +63,16 @@ typedef enum Found
 	FOUND_ARBITER_VALUE,
 	FOUND_KEY, /* it exists, and is no arbiter */
 	FOUND_VALUE,
-	FOUND_WAIT, /* for *xid_out, before it can be said */
+	FOUND_WAIT_ARBITER, /* for *xid_out, before it can be said */
+	FOUND_WAIT_KEY,		/* no arbiter */
+	FOUND_WAIT_VALUE,
 	FOUND_DEFERRABLE /* an arbiter that can be none */
 } Found;
 
-/* REQUIRES the latches. */
+/* key_first: the key has been waited for, so it comes before the arbiters.  REQUIRES the latches. */
 static Found
-find(NvmkvModify *modify, NvmkvSlice key, NvmkvSlice of_arbiters, NvmkvSlice others, TransactionId *xid_out,
-	 StringInfo rival_key, NvmkvRival *rival_out)
+find(NvmkvModify *modify, NvmkvSlice key, bool key_first, NvmkvSlice of_arbiters, NvmkvSlice others,
+	 TransactionId *xid_out, StringInfo rival_key, NvmkvRival *rival_out)
 {
 	static const NvmkvRowQuery query = {.want = NVMKV_LOCK_NONE, .anchor = {.kind = NVMKV_ANCHOR_NEWEST}};
 	NvmkvSlice none = nvmkv_slice(NULL, 0);
@@ -81,35 +84,90 @@ find(NvmkvModify *modify, NvmkvSlice key, NvmkvSlice of_arbiters, NvmkvSlice oth
 	stands = view.state == NVMKV_ROW_LIVE || view.state == NVMKV_ROW_WAIT;
 	if (stands && key_is_arbiter(modify))
 		return nvmkv_doubts_meet_arbiter(modify, modify->key_index) ? FOUND_DEFERRABLE : FOUND_ARBITER_KEY;
-	if (nvmkv_unique_find_rival(modify->db, modify->table, none, of_arbiters, rival_out, rival_key))
+	if (!(stands && key_first) &&
+		nvmkv_unique_find_rival(modify->db, modify->table, none, of_arbiters, rival_out, rival_key))
 	{
 		if (nvmkv_doubts_meet_arbiter(modify, modify->table->indexes[rival_out->index].oid))
 			return FOUND_DEFERRABLE;
 		*xid_out = rival_out->wait_xid;
-		return TransactionIdIsValid(*xid_out) ? FOUND_WAIT : FOUND_ARBITER_VALUE;
+		return TransactionIdIsValid(*xid_out) ? FOUND_WAIT_ARBITER : FOUND_ARBITER_VALUE;
 	}
 	if (nvmkv_doubts_meet_arbiter(modify, OID_MAX))
 		return FOUND_DEFERRABLE;
 	if (stands)
 	{
 		*xid_out = view.wait_xid;
-		return view.state == NVMKV_ROW_WAIT ? FOUND_WAIT : FOUND_KEY;
+		return view.state == NVMKV_ROW_WAIT ? FOUND_WAIT_KEY : FOUND_KEY;
 	}
 	if (nvmkv_unique_find_rival(modify->db, modify->table, none, others, rival_out, rival_key))
-	{
-		*xid_out = rival_out->wait_xid;
-		return TransactionIdIsValid(*xid_out) ? FOUND_WAIT : FOUND_VALUE;
-	}
+		return TransactionIdIsValid(rival_out->wait_xid) ? FOUND_WAIT_VALUE : FOUND_VALUE;
 	return FOUND_NOTHING;
 }
 
+/* The row has been written, and some entries, when an arbiter's value turns out to be another row's: it never was. */
+static void
+take_back(NvmkvModify *modify, NvmkvSlice key, NvmkvSlice entries, FullTransactionId fxid)
+{
+	NvmkvSlice none = nvmkv_slice(NULL, 0);
+	bool written = false;
+
+	while (!written)
+	{
+		NvmkvLatchSet latches;
+
+		CHECK_FOR_INTERRUPTS();
+		nvmkv_latch_set_init(&latches);
+		nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
+		nvmkv_unique_add_latches(&latches, none, entries);
+		nvmkv_latch_set_acquire(&latches);
+		nvmkv_write_begin();
+		nvmkv_entries_put(entries, none, fxid, modify->cid);
+		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, key, fxid, modify->cid, none);
+		written = nvmkv_write_finish(modify->db, modify->rel);
+		nvmkv_latch_set_release(&latches);
+		if (!written)
+			nvmkv_write_wait_room(modify->db, modify->rel);
+	}
+}
+
+/*
+ * The row is there, with its entries before the rest, while it is waited for who may have the value of the next one: as
+ * on a heap.
+ */
+static NvmkvConflictLook
+finish_insert(NvmkvModify *modify, NvmkvSlice key, NvmkvSlice rest, NvmkvRival *rival, FullTransactionId fxid)
+{
+	NvmkvSlice entries = nvmkv_buffer_slice(&modify->entries);
+	bool has_rival = true;
+
+	for (;;)
+	{
+		if (has_rival && is_arbiter(modify, &modify->table->indexes[rival->index]))
+		{
+			take_back(modify, key, nvmkv_slice(entries.data, entries.size - rest.size), fxid);
+			return NVMKV_CONFLICT_AGAIN;
+		}
+		if (has_rival)
+			nvmkv_unique_wait_rival(modify->table, modify->rel, key, rival);
+		if (rest.size == 0)
+		{
+			nvmkv_doubts_keep(modify);
+			return NVMKV_CONFLICT_NONE;
+		}
+		CHECK_FOR_INTERRUPTS();
+		has_rival = nvmkv_unique_write_free(modify->db, modify->table, modify->rel, &rest, fxid, modify->cid,
+											&modify->doubts, rival);
+	}
+}
+
 NvmkvConflictLook
-nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, StringInfo row_key,
+nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, bool *key_first, StringInfo row_key,
 				   NvmkvRival *rival_out)
 {
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	NvmkvSlice none = nvmkv_slice(NULL, 0);
 	NvmkvSlice entries = nvmkv_buffer_slice(&modify->entries);
+	NvmkvSlice free = entries;
 	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
 	TransactionId xid = InvalidTransactionId;
 	StringInfoData of_arbiters;
@@ -130,18 +188,27 @@ nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, St
 	nvmkv_latch_set_add(&latches, nvmkv_key_hash(key));
 	nvmkv_unique_add_latches(&latches, none, entries);
 	nvmkv_latch_set_acquire(&latches);
-	found = find(modify, key, nvmkv_buffer_slice(&of_arbiters), nvmkv_buffer_slice(&others), &xid, &rival_key,
-				 rival_out);
-	if (found == FOUND_NOTHING)
+	found = find(modify, key, *key_first, nvmkv_buffer_slice(&of_arbiters), nvmkv_buffer_slice(&others), &xid,
+				 &rival_key, rival_out);
+	if (found == FOUND_WAIT_VALUE)
 	{
-		nvmkv_doubts_find(modify, none, entries);
+		/* The same one, and where it is among them all. */
+		(void) nvmkv_unique_find_rival(modify->db, modify->table, none, entries, rival_out, NULL);
+		free.size = rival_out->at;
+	}
+	if (found == FOUND_NOTHING || found == FOUND_WAIT_VALUE)
+	{
+		nvmkv_doubts_find(modify, none, free);
 		nvmkv_write_begin();
-		nvmkv_entries_put(none, entries, fxid, modify->cid);
+		nvmkv_entries_put(none, free, fxid, modify->cid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
 		written = nvmkv_write_finish(modify->db, modify->rel);
 	}
 	nvmkv_latch_set_release(&latches);
+	if (written)
+		nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
 
+	*key_first = found == FOUND_WAIT_KEY;
 	switch (found)
 	{
 		case FOUND_NOTHING:
@@ -152,7 +219,14 @@ nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, St
 			}
 			nvmkv_write_wait_room(modify->db, modify->rel);
 			break;
-		case FOUND_WAIT:
+		case FOUND_WAIT_VALUE:
+			if (written)
+				return finish_insert(modify, key, nvmkv_slice(entries.data + free.size, entries.size - free.size),
+									 rival_out, fxid);
+			nvmkv_write_wait_room(modify->db, modify->rel);
+			break;
+		case FOUND_WAIT_ARBITER:
+		case FOUND_WAIT_KEY:
 			nvmkv_write_wait_xid(modify->rel, key, xid, XLTW_InsertIndex);
 			break;
 		case FOUND_ARBITER_KEY:

@@ -254,6 +254,7 @@ typedef struct Upsert
 	bool update;
 	bool met;
 	bool tried; /* to update the row */
+	bool key_first; /* nvmkv_arbiter_look */
 	NvmkvRowQueue queue;
 	StringInfoData key;		/* of the row to insert */
 	StringInfoData row_key; /* of the one that it conflicts with, where other indexes than the key's decide */
@@ -269,9 +270,16 @@ look(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Upsert *upsert, Tu
 
 	*key_out = key;
 	if (!modify->has_unique)
-		return look_and_insert(modify, estate, rri, key, upsert->update, upsert->met, true, &upsert->queue, view);
+	{
+		UpsertLook result = look_and_insert(modify, estate, rri, key, upsert->update, upsert->met, true, &upsert->queue,
+											view);
 
-	switch (nvmkv_arbiter_look(modify, key, slot, &upsert->row_key, &upsert->rival))
+		if (result == LOOK_INSERTED)
+			nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
+		return result;
+	}
+
+	switch (nvmkv_arbiter_look(modify, key, slot, &upsert->key_first, &upsert->row_key, &upsert->rival))
 	{
 		case NVMKV_CONFLICT_NONE:
 			return LOOK_INSERTED;
@@ -320,7 +328,6 @@ nvmkv_upsert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, TupleTable
 			case LOOK_INSERTED:
 				if (rowid != 0)
 					nvmkv_rowid_to_tid(rowid, &slot->tts_tid);
-				nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
 				nvmkv_write_check_serializable(modify->rel, key);
 				pgstat_count_heap_insert(modify->counted, 1);
 				nvmkv_fire_after_insert(&modify->triggers, modify->mtstate, rri, slot);

@@ -102,6 +102,36 @@ take_point(const NvmkvReader *reader, NvmkvRowBytes *row_out)
 	};
 }
 
+static NvmkvStatus
+get_point(NvmkvReader *reader)
+{
+	NvmkvStatus status;
+
+	memset(&reader->point_version, 0, sizeof(reader->point_version));
+	status = nvmkv_get(reader->db, reader->point, &reader->visibility->engine, &reader->value, &reader->point_version);
+	if (status != NVMKV_NOT_FOUND)
+		check(reader, status);
+	return status;
+}
+
+/*
+ * The next writer of the version that a serializable transaction reads conflicts with it.  If he has committed already
+ * he was met on the way, and whoever writes after him is no concern: as on a heap, where it is the version that is
+ * locked.  Else the lock comes before the look that counts, for writers look for locks after they have written.
+ */
+static NvmkvStatus
+get_point_serializable(NvmkvReader *reader)
+{
+	NvmkvStatus status;
+
+	nvmkv_visibility_expect_successor(reader->visibility);
+	status = get_point(reader);
+	if (nvmkv_visibility_met_successor(reader->visibility))
+		return status;
+	nvmkv_predicate_lock_key(reader->visibility, reader->point);
+	return get_point(reader);
+}
+
 /* The row with this very key, or the first of two; false when there is none to be seen. */
 static bool
 look_up(NvmkvReader *reader, NvmkvRowBytes *row_out)
@@ -111,10 +141,10 @@ look_up(NvmkvReader *reader, NvmkvRowBytes *row_out)
 	reader->report->points++;
 	if (reader->point.size > NVMKV_KEY_BYTES_MAX)
 		return false;
-	memset(&reader->point_version, 0, sizeof(reader->point_version));
-	status = nvmkv_get(reader->db, reader->point, &reader->visibility->engine, &reader->value, &reader->point_version);
-	if (status != NVMKV_NOT_FOUND)
-		check(reader, status);
+	if (reader->locks_points && reader->visibility->rel != NULL)
+		status = get_point_serializable(reader);
+	else
+		status = get_point(reader);
 	if (nvmkv_visibility_is_own(reader->visibility, &reader->point_version) &&
 		find_covered(reader, reader->point, row_out))
 		reader->point_waits = status == NVMKV_OK;

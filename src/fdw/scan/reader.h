@@ -33,6 +33,7 @@ typedef struct NvmkvReader
 	NvmkvVisibility *visibility;
 	bool backward;
 	bool keys_only; /* values are not needed, and may be missing */
+	bool locks_points; /* for serializable transactions: single keys, each as it is looked up */
 	NvmkvScanReport *report;
 
 	/* Its own. */

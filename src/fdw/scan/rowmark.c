@@ -226,9 +226,9 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		nvmkv_latch_set_acquire(&latches);
 
 		nvmkv_row_view(marks->db, marks->table, key, &query, &view);
-		if (query.any_version && view.for_update)
+		if (query.any_version && (view.for_update || view.changed_again))
 		{
-			/* To a heap an UPDATE by who has locked the row FOR UPDATE is one of the key. */
+			/* To a heap an UPDATE by who has locked the row FOR UPDATE is one of the key; a later one may be. */
 			query.any_version = false;
 			nvmkv_row_view(marks->db, marks->table, key, &query, &view);
 		}

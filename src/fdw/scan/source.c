@@ -36,6 +36,7 @@ nvmkv_source_open(NvmkvReader *reader, const NvmkvTable *table, const NvmkvIndex
 		.visibility = visibility,
 		.backward = backward,
 		.keys_only = keys_only,
+		.locks_points = index == NULL,
 		.report = report,
 	};
 
@@ -43,8 +44,8 @@ nvmkv_source_open(NvmkvReader *reader, const NvmkvTable *table, const NvmkvIndex
 }
 
 /*
- * One row is known by its key, and whoever writes it, with whatever entries, asks for that.  Anything else may be
- * touched by any row.
+ * One row is known by its key, which the reader locks as it looks it up, and whoever writes it, with whatever entries,
+ * asks for that.  Anything else may be touched by any row.
  */
 void
 nvmkv_source_lock(const NvmkvTable *table, const NvmkvIndex *index, const NvmkvVisibility *visibility,
@@ -54,9 +55,7 @@ nvmkv_source_lock(const NvmkvTable *table, const NvmkvIndex *index, const NvmkvV
 		return;
 	if (!range->point)
 		nvmkv_predicate_lock_relation(visibility);
-	else if (index == NULL)
-		nvmkv_predicate_lock_key(visibility, range->lower);
-	else
+	else if (index != NULL)
 	{
 		StringInfoData key;
 

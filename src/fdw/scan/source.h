@@ -26,7 +26,7 @@ nvmkv_source_keyed(const NvmkvTable *table, const NvmkvIndex *index)
 extern void nvmkv_source_open(NvmkvReader *reader, const NvmkvTable *table, const NvmkvIndex *index,
 							  NvmkvVisibility *visibility, bool backward, bool keys_only, NvmkvScanReport *report);
 
-/* What another serializable transaction would have to know of this read, before it is done. */
+/* What other serializable transactions would have to know of this read, before it is done; readers lock single keys. */
 extern void nvmkv_source_lock(const NvmkvTable *table, const NvmkvIndex *index, const NvmkvVisibility *visibility,
 							  const NvmkvKeyRange *range);
 

@@ -72,10 +72,9 @@ typedef struct Walk
 	bool deleted_above;
 	bool value_above;
 	bool for_update_above; /* its transaction had locked the one at hand */
-	Found second_above; /* the version above that one */
-	bool second_is_value;
+	bool again_above; /* of the same row, further up, there is one that has committed, and stands against the wish */
 	Found end;			/* oldest tombstone above the anchor, or the anchor itself */
-	uint64 lock_holder; /* whose lock stands against the wish; 0: nobody's */
+	uint64 lock_holder; /* the oldest whose lock stands against the wish; 0: nobody's */
 } Walk;
 
 static bool
@@ -196,11 +195,8 @@ see_lock(Walk *walk, const NvmkvVersion *version)
 				if (walk->query->standing != NULL && mode == NVMKV_LOCK_KEY_SHARE)
 					add_standing(walk->query->standing, version->txn.fxid);
 			}
-			else
-			{
-				if (walk->lock_holder == 0)
-					walk->lock_holder = version->txn.fxid;
-			}
+			else if (walk->lock_holder == 0 || version->txn.fxid < walk->lock_holder)
+				walk->lock_holder = version->txn.fxid; /* as on a heap: they are waited for one by one, in this order */
 			break;
 		case NVMKV_TAG_COMMITTED:
 		case NVMKV_TAG_ABORTED:
@@ -283,6 +279,16 @@ see_tombstone(Walk *walk, const NvmkvVersion *version, NvmkvTagState state)
 	}
 }
 
+/* Has the version above changed its row, for good, in a way that stands against the wish? */
+static bool
+stands_against(const Walk *walk)
+{
+	bool keeps_key = walk->value_above && !walk->for_update_above;
+
+	return walk->above.there && walk->above.state == NVMKV_TAG_COMMITTED &&
+		nvmkv_locks_conflict(walk->query->want, keeps_key ? NVMKV_LOCK_NO_KEY_UPDATE : NVMKV_LOCK_EXCLUSIVE);
+}
+
 /* The version above the anchor says it. */
 static void
 note_anchor(Walk *walk, uint64 sequence)
@@ -295,11 +301,7 @@ note_anchor(Walk *walk, uint64 sequence)
 		keep_holders_of(walk->query->holders, sequence);
 	view->in_place = walk->value_above;
 	view->for_update = walk->value_above && walk->for_update_above;
-	/* Above a tombstone are other rows. */
-	view->changed_again = walk->value_above && walk->second_above.there &&
-		walk->second_above.state == NVMKV_TAG_COMMITTED &&
-		nvmkv_locks_conflict(walk->query->want,
-							 walk->second_is_value ? NVMKV_LOCK_NO_KEY_UPDATE : NVMKV_LOCK_EXCLUSIVE);
+	view->changed_again = walk->again_above;
 	if (!walk->above.there || walk->above.state != NVMKV_TAG_COMMITTED ||
 		(walk->query->any_version && !walk->end.there))
 		return;
@@ -346,8 +348,8 @@ visit(void *ctx, const NvmkvVersion *version)
 			see_value(walk, version, state, walk->anchored);
 		else
 			see_tombstone(walk, version, state);
-		walk->second_above = walk->above;
-		walk->second_is_value = walk->value_above;
+		/* Above a tombstone are other rows. */
+		walk->again_above = kind == NVMKV_KIND_VALUE && (walk->again_above || stands_against(walk));
 		note(&walk->above, version, state);
 		walk->value_above = kind == NVMKV_KIND_VALUE;
 		walk->deleted_above = kind == NVMKV_KIND_DELETION && version->value.size == 0;

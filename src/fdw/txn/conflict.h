@@ -128,7 +128,7 @@ typedef struct NvmkvRowView
 	bool visible;			/* LIVE, and the snapshot sees this version (query.any_version: or an older one) */
 	bool in_place;			/* what follows the anchor's version is an UPDATE in place, by whomever */
 	bool for_update;		/* whose transaction had locked the row FOR UPDATE, as far as that is still known */
-	bool changed_again;		/* a transaction that has committed has changed the version above, too, against the wish */
+	bool changed_again;		/* and a later version, too, against the wish, by a transaction that has committed */
 	NvmkvRowLoss loss;		/* in any state: a transaction with a snapshot of its own need not wait */
 	bool has_moved;			/* DELETED: by an UPDATE of the key; query.moved */
 	NvmkvRowAnchor arrival; /* the row's anchor at its new key */

@@ -280,13 +280,7 @@ nvmkv_unique_check(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlic
 		nvmkv_latch_set_release(&latches);
 		if (unique || only_look)
 			break;
-		if (!TransactionIdIsValid(rival.wait_xid))
-		{
-			/* A serializable transaction would rather hear that it cannot be serialized. */
-			nvmkv_write_check_serializable(rel, nvmkv_buffer_slice(&key));
-			nvmkv_unique_report(table, rel, &rival);
-		}
-		nvmkv_write_wait_xid(rel, nvmkv_buffer_slice(&key), rival.wait_xid, XLTW_InsertIndex);
+		nvmkv_unique_wait_rival(table, rel, nvmkv_buffer_slice(&key), &rival);
 	}
 	pfree(key.data);
 	return unique;
@@ -294,53 +288,64 @@ nvmkv_unique_check(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlic
 
 /* ---------------------------------------------------------------- writing */
 
+bool
+nvmkv_unique_write_free(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice *rest, FullTransactionId fxid,
+						CommandId cid, StringInfo doubts, NvmkvRival *rival_out)
+{
+	NvmkvSlice none = nvmkv_slice(NULL, 0);
+	NvmkvSlice free = *rest;
+	NvmkvLatchSet latches;
+	bool has_rival;
+	bool written = true;
+	int known_doubts = doubts->len;
+
+	nvmkv_latch_set_init(&latches);
+	nvmkv_unique_add_latches(&latches, none, *rest);
+	nvmkv_latch_set_acquire(&latches);
+	has_rival = nvmkv_unique_find_rival(db, table, none, *rest, rival_out, NULL);
+	if (has_rival)
+		free.size = rival_out->at;
+	if (free.size > 0)
+	{
+		nvmkv_unique_find_doubts(db, table, none, free, doubts);
+		nvmkv_write_begin();
+		nvmkv_entries_put(none, free, fxid, cid);
+		written = nvmkv_write_finish(db, rel);
+	}
+	nvmkv_latch_set_release(&latches);
+	if (!written)
+	{
+		doubts->len = known_doubts;
+		nvmkv_write_wait_room(db, rel);
+		return false;
+	}
+	*rest = nvmkv_slice(rest->data + free.size, rest->size - free.size);
+	return has_rival;
+}
+
+void
+nvmkv_unique_wait_rival(const NvmkvTable *table, Relation rel, NvmkvSlice key, const NvmkvRival *rival)
+{
+	if (!TransactionIdIsValid(rival->wait_xid))
+	{
+		/* A serializable transaction would rather hear that it cannot be serialized. */
+		nvmkv_write_check_serializable(rel, key);
+		nvmkv_unique_report(table, rel, rival);
+	}
+	nvmkv_write_wait_xid(rel, key, rival->wait_xid, XLTW_InsertIndex);
+}
+
 void
 nvmkv_unique_write_rest(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice key, NvmkvSlice entries,
 						FullTransactionId fxid, CommandId cid, StringInfo doubts)
 {
-	NvmkvSlice none = nvmkv_slice(NULL, 0);
-
 	while (entries.size > 0)
 	{
-		NvmkvLatchSet latches;
 		NvmkvRival rival;
-		NvmkvSlice free = entries;
-		bool has_rival;
-		bool written = true;
-		int known_doubts = doubts->len;
 
 		CHECK_FOR_INTERRUPTS();
-		nvmkv_latch_set_init(&latches);
-		nvmkv_unique_add_latches(&latches, none, entries);
-		nvmkv_latch_set_acquire(&latches);
-		has_rival = nvmkv_unique_find_rival(db, table, none, entries, &rival, NULL);
-		if (has_rival)
-			free.size = rival.at;
-		if (free.size > 0)
-		{
-			nvmkv_unique_find_doubts(db, table, none, free, doubts);
-			nvmkv_write_begin();
-			nvmkv_entries_put(none, free, fxid, cid);
-			written = nvmkv_write_finish(db, rel);
-		}
-		nvmkv_latch_set_release(&latches);
-		if (!written)
-		{
-			doubts->len = known_doubts;
-			nvmkv_write_wait_room(db, rel);
-		}
-		else
-		{
-			entries = nvmkv_slice(entries.data + free.size, entries.size - free.size);
-			if (has_rival && !TransactionIdIsValid(rival.wait_xid))
-			{
-				/* A serializable transaction would rather hear that it cannot be serialized. */
-				nvmkv_write_check_serializable(rel, key);
-				nvmkv_unique_report(table, rel, &rival);
-			}
-			if (has_rival)
-				nvmkv_write_wait_xid(rel, key, rival.wait_xid, XLTW_InsertIndex);
-		}
+		if (nvmkv_unique_write_free(db, table, rel, &entries, fxid, cid, doubts, &rival))
+			nvmkv_unique_wait_rival(table, rel, key, &rival);
 	}
 }
 

@@ -64,9 +64,17 @@ extern void nvmkv_unique_find_doubts(NvmkvDb *db, const NvmkvTable *table, Nvmkv
 extern bool nvmkv_unique_check(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice entry, bool only_look);
 
 /*
- * Writes the entries that are left of a row that has been written by this command, waiting where others may have a
- * value; 23505.  key: the row's, for messages.  doubts: see nvmkv_unique_find_doubts.  Hold no latch.
+ * Of the entries that are left of a row that has been written by this command, writes those before the first whose
+ * value another row has, or may have: true, and *rival_out.  *rest: what is left then; may be as it was, for want of
+ * room that has been waited for.  doubts: see nvmkv_unique_find_doubts.  Hold no latch.
  */
+extern bool nvmkv_unique_write_free(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice *rest,
+									FullTransactionId fxid, CommandId cid, StringInfo doubts, NvmkvRival *rival_out);
+
+/* Waits until it is known whether the rival stands; 23505 if it does.  key: the row's, for messages. */
+extern void nvmkv_unique_wait_rival(const NvmkvTable *table, Relation rel, NvmkvSlice key, const NvmkvRival *rival);
+
+/* All that are left, waiting where others may have a value; 23505. */
 extern void nvmkv_unique_write_rest(NvmkvDb *db, const NvmkvTable *table, Relation rel, NvmkvSlice key,
 									NvmkvSlice entries, FullTransactionId fxid, CommandId cid, StringInfo doubts);
 

@@ -215,9 +215,10 @@ nvmkv_tag_is_visible(Snapshot snapshot, uint64 fxid, CommandId cid, bool committ
  * HeapCheckForSerializableConflictOut sees it.
  */
 static void
-note_conflict_out(const NvmkvVisibility *v, uint64 fxid)
+note_conflict_out(NvmkvVisibility *v, uint64 fxid)
 {
 	TransactionId xid = (TransactionId) fxid;
+	TransactionId writer = xid; /* the subtransaction */
 
 	if (!CheckForSerializableConflictOutNeeded(v->rel, v->snapshot))
 		return;
@@ -227,6 +228,8 @@ note_conflict_out(const NvmkvVisibility *v, uint64 fxid)
 	if (TransactionIdPrecedes(xid, TransactionXmin) || TransactionIdEquals(xid, GetTopTransactionIdIfAny()))
 		return;
 	CheckForSerializableConflictOut(v->rel, xid, v->snapshot);
+	if (!v->met_successor)
+		v->met_successor = !TransactionIdIsInProgress(xid) && TransactionIdDidCommit(writer);
 }
 
 static inline bool
@@ -239,7 +242,7 @@ is_own(const NvmkvVisibility *v, uint64 fxid)
 static NvmkvSight
 visible_to_snapshot(void *ctx, NvmkvSlice key, uint64_t fxid, uint32_t cid, bool committed_hint, uint8_t *memo)
 {
-	const NvmkvVisibility *v = ctx;
+	NvmkvVisibility *v = ctx;
 
 	nvmkv_visibility_of_key(key);
 	if (v->passes_lost && !committed_hint && recorded_outcome(fxid) == NVMKV_SETTLED_LOST)
@@ -263,6 +266,7 @@ nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel)
 	v->rel = IsolationIsSerializable() ? rel : NULL;
 	v->shows_two = false;
 	v->passes_lost = false;
+	v->met_successor = false;
 }
 
 /*

@@ -25,6 +25,7 @@ typedef struct NvmkvVisibility
 	Relation leaps_in; /* NULL: nothing is leapt over */
 	bool shows_two;	  /* nvmkv_visibility_show_two */
 	bool passes_lost; /* a version whose outcome is lost is not seen; else it is an ERROR */
+	bool met_successor; /* nvmkv_visibility_met_successor */
 } NvmkvVisibility;
 
 extern void nvmkv_visibility_init(NvmkvVisibility *v, Snapshot snapshot, Relation rel);
@@ -57,6 +58,22 @@ extern bool nvmkv_visibility_is_own_id(const NvmkvVisibility *v, uint64 fxid);
  */
 extern void nvmkv_predicate_lock_relation(const NvmkvVisibility *v);
 extern void nvmkv_predicate_lock_key(const NvmkvVisibility *v, NvmkvSlice key);
+
+/*
+ * Of a look at one key by a serializable transaction: has it passed over a version of a transaction that has committed?
+ * The conflict with that one is noted then.
+ */
+static inline void
+nvmkv_visibility_expect_successor(NvmkvVisibility *v)
+{
+	v->met_successor = false;
+}
+
+static inline bool
+nvmkv_visibility_met_successor(const NvmkvVisibility *v)
+{
+	return v->met_successor;
+}
 
 /* Is a version with this tag visible to an MVCC snapshot?  (also the heart of the engine callback) */
 extern bool nvmkv_tag_is_visible(Snapshot snapshot, uint64 fxid, CommandId cid, bool committed, uint8 *memo);
