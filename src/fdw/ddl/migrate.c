@@ -54,6 +54,7 @@
 #include "fdw/key/keyspec.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/storage/storage.h"
+#include "fdw/table/counters.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/everyrow.h"
 
@@ -163,6 +164,10 @@ write_heap(Relation rel, const NvmkvTable *old, Snapshot snapshot)
 {
 	HeapWriter writer = {.rel = rel, .old = old, .cid = GetCurrentCommandId(true)};
 
+	/* Rows that are only written anew do not count, until whoever opens it next. */
+	pgstat_unlink_relation(rel);
+	rel->pgstat_enabled = false;
+
 	writer.slot = MakeSingleTupleTableSlot(old->tupdesc, &TTSOpsVirtual);
 	writer.bulk = GetBulkInsertState();
 	writer.row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv heap row", ALLOCSET_DEFAULT_SIZES);
@@ -253,6 +258,7 @@ convert(const NvmkvStatement *statement, Oid relid, const char *access_method)
 	CheckTableForSerializableConflictIn(rel);
 	TransferPredicateLocksToHeapRelation(rel);
 	table_close(rel, NoLock);
+	nvmkv_counted_change_kind();
 
 	EventTriggerTableRewrite(statement->pstmt->utilityStmt, relid, AT_REWRITE_ACCESS_METHOD);
 	saved_keys = nvmkv_foreign_keys_save(list_make1_oid(relid), NULL);

@@ -10,12 +10,18 @@
  * counters refer to it until they are reported.
  *
  * Who is dropped loses them in the same way as any relation.
+ *
+ * One description at a time may be linked with a relation's pending counters.  A table that has become ours, or is so
+ * again after a rollback, takes the link from the server's; one that is no longer ours gives it up.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/pgstat_internal.h"
 
 #include "fdw/table/counters.h"
 
@@ -27,6 +33,62 @@ typedef struct Counted
 } Counted;
 
 static HTAB *counted_relations = NULL;
+static bool kind_has_changed = false; /* in this transaction */
+
+static void
+unlink_all(void)
+{
+	HASH_SEQ_STATUS status;
+	Counted *counted;
+
+	if (counted_relations == NULL)
+		return;
+	hash_seq_init(&status, counted_relations);
+	while ((counted = hash_seq_search(&status)) != NULL)
+		pgstat_unlink_relation(&counted->relation);
+}
+
+static void
+transaction_ends(XactEvent event, void *arg)
+{
+	if (kind_has_changed && event == XACT_EVENT_ABORT)
+		unlink_all();
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		kind_has_changed = false;
+}
+
+static void
+subtransaction_ends(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	if (kind_has_changed && event == SUBXACT_EVENT_ABORT_SUB)
+		unlink_all();
+}
+
+void
+nvmkv_counted_change_kind(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(transaction_ends, NULL);
+		RegisterSubXactCallback(subtransaction_ends, NULL);
+		registered = true;
+	}
+	unlink_all();
+	kind_has_changed = true;
+}
+
+/* If the server's own description of the relation is linked with its counters, it is no more. */
+static void
+take_link(Oid relid)
+{
+	PgStat_EntryRef *entry = pgstat_fetch_pending_entry(PGSTAT_KIND_RELATION, MyDatabaseId, relid);
+	PgStat_TableStatus *pending = entry != NULL ? entry->pending : NULL;
+
+	if (pending != NULL && pending->relation != NULL)
+		pgstat_unlink_relation(pending->relation);
+}
 
 Relation
 nvmkv_counted(Oid relid)
@@ -51,5 +113,7 @@ nvmkv_counted(Oid relid)
 	counted->relation.pgstat_enabled = pgstat_track_counts;
 	if (!pgstat_track_counts)
 		pgstat_unlink_relation(&counted->relation);
+	else if (counted->relation.pgstat_info == NULL)
+		take_link(relid);
 	return &counted->relation;
 }

@@ -17,4 +17,10 @@
  */
 extern Relation nvmkv_counted(Oid relid);
 
+/*
+ * Before a table becomes one of another kind, which may be rolled back: the server counts with its own description of
+ * the same relation from now on, or again, and only one at a time may.
+ */
+extern void nvmkv_counted_change_kind(void);
+
 #endif
