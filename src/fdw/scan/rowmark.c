@@ -206,7 +206,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 		.moved = &marks->moved,
 		.holders = &marks->holders,
 	};
-	NvmkvRowQueue queue = {0};
+	NvmkvRowQueue queue = {.keeps_turn = true};
 	LockResult result;
 	uint64 sequence = 0;
 	bool waited = false;

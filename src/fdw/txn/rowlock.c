@@ -42,7 +42,15 @@ nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const N
 	/* As on a heap there is a queue for each version: who waits for a later one does not keep those behind him here. */
 	nvmkv_key_hash_to_tid(hash_bytes_extended(key.data, (int) key.size, view->base), &tid);
 	if (queue->held && !ItemPointerEquals(&tid, &queue->tid))
+	{
+		if (queue->keeps_turn && queue->for_change && !queue->kept)
+		{
+			queue->kept = true;
+			nvmkv_write_wait_xid(rel, key, view->wait_xid, oper);
+			return;
+		}
 		nvmkv_row_queue_leave(queue, rel);
+	}
 
 	/* Who holds a lock on the row already must not queue behind those who wait for it to go away. */
 	if (!queue->held && view->own_lock == NVMKV_LOCK_NONE)
@@ -52,6 +60,7 @@ nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const N
 		LockTuple(rel, &queue->tid, queue->mode);
 		queue->held = true;
 	}
+	queue->for_change = !view->wait_for_lock;
 	nvmkv_write_wait_xid(rel, key, view->wait_xid, oper);
 }
 
@@ -74,6 +83,7 @@ nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel)
 	if (queue->held)
 		UnlockTuple(rel, &queue->tid, queue->mode);
 	queue->held = false;
+	queue->kept = false;
 }
 
 bool

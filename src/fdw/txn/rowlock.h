@@ -19,10 +19,17 @@
  * Waiting for a row somebody else has changed or locked, in turn: a heavy-weight lock on the key and the version that
  * all wait upon is held while one waits, so that the next in line cannot be overtaken.  Who follows a row that has
  * moved keeps his turn until he has locked it, or waits for it, where it is now: those behind find his lock there.
- * Zero-initialise; nvmkv_row_queue_leave when done.  Errors clean up by themselves.
+ * Zero-initialise but for keeps_turn; nvmkv_row_queue_leave when done.  Errors clean up by themselves.
  */
 typedef struct NvmkvRowQueue
 {
+	/*
+	 * SELECT FOR ...: as on a heap, who has waited for a change of the row keeps his turn even while he waits for the
+	 * next version, in whose queue he is not, and leaves it for the one after that.
+	 */
+	bool keeps_turn;
+	bool for_change; /* what he has waited for */
+	bool kept;
 	bool held;
 	LOCKMODE mode;
 	ItemPointerData tid;
