@@ -103,6 +103,14 @@ kind_wanted(const CreateStmt *create)
 }
 
 bool
+nvmkv_makes_our_table(const CreateStmt *stmt)
+{
+	if (IsA(stmt, CreateForeignTableStmt))
+		return nvmkv_is_our_server(((const CreateForeignTableStmt *) stmt)->servername);
+	return kind_wanted(stmt) == NVMKV_TABLE_OURS;
+}
+
+bool
 nvmkv_create_table(NvmkvStatement *statement)
 {
 	switch (kind_wanted(castNode(CreateStmt, statement->pstmt->utilityStmt)))

@@ -20,6 +20,12 @@
 extern bool nvmkv_create_table(NvmkvStatement *statement);
 
 /*
+ * Will CREATE TABLE or CREATE FOREIGN TABLE (which begins with such a node) make a table of ours?  ERROR 0A000 as
+ * nvmkv_create_table().
+ */
+extern bool nvmkv_makes_our_table(const CreateStmt *stmt);
+
+/*
  * Makes the foreign table of server nvmkv that a CREATE TABLE without keys, sequences and the like is about, with its
  * storage.  Errors as of CREATE TABLE and of CREATE FOREIGN TABLE.  "told": what event triggers are told.
  */

@@ -30,9 +30,11 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/foreignkey.h"
+#include "fdw/ddl/foreignkeyadd.h"
 #include "fdw/ddl/lend.h"
 #include "fdw/ddl/foreignkeytrigger.h"
 #include "fdw/ddl/foreignkeyverify.h"
+#include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
 #include "fdw/table/table.h"
 
@@ -42,6 +44,14 @@ is_ours(const RangeVar *relation)
 	Oid relid = relation != NULL ? RangeVarGetRelid(relation, NoLock, true) : InvalidOid;
 
 	return OidIsValid(relid) && nvmkv_is_our_relid(relid);
+}
+
+/* Is the table ours, or has it partitions that are? */
+static bool
+has_ours(Oid relid)
+{
+	return nvmkv_is_our_relid(relid) ||
+		(get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE && nvmkv_our_tables_below(relid) != NIL);
 }
 
 /* ---------------------------------------------------------------- catalogue */
@@ -57,29 +67,6 @@ find_foreign_key(Oid relid, const char *name)
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);
 	return found ? constraint : InvalidOid;
-}
-
-static List *
-foreign_keys(Oid relid)
-{
-	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
-	List *result = NIL;
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple tuple;
-
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-
-		if (form->contype == CONSTRAINT_FOREIGN)
-			result = lappend_oid(result, form->oid);
-	}
-	systable_endscan(scan);
-	table_close(constraints, AccessShareLock);
-	return result;
 }
 
 void
@@ -161,7 +148,7 @@ alters_key(Oid relid, const AlterTableCmd *cmd)
 
 	if (cmd->subtype != AT_AlterConstraint)
 		return false;
-	if (nvmkv_is_our_relid(relid))
+	if (has_ours(relid))
 		return true;
 	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(find_foreign_key(relid, nvmkv_altered_constraint(cmd))));
 	if (!HeapTupleIsValid(tuple))
@@ -187,7 +174,7 @@ nvmkv_concerns_foreign_key(const AlterTableStmt *stmt)
 			return true;
 		foreach(key, added_keys(cmd))
 		{
-			if (is_ours(stmt->relation) || is_ours(lfirst_node(Constraint, key)->pktable))
+			if ((OidIsValid(relid) && has_ours(relid)) || is_ours(lfirst_node(Constraint, key)->pktable))
 				return true;
 		}
 	}
@@ -268,75 +255,6 @@ take_commands(AlterTableStmt *stmt, Oid relid, List **added, List **altered, Lis
 	stmt->cmds = left;
 }
 
-/* ---------------------------------------------------------------- adding */
-
-/* The server's part, as a statement with this one command. */
-static void
-alter_by_server(const NvmkvStatement *statement, const AlterTableStmt *stmt, AlterTableCmd *cmd)
-{
-	NvmkvStatement part = *statement;
-	AlterTableStmt *alter = makeNode(AlterTableStmt);
-
-	alter->relation = copyObject(stmt->relation);
-	alter->cmds = list_make1(cmd);
-	alter->objtype = OBJECT_TABLE;
-
-	part.pstmt = makeNode(PlannedStmt);
-	part.pstmt->commandType = CMD_UTILITY;
-	part.pstmt->utilityStmt = (Node *) alter;
-	part.pstmt->stmt_location = statement->pstmt->stmt_location;
-	part.pstmt->stmt_len = statement->pstmt->stmt_len;
-	part.read_only_tree = false;
-	part.context = PROCESS_UTILITY_SUBCOMMAND; /* event triggers are called for the whole */
-	part.dest = None_Receiver;
-	part.completion = NULL;
-	part.next(&part);
-	CommandCounterIncrement();
-}
-
-static void
-add_by_server(const NvmkvStatement *statement, const AlterTableStmt *stmt, Constraint *key)
-{
-	AlterTableCmd *cmd = makeNode(AlterTableCmd);
-
-	cmd->subtype = AT_AddConstraint;
-	cmd->def = (Node *) key;
-	alter_by_server(statement, stmt, cmd);
-}
-
-static void
-add_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, Constraint *key)
-{
-	Oid referenced = RangeVarGetRelid(key->pktable, ShareRowExclusiveLock, false);
-	bool ours = nvmkv_is_our_relid(relid);
-	bool referenced_ours = nvmkv_is_our_relid(referenced);
-	bool verify = !key->skip_validation;
-	List *before = foreign_keys(relid);
-	ListCell *lc;
-
-	key->skip_validation = true;
-
-	if (ours)
-		nvmkv_lend_table(relid);
-	if (referenced_ours && referenced != relid)
-		nvmkv_lend_table(referenced);
-	add_by_server(statement, stmt, key);
-	if (ours)
-		nvmkv_return_table(relid);
-	if (referenced_ours && referenced != relid)
-		nvmkv_return_table(referenced);
-
-	if (ours)
-		nvmkv_foreign_key_triggers_settle(relid);
-	if (referenced_ours)
-		nvmkv_foreign_key_triggers_settle(referenced);
-	if (verify)
-	{
-		foreach(lc, list_difference_oid(foreign_keys(relid), before))
-			nvmkv_foreign_key_verify(lfirst_oid(lc));
-	}
-}
-
 /* ---------------------------------------------------------------- altering */
 
 /* The tables may be partitioned, or the server's, or ours. */
@@ -355,6 +273,7 @@ alter_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid
 	bool ours = nvmkv_is_our_relid(relid);
 	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
 	Oid referenced = InvalidOid;
+	ListCell *lc;
 
 	if (HeapTupleIsValid(tuple))
 	{
@@ -370,10 +289,11 @@ alter_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid
 				 errhint("Drop it, and add it again.")));
 	if (ours)
 		nvmkv_lend_table(relid);
-	alter_by_server(statement, stmt, cmd);
+	nvmkv_foreign_key_by_server(statement, stmt->relation, cmd);
 	if (ours)
 		nvmkv_return_table(relid);
-	settle(relid);
+	foreach(lc, nvmkv_foreign_key_tables(relid))
+		settle(lfirst_oid(lc));
 	settle(referenced);
 }
 
@@ -456,7 +376,7 @@ nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const N
 		alter(&rest);
 	CommandCounterIncrement();
 	foreach(lc, added)
-		add_key(statement, stmt, relid, lfirst_node(Constraint, lc));
+		(void) nvmkv_foreign_key_add(statement, stmt->relation, lfirst_node(Constraint, lc));
 	foreach(lc, altered)
 		alter_key(statement, stmt, relid, lfirst_node(AlterTableCmd, lc));
 	if (validated != NIL)

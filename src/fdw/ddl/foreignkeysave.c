@@ -23,6 +23,7 @@
 #include "utils/ruleutils.h"
 
 #include "fdw/ddl/foreignkeysave.h"
+#include "fdw/ddl/verify.h"
 #include "fdw/table/table.h"
 
 typedef struct SavedKey
@@ -58,7 +59,7 @@ uses_column(Relation constraints, HeapTuple tuple, List *relids, const char *col
 
 	if (column == NULL)
 		return list_member_oid(relids, form->conrelid) || list_member_oid(relids, form->confrelid);
-	if (!nvmkv_is_our_relid(form->conrelid) && !nvmkv_is_our_relid(form->confrelid))
+	if (nvmkv_our_tables_below(form->conrelid) == NIL && !nvmkv_is_our_relid(form->confrelid))
 		return false;
 	return (list_member_oid(relids, form->conrelid) &&
 			has_column(constraints, tuple, Anum_pg_constraint_conkey, get_attnum(form->conrelid, column))) ||

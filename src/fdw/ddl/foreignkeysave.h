@@ -10,8 +10,8 @@
 #include "fdw/ddl/statement.h"
 
 /*
- * Removes the foreign keys between one of the tables and one of ours, on either side, that use a column of the name;
- * NULL: all foreign keys of the tables, on either side.
+ * Removes the foreign keys between one of the tables and one of ours, on either side, or of a parent of ours, that use
+ * a column of the name; NULL: all foreign keys of the tables, on either side.
  * Takes AccessExclusiveLock on the tables that they are of and reference, as the server does when it makes foreign keys
  * again.  Returns what the other function needs.
  */

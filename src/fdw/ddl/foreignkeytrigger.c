@@ -43,26 +43,57 @@ trigger_kind(Oid function)
 	return RI_FKey_trigger_type(function);
 }
 
-/* When is it to be fired?  As the server decides it; that knows our triggers no more if the constraint is altered. */
+/* The server's, by the event: DELETE, UPDATE. */
+static const struct
+{
+	char action;
+	Oid functions[2];
+} action_functions[] = {
+	{FKCONSTR_ACTION_NOACTION, {F_RI_FKEY_NOACTION_DEL, F_RI_FKEY_NOACTION_UPD}},
+	{FKCONSTR_ACTION_RESTRICT, {F_RI_FKEY_RESTRICT_DEL, F_RI_FKEY_RESTRICT_UPD}},
+	{FKCONSTR_ACTION_CASCADE, {F_RI_FKEY_CASCADE_DEL, F_RI_FKEY_CASCADE_UPD}},
+	{FKCONSTR_ACTION_SETNULL, {F_RI_FKEY_SETNULL_DEL, F_RI_FKEY_SETNULL_UPD}},
+	{FKCONSTR_ACTION_SETDEFAULT, {F_RI_FKEY_SETDEFAULT_DEL, F_RI_FKEY_SETDEFAULT_UPD}},
+};
+
+static Oid
+server_function(Form_pg_trigger trigger, int kind, char action)
+{
+	if (kind == RI_TRIGGER_FK)
+		return TRIGGER_FOR_INSERT(trigger->tgtype) ? F_RI_FKEY_CHECK_INS : F_RI_FKEY_CHECK_UPD;
+	for (int i = 0; i < lengthof(action_functions); i++)
+	{
+		if (action_functions[i].action == action)
+			return action_functions[i].functions[TRIGGER_FOR_DELETE(trigger->tgtype) ? 0 : 1];
+	}
+	elog(ERROR, "unknown action of foreign key %u", trigger->tgconstraint);
+}
+
+/*
+ * Its function; and when is it to be fired?  As the server decides it, that knows our triggers no more if the
+ * constraint is altered.
+ */
 static void
-find_deferral(Form_pg_trigger trigger, int kind)
+set_function(Form_pg_trigger trigger, int kind, bool ours)
 {
 	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger->tgconstraint));
 	Form_pg_constraint form;
+	char action;
 	bool waits;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for constraint %u", trigger->tgconstraint);
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	waits = kind == RI_TRIGGER_FK ||
-		(TRIGGER_FOR_DELETE(trigger->tgtype) ? form->confdeltype : form->confupdtype) == FKCONSTR_ACTION_NOACTION;
+	action = TRIGGER_FOR_DELETE(trigger->tgtype) ? form->confdeltype : form->confupdtype;
+	waits = kind == RI_TRIGGER_FK || action == FKCONSTR_ACTION_NOACTION;
+	trigger->tgfoid = ours ? our_function(kind) : server_function(trigger, kind, action);
 	trigger->tgdeferrable = waits && form->condeferrable;
 	trigger->tginitdeferred = waits && form->condeferred;
 	ReleaseSysCache(tuple);
 }
 
-void
-nvmkv_foreign_key_triggers_settle(Oid relid)
+static void
+set_functions(Oid relid, bool ours)
 {
 	Relation triggers = table_open(TriggerRelationId, RowExclusiveLock);
 	bool changed = false;
@@ -82,8 +113,7 @@ nvmkv_foreign_key_triggers_settle(Oid relid)
 			continue;
 		copy = heap_copytuple(tuple);
 		form = (Form_pg_trigger) GETSTRUCT(copy);
-		form->tgfoid = our_function(kind);
-		find_deferral(form, kind);
+		set_function(form, kind, ours);
 		CatalogTupleUpdate(triggers, &copy->t_self, copy);
 		heap_freetuple(copy);
 		changed = true;
@@ -95,4 +125,16 @@ nvmkv_foreign_key_triggers_settle(Oid relid)
 		CacheInvalidateRelcacheByRelid(relid);
 		CommandCounterIncrement();
 	}
+}
+
+void
+nvmkv_foreign_key_triggers_settle(Oid relid)
+{
+	set_functions(relid, true);
+}
+
+void
+nvmkv_foreign_key_triggers_give_back(Oid relid)
+{
+	set_functions(relid, false);
 }

@@ -14,4 +14,10 @@
  */
 extern void nvmkv_foreign_key_triggers_settle(Oid relid);
 
+/*
+ * Makes them what they are on a heap table, for the server, which looks for them by their functions; until they are
+ * settled again, in the same command.
+ */
+extern void nvmkv_foreign_key_triggers_give_back(Oid relid);
+
 #endif

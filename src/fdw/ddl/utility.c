@@ -33,6 +33,7 @@
 #include "fdw/ddl/createtable.h"
 #include "fdw/ddl/droptable.h"
 #include "fdw/ddl/foreignkey.h"
+#include "fdw/ddl/foreignkeypart.h"
 #include "fdw/ddl/guard.h"
 #include "fdw/ddl/kindword.h"
 #include "fdw/ddl/locktable.h"
@@ -169,12 +170,19 @@ add_indexes(const NvmkvStatement *statement, Node *stmt, void *arg)
 }
 
 static void
-alter_table_with_indexes(const NvmkvStatement *statement)
+alter_indexes(const NvmkvStatement *statement)
 {
 	if (nvmkv_adds_index(castNode(AlterTableStmt, statement->pstmt->utilityStmt)))
 		nvmkv_statement_execute(statement, add_indexes, NULL);
 	else if (!nvmkv_index_partitions(statement) && !nvmkv_attach_partition(statement, alter_table))
 		alter_table(statement);
+}
+
+static void
+alter_table_with_indexes(const NvmkvStatement *statement)
+{
+	if (!nvmkv_alter_partition_keys(statement, alter_indexes))
+		alter_indexes(statement);
 }
 
 static void
@@ -195,17 +203,42 @@ alter_server(const NvmkvStatement *statement)
 		nvmkv_alter_server_finish(serverid, family, relids);
 }
 
+/* Foreign keys that the new partition, if it is one, has to get from its parent. */
+static List *
+find_inherited_keys(const CreateStmt *stmt, Oid *parent_out)
+{
+	List *keys;
+
+	if (stmt->partbound == NULL)
+		return NIL;
+	*parent_out = RangeVarGetRelid(linitial_node(RangeVar, stmt->inhRelations), NoLock, true);
+	if (!OidIsValid(*parent_out))
+		return NIL;
+	keys = nvmkv_keys_to_inherit(*parent_out, nvmkv_makes_our_table(stmt));
+
+	/* IF NOT EXISTS, or it will be refused. */
+	return keys != NIL && !OidIsValid(nvmkv_created_relid(stmt->relation)) ? keys : NIL;
+}
+
 /* Of either node: the one begins with the other. */
 static void
 create_table(NvmkvStatement *statement)
 {
 	const CreateStmt *stmt = (const CreateStmt *) statement->pstmt->utilityStmt;
 	bool foreign = IsA(stmt, CreateForeignTableStmt);
+	Oid parent = InvalidOid;
+	List *keys = find_inherited_keys(stmt, &parent);
+	List *hidden = keys != NIL ? nvmkv_hide_foreign_keys(parent, keys) : NIL;
 
 	if (!(foreign ? nvmkv_create_foreign_table(statement) : nvmkv_create_table(statement)))
 		next_utility(statement);
 	if (stmt->partbound != NULL)
 		nvmkv_create_partition_finish(nvmkv_created_relid(stmt->relation));
+	if (keys != NIL)
+	{
+		nvmkv_show_foreign_keys(parent, hidden);
+		nvmkv_inherit_foreign_keys(statement, nvmkv_created_relid(stmt->relation), keys, false);
+	}
 }
 
 /* Tables may have got another owner. */
