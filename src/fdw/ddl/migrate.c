@@ -107,6 +107,7 @@ to_ours(Oid relid)
 	table_close(rel, NoLock);
 
 	nvmkv_become_foreign_table(relid);
+	nvmkv_counted_change_kind();
 	foreach(lc, indexes)
 		nvmkv_become_foreign_index(lfirst_oid(lc));
 	nvmkv_unique_triggers_settle(relid, true);
@@ -197,6 +198,7 @@ to_heap(Oid relid)
 	table_close(rel, NoLock);
 	leave_server(relid);
 	nvmkv_become_heap(relid);
+	nvmkv_counted_change_kind();
 
 	rel = table_open(relid, NoLock);
 	if (old != NULL)
@@ -258,7 +260,6 @@ convert(const NvmkvStatement *statement, Oid relid, const char *access_method)
 	CheckTableForSerializableConflictIn(rel);
 	TransferPredicateLocksToHeapRelation(rel);
 	table_close(rel, NoLock);
-	nvmkv_counted_change_kind();
 
 	EventTriggerTableRewrite(statement->pstmt->utilityStmt, relid, AT_REWRITE_ACCESS_METHOD);
 	saved_keys = nvmkv_foreign_keys_save(list_make1_oid(relid), NULL);
