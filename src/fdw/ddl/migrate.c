@@ -30,6 +30,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "pgstat.h"
 #include "storage/predicate.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -54,7 +55,6 @@
 #include "fdw/key/keyspec.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/storage/storage.h"
-#include "fdw/table/counters.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/everyrow.h"
 
@@ -107,7 +107,6 @@ to_ours(Oid relid)
 	table_close(rel, NoLock);
 
 	nvmkv_become_foreign_table(relid);
-	nvmkv_counted_change_kind();
 	foreach(lc, indexes)
 		nvmkv_become_foreign_index(lfirst_oid(lc));
 	nvmkv_unique_triggers_settle(relid, true);
@@ -198,7 +197,6 @@ to_heap(Oid relid)
 	table_close(rel, NoLock);
 	leave_server(relid);
 	nvmkv_become_heap(relid);
-	nvmkv_counted_change_kind();
 
 	rel = table_open(relid, NoLock);
 	if (old != NULL)

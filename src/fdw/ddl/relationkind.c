@@ -34,6 +34,7 @@
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/catalogrow.h"
 #include "fdw/ddl/relationkind.h"
+#include "fdw/table/counters.h"
 
 /* ---------------------------------------------------------------- catalogue */
 
@@ -70,6 +71,7 @@ set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file)
 	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
 	table_close(classes, RowExclusiveLock);
 	CommandCounterIncrement();
+	nvmkv_counted_change_kind();
 }
 
 static void
