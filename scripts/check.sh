@@ -288,7 +288,7 @@ make_templates() {
 	for i in 1 2 3; do
 		rm -rf "$server_data/template.$i"
 		make_server_dir -m 700 "$server_data/template.$i"
-		as_server env -u LC_ALL -u LANGUAGE LC_MESSAGES=C "$check_bin/initdb" -D "$server_data/template.$i" -A trust -N \
+		as_server env -u LC_ALL -u LANGUAGE LANG="${LANG:-C.UTF-8}" LC_MESSAGES=C "$check_bin/initdb" -D "$server_data/template.$i" -A trust -N \
 			>"$log/template.$i.log" 2>&1 </dev/null &
 		made+=($!)
 	done

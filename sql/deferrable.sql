@@ -3,7 +3,7 @@
 -- heap table's (scripts/heap_twin.sh).
 --
 CREATE FOREIGN TABLE t (k int PRIMARY KEY, a int CONSTRAINT soon UNIQUE DEFERRABLE, b text CONSTRAINT late UNIQUE DEFERRABLE INITIALLY DEFERRED) SERVER nvmkv;
-SELECT conname, condeferrable, condeferred, indimmediate, pg_get_constraintdef(c.oid) FROM pg_constraint AS c JOIN pg_index ON indexrelid = conindid ORDER BY 1;
+SELECT conname, condeferrable, condeferred, indimmediate, pg_get_constraintdef(c.oid) FROM pg_constraint AS c JOIN pg_index ON indexrelid = conindid WHERE conrelid = 't'::regclass ORDER BY 1;
 SELECT tgname ~ '^Unique_Constraint', tgdeferrable, tginitdeferred, tgisinternal FROM pg_trigger WHERE tgrelid = 't'::regclass ORDER BY 3;
 INSERT INTO t SELECT i, i, 'v' || i FROM generate_series(1, 5) AS i;
 

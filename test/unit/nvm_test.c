@@ -738,15 +738,17 @@ TEST(pool_damaged_files)
 	uint32_t format = NVMKV_LE32(9);
 	uint8_t header[NVM_POOL_HEADER_BYTES];
 	uint8_t byte = 0x55;
+	uint8_t other; /* in the number of the pool, which is a random one */
 
 	fixture_open(&f, 16 * MIB);
 	pool_id = f.pool->pool_id;
 	memcpy(header, f.pool->dev->base, sizeof(header));
+	other = (uint8_t) ~header[35];
 	nvm_pool_close(f.pool);
 
 	/* Something beyond the header: this is not a pool that was never finished. */
 	patch_file(f.path, 3 * MIB, &byte, 1);
-	patch_file(f.path, 35, &byte, 1);
+	patch_file(f.path, 35, &other, 1);
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_CORRUPTION);
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, 0, &created), NVMKV_CORRUPTION);
 	patch_file(f.path, 0, header, sizeof(header));
@@ -761,7 +763,7 @@ TEST(pool_damaged_files)
 
 	/* Half created, with a torn header or none: only when nothing is expected in it. */
 	patch_file(f.path, 3 * MIB, zeros, 1);
-	patch_file(f.path, 35, &byte, 1);
+	patch_file(f.path, 35, &other, 1);
 	CHECK_STATUS(try_open(&f, 16 * MIB, SYSTEM, pool_id, &created), NVMKV_CORRUPTION);
 	CHECK_STATUS(try_open(&f, 0, SYSTEM, 0, &created), NVMKV_CORRUPTION);
 	CHECK_OK(try_open(&f, 16 * MIB, SYSTEM, 0, &created));
