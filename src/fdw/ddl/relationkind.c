@@ -52,6 +52,7 @@ set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file)
 
 	if (!HeapTupleIsValid(old))
 		elog(ERROR, "cache lookup failed for relation %u", relid);
+	nvmkv_counted_change_kind(relid);
 	nulls[Anum_pg_class_reloptions - 1] = true;
 	replaces[Anum_pg_class_reloptions - 1] = true;
 	tuple = heap_modify_tuple(old, RelationGetDescr(classes), values, nulls, replaces);
@@ -71,7 +72,6 @@ set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file)
 	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
 	table_close(classes, RowExclusiveLock);
 	CommandCounterIncrement();
-	nvmkv_counted_change_kind();
 }
 
 static void

@@ -33,41 +33,50 @@ typedef struct Counted
 } Counted;
 
 static HTAB *counted_relations = NULL;
-static bool kind_has_changed = false; /* in this transaction */
+static List *changed_kinds = NIL; /* in this transaction; in its memory */
 
+/* Whichever description is linked with the relation's counters is no more. */
 static void
-unlink_all(void)
+unlink_counters(Oid relid)
 {
-	HASH_SEQ_STATUS status;
-	Counted *counted;
+	PgStat_EntryRef *entry = pgstat_fetch_pending_entry(PGSTAT_KIND_RELATION, MyDatabaseId, relid);
+	PgStat_TableStatus *pending = entry != NULL ? entry->pending : NULL;
 
-	if (counted_relations == NULL)
-		return;
-	hash_seq_init(&status, counted_relations);
-	while ((counted = hash_seq_search(&status)) != NULL)
-		pgstat_unlink_relation(&counted->relation);
+	if (pending != NULL && pending->relation != NULL)
+		pgstat_unlink_relation(pending->relation);
+}
+
+/* While the server's descriptions are as they were: it forgets the link of what has no file any more. */
+static void
+kinds_change_back(void)
+{
+	ListCell *lc;
+
+	foreach(lc, changed_kinds)
+		unlink_counters(lfirst_oid(lc));
 }
 
 static void
 transaction_ends(XactEvent event, void *arg)
 {
-	if (kind_has_changed && event == XACT_EVENT_ABORT)
-		unlink_all();
+	if (event == XACT_EVENT_ABORT)
+		kinds_change_back();
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
-		kind_has_changed = false;
+		changed_kinds = NIL;
 }
 
 static void
 subtransaction_ends(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
 {
-	if (kind_has_changed && event == SUBXACT_EVENT_ABORT_SUB)
-		unlink_all();
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		kinds_change_back();
 }
 
 void
-nvmkv_counted_change_kind(void)
+nvmkv_counted_change_kind(Oid relid)
 {
 	static bool registered = false;
+	MemoryContext old_context;
 
 	if (!registered)
 	{
@@ -75,19 +84,10 @@ nvmkv_counted_change_kind(void)
 		RegisterSubXactCallback(subtransaction_ends, NULL);
 		registered = true;
 	}
-	unlink_all();
-	kind_has_changed = true;
-}
-
-/* If the server's own description of the relation is linked with its counters, it is no more. */
-static void
-take_link(Oid relid)
-{
-	PgStat_EntryRef *entry = pgstat_fetch_pending_entry(PGSTAT_KIND_RELATION, MyDatabaseId, relid);
-	PgStat_TableStatus *pending = entry != NULL ? entry->pending : NULL;
-
-	if (pending != NULL && pending->relation != NULL)
-		pgstat_unlink_relation(pending->relation);
+	unlink_counters(relid);
+	old_context = MemoryContextSwitchTo(TopTransactionContext);
+	changed_kinds = list_append_unique_oid(changed_kinds, relid);
+	MemoryContextSwitchTo(old_context);
 }
 
 Relation
@@ -114,6 +114,6 @@ nvmkv_counted(Oid relid)
 	if (!pgstat_track_counts)
 		pgstat_unlink_relation(&counted->relation);
 	else if (counted->relation.pgstat_info == NULL)
-		take_link(relid);
+		unlink_counters(relid);
 	return &counted->relation;
 }

@@ -18,9 +18,9 @@
 extern Relation nvmkv_counted(Oid relid);
 
 /*
- * Before a table becomes one of another kind, which may be rolled back: the server counts with its own description of
- * the same relation from now on, or again, and only one at a time may.
+ * Before a relation becomes one of another kind, which may be rolled back: the server counts with its own description
+ * of it from then on, or this file does, and only one of them may.
  */
-extern void nvmkv_counted_change_kind(void);
+extern void nvmkv_counted_change_kind(Oid relid);
 
 #endif
