@@ -131,14 +131,14 @@ take_back(NvmkvModify *modify, NvmkvSlice key, NvmkvSlice entries, FullTransacti
 }
 
 /*
- * The row is there, with its entries before the rest, while it is waited for who may have the value of the next one: as
- * on a heap.
+ * The row is there, with its entries before the rest, while it is waited for the rival, who may have the value of the
+ * next one: as on a heap.
  */
 static NvmkvConflictLook
-finish_insert(NvmkvModify *modify, NvmkvSlice key, NvmkvSlice rest, NvmkvRival *rival, FullTransactionId fxid)
+finish_insert(NvmkvModify *modify, NvmkvSlice key, NvmkvSlice rest, bool has_rival, NvmkvRival *rival,
+			  FullTransactionId fxid)
 {
 	NvmkvSlice entries = nvmkv_buffer_slice(&modify->entries);
-	bool has_rival = true;
 
 	for (;;)
 	{
@@ -212,17 +212,10 @@ nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, bo
 	switch (found)
 	{
 		case FOUND_NOTHING:
-			if (written)
-			{
-				nvmkv_doubts_keep(modify);
-				return NVMKV_CONFLICT_NONE;
-			}
-			nvmkv_write_wait_room(modify->db, modify->rel);
-			break;
 		case FOUND_WAIT_VALUE:
 			if (written)
 				return finish_insert(modify, key, nvmkv_slice(entries.data + free.size, entries.size - free.size),
-									 rival_out, fxid);
+									 found == FOUND_WAIT_VALUE, rival_out, fxid);
 			nvmkv_write_wait_room(modify->db, modify->rel);
 			break;
 		case FOUND_WAIT_ARBITER:
