@@ -9,8 +9,8 @@
 #
 # Beside --enable-cassert (which brings checks of memory contexts, memory overwritten when it is freed, and the setting
 # debug_discard_caches), every plan is copied, written and read before it is executed.  One assertion is taken out: ANALYZE
-# asks for the size of the indexes of foreign tables, which have no file; without assertions it hears that it is 0.  The packages that the build needs
-# are installed as by scripts/setup.sh.  The first run takes some minutes of both cores; what it makes is below build/, or
+# asks for the size of the indexes of foreign tables, which have no file; without assertions it hears that it is 0.  The
+# packages that the build needs are installed as by scripts/setup.sh.  The first run takes some minutes of both cores; what it makes is below build/, or
 # where the servers' user can reach it, and is made again when source or options change.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -6,30 +6,20 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
-#include "nodes/makefuncs.h"
-#include "parser/parse_func.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/syscache.h"
 
 #include "fdw/ddl/foreignkeytrigger.h"
-#include "fdw/table/catalog.h"
+#include "fdw/ddl/triggerrow.h"
 
 static Oid
 our_function(int kind)
 {
-	const char *function = kind == RI_TRIGGER_FK ? "foreign_key_check" : "foreign_key_action";
-	List *name = list_make2(makeString(pstrdup(NVMKV_CATALOG_SCHEMA)), makeString(pstrdup(function)));
-
-	return LookupFuncName(name, 0, NULL, false);
+	return nvmkv_trigger_function(kind == RI_TRIGGER_FK ? "foreign_key_check" : "foreign_key_action");
 }
 
 /* Of a trigger that is the server's, or was. */
@@ -92,39 +82,22 @@ set_function(Form_pg_trigger trigger, int kind, bool ours)
 	ReleaseSysCache(tuple);
 }
 
+/* NvmkvTriggerChange; arg: bool, whether it becomes ours. */
+static bool
+change_function(Form_pg_trigger trigger, const void *arg)
+{
+	int kind = trigger_kind(trigger->tgfoid);
+
+	if (kind == RI_TRIGGER_NONE)
+		return false;
+	set_function(trigger, kind, *(const bool *) arg);
+	return true;
+}
+
 static void
 set_functions(Oid relid, bool ours)
 {
-	Relation triggers = table_open(TriggerRelationId, RowExclusiveLock);
-	bool changed = false;
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple tuple;
-
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-		int kind = form->tgisinternal ? trigger_kind(form->tgfoid) : RI_TRIGGER_NONE;
-		HeapTuple copy;
-
-		if (kind == RI_TRIGGER_NONE)
-			continue;
-		copy = heap_copytuple(tuple);
-		form = (Form_pg_trigger) GETSTRUCT(copy);
-		set_function(form, kind, ours);
-		CatalogTupleUpdate(triggers, &copy->t_self, copy);
-		heap_freetuple(copy);
-		changed = true;
-	}
-	systable_endscan(scan);
-	table_close(triggers, RowExclusiveLock);
-	if (changed)
-	{
-		CacheInvalidateRelcacheByRelid(relid);
-		CommandCounterIncrement();
-	}
+	nvmkv_triggers_change(relid, change_function, &ours);
 }
 
 void

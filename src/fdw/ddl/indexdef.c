@@ -44,7 +44,6 @@
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/indexbuild.h"
 #include "fdw/ddl/indexdef.h"
-#include "fdw/ddl/lend.h"
 #include "fdw/ddl/primarykey.h"
 #include "fdw/ddl/uniquetrigger.h"
 #include "fdw/host/engine.h"
@@ -379,7 +378,7 @@ create_index(Relation rel, IndexStmt *stmt, NvmkvOwnerContext *context, Oid pare
 	List *elements = list_concat_copy(stmt->indexParams, stmt->indexIncludingParams);
 	Oid schema = RelationGetNamespace(rel);
 	bits16 flags = INDEX_CREATE_SKIP_BUILD | INDEX_CREATE_PARTITIONED;
-	bits16 constraint_flags = 0;
+	bits16 constraint_flags;
 	IndexColumns columns = {.nkeys = list_length(stmt->indexParams)};
 	AclResult allowed = nvmkv_schema_aclcheck(schema, context->user, ACL_CREATE);
 	IndexInfo *info;
@@ -420,21 +419,11 @@ create_index(Relation rel, IndexStmt *stmt, NvmkvOwnerContext *context, Oid pare
 		flags |= INDEX_CREATE_IF_NOT_EXISTS;
 	if (stmt->concurrent)
 		flags |= INDEX_CREATE_INVALID;
-	if (stmt->deferrable)
-	{
-		constraint_flags |= INDEX_CONSTR_CREATE_DEFERRABLE;
-		if (stmt->initdeferred)
-			constraint_flags |= INDEX_CONSTR_CREATE_INIT_DEFERRED;
-		nvmkv_lend_table(RelationGetRelid(rel));
-	}
+	constraint_flags = nvmkv_deferrable_begin(RelationGetRelid(rel), stmt->deferrable, stmt->initdeferred);
 	index = nvmkv_catalog_index_create(rel, name, parent_index, parent_constraint, info, names, BTREE_AM_OID, space,
 									   columns.collations, columns.classes, columns.class_options, columns.options,
 									   options, flags, constraint_flags, false, &constraint);
-	if (stmt->deferrable)
-	{
-		nvmkv_return_table(RelationGetRelid(rel));
-		nvmkv_unique_triggers_settle(RelationGetRelid(rel), true);
-	}
+	nvmkv_deferrable_end(RelationGetRelid(rel), stmt->deferrable);
 	if (OidIsValid(index) && stmt->idxcomment != NULL)
 		CreateComments(index, RelationRelationId, 0, stmt->idxcomment);
 	return index;

@@ -10,57 +10,52 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
+#include "catalog/index.h"
 #include "catalog/pg_trigger.h"
-#include "nodes/makefuncs.h"
-#include "parser/parse_func.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 
+#include "fdw/ddl/lend.h"
+#include "fdw/ddl/triggerrow.h"
 #include "fdw/ddl/uniquetrigger.h"
-#include "fdw/table/catalog.h"
 
-static Oid
-our_function(void)
+/* NvmkvTriggerChange; arg: bool, whether it becomes ours. */
+static bool
+settle(Form_pg_trigger trigger, const void *arg)
 {
-	List *name = list_make2(makeString(pstrdup(NVMKV_CATALOG_SCHEMA)), makeString(pstrdup("unique_check")));
+	Oid function = nvmkv_trigger_function("unique_check");
+	bool ours = *(const bool *) arg;
 
-	return LookupFuncName(name, 0, NULL, false);
+	if (trigger->tgfoid != F_UNIQUE_KEY_RECHECK && trigger->tgfoid != function)
+		return false;
+	trigger->tgfoid = ours ? function : F_UNIQUE_KEY_RECHECK;
+	trigger->tgtype = TRIGGER_TYPE_ROW | TRIGGER_TYPE_AFTER;
+	if (!ours)
+		trigger->tgtype |= TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE;
+	return true;
 }
 
 void
 nvmkv_unique_triggers_settle(Oid relid, bool ours)
 {
-	Relation triggers = table_open(TriggerRelationId, RowExclusiveLock);
-	Oid function = our_function();
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple tuple;
+	nvmkv_triggers_change(relid, settle, &ours);
+}
 
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-		HeapTuple copy;
+bits16
+nvmkv_deferrable_begin(Oid relid, bool deferrable, bool initially_deferred)
+{
+	if (!deferrable)
+		return 0;
+	nvmkv_lend_table(relid);
+	return INDEX_CONSTR_CREATE_DEFERRABLE | (initially_deferred ? INDEX_CONSTR_CREATE_INIT_DEFERRED : 0);
+}
 
-		if (!form->tgisinternal || (form->tgfoid != F_UNIQUE_KEY_RECHECK && form->tgfoid != function))
-			continue;
-		copy = heap_copytuple(tuple);
-		form = (Form_pg_trigger) GETSTRUCT(copy);
-		form->tgfoid = ours ? function : F_UNIQUE_KEY_RECHECK;
-		form->tgtype = TRIGGER_TYPE_ROW | TRIGGER_TYPE_AFTER;
-		if (!ours)
-			form->tgtype |= TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE;
-		CatalogTupleUpdate(triggers, &copy->t_self, copy);
-		heap_freetuple(copy);
-	}
-	systable_endscan(scan);
-	table_close(triggers, RowExclusiveLock);
-	CacheInvalidateRelcacheByRelid(relid);
+void
+nvmkv_deferrable_end(Oid relid, bool deferrable)
+{
+	if (!deferrable)
+		return;
 	CommandCounterIncrement();
+	nvmkv_return_table(relid);
+	nvmkv_unique_triggers_settle(relid, true);
 }

@@ -12,4 +12,11 @@
  */
 extern void nvmkv_unique_triggers_settle(Oid relid, bool ours);
 
+/*
+ * Before and after the server makes a constraint of one of our tables: the table is lent to it if the constraint is
+ * DEFERRABLE, and its trigger is ours then.  The result is for index_constraint_create().
+ */
+extern bits16 nvmkv_deferrable_begin(Oid relid, bool deferrable, bool initially_deferred);
+extern void nvmkv_deferrable_end(Oid relid, bool deferrable);
+
 #endif

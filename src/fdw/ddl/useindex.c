@@ -19,7 +19,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "fdw/ddl/lend.h"
 #include "fdw/ddl/uniquetrigger.h"
 #include "fdw/ddl/useindex.h"
 
@@ -112,20 +111,9 @@ nvmkv_use_index(Oid relid, const Constraint *constraint)
 		CommandCounterIncrement();
 	}
 	info = BuildIndexInfo(index);
-	if (constraint->deferrable)
-	{
-		flags |= INDEX_CONSTR_CREATE_DEFERRABLE;
-		if (constraint->initdeferred)
-			flags |= INDEX_CONSTR_CREATE_INIT_DEFERRED;
-		nvmkv_lend_table(relid);
-	}
+	flags |= nvmkv_deferrable_begin(relid, constraint->deferrable, constraint->initdeferred);
 	(void) index_constraint_create(rel, index_oid, InvalidOid, info, name, CONSTRAINT_UNIQUE, flags, false, false);
-	if (constraint->deferrable)
-	{
-		CommandCounterIncrement();
-		nvmkv_return_table(relid);
-		nvmkv_unique_triggers_settle(relid, true);
-	}
+	nvmkv_deferrable_end(relid, constraint->deferrable);
 	index_close(index, NoLock);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
