@@ -26,25 +26,13 @@
 static BackgroundWorkerHandle *
 start(Oid dboid, bool wait)
 {
-	BackgroundWorkerHandle *handle;
-	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle = nvmkv_worker_start("sweep", "nvmkv_sweeper_main", dboid, wait);
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_main_arg = ObjectIdGetDatum(dboid);
-	worker.bgw_notify_pid = wait ? MyProcPid : 0;
-	strlcpy(worker.bgw_library_name, "nvmkv_fdw", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "nvmkv_sweeper_main", BGW_MAXLEN);
-	strlcpy(worker.bgw_name, "nvmkv_fdw sweep", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, "nvmkv_fdw sweep", BGW_MAXLEN);
-	if (RegisterDynamicBackgroundWorker(&worker, &handle))
-		return handle;
-	ereport(LOG,
-			(errmsg("nvmkv_fdw cannot look for rows that dropped tables and databases left, because there is no worker process for it"),
-			 errhint("Increase max_worker_processes; the next start of the server looks again.")));
-	return NULL;
+	if (handle == NULL)
+		ereport(LOG,
+				(errmsg("nvmkv_fdw cannot look for rows that dropped tables and databases left, because there is no worker process for it"),
+				 errhint("Increase max_worker_processes; the next start of the server looks again.")));
+	return handle;
 }
 
 void

@@ -30,7 +30,6 @@
 #include "fdw/host/ready.h"
 
 #define WORKER_RESTART_SECONDS 1
-#define IDLE_MS 60000
 
 typedef struct WorkerShared
 {
@@ -85,6 +84,8 @@ nvmkv_worker_role_name(NvmkvWorkerRole role)
 			return "barrier";
 		case NVMKV_WORKER_FLUSH:
 			return "flush";
+		case NVMKV_WORKER_ANALYZE:
+			return "analyze";
 		case NVMKV_WORKER_COMPACT:
 			return "compact";
 	}
@@ -106,6 +107,25 @@ register_worker(int index, NvmkvWorkerRole role, const char *function, BgWorkerS
 	snprintf(worker.bgw_name, BGW_MAXLEN, "nvmkv_fdw %s", nvmkv_worker_role_name(role));
 	snprintf(worker.bgw_type, BGW_MAXLEN, "nvmkv_fdw %s", nvmkv_worker_role_name(role));
 	RegisterBackgroundWorker(&worker);
+}
+
+BackgroundWorkerHandle *
+nvmkv_worker_start(const char *name, const char *function, Oid dboid, bool notify)
+{
+	BackgroundWorkerHandle *handle;
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = ObjectIdGetDatum(dboid);
+	worker.bgw_notify_pid = notify ? MyProcPid : 0;
+	strlcpy(worker.bgw_library_name, "nvmkv_fdw", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "nvmkv_fdw %s", name);
+	snprintf(worker.bgw_type, BGW_MAXLEN, "nvmkv_fdw %s", name);
+	return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : NULL;
 }
 
 /* The server says in its log which workers it has no room for, and goes on without them. */
@@ -140,6 +160,7 @@ nvmkv_worker_init(void)
 	register_worker(NVMKV_WORKER_FLUSH, NVMKV_WORKER_FLUSH, "nvmkv_flusher_main", BgWorkerStart_ConsistentState);
 	for (i = 0; i < nvmkv_compaction_workers; i++)
 		register_worker(NVMKV_WORKERS_FIXED + i, NVMKV_WORKER_COMPACT, "nvmkv_compactor_main", BgWorkerStart_ConsistentState);
+	register_worker(NVMKV_WORKER_ANALYZE, NVMKV_WORKER_ANALYZE, "nvmkv_analyze_launcher_main", BgWorkerStart_RecoveryFinished);
 
 	/* The others delay nobody for good: whoever waits lends a hand. */
 	if (!is_registered("nvmkv_barrier_main"))
@@ -160,8 +181,9 @@ nvmkv_worker_wake(void)
 	for (i = 0; i < shared->count; i++)
 	{
 		int pgprocno = ((volatile NvmkvWorkerStat *) &shared->workers[i])->pgprocno;
+		NvmkvWorkerRole role = shared->workers[i].role;
 
-		if (shared->workers[i].role != NVMKV_WORKER_BARRIER && pgprocno >= 0 &&
+		if ((role == NVMKV_WORKER_FLUSH || role == NVMKV_WORKER_COMPACT) && pgprocno >= 0 &&
 			(MyProc == NULL || pgprocno != GetNumberFromPGProc(MyProc)))
 			SetLatch(&ProcGlobal->allProcs[pgprocno].procLatch);
 	}
@@ -214,6 +236,12 @@ void
 nvmkv_worker_sleep(NvmkvWorkerStat *me, int timeout_ms)
 {
 	me->state = "idle";
+	nvmkv_worker_wait(timeout_ms);
+}
+
+void
+nvmkv_worker_wait(int timeout_ms)
+{
 	if (!ShutdownRequestPending)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout_ms, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
@@ -238,6 +266,6 @@ void
 nvmkv_worker_idle(NvmkvWorkerStat *me)
 {
 	while (!ShutdownRequestPending)
-		nvmkv_worker_sleep(me, IDLE_MS);
+		nvmkv_worker_sleep(me, NVMKV_WORKER_IDLE_MS);
 	proc_exit(1);
 }

@@ -36,9 +36,15 @@ CREATE TABLE ordered (x text, "A b" int, y int, CONSTRAINT key_of_ordered PRIMAR
 INSERT INTO ordered VALUES ('c', 2, 1), ('b', 1, 2), ('a', 1, 1);
 SELECT * FROM ordered ORDER BY y, "A b";
 
--- By default; parameters of storage say nothing here, but must be some.
+-- By default; parameters of storage must be some, and say nothing here, but for those about ANALYZE.
 SET default_table_access_method = nvmkv;
 CREATE TABLE s (id serial, big bigserial, v varchar(10) NOT NULL, twice int GENERATED ALWAYS AS (id * 2) STORED) WITH (fillfactor = 70, autovacuum_enabled = off, toast.autovacuum_enabled = off);
+CREATE TABLE s2 WITH (fillfactor = 70, autovacuum_analyze_threshold = 7) AS SELECT 1 AS a;
+CREATE TABLE s3 (a int PRIMARY KEY, b int) PARTITION BY RANGE (a);
+CREATE TABLE s4 PARTITION OF s3 FOR VALUES FROM (1) TO (2) WITH (autovacuum_analyze_scale_factor = 0.5, fillfactor = 50);
+CREATE TABLE s5 (LIKE s4 INCLUDING ALL) WITH (autovacuum_enabled);
+SELECT ftrelid::regclass, ftoptions FROM pg_foreign_table WHERE ftrelid::regclass::text ~ '^s[0-9]?$' ORDER BY 1;
+DROP TABLE s2, s3, s5;
 INSERT INTO s (v) VALUES ('one'), ('two') RETURNING *;
 SELECT pg_get_serial_sequence('s', 'id'), pg_get_serial_sequence('s', 'big');
 CREATE TABLE two_keys (a int PRIMARY KEY, b int PRIMARY KEY);

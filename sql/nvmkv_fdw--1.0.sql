@@ -415,7 +415,9 @@ CREATE VIEW nvmkv.stat_tables AS
 		   pg_catalog.pg_stat_get_live_tuples(c.oid) AS n_live_tup,
 		   pg_catalog.pg_stat_get_mod_since_analyze(c.oid) AS n_mod_since_analyze,
 		   pg_catalog.pg_stat_get_last_analyze_time(c.oid) AS last_analyze,
-		   pg_catalog.pg_stat_get_analyze_count(c.oid) AS analyze_count
+		   pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid) AS last_autoanalyze,
+		   pg_catalog.pg_stat_get_analyze_count(c.oid) AS analyze_count,
+		   pg_catalog.pg_stat_get_autoanalyze_count(c.oid) AS autoanalyze_count
 	FROM nvmkv.storage AS s
 		JOIN pg_catalog.pg_database AS d ON d.oid = s.dboid AND d.datname = pg_catalog.current_database()
 		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid AND c.relkind = 'f'

@@ -23,6 +23,17 @@ CREATE FOREIGN TABLE bad (a int OPTIONS (compression 'pglz')) SERVER nvmkv;
 ALTER FOREIGN DATA WRAPPER nvmkv_fdw OPTIONS (ADD debug 'on');
 CREATE FOREIGN TABLE bad (a int, b int) SERVER nvmkv OPTIONS (primary_key 'a', index_b 'b');
 
+-- When a table is analyzed: as storage parameters of a heap table.
+CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (autovacuum_enabled 'perhaps');
+CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (autovacuum_analyze_threshold '-1');
+CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (autovacuum_analyze_scale_factor 'x');
+CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (autovacuum_vacuum_threshold '5');
+CREATE FOREIGN TABLE analyzed (a int) SERVER nvmkv OPTIONS (autovacuum_enabled 'off', primary_key 'a', autovacuum_analyze_threshold '5');
+ALTER FOREIGN TABLE analyzed OPTIONS (DROP autovacuum_enabled, SET autovacuum_analyze_threshold '6', ADD log_autovacuum_min_duration '0');
+ALTER FOREIGN TABLE analyzed OPTIONS (SET autovacuum_analyze_threshold 'many');
+SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'analyzed'::regclass;
+DROP FOREIGN TABLE analyzed;
+
 -- The text of a key.
 CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (primary_key '');
 CREATE FOREIGN TABLE bad (a int) SERVER nvmkv OPTIONS (primary_key '  ');

@@ -19,7 +19,7 @@ sub terminate
 
 $node->safe_psql('postgres', q{CREATE FOREIGN TABLE t (k int NOT NULL, v text) SERVER nvmkv OPTIONS (primary_key 'k')});
 
-for my $worker (qw(barrier flush compact))
+for my $worker (qw(barrier flush compact analyze))
 {
 	my $first = $expected + 1;
 	my $middle = $expected + 2;

@@ -14,6 +14,7 @@
 
 #include "catalog/heap.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_database.h"
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "lib/ilist.h"
@@ -405,7 +406,30 @@ nvmkv_take_key_attribute(Constraint *key, const Constraint *attribute)
 	} while (0)
 #endif
 
+/* An ANALYZE in a table's counters that is none of autovacuum's is to be one that is: what it had before is given. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_move_analyze_time(entry, before) \
+	do \
+	{ \
+		(entry)->total_autoanalyze_time += (entry)->total_analyze_time - (before)->total_analyze_time; \
+		(entry)->total_analyze_time = (before)->total_analyze_time; \
+	} while (0)
+#else
+#define nvmkv_move_analyze_time(entry, before) ((void) 0)
+#endif
+#if PG_VERSION_NUM < 160000
+#define last_analyze_time analyze_timestamp
+#define last_autoanalyze_time autovac_analyze_timestamp
+#define autoanalyze_count autovac_analyze_count
+#define mod_since_analyze changes_since_analyze
+#endif
+
 /* ---- processes */
+
+/* What pg_database says of one whose DROP DATABASE was interrupted; until 15.3 there was nothing. */
+#ifndef DATCONNLIMIT_INVALID_DB
+#define DATCONNLIMIT_INVALID_DB (-2)
+#endif
 
 /* A process's local transaction id. */
 #if PG_VERSION_NUM >= 170000

@@ -2,23 +2,29 @@
  * alterstorage.c
  *	  ALTER TABLE of what is about a heap's files, on foreign tables.
  *
- * CREATE TABLE takes such things and they mean nothing, so ALTER TABLE does.
- * What is left of the statement goes to the server, be it nothing: it looks
- * whether the table is the user's, locks it, and calls event triggers.
+ * CREATE TABLE takes such things and they mean nothing, so ALTER TABLE does;
+ * but for those storage parameters that are about ANALYZE: they become options of
+ * the table.  What is left of the statement goes to the server, be it nothing: it
+ * looks whether the table is the user's, locks it, and calls event triggers.
  */
 #include "postgres.h"
 
 #include "access/reloptions.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
+#include "commands/tablecmds.h"
 #include "commands/tablespace.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/alterstorage.h"
+#include "fdw/ddl/tableoption.h"
+#include "fdw/table/autovacuum.h"
 #include "fdw/table/table.h"
 
 /* CREATE TABLE ... WITH, or ALTER TABLE ... SET or RESET. */
@@ -77,14 +83,49 @@ check(const AlterTableCmd *cmd)
 		check_tablespace(cmd->name);
 }
 
+/* The options to be changed, DefElem as nvmkv_table_change_options() takes them. */
+static List *
+option_changes(const AlterTableCmd *cmd)
+{
+	List *changes = nvmkv_pick_autovacuum_options((List *) cmd->def);
+	ListCell *lc;
+
+	foreach(lc, changes)
+	{
+		if (cmd->subtype == AT_ResetRelOptions)
+			lfirst_node(DefElem, lc)->defaction = DEFELEM_DROP;
+	}
+	return changes;
+}
+
+void
+nvmkv_settle_storage_finish(const AlterTableStmt *stmt, Oid relid)
+{
+	List *changes = NIL;
+	ListCell *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_SetRelOptions || cmd->subtype == AT_ResetRelOptions)
+			changes = list_concat(changes, option_changes(cmd));
+	}
+	if (changes == NIL)
+		return;
+	CommandCounterIncrement();
+	nvmkv_table_change_options(relid, changes);
+}
+
 PlannedStmt *
-nvmkv_settle_storage(PlannedStmt *pstmt)
+nvmkv_settle_storage(PlannedStmt *pstmt, Oid *relid_out)
 {
 	AlterTableStmt *stmt = castNode(AlterTableStmt, pstmt->utilityStmt);
 	List *rest = NIL;
 	Oid relid;
 	ListCell *lc;
 
+	*relid_out = InvalidOid;
 	if (stmt->objtype != OBJECT_TABLE)
 		return pstmt;
 	foreach(lc, stmt->cmds)
@@ -98,13 +139,17 @@ nvmkv_settle_storage(PlannedStmt *pstmt)
 	if (!OidIsValid(relid) || !nvmkv_is_our_relid(relid))
 		return pstmt;
 
-	/* Of others' tables the server says that they are, before anything else. */
-	if (object_ownercheck(RelationRelationId, relid, GetUserId()))
-	{
-		foreach(lc, stmt->cmds)
-			check(lfirst_node(AlterTableCmd, lc));
-	}
+	/* So that it is this one that the server alters, and the options are set of. */
+	relid = RangeVarGetRelidExtended(stmt->relation, AlterTableGetLockLevel(stmt->cmds), 0,
+									 RangeVarCallbackOwnsRelation, NULL);
+	if (!nvmkv_is_our_relid(relid))
+		return pstmt;
+	foreach(lc, stmt->cmds)
+		check(lfirst_node(AlterTableCmd, lc));
 	pstmt = copyObject(pstmt);
-	castNode(AlterTableStmt, pstmt->utilityStmt)->cmds = copyObject(rest);
+	stmt = castNode(AlterTableStmt, pstmt->utilityStmt);
+	stmt->cmds = copyObject(rest);
+	stmt->relation->schemaname = get_namespace_name(get_rel_namespace(relid));
+	*relid_out = relid;
 	return pstmt;
 }

@@ -17,6 +17,7 @@
 #include "fdw/ddl/alterstorage.h"
 #include "fdw/ddl/create.h"
 #include "fdw/ddl/createtable.h"
+#include "fdw/table/autovacuum.h"
 #include "fdw/table/table.h"
 
 /* Where tables are that are made without the name of a server. */
@@ -37,30 +38,37 @@ nvmkv_default_server(void)
 	return pstrdup(SERVER_NAME);
 }
 
-/* What is said of a heap's files is checked, and forgotten: there are no pages that it could be about. */
-static void
+/*
+ * What is said of a heap's files is checked, and forgotten: there are no pages that it could be about.  Returns the
+ * options that storage parameters become.
+ */
+static List *
 settle(CreateStmt *create)
 {
+	List *options = nvmkv_pick_autovacuum_options(create->options);
+
 	(void) nvmkv_default_server();
 	nvmkv_check_storage_parameters(create->options, false);
 	create->options = NIL;
 	create->accessMethod = NULL;
+	return options;
 }
 
 ObjectAddress
 nvmkv_make_default_table(CreateStmt *create, Node *told)
 {
-	settle(create);
-	return nvmkv_make_table(create, SERVER_NAME, NIL, NULL, told);
+	List *options = settle(create);
+
+	return nvmkv_make_table(create, SERVER_NAME, options, NULL, told);
 }
 
 static void
 execute(const NvmkvStatement *statement, Node *stmt, void *arg)
 {
 	CreateStmt *create = castNode(CreateStmt, stmt);
+	List *options = settle(create);
 
-	settle(create);
-	nvmkv_create_parts(statement, create, SERVER_NAME, NIL, stmt);
+	nvmkv_create_parts(statement, create, SERVER_NAME, options, stmt);
 }
 
 /* ---------------------------------------------------------------- the statement */

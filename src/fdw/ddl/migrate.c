@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/reloptions.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -28,6 +29,7 @@
 #include "commands/tablecmds.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "pgstat.h"
@@ -55,6 +57,7 @@
 #include "fdw/key/keyspec.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/storage/storage.h"
+#include "fdw/table/autovacuum.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/everyrow.h"
 
@@ -85,6 +88,19 @@ key_option(Relation rel)
 								  (Node *) makeString(nvmkv_format_primary_key(specs)), -1));
 }
 
+/* Those that become options. */
+static List *
+storage_parameters(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool none;
+	Datum parameters = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_reloptions, &none);
+	List *options = none ? NIL : nvmkv_pick_autovacuum_options(untransformRelOptions(parameters));
+
+	ReleaseSysCache(tuple);
+	return options;
+}
+
 static void
 to_ours(Oid relid)
 {
@@ -95,7 +111,7 @@ to_ours(Oid relid)
 	ListCell *lc;
 
 	foreign->servername = nvmkv_default_server();
-	foreign->options = key_option(rel);
+	foreign->options = list_concat(key_option(rel), storage_parameters(relid));
 	CreateForeignTable(foreign, relid);
 	CacheInvalidateRelcache(rel);
 	CommandCounterIncrement();
@@ -187,6 +203,7 @@ to_heap(Oid relid)
 {
 	Relation rel = table_open(relid, NoLock);
 	List *indexes = RelationGetIndexList(rel);
+	List *parameters = nvmkv_pick_autovacuum_options(GetForeignTable(relid)->options);
 	const NvmkvTable *old = nvmkv_table_has_rows(rel) ? nvmkv_table(rel) : NULL;
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ListCell *lc;
@@ -196,7 +213,7 @@ to_heap(Oid relid)
 	CommandCounterIncrement();
 	table_close(rel, NoLock);
 	leave_server(relid);
-	nvmkv_become_heap(relid);
+	nvmkv_become_heap(relid, parameters);
 
 	rel = table_open(relid, NoLock);
 	if (old != NULL)

@@ -38,9 +38,9 @@
 
 /* ---------------------------------------------------------------- catalogue */
 
-/* Storage parameters and tablespace go: they are about the file. */
+/* Storage parameters and tablespace go, for they are about the file; there are others, or none. */
 static void
-set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file)
+set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file, Datum parameters)
 {
 	Relation classes = table_open(RelationRelationId, RowExclusiveLock);
 	HeapTuple old = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
@@ -53,7 +53,8 @@ set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file)
 	if (!HeapTupleIsValid(old))
 		elog(ERROR, "cache lookup failed for relation %u", relid);
 	nvmkv_counted_change_kind(relid);
-	nulls[Anum_pg_class_reloptions - 1] = true;
+	values[Anum_pg_class_reloptions - 1] = parameters;
+	nulls[Anum_pg_class_reloptions - 1] = DatumGetPointer(parameters) == NULL;
 	replaces[Anum_pg_class_reloptions - 1] = true;
 	tuple = heap_modify_tuple(old, RelationGetDescr(classes), values, nulls, replaces);
 	form = (Form_pg_class) GETSTRUCT(tuple);
@@ -124,7 +125,7 @@ nvmkv_become_foreign_table(Oid relid)
 	RelationDropStorage(rel);
 	table_close(rel, NoLock);
 	(void) deleteDependencyRecordsForClass(RelationRelationId, relid, AccessMethodRelationId, DEPENDENCY_NORMAL);
-	set_kind(relid, RELKIND_FOREIGN_TABLE, InvalidOid, 0);
+	set_kind(relid, RELKIND_FOREIGN_TABLE, InvalidOid, 0, (Datum) 0);
 	drop_toast(toast);
 }
 
@@ -135,7 +136,7 @@ nvmkv_become_foreign_index(Oid index_oid)
 
 	RelationDropStorage(index);
 	index_close(index, NoLock);
-	set_kind(index_oid, RELKIND_PARTITIONED_INDEX, BTREE_AM_OID, 0);
+	set_kind(index_oid, RELKIND_PARTITIONED_INDEX, BTREE_AM_OID, 0, (Datum) 0);
 	settle_index_flags(index_oid);
 }
 
@@ -149,13 +150,14 @@ new_file(void)
 }
 
 void
-nvmkv_become_heap(Oid relid)
+nvmkv_become_heap(Oid relid, List *parameters)
 {
 	TransactionId freeze_xid;
 	MultiXactId min_multi;
 	Relation rel;
 
-	set_kind(relid, RELKIND_RELATION, HEAP_TABLE_AM_OID, new_file());
+	set_kind(relid, RELKIND_RELATION, HEAP_TABLE_AM_OID, new_file(),
+			 transformRelOptions((Datum) 0, parameters, NULL, NULL, false, false));
 	rel = table_open(relid, NoLock);
 	nvmkv_set_new_file(rel, RELPERSISTENCE_PERMANENT, &freeze_xid, &min_multi);
 	nvmkv_assume_new_file(rel);
@@ -171,7 +173,7 @@ nvmkv_become_btree(Oid relid, Oid index_oid)
 	Relation rel = table_open(relid, NoLock);
 	Relation index;
 
-	set_kind(index_oid, RELKIND_INDEX, BTREE_AM_OID, new_file());
+	set_kind(index_oid, RELKIND_INDEX, BTREE_AM_OID, new_file(), (Datum) 0);
 	settle_index_flags(index_oid);
 	index = index_open(index_oid, AccessExclusiveLock);
 	smgrclose(RelationCreateStorage(nvmkv_file(index), RELPERSISTENCE_PERMANENT, true));

@@ -260,17 +260,20 @@ process_utility(PlannedStmt *pstmt, const char *query_string, bool read_only_tre
 								query_env, dest, completion, next_utility};
 	Node *stmt = pstmt->utilityStmt;
 	bool had_catalogue = nvmkv_could_harm_catalogue(stmt) && nvmkv_guard_catalogue(stmt);
+	Oid settled;
 
 	switch (nodeTag(stmt))
 	{
 		case T_AlterTableStmt:
 			if (nvmkv_set_access_method(&statement))
 				break;
-			statement.pstmt = nvmkv_settle_storage(pstmt);
+			statement.pstmt = nvmkv_settle_storage(pstmt, &settled);
 			if (nvmkv_concerns_foreign_key(castNode(AlterTableStmt, stmt)))
 				nvmkv_statement_execute(&statement, alter_foreign_keys, NULL);
 			else
 				alter_table_with_indexes(&statement);
+			if (OidIsValid(settled))
+				nvmkv_settle_storage_finish(castNode(AlterTableStmt, stmt), settled);
 			break;
 		case T_IndexStmt:
 			if (!nvmkv_create_index(&statement) && !nvmkv_index_partitions(&statement))

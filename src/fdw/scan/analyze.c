@@ -18,6 +18,7 @@
 #include "access/htup_details.h"
 #include "commands/vacuum.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/sampling.h"
@@ -99,12 +100,25 @@ sample_row(Sample *sample, const NvmkvScanRow *row)
 	sample->seen += 1;
 }
 
+/*
+ * What vacuum_delay_point() goes by: rows as the blocks of a heap that they would fill.  Where they come from is not
+ * told, so they cost what blocks cost that have to be read.
+ */
+static void
+charge(uint64 *bytes)
+{
+	if (VacuumCostActive)
+		VacuumCostBalance += VacuumCostPageMiss * (int) (*bytes / BLCKSZ);
+	*bytes %= BLCKSZ;
+}
+
 /* Reads up to max_rows rows of a range; 0 for all. */
 static void
 read_range(Sample *sample, NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, double max_rows,
 		   const NvmkvSnapshot *snapshot)
 {
 	double left = max_rows;
+	uint64 bytes = 0;
 
 	nvmkv_check_table_status(nvmkv_scan_start(scan, lower, upper, false, snapshot), "reading foreign table", sample->table);
 	for (;;)
@@ -118,7 +132,11 @@ read_range(Sample *sample, NvmkvScan *scan, NvmkvSlice lower, NvmkvSlice upper, 
 		if (count == 0)
 			return;
 		for (unsigned i = 0; i < count; i++)
+		{
 			sample_row(sample, &rows[i]);
+			bytes += rows[i].key.size + rows[i].value.size;
+		}
+		charge(&bytes);
 		left -= count;
 		if (max_rows > 0 && left <= 0)
 			return;

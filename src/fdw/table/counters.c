@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/pgstat_internal.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/table/counters.h"
 
 typedef struct Counted
@@ -116,4 +117,33 @@ nvmkv_counted(Oid relid)
 	else if (counted->relation.pgstat_info == NULL)
 		unlink_counters(relid);
 	return &counted->relation;
+}
+
+void
+nvmkv_counters(Oid relid, PgStat_StatTabEntry *out)
+{
+	const PgStat_StatTabEntry *entry = pgstat_fetch_stat_tabentry(relid);
+
+	if (entry != NULL)
+		*out = *entry;
+	else
+		memset(out, 0, sizeof(*out));
+}
+
+void
+nvmkv_count_autoanalyze(Oid relid, const PgStat_StatTabEntry *before)
+{
+	PgStat_EntryRef *ref = pgstat_get_entry_ref_locked(PGSTAT_KIND_RELATION, MyDatabaseId, relid, false);
+	PgStat_StatTabEntry *entry = &((PgStatShared_Relation *) ref->shared_stats)->stats;
+
+	/* Not if somebody has reset the counters since. */
+	if (entry->analyze_count == before->analyze_count + 1)
+	{
+		entry->autoanalyze_count++;
+		entry->analyze_count--;
+		entry->last_autoanalyze_time = entry->last_analyze_time;
+		entry->last_analyze_time = before->last_analyze_time;
+		nvmkv_move_analyze_time(entry, before);
+	}
+	pgstat_unlock_entry(ref);
 }

@@ -23,4 +23,15 @@ extern Relation nvmkv_counted(Oid relid);
  */
 extern void nvmkv_counted_change_kind(Oid relid);
 
+/*
+ * What the counters of a table say now; zeros where there are none.  Not cached.
+ */
+extern void nvmkv_counters(Oid relid, PgStat_StatTabEntry *out);
+
+/*
+ * The ANALYZE of a table that was executed after "before" was taken, in the transaction that runs and under the lock
+ * that keeps others from it, is one of autovacuum's in the counters: the server takes for that what its own workers do.
+ */
+extern void nvmkv_count_autoanalyze(Oid relid, const PgStat_StatTabEntry *before);
+
 #endif

@@ -13,6 +13,7 @@
 #include "fdw/host/engine.h"
 #include "fdw/host/familyoption.h"
 #include "fdw/key/keyspec.h"
+#include "fdw/table/autovacuum.h"
 #include "fdw/table/option.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_fdw_validator);
@@ -46,7 +47,7 @@ option_is_known(const char *name, Oid context)
 		if (option_defs[i].context == context && strcmp(option_defs[i].name, name) == 0)
 			return true;
 	}
-	return false;
+	return context == ForeignTableRelationId && nvmkv_is_autovacuum_option(name);
 }
 
 static void
@@ -65,6 +66,8 @@ report_unknown_option(const char *name, Oid context)
 		if (option_defs[i].context == context)
 			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", option_defs[i].name);
 	}
+	for (int i = 0; context == ForeignTableRelationId && nvmkv_autovacuum_options[i] != NULL; i++)
+		appendStringInfo(&names, ", %s", nvmkv_autovacuum_options[i]);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("invalid option \"%s\"", name),
@@ -99,6 +102,8 @@ nvmkv_fdw_validator(PG_FUNCTION_ARGS)
 	}
 	if (context == ForeignServerRelationId)
 		nvmkv_family_check_options(options);
+	if (context == ForeignTableRelationId)
+		(void) nvmkv_autovacuum_settings(options);
 	PG_RETURN_VOID();
 }
 
