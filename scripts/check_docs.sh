@@ -5,7 +5,7 @@
 #
 # The man page of nvmkv_dump and what it prints about its use have the same commands and options.  The table of locks in
 # CONTRIBUTING.md has the ranks of src/engine/port/port.h, in their order.  Files that a text names in a link are there, and
-# headings of doc/limits.md that test/upstream names.
+# headings of doc/limits.md that test/upstream and test/clients name.
 # Prints what is wrong; the exit code says whether anything is.
 . "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
@@ -44,9 +44,9 @@ for text in README.md CONTRIBUTING.md doc/*.md; do
 done
 
 headings=$(sed -n 's/^### //p' doc/limits.md | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9_ -]//g; s/ /-/g')
-for heading in $( (grep -v '^#' test/upstream/causes | cut -f 1; grep -v '^#' test/upstream/heap_tables | cut -d ' ' -f 2) | sort -u); do
+for heading in $( (grep -hv '^#\|^$' test/{upstream,clients}/causes | cut -f 1; grep -v '^#' test/upstream/heap_tables | cut -d ' ' -f 2) | sort -u); do
 	grep -qx -e "$heading" <<<"$headings" || {
-		echo "test/upstream: doc/limits.md has no $heading"
+		echo "test/upstream or test/clients: doc/limits.md has no $heading"
 		bad=1
 	}
 done

@@ -6,6 +6,7 @@
 #   scripts/setup.sh               all of that
 #   scripts/setup.sh --packages    only the packages, and those that scripts/check.sh needs besides
 #   scripts/setup.sh --copy-packages      the same, and what the long tests of copies need: an ssh server, which is not started
+#   scripts/setup.sh --client-packages    only the clients that scripts/client_tests.sh runs
 #   scripts/setup.sh --tree-packages      only those that scripts/debian_tree.sh needs to make a tree of another release
 #   scripts/setup.sh --server-packages    only packages: those that scripts/assert_server.sh needs to build a server
 #
@@ -32,16 +33,19 @@ add_clang() {
 
 for_check=""
 for_copies=""
+for_clients=""
 for_server=""
 for_tree=""
-parse_options "--packages for_check flag" "--copy-packages for_copies flag" "--server-packages for_server flag" \
-	"--tree-packages for_tree flag" -- "$@"
+parse_options "--packages for_check flag" "--copy-packages for_copies flag" "--client-packages for_clients flag" \
+	"--server-packages for_server flag" "--tree-packages for_tree flag" -- "$@"
 choose_places
 if [ -n "$for_check$for_copies" ]; then
 	packages+=(libipc-run-perl libpq-dev pgbackrest barman rsync)
 	add_clang
 fi
 [ -z "$for_copies" ] || packages+=(openssh-client openssh-server)
+[ -z "$for_clients" ] || packages+=(sysbench libdbd-pg-perl python3-psycopg2 python3-sqlalchemy python3-django default-jdk-headless
+	libpostgresql-jdbc-java)
 [ -z "$for_server" ] || packages+=(pkg-config libipc-run-perl libicu-dev libssl-dev libxml2-dev libreadline-dev zlib1g-dev)
 [ -z "$for_tree" ] || packages=(mmdebstrap uidmap)
 
@@ -89,7 +93,7 @@ for package in "${packages[@]}"; do
 	is_installed "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
-[ -z "$for_check$for_copies$for_server$for_tree" ] || exit 0
+[ -z "$for_check$for_copies$for_clients$for_server$for_tree" ] || exit 0
 choose_places
 
 copy_server "$prefix"
