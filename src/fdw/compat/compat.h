@@ -48,6 +48,7 @@
 #define expandRTE(rte, rtindex, sublevels_up, returning_type, location, include_dropped, names, vars) \
 	expandRTE(rte, rtindex, sublevels_up, location, include_dropped, names, vars)
 #define vacuum_delay_point(is_analyze) vacuum_delay_point()
+#define heap_form_minimal_tuple(desc, values, nulls, extra) heap_form_minimal_tuple(desc, values, nulls)
 #define ExecutorRun(query, direction, count) ExecutorRun(query, direction, count, true)
 #endif
 #if PG_VERSION_NUM < 160000

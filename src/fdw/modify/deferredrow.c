@@ -8,6 +8,7 @@
 #include "access/htup_details.h"
 #include "utils/rel.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/modify/deferred.h"
 #include "fdw/modify/deferredrow.h"
 
@@ -30,7 +31,7 @@ form_row(TupleTableSlot *row, const AttrNumber *attnums, int nattnums)
 			VARATT_IS_EXTERNAL(DatumGetPointer(values[column])))
 			values[column] = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(values[column])));
 	}
-	tuple = heap_form_minimal_tuple(desc, values, nulls);
+	tuple = heap_form_minimal_tuple(desc, values, nulls, 0);
 	pfree(values);
 	pfree(nulls);
 	return tuple;

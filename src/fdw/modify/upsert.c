@@ -12,6 +12,12 @@
  * starts over: no lock entry is needed.  Where that could be noticed - row
  * triggers would fire twice; WHERE says no, and the row is to stay locked; SET
  * names a column of the key, but may leave it as it is - the lock comes first.
+ *
+ * A serializable transaction has read the row that it finds, though not by its
+ * snapshot: whoever takes that row away comes after it.  (On a heap nothing is
+ * noted there, and a transaction that finds the key free again may commit though
+ * it has no place before or after the others.)  The note comes before the look:
+ * writers ask for it after they have written.
  */
 #include "postgres.h"
 
@@ -30,6 +36,7 @@
 #include "fdw/modify/upsert.h"
 #include "fdw/table/counters.h"
 #include "fdw/txn/rowlock.h"
+#include "fdw/txn/visibility.h"
 
 /*
  * Does the view the statement names show the existing row?  Later minor versions of the server ask, by a kind of check
@@ -248,6 +255,17 @@ encode_insert(NvmkvModify *modify, TupleTableSlot *slot, uint64 rowid)
 	nvmkv_key_from_rowid(modify->table, &modify->key, rowid);
 }
 
+static void
+note_read(const NvmkvModify *modify, EState *estate, NvmkvSlice key)
+{
+	NvmkvVisibility visibility;
+
+	if (!IsolationIsSerializable())
+		return;
+	nvmkv_visibility_init(&visibility, estate->es_snapshot, modify->rel);
+	nvmkv_predicate_lock_key(&visibility, key);
+}
+
 /* What is kept between turns of an upsert; in the row's memory context. */
 typedef struct Upsert
 {
@@ -271,9 +289,10 @@ look(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Upsert *upsert, Tu
 	*key_out = key;
 	if (!modify->has_unique)
 	{
-		UpsertLook result = look_and_insert(modify, estate, rri, key, upsert->update, upsert->met, true, &upsert->queue,
-											view);
+		UpsertLook result;
 
+		note_read(modify, estate, key);
+		result = look_and_insert(modify, estate, rri, key, upsert->update, upsert->met, true, &upsert->queue, view);
 		if (result == LOOK_INSERTED)
 			nvmkv_modify_set_ctid(modify, slot, nvmkv_write_last_sequence());
 		return result;
@@ -290,6 +309,7 @@ look(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Upsert *upsert, Tu
 			break;
 	}
 	*key_out = nvmkv_buffer_slice(&upsert->row_key);
+	note_read(modify, estate, *key_out);
 	return look_and_insert(modify, estate, rri, *key_out, upsert->update, upsert->met, false, &upsert->queue, view);
 }
 
