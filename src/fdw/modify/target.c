@@ -132,6 +132,8 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 		if (view.state == NVMKV_ROW_WAIT)
 		{
 			nvmkv_latch_set_release(&target->latches);
+			/* Against whoever has locked the version he has found he waits in the queue for that one. */
+			queue.stays = view.wait_for_lock && modify->holders.len > 0;
 			nvmkv_row_queue_wait(&queue, modify->rel, key, &view, target->mode,
 								 target->is_delete ? XLTW_Delete : XLTW_Update);
 			nvmkv_row_wait_holders(modify->rel, key, &modify->holders, target->is_delete ? XLTW_Delete : XLTW_Update);
@@ -147,6 +149,13 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 			if (modify->mtstate->operation == CMD_INSERT || /* an upsert is for the key, not for the row */
 				!nvmkv_row_follow(&modify->old_key, &modify->moved, &view, &target->anchor))
 				break;
+			continue;
+		}
+		if (state == NVMKV_TARGET_CHANGED && !target->lock_only && modify->standing.len > 0 &&
+			nvmkv_row_queue_may_rejoin(&queue))
+		{
+			nvmkv_latch_set_release(&target->latches);
+			nvmkv_row_queue_rejoin(&queue, modify->rel);
 			continue;
 		}
 		if (state == NVMKV_TARGET_READY)

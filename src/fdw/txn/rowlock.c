@@ -41,7 +41,7 @@ nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice key, const N
 	Assert(!nvmkv_latch_is_held());
 	/* As on a heap there is a queue for each version: who waits for a later one does not keep those behind him here. */
 	nvmkv_key_hash_to_tid(hash_bytes_extended(key.data, (int) key.size, view->base), &tid);
-	if (queue->held && !ItemPointerEquals(&tid, &queue->tid))
+	if (queue->held && !queue->stays && !ItemPointerEquals(&tid, &queue->tid))
 	{
 		if (queue->keeps_turn && queue->for_change && !queue->kept)
 		{
@@ -84,6 +84,23 @@ nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel)
 		UnlockTuple(rel, &queue->tid, queue->mode);
 	queue->held = false;
 	queue->kept = false;
+}
+
+bool
+nvmkv_row_queue_may_rejoin(const NvmkvRowQueue *queue)
+{
+	return queue->held && queue->for_change && !queue->rejoined;
+}
+
+void
+nvmkv_row_queue_rejoin(NvmkvRowQueue *queue, Relation rel)
+{
+	Assert(!nvmkv_latch_is_held());
+	UnlockTuple(rel, &queue->tid, queue->mode);
+	queue->held = false;
+	LockTuple(rel, &queue->tid, queue->mode);
+	queue->held = true;
+	queue->rejoined = true;
 }
 
 bool

@@ -28,8 +28,10 @@ typedef struct NvmkvRowQueue
 	 * next version, in whose queue he is not, and leaves it for the one after that.
 	 */
 	bool keeps_turn;
+	bool stays; /* while the next wait lasts he keeps his place, whatever version is the newest by now */
 	bool for_change; /* what he has waited for */
 	bool kept;
+	bool rejoined;
 	bool held;
 	LOCKMODE mode;
 	ItemPointerData tid;
@@ -44,6 +46,13 @@ extern void nvmkv_row_queue_wait(NvmkvRowQueue *queue, Relation rel, NvmkvSlice 
  */
 extern void nvmkv_row_wait_holders(Relation rel, NvmkvSlice key, const StringInfoData *holders, XLTW_Oper oper);
 extern void nvmkv_row_queue_leave(NvmkvRowQueue *queue, Relation rel);
+/*
+ * As on a heap: UPDATE that finds its row changed gives up its turn and locks what the row has become.  While
+ * somebody's KEY SHARE lock stands, the version it has found is not done with, and it waits for its turn there again,
+ * once, behind those who have come meanwhile.
+ */
+extern bool nvmkv_row_queue_may_rejoin(const NvmkvRowQueue *queue);
+extern void nvmkv_row_queue_rejoin(NvmkvRowQueue *queue, Relation rel);
 
 /*
  * READ COMMITTED: follows a row to where the view says it has moved.  key and *anchor become those to look at next.
