@@ -12,7 +12,8 @@
 #
 # NVMKV_TAP='05*' or '@(001|002)*' takes only those TAP tests, NVMKV_REGRESS='scan|dml' only those SQL tests, NVMKV_ISOLATION='upsert_conflict'
 # only those isolation tests; PG_CONFIG=... takes the server of that pg_config in place of Debian's.
-# NVMKV_SETTINGS='name=value ...' adds to the settings of the servers of SQL and isolation tests.
+# NVMKV_SETTINGS='name=value ...' adds to the settings of the servers of SQL and isolation tests.  With
+# NVMKV_PACKAGES_ARE_THERE=1 nothing looks whether packages are missing: for those who call this again and again.
 #
 # Times that something may take are far above what it takes, so that a busy machine is no failure.
 #
@@ -386,7 +387,7 @@ fi
 
 prepared=
 if wanted build || wanted regress || wanted isolation || wanted tap || wanted upstream || wanted versions; then
-	simple "packages" scripts/setup.sh --packages
+	[ -n "${NVMKV_PACKAGES_ARE_THERE:-}" ] || simple "packages" scripts/setup.sh --packages
 	choose_places
 	server_work=$state/check # what servers and their tests write
 	choose_data
