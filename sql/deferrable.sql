@@ -83,6 +83,15 @@ SAVEPOINT s;
 INSERT INTO t VALUES (12, 120, 'v2');
 RELEASE s;
 COMMIT;
+BEGIN;
+INSERT INTO t VALUES (12, 120, 'v2');
+SAVEPOINT a;
+UPDATE t SET b = 'v12' WHERE k = 12;
+SAVEPOINT b;
+SET CONSTRAINTS late IMMEDIATE;
+RELEASE b;
+ROLLBACK TO a;
+COMMIT;
 SELECT * FROM t ORDER BY k;
 
 -- while such rows are there
@@ -98,6 +107,20 @@ BEGIN;
 INSERT INTO t VALUES (12, 120, 'v2');
 DROP TABLE t;
 ROLLBACK;
+CREATE FOREIGN TABLE s (k int PRIMARY KEY, a int, b int) SERVER nvmkv;
+CREATE INDEX s_a ON s (a);
+ALTER TABLE s ADD CONSTRAINT s_b UNIQUE (b) DEFERRABLE INITIALLY DEFERRED;
+INSERT INTO s VALUES (1, 1, 1), (2, 2, 2);
+BEGIN;
+INSERT INTO s VALUES (3, 3, 2), (4, 4, 5);
+DROP INDEX s_a;
+COMMIT;
+BEGIN;
+INSERT INTO s VALUES (3, 3, 2), (4, 4, 5);
+DROP INDEX s_a;
+UPDATE s SET b = 3 WHERE k = 3;
+COMMIT;
+SELECT * FROM s ORDER BY k;
 
 -- ON CONFLICT
 INSERT INTO t VALUES (1, 1, 'x') ON CONFLICT DO NOTHING;
@@ -112,6 +135,10 @@ INSERT INTO t VALUES (20, 1, 'x') ON CONFLICT (k) DO UPDATE SET b = 'v20';
 -- nothing else can be sure of such values
 CREATE TABLE other (a int REFERENCES t (a));
 SELECT a, count(*), b FROM t GROUP BY a;
+BEGIN;
+INSERT INTO t VALUES (21, 210, 'v2');
+SELECT count(*) FROM (VALUES ('v2'), ('v3')) AS x (b) LEFT JOIN t USING (b);
+ROLLBACK;
 
 -- the primary key
 CREATE FOREIGN TABLE p (id int PRIMARY KEY DEFERRABLE, v text) SERVER nvmkv;
@@ -176,6 +203,21 @@ UPDATE n SET a = 12 WHERE k = 1;
 UPDATE n SET a = a + 1 WHERE k = 3;
 COMMIT;
 SELECT * FROM n ORDER BY k;
+TRUNCATE n;
+INSERT INTO n VALUES (1, 1), (2, 2), (3, 3), (11, 11), (12, 12);
+UPDATE n SET a = CASE k WHEN 1 THEN 3 ELSE a END WHERE k <= 2;
+SELECT * FROM n ORDER BY k;
+
+-- and one that leaves a value twice, which the one around it would have changed
+CREATE OR REPLACE FUNCTION swap() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF OLD.k = 2 THEN
+		UPDATE n SET a = 12 WHERE k = 11;
+	END IF;
+	RETURN NEW;
+END $$;
+UPDATE n SET a = CASE k WHEN 1 THEN 3 WHEN 3 THEN 1 WHEN 12 THEN 13 ELSE a END WHERE k IN (1, 2, 3, 12);
+SELECT * FROM n ORDER BY k;
 
 -- partitions
 CREATE TABLE parent (k int, a int, UNIQUE (k) DEFERRABLE INITIALLY DEFERRED) PARTITION BY RANGE (k);
@@ -210,5 +252,5 @@ UPDATE many SET a = 700 WHERE k = 1;
 COMMIT;
 
 DROP TABLE parent;
-DROP FOREIGN TABLE t, p, q, n, many;
+DROP FOREIGN TABLE t, s, p, q, n, many;
 DROP FUNCTION swap();

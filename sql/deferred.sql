@@ -335,6 +335,7 @@ SELECT count(*) FROM node;
 
 -- actions do not wait
 CREATE FOREIGN TABLE act (id int PRIMARY KEY, p int REFERENCES parent ON DELETE CASCADE ON UPDATE RESTRICT DEFERRABLE INITIALLY DEFERRED, q int REFERENCES parent ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED) SERVER nvmkv;
+SELECT tgrelid::regclass, tgtype, tgdeferrable, tginitdeferred FROM pg_trigger JOIN pg_constraint AS c ON c.oid = tgconstraint WHERE conrelid = 'act'::regclass ORDER BY 1, 2, 3, 4;
 BEGIN;
 INSERT INTO act VALUES (1, 500, 501), (2, 502, 501);
 INSERT INTO parent VALUES (500), (501), (502);
@@ -346,6 +347,20 @@ DELETE FROM parent WHERE id = 601;
 SELECT * FROM act ORDER BY id;
 COMMIT;
 UPDATE parent SET id = 600 WHERE id = 500;
+
+-- a value that was stored elsewhere, and has gone
+CREATE FOREIGN TABLE word (w text COLLATE "C" PRIMARY KEY) SERVER nvmkv;
+CREATE FOREIGN TABLE says (id int PRIMARY KEY, w text COLLATE "C" REFERENCES word DEFERRABLE INITIALLY DEFERRED) SERVER nvmkv;
+CREATE TABLE source (w text COLLATE "C", more text) USING heap;
+ALTER TABLE source ALTER w SET STORAGE EXTERNAL, ALTER more SET STORAGE PLAIN;
+INSERT INTO source VALUES (repeat('x', 1900), repeat('y', 400));
+SELECT pg_relation_size(reltoastrelid) > 0 FROM pg_class WHERE oid = 'source'::regclass;
+BEGIN;
+INSERT INTO says SELECT 1, w FROM source;
+DROP TABLE source;
+INSERT INTO word VALUES (repeat('x', 1900));
+COMMIT;
+SELECT id, length(w) FROM says JOIN word USING (w);
 
 -- without a primary key
 CREATE FOREIGN TABLE loose (parent int REFERENCES parent DEFERRABLE INITIALLY DEFERRED, v int) SERVER nvmkv;
@@ -437,4 +452,4 @@ BEGIN
 	COMMIT;
 END $$;
 SELECT * FROM child WHERE id BETWEEN 50 AND 59;
-DROP TABLE parts, of_both, of_heap, loose, act, node, child, parent;
+DROP TABLE parts, of_both, of_heap, loose, says, word, act, node, child, parent;

@@ -150,6 +150,13 @@ TRUNCATE none;
 SELECT nvmkv.migrate('none', 'heap');
 INSERT INTO none VALUES (1, 'a');
 INSERT INTO none VALUES (1, 'a');
+CREATE TABLE inc (a int, b text, PRIMARY KEY (a) INCLUDE (b));
+INSERT INTO inc VALUES (1, 'a'), (2, NULL);
+SELECT nvmkv.migrate('inc');
+INSERT INTO inc VALUES (1, 'b');
+SELECT nvmkv.migrate('inc', 'heap');
+INSERT INTO inc VALUES (1, 'b');
+TABLE inc;
 
 -- partitions
 CREATE TABLE m (a int, b text, PRIMARY KEY (a)) PARTITION BY RANGE (a);

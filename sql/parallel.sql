@@ -54,6 +54,16 @@ SET enable_seqscan = off;
 SELECT same('SELECT count(*), sum(v) FROM @ WHERE a = ANY ((SELECT array_agg(i * 3) FROM generate_series(1, 900) AS i)::int[]) AND v % 2 = 0');
 SELECT same('SELECT * FROM @ WHERE a = ANY ((SELECT array_agg(i * 3) FROM generate_series(1, 900) AS i)::int[]) AND v % 2 = 0 ORDER BY a, b');
 SELECT same('SELECT count(*), sum(v) FROM @ WHERE (a < 500 OR a BETWEEN 400 AND 2000 OR a = 3000 OR a IN (3001, 3003)) AND v % 2 = 0');
+-- Each key is counted once, whoever has looked it up.
+CREATE FUNCTION looked_up(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) ' || query INTO plan;
+	RETURN format('parallel: %s, keys: %s, found: %s', plan::text ~ '"Parallel Aware": true', (regexp_match(plan::text, '"Keys Looked Up": (\d+)'))[1],
+				  (regexp_match(plan::text, '"Keys Found": (\d+)'))[1]);
+END $$;
+SELECT looked_up('SELECT count(*) FROM kv WHERE a = ANY ((SELECT array_agg(i * 7) FROM generate_series(1, 900) AS i)::int[]) AND b = ''b1'' AND v % 2 >= 0');
 RESET enable_seqscan;
 
 -- Started again, with other parameters.

@@ -123,6 +123,10 @@ SELECT * FROM derived;
 -- no partition has children
 CREATE FOREIGN TABLE heirs (k int NOT NULL) SERVER nvmkv;
 CREATE FOREIGN TABLE heir () INHERITS (heirs) SERVER nvmkv;
+INSERT INTO heirs VALUES (1);
+INSERT INTO heir VALUES (2);
+COPY heirs TO stdout;
+TRUNCATE heirs;
 CREATE TABLE listed (k int NOT NULL) PARTITION BY LIST (k);
 ALTER TABLE listed ATTACH PARTITION heirs FOR VALUES IN (1);
 ALTER TABLE listed ATTACH PARTITION heir FOR VALUES IN (1);

@@ -167,6 +167,14 @@ CREATE FOREIGN TABLE plain (a int, b int) SERVER nvmkv;
 EXPLAIN (COSTS OFF) SELECT * FROM plain WHERE a = 1 ORDER BY a;
 SELECT explained('SELECT a, b FROM plain GROUP BY a, b');
 
+-- A table that has grown is asked again.
+CREATE FOREIGN TABLE grows (k int NOT NULL) SERVER nvmkv OPTIONS (primary_key 'k');
+INSERT INTO grows SELECT generate_series(1, 20);
+ANALYZE grows;
+SELECT plan_rows('SELECT * FROM grows') < 200 AS small;
+INSERT INTO grows SELECT generate_series(21, 5000);
+SELECT plan_rows('SELECT * FROM grows') > 1000 AS large;
+
 RESET search_path;
 SET client_min_messages = warning;
 DROP SCHEMA plan_test CASCADE;

@@ -80,6 +80,9 @@ $node->safe_psql('postgres', q{
 	INSERT INTO coloured VALUES ('red', 1);
 	INSERT INTO child SELECT i, i FROM generate_series(1, 100) i;
 	INSERT INTO inherits SELECT generate_series(1, 100);
+	CREATE FOREIGN TABLE indexed (k int NOT NULL, v int) SERVER nvmkv OPTIONS (primary_key 'k');
+	CREATE INDEX ON indexed (v);
+	INSERT INTO indexed SELECT i, i % 10 FROM generate_series(1, 100) i;
 	INSERT INTO loose VALUES (-1, -1)});
 my @names = map { "gone_$_" } 1 .. 4;
 my $make = join '', map { "CREATE FOREIGN TABLE $_ (k int, v text) SERVER nvmkv; INSERT INTO $_ SELECT i, repeat('x', 100) FROM generate_series(1, 5000) i;" } @names;
@@ -184,6 +187,7 @@ start_and_sweep(qr/removes the rows of 3 foreign tables/, 'three tables were dro
 $node->safe_psql('postgres', q{ROLLBACK PREPARED 'drop'});
 is(there(@ids), '0 0 1 1 0', 'and have left nothing, and the others are there');
 is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM gone_3), (SELECT count(*) FROM gone_4)'), '5000|5000', 'also in SQL');
+is($node->safe_psql('postgres', 'SET enable_seqscan = off; SELECT count(*) FROM indexed WHERE v = 7'), '10', 'indexes have their entries');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.storage WHERE relid NOT IN (SELECT oid FROM pg_class)'), '0',
 	'nor does nvmkv.storage name what was dropped');
 
