@@ -11,8 +11,10 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/reloptions.h"
+#include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_foreign_table.h"
 #include "commands/dbcommands.h"
@@ -60,7 +62,7 @@ is_to_be_analyzed(Oid relid, AutoVacOpts *settings)
 	PgStat_StatTabEntry counters;
 	double tuples, threshold, scale;
 
-	/* Most tables have not changed at all. */
+	/* Most tables have not changed at all, and of those nothing is looked up. */
 	nvmkv_counters(relid, &counters);
 	if (counters.mod_since_analyze == 0)
 		return false;
@@ -79,16 +81,21 @@ is_to_be_analyzed(Oid relid, AutoVacOpts *settings)
 List *
 nvmkv_tables_to_analyze(void)
 {
+	Relation foreign_tables = table_open(ForeignTableRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(foreign_tables, InvalidOid, false, NULL, 0, NULL);
 	List *relids = NIL;
-	ListCell *lc;
+	HeapTuple tuple;
 
-	foreach(lc, nvmkv_our_relids())
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
+		Oid relid = ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftrelid;
 		AutoVacOpts settings;
 
-		if (is_to_be_analyzed(lfirst_oid(lc), &settings))
-			relids = lappend_oid(relids, lfirst_oid(lc));
+		if (is_to_be_analyzed(relid, &settings))
+			relids = lappend_oid(relids, relid);
 	}
+	systable_endscan(scan);
+	table_close(foreign_tables, AccessShareLock);
 	return relids;
 }
 
