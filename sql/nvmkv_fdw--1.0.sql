@@ -427,12 +427,14 @@ CREATE VIEW nvmkv.stat_tables AS
 								   pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(x.indexrelid))::pg_catalog.int8 AS fetched
 							FROM pg_catalog.pg_index AS x WHERE x.indrelid = c.oid) AS i;
 
--- Bytes of a foreign table with its indexes, as far as they are in sorted sources; NULL: it is none of ours.
-CREATE FUNCTION nvmkv.table_size(relation regclass)
+-- Bytes of a foreign table, with its indexes as pg_total_relation_size() or without them as pg_table_size(), as far as they
+-- are in sorted sources; NULL: it is none of ours.  For everybody, as those are, though the view is not.
+CREATE FUNCTION nvmkv.table_size(relation regclass, with_indexes bool DEFAULT true)
 RETURNS int8
-LANGUAGE sql STABLE STRICT
+LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT (estimated_bytes + estimated_index_bytes)::pg_catalog.int8 FROM nvmkv.stat_tables WHERE relid = relation
+	SELECT (estimated_bytes + CASE WHEN with_indexes THEN estimated_index_bytes ELSE 0 END)::int8
+	FROM nvmkv.stat_tables WHERE relid = relation
 $$;
 
 -- ---------------------------------------------------------------- work
