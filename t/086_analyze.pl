@@ -122,9 +122,9 @@ fails($node, $_->[0], $_->[1], $_->[0]) for
 sql(q{ALTER TABLE off_f SET ACCESS METHOD heap});
 is(sql(q{SELECT reloptions FROM pg_class WHERE relname = 'off_f'}), '{autovacuum_enabled=false,autovacuum_analyze_threshold=7}',
 	'a table that becomes a heap table keeps them');
-sql(q{ALTER TABLE off_f SET (fillfactor = 70), SET ACCESS METHOD nvmkv});
+sql(q{ALTER TABLE off_f SET (fillfactor = 70, autovacuum_analyze_threshold = 8), SET ACCESS METHOD nvmkv});
 is(sql(q{SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'off_f'::regclass}),
-	'{primary_key=k,autovacuum_enabled=false,autovacuum_analyze_threshold=7}', 'and back');
+	'{primary_key=k,autovacuum_enabled=false,autovacuum_analyze_threshold=8}', 'and back');
 
 # ---- parts, and what is not analyzed
 
@@ -135,6 +135,30 @@ sql(q{
 	INSERT INTO parted SELECT g, g FROM generate_series(900, 1099) g});
 wait_for(analyzed('part_f') . ' AND ' . analyzed('part_h'), 'partitions');
 is(counts('parted'), 'parted 0', 'not the partitioned table');
+
+# ---- costs
+
+# A function of an index that tells what ANALYZE goes by, in the order of the tables.
+sql(q{
+	CREATE FUNCTION tell(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+	BEGIN
+		IF n < 0 THEN
+			RAISE LOG 'costs of %: %, %', n, current_setting('vacuum_cost_delay'), current_setting('vacuum_cost_limit');
+		END IF;
+		RETURN n;
+	END $$;
+	CREATE TABLE slow_f (k int, n int) USING nvmkv WITH (autovacuum_vacuum_cost_delay = 7, autovacuum_vacuum_cost_limit = 99, autovacuum_enabled = off);
+	CREATE TABLE usual_f (k int, n int) USING nvmkv WITH (autovacuum_enabled = off);
+	CREATE INDEX ON slow_f (tell(n));
+	CREATE INDEX ON usual_f (tell(n));
+	INSERT INTO slow_f SELECT g, CASE g WHEN 1 THEN -1 ELSE g END FROM generate_series(1, 60) g;
+	INSERT INTO usual_f SELECT g, CASE g WHEN 1 THEN -2 ELSE g END FROM generate_series(1, 60) g});
+my $size = -s $node->logfile;
+sql('ALTER TABLE slow_f RESET (autovacuum_enabled); ALTER TABLE usual_f RESET (autovacuum_enabled)');
+wait_for(analyzed('slow_f') . ' AND ' . analyzed('usual_f'), 'with costs of its own, and without');
+my $log = substr(slurp_file($node->logfile), $size);
+like($log, qr/costs of -1: 7ms, 99/, 'those of the table');
+like($log, qr/costs of -2: 2ms, 200/, q{those of autovacuum, after another table's});
 
 # ---- an error, a lock, somebody who waits
 
@@ -157,11 +181,11 @@ sql(q{
 	ALTER TABLE bad_f OWNER TO owner;
 	CREATE INDEX ON bad_f (stumble(n));
 	CREATE INDEX ON worse_f (stumble(n))});
-my $size = -s $node->logfile;
+$size = -s $node->logfile;
 sql(q{INSERT INTO bad_f SELECT g, -g FROM generate_series(1, 100) g; INSERT INTO good_f SELECT g, g FROM generate_series(1, 100) g});
 wait_for(analyzed('good_f'), 'an error with one table does not keep others from being analyzed');
 wait_for_round();
-my $log = substr(slurp_file($node->logfile), $size);
+$log = substr(slurp_file($node->logfile), $size);
 like($log, qr/ERROR: +stumbled as owner\n.*CONTEXT:(?:.*\n)*.*automatic analyze of table "postgres\.public\.bad_f"/, 'it is told; functions run as the owner');
 like($log, qr/LOG: +automatic analyze of table "postgres\.public\.good_f"\n.*system usage: CPU/, 'and so is success');
 is(sql(q{SELECT pg_stat_get_mod_since_analyze('bad_f'::regclass)}), '100', 'its changes are still counted');
@@ -206,14 +230,29 @@ for my $how (q{DROP DATABASE}, q{CREATE DATABASE copy TEMPLATE})
 		END $$;
 		CREATE TABLE t (k int, n int) USING nvmkv;
 		CREATE INDEX ON t (stumble(n));
+		ALTER DATABASE other SET default_transaction_read_only = on;
+		ALTER DATABASE other SET lock_timeout = '1ms';
+		DO $$ BEGIN
+			IF current_setting('transaction_timeout', true) IS NOT NULL THEN
+				ALTER DATABASE other SET transaction_timeout = '10ms';
+			END IF;
+		END $$;
 		INSERT INTO t SELECT g, g FROM generate_series(1, 100) g});
+	$size = -s $node->logfile;
 	wait_for(q{EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'other' AND wait_event = 'PgSleep' AND query ~ '^autovacuum: ')}, 'another database');
 	sql("$how other");
 	pass("$how does not wait");
+	unlike(substr(slurp_file($node->logfile), $size), qr/transaction timeout/, 'what the database sets for sessions is not for the worker');
 	sql('DROP DATABASE other') if $how =~ /^CREATE/;
 }
+sql('CREATE DATABASE without');
+$node->safe_psql('without', 'CREATE EXTENSION nvmkv_fdw; CREATE TABLE t (k int) USING nvmkv; INSERT INTO t SELECT generate_series(1, 100)');
+$node->safe_psql('without', 'DROP EXTENSION nvmkv_fdw CASCADE');
+$size = -s $node->logfile;
 sql('INSERT INTO good_f SELECT g, g FROM generate_series(1, 100) g');
 wait_for(analyzed('good_f', 3), 'workers go on');
+wait_for_round();
+unlike(substr(slurp_file($node->logfile), $size), qr/ERROR|FATAL/, 'also where the extension was dropped');
 
 # ---- settings
 
