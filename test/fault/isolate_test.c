@@ -506,6 +506,41 @@ TEST(damage_beside_values_apart)
 	isolate(1000);
 }
 
+/* Whatever byte of a table it is: what a scan shows is found, too. */
+TEST(damage_costs_lookups_what_it_costs_scans)
+{
+	char path[700];
+	bool lost[KEYS];
+	struct stat st;
+	uint64_t at;
+	unsigned k;
+	Model m;
+	Rig rig;
+
+	memset(&m, 0, sizeof(m));
+	rig_init(&rig);
+	rig.options.block_bytes = 1024;
+	REQUIRE_OK(rig_open(&rig));
+	for (k = 600; k < 620; k++)
+		put(&rig, &m, k);
+	REQUIRE_OK(nvmkv_compact_range(rig.db, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)));
+	rig_close(&rig);
+	REQUIRE(pick_file(&rig, ".sst", path, sizeof(path)) && stat(path, &st) == 0);
+	save(&rig);
+	for (at = 0; at < (uint64_t) st.st_size && check_failures == 0; at += 24)
+	{
+		spoil(path, at, 1);
+		REQUIRE_OK(rig_open(&rig));
+		(void) find_lost(&rig, &m, lost);
+		check_scans(&rig, &m, lost);
+		if (check_failures > 0)
+			fprintf(stderr, "    spoilt at %" PRIu64 "\n", at);
+		rig_close(&rig);
+		restore(&rig);
+	}
+	rig_remove(&rig);
+}
+
 /* Compaction that comes upon damage keeps the deletions above it: without them such keys would be lost, not absent. */
 TEST(deletions_above_damage_stay)
 {
