@@ -6,6 +6,9 @@
 #
 #   pgbench      all ways to initialize, its three scripts in three modes, and whether the books are right afterwards
 #   sysbench     its OLTP tests: what a fixed seed leaves in the tables; several threads
+#   sqlalchemy   an application on its ORM: tables, objects, constraints, transactions, reflection
+#   django       a project: migrations back and forth, its use, dumps, inspectdb, its own tests
+#   jdbc         batches, results that are changed, cursors, COPY, what DatabaseMetaData says
 #   rates        not without being named: pgbench and sysbench turn and turn about, transactions a second and their ratio
 #   -t SECONDS   how long a program with several clients runs (3; rates: 10)
 #   -r ROUNDS    rounds of rates (3)
@@ -23,9 +26,9 @@ settings=()
 parse_options "-t seconds number" "-r rounds number" "-c settings list" "words 0 any" -- "$@"
 parts=("${arguments[@]}")
 for part in "${parts[@]}"; do
-	[[ $part =~ ^(pgbench|sysbench|rates)$ ]] || wrong_usage "unknown part: $part"
+	[[ $part =~ ^(pgbench|sysbench|sqlalchemy|django|jdbc|rates)$ ]] || wrong_usage "unknown part: $part"
 done
-[ ${#parts[@]} -gt 0 ] || parts=(pgbench sysbench)
+[ ${#parts[@]} -gt 0 ] || parts=(pgbench sysbench sqlalchemy django jdbc)
 for setting in "${settings[@]}"; do
 	[[ $setting =~ ^[A-Za-z_][A-Za-z0-9_.]*= ]] || wrong_usage "not a setting: $setting"
 done
@@ -41,9 +44,9 @@ failed=0
 
 stop_server() { [ ! -e "$cluster/PG_VERSION" ] || scripts/cluster.sh stop "$cluster" >/dev/null 2>&1; }
 
-query() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@" || die "the server did not answer"; }
+query() { PGOPTIONS="-c client_min_messages=warning" "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@" || die "the server did not answer"; }
 
-# A server, the two roles with a database each, and the extension where new databases have it, too. Programs that know no Unix
+# A server, the two roles, and the extension where new databases have it, too. Programs that know no Unix
 # sockets come with a password, for others the socket's directory is the limit.
 start_server() {
 	local setting given=() role connection
@@ -71,9 +74,17 @@ start_server() {
 		query -d "$role" -c "CREATE EXTENSION nvmkv_fdw"
 	done
 	for role in on_heap on_nvmkv; do
-		query -c "CREATE ROLE $role LOGIN CREATEDB PASSWORD '$PGPASSWORD'" -c "CREATE DATABASE $role OWNER $role"
+		query -c "CREATE ROLE $role LOGIN CREATEDB PASSWORD '$PGPASSWORD'"
 	done
 	query -c "ALTER ROLE on_nvmkv SET default_table_access_method = nvmkv"
+}
+
+# An empty database for each role.
+make_databases() {
+	local role
+	for role in on_heap on_nvmkv; do
+		query -c "DROP DATABASE IF EXISTS $role WITH (FORCE)" -c "CREATE DATABASE $role OWNER $role"
+	done
 }
 
 # A part's program for both roles, and the comparison: part_of name command...
@@ -97,8 +108,11 @@ part_of() {
 
 start_server
 for part in "${parts[@]}"; do
+	make_databases
 	case $part in
-	pgbench | sysbench) part_of "$part" test/clients/$part.sh ;;
+	pgbench | sysbench | jdbc) part_of "$part" test/clients/$part.sh ;;
+	sqlalchemy) part_of sqlalchemy /usr/bin/python3 test/clients/orm.py ;;
+	django) part_of django test/clients/django/run.sh ;;
 	rates)
 		PATH=$bin:$PATH CLIENT_SECONDS=${seconds:-10} CLIENT_ROUNDS=$rounds CLIENT_WORK=$work test/clients/rates.sh 2>"$work/rates.log" </dev/null &&
 			passed=$((passed + 1)) || {

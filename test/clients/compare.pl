@@ -21,6 +21,7 @@ sub steps
 	while (<$in>)
 	{
 		chomp;
+		s/on_(heap|nvmkv)/ROLE/g;
 		if (/^# (.*)/) { $name = $1; push @names, $name unless $step{$name}; $step{$name} //= [] }
 		elsif (defined $name) { push @{ $step{$name} }, $_ }
 	}
