@@ -56,8 +56,10 @@ GRANT USAGE ON SCHEMA maintenance_test TO nvmkv_vacuums;
 ALTER TABLE b OWNER TO nvmkv_vacuums;
 SET ROLE nvmkv_vacuums;
 VACUUM (ANALYZE) b;
+\set VERBOSITY sqlstate
 VACUUM a, h;
 VACUUM (ANALYZE) h, a, p;
+\set VERBOSITY default
 ALTER TABLE b SET (fillfactor = 60);
 ALTER TABLE b SET TABLESPACE pg_default;
 RESET ROLE;

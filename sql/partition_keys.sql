@@ -2,7 +2,7 @@
 -- Foreign keys of partitioned tables with foreign partitions.  The expected output is a heap table's (scripts/heap_twin.sh).
 --
 SET default_table_access_method = nvmkv;
-CREATE VIEW keys AS SELECT c.conrelid::regclass AS of, conname, c.confrelid::regclass AS referenced, (SELECT conrelid::regclass FROM pg_constraint WHERE oid = c.conparentid) AS parent, conislocal, coninhcount, convalidated,
+CREATE VIEW keys AS SELECT c.conrelid::regclass AS of, CASE WHEN c.conrelid = (SELECT conrelid FROM pg_constraint WHERE oid = c.conparentid) THEN '(a part)' ELSE conname END AS conname, c.confrelid::regclass AS referenced, (SELECT conrelid::regclass FROM pg_constraint WHERE oid = c.conparentid) AS parent, conislocal, coninhcount, convalidated,
 	(SELECT count(*) FROM pg_trigger WHERE tgconstraint = c.oid AND tgrelid = c.conrelid AND tgdeferrable = condeferrable) AS checks, (SELECT count(*) FROM pg_trigger WHERE tgconstraint = c.oid AND tgrelid = c.confrelid) AS actions,
 	(SELECT count(*) FROM pg_trigger WHERE tgconstraint = c.oid AND tgparentid <> 0) AS tied FROM pg_constraint AS c WHERE contype = 'f' ORDER BY 1, 2, 3;
 CREATE TABLE customer (id int PRIMARY KEY, name text UNIQUE);

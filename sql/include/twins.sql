@@ -52,7 +52,7 @@ CREATE OR REPLACE FUNCTION indexes_in(schema_name text) RETURNS SETOF text LANGU
 			x.indisunique, x.indnullsnotdistinct, x.indisprimary, x.indimmediate, x.indisvalid, x.indisready, x.indislive, i.relispartition,
 			i.reloptions, (SELECT string_agg(attname || ':' || format_type(atttypid, atttypmod), ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = i.oid),
 			pg_get_indexdef(i.oid), coalesce((SELECT string_agg(format('%s %s %s %s %s', conname, contype, conkey, pg_get_constraintdef(k.oid),
-				conislocal), ' ') FROM pg_constraint AS k WHERE conindid = i.oid AND conrelid = t.oid), 'no constraint')),
+				conislocal), ' ' ORDER BY conname) FROM pg_constraint AS k WHERE conindid = i.oid AND conrelid = t.oid), 'no constraint')),
 		schema_name || '.', ''), ' ON ONLY ', ' ON ')
 	FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS t ON t.oid = x.indrelid JOIN pg_am AS am ON am.oid = i.relam
 	WHERE t.relnamespace = schema_name::regnamespace AND i.relnamespace = t.relnamespace AND i.relowner = t.relowner AND t.relhasindex

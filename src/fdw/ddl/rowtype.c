@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -12,7 +13,6 @@
 #include "utils/typcache.h"
 
 #include "fdw/ddl/rowtype.h"
-#include "fdw/ddl/verify.h"
 #include "fdw/table/table.h"
 
 /* Are values of the row type within those of the type? */
@@ -65,9 +65,9 @@ report_use(Oid row_type, Relation rel, Form_pg_attribute att)
 }
 
 /*
- * A row type must not change under columns that store it.  The server sees to
- * that for tables with storage, and only in its later minor versions for
- * foreign ones.
+ * A row type must not change under columns that store it, though there be no
+ * row.  The server sees to that for tables with storage, and only in some of
+ * its versions for foreign ones.
  */
 void
 nvmkv_refuse_stored_row_type(Oid row_type)
@@ -84,7 +84,7 @@ nvmkv_refuse_stored_row_type(Oid row_type)
 		{
 			Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 
-			if (!att->attisdropped && type_embeds(att->atttypid, row_type) && nvmkv_table_has_rows(rel))
+			if (!att->attisdropped && type_embeds(att->atttypid, row_type))
 				report_use(row_type, rel, att);
 		}
 		relation_close(rel, NoLock);

@@ -10,8 +10,8 @@
 #include "utils/rel.h"
 
 /*
- * ERROR 0A000 if a column of one of our tables, which has rows, has values of the row type, be it within others: it
- * must not change under them.
+ * ERROR 0A000 if a column of one of our tables, rows or none, is of the row type, or of one with values of it within:
+ * it must not change under them.
  */
 extern void nvmkv_refuse_stored_row_type(Oid row_type);
 
