@@ -36,7 +36,8 @@ build_server() {
 		cd "$work" &&
 			./configure --prefix="$to" "${options[@]}" &&
 			make -s -j "$(nproc)" &&
-			make -s install
+			make -s install &&
+			make -s -j "$(nproc)" -C contrib install
 	) >"$log" 2>&1 </dev/null || {
 		tail -n 20 "$log" >&2
 		die "PostgreSQL does not build"
@@ -51,7 +52,7 @@ source=$("$root/scripts/postgres_source.sh") || exit 1
 exec 9>"$build/.assert_server_lock" || die "cannot write to $build"
 flock 9
 to=$state/assert_server
-stamp="$(cat "$source/../version") $(path_key "${options[*]}$without_file")"
+stamp="$(cat "$source/../version") $(path_key "${options[*]}$without_file") with contrib"
 if [ "$(cat "$to/.version" 2>/dev/null)" != "$stamp" ]; then
 	build_server "$source"
 	printf '%s' "$stamp" >"$to/.version"

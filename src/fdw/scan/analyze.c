@@ -19,6 +19,7 @@
 #include "commands/vacuum.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/sampling.h"
@@ -222,6 +223,21 @@ acquire_sample(Relation rel, int elevel, HeapTuple *rows, int target, double *li
 	return sample.nrows;
 }
 
+/*
+ * ANALYZE writes the number of rows into the pg_class entry of each index, in place: what is done to an entry in
+ * place needs this lock on the relation, which for the server's own indexes that on the table stands for.
+ */
+static void
+lock_indexes(Relation rel)
+{
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
+
+	foreach(lc, indexes)
+		LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
+	list_free(indexes);
+}
+
 bool
 nvmkvAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func, BlockNumber *totalpages)
 {
@@ -230,6 +246,7 @@ nvmkvAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func, BlockNu
 	(void) nvmkv_engine();
 	nvmkv_table_estimate(nvmkv_table(relation), &estimate);
 	*func = acquire_sample;
+	lock_indexes(relation);
 
 	/* Never 0: the planner takes that for a table that was not analyzed. */
 	*totalpages = (BlockNumber) Max(Min(ceil(estimate.bytes / BLCKSZ), (double) MaxBlockNumber), 1);
