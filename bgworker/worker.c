@@ -92,39 +92,40 @@ nvmkv_worker_role_name(NvmkvWorkerRole role)
 	return "unknown";
 }
 
-static void
-register_worker(int index, NvmkvWorkerRole role, const char *function, BgWorkerStartTime start)
+/* name: what comes after the extension's. */
+static BackgroundWorker
+describe_worker(const char *name, const char *function, BgWorkerStartTime start, Datum arg)
 {
 	BackgroundWorker worker;
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = start;
-	worker.bgw_restart_time = WORKER_RESTART_SECONDS;
-	worker.bgw_main_arg = Int32GetDatum(index);
+	worker.bgw_main_arg = arg;
 	strlcpy(worker.bgw_library_name, "nvmkv_fdw", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "nvmkv_fdw %s", nvmkv_worker_role_name(role));
-	snprintf(worker.bgw_type, BGW_MAXLEN, "nvmkv_fdw %s", nvmkv_worker_role_name(role));
+	snprintf(worker.bgw_name, BGW_MAXLEN, "nvmkv_fdw %s", name);
+	snprintf(worker.bgw_type, BGW_MAXLEN, "nvmkv_fdw %s", name);
+	return worker;
+}
+
+static void
+register_worker(int index, NvmkvWorkerRole role, const char *function, BgWorkerStartTime start)
+{
+	BackgroundWorker worker = describe_worker(nvmkv_worker_role_name(role), function, start, Int32GetDatum(index));
+
+	worker.bgw_restart_time = WORKER_RESTART_SECONDS;
 	RegisterBackgroundWorker(&worker);
 }
 
 BackgroundWorkerHandle *
 nvmkv_worker_start(const char *name, const char *function, Oid dboid, bool notify)
 {
+	BackgroundWorker worker = describe_worker(name, function, BgWorkerStart_RecoveryFinished, ObjectIdGetDatum(dboid));
 	BackgroundWorkerHandle *handle;
-	BackgroundWorker worker;
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_main_arg = ObjectIdGetDatum(dboid);
 	worker.bgw_notify_pid = notify ? MyProcPid : 0;
-	strlcpy(worker.bgw_library_name, "nvmkv_fdw", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "nvmkv_fdw %s", name);
-	snprintf(worker.bgw_type, BGW_MAXLEN, "nvmkv_fdw %s", name);
 	return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : NULL;
 }
 

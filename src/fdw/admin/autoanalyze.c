@@ -11,10 +11,8 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/reloptions.h"
-#include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_foreign_table.h"
 #include "commands/dbcommands.h"
@@ -78,25 +76,18 @@ is_to_be_analyzed(Oid relid, AutoVacOpts *settings)
 	return (double) counters.mod_since_analyze > threshold + scale * Max(tuples, 0);
 }
 
+static bool
+is_wanted(Oid relid)
+{
+	AutoVacOpts settings;
+
+	return is_to_be_analyzed(relid, &settings);
+}
+
 List *
 nvmkv_tables_to_analyze(void)
 {
-	Relation foreign_tables = table_open(ForeignTableRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(foreign_tables, InvalidOid, false, NULL, 0, NULL);
-	List *relids = NIL;
-	HeapTuple tuple;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Oid relid = ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftrelid;
-		AutoVacOpts settings;
-
-		if (is_to_be_analyzed(relid, &settings))
-			relids = lappend_oid(relids, relid);
-	}
-	systable_endscan(scan);
-	table_close(foreign_tables, AccessShareLock);
-	return relids;
+	return nvmkv_foreign_relids(is_wanted);
 }
 
 /* ---------------------------------------------------------------- one */

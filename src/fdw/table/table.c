@@ -120,7 +120,7 @@ nvmkv_is_our_table(Relation rel)
 }
 
 List *
-nvmkv_our_relids(void)
+nvmkv_foreign_relids(bool (*is_wanted) (Oid relid))
 {
 	Relation foreign_tables = table_open(ForeignTableRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(foreign_tables, InvalidOid, false, NULL, 0, NULL);
@@ -131,12 +131,18 @@ nvmkv_our_relids(void)
 	{
 		Oid relid = ((Form_pg_foreign_table) GETSTRUCT(tuple))->ftrelid;
 
-		if (nvmkv_is_our_relid(relid))
+		if (is_wanted(relid))
 			relids = lappend_oid(relids, relid);
 	}
 	systable_endscan(scan);
 	table_close(foreign_tables, AccessShareLock);
 	return relids;
+}
+
+List *
+nvmkv_our_relids(void)
+{
+	return nvmkv_foreign_relids(nvmkv_is_our_relid);
 }
 
 /* ---------------------------------------------------------------- keys */

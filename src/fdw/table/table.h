@@ -34,6 +34,9 @@ extern bool nvmkv_is_our_server(const char *name);
 /* OIDs of all our tables in the database. */
 extern List *nvmkv_our_relids(void);
 
+/* OIDs of the foreign tables of this database, of whatever wrapper, for which is_wanted says so. */
+extern List *nvmkv_foreign_relids(bool (*is_wanted) (Oid relid));
+
 /*
  * The key columns a primary_key option names, set up, into keys (NVMKV_KEY_COLUMNS_MAX); returns how many.  Errors name
  * the column: 42703 unknown, 42701 twice, 0A000 a type or collation that cannot be a key.
