@@ -269,6 +269,7 @@ SELECT count(ctid) FROM keyed;
 SELECT * FROM keyed WHERE ctid = '(0,0)';
 SELECT explained('SELECT v FROM keyed WHERE ''(0,1)'' = ctid');
 EXPLAIN (COSTS OFF) SELECT v FROM keyed WHERE k = 1 AND ctid = ANY ('{"(0,1)"}');
+EXPLAIN (COSTS OFF) DELETE FROM keyed WHERE CURRENT OF c;
 SELECT xmin FROM keyed;
 
 -- Rows without a key are told apart by their ctid.

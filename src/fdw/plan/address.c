@@ -1,6 +1,7 @@
 /*
  * address.c
- *	  ctid in queries of a table with a primary key.
+ *	  Rows that are named by where they are: by ctid, in a table with a primary key,
+ *	  or by a cursor that stands on them.
  */
 #include "postgres.h"
 
@@ -50,6 +51,21 @@ nvmkv_address_clause(PlannerInfo *root, Index relid, Expr *clause)
 		return clause;
 	if (is_ctid(right, relid) && !depends_on_rows(root, relid, left))
 		return make_opclause(TIDEqualOperator, BOOLOID, false, (Expr *) right, (Expr *) left, InvalidOid, InvalidOid);
+	return NULL;
+}
+
+Expr *
+nvmkv_cursor_clause(const RelOptInfo *rel)
+{
+	ListCell *lc;
+
+	foreach(lc, rel->baserestrictinfo)
+	{
+		Expr *clause = lfirst_node(RestrictInfo, lc)->clause;
+
+		if (IsA(clause, CurrentOfExpr))
+			return clause;
+	}
 	return NULL;
 }
 

@@ -294,6 +294,16 @@ add_partial_table_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost to
 	add_partial_path(rel, (Path *) path);
 }
 
+/* WHERE CURRENT OF leaves no choice. */
+static void
+add_cursor_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info)
+{
+	Cost startup = nvmkv_seek_cost(rel, info);
+
+	add_path(rel, (Path *) nvmkv_create_path(root, rel, 1, 0, startup, startup + cpu_tuple_cost, NIL,
+											 rel->lateral_relids, path_private(NIL, false, NIL, false)));
+}
+
 void
 nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
@@ -305,6 +315,11 @@ nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	Cost total;
 	Cost cpu;
 
+	if (nvmkv_cursor_clause(rel) != NULL)
+	{
+		add_cursor_path(root, rel, info);
+		return;
+	}
 	nvmkv_cost_table_scan(root, rel, info, param_info, rows, &startup, &total, &cpu);
 	add_path(rel, (Path *) nvmkv_create_path(root, rel, rows, enable_seqscan ? 0 : 1, startup, total, NIL,
 											 required_outer, path_private(NIL, false, NIL, false)));
@@ -461,7 +476,7 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	List *filters = NIL;
 	List *tests = NIL;
 	List *enforced = NIL;
-	Expr *address = NULL;
+	Expr *address = nvmkv_cursor_clause(rel);
 	List *private;
 	ListCell *lc;
 
@@ -486,7 +501,7 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 
-		if (rinfo->pseudoconstant)
+		if (rinfo->pseudoconstant || rinfo->clause == address)
 			continue;
 		if (address == NULL && info->table->nkeys > 0 && restriction_is_securely_promotable(rinfo, rel))
 		{

@@ -9,7 +9,7 @@
 #include "nodes/pathnodes.h"
 
 /* ForeignScan.fdw_private, a list in this order; ForeignScan.fdw_exprs holds the conditions' clauses, after them those
-   that entries are tested with, and after them the one on ctid, if there is one (nvmkv_address_clause). */
+   that entries are tested with, and after them the one on ctid, or CURRENT OF, if there is one (address.h). */
 enum NvmkvScanPrivateIndex
 {
 	NVMKV_SCAN_CONDITIONS, /* List of integer lists: the clauses' place and meaning, see quals.c */

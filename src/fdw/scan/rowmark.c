@@ -32,6 +32,7 @@ struct NvmkvRowMarks
 	NvmkvDb *db;
 	NvmkvTable *table;
 	StringInfoData key; /* of the row at hand */
+	uint64 sequence; /* of its newest version, once it is locked */
 	StringInfoData value;
 	StringInfoData moved;
 	StringInfoData holders; /* who has locked the row against us */
@@ -208,7 +209,6 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 	};
 	NvmkvRowQueue queue = {.keeps_turn = true};
 	LockResult result;
-	uint64 sequence = 0;
 	bool waited = false;
 	bool followed = false; /* to where the row has moved */
 	bool lost = false; /* to a transaction with a snapshot of its own */
@@ -274,7 +274,7 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 			continue;
 		}
 
-		sequence = view.sequence;
+		marks->sequence = view.sequence;
 		result = lock_newest(marks, estate, rel, key, &view, mode, fxid);
 		nvmkv_latch_set_release(&latches);
 		if (result == LOCK_AGAIN)
@@ -293,8 +293,20 @@ nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot 
 	}
 	nvmkv_row_to_slot(marks->table, nvmkv_buffer_slice(&marks->key), nvmkv_buffer_slice(&marks->value), slot);
 	if (marks->table->nkeys > 0)
-		nvmkv_address_to_tid(sequence, &slot->tts_tid);
+		nvmkv_address_to_tid(marks->sequence, &slot->tts_tid);
+
+	/* For WHERE CURRENT OF, as the executor does for a heap. */
+	erm->curCtid = slot->tts_tid;
 	ExecMaterializeSlot(slot);
 	if (result == LOCK_CHANGED)
 		*updated = true;
+}
+
+void
+nvmkv_rowmark_locked(const ExecRowMark *erm, NvmkvSlice *key_out, uint64 *sequence_out)
+{
+	const NvmkvRowMarks *marks = erm->ermExtra;
+
+	*key_out = nvmkv_buffer_slice(&marks->key);
+	*sequence_out = marks->sequence;
 }

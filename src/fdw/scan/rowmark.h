@@ -28,6 +28,9 @@ extern NvmkvRowMarks *nvmkv_rowmark_begin(EState *estate, Index scanrelid, bool 
 /* Notes a row the scan returns: its key, its version, and whether it is a covered one (covered.h). */
 extern void nvmkv_rowmark_note(NvmkvRowMarks *marks, NvmkvSlice key, uint64 sequence, bool covered);
 
+/* The row that was locked last, of one of our tables: its key, until another one is locked, and its version. */
+extern void nvmkv_rowmark_locked(const ExecRowMark *erm, NvmkvSlice *key_out, uint64 *sequence_out);
+
 /* FdwRoutine callbacks. */
 extern RowMarkType nvmkv_get_row_mark_type(RangeTblEntry *rte, LockClauseStrength strength);
 extern void nvmkv_refetch_row(EState *estate, ExecRowMark *erm, Datum rowid, TupleTableSlot *slot, bool *updated);

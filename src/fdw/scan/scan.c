@@ -35,6 +35,7 @@
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/plan/plan.h"
+#include "fdw/scan/currentof.h"
 #include "fdw/scan/parallel.h"
 #include "fdw/scan/scan.h"
 #include "fdw/scan/scancount.h"
@@ -148,7 +149,9 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 		state->test = ExecInitQual(list_copy_tail(list_truncate(list_copy(plan->fdw_exprs),
 																list_length(conditions) + tests),
 												  list_length(conditions)), &node->ss.ps);
-	if (has_address)
+	if (has_address && IsA(llast(plan->fdw_exprs), CurrentOfExpr))
+		state->current_of = nvmkv_currentof_create(llast_node(CurrentOfExpr, plan->fdw_exprs));
+	else if (has_address)
 		state->addressed = nvmkv_addressed_create(llast(plan->fdw_exprs), &node->ss.ps);
 	MemoryContextSwitchTo(oldcontext);
 	node->fdw_state = state;
@@ -185,9 +188,11 @@ next_range(NvmkvTableScan *state, NvmkvKeyRange *range_out)
 		*range_out = (NvmkvKeyRange){.point = true};
 		return nvmkv_collector_next(state->collected, &range_out->lower, &state->unanswered);
 	}
+	*range_out = (NvmkvKeyRange){.point = true};
+	if (state->current_of != NULL)
+		return nvmkv_currentof_next(state->current_of, &range_out->lower);
 	if (state->addressed == NULL || !state->whole_table || !nvmkv_addressed_knows_keys(state->addressed))
 		return nvmkv_keyscan_next(state->keys, range_out);
-	*range_out = (NvmkvKeyRange){.point = true};
 	return nvmkv_addressed_next(state->addressed, state->backward, &range_out->lower);
 }
 
@@ -292,6 +297,8 @@ static TupleTableSlot *
 store_row(NvmkvTableScan *state, const NvmkvRowBytes *row, TupleTableSlot *slot)
 {
 	memset(slot->tts_isnull, true, sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
+	state->row_key = row->key;
+	state->row_sequence = row->sequence;
 	if (state->covering)
 	{
 		store_entry(state, row, slot);
@@ -340,8 +347,18 @@ evaluate(ForeignScanState *node, NvmkvTableScan *state)
 		nvmkv_keyscan_evaluate(state->keys, state->keyed, node->ss.ps.ps_ExprContext);
 	if (state->addressed != NULL)
 		nvmkv_addressed_evaluate(state->addressed, state->table, node->ss.ps.ps_ExprContext);
+	if (state->current_of != NULL)
+		nvmkv_currentof_evaluate(state->current_of, node);
 	state->ranges_passed = 0;
 	state->evaluated = true;
+}
+
+/* Has the scan been asked for this version of a row, or for none in particular? */
+static bool
+is_wanted(const NvmkvTableScan *state, uint64 sequence)
+{
+	return (state->addressed == NULL || nvmkv_addressed_has(state->addressed, sequence)) &&
+		(state->current_of == NULL || nvmkv_currentof_has(state->current_of, sequence));
 }
 
 TupleTableSlot *
@@ -361,7 +378,7 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 
 	while (next_row(node, state, &row))
 	{
-		if (state->addressed == NULL || nvmkv_addressed_has(state->addressed, row.sequence))
+		if (is_wanted(state, row.sequence))
 			return store_row(state, &row, slot);
 		InstrCountFiltered1(node, 1);
 	}
@@ -382,7 +399,7 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 	nvmkv_fetch_reset(&state->fetch);
 	state->unanswered = NULL;
 	state->counted = false;
-	if (node->ss.ps.chgParam != NULL ||
+	if (node->ss.ps.chgParam != NULL || state->current_of != NULL ||
 		(state->collected != NULL && nvmkv_writer_is_outside(node->ss.ps.state)))
 		state->evaluated = false;
 	else if (state->evaluated)

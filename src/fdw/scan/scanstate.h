@@ -17,6 +17,7 @@
 #include "fdw/scan/scanreport.h"
 #include "fdw/txn/visibility.h"
 
+struct NvmkvCurrentOf;
 struct NvmkvParallelScan;
 
 typedef struct NvmkvTableScan
@@ -26,6 +27,7 @@ typedef struct NvmkvTableScan
 	NvmkvKeyScan *keys;		   /* NULL: collected */
 	NvmkvCollector *collected; /* NULL: only one index, or the key, is read */
 	NvmkvAddressed *addressed; /* NULL: the ctid does not matter */
+	struct NvmkvCurrentOf *current_of; /* NULL: no cursor is asked */
 	bool whole_table;		   /* keys have no condition */
 	bool backward;
 
@@ -63,6 +65,8 @@ typedef struct NvmkvTableScan
 	bool one_range;
 
 	/* Position. */
+	NvmkvSlice row_key; /* of the row, or entry that covers it, that was returned last; while the slot has it */
+	uint64 row_sequence;
 	bool evaluated;		  /* the key ranges are those of the current parameters */
 	bool counted;		  /* that the scan has begun */
 	uint64 rows_read;	  /* rows, or entries of the index; not counted yet */

@@ -1,0 +1,287 @@
+--
+-- WHERE CURRENT OF: rows that cursors stand on.  As heap tables, see scripts/heap_twin.sh.
+--
+CREATE SCHEMA currentof_test;
+SET search_path = currentof_test, public;
+
+CREATE FOREIGN TABLE t (k int NOT NULL, v text, n int) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE plain (k int, v text) SERVER nvmkv;
+INSERT INTO t SELECT g, 'v' || g, 0 FROM generate_series(1, 20) g;
+INSERT INTO plain SELECT g, 'v' || g FROM generate_series(1, 20) g;
+CREATE INDEX t_n ON t (n) INCLUDE (v);
+
+-- Cursors that lock their rows, and such that do not.
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM t FOR UPDATE;
+FETCH 3 FROM c;
+UPDATE t SET v = 'three' WHERE CURRENT OF c;
+UPDATE t SET v = v || ', again' WHERE CURRENT OF c RETURNING *;
+FETCH c;
+DELETE FROM t WHERE CURRENT OF c RETURNING k;
+DELETE FROM t WHERE CURRENT OF c RETURNING k;
+UPDATE t SET n = 1 WHERE CURRENT OF c RETURNING k;
+FETCH c;
+UPDATE t SET v = 'five' WHERE CURRENT OF c;
+COMMIT;
+BEGIN;
+DECLARE c CURSOR FOR SELECT v FROM t WHERE k = 8;
+DECLARE d CURSOR FOR SELECT 1 FROM plain FOR NO KEY UPDATE;
+DECLARE e CURSOR FOR SELECT upper(v) FROM plain WHERE k > 3 LIMIT 10;
+MOVE c;
+MOVE 2 IN d;
+FETCH 2 FROM e;
+UPDATE t SET v = 'eight' WHERE CURRENT OF c RETURNING *;
+UPDATE plain SET v = 'two' WHERE CURRENT OF d RETURNING *;
+UPDATE plain SET v = 'five' WHERE CURRENT OF e RETURNING *;
+UPDATE plain SET v = v || '!' WHERE CURRENT OF e RETURNING *;
+MOVE e;
+DELETE FROM plain WHERE CURRENT OF e RETURNING *;
+DELETE FROM plain WHERE CURRENT OF e RETURNING *;
+COMMIT;
+SELECT * FROM t WHERE k < 10 ORDER BY k;
+SELECT * FROM plain WHERE k < 8 ORDER BY k;
+
+-- Rows that get other keys, come back, leave their keys to others.
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM t FOR UPDATE;
+FETCH c;
+UPDATE t SET k = 100 WHERE CURRENT OF c RETURNING *;
+INSERT INTO t VALUES (1, 'another', 1);
+UPDATE t SET v = 'moved' WHERE CURRENT OF c RETURNING *;
+UPDATE t SET k = 101 WHERE CURRENT OF c RETURNING *;
+UPDATE t SET n = 7 WHERE k = 101;
+UPDATE t SET v = 'moved twice' WHERE CURRENT OF c RETURNING *;
+DELETE FROM t WHERE k = 1;
+UPDATE t SET k = 1 WHERE CURRENT OF c RETURNING *;
+UPDATE t SET v = 'back' WHERE CURRENT OF c RETURNING *;
+DELETE FROM t WHERE k = 1;
+INSERT INTO t VALUES (1, 'new', 1);
+UPDATE t SET v = 'changed' WHERE CURRENT OF c RETURNING *;
+FETCH c;
+ROLLBACK;
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM t;
+FETCH c;
+SAVEPOINT s;
+UPDATE t SET k = 100 WHERE k = 1;
+UPDATE t SET v = 'moved' WHERE CURRENT OF c RETURNING *;
+ROLLBACK TO s;
+UPDATE t SET v = 'here' WHERE CURRENT OF c RETURNING *;
+UPDATE t SET k = k + 200;
+UPDATE t SET v = 'shifted' WHERE CURRENT OF c RETURNING *;
+UPDATE t SET k = k - 199;
+UPDATE t SET v = 'shifted back' WHERE CURRENT OF c RETURNING *;
+TRUNCATE t;
+ROLLBACK;
+
+-- By indexes, which cover what is read, and whose entries are older than the rows.
+UPDATE t SET n = k;
+ANALYZE t;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+BEGIN;
+DECLARE c CURSOR FOR SELECT n, v FROM t WHERE n > 10 ORDER BY n;
+FETCH 2 FROM c;
+UPDATE t SET k = 50 WHERE k = 12;
+UPDATE t SET v = 'twelve' WHERE CURRENT OF c RETURNING *;
+MOVE c;
+UPDATE t SET n = 1000 WHERE k = 13;
+UPDATE t SET v = 'thirteen' WHERE CURRENT OF c RETURNING *;
+DECLARE d CURSOR FOR SELECT n FROM t WHERE n IN (15, 16) OR k = 17 FOR UPDATE;
+FETCH 3 FROM d;
+DELETE FROM t WHERE CURRENT OF d RETURNING n IN (15, 16, 17);
+ROLLBACK;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+
+-- What cursors cannot be asked.
+CREATE VIEW shown AS SELECT * FROM t WITH CASCADED CHECK OPTION;
+\set ON_ERROR_ROLLBACK on
+BEGIN;
+UPDATE t SET n = 0 WHERE CURRENT OF nothing;
+\echo :SQLSTATE
+DECLARE c CURSOR FOR SELECT * FROM t FOR UPDATE;
+UPDATE t SET n = 0 WHERE CURRENT OF c;
+\echo :SQLSTATE
+UPDATE plain SET v = '' WHERE CURRENT OF c;
+\echo :SQLSTATE
+UPDATE shown SET n = 0 WHERE CURRENT OF c;
+\echo :SQLSTATE
+MOVE ALL IN c;
+DELETE FROM t WHERE CURRENT OF c;
+\echo :SQLSTATE
+DECLARE two CURSOR FOR SELECT * FROM t a, t b FOR UPDATE;
+MOVE two;
+DELETE FROM t WHERE CURRENT OF two;
+\echo :SQLSTATE
+DECLARE joined CURSOR FOR SELECT * FROM t JOIN plain USING (k);
+MOVE joined;
+DELETE FROM t WHERE CURRENT OF joined;
+\echo :SQLSTATE
+DECLARE counted CURSOR FOR SELECT count(*) FROM t;
+MOVE counted;
+DELETE FROM t WHERE CURRENT OF counted;
+\echo :SQLSTATE
+DECLARE sorted CURSOR FOR SELECT * FROM t ORDER BY v;
+MOVE sorted;
+DELETE FROM t WHERE CURRENT OF sorted;
+\echo :SQLSTATE
+DECLARE both_of CURSOR FOR SELECT k FROM t UNION ALL SELECT k FROM t;
+MOVE both_of;
+DELETE FROM t WHERE CURRENT OF both_of;
+\echo :SQLSTATE
+DECLARE held CURSOR WITH HOLD FOR SELECT * FROM t;
+DECLARE other CURSOR FOR SELECT * FROM pg_class;
+MOVE other;
+DELETE FROM t WHERE CURRENT OF other;
+\echo :SQLSTATE
+COMMIT;
+\set ON_ERROR_ROLLBACK off
+BEGIN;
+MOVE held;
+DELETE FROM t WHERE CURRENT OF held;
+\echo :SQLSTATE
+ROLLBACK;
+CLOSE held;
+
+-- Joins with FOR UPDATE; UPDATE ... FROM; more than one row of the other table.
+BEGIN;
+DECLARE c CURSOR FOR SELECT t.k, plain.v FROM t JOIN plain USING (k) WHERE k > 9 ORDER BY k FOR UPDATE;
+FETCH 2 FROM c;
+UPDATE t SET v = 'joined' WHERE CURRENT OF c RETURNING *;
+UPDATE plain SET v = 'joined' WHERE CURRENT OF c RETURNING *;
+DECLARE d CURSOR FOR SELECT t.k, plain.v FROM t JOIN plain USING (k) WHERE k = 12 FOR UPDATE OF plain;
+FETCH d;
+DELETE FROM plain WHERE CURRENT OF d RETURNING *;
+UPDATE t SET v = s.v FROM (VALUES ('one'), ('one')) s (v) WHERE CURRENT OF c RETURNING t.*;
+SELECT t.* FROM t WHERE k = 11;
+COMMIT;
+
+-- From functions: their own cursors, and such of others by name.
+CREATE FUNCTION double_all(lower int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  c CURSOR (low int) FOR SELECT k, n FROM t WHERE k > low FOR UPDATE;
+  changed int := 0;
+BEGIN
+  FOR r IN c (lower) LOOP
+    IF r.k % 2 = 0 THEN
+      UPDATE t SET n = r.n * 2 WHERE CURRENT OF c;
+    ELSE
+      DELETE FROM t WHERE CURRENT OF c;
+    END IF;
+    changed := changed + 1;
+  END LOOP;
+  RETURN changed;
+END $$;
+CREATE FUNCTION mark(c refcursor) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  r record;
+  marked int := 0;
+BEGIN
+  LOOP
+    FETCH c INTO r;
+    EXIT WHEN NOT FOUND;
+    UPDATE t SET v = 'marked' WHERE CURRENT OF c;
+    marked := marked + 1;
+  END LOOP;
+  RETURN marked;
+END $$;
+BEGIN;
+SELECT double_all(12);
+DECLARE c CURSOR FOR SELECT k FROM t WHERE k < 4;
+SELECT mark('c');
+SELECT * FROM t ORDER BY k;
+COMMIT;
+DO $$
+DECLARE
+  c CURSOR FOR SELECT k, n FROM t;
+BEGIN
+  FOR r IN c LOOP
+    UPDATE t SET n = -r.n WHERE CURRENT OF c;
+  END LOOP;
+END $$;
+SELECT sum(n), count(*) FROM t;
+PREPARE del AS DELETE FROM t WHERE CURRENT OF c RETURNING k;
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM t ORDER BY k FOR UPDATE;
+FETCH c;
+EXECUTE del;
+FETCH c;
+EXECUTE del;
+EXECUTE del;
+ROLLBACK;
+
+-- A statement that meets a trigger, a check.
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE NOTICE '% % -> %', TG_OP, OLD.v, CASE WHEN TG_OP = 'UPDATE' THEN NEW.v END;
+  RETURN CASE WHEN TG_OP = 'UPDATE' THEN NEW ELSE OLD END;
+END $$;
+CREATE TRIGGER note BEFORE UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION note();
+ALTER TABLE t ADD CHECK (n < 5000);
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM t WHERE k > 5 ORDER BY k FOR UPDATE;
+FETCH c;
+UPDATE t SET v = 'with trigger' WHERE CURRENT OF c RETURNING *;
+DELETE FROM t WHERE CURRENT OF c;
+FETCH c;
+UPDATE t SET n = 5000 WHERE CURRENT OF c;
+ROLLBACK;
+
+-- Partitions, children, policies of the table above them.
+CREATE TABLE p (a int, b text) PARTITION BY RANGE (a);
+CREATE FOREIGN TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10) SERVER nvmkv OPTIONS (primary_key 'a');
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20);
+CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (20) TO (30) USING nvmkv;
+INSERT INTO p SELECT g, 'b' || g FROM generate_series(1, 29, 4) g;
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM p;
+DECLARE d CURSOR FOR SELECT * FROM p FOR UPDATE;
+FETCH 2 FROM c;
+UPDATE p SET b = b || ' by c' WHERE CURRENT OF c RETURNING *;
+MOVE 2 IN c;
+UPDATE p SET b = b || ' by c' WHERE CURRENT OF c RETURNING *;
+UPDATE p1 SET b = b || ' by c' WHERE CURRENT OF c RETURNING *;
+MOVE 3 IN c;
+DELETE FROM p WHERE CURRENT OF c RETURNING *;
+FETCH 3 FROM d;
+UPDATE p SET b = b || ' by d' WHERE CURRENT OF d RETURNING *;
+UPDATE p1 SET b = b || ' by d' WHERE CURRENT OF d RETURNING *;
+UPDATE p SET a = 3 WHERE CURRENT OF d RETURNING *;
+UPDATE p SET b = 'lost' WHERE CURRENT OF d RETURNING *;
+FETCH 2 FROM d;
+UPDATE p SET b = b || ' by d' WHERE CURRENT OF d RETURNING *;
+UPDATE p SET a = 12 WHERE CURRENT OF d RETURNING *;
+DELETE FROM p WHERE CURRENT OF d RETURNING *;
+MOVE d;
+UPDATE p SET b = b || ' by d' WHERE CURRENT OF d RETURNING *;
+ROLLBACK;
+CREATE ROLE currentof_reader;
+GRANT ALL ON SCHEMA currentof_test TO currentof_reader;
+GRANT ALL ON p, p1 TO currentof_reader;
+CREATE POLICY odd ON p USING (a % 8 = 1) WITH CHECK (b <> 'bad');
+ALTER TABLE p ENABLE ROW LEVEL SECURITY;
+SET ROLE currentof_reader;
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM p;
+FETCH 2 FROM c;
+UPDATE p SET b = 'good' WHERE CURRENT OF c RETURNING *;
+MOVE 2 IN c;
+UPDATE p SET b = 'bad' WHERE CURRENT OF c RETURNING *;
+ROLLBACK;
+RESET ROLE;
+CREATE FOREIGN TABLE parent (a int NOT NULL, b text) SERVER nvmkv OPTIONS (primary_key 'a');
+CREATE FOREIGN TABLE child (c int) INHERITS (parent) SERVER nvmkv;
+INSERT INTO parent VALUES (1, 'parent'), (2, 'parent');
+INSERT INTO child VALUES (1, 'child'), (2, 'child');
+BEGIN;
+DECLARE c CURSOR FOR SELECT b FROM parent FOR UPDATE;
+FETCH 3 FROM c;
+UPDATE parent SET b = b || '!' WHERE CURRENT OF c RETURNING tableoid::regclass, *;
+UPDATE ONLY parent SET b = b || '!' WHERE CURRENT OF c RETURNING tableoid::regclass, *;
+UPDATE child SET b = b || '!' WHERE CURRENT OF c RETURNING tableoid::regclass, *;
+COMMIT;
+
+SET client_min_messages = warning;
+DROP SCHEMA currentof_test CASCADE;
+DROP ROLE currentof_reader;
