@@ -150,6 +150,8 @@ SELECT * FROM nvmkv_twin.p WHERE b > 995;
 ALTER FOREIGN TABLE nvmkv_twin.p OPTIONS (SET primary_key 'a');
 ALTER FOREIGN TABLE nvmkv_twin.p OPTIONS (SET primary_key 'b');
 SELECT * FROM nvmkv_twin.p WHERE b > 995;
+ALTER FOREIGN TABLE nvmkv_twin.p OPTIONS (SET primary_key 'b DESC');
+SELECT * FROM nvmkv_twin.p WHERE b > 995;
 ALTER FOREIGN TABLE nvmkv_twin.p OPTIONS (DROP primary_key);
 SELECT differ('p');
 SELECT unlike();

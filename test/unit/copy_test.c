@@ -226,4 +226,29 @@ TEST(opened_by_the_first_whole_point)
 	rig_remove(&rig);
 }
 
+/* Else a copy had one without its files, or the files without it; but recovery goes by the log, whoever copies. */
+TEST(no_family_comes_meanwhile)
+{
+	NvmkvFamilyOptions options;
+	unsigned id;
+
+	port_files = &rig_quick_files;
+	rig_init(&rig);
+	rig.options.max_families = 4;
+	REQUIRE_OK(rig_open(&rig));
+	nvmkv_family_options_default(rig.db, &options);
+	(void) nvmkv_copy_begin(rig.db);
+	CHECK_STATUS(nvmkv_family_create(rig.db, 0, "hot", &options, &id), NVMKV_BUSY);
+	CHECK(strstr(nvmkv_error()->text, "backup") != NULL);
+	CHECK_OK(nvmkv_close_gate(rig.db));
+	CHECK_OK(nvmkv_family_create(rig.db, 2, "hot", &options, &id));
+	nvmkv_open_gate(rig.db);
+	CHECK_STATUS(nvmkv_family_drop(rig.db, id), NVMKV_BUSY);
+	nvmkv_copy_oldest(rig.db, 0);
+	nvmkv_copy_release(rig.db);
+	CHECK_OK(nvmkv_family_create(rig.db, 0, "cold", &options, NULL));
+	CHECK_OK(nvmkv_family_drop(rig.db, id));
+	rig_remove(&rig);
+}
+
 TEST_MAIN()

@@ -437,6 +437,7 @@ TEST(column_behind_another_gives_back_what_that_has_left)
 	rig_init(&rig);
 	rig.options.write_buffer_bytes = 8 << 20;
 	rig.options.nvm_bytes = 32 << 20;
+	rig.options.target_file_bytes = 2 << 20; /* so that the first has extents to give back */
 	REQUIRE_OK(rig_open(&rig));
 	all = nvm_pool_free_count(rig.db->pool);
 	fill_row(6000);
