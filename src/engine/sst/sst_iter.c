@@ -503,12 +503,7 @@ sst_iter_seek_key(SstIter *it, NvmkvSlice key, uint64_t tag, uint64_t hash)
 	/* The filter before the index block: most keys asked for in vain need no more. */
 	status = sst_table_top_handles(it->table, it->top.payload, &index, &filter);
 	if (status == NVMKV_OK)
-	{
 		status = sst_table_filter_probe(it->table, filter, hash, &may);
-		/* A filter that is damaged costs a look in vain, and none of the keys. */
-		if (status == NVMKV_CORRUPTION)
-			status = NVMKV_OK;
-	}
 	if (status == NVMKV_OK && may)
 		status = load_index(it, index);
 	if (status != NVMKV_OK || !may)

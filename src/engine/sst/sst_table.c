@@ -611,13 +611,14 @@ NvmkvStatus
 sst_table_filter_probe(SstTable *table, SstHandle filter, uint64_t hash, bool *may_out)
 {
 	SstBlock block;
+	NvmkvStatus status;
 
 	*may_out = true;
-	if (filter.size == 0)
+	if (filter.size == 0 || filter.size % FILTER_LINE_BYTES != 0)
 		return NVMKV_OK;
-	if (filter.size % FILTER_LINE_BYTES != 0)
-		return sst_table_malformed(table, filter.offset);
-	NVMKV_RETURN_IF(sst_table_block(table, filter, SST_BLOCK_INDEX, &block));
+	status = sst_table_block(table, filter, SST_BLOCK_INDEX, &block);
+	if (status != NVMKV_OK)
+		return status == NVMKV_CORRUPTION ? NVMKV_OK : status;
 	*may_out = filter_may_contain(block.data, block.size, hash);
 	sst_table_release_block(table, &block);
 	return NVMKV_OK;

@@ -118,7 +118,7 @@ extern NvmkvStatus sst_table_top_handles(const SstTable *table, NvmkvSlice paylo
 										 SstHandle *filter_out);
 extern NvmkvStatus sst_table_data_handle(const SstTable *table, NvmkvSlice payload, SstHandle *data_out);
 
-/* Probes a filter partition; true when there is none (size 0). */
+/* Probes a filter partition; true when there is none (size 0), or it is damaged: that costs a look, but no key. */
 extern NvmkvStatus sst_table_filter_probe(SstTable *table, SstHandle filter, uint64_t hash, bool *may_out);
 
 /* The one text for a block whose entries are malformed though its checksum is right. */

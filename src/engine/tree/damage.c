@@ -51,13 +51,12 @@ may_contain(NvmkvDb *db, const VersionDamage *damage, NvmkvSlice key, uint64_t h
 
 	if (damage->kind != VERSION_DAMAGE_TABLE)
 		return true;
-	if (table_cache_get(db->tables, damage->source, damage->bytes, &table) != NVMKV_OK ||
-		sst_table_may_contain(table, key, hash, &may) != NVMKV_OK)
-	{
-		(void) nvmkv_fail_at(before.status, before.sys_errno, before.file, before.line, "%s", before.text);
-		return true;
-	}
-	return may;
+	if (table_cache_get(db->tables, damage->source, damage->bytes, &table) == NVMKV_OK &&
+		sst_table_may_contain(table, key, hash, &may) == NVMKV_OK && !may)
+		return false;
+	/* What could not be read for that is nobody's failure. */
+	(void) nvmkv_fail_at(before.status, before.sys_errno, before.file, before.line, "%s", before.text);
+	return true;
 }
 
 const VersionDamage *
