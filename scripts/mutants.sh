@@ -2,10 +2,11 @@
 # Do the tests notice mistakes?  Puts the small mistakes of test/mutants/ into the code, one at a time, and runs the tests
 # that should notice.
 #
-#   scripts/mutants.sh [-j TREES] [-l] [WORD...]
+#   scripts/mutants.sh [-j TREES] [-c] [-l] [WORD...]
 #
-# -j: so many at a time, each in a copy of the sources of its own in build/mutants (default 1).  -l: lists them, after
-# looking whether each can be put in.  WORD: only those whose name or file contains one of the words.
+# -j: so many at a time, each in a copy of the sources of its own in build/mutants (default 1).  -c: continues a run that was
+# ended: what it has noticed, with the same sources, counts.  -l: lists them, after looking whether each can be put in.
+# WORD: only those whose name or file contains one of the words.
 #
 # A mistake is written as
 #
@@ -20,8 +21,8 @@
 #     >>>
 #
 # Tests run in their order until one fails, hangs or crashes: then the mistake was noticed, if that test passes without
-# it.  What does not compile is an error of the list.  The last lines give the names of those not noticed and the share of those that were; the exit code
-# is 0 if that is at least 95 in 100.
+# it.  What does not compile is an error of the list.  The last lines give the names of those not noticed and the share of
+# those that were; the exit code is 0 if that is at least 95 in 100.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 work=$build/mutants
@@ -29,7 +30,8 @@ list=$work/list
 lists=("$root"/test/mutants/*.mutants)
 jobs=1
 list_only=
-parse_options "-j jobs number" "-l list_only flag" "words 0 any" -- "$@"
+continued=
+parse_options "-j jobs number" "-c continued flag" "-l list_only flag" "words 0 any" -- "$@"
 set -- "${arguments[@]}"
 cd "$root" || exit 1
 # A list may be asked for while mistakes are being tried.
@@ -105,9 +107,17 @@ is_sound() {
 	[ -e "$mark" ] || { run_test "$1" "$2" && mkdir -p "${mark%/*}" && : >"$mark"; }
 }
 
+# Where it is noted that a mistake was noticed in the sources as they are.
+noticed_mark() { echo "$work/noticed/$sources/$(cat "$1"/{name,file,tests,old,new} | sha1sum | cut -c 1-16)"; }
+
 # What becomes of one mistake goes to its file "result": try DIR TREE
 try() {
-	local dir=$1 tree=$2 word result="not noticed"
+	local dir=$1 tree=$2 word mark result="not noticed"
+	mark=$(noticed_mark "$dir")
+	if [ -n "$continued" ] && [ -e "$mark" ]; then
+		cp "$mark" "$dir/result"
+		return
+	fi
 	if ! change "$dir" "$tree" put; then
 		echo "error: the text is not in the file just once" >"$dir/result"
 		change "$dir" "$tree" take
@@ -125,6 +135,7 @@ try() {
 	change "$dir" "$tree" take
 	[[ $result != noticed* ]] || is_sound "$tree" "$word" || result="error: $word fails without the mistake, too"
 	echo "$result" >"$dir/result"
+	[[ $result != noticed* ]] || { mkdir -p "${mark%/*}" && cp "$dir/result" "$mark"; }
 }
 
 # The sources as they are, committed or not; what has been built of them stays.
@@ -140,12 +151,13 @@ make_tree() {
 
 # Takes mistakes off the list one after the other: work_off TREE
 work_off() {
-	local dir
+	local dir started
 	for dir in "$list"/*/; do
 		dir=${dir%/}
 		[ -e "$dir/wanted" ] && mkdir "$dir/taken" 2>/dev/null || continue
+		started=$SECONDS
 		try "$dir" "$1"
-		printf '%-40s %s\n' "$(cat "$dir/name")" "$(cat "$dir/result")"
+		printf '%-56s %4d s %s\n' "$(cat "$dir/name")" $((SECONDS - started)) "$(cat "$dir/result")"
 	done
 }
 
