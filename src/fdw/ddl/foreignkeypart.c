@@ -18,7 +18,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
@@ -36,6 +35,7 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
+#include "fdw/ddl/catalogrow.h"
 #include "fdw/ddl/foreignkeyadd.h"
 #include "fdw/ddl/foreignkeypart.h"
 #include "fdw/ddl/foreignkeytrigger.h"
@@ -92,20 +92,16 @@ nvmkv_keys_to_inherit(Oid parent, bool child_is_ours)
 static void
 set_type(Oid parent, List *keys, char type)
 {
-	Relation constraints = table_open(ConstraintRelationId, RowExclusiveLock);
 	ListCell *lc;
 
 	foreach(lc, keys)
 	{
-		HeapTuple tuple = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(lfirst_oid(lc)));
+		NvmkvCatalogRow row;
+		Form_pg_constraint form = nvmkv_constraint_row(&row, lfirst_oid(lc));
 
-		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for constraint %u", lfirst_oid(lc));
-		((Form_pg_constraint) GETSTRUCT(tuple))->contype = type;
-		CatalogTupleUpdate(constraints, &tuple->t_self, tuple);
-		heap_freetuple(tuple);
+		form->contype = type;
+		nvmkv_catalog_row_save(&row);
 	}
-	table_close(constraints, RowExclusiveLock);
 	CacheInvalidateRelcacheByRelid(parent);
 	CommandCounterIncrement();
 }

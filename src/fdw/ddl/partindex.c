@@ -14,11 +14,9 @@
 
 #include "access/attmap.h"
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
@@ -34,9 +32,9 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "fdw/compat/compat.h"
+#include "fdw/ddl/catalogrow.h"
 #include "fdw/ddl/constraint.h"
 #include "fdw/ddl/foreignkey.h"
 #include "fdw/ddl/indexdef.h"
@@ -45,32 +43,7 @@
 #include "fdw/host/engine.h"
 #include "fdw/table/table.h"
 
-/* ---------------------------------------------------------------- flags */
-
-typedef enum IndexFlag
-{
-	INDEX_FLAG_LIVE,
-	INDEX_FLAG_VALID
-} IndexFlag;
-
-static void
-set_flag(Oid index, IndexFlag flag, bool value)
-{
-	Relation catalog = table_open(IndexRelationId, RowExclusiveLock);
-	HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index));
-	Form_pg_index form;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for index %u", index);
-	form = (Form_pg_index) GETSTRUCT(tuple);
-	if (flag == INDEX_FLAG_LIVE)
-		form->indislive = value;
-	else
-		form->indisvalid = value;
-	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
-	heap_freetuple(tuple);
-	table_close(catalog, RowExclusiveLock);
-}
+/* ---------------------------------------------------------------- hiding */
 
 static void
 set_live(Oid parent, List *indexes, bool live)
@@ -80,7 +53,13 @@ set_live(Oid parent, List *indexes, bool live)
 	if (indexes == NIL)
 		return;
 	foreach(lc, indexes)
-		set_flag(lfirst_oid(lc), INDEX_FLAG_LIVE, live);
+	{
+		NvmkvCatalogRow row;
+		Form_pg_index form = nvmkv_index_row(&row, lfirst_oid(lc));
+
+		form->indislive = live;
+		nvmkv_catalog_row_save(&row);
+	}
 	CacheInvalidateRelcacheByRelid(parent);
 	CommandCounterIncrement();
 }
@@ -199,11 +178,15 @@ index_partition(Oid parent, Oid parent_index_oid, Oid child, const char *query_s
 static void
 index_children(Oid parent, Oid parent_index, const char *query_string)
 {
+	NvmkvCatalogRow row;
+	Form_pg_index form;
 	ListCell *lc;
 
 	foreach(lc, find_inheritance_children(parent, ShareLock))
 		index_partition(parent, parent_index, lfirst_oid(lc), query_string);
-	set_flag(parent_index, INDEX_FLAG_VALID, true);
+	form = nvmkv_index_row(&row, parent_index);
+	form->indisvalid = true;
+	nvmkv_catalog_row_save(&row);
 	CacheInvalidateRelcacheByRelid(parent);
 	CommandCounterIncrement();
 }

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/multixact.h"
 #include "access/reloptions.h"
 #include "access/table.h"
@@ -19,7 +18,6 @@
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -29,7 +27,6 @@
 #include "storage/smgr.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
-#include "utils/syscache.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/catalogrow.h"
@@ -42,22 +39,18 @@
 static void
 set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file, Datum parameters)
 {
-	Relation classes = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple old = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+	NvmkvCatalogRow row;
 	Datum values[Natts_pg_class] = {0};
 	bool nulls[Natts_pg_class] = {false};
 	bool replaces[Natts_pg_class] = {false};
-	HeapTuple tuple;
 	Form_pg_class form;
 
-	if (!HeapTupleIsValid(old))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
+	(void) nvmkv_class_row(&row, relid);
 	nvmkv_counted_change_kind(relid);
 	values[Anum_pg_class_reloptions - 1] = parameters;
 	nulls[Anum_pg_class_reloptions - 1] = DatumGetPointer(parameters) == NULL;
 	replaces[Anum_pg_class_reloptions - 1] = true;
-	tuple = heap_modify_tuple(old, RelationGetDescr(classes), values, nulls, replaces);
-	form = (Form_pg_class) GETSTRUCT(tuple);
+	form = nvmkv_catalog_row_modify(&row, values, nulls, replaces);
 	form->relkind = relkind;
 	form->relam = am;
 	form->relfilenode = file;
@@ -70,9 +63,7 @@ set_kind(Oid relid, char relkind, Oid am, NvmkvFileNumber file, Datum parameters
 		form->relreplident = REPLICA_IDENTITY_DEFAULT;
 	else
 		form->relreplident = REPLICA_IDENTITY_NOTHING;
-	CatalogTupleUpdate(classes, &tuple->t_self, tuple);
-	table_close(classes, RowExclusiveLock);
-	CommandCounterIncrement();
+	nvmkv_catalog_row_save(&row);
 }
 
 static void

@@ -4,17 +4,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/reloptions.h"
-#include "access/table.h"
-#include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_foreign_table.h"
 #include "commands/defrem.h"
 #include "utils/inval.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "fdw/ddl/catalogrow.h"
 #include "fdw/ddl/tableoption.h"
 #include "fdw/table/option.h"
 
@@ -34,19 +30,16 @@ change_option(Datum options, DefElem *to)
 void
 nvmkv_table_change_options(Oid relid, List *changes)
 {
-	Relation foreign_tables = table_open(ForeignTableRelationId, RowExclusiveLock);
-	HeapTuple old = SearchSysCache1(FOREIGNTABLEREL, ObjectIdGetDatum(relid));
+	NvmkvCatalogRow row;
 	Datum values[Natts_pg_foreign_table] = {0};
 	bool nulls[Natts_pg_foreign_table] = {false};
 	bool replaces[Natts_pg_foreign_table] = {false};
 	bool none;
 	Datum options;
-	HeapTuple tuple;
 	ListCell *lc;
 
-	if (!HeapTupleIsValid(old))
-		elog(ERROR, "cache lookup failed for foreign table %u", relid);
-	options = SysCacheGetAttr(FOREIGNTABLEREL, old, Anum_pg_foreign_table_ftoptions, &none);
+	(void) nvmkv_foreign_table_row(&row, relid);
+	options = SysCacheGetAttr(FOREIGNTABLEREL, row.tuple, Anum_pg_foreign_table_ftoptions, &none);
 	if (none)
 		options = PointerGetDatum(NULL);
 	foreach(lc, changes)
@@ -54,10 +47,7 @@ nvmkv_table_change_options(Oid relid, List *changes)
 	values[Anum_pg_foreign_table_ftoptions - 1] = options;
 	nulls[Anum_pg_foreign_table_ftoptions - 1] = DatumGetPointer(options) == NULL;
 	replaces[Anum_pg_foreign_table_ftoptions - 1] = true;
-	tuple = heap_modify_tuple(old, RelationGetDescr(foreign_tables), values, nulls, replaces);
-	CatalogTupleUpdate(foreign_tables, &old->t_self, tuple);
-	ReleaseSysCache(old);
-	table_close(foreign_tables, RowExclusiveLock);
+	(void) nvmkv_catalog_row_modify(&row, values, nulls, replaces);
 	CacheInvalidateRelcacheByRelid(relid);
-	CommandCounterIncrement();
+	nvmkv_catalog_row_save(&row);
 }
