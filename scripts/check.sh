@@ -152,7 +152,7 @@ run_regress() {
 	for test in "$@"; do
 		[ -e "$dir/expected/$test.out" ] || : >"$dir/expected/$test.out"
 	done
-	as_server env PGISOLATIONTIMEOUT=300 timeout -k 30 3600 "$program" --bindir="$check_bin" --inputdir="$dir" --outputdir="$dir" \
+	as_server env PGISOLATIONTIMEOUT="${NVMKV_ISOLATION_TIMEOUT:-300}" timeout -k 30 3600 "$program" --bindir="$check_bin" --inputdir="$dir" --outputdir="$dir" \
 		--temp-instance="$dir/instance" --temp-config="$dir/server.conf" --load-extension=nvmkv_fdw \
 		--dbname="nvmkv_$name" --encoding=UTF8 --no-locale "$@" >"$log/$name.log" 2>&1 </dev/null
 	echo $((SECONDS - started)) >"$log/$name.result"

@@ -89,7 +89,7 @@ run_test() {
 		isolation) which=NVMKV_ISOLATION=$which ;;
 		tap) which=NVMKV_TAP="$which*" ;;
 		esac
-		env "$which" NVMKV_PACKAGES_ARE_THERE=1 NVMKV_TAP_TIMEOUT=300 timeout -k 30 900 "$tree/scripts/check.sh" "$what" >"$out" 2>&1 </dev/null
+		env "$which" NVMKV_PACKAGES_ARE_THERE=1 NVMKV_TAP_TIMEOUT=300 NVMKV_ISOLATION_TIMEOUT=60 timeout -k 30 900 "$tree/scripts/check.sh" "$what" >"$out" 2>&1 </dev/null
 		rc=$?
 		! grep -qE '^build gcc +0 passed' "$out" || return 2
 		[ $rc -eq 0 ]
