@@ -364,6 +364,29 @@ nvmkv_take_key_attribute(Constraint *key, const Constraint *attribute)
 #define ExecGetRootToChildMap(rel, estate) ((rel)->ri_RootToPartitionMap)
 #endif
 
+/* Of a RETURNING list: does it name the row as it was?  What it is to take for that row, and for the one that is. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_returns_old(returning) (((returning)->pi_state.flags & EEO_FLAG_HAS_OLD) != 0)
+
+static inline void
+nvmkv_give_old(ExprState *returning, ExprContext *econtext, TupleTableSlot *row)
+{
+	econtext->ecxt_oldtuple = row;
+	returning->flags &= ~EEO_FLAG_OLD_IS_NULL;
+}
+
+static inline void
+nvmkv_give_new(ExprState *returning, ExprContext *econtext, TupleTableSlot *row)
+{
+	econtext->ecxt_newtuple = row;
+	returning->flags &= ~EEO_FLAG_NEW_IS_NULL;
+}
+#else
+#define nvmkv_returns_old(returning) ((void) (returning), false)
+#define nvmkv_give_old(returning, econtext, row) ((void) (returning), (void) (econtext), (void) (row))
+#define nvmkv_give_new(returning, econtext, row) ((void) (returning), (void) (econtext), (void) (row))
+#endif
+
 /* The last argument of what is called in place of ExecutorRun(). */
 #if PG_VERSION_NUM >= 180000
 #define NVMKV_RUN_ONCE_PARAMETER

@@ -416,10 +416,13 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 		{
 			pgstat_count_heap_delete(modify->counted);
 			nvmkv_fire_after_delete(&modify->triggers, modify->mtstate, rri, old_row, true);
-			return nvmkv_row_move(&modify->moved_row, modify->mtstate, estate, rri, slot, modify->plan_slot);
+			return nvmkv_row_move(&modify->moved_row, modify->mtstate, estate, rri, modify->old_slot, slot,
+								  modify->plan_slot);
 		}
 		nvmkv_count_update(modify->counted);
 		nvmkv_modify_set_ctid(modify, slot, sequence);
+		if (rri->ri_oldTupleSlot != NULL)
+			nvmkv_modify_set_ctid(modify, rri->ri_oldTupleSlot, target.sequence);
 		nvmkv_fire_after_update(&modify->triggers, modify->mtstate, rri, old_row, slot);
 		return slot;
 	}
@@ -447,7 +450,7 @@ nvmkv_exec_update(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 	}
 	slot = nvmkv_change_replace(modify, estate, rri, slot, target.anchor, &modify->old_tuple);
 	if (slot != NULL && modify->table->nkeys == 0)
-		slot->tts_tid = modify->old_tuple.t_self;
+		slot->tts_tid = rri->ri_oldTupleSlot->tts_tid = modify->old_tuple.t_self;
 	return slot;
 }
 

@@ -60,6 +60,6 @@ nvmkv_epq_new_row(EState *estate, ResultRelInfo *rri, TupleTableSlot *plan_slot)
 	if (constraints != NULL && constraints->has_generated_stored)
 		ExecComputeStoredGenerated(rri, estate, slot, CMD_UPDATE);
 	ExecMaterializeSlot(slot);
-	ExecClearTuple(rri->ri_oldTupleSlot); /* it points to "old" */
+	ExecMaterializeSlot(rri->ri_oldTupleSlot); /* "old" goes; RETURNING may name it */
 	return slot;
 }

@@ -10,6 +10,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 
+#include "fdw/modify/returnold.h"
 #include "fdw/modify/rowmove.h"
 #include "fdw/modify/rowtrigger.h"
 #include "fdw/table/table.h"
@@ -60,6 +61,7 @@ typedef struct NvmkvModify
 	TupleTableSlot *old_slot;
 	TupleTableSlot *plan_slot; /* UPDATE: of the row as the plan found it */
 	NvmkvMoved moved_row;	   /* the last one went to another partition */
+	NvmkvReturnOld *return_old; /* NULL: no upsert has needed it */
 	bool returns_ctid; /* RETURNING has it, and the table a primary key: nvmkv_modify_set_ctid */
 	NvmkvWriteBatch *batch;
 	NvmkvWhenToWrite when;

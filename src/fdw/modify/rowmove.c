@@ -145,24 +145,52 @@ prepare_result(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate)
 	MemoryContextSwitchTo(old_context);
 }
 
+/* The row as it was in "source", as one of "target". */
+static TupleTableSlot *
+convert_old(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *source,
+			ResultRelInfo *target, TupleTableSlot *old)
+{
+	TupleTableSlot *converted = old;
+	TupleConversionMap *map = ExecGetChildToRootMap(source);
+
+	if (map != NULL)
+	{
+		if (moved->old_in_root == NULL)
+			moved->old_in_root = ExecInitExtraTupleSlot(estate,
+														RelationGetDescr(mtstate->rootResultRelInfo->ri_RelationDesc),
+														&TTSOpsVirtual);
+		converted = execute_attr_map_slot(map->attrMap, converted, moved->old_in_root);
+	}
+	map = ExecGetRootToChildMap(target, estate);
+	if (map != NULL)
+		converted = execute_attr_map_slot(map->attrMap, converted, ExecGetReturningSlot(estate, target));
+	converted->tts_tableOid = RelationGetRelid(source->ri_RelationDesc);
+	converted->tts_tid = old->tts_tid;
+	return converted;
+}
+
 /* RETURNING for the row that is in "target" now, as ExecProcessReturning. */
 static TupleTableSlot *
-project_result(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *target,
-			   TupleTableSlot *slot, TupleTableSlot *plan_slot)
+project_result(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *source,
+			   ResultRelInfo *target, TupleTableSlot *old, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
-	ExprContext *econtext = target->ri_projectReturning->pi_exprContext;
+	ProjectionInfo *returning = target->ri_projectReturning;
+	ExprContext *econtext = returning->pi_exprContext;
 
 	if (moved->hand_on == NULL)
 		prepare_result(moved, mtstate, estate);
 	econtext->ecxt_scantuple = slot;
 	econtext->ecxt_outertuple = plan_slot;
 	slot->tts_tableOid = RelationGetRelid(target->ri_RelationDesc);
-	return ExecCopySlot(moved->result, ExecProject(target->ri_projectReturning));
+	nvmkv_give_new(&returning->pi_state, econtext, slot);
+	if (nvmkv_returns_old(returning))
+		nvmkv_give_old(&returning->pi_state, econtext, convert_old(moved, mtstate, estate, source, target, old));
+	return ExecCopySlot(moved->result, ExecProject(returning));
 }
 
 TupleTableSlot *
-nvmkv_row_move(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *slot,
-			   TupleTableSlot *plan_slot)
+nvmkv_row_move(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *old,
+			   TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	ResultRelInfo *target = find_partition(mtstate, estate, rri, &slot);
 
@@ -170,7 +198,7 @@ nvmkv_row_move(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, Res
 	if (slot == NULL)
 		return NULL;
 	if (target->ri_projectReturning != NULL)
-		slot = project_result(moved, mtstate, estate, target, slot, plan_slot);
+		slot = project_result(moved, mtstate, estate, rri, target, old, slot, plan_slot);
 	moved->shown = true;
 	moved->returning = rri->ri_projectReturning;
 	moved->checks = rri->ri_WithCheckOptions;

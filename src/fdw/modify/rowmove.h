@@ -28,14 +28,15 @@ typedef struct NvmkvMoved
 	List *checks;
 	ProjectionInfo *hand_on; /* made when it is needed */
 	TupleTableSlot *result;	 /* of RETURNING */
+	TupleTableSlot *old_in_root; /* the row as it was, as one of the partitioned table; made when it is needed */
 } NvmkvMoved;
 
 /*
- * After the old row has been deleted: puts the new one where it belongs.  What ExecForeignUpdate has to return; NULL: a
- * trigger does not want it.  plan_slot: what the plan has found.
+ * After the old row, which is in "old", has been deleted: puts the new one where it belongs.  What ExecForeignUpdate has
+ * to return; NULL: a trigger does not want it.  plan_slot: what the plan has found.
  */
 extern TupleTableSlot *nvmkv_row_move(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri,
-									  TupleTableSlot *slot, TupleTableSlot *plan_slot);
+									  TupleTableSlot *old, TupleTableSlot *slot, TupleTableSlot *plan_slot);
 
 /* Before the next row of the table is updated, or comes in. */
 extern void nvmkv_row_move_done(NvmkvMoved *moved, ResultRelInfo *rri);

@@ -33,6 +33,7 @@
 #include "fdw/key/rowcode.h"
 #include "fdw/modify/arbiter.h"
 #include "fdw/modify/change.h"
+#include "fdw/modify/returnold.h"
 #include "fdw/modify/upsert.h"
 #include "fdw/table/counters.h"
 #include "fdw/txn/rowlock.h"
@@ -240,7 +241,13 @@ update_existing(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 		done = lock_unchanged(modify, estate, rri, key, view->sequence);
 	if (should_free)
 		heap_freetuple(old_row);
-	ExecClearTuple(existing);
+	if (*result_out != NULL)
+	{
+		nvmkv_modify_set_ctid(modify, existing, view->sequence);
+		nvmkv_return_old(&modify->return_old, estate->es_query_cxt, rri, existing);
+	}
+	else
+		ExecClearTuple(existing);
 	return done;
 }
 
