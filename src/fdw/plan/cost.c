@@ -57,19 +57,109 @@ read_cost(const NvmkvRelInfo *info)
 	return (READ_OPERATORS + log2(1 + info->sources)) * cpu_operator_cost;
 }
 
-/* How many ranges of keys the conditions mean. */
+/* How many ranges of keys the conditions mean, behind one prefix. */
 static double
-count_ranges(PlannerInfo *root, const NvmkvKeyMatch *match)
+count_ranges(PlannerInfo *root, List *clauses)
 {
 	double nranges = 1;
 	ListCell *lc;
 
-	foreach(lc, match->clauses)
+	foreach(lc, clauses)
 	{
 		if (IsA(lfirst(lc), ScalarArrayOpExpr))
 			nranges *= Max(estimate_array_length(root, lsecond(((ScalarArrayOpExpr *) lfirst(lc))->args)), 1);
 	}
 	return nranges;
+}
+
+/* What a scan of a path reads. */
+typedef struct Reach
+{
+	NvmkvKeyMatch match;
+	double nranges;
+	double in_vain; /* rows besides those between the bounds, before leaps */
+} Reach;
+
+/* How many values the columns that "behind" skips have together, of those that are not left out by bounds. */
+static double
+count_skipped_values(PlannerInfo *root, const IndexOptInfo *index, const NvmkvKeyMatch *behind)
+{
+	List *bounds = NIL;
+	double count = 1;
+
+	for (int column = behind->nequal; column < behind->skip_to; column++)
+	{
+		VariableStatData vardata;
+		bool is_default;
+
+		examine_variable(root, (Node *) list_nth_node(TargetEntry, index->indextlist, column)->expr,
+						 (int) index->rel->relid, &vardata);
+		count *= get_variable_numdistinct(&vardata, &is_default);
+		ReleaseVariableStats(vardata);
+	}
+	for (int i = 0; i < behind->nbounding; i++)
+	{
+		if (list_nth_int(list_nth(behind->conditions, i), NVMKV_CONDITION_FIELD_COLUMN) == behind->nequal)
+			bounds = lappend(bounds, list_nth(behind->quals, i));
+	}
+	return Max(count * clauselist_selectivity(root, bounds, (int) index->rel->relid, JOIN_INNER, NULL), 1);
+}
+
+/*
+ * Conditions behind columns that have none: small ranges for each value of these, which have to be found, if that is
+ * less work than to read all.
+ */
+static void
+try_skip(PlannerInfo *root, const IndexPath *path, const NvmkvTable *keyed, Reach *reach)
+{
+	RelOptInfo *rel = path->indexinfo->rel;
+	const NvmkvRelInfo *info = rel->fdw_private;
+	double tuples = Max(rel->tuples, 1);
+	Cost seek = nvmkv_seek_cost(rel, info);
+	Cost read = read_cost(info);
+	Reach skipping;
+	NvmkvKeyMatch *behind = &skipping.match;
+	double between;
+	double meant;
+	double prefixes;
+
+	nvmkv_match_quals(keyed, path->indexclauses, 0, behind);
+	nvmkv_match_behind(keyed, path->indexclauses, behind);
+	if (behind->skip_to == 0)
+		return;
+	between = tuples * clauselist_selectivity(root, reach->match.quals, (int) rel->relid, JOIN_INNER, NULL);
+	meant = tuples * clauselist_selectivity(root, behind->quals, (int) rel->relid, JOIN_INNER, NULL);
+	prefixes = reach->nranges * count_skipped_values(root, path->indexinfo, behind);
+	prefixes = Max(Min(prefixes, between), 1);
+	skipping.nranges = prefixes * (1 + count_ranges(root, list_copy_tail(behind->clauses, behind->nbounding)));
+	skipping.in_vain = prefixes * NVMKV_SKIP_ROWS_IN_VAIN;
+	if (skipping.nranges * seek + (skipping.in_vain + meant) * read < reach->nranges * seek + between * read)
+		*reach = skipping;
+}
+
+static void
+find_reach(PlannerInfo *root, const IndexPath *path, bool may_skip, Reach *reach)
+{
+	const IndexOptInfo *index = path->indexinfo;
+	const NvmkvRelInfo *info = index->rel->fdw_private;
+	const NvmkvTable *keyed = info->table;
+
+	if (index->amcostestimate == nvmkv_cost_index_path)
+		keyed = nvmkv_keyed_by(info->table, index->indexoid);
+	nvmkv_match_quals(keyed, path->indexclauses, 0, &reach->match);
+	reach->nranges = count_ranges(root, reach->match.clauses);
+	reach->in_vain = 0;
+	if (may_skip)
+		try_skip(root, path, keyed, reach);
+}
+
+void
+nvmkv_match_path(PlannerInfo *root, const IndexPath *path, NvmkvKeyMatch *match)
+{
+	Reach reach;
+
+	find_reach(root, path, true, &reach);
+	*match = reach.match;
 }
 
 /* "pages" out of "all", in this many ranges, for one of loop_count scans that share what they have read. */
@@ -90,13 +180,13 @@ pages_cost(PlannerInfo *root, Oid tablespace, BlockNumber all, double pages, dou
 	return fetched * random_page_cost_here + (pages - fetched) * seq_page_cost_here;
 }
 
-void
-nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out, Cost *total_out,
-					Selectivity *selectivity_out, double *correlation_out, double *pages_out)
+static void
+cost_key_path(PlannerInfo *root, IndexPath *path, bool may_skip, double loop_count, Cost *startup_out, Cost *total_out,
+			  Selectivity *selectivity_out, double *correlation_out, double *pages_out)
 {
 	RelOptInfo *rel = path->indexinfo->rel;
 	const NvmkvRelInfo *info = rel->fdw_private;
-	NvmkvKeyMatch match;
+	Reach reach;
 	int ncols;
 	double nranges;
 	double tuples = Max(rel->tuples, 1);
@@ -107,19 +197,19 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	Cost seek;
 
 	(void) nvmkv_key_columns(info->table, &ncols);
-	nvmkv_match_quals(info->table, path->indexclauses, 0, &match);
-	nranges = count_ranges(root, &match);
+	find_reach(root, path, may_skip, &reach);
+	nranges = reach.nranges;
 
 	/* Rows between the bounds; conditions that do not bound are tests of rows that were read. */
-	if (match.nequal == ncols)
+	if (reach.match.nequal == ncols)
 		selectivity = Min(nranges / tuples, 1.0);
 	else
-		selectivity = clauselist_selectivity(root, match.quals, rel->relid, JOIN_INNER, NULL);
+		selectivity = clauselist_selectivity(root, reach.match.quals, rel->relid, JOIN_INNER, NULL);
 
-	arguments = index_other_operands_eval_cost(root, match.quals);
+	arguments = index_other_operands_eval_cost(root, reach.match.quals);
 	seek = nvmkv_seek_cost(rel, info);
 	*startup_out = arguments + seek;
-	*total_out = arguments + seek * nranges + clamp_row_est(selectivity * tuples) * read_cost(info);
+	*total_out = arguments + seek * nranges + (clamp_row_est(selectivity * tuples) + reach.in_vain) * read_cost(info);
 
 	/* Each further range begins on a page of its own, as long as there are so many. */
 	get_tablespace_page_costs(rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
@@ -133,6 +223,13 @@ nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost 
 	/* Where no column is used core believes that there is nothing to fetch. */
 	if (path->path.pathtype == T_IndexOnlyScan)
 		*total_out += pages_cost(root, rel->reltablespace, rel->pages, *pages_out, 1, loop_count);
+}
+
+void
+nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out, Cost *total_out,
+					Selectivity *selectivity_out, double *correlation_out, double *pages_out)
+{
+	cost_key_path(root, path, true, loop_count, startup_out, total_out, selectivity_out, correlation_out, pages_out);
 }
 
 /* The conditions, and what of a partial index's predicate they do not say already. */
@@ -229,15 +326,16 @@ index_correlation(PlannerInfo *root, const IndexOptInfo *index)
 	return correlation;
 }
 
-void
-nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out, Cost *total_out,
-					  Selectivity *selectivity_out, double *correlation_out, double *pages_out)
+static void
+cost_index_path(PlannerInfo *root, IndexPath *path, bool may_skip, double loop_count, Cost *startup_out,
+				Cost *total_out, Selectivity *selectivity_out, double *correlation_out, double *pages_out)
 {
 	IndexOptInfo *index = path->indexinfo;
 	RelOptInfo *rel = index->rel;
 	const NvmkvRelInfo *info = rel->fdw_private;
 	NvmkvEstimate estimate;
-	NvmkvKeyMatch match;
+	Reach reach;
+	double bytes;
 	double nranges;
 	double tuples = Max(rel->tuples, 1);
 	double entries;
@@ -247,27 +345,35 @@ nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loop_count, Cos
 	Cost arguments;
 	Cost seek;
 
+	/*
+	 * Estimates are off by some hundredths, which would decide between indexes that serve alike; where each row has an
+	 * entry, these are as many.
+	 */
 	nvmkv_table_estimate(nvmkv_keyed_by(info->table, index->indexoid), &estimate);
-	index->pages = (BlockNumber) Max(Min(ceil(estimate.bytes / BLCKSZ), (double) MaxBlockNumber), 1);
-	index->tuples = estimate.entries;
+	bytes = estimate.bytes / Max(estimate.entries, 1);
+	index->tuples = index->indpred == NIL ? rel->tuples : estimate.entries;
+	bytes *= index->tuples;
+	index->pages = (BlockNumber) Max(Min(ceil(bytes / BLCKSZ), (double) MaxBlockNumber), 1);
 
-	nvmkv_match_quals(nvmkv_keyed_by(info->table, index->indexoid), path->indexclauses, 0, &match);
-	nranges = count_ranges(root, &match);
-	if (finds_one_row(index, &match))
+	find_reach(root, path, may_skip, &reach);
+	nranges = reach.nranges;
+	if (finds_one_row(index, &reach.match))
 		selectivity = Min(nranges / tuples, 1.0);
 	else
-		selectivity = clauselist_selectivity(root, add_predicate(index, match.quals), rel->relid, JOIN_INNER, NULL);
+		selectivity = clauselist_selectivity(root, add_predicate(index, reach.match.quals), rel->relid, JOIN_INNER,
+											 NULL);
 	entries = clamp_row_est(selectivity * tuples);
 	pages = Max(ceil(Min(entries / Max(index->tuples, 1), 1) * index->pages), 1);
 
-	arguments = index_other_operands_eval_cost(root, match.quals);
+	arguments = index_other_operands_eval_cost(root, reach.match.quals);
 	seek = nvmkv_seek_cost(rel, info);
 	*startup_out = arguments + seek;
-	*total_out = arguments + seek * nranges + entries * (read_cost(info) + cpu_index_tuple_cost) +
+	*total_out = arguments + seek * nranges + reach.in_vain * read_cost(info) +
+		entries * (read_cost(info) + cpu_index_tuple_cost) +
 		pages_cost(root, index->reltablespace, index->pages, pages, nranges, loop_count);
 
 	/* Entries that fail a test that their columns allow have no rows read. */
-	tests = other_column_quals(path, &match);
+	tests = other_column_quals(path, &reach.match);
 	if (tests != NIL)
 		selectivity *= clauselist_selectivity(root, tests, rel->relid, JOIN_INNER, NULL);
 	if (path->path.pathtype != T_IndexOnlyScan)
@@ -276,6 +382,26 @@ nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loop_count, Cos
 	*selectivity_out = selectivity;
 	*correlation_out = index_correlation(root, index);
 	*pages_out = pages;
+}
+
+void
+nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out, Cost *total_out,
+					  Selectivity *selectivity_out, double *correlation_out, double *pages_out)
+{
+	cost_index_path(root, path, true, loop_count, startup_out, total_out, selectivity_out, correlation_out, pages_out);
+}
+
+void
+nvmkv_cost_arm(PlannerInfo *root, IndexPath *path, Cost *total_out, Selectivity *selectivity_out)
+{
+	Cost startup;
+	double correlation;
+	double pages;
+
+	if (path->indexinfo->amcostestimate == nvmkv_cost_index_path)
+		cost_index_path(root, path, false, 1, &startup, total_out, selectivity_out, &correlation, &pages);
+	else
+		cost_key_path(root, path, false, 1, &startup, total_out, selectivity_out, &correlation, &pages);
 }
 
 void

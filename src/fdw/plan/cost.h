@@ -9,6 +9,7 @@
 
 #include "nodes/pathnodes.h"
 
+#include "fdw/plan/quals.h"
 #include "fdw/table/table.h"
 
 /* RelOptInfo.fdw_private of our tables. */
@@ -19,6 +20,9 @@ typedef struct NvmkvRelInfo
 	double sources; /* sorted sources a lookup may have to ask */
 } NvmkvRelInfo;
 
+/* How many rows a scan reads in vain before it leaps over more of them (skip.h). */
+#define NVMKV_SKIP_ROWS_IN_VAIN 8
+
 /* amcostestimate of the indexes relinfo.c makes: of the key, and of others. */
 extern void nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out,
 								Cost *total_out, Selectivity *selectivity_out, double *correlation_out,
@@ -27,6 +31,12 @@ extern void nvmkv_cost_key_path(PlannerInfo *root, IndexPath *path, double loop_
 extern void nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_out,
 								  Cost *total_out, Selectivity *selectivity_out, double *correlation_out,
 								  double *pages_out);
+
+/* What of a path's conditions bounds its scan; those behind columns without any, too, if that is less work. */
+extern void nvmkv_match_path(PlannerInfo *root, const IndexPath *path, NvmkvKeyMatch *match);
+
+/* A path as part of an OR, where nothing is skipped: what reading its entries or rows costs, and how many they are. */
+extern void nvmkv_cost_arm(PlannerInfo *root, IndexPath *path, Cost *total_out, Selectivity *selectivity_out);
 
 /* To find the first row of a range, or a single row. */
 extern Cost nvmkv_seek_cost(RelOptInfo *rel, const NvmkvRelInfo *info);

@@ -41,13 +41,14 @@ enum PathPrivateIndex
 	PATH_ARMS,	   /* List of lists of IndexClause: a list for each arm of an OR; usually one, none for the table */
 	PATH_BACKWARD, /* Boolean */
 	PATH_INDEXES,  /* as NVMKV_SCAN_INDEXES */
-	PATH_COVERING  /* Boolean: the entries are enough */
+	PATH_COVERING, /* Boolean: the entries are enough */
+	PATH_SKIPS	   /* Boolean: by conditions behind columns without any, too */
 };
 
 static List *
-path_private(List *arms, bool backward, List *indexes, bool covering)
+path_private(List *arms, bool backward, List *indexes, bool covering, bool skips)
 {
-	return list_make4(arms, makeBoolean(backward), indexes, makeBoolean(covering));
+	return list_make5(arms, makeBoolean(backward), indexes, makeBoolean(covering), makeBoolean(skips));
 }
 
 /* ---------------------------------------------------------------- size */
@@ -77,12 +78,16 @@ static ForeignPath *
 key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 {
 	Oid index = nvmkv_relinfo_index(ipath->indexinfo);
-	List *private = path_private(list_make1(ipath->indexclauses), ScanDirectionIsBackward(ipath->indexscandir),
-								 OidIsValid(index) ? list_make1_oid(index) : NIL,
-								 OidIsValid(index) && ipath->path.pathtype == T_IndexOnlyScan);
+	NvmkvKeyMatch match;
+	List *private;
 	int workers = ipath->path.parallel_workers;
 	Cost total = ipath->path.total_cost;
 	ForeignPath *path;
+
+	nvmkv_match_path(root, ipath, &match);
+	private = path_private(list_make1(ipath->indexclauses), ScanDirectionIsBackward(ipath->indexscandir),
+						   OidIsValid(index) ? list_make1_oid(index) : NIL,
+						   OidIsValid(index) && ipath->path.pathtype == T_IndexOnlyScan, match.skip_to > 0);
 
 	/* Core has shared out what the executor does with a row; reading it is shared, too. */
 	if (workers > 0)
@@ -100,7 +105,7 @@ key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
  * are tested for the rest.
  */
 static List *
-bitmap_arms(Path *bitmap)
+bitmap_arms(PlannerInfo *root, Path *bitmap)
 {
 	List *arms = NIL;
 	ListCell *lc;
@@ -110,7 +115,7 @@ bitmap_arms(Path *bitmap)
 	if (IsA(bitmap, BitmapOrPath))
 	{
 		foreach(lc, ((BitmapOrPath *) bitmap)->bitmapquals)
-			arms = list_concat(arms, bitmap_arms(lfirst(lc)));
+			arms = list_concat(arms, bitmap_arms(root, lfirst(lc)));
 		return arms;
 	}
 	if (IsA(bitmap, BitmapAndPath))
@@ -123,14 +128,17 @@ bitmap_arms(Path *bitmap)
 			Cost cost;
 			Selectivity selectivity;
 
-			cost_bitmap_tree_node(lfirst(lc), &cost, &selectivity);
+			if (IsA(lfirst(lc), IndexPath))
+				nvmkv_cost_arm(root, lfirst(lc), &cost, &selectivity);
+			else
+				cost_bitmap_tree_node(lfirst(lc), &cost, &selectivity);
 			if (best == NULL || selectivity < best_selectivity)
 			{
 				best = lfirst(lc);
 				best_selectivity = selectivity;
 			}
 		}
-		return bitmap_arms(best);
+		return bitmap_arms(root, best);
 	}
 	elog(ERROR, "unrecognized node type: %d", (int) nodeTag(bitmap));
 	return NIL;
@@ -154,7 +162,7 @@ shorten_indexes(List *indexes)
 static ForeignPath *
 or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeapPath *bitmap)
 {
-	List *arms = bitmap_arms(bitmap->bitmapqual);
+	List *arms = bitmap_arms(root, bitmap->bitmapqual);
 	ParamPathInfo *param_info = bitmap->path.param_info;
 	List *quals = rel->baserestrictinfo;
 	List *arm_clauses = NIL;
@@ -176,14 +184,17 @@ or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeap
 		IndexPath *ipath = lfirst_node(IndexPath, lc);
 		Oid index = nvmkv_relinfo_index(ipath->indexinfo);
 		NvmkvKeyMatch match;
+		Selectivity of_arm;
+		Cost cost;
 
 		nvmkv_match_quals(nvmkv_keyed_by(info->table, index), ipath->indexclauses, 0, &match);
 		if (match.clauses == NIL)
 			return NULL;
 		arm_clauses = lappend(arm_clauses, ipath->indexclauses);
 		indexes = lappend_oid(indexes, index);
-		selectivity += ipath->indexselectivity;
-		entries += ipath->indextotalcost;
+		nvmkv_cost_arm(root, ipath, &cost, &of_arm);
+		selectivity += of_arm;
+		entries += cost;
 	}
 	selectivity = Min(selectivity, 1);
 	indexes = shorten_indexes(indexes);
@@ -215,7 +226,7 @@ or_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info, BitmapHeap
 	total += bitmap->path.rows * rel->reltarget->cost.per_tuple;
 
 	return nvmkv_create_path(root, rel, bitmap->path.rows, enable_indexscan ? 0 : 1, startup, total, NIL,
-							 PATH_REQ_OUTER(&bitmap->path), path_private(arm_clauses, false, indexes, false));
+							 PATH_REQ_OUTER(&bitmap->path), path_private(arm_clauses, false, indexes, false, false));
 }
 
 /* Does a condition of the query, alone or as part of a join, have an OR at its top? */
@@ -288,7 +299,7 @@ add_partial_table_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost to
 		return;
 	divisor = parallel_divisor(workers);
 	path = nvmkv_create_path(root, rel, clamp_row_est(rel->rows / divisor), enable_seqscan ? 0 : 1, startup,
-							 total - cpu + cpu / divisor, NIL, NULL, path_private(NIL, false, NIL, false));
+							 total - cpu + cpu / divisor, NIL, NULL, path_private(NIL, false, NIL, false, false));
 	path->path.parallel_aware = true;
 	path->path.parallel_workers = workers;
 	add_partial_path(rel, (Path *) path);
@@ -301,7 +312,7 @@ add_cursor_path(PlannerInfo *root, RelOptInfo *rel, const NvmkvRelInfo *info)
 	Cost startup = nvmkv_seek_cost(rel, info);
 
 	add_path(rel, (Path *) nvmkv_create_path(root, rel, 1, 0, startup, startup + cpu_tuple_cost, NIL,
-											 rel->lateral_relids, path_private(NIL, false, NIL, false)));
+											 rel->lateral_relids, path_private(NIL, false, NIL, false, false)));
 }
 
 void
@@ -322,7 +333,7 @@ nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	}
 	nvmkv_cost_table_scan(root, rel, info, param_info, rows, &startup, &total, &cpu);
 	add_path(rel, (Path *) nvmkv_create_path(root, rel, rows, enable_seqscan ? 0 : 1, startup, total, NIL,
-											 required_outer, path_private(NIL, false, NIL, false)));
+											 required_outer, path_private(NIL, false, NIL, false, false)));
 	if (rel->consider_parallel && required_outer == NULL)
 		add_partial_table_path(root, rel, startup, total, cpu);
 	add_key_paths(root, rel, info);
@@ -476,6 +487,7 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	List *filters = NIL;
 	List *tests = NIL;
 	List *enforced = NIL;
+	List *skip = NIL;
 	Expr *address = nvmkv_cursor_clause(rel);
 	List *private;
 	ListCell *lc;
@@ -487,6 +499,11 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 
 		nvmkv_match_quals(arm_keyed(info, indexes, foreach_current_index(lc)), lfirst(lc), foreach_current_index(lc),
 						  &match);
+		if (boolVal(list_nth(path->fdw_private, PATH_SKIPS)))
+		{
+			nvmkv_match_behind(arm_keyed(info, indexes, 0), lfirst(lc), &match);
+			skip = list_make3_int(match.nbounding, match.nequal, match.skip_to);
+		}
 		clauses = list_concat(clauses, match.clauses);
 		conditions = list_concat(conditions, match.conditions);
 		if (list_length(arms) == 1)
@@ -532,6 +549,7 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 						 makeBoolean(info->table->nkeys > 0 && nvmkv_shows_ctid(root, rel)));
 	private = lappend(private, indexes);
 	private = lappend(private, list_nth(path->fdw_private, PATH_COVERING));
+	private = lappend(private, skip);
 	private = lappend(private, list_make2(makeInteger(list_length(tests)), clause_attributes(rel, tests)));
 	return make_foreignscan(tlist, filters, rel->relid, clauses, private, NIL, enforced, outer_plan);
 }

@@ -19,6 +19,8 @@ enum NvmkvScanPrivateIndex
 	NVMKV_SCAN_SHOWS_CTID, /* Boolean: ctid is in the query's result */
 	NVMKV_SCAN_INDEXES,	   /* OID list: none: the table's key; one: that index; else for each arm, 0 for the key */
 	NVMKV_SCAN_COVERING,   /* Boolean: the entries of the index have all that is used */
+	NVMKV_SCAN_SKIP,	   /* none, or integer list: how many of the conditions bound the scan as a whole; the key's
+							  columns that are skipped, from this to before that (skip.h) */
 	NVMKV_SCAN_TESTED	   /* clauses that entries are tested with before rows are read: how many, integer; the
 							  attributes in them, integer list */
 };

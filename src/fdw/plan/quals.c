@@ -227,15 +227,11 @@ match_bounds(const NvmkvKeyColumn *cols, int column, IndexClause *iclause, Nvmkv
 		match->enforced = lappend(match->enforced, iclause);
 }
 
-void
-nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, int arm, NvmkvKeyMatch *match)
+/* Columns from "column" on, as far as they are equal to something, and bounds of the next one. */
+static void
+match_from(const NvmkvKeyColumn *cols, int ncols, int column, List *indexclauses, NvmkvKeyMatch *match)
 {
-	int ncols;
-	const NvmkvKeyColumn *cols = nvmkv_key_columns(table, &ncols);
-
-	memset(match, 0, sizeof(*match));
-	match->arm = arm;
-	for (int column = 0; column < ncols; column++)
+	for (; column < ncols; column++)
 	{
 		bool equal = false;
 		ListCell *lc;
@@ -262,4 +258,32 @@ nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, int arm, NvmkvKey
 		}
 		break;
 	}
+}
+
+void
+nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, int arm, NvmkvKeyMatch *match)
+{
+	int ncols;
+	const NvmkvKeyColumn *cols = nvmkv_key_columns(table, &ncols);
+
+	memset(match, 0, sizeof(*match));
+	match->arm = arm;
+	match_from(cols, ncols, 0, indexclauses, match);
+	match->nbounding = list_length(match->conditions);
+}
+
+void
+nvmkv_match_behind(const NvmkvTable *table, List *indexclauses, NvmkvKeyMatch *match)
+{
+	int ncols;
+	const NvmkvKeyColumn *cols = nvmkv_key_columns(table, &ncols);
+	int nequal = match->nequal;
+
+	for (int column = nequal + 1; column < ncols && match->skip_to == 0; column++)
+	{
+		match_from(cols, ncols, column, indexclauses, match);
+		if (list_length(match->conditions) > match->nbounding)
+			match->skip_to = column;
+	}
+	match->nequal = nequal;
 }

@@ -41,6 +41,10 @@ typedef struct NvmkvKeyMatch
 	List *conditions; /* an integer list each: what the plan carries in fdw_private */
 	List *enforced;	  /* IndexClauses that need no other test: the ranges hold exactly their rows */
 	int nequal;		  /* columns that are equal to something */
+
+	/* nvmkv_match_behind has found more; quals, clauses and conditions have these behind their first "nbounding". */
+	int nbounding;
+	int skip_to; /* the first column with one of them; 0: none */
 } NvmkvKeyMatch;
 
 /* The columns of a table's key; for a table without a primary key the ctid that stands for the hidden row id. */
@@ -51,6 +55,12 @@ extern const NvmkvKeyColumn *nvmkv_key_columns(const NvmkvTable *table, int *cou
  * IndexClause of the index that relinfo.c has made of it.  arm: number the conditions get.
  */
 extern void nvmkv_match_quals(const NvmkvTable *table, List *indexclauses, int arm, NvmkvKeyMatch *match);
+
+/*
+ * Adds conditions on columns behind those that bound the scan as a whole: the same kinds, on columns that follow each
+ * other, behind one or several that are to be skipped (skip.h).
+ */
+extern void nvmkv_match_behind(const NvmkvTable *table, List *indexclauses, NvmkvKeyMatch *match);
 
 /*
  * The btree family whose operators can be used with a key column: its own, or the type's default when only

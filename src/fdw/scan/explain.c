@@ -7,6 +7,7 @@
  *	  Index				the same of an index whose entries lead to the rows; several that are joined by OR
  *	  Index Only		of an index whose entries have all that is used
  *	  Key Conditions	what bounds the scan, as the plan evaluates it
+ *	  Skipped Columns	of the key, before the last conditions: leapt over where that is faster
  *	  Index Filter		what entries are tested with before their rows are read
  *	  Key Order			columns, when the plan relies on their order
  *	  Scan Direction	when backward
@@ -14,6 +15,7 @@
  * and with ANALYZE, if it was run by this process or by several together:
  *
  *	  Key Ranges		ranges of keys visited; whole keys that were looked up, and how many had a row
+ *	  Leaps				over rows of skipped columns
  *	  Rows Read			rows found in ranges, before filters
  *	  Rows Removed by Index Filter	of these, entries that failed
  *	  Rows Fetched		of these, entries of an index whose rows were read
@@ -128,6 +130,22 @@ explain_conditions(ForeignScanState *node, ExplainState *es)
 	explain_expression("Key Conditions", (Node *) expr, node, es);
 }
 
+/* Columns without conditions between or before those with; keyed: the table, or the entries of an index. */
+static void
+explain_skip(const NvmkvTable *keyed, ForeignScanState *node, ExplainState *es)
+{
+	List *skip = list_nth(((ForeignScan *) node->ss.ps.plan)->fdw_private, NVMKV_SCAN_SKIP);
+	List *names = NIL;
+	int ncols;
+	const NvmkvKeyColumn *cols = nvmkv_key_columns(keyed, &ncols);
+
+	if (skip == NIL)
+		return;
+	for (int column = lsecond_int(skip); column < lthird_int(skip); column++)
+		names = lappend(names, NameStr(TupleDescAttr(keyed->tupdesc, cols[column].attnum - 1)->attname));
+	ExplainPropertyList("Skipped Columns", names, es);
+}
+
 /* What entries are tested with: so many clauses behind those of the conditions. */
 static void
 explain_tests(ForeignScanState *node, int conditions, int tests, ExplainState *es)
@@ -204,6 +222,8 @@ explain_run(ForeignScanState *node, ExplainState *es)
 	}
 	if (report.ranges > report.points)
 	{
+		if (list_nth(((ForeignScan *) node->ss.ps.plan)->fdw_private, NVMKV_SCAN_SKIP) != NIL)
+			ExplainPropertyUInteger("Leaps", NULL, report.skipped, es);
 		ExplainPropertyUInteger("Rows Read", NULL, engine->rows, es);
 		if (report.failed > 0)
 			ExplainPropertyUInteger("Rows Removed by Index Filter", NULL, report.failed, es);
@@ -250,6 +270,7 @@ nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		explain_source(table, indexes, boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_COVERING)), es);
 		if (conditions != NIL)
 			explain_conditions(node, es);
+		explain_skip(index != NULL ? &index->entries : table, node, es);
 		if (tests > 0)
 			explain_tests(node, list_length(conditions), tests, es);
 		if (ordered)

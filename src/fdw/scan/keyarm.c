@@ -18,6 +18,10 @@
  * that byte.  A bound on such a column leaves out its NULLs, so there are then
  * bounds on both sides.
  *
+ * Conditions that begin with a later column than the first have ranges behind
+ * each prefix of a key up to there; whoever knows prefixes sets one after the
+ * other.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -55,6 +59,7 @@ struct NvmkvKeyArm
 {
 	int nconditions;
 	KeyCondition *conditions;
+	int first; /* column with a condition */
 	bool backward;
 
 	/* What the last evaluation found; all bytes in "context". */
@@ -63,13 +68,14 @@ struct NvmkvKeyArm
 	const NvmkvKeyColumn *cols;
 	int ncols;
 	bool empty; /* no row can match */
-	int nequal;
+	int nequal;	/* the first column that is equal to nothing */
 	KeyElements equal[NVMKV_KEY_COLUMNS_MAX];
 	bool has_lower;
 	bool has_upper;
 	NvmkvSlice lower; /* after the prefix, inclusive */
 	NvmkvSlice upper; /* after the prefix, exclusive */
 
+	StringInfoData prefix; /* where first > 0 */
 	bool started;
 	bool finished;
 	StringInfoData lower_key;
@@ -84,6 +90,8 @@ nvmkv_keyarm_create(List *clauses, List *conditions, bool backward, PlanState *p
 	ListCell *lc2;
 
 	arm->backward = backward;
+	if (conditions != NIL)
+		arm->first = list_nth_int(linitial(conditions), NVMKV_CONDITION_FIELD_COLUMN);
 	arm->conditions = palloc0(sizeof(KeyCondition) * list_length(conditions));
 	forboth(lc1, clauses, lc2, conditions)
 	{
@@ -115,6 +123,7 @@ nvmkv_keyarm_create(List *clauses, List *conditions, bool backward, PlanState *p
 	}
 
 	arm->context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv key ranges", ALLOCSET_DEFAULT_SIZES);
+	initStringInfo(&arm->prefix);
 	initStringInfo(&arm->lower_key);
 	initStringInfo(&arm->upper_key);
 	return arm;
@@ -472,7 +481,7 @@ nvmkv_keyarm_evaluate(NvmkvKeyArm *arm, const NvmkvTable *table, ExprContext *ec
 	arm->table = table;
 	arm->cols = nvmkv_key_columns(table, &arm->ncols);
 	arm->empty = false;
-	arm->nequal = 0;
+	arm->nequal = arm->first;
 	arm->has_lower = false;
 	arm->has_upper = false;
 
@@ -494,6 +503,15 @@ nvmkv_keyarm_rewind(NvmkvKeyArm *arm)
 	arm->finished = false;
 }
 
+void
+nvmkv_keyarm_set_prefix(NvmkvKeyArm *arm, NvmkvSlice prefix)
+{
+	resetStringInfo(&arm->prefix);
+	if (prefix.size > 0)
+		appendBinaryStringInfo(&arm->prefix, (const char *) prefix.data, (int) prefix.size);
+	nvmkv_keyarm_rewind(arm);
+}
+
 bool
 nvmkv_keyarm_has_arrays(const NvmkvKeyArm *arm)
 {
@@ -513,12 +531,12 @@ advance(NvmkvKeyArm *arm)
 		return false;
 	if (!arm->started)
 	{
-		for (int i = 0; i < arm->nequal; i++)
+		for (int i = arm->first; i < arm->nequal; i++)
 			arm->equal[i].current = 0;
 		arm->started = true;
 		return true;
 	}
-	for (int i = arm->nequal - 1; i >= 0; i--)
+	for (int i = arm->nequal - 1; i >= arm->first; i--)
 	{
 		if (++arm->equal[i].current < arm->equal[i].count)
 			return true;
@@ -537,8 +555,14 @@ nvmkv_keyarm_next(NvmkvKeyArm *arm, NvmkvKeyRange *range_out)
 	if (!advance(arm))
 		return false;
 
-	nvmkv_key_begin(arm->table, lower);
-	for (int i = 0; i < arm->nequal; i++)
+	if (arm->first == 0)
+		nvmkv_key_begin(arm->table, lower);
+	else
+	{
+		resetStringInfo(lower);
+		appendBinaryStringInfo(lower, arm->prefix.data, arm->prefix.len);
+	}
+	for (int i = arm->first; i < arm->nequal; i++)
 	{
 		const KeyElements *equal = &arm->equal[i];
 		NvmkvSlice bytes = equal->elements[arm->backward ? equal->count - 1 - equal->current : equal->current];

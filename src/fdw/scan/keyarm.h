@@ -13,7 +13,10 @@
 
 typedef struct NvmkvKeyArm NvmkvKeyArm;
 
-/* In the current memory context, which must outlive it.  clauses and conditions: as nvmkv_match_quals made them. */
+/*
+ * In the current memory context, which must outlive it.  clauses and conditions: as nvmkv_match_quals made them, or
+ * what nvmkv_match_behind has added: then the ranges are those behind a prefix, which is to be set.
+ */
 extern NvmkvKeyArm *nvmkv_keyarm_create(List *clauses, List *conditions, bool backward, PlanState *parent);
 
 /* Evaluates the comparison values anew; the next range is the first one. */
@@ -21,6 +24,9 @@ extern void nvmkv_keyarm_evaluate(NvmkvKeyArm *arm, const NvmkvTable *table, Exp
 
 /* Back to the first range, with the values as they are. */
 extern void nvmkv_keyarm_rewind(NvmkvKeyArm *arm);
+
+/* The bytes that a key begins with, up to the first column with a condition; copied.  The next range is the first. */
+extern void nvmkv_keyarm_set_prefix(NvmkvKeyArm *arm, NvmkvSlice prefix);
 
 /* Can there be more than one range, whatever the values are? */
 extern bool nvmkv_keyarm_has_arrays(const NvmkvKeyArm *arm);

@@ -135,6 +135,7 @@ nvmkv_parallel_publish(NvmkvTableScan *state)
 	total->ranges += now.ranges - before->ranges;
 	total->points += now.points - before->points;
 	total->found += now.found - before->found;
+	total->skipped += now.skipped - before->skipped;
 	total->engine.rows += now.engine.rows - before->engine.rows;
 	total->engine.versions_passed += now.engine.versions_passed - before->engine.versions_passed;
 	total->engine.leaps += now.engine.leaps - before->engine.leaps;

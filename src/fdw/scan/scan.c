@@ -5,9 +5,10 @@
  *
  * A scan is lazy: Begin looks at the plan only, the first row asked for opens
  * the table and evaluates the key ranges.  These are of the table's keys
- * (reader.c); or of the entries of an index, which cover all that the query uses
- * or say which row is to be fetched (fetch.c); or they are of several indexes,
- * and the keys of the rows that any of them means are collected (collect.c).
+ * (reader.c), of which not all need be meant (skip.c); or of the entries of an
+ * index, which cover all that the query uses or say which row is to be fetched
+ * (fetch.c); or they are of several indexes, and the keys of the rows that any of
+ * them means are collected (collect.c).
  *
  * Rows go up as virtual tuples whose by-reference values point into what was
  * read.
@@ -107,6 +108,26 @@ check_system_columns(ForeignScanState *node, List *attributes)
 	}
 }
 
+/* The ranges of a scan that goes by one key or index, and what of them is meant. */
+static void
+create_keys(NvmkvTableScan *state, ForeignScan *plan, List *conditions, PlanState *parent)
+{
+	List *skip = list_nth(plan->fdw_private, NVMKV_SCAN_SKIP);
+	List *clauses = list_truncate(list_copy(plan->fdw_exprs), list_length(conditions));
+	List *bounding = conditions;
+
+	if (skip != NIL)
+	{
+		int nbounding = linitial_int(skip);
+
+		state->skip = nvmkv_skip_create(list_copy_tail(clauses, nbounding), list_copy_tail(conditions, nbounding),
+										lthird_int(skip), state->backward, parent);
+		bounding = list_truncate(list_copy(conditions), nbounding);
+		clauses = list_truncate(clauses, nbounding);
+	}
+	state->keys = nvmkv_keyscan_create(clauses, bounding, state->backward, parent);
+}
+
 void
 nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 {
@@ -143,7 +164,7 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	if (list_length(indexes) > 1)
 		state->collected = nvmkv_collector_create(plan->fdw_exprs, conditions, indexes, &node->ss.ps, &state->report);
 	else
-		state->keys = nvmkv_keyscan_create(plan->fdw_exprs, conditions, state->backward, &node->ss.ps);
+		create_keys(state, plan, conditions, &node->ss.ps);
 	tests = nvmkv_scan_tests(plan, &has_address);
 	if (tests > 0)
 		state->test = ExecInitQual(list_copy_tail(list_truncate(list_copy(plan->fdw_exprs),
@@ -196,6 +217,36 @@ next_range(NvmkvTableScan *state, NvmkvKeyRange *range_out)
 	return nvmkv_addressed_next(state->addressed, state->backward, &range_out->lower);
 }
 
+/* The next row, or entry, of what is read, of those that are meant; false after the last one. */
+static bool
+next_in_range(NvmkvTableScan *state, NvmkvRowBytes *row_out)
+{
+	NvmkvKeyRange range;
+
+	while (nvmkv_reader_next(&state->reader, row_out))
+	{
+		if (state->skip == NULL)
+			return true;
+		switch (nvmkv_skip_judge(state->skip, row_out->key, &range))
+		{
+			case NVMKV_SKIP_SHOW:
+				return true;
+			case NVMKV_SKIP_PASS:
+				break;
+			case NVMKV_SKIP_LEAP:
+				state->report.skipped++;
+				nvmkv_reader_reset(&state->reader);
+				nvmkv_reader_start(&state->reader, &range);
+				break;
+			case NVMKV_SKIP_END:
+				nvmkv_reader_reset(&state->reader);
+				break;
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	return false;
+}
+
 /* The next row of what is read, or entry, of all ranges; false after the last one. */
 static bool
 next_read(NvmkvTableScan *state, NvmkvRowBytes *row_out)
@@ -206,7 +257,7 @@ next_read(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 	{
 		CHECK_FOR_INTERRUPTS();
 
-		if (nvmkv_reader_next(&state->reader, row_out))
+		if (next_in_range(state, row_out))
 		{
 			state->unanswered = NULL;
 			state->rows_read++;
@@ -218,6 +269,8 @@ next_read(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 			return false;
 		state->report.ranges++;
 		nvmkv_source_lock(state->table, state->index, &state->visibility, &range);
+		if (state->skip != NULL)
+			nvmkv_skip_begin(state->skip, &range);
 		nvmkv_reader_start(&state->reader, &range);
 	}
 }
@@ -345,6 +398,8 @@ evaluate(ForeignScanState *node, NvmkvTableScan *state)
 		nvmkv_collector_evaluate(state->collected, state->table, &state->visibility, node->ss.ps.ps_ExprContext);
 	else
 		nvmkv_keyscan_evaluate(state->keys, state->keyed, node->ss.ps.ps_ExprContext);
+	if (state->skip != NULL)
+		nvmkv_skip_evaluate(state->skip, state->keyed, node->ss.ps.ps_ExprContext);
 	if (state->addressed != NULL)
 		nvmkv_addressed_evaluate(state->addressed, state->table, node->ss.ps.ps_ExprContext);
 	if (state->current_of != NULL)

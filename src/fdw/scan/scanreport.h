@@ -15,6 +15,7 @@ typedef struct NvmkvScanReport
 	uint64 points;	/* looked up singly */
 	uint64 found;	/* of these, with a visible row */
 	uint64 fetched; /* rows read for entries of an index */
+	uint64 skipped; /* times that a range was left for a place nearer to its end (skip.h) */
 	uint64 failed;	/* entries whose rows were not read, for a test failed */
 	NvmkvScanStats engine; /* of the other ranges */
 } NvmkvScanReport;

@@ -15,6 +15,7 @@
 #include "fdw/scan/reader.h"
 #include "fdw/scan/rowmark.h"
 #include "fdw/scan/scanreport.h"
+#include "fdw/scan/skip.h"
 #include "fdw/txn/visibility.h"
 
 struct NvmkvCurrentOf;
@@ -26,6 +27,7 @@ typedef struct NvmkvTableScan
 	MemoryContextCallback release;
 	NvmkvKeyScan *keys;		   /* NULL: collected */
 	NvmkvCollector *collected; /* NULL: only one index, or the key, is read */
+	NvmkvSkip *skip;		   /* NULL: all of the ranges is meant */
 	NvmkvAddressed *addressed; /* NULL: the ctid does not matter */
 	struct NvmkvCurrentOf *current_of; /* NULL: no cursor is asked */
 	bool whole_table;		   /* keys have no condition */
