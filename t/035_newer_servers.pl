@@ -22,7 +22,7 @@ sub said
 	return "$out\n$err";
 }
 
-# Do both kinds of tables say the same?  TABLE(name: columns: key) makes one.
+# Do both kinds of tables say the same?  TABLE(name: columns: key) makes one; KIND is its access method, OTHER the other's.
 sub as_heap
 {
 	my ($since, $name, $sql) = @_;
@@ -36,6 +36,10 @@ sub as_heap
 			$kind eq 'heap' ? "CREATE TABLE $1 ($2" . ($3 ne '' ? ", PRIMARY KEY ($3))" : ')')
 			  : "CREATE FOREIGN TABLE $1 ($2) SERVER nvmkv" . ($3 ne '' ? " OPTIONS (primary_key '$3')" : '')
 		}ge;
+		my $other = $kind eq 'heap' ? 'nvmkv' : 'heap';
+
+		$script =~ s/\bKIND\b/$kind/g;
+		$script =~ s/\bOTHER\b/$other/g;
 		$said{$kind} = said("CREATE SCHEMA s; SET search_path = s, public; $script;");
 		$said{$kind} =~ s/\bforeign table\b/table/g;
 		$node->safe_psql('postgres', 'SET client_min_messages = warning; DROP SCHEMA s CASCADE');
@@ -128,6 +132,61 @@ as_heap(18, 'columns that are generated when they are read', q{
 	INSERT INTO t VALUES (7, NULL);
 	SELECT * FROM t ORDER BY a;
 	DELETE FROM t WHERE c = 1});
+as_heap(18, 'such columns with triggers, views, conflicts, partitions, other types of what they come from', q{
+	SET default_table_access_method = KIND;
+	CREATE TABLE t (a int PRIMARY KEY, b int, c int GENERATED ALWAYS AS (a + b) VIRTUAL, d text GENERATED ALWAYS AS ('x' || b) VIRTUAL);
+	INSERT INTO t (a, b) SELECT g, g % 5 FROM generate_series(1, 20) g;
+	ALTER TABLE t ADD CHECK (c < 10);
+	ALTER TABLE t ADD CHECK (c < 100);
+	INSERT INTO t VALUES (99, 9);
+	INSERT INTO t VALUES (100, 9, 1);
+	UPDATE t SET c = 1;
+	UPDATE t SET b = 3 WHERE c = 10 RETURNING *;
+	SELECT x.a, y.c FROM t x JOIN t y ON x.c = y.c AND x.a <> y.a ORDER BY 1, 2 LIMIT 5;
+	SELECT * FROM t WHERE a = 3 FOR UPDATE;
+	INSERT INTO t (a, b) VALUES (3, 1) ON CONFLICT (a) DO UPDATE SET b = excluded.c WHERE t.c > 0 RETURNING *;
+	CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		RAISE WARNING '% % % %', TG_OP, TG_WHEN, OLD, NEW;
+		IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+		RETURN NEW;
+	END $$;
+	CREATE TRIGGER b BEFORE INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION told();
+	CREATE TRIGGER a AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION told();
+	CREATE TRIGGER w BEFORE UPDATE ON t FOR EACH ROW WHEN (NEW.c > 5) EXECUTE FUNCTION told();
+	CREATE TRIGGER w AFTER UPDATE ON t FOR EACH ROW WHEN (OLD.c IS DISTINCT FROM NEW.c) EXECUTE FUNCTION told();
+	INSERT INTO t (a, b) VALUES (60, 1);
+	UPDATE t SET b = 2 WHERE a = 60;
+	DELETE FROM t WHERE a = 60;
+	ALTER TABLE t ALTER COLUMN b TYPE bigint;
+	ALTER TABLE t ALTER COLUMN c TYPE bigint;
+	ALTER TABLE t ALTER COLUMN c SET EXPRESSION AS (a - b);
+	ALTER TABLE t ALTER COLUMN c DROP EXPRESSION;
+	SELECT * FROM t ORDER BY a LIMIT 3;
+	CREATE VIEW v AS SELECT a, c FROM t WHERE c > 0 WITH CHECK OPTION;
+	UPDATE v SET a = 0 WHERE a = 20;
+	UPDATE v SET a = 31 WHERE a = 20 RETURNING *;
+	SELECT nvmkv.migrate('t', 'OTHER');
+	SELECT nvmkv.migrate('t', 'KIND');
+	ALTER TABLE t DROP COLUMN b;
+	ALTER TABLE t DROP COLUMN b CASCADE;
+	CREATE TABLE p (a int, b int, c int GENERATED ALWAYS AS (a * 10) VIRTUAL) PARTITION BY RANGE (a);
+	CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+	CREATE TABLE p2 (b int, c int GENERATED ALWAYS AS (a * 20) VIRTUAL, a int);
+	ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20);
+	INSERT INTO p VALUES (1, 1), (11, 1) RETURNING *, tableoid::regclass;
+	UPDATE p SET a = a + 10 WHERE a = 1 RETURNING *;
+	UPDATE p SET a = a - 10 WHERE a = 11 AND c = 110 RETURNING *;
+	SELECT * FROM p ORDER BY 1, 2, 3});
+as_heap(18, 'indexes on such columns', q{
+	TABLE(t: a int, b int, c int GENERATED ALWAYS AS (a + b) VIRTUAL: a);
+	CREATE INDEX ON t (c);
+	CREATE INDEX ON t ((c + 1));
+	CREATE INDEX ON t (b) WHERE c > 1;
+	CREATE INDEX ON t (b) INCLUDE (c);
+	CREATE UNIQUE INDEX ON t (b, c);
+	ALTER TABLE t ADD UNIQUE (c);
+	ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES t (a)});
 as_heap(18, 'a key on such a column', q{TABLE(t: a int, b int GENERATED ALWAYS AS (a * 2) VIRTUAL: b)});
 as_heap(18, 'constraints that are not valid yet', q{
 	TABLE(t: a int, b int: a);
@@ -139,7 +198,76 @@ as_heap(18, 'constraints that are not valid yet', q{
 	ALTER TABLE t VALIDATE CONSTRAINT b_there;
 	SELECT conname, contype, convalidated FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'n' ORDER BY 1;
 	ALTER TABLE t ADD CONSTRAINT large CHECK (b > 5) NOT ENFORCED;
+	ALTER TABLE t ALTER CONSTRAINT large ENFORCED;
 	SELECT * FROM t});
+my $not_null = q{SELECT conname, conrelid::regclass, convalidated, connoinherit, conislocal, coninhcount, conkey, obj_description(oid, 'pg_constraint')
+	FROM pg_constraint WHERE connamespace = 's'::regnamespace AND contype = 'n' ORDER BY 1, 2};
+as_heap(18, 'constraints NOT NULL: names, NO INHERIT, keys', qq{
+	SET default_table_access_method = KIND;
+	CREATE TABLE t (a int CONSTRAINT a_nn NOT NULL PRIMARY KEY, b int NOT NULL, c int, d int CONSTRAINT dd NOT NULL NO INHERIT, CONSTRAINT cc NOT NULL c);
+	ALTER TABLE t RENAME CONSTRAINT cc TO cc2;
+	INSERT INTO t VALUES (1, 1, NULL, 1);
+	ALTER TABLE t DROP CONSTRAINT cc2;
+	INSERT INTO t VALUES (1, 1, NULL, 1);
+	ALTER TABLE t ADD CONSTRAINT cc NOT NULL c;
+	ALTER TABLE t ADD CONSTRAINT cc NOT NULL c NOT VALID;
+	INSERT INTO t VALUES (2, 1, NULL, 1);
+	SELECT count(*) FROM t WHERE c IS NULL;
+	$not_null;
+	ALTER TABLE t VALIDATE CONSTRAINT cc;
+	DELETE FROM t WHERE c IS NULL;
+	ALTER TABLE t VALIDATE CONSTRAINT cc;
+	ALTER TABLE t ALTER b DROP NOT NULL;
+	ALTER TABLE t ALTER a DROP NOT NULL;
+	ALTER TABLE t DROP CONSTRAINT a_nn;
+	ALTER TABLE t DROP CONSTRAINT t_pkey;
+	ALTER TABLE t DROP CONSTRAINT a_nn;
+	ALTER TABLE t ADD CONSTRAINT n2 NOT NULL b NO INHERIT;
+	ALTER TABLE t ALTER CONSTRAINT n2 INHERIT;
+	COMMENT ON CONSTRAINT n2 ON t IS 'a comment';
+	ALTER TABLE t ADD PRIMARY KEY (a);
+	CREATE TABLE l (LIKE t INCLUDING ALL);
+	CREATE TABLE ch () INHERITS (t);
+	ALTER TABLE t ADD COLUMN e int CONSTRAINT enn NOT NULL DEFAULT 1;
+	ALTER TABLE ch DROP CONSTRAINT enn;
+	ALTER TABLE t DROP CONSTRAINT enn;
+	CREATE TABLE u (a int, b int CONSTRAINT u_b NOT NULL NO INHERIT);
+	INSERT INTO u VALUES (NULL, 1), (1, 1);
+	ALTER TABLE u ADD CONSTRAINT u_nn NOT NULL a NOT VALID;
+	ALTER TABLE u ADD PRIMARY KEY (a);
+	DELETE FROM u WHERE a IS NULL;
+	ALTER TABLE u ADD PRIMARY KEY (a);
+	ALTER TABLE u ADD PRIMARY KEY (b);
+	ALTER TABLE u VALIDATE CONSTRAINT u_nn;
+	ALTER TABLE u ADD PRIMARY KEY (a);
+	$not_null});
+as_heap(18, 'constraints NOT NULL: partitions, rewriting, migration', qq{
+	SET default_table_access_method = KIND;
+	CREATE TABLE p (a int, b int CONSTRAINT pnn NOT NULL) PARTITION BY RANGE (a);
+	CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+	CREATE TABLE p2 (a int, b int);
+	ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20);
+	ALTER TABLE p2 ALTER b SET NOT NULL;
+	ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20);
+	ALTER TABLE p ADD CONSTRAINT ann NOT NULL a NOT VALID;
+	INSERT INTO p1 VALUES (NULL, 1);
+	$not_null;
+	ALTER TABLE p VALIDATE CONSTRAINT ann;
+	ALTER TABLE p DETACH PARTITION p1;
+	CREATE TABLE r (a int PRIMARY KEY, b int CONSTRAINT rb NOT NULL, c int CONSTRAINT rc NOT NULL NO INHERIT, d int);
+	INSERT INTO r VALUES (1, 2, 3);
+	ALTER TABLE r ADD CONSTRAINT rd NOT NULL d NOT VALID;
+	ALTER TABLE r ALTER b TYPE bigint;
+	ALTER TABLE r ALTER a TYPE text;
+	ALTER TABLE r ALTER c TYPE text;
+	$not_null;
+	SELECT nvmkv.migrate('r', 'OTHER');
+	SELECT nvmkv.migrate('r', 'KIND');
+	$not_null;
+	ALTER TABLE r DROP COLUMN c;
+	CREATE TABLE g (a int GENERATED ALWAYS AS IDENTITY, b serial, c int GENERATED ALWAYS AS (1) STORED CONSTRAINT gc NOT NULL);
+	CREATE TABLE made AS SELECT * FROM r;
+	$not_null});
 as_heap(18, 'constraints of a key', q{
 	TABLE(t: a int, b int, c int: a, b);
 	SELECT conname, contype, convalidated, conkey FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'n' ORDER BY 1;

@@ -14,6 +14,7 @@
 
 #include "catalog/heap.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
 #include "commands/vacuum.h"
 #include "executor/executor.h"
@@ -156,7 +157,10 @@ typedef Oid NvmkvFileNumber;
 #define nvmkv_is_not_null(desc, i) (TupleDescAttr(desc, i)->attnotnull) /* and no row has been found that is */
 #endif
 
-/* A column that is to be NOT NULL: from 18 on there is a constraint in the catalogue, beside the column's mark. */
+/*
+ * A column that is to be NOT NULL: from 18 on there is a constraint in the catalogue, beside the column's mark.  And a
+ * copy of that constraint's row, or NULL.
+ */
 #if PG_VERSION_NUM >= 180000
 static inline void
 nvmkv_add_not_null_constraint(Relation rel, const char *column)
@@ -165,8 +169,11 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 
 	(void) AddRelationNewConstraints(rel, NIL, list_make1(constraint), false, true, true, NULL);
 }
+
+#define nvmkv_not_null_constraint(relid, attnum) findNotNullConstraintAttnum(relid, attnum)
 #else
 #define nvmkv_add_not_null_constraint(rel, column) ((void) 0)
+#define nvmkv_not_null_constraint(relid, attnum) ((HeapTuple) NULL)
 #endif
 #if PG_VERSION_NUM < 170000
 #define AT_SetExpression (-1) /* of a generated column */

@@ -21,6 +21,7 @@
 #include "utils/syscache.h"
 
 #include "fdw/ddl/alterindex.h"
+#include "fdw/ddl/column.h"
 #include "fdw/ddl/constraint.h"
 #include "fdw/ddl/indexconcurrent.h"
 #include "fdw/ddl/indexdef.h"
@@ -201,7 +202,7 @@ take_constraints(AlterTableStmt *stmt)
 
 /* The columns of a primary key become NOT NULL, as a part of the statement. */
 static void
-add_not_null(AlterTableStmt *stmt, const Constraint *constraint)
+add_not_null(AlterTableStmt *stmt, Oid relid, const Constraint *constraint)
 {
 	ListCell *lc;
 
@@ -209,6 +210,7 @@ add_not_null(AlterTableStmt *stmt, const Constraint *constraint)
 	{
 		AlterTableCmd *cmd = makeNode(AlterTableCmd);
 
+		nvmkv_check_not_null_of_key(relid, strVal(lfirst(lc)));
 		cmd->subtype = AT_SetNotNull;
 		cmd->name = pstrdup(strVal(lfirst(lc)));
 		stmt->cmds = lappend(stmt->cmds, cmd);
@@ -232,7 +234,7 @@ nvmkv_add_indexes(const NvmkvStatement *statement, void (*alter) (const NvmkvSta
 	foreach(lc, constraints)
 	{
 		if (lfirst_node(Constraint, lc)->contype == CONSTR_PRIMARY)
-			add_not_null(stmt, lfirst(lc));
+			add_not_null(stmt, relid, lfirst(lc));
 	}
 	told = stmt->cmds != NIL;
 	if (told)

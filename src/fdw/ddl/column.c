@@ -4,9 +4,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_constraint.h"
 #include "foreign/foreign.h"
 #include "utils/array.h"
+#include "utils/lsyscache.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/catalogrow.h"
@@ -25,6 +28,36 @@ set_not_null(Relation rel, AttrNumber attnum)
 	nvmkv_catalog_row_save(&row);
 }
 
+static void
+report_unsuitable(Oid relid, const char *column, const char *constraint, const char *mark, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot create primary key on column \"%s\"", column),
+			 errdetail("The constraint \"%s\" on column \"%s\" of table \"%s\", marked %s, is incompatible with a primary key.",
+					   constraint, column, get_rel_name(relid), mark),
+			 errhint("%s", hint)));
+}
+
+void
+nvmkv_check_not_null_of_key(Oid relid, const char *column)
+{
+	AttrNumber attnum = get_attnum(relid, column);
+	HeapTuple tuple = attnum > 0 ? nvmkv_not_null_constraint(relid, attnum) : NULL;
+	Form_pg_constraint form;
+
+	if (tuple == NULL)
+		return;
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	if (form->connoinherit)
+		report_unsuitable(relid, column, NameStr(form->conname), "NO INHERIT",
+						  "You might need to make the existing constraint inheritable using ALTER TABLE ... ALTER CONSTRAINT ... INHERIT.");
+	if (!form->convalidated)
+		report_unsuitable(relid, column, NameStr(form->conname), "NOT VALID",
+						  "You might need to validate it using ALTER TABLE ... VALIDATE CONSTRAINT.");
+	heap_freetuple(tuple);
+}
+
 void
 nvmkv_set_key_not_null(Relation rel)
 {
@@ -33,7 +66,10 @@ nvmkv_set_key_not_null(Relation rel)
 
 	for (int i = 0; i < nkeys; i++)
 	{
-		if (!TupleDescAttr(RelationGetDescr(rel), keys[i].attnum - 1)->attnotnull)
+		const FormData_pg_attribute *att = TupleDescAttr(RelationGetDescr(rel), keys[i].attnum - 1);
+
+		nvmkv_check_not_null_of_key(RelationGetRelid(rel), NameStr(att->attname));
+		if (!att->attnotnull)
 			set_not_null(rel, keys[i].attnum);
 	}
 }

@@ -9,7 +9,10 @@
 
 #include "utils/rel.h"
 
-/* Marks the key columns NOT NULL, as a primary key does. The caller verifies that no row has a NULL. */
+/* Raises 55000 where a constraint makes a column NOT NULL that is to be one of a key, and is not good enough. */
+extern void nvmkv_check_not_null_of_key(Oid relid, const char *column);
+
+/* Marks key columns NOT NULL, as a primary key does, with that check.  The caller verifies that no row has a NULL. */
 extern void nvmkv_set_key_not_null(Relation rel);
 
 /* What rows written before read in the column, as StoreAttrDefault stores it for heap tables. */

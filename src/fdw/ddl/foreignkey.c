@@ -281,7 +281,7 @@ alter_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid
 		ReleaseSysCache(tuple);
 		LockRelationOid(referenced, ShareRowExclusiveLock);
 	}
-	if (nvmkv_alters_enforcement(cmd))
+	if (HeapTupleIsValid(tuple) && nvmkv_alters_enforcement(cmd))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("foreign key \"%s\" of or to a foreign table cannot be changed to ENFORCED or NOT ENFORCED",

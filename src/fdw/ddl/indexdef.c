@@ -89,18 +89,25 @@ refuse_kind(Relation rel, const IndexStmt *stmt)
 	}
 }
 
-static void
-refuse_system_columns(const IndexInfo *info)
+/* Members of a Bitmapset as pull_varattnos has them; 0 is a whole row, or an expression. */
+static Bitmapset *
+used_columns(const IndexInfo *info)
 {
 	Bitmapset *used = NULL;
-	int column = -1;
 
 	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
 		used = bms_add_member(used, info->ii_IndexAttrNumbers[i] - FirstLowInvalidHeapAttributeNumber);
 	pull_varattnos((Node *) info->ii_Expressions, 1, &used);
 	pull_varattnos((Node *) info->ii_Predicate, 1, &used);
+	return used;
+}
 
-	/* 0 is a whole row, or an expression. */
+static void
+refuse_system_columns(const IndexInfo *info)
+{
+	Bitmapset *used = used_columns(info);
+	int column = -1;
+
 	while ((column = bms_next_member(used, column)) >= 0)
 	{
 		if (column + FirstLowInvalidHeapAttributeNumber < 0)
@@ -113,9 +120,12 @@ refuse_system_columns(const IndexInfo *info)
 static void
 refuse_virtual_columns(Relation rel, const IndexInfo *info, const IndexStmt *stmt)
 {
-	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+	Bitmapset *used = used_columns(info);
+	int column = -1;
+
+	while ((column = bms_next_member(used, column)) >= 0)
 	{
-		AttrNumber attnum = info->ii_IndexAttrNumbers[i];
+		AttrNumber attnum = (AttrNumber) (column + FirstLowInvalidHeapAttributeNumber);
 
 		if (attnum > 0 && nvmkv_is_virtual(TupleDescAttr(RelationGetDescr(rel), attnum - 1)))
 			ereport(ERROR,

@@ -35,6 +35,7 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/catalogrow.h"
+#include "fdw/ddl/column.h"
 #include "fdw/ddl/constraint.h"
 #include "fdw/ddl/foreignkey.h"
 #include "fdw/ddl/indexdef.h"
@@ -236,7 +237,7 @@ relation_of(Node *stmt)
 
 /* The columns of a primary key become NOT NULL in all partitions before the key is made in one table alone. */
 static void
-set_not_null(const NvmkvStatement *statement, const AlterTableStmt *stmt, const Constraint *key)
+set_not_null(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, const Constraint *key)
 {
 	AlterTableStmt *not_null = makeNode(AlterTableStmt);
 	ListCell *lc;
@@ -247,6 +248,7 @@ set_not_null(const NvmkvStatement *statement, const AlterTableStmt *stmt, const 
 	{
 		AlterTableCmd *cmd = makeNode(AlterTableCmd);
 
+		nvmkv_check_not_null_of_key(relid, strVal(lfirst(lc)));
 		cmd->subtype = AT_SetNotNull;
 		cmd->name = pstrdup(strVal(lfirst(lc)));
 		not_null->cmds = lappend(not_null->cmds, cmd);
@@ -266,7 +268,7 @@ index_partitions(const NvmkvStatement *statement, Node *stmt, void *arg)
 
 	nvmkv_engine_require_preload();
 	if (constraint != NULL && constraint->contype == CONSTR_PRIMARY)
-		set_not_null(statement, (AlterTableStmt *) stmt, constraint);
+		set_not_null(statement, (AlterTableStmt *) stmt, relid, constraint);
 	relation_of(only)->inh = false;
 	nvmkv_statement_part(statement, only);
 	made = list_difference_oid(index_list(relid), before);
