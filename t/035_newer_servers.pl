@@ -346,5 +346,28 @@ if ($version >= 17)
 	is($node->safe_psql('postgres', 'SELECT * FROM t'), '1|2', '17: nothing has changed');
 }
 
+if ($version >= 18)
+{
+	my $storage = 'id=\d+ entries=\d+ bytes=\d+ sources=\d+';
+
+	$node->safe_psql('postgres', q{
+		CREATE FOREIGN TABLE wide (a int, b int, v text) SERVER nvmkv OPTIONS (primary_key 'a');
+		CREATE INDEX ON wide (b);
+		INSERT INTO wide SELECT g, g, 'v' FROM generate_series(1, 3000) g;
+		ANALYZE wide});
+	like($node->safe_psql('postgres', 'EXPLAIN (COSTS OFF, NVMKV) SELECT * FROM wide WHERE b = 3'),
+		qr/Index: wide_b_idx\n.*\n *Storage: wide $storage\n *Storage: wide_b_idx $storage$/,
+		'18: EXPLAIN has an option of ours: what the engine has of a table and its index');
+	like($node->safe_psql('postgres', 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, NVMKV ON) SELECT b FROM copied WHERE b = 3'),
+		qr/Index Only: copied_b_c_idx\n.*\n *Storage: copied_b_c_idx $storage\n.*Rows Read/s, '18: with ANALYZE, of what is read');
+	unlike($node->safe_psql('postgres', 'EXPLAIN (COSTS OFF, NVMKV FALSE) SELECT * FROM copied'), qr/Storage/, '18: if it is wanted');
+	like($node->safe_psql('postgres', 'EXPLAIN (NVMKV, FORMAT JSON) SELECT * FROM copied'),
+		qr/"Storages": \[\s*\{\s*"Name": "copied",\s*"Id": \d+,\s*"Entries": \d+,\s*"Bytes": \d+,\s*"Sorted Sources": \d+\s*\}\s*\]/,
+		'18: in JSON');
+	$node->safe_psql('postgres', 'CREATE FOREIGN TABLE hollow (a int) SERVER nvmkv');
+	like($node->safe_psql('postgres', 'EXPLAIN (COSTS OFF, NVMKV) SELECT * FROM hollow'), qr/Storage: hollow id=\d+ entries=0/, '18: of an empty table');
+	unlike($node->safe_psql('postgres', 'EXPLAIN (COSTS OFF, NVMKV) SELECT * FROM pg_class'), qr/Storage/, '18: other tables have none');
+}
+
 $node->stop;
 done_testing();

@@ -20,6 +20,7 @@
 #include "fdw/host/redo.h"
 #include "fdw/modify/modify.h"
 #include "fdw/plan/relinfo.h"
+#include "fdw/scan/explain.h"
 #include "fdw/start.h"
 #include "fdw/xact.h"
 
@@ -42,6 +43,7 @@ _PG_init(void)
 	}
 	nvmkv_ddl_init();
 	nvmkv_relinfo_init();
+	nvmkv_explain_init();
 	nvmkv_modify_init();
 	nvmkv_xact_init();
 }

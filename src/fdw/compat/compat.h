@@ -343,6 +343,25 @@ nvmkv_take_key_attribute(Constraint *key, const Constraint *attribute)
 	} while (0)
 #endif
 
+/*
+ * Options of EXPLAIN that are ours: the number of what is kept for an EXPLAIN, a name, and who is told that it was
+ * named; and what is kept.
+ */
+#if PG_VERSION_NUM >= 180000
+static inline int
+nvmkv_register_explain_option(const char *name, ExplainOptionHandler handler)
+{
+	RegisterExtensionExplainOption(name, handler);
+	return GetExplainExtensionId(name);
+}
+#define nvmkv_explain_state(es, number) GetExplainExtensionState(es, number)
+#define nvmkv_set_explain_state(es, number, state) SetExplainExtensionState(es, number, state)
+#else
+#define nvmkv_register_explain_option(name, handler) ((void) (handler), -1)
+#define nvmkv_explain_state(es, number) ((void) (number), (void *) NULL)
+#define nvmkv_set_explain_state(es, number, state) ((void) (es), (void) (number), (void) (state))
+#endif
+
 /* ---- executor */
 
 #if PG_VERSION_NUM >= 180000

@@ -23,10 +23,15 @@
  *	  Batches			visits to the engine
  *	  Sources			where the rows read came from
  *
+ * and with the option NVMKV, from PostgreSQL 18 on, whether it is run or not:
+ *
+ *	  Storage			of the table and each index: id, entries and bytes that are estimated, sorted sources to ask
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "commands/defrem.h"
 #include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
 #include "nodes/value.h"
@@ -36,12 +41,19 @@
 #include "utils/ruleutils.h"
 
 #include "fdw/compat/compat.h"
+#include "fdw/host/engine.h"
+#include "fdw/plan/estimate.h"
 #include "fdw/plan/plan.h"
 #include "fdw/plan/quals.h"
 #include "fdw/scan/explain.h"
 #include "fdw/scan/scan.h"
+#include "fdw/storage/storage.h"
 #include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
+
+#define OPTION_NAME "nvmkv"
+
+static int option_number;
 
 static List *find_ancestors(Plan *plan, const Plan *wanted, List *ancestors);
 
@@ -247,6 +259,67 @@ explain_run(ForeignScanState *node, ExplainState *es)
 	}
 }
 
+/* ---------------------------------------------------------------- the option */
+
+static void
+take_option(ExplainState *es, DefElem *option, ParseState *pstate)
+{
+	nvmkv_set_explain_state(es, option_number, defGetBoolean(option) ? &option_number : NULL);
+}
+
+void
+nvmkv_explain_init(void)
+{
+	option_number = nvmkv_register_explain_option(OPTION_NAME, take_option);
+}
+
+/* keyed: the table, or the entries of an index. */
+static void
+explain_storage(const char *name, const NvmkvTable *keyed, ExplainState *es)
+{
+	NvmkvEstimate estimate;
+
+	nvmkv_table_estimate(keyed, &estimate);
+	if (es->format == EXPLAIN_FORMAT_TEXT)
+	{
+		ExplainPropertyText("Storage",
+							psprintf("%s id=" INT64_FORMAT " entries=%.0f bytes=%.0f sources=%.0f",
+									 quote_identifier(name), (int64) keyed->storage_id, estimate.entries,
+									 estimate.bytes, estimate.sources),
+							es);
+		return;
+	}
+	ExplainOpenGroup("Storage", NULL, true, es);
+	ExplainPropertyText("Name", name, es);
+	ExplainPropertyInteger("Id", NULL, (int64) keyed->storage_id, es);
+	ExplainPropertyFloat("Entries", NULL, estimate.entries, 0, es);
+	ExplainPropertyFloat("Bytes", NULL, estimate.bytes, 0, es);
+	ExplainPropertyFloat("Sorted Sources", NULL, estimate.sources, 0, es);
+	ExplainCloseGroup("Storage", NULL, true, es);
+}
+
+/* The table, and the indexes that lead to its rows or stand for them. */
+static void
+explain_storages(Relation rel, List *indexes, bool covering, ExplainState *es)
+{
+	const NvmkvTable *table = nvmkv_engine_or_null() != NULL ? nvmkv_table(rel) : nvmkv_table_definition(rel);
+	List *shown = list_concat_unique_oid(NIL, indexes);
+	ListCell *lc;
+
+	ExplainOpenGroup("Storages", "Storages", false, es);
+	if (!covering)
+		explain_storage(RelationGetRelationName(rel), table, es);
+	foreach(lc, shown)
+	{
+		const NvmkvIndex *index = OidIsValid(lfirst_oid(lc)) ? nvmkv_find_index(table, lfirst_oid(lc)) : NULL;
+		const char *name = index != NULL ? get_rel_name(lfirst_oid(lc)) : NULL;
+
+		if (name != NULL)
+			explain_storage(name, &index->entries, es);
+	}
+	ExplainCloseGroup("Storages", "Storages", false, es);
+}
+
 void
 nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
@@ -278,6 +351,9 @@ nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		if (backward)
 			ExplainPropertyText("Scan Direction", "Backward", es);
 	}
+	if (nvmkv_explain_state(es, option_number) != NULL)
+		explain_storages(node->ss.ss_currentRelation, indexes,
+						 boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_COVERING)), es);
 	if (es->analyze)
 		explain_run(node, es);
 }

@@ -10,6 +10,9 @@
 
 #include "fdw/compat/compat.h"
 
+/* Called once, from _PG_init: the option of EXPLAIN. */
+extern void nvmkv_explain_init(void);
+
 extern void nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es);
 
 #endif
