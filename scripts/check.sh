@@ -377,6 +377,9 @@ upstream() {
 	fi
 }
 
+# Every step needs some of them, if only make.
+[ -n "${NVMKV_PACKAGES_ARE_THERE:-}" ] || simple "packages" scripts/setup.sh --packages
+
 if wanted style; then
 	simple "layers" scripts/check_layers.sh
 	simple "style" scripts/check_style.sh
@@ -387,7 +390,6 @@ fi
 
 prepared=
 if wanted build || wanted regress || wanted isolation || wanted tap || wanted upstream || wanted versions; then
-	[ -n "${NVMKV_PACKAGES_ARE_THERE:-}" ] || simple "packages" scripts/setup.sh --packages
 	choose_places
 	server_work=$state/check # what servers and their tests write
 	choose_data
