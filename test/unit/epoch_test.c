@@ -477,8 +477,10 @@ append_and_insert(Bench *b, MemRoom *room, uint64_t id)
 	put_be64(key, 9);
 	put_be64(key + 8, id);
 	memset(value, (int) (id & 0xff), sizeof(value));
-	memtable_insert(room->memtable, &room->room, nvmkv_slice(key, 16), ikey_tag(sequence, NVMKV_TYPE_VALUE),
-					nvmkv_slice(value, sizeof(value)));
+	memtable_insert(room->memtable, &room->room,
+					&(MemtableEntry){nvmkv_slice(key, 16), ikey_tag(sequence, NVMKV_TYPE_VALUE),
+									 nvmkv_slice(value, sizeof(value))},
+					1);
 	return sequence;
 }
 

@@ -43,7 +43,7 @@ put(MemtableShm *mt, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
 		check_failed(__FILE__, __LINE__, "memtable_reserve");
 		return;
 	}
-	memtable_insert(mt, &room, key, tag, payload);
+	memtable_insert(mt, &room, &(MemtableEntry){key, tag, payload}, 1);
 	memtable_finish(mt, &room);
 }
 
@@ -108,7 +108,10 @@ random_entries(size_t n)
 	return e;
 }
 
-/* Inserts in batches of random size; every other batch is sorted first, some of those backwards. */
+/*
+ * Inserts in batches of random size, these in groups of random size; every other batch is sorted first, some of those
+ * backwards.
+ */
 static void
 insert_entries(MemtableShm *mt, Entry *e, size_t n)
 {
@@ -129,11 +132,19 @@ insert_entries(MemtableShm *mt, Entry *e, size_t n)
 		for (j = 0; j < batch; j++)
 			bytes += memtable_entry_bytes_max(e[i + j].key_bytes, e[i + j].payload_bytes);
 		REQUIRE(memtable_reserve(mt, bytes, &room));
-		for (j = 0; j < batch; j++)
+		for (j = 0; j < batch;)
 		{
-			const Entry *one = &e[order == 3 ? i + batch - 1 - j : i + j];
+			MemtableEntry group[MEMTABLE_GROUP];
+			unsigned most = (unsigned) check_random_below(MEMTABLE_GROUP) + 1;
+			unsigned k;
 
-			memtable_insert(mt, &room, entry_key(one), one->tag, nvmkv_slice(one->payload, one->payload_bytes));
+			for (k = 0; k < most && j < batch; k++, j++)
+			{
+				const Entry *one = &e[order == 3 ? i + batch - 1 - j : i + j];
+
+				group[k] = (MemtableEntry){entry_key(one), one->tag, nvmkv_slice(one->payload, one->payload_bytes)};
+			}
+			memtable_insert(mt, &room, group, k);
 		}
 		memtable_finish(mt, &room);
 		i += batch;
@@ -423,8 +434,10 @@ TEST(room_is_counted)
 		if (!memtable_reserve(mt, memtable_entry_bytes_max(key_bytes, payload_bytes), &room))
 			break;
 		memset(payload, (int) (n & 0xff), payload_bytes);
-		memtable_insert(mt, &room, nvmkv_slice(key, key_bytes), ikey_tag(n + 1, NVMKV_TYPE_VALUE),
-						nvmkv_slice(payload, payload_bytes));
+		memtable_insert(mt, &room,
+						&(MemtableEntry){nvmkv_slice(key, key_bytes), ikey_tag(n + 1, NVMKV_TYPE_VALUE),
+										 nvmkv_slice(payload, payload_bytes)},
+						1);
 		memtable_finish(mt, &room);
 		n++;
 	}
@@ -580,11 +593,14 @@ writer_tag(unsigned w, uint64_t i)
 static void
 write_entries(MemtableShm *mt, unsigned w, uint64_t from, uint64_t to)
 {
+	uint8_t keys[MEMTABLE_GROUP][24];
+	uint8_t payloads[MEMTABLE_GROUP][40];
+	MemtableGroup group;
 	uint64_t i = from;
 
 	while (i < to)
 	{
-		uint64_t batch = 1 + (i * 31 + w) % 8;
+		uint64_t batch = 1 + (i * 31 + w) % 40;
 		MemtableRoom room;
 		uint64_t j;
 
@@ -592,16 +608,19 @@ write_entries(MemtableShm *mt, unsigned w, uint64_t from, uint64_t to)
 			batch = to - i;
 		if (!memtable_reserve(mt, batch * memtable_entry_bytes_max(24, 40), &room))
 			_exit(3);
+		group.n = 0;
 		for (j = 0; j < batch; j++, i++)
 		{
-			uint8_t key[24];
-			uint8_t payload[40];
+			uint8_t *key = keys[j % MEMTABLE_GROUP];
+			uint8_t *payload = payloads[j % MEMTABLE_GROUP];
 			size_t key_bytes = writer_key(w, i, key);
 
-			memset(payload, (int) ((i + w) & 0xff), sizeof(payload));
-			memtable_insert(mt, &room, nvmkv_slice(key, key_bytes), writer_tag(w, i),
-							nvmkv_slice(payload, sizeof(payload)));
+			memset(payload, (int) ((i + w) & 0xff), sizeof(payloads[0]));
+			memtable_group_add(&group, mt, &room,
+							   (MemtableEntry){nvmkv_slice(key, key_bytes), writer_tag(w, i),
+											   nvmkv_slice(payload, sizeof(payloads[0]))});
 		}
+		memtable_group_finish(&group);
 		memtable_finish(mt, &room);
 	}
 }
@@ -865,7 +884,8 @@ TEST(filter_knows_an_entry_before_it_is_there)
 	REQUIRE(memtable_reserve(mt, memtable_entry_bytes_max(1, 1), &room));
 	learned = 0;
 	filled = mt;
-	memtable_insert(mt, &room, nvmkv_slice("k", 1), ikey_tag(1, NVMKV_TYPE_VALUE), nvmkv_slice("v", 1));
+	memtable_insert(mt, &room,
+					&(MemtableEntry){nvmkv_slice("k", 1), ikey_tag(1, NVMKV_TYPE_VALUE), nvmkv_slice("v", 1)}, 1);
 	filled = NULL;
 	memtable_finish(mt, &room);
 	CHECK_EQ(learned, 1);
@@ -889,8 +909,10 @@ TEST(oldest_transaction_is_known)
 
 		put_u64(payload, fxids[i]);
 		REQUIRE(memtable_reserve(mt, memtable_entry_bytes_max(1, sizeof(payload)), &room));
-		memtable_insert(mt, &room, nvmkv_slice(&key, 1), ikey_tag(i + 1, NVMKV_TYPE_TAGGED_VALUE),
-						nvmkv_slice(payload, sizeof(payload)));
+		memtable_insert(mt, &room,
+						&(MemtableEntry){nvmkv_slice(&key, 1), ikey_tag(i + 1, NVMKV_TYPE_TAGGED_VALUE),
+										 nvmkv_slice(payload, sizeof(payload))},
+						1);
 		memtable_finish(mt, &room);
 		CHECK_EQ(memtable_first_fxid(mt), i == 0 ? 50 : 40);
 	}

@@ -218,7 +218,8 @@ TEST(flushed_buffer_is_stamped_when_it_is_unlinked)
 	/* Somebody is inside: it is a real switch, though it is empty yet. */
 	CHECK_OK(mempool_switch(&set.mem, 1));
 	CHECK_STATUS(mempool_oldest_immutable(&set.mem, &buffer, &mt), NVMKV_BUSY);
-	memtable_insert(room.memtable, &room.room, nvmkv_slice("k", 1), ikey_tag(1, NVMKV_TYPE_VALUE), nvmkv_slice("v", 1));
+	memtable_insert(room.memtable, &room.room,
+					&(MemtableEntry){nvmkv_slice("k", 1), ikey_tag(1, NVMKV_TYPE_VALUE), nvmkv_slice("v", 1)}, 1);
 	mempool_write_end(&set.mem, 0, &room);
 	REQUIRE_OK(mempool_oldest_immutable(&set.mem, &buffer, &mt));
 	super_before = mempool_super_version(&set.mem);

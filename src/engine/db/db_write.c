@@ -18,17 +18,21 @@ apply(MemRoom *room, NvmkvSlice bytes, uint64_t base)
 {
 	const uint8_t *cursor;
 	const uint8_t *end = bytes.data + bytes.size;
+	MemtableGroup group;
 	uint32_t count;
 	uint32_t i;
 
+	group.n = 0;
 	NVMKV_RETURN_IF(nvmkv_batch_open(bytes, &count, &cursor));
 	for (i = 0; i < count; i++)
 	{
 		NvmkvBatchRecord record;
 
 		NVMKV_RETURN_IF(nvmkv_batch_next(&cursor, end, &record));
-		memtable_insert(room->memtable, &room->room, record.key, ikey_tag(base + i, record.type), record.payload);
+		memtable_group_add(&group, room->memtable, &room->room,
+						   (MemtableEntry){record.key, ikey_tag(base + i, record.type), record.payload});
 	}
+	memtable_group_finish(&group);
 	return NVMKV_OK;
 }
 

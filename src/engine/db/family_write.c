@@ -125,18 +125,21 @@ apply(Parts *parts, NvmkvSlice batch, uint64_t base)
 {
 	const uint8_t *end = batch.data + batch.size;
 	const uint8_t *cursor;
+	MemtableGroup group;
 	uint32_t count, i;
 	NvmkvStatus st = nvmkv_batch_open(batch, &count, &cursor);
 
+	group.n = 0;
 	for (i = 0; st == NVMKV_OK && i < count; i++)
 	{
 		NvmkvBatchRecord record;
 
 		st = nvmkv_batch_next(&cursor, end, &record);
 		if (st == NVMKV_OK && (parts->begun >> record.family & 1) != 0)
-			memtable_insert(parts->part[record.family].room.memtable, &parts->part[record.family].room.room, record.key,
-							ikey_tag(base + i, record.type), record.payload);
+			memtable_group_add(&group, parts->part[record.family].room.memtable, &parts->part[record.family].room.room,
+							   (MemtableEntry){record.key, ikey_tag(base + i, record.type), record.payload});
 	}
+	memtable_group_finish(&group);
 	NVMKV_ASSERT(st == NVMKV_OK); /* it has been measured */
 }
 

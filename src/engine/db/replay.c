@@ -20,12 +20,14 @@ replay_piece(NvmkvDb *db, NvmkvSlice batch, uint64_t base, uint32_t from, uint32
 	int slot = port_process_slot();
 	const uint8_t *end = batch.data + batch.size;
 	const uint8_t *cursor;
+	MemtableGroup group;
 	uint32_t count, i;
 	MemRoom room;
 	NvmkvStatus st;
 
 	if (bytes == 0)
 		return NVMKV_OK;
+	group.n = 0;
 	NVMKV_RETURN_IF(db_replay_room(db, bytes, &room));
 	st = nvmkv_batch_open(batch, &count, &cursor);
 	for (i = 0; st == NVMKV_OK && i < to; i++)
@@ -34,8 +36,10 @@ replay_piece(NvmkvDb *db, NvmkvSlice batch, uint64_t base, uint32_t from, uint32
 
 		st = nvmkv_batch_next(&cursor, end, &record);
 		if (st == NVMKV_OK && i >= from && record.family == db->family)
-			memtable_insert(room.memtable, &room.room, record.key, ikey_tag(base + i, record.type), record.payload);
+			memtable_group_add(&group, room.memtable, &room.room,
+							   (MemtableEntry){record.key, ikey_tag(base + i, record.type), record.payload});
 	}
+	memtable_group_finish(&group);
 	NVMKV_ASSERT(st == NVMKV_OK); /* it has been measured */
 	emptied_note_written(db, batch);
 	mempool_write_end(&db->mem, slot, &room);

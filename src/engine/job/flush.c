@@ -353,7 +353,7 @@ make_memtable(NvmkvSlice key, uint64_t tag, NvmkvSlice payload, void **memory_ou
 		port_free(*memory_out);
 		return NVMKV_FAIL(NVMKV_LIMIT, "an entry of %zu bytes is too large", entry);
 	}
-	memtable_insert(*memtable_out, &room, key, tag, payload);
+	memtable_insert(*memtable_out, &room, &(MemtableEntry){key, tag, payload}, 1);
 	memtable_finish(*memtable_out, &room);
 	return NVMKV_OK;
 }

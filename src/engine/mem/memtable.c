@@ -45,6 +45,7 @@
 #define FILTER_SHARE 64	  /* the filter takes one part in so many */
 #define RANGE_STEPS 256	  /* nodes of the range on the level that memtable_range_estimate goes by */
 #define LINE_BYTES 64	  /* of the processor's caches */
+#define FINGER_CLIMB 3	  /* levels that a search from the last entry's place climbs, at most */
 #define PLACE_PAYLOAD 32  /* "places": units of nodes in the low half, bytes of payload in the high half */
 
 typedef struct Node
@@ -197,6 +198,16 @@ node_is_before(const Node *node, const Target *t)
 	if (word != t->word[1])
 		return word < t->word[1];
 	return compare_rest(node, t) < 0;
+}
+
+static bool
+target_is_before(const Target *a, const Target *b)
+{
+	if (a->word[0] != b->word[0])
+		return a->word[0] < b->word[0];
+	if (a->word[1] != b->word[1])
+		return a->word[1] < b->word[1];
+	return ikey_compare(nvmkv_slice(a->key, a->key_bytes), a->tag, nvmkv_slice(b->key, b->key_bytes), b->tag) < 0;
 }
 
 static inline bool
@@ -372,8 +383,10 @@ random_height(uint64_t *state)
 
 /* Takes the places of one node and its payload and fills them; it is in no list yet. */
 static uint32_t
-make_node(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t tag, NvmkvSlice payload, unsigned height)
+make_node(MemtableShm *mt, MemtableRoom *room, const MemtableEntry *entry, unsigned height)
 {
+	NvmkvSlice key = entry->key;
+	NvmkvSlice payload = entry->payload;
 	size_t bytes = node_bytes(key.size, height);
 	uint64_t places;
 	uint64_t payload_at;
@@ -400,7 +413,7 @@ make_node(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t tag, Nvm
 	if (key.size > 0)
 		memcpy(node->key, key.data, key.size);
 	tail = (NodeTail *) (void *) (node->key + padded);
-	tail->tag = tag;
+	tail->tag = entry->tag;
 	tail->payload = (uint32_t) payload_at;
 	tail->payload_bytes = (uint32_t) payload.size;
 	return at;
@@ -431,30 +444,99 @@ link_node(MemtableShm *mt, const Target *t, uint32_t prev, uint32_t node, unsign
 	}
 }
 
-/*
- * Sets the room's finger to where the target belongs, starting from the finger of the previous insert if that was
- * before the target: up until the next node is not before it, then down.
- */
-static uint32_t
-place_finger(MemtableShm *mt, MemtableRoom *room, const Target *t)
+/* Where an entry belongs, and the search for it. */
+typedef struct Place
 {
-	unsigned level = 0;
-	unsigned levels = room->finger_levels;
+	Target target;
+	uint64_t hash;
+	unsigned levels;					  /* finger[l] is known for l < levels */
+	uint32_t finger[MEMTABLE_HEIGHT_MAX]; /* the last node before the target on level l */
 
-	if (levels > 0 && node_is_before(node_at_const(mt, room->finger[0]), t))
-	{
-		while (level + 1 < levels)
+	unsigned level;
+	uint32_t at;	/* before the target, and has a link on "level" */
+	uint32_t next;	/* where that link leads; the node is being fetched.  At the end: the first node not before the target */
+	uint32_t bound; /* known not to be before the target */
+} Place;
+
+/*
+ * Begins the search: at the finger of the entry inserted last, if the target comes soon after that, else at the head.
+ * The nodes after the finger were compared with the last entry, so looking at them costs little even in vain.
+ */
+static void
+place_begin(const MemtableShm *mt, const MemtableRoom *room, Place *place)
+{
+	unsigned climb = room->finger_levels < FINGER_CLIMB ? room->finger_levels : FINGER_CLIMB;
+
+	place->bound = 0;
+	if (climb > 0 && node_is_before(node_at_const(mt, room->finger[0]), &place->target))
+		for (place->level = 0; place->level < climb; place->level++)
 		{
-			uint32_t next = next_of(mt, room->finger[level], level);
+			uint32_t next = next_of(mt, room->finger[place->level], place->level);
 
-			if (next == 0 || !node_is_before(node_at_const(mt, next), t))
-				break;
-			level++;
+			if (next != 0 && node_is_before(node_at_const(mt, next), &place->target))
+				continue;
+			place->levels = room->finger_levels;
+			memcpy(place->finger, room->finger, place->levels * sizeof(place->finger[0]));
+			place->at = room->finger[place->level];
+			return;
 		}
-		return descend(mt, t, room->finger[level], level, room->finger);
+	place->levels = port_load_relaxed(&mt->height);
+	place->level = place->levels - 1;
+	place->at = HEAD;
+}
+
+/* Follows the link to where the next step looks: at the node's key, and at its link on this level. */
+static inline void
+place_follow(const MemtableShm *mt, Place *place)
+{
+	const Node *next;
+
+	place->next = next_of(mt, place->at, place->level);
+	next = node_at_const(mt, place->next);
+	__builtin_prefetch((const uint32_t *) (const void *) next - place->level);
+	__builtin_prefetch(next->key + PREFIX_BYTES - 1);
+}
+
+/* One step of descend; false: the place is found. */
+static inline bool
+place_step(const MemtableShm *mt, Place *place)
+{
+	if (place->next != 0 && place->next != place->bound &&
+		node_is_before(node_at_const(mt, place->next), &place->target))
+		place->at = place->next;
+	else
+	{
+		place->finger[place->level] = place->at;
+		if (place->level == 0)
+			return false;
+		place->bound = place->next;
+		place->level--;
 	}
-	room->finger_levels = port_load_relaxed(&mt->height);
-	return descend(mt, t, HEAD, room->finger_levels - 1, room->finger);
+	place_follow(mt, place);
+	return true;
+}
+
+/*
+ * The searches of a group take their steps by turns: a search waits for memory at nearly every step, and memory answers
+ * many at once ("asynchronous memory access chaining", Kocberber, Falsafi, Grot 2015).
+ */
+static void
+search_together(const MemtableShm *mt, Place *place, unsigned n)
+{
+	unsigned running[MEMTABLE_GROUP];
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+	{
+		place_follow(mt, &place[i]);
+		running[i] = i;
+	}
+	while (n > 0)
+		for (i = 0; i < n;)
+			if (place_step(mt, &place[running[i]]))
+				i++;
+			else
+				running[i] = running[--n];
 }
 
 /* A tagged entry is about to be linked. */
@@ -473,37 +555,47 @@ note_fxid(MemtableShm *mt, MemtableRoom *room, uint64_t fxid)
 		;
 }
 
-void
-memtable_insert(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t tag, NvmkvSlice payload)
+/*
+ * Sets the room's finger to an entry's place.  Where the entry before it in the group was to go after the same node, and
+ * this one comes after that entry, what that was linked after, or it itself, is nearer: groups in key order take no
+ * steps that they took before.
+ */
+static void
+finger_set(MemtableRoom *room, const Place *place, const Place *previous)
 {
-	uint64_t sequence = ikey_sequence(tag);
-	uint64_t hash = filter_hash(key);
+	unsigned l;
+
+	if (previous == NULL || !target_is_before(&previous->target, &place->target))
+		memcpy(room->finger, place->finger, place->levels * sizeof(place->finger[0]));
+	else
+		for (l = 0; l < place->levels; l++)
+			if (l >= previous->levels || place->finger[l] != previous->finger[l])
+				room->finger[l] = place->finger[l];
+	room->finger_levels = place->levels;
+}
+
+/* Links one entry whose place is known, or which is there already. */
+static void
+insert_at(MemtableShm *mt, MemtableRoom *room, const MemtableEntry *entry, const Place *place)
+{
+	uint64_t sequence = ikey_sequence(entry->tag);
 	unsigned height = random_height(&room->random);
 	uint32_t shown;
 	uint32_t node;
-	uint32_t next;
 	unsigned level;
-	Target t;
 
-	NVMKV_ASSERT(key.size <= NVMKV_KEY_BYTES_MAX);
-
-	if (ikey_is_tagged(tag) && payload.size >= NVMKV_TXN_TAG_BYTES)
-		note_fxid(mt, room, get_u64(payload.data));
-	filter_prefetch(mt->filter, mt->filter_bytes, hash);
-	target_set(&t, key, tag);
-	next = place_finger(mt, room, &t);
-	if (next != 0 && node_is_at(node_at_const(mt, next), &t))
+	if (place->next != 0 && node_is_at(node_at_const(mt, place->next), &place->target))
 		return;
 
 	/* The filter first: whoever sees the entry must not be told by the filter that it is not there. */
-	filter_add_atomic(mt->filter, mt->filter_bytes, hash);
+	filter_add_atomic(mt->filter, mt->filter_bytes, place->hash);
 
-	node = make_node(mt, room, key, tag, payload, height);
+	node = make_node(mt, room, entry, height);
 	for (; room->finger_levels < height; room->finger_levels++)
 		room->finger[room->finger_levels] = HEAD;
 	for (level = 0; level < height; level++)
 	{
-		if (link_node(mt, &t, room->finger[level], node, level) == 0)
+		if (link_node(mt, &place->target, room->finger[level], node, level) == 0)
 			return;
 		room->finger[level] = node;
 	}
@@ -519,6 +611,56 @@ memtable_insert(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t ta
 		room->first_sequence = sequence;
 	if (sequence > room->last_sequence)
 		room->last_sequence = sequence;
+}
+
+void
+memtable_insert(MemtableShm *mt, MemtableRoom *room, const MemtableEntry *entries, unsigned n)
+{
+	Place place[MEMTABLE_GROUP];
+	unsigned i;
+
+	NVMKV_ASSERT(n > 0 && n <= MEMTABLE_GROUP);
+	for (i = 0; i < n; i++)
+	{
+		const MemtableEntry *entry = &entries[i];
+
+		NVMKV_ASSERT(entry->key.size <= NVMKV_KEY_BYTES_MAX);
+		if (ikey_is_tagged(entry->tag) && entry->payload.size >= NVMKV_TXN_TAG_BYTES)
+			note_fxid(mt, room, get_u64(entry->payload.data));
+		place[i].hash = filter_hash(entry->key);
+		filter_prefetch(mt->filter, mt->filter_bytes, place[i].hash);
+		target_set(&place[i].target, entry->key, entry->tag);
+		place_begin(mt, room, &place[i]);
+	}
+	if (n > 1)
+		search_together(mt, place, n);
+	else
+		place->next = descend(mt, &place->target, place->at, place->level, place->finger);
+	for (i = 0; i < n; i++)
+	{
+		finger_set(room, &place[i], i > 0 ? &place[i - 1] : NULL);
+		insert_at(mt, room, &entries[i], &place[i]);
+	}
+}
+
+void
+memtable_group_add(MemtableGroup *group, MemtableShm *mt, MemtableRoom *room, MemtableEntry entry)
+{
+	if (group->n > 0 && group->room != room)
+		memtable_group_finish(group);
+	group->mt = mt;
+	group->room = room;
+	group->entry[group->n++] = entry;
+	if (group->n == MEMTABLE_GROUP)
+		memtable_group_finish(group);
+}
+
+void
+memtable_group_finish(MemtableGroup *group)
+{
+	if (group->n > 0)
+		memtable_insert(group->mt, group->room, group->entry, group->n);
+	group->n = 0;
 }
 
 bool

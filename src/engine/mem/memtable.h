@@ -56,11 +56,36 @@ extern bool memtable_reserve(MemtableShm *mt, size_t bytes, MemtableRoom *room_o
 /* Would a reservation of this size succeed now? */
 extern bool memtable_has_room(const MemtableShm *mt, size_t bytes);
 
+/* One entry to be linked; its bytes are copied. */
+typedef struct MemtableEntry
+{
+	NvmkvSlice key;
+	uint64_t tag;
+	NvmkvSlice payload;
+} MemtableEntry;
+
 /*
- * Links one entry from reserved room.  (key, tag) must be new or an exact repetition, which is ignored (log replay).
+ * Links 1 .. MEMTABLE_GROUP entries from reserved room, searching for their places at the same time, which takes little
+ * longer than a search for one.  (key, tag) must be new or an exact repetition, which is ignored (log replay).
  * Never fails, never blocks; concurrent inserters and readers welcome.
  */
-extern void memtable_insert(MemtableShm *mt, MemtableRoom *room, NvmkvSlice key, uint64_t tag, NvmkvSlice payload);
+#define MEMTABLE_GROUP 16
+extern void memtable_insert(MemtableShm *mt, MemtableRoom *room, const MemtableEntry *entries, unsigned n);
+
+/*
+ * The same for entries that come one by one: they are linked when there are MEMTABLE_GROUP of one room, or one of
+ * another room comes, or at memtable_group_finish; their bytes must stay until then.  An empty group: n = 0.
+ */
+typedef struct MemtableGroup
+{
+	unsigned n;
+	MemtableShm *mt;
+	MemtableRoom *room;
+	MemtableEntry entry[MEMTABLE_GROUP];
+} MemtableGroup;
+
+extern void memtable_group_add(MemtableGroup *group, MemtableShm *mt, MemtableRoom *room, MemtableEntry entry);
+extern void memtable_group_finish(MemtableGroup *group);
 
 /*
  * The batch is complete: gives the unused part of the room back and adds the batch to the statistics.
