@@ -1,6 +1,14 @@
 # What benchmarks that need a server share; to be sourced by bash.
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 
+# Ends all that the benchmark started.
+end_bench() {
+	stop_server
+	stop_peer
+	unlimit_memory
+}
+stop_peer() { :; } # bench/myrocks.sh has one
+
 stop_server() { [ ! -e "$cluster/PG_VERSION" ] || "$root/scripts/cluster.sh" stop "$cluster" >/dev/null 2>&1; }
 
 # Starts a server on a new cluster, and stops it at exit: start_server name setting...
@@ -11,7 +19,7 @@ start_server() {
 	cluster=$work/cluster
 	results=$work/results
 	shift
-	trap stop_server EXIT
+	trap end_bench EXIT
 	trap 'exit 130' INT TERM
 	stop_server
 	[ ! -e "$cluster" ] || rm -rf "$(readlink -f "$cluster")" "$cluster"
@@ -27,5 +35,30 @@ start_server() {
 	eval "$connection"
 	choose_places
 }
+
+# Everything that this script starts from now on shares so many megabytes, pages of files included; needs root, or a control
+# group that was handed over: limit_memory megabytes
+limit_memory() {
+	local name="nvmkv_bench.$$" file
+	if [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; then
+		group=/sys/fs/cgroup/memory/$name
+		file=memory.limit_in_bytes
+	else
+		group=/sys/fs/cgroup/$name
+		file=memory.max
+		grep -qw memory /sys/fs/cgroup/cgroup.subtree_control 2>/dev/null || echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+	fi
+	mkdir "$group" && echo $(($1 * 1048576)) >"$group/$file" && echo $$ >"$group/cgroup.procs" ||
+		die "cannot limit memory: no control group can be made"
+}
+
+# Ends what limit_memory began, when what was started is gone.
+unlimit_memory() {
+	[ -n "$group" ] || return 0
+	echo $$ >"${group%/*}/cgroup.procs"
+	rmdir "$group" 2>/dev/null
+	group=""
+}
+group=""
 
 query() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@" || die "the server did not answer"; }

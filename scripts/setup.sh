@@ -7,6 +7,7 @@
 #   scripts/setup.sh --packages    only the packages, and those that scripts/check.sh needs besides
 #   scripts/setup.sh --copy-packages      the same, and what the long tests of copies need: an ssh server, which is not started
 #   scripts/setup.sh --client-packages    only the clients that scripts/client_tests.sh runs
+#   scripts/setup.sh --peer-packages      only the database that bench/insert.sh can put beside PostgreSQL
 #   scripts/setup.sh --tree-packages      only those that scripts/debian_tree.sh needs to make a tree of another release
 #   scripts/setup.sh --server-packages    only packages: those that scripts/assert_server.sh needs to build a server
 #
@@ -36,8 +37,10 @@ for_copies=""
 for_clients=""
 for_server=""
 for_tree=""
+for_peer=""
 parse_options "--packages for_check flag" "--copy-packages for_copies flag" "--client-packages for_clients flag" \
-	"--server-packages for_server flag" "--tree-packages for_tree flag" -- "$@"
+	"--server-packages for_server flag" "--tree-packages for_tree flag" \
+	"--peer-packages for_peer flag" -- "$@"
 choose_places
 if [ -n "$for_check$for_copies" ]; then
 	packages+=(libipc-run-perl libpq-dev pgbackrest barman rsync)
@@ -48,6 +51,8 @@ fi
 	libpostgresql-jdbc-java)
 [ -z "$for_server" ] || packages+=(pkg-config libipc-run-perl libicu-dev libssl-dev libxml2-dev libreadline-dev zlib1g-dev)
 [ -z "$for_tree" ] || packages=(mmdebstrap uidmap)
+# The package with the server's programs alone starts none; so does the plugin, whose package wants the other.
+[ -z "$for_peer" ] || packages=(mariadb-server-core mariadb-client-core libsnappy1v5)
 
 # Installs packages.  A new postgresql package would create and start a cluster "main", others a server of their own:
 # settings that exist only while apt works prevent it.
@@ -93,7 +98,7 @@ for package in "${packages[@]}"; do
 	is_installed "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
-[ -z "$for_check$for_copies$for_clients$for_server$for_tree" ] || exit 0
+[ -z "$for_check$for_copies$for_clients$for_server$for_tree$for_peer" ] || exit 0
 choose_places
 
 copy_server "$prefix"
