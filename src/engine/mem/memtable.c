@@ -454,7 +454,7 @@ typedef struct Place
 
 	unsigned level;
 	uint32_t at;	/* before the target, and has a link on "level" */
-	uint32_t next;	/* where that link leads; the node is being fetched.  At the end: the first node not before the target */
+	uint32_t next;	/* where that link leads: being fetched; at the end: the first node not before the target */
 	uint32_t bound; /* known not to be before the target */
 } Place;
 
@@ -556,9 +556,9 @@ note_fxid(MemtableShm *mt, MemtableRoom *room, uint64_t fxid)
 }
 
 /*
- * Sets the room's finger to an entry's place.  Where the entry before it in the group was to go after the same node, and
+ * Sets the room's finger to an entry's place.  Where the entry before it in the group belongs after the same node, and
  * this one comes after that entry, what that was linked after, or it itself, is nearer: groups in key order take no
- * steps that they took before.
+ * steps again.
  */
 static void
 finger_set(MemtableRoom *room, const Place *place, const Place *previous)
