@@ -5,8 +5,8 @@
 #
 #   bench/insert.sh [-n rows] [-b batch] [-i indexes] [-m megabytes] [-p] [-o file.csv]
 #
-# Defaults: 1000000 rows in batches (transactions) of 1000, 3 indexes, commits not synced.  -m: memory of the servers and of
-# their files' pages together, by a control group (as root), else all there is.  -p: a table of MariaDB's RocksDB engine
+# Defaults: 1000000 rows in batches (transactions) of 1000, 3 indexes, commits not synced.  -m: memory of each server with
+# its files' pages, by control groups (as root), else all there is.  -p: a table of MariaDB's RocksDB engine
 # takes turns with the two, with rows of the same shape.  Prints the seconds of each tenth of the rows, percentiles of a
 # batch, what the servers' processes have written, and what the tables take; -o gets the milliseconds of each batch.
 . "$(dirname "${BASH_SOURCE[0]}")/server.sh"
@@ -27,9 +27,12 @@ parse_options "-n rows number" "-b batch number" "-i indexes number" "-m megabyt
 memory=${megabytes:-1024}
 settings=(shared_buffers="$((memory / 4))MB" max_wal_size=2GB checkpoint_timeout=5min jit=off synchronous_commit=off
 	nvmkv.write_buffer_size="$((memory / 32))MB" nvmkv.nvm_size="$((memory / 2))MB")
-[ -z "$megabytes" ] || limit_memory "$megabytes"
+[ -z "$megabytes" ] || limit_memory postgres "$megabytes"
 start_server insert "${settings[@]}"
-[ -z "$with_peer" ] || start_peer $((memory / 2))
+if [ -n "$with_peer" ]; then
+	[ -z "$megabytes" ] || limit_memory mariadb "$megabytes"
+	start_peer $((memory / 2))
+fi
 export PGOPTIONS="-c client_min_messages=warning"
 columns="id bigint PRIMARY KEY, at timestamptz NOT NULL, register int NOT NULL, customer int NOT NULL, product int NOT NULL,
 	price double precision NOT NULL, data text NOT NULL"

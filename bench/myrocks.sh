@@ -11,7 +11,7 @@ peer_query() { mariadb --no-defaults -u root -S "$peer/socket" -D test -N -B "$@
 stop_peer() {
 	local pid
 	[ -n "$peer" ] && pid=$(cat "$peer/pid" 2>/dev/null) || return 0
-	kill "$pid" 2>/dev/null
+	kill -KILL "$pid" 2>/dev/null # nothing of it is kept
 	tail --pid="$pid" -f /dev/null
 }
 

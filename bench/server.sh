@@ -36,29 +36,29 @@ start_server() {
 	choose_places
 }
 
-# Everything that this script starts from now on shares so many megabytes, pages of files included; needs root, or a control
-# group that was handed over: limit_memory megabytes
+# What this script starts from now on shares so many megabytes, pages of files included; needs root, or a control group that
+# was handed over: limit_memory name megabytes
 limit_memory() {
-	local name="nvmkv_bench.$$" file
-	if [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; then
-		group=/sys/fs/cgroup/memory/$name
+	local group=$groups/nvmkv_bench_$1.$$ file=memory.max
+	if [ "$groups" != /sys/fs/cgroup ]; then
 		file=memory.limit_in_bytes
-	else
-		group=/sys/fs/cgroup/$name
-		file=memory.max
-		grep -qw memory /sys/fs/cgroup/cgroup.subtree_control 2>/dev/null || echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+	elif ! grep -qw memory "$groups/cgroup.subtree_control" 2>/dev/null; then
+		echo +memory >"$groups/cgroup.subtree_control"
 	fi
-	mkdir "$group" && echo $(($1 * 1048576)) >"$group/$file" && echo $$ >"$group/cgroup.procs" ||
-		die "cannot limit memory: no control group can be made"
+	mkdir "$group" && echo $(($2 * 1048576)) >"$group/$file" && echo $$ >"$group/cgroup.procs" ||
+		die "cannot limit memory: no control group can be made in $groups"
 }
 
-# Ends what limit_memory began, when what was started is gone.
+# Ends what limit_memory began, when all that was started is gone.
 unlimit_memory() {
-	[ -n "$group" ] || return 0
-	echo $$ >"${group%/*}/cgroup.procs"
-	rmdir "$group" 2>/dev/null
-	group=""
+	local group
+	for group in "$groups"/nvmkv_bench_*."$$"; do
+		[ -d "$group" ] || continue
+		echo $$ >"$groups/cgroup.procs"
+		rmdir "$group"
+	done
 }
-group=""
+groups=/sys/fs/cgroup
+[ ! -e "$groups/memory/memory.limit_in_bytes" ] || groups+=/memory
 
 query() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@" || die "the server did not answer"; }
