@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -22,7 +21,6 @@
 #include "commands/tablecmds.h"
 #include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -72,24 +70,18 @@ find_foreign_key(Oid relid, const char *name)
 void
 nvmkv_refuse_partition_of_referenced(Oid parent)
 {
-	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
-	SysScanDesc scan;
-	ScanKeyData keys[2];
-	HeapTuple tuple;
+	ListCell *lc;
 
-	ScanKeyInit(&keys[0], Anum_pg_constraint_confrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(parent));
-	ScanKeyInit(&keys[1], Anum_pg_constraint_contype, BTEqualStrategyNumber, F_CHAREQ,
-				CharGetDatum(CONSTRAINT_FOREIGN));
-	scan = systable_beginscan(constraints, InvalidOid, true, NULL, lengthof(keys), keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("partitioned table \"%s\" cannot have foreign partitions", get_rel_name(parent)),
-				 errdetail("Foreign key \"%s\" references it.",
-						   NameStr(((Form_pg_constraint) GETSTRUCT(tuple))->conname))));
-	systable_endscan(scan);
-	table_close(constraints, AccessShareLock);
+	foreach(lc, nvmkv_foreign_key_rows(list_make1_oid(parent)))
+	{
+		Form_pg_constraint form = lfirst(lc);
+
+		if (form->confrelid == parent)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("partitioned table \"%s\" cannot have foreign partitions", get_rel_name(parent)),
+					 errdetail("Foreign key \"%s\" references it.", NameStr(form->conname))));
+	}
 }
 
 /* ---------------------------------------------------------------- statements */

@@ -50,6 +50,29 @@ nvmkv_foreign_keys(Oid relid)
 	return result;
 }
 
+List *
+nvmkv_foreign_key_rows(List *relids)
+{
+	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
+	List *rows = NIL;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_contype, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum(CONSTRAINT_FOREIGN));
+	scan = systable_beginscan(constraints, InvalidOid, false, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (list_member_oid(relids, form->conrelid) || list_member_oid(relids, form->confrelid))
+			rows = lappend(rows, memcpy(palloc(sizeof(*form)), form, sizeof(*form)));
+	}
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+	return rows;
+}
+
 void
 nvmkv_foreign_key_by_server(const NvmkvStatement *statement, const RangeVar *relation, AlterTableCmd *cmd)
 {

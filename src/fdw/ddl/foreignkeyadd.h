@@ -14,6 +14,9 @@
 /* OIDs of the foreign keys that a table has, those included that belong to others. */
 extern List *nvmkv_foreign_keys(Oid relid);
 
+/* FormData_pg_constraint of the foreign keys that these tables have, or that reference them: copies. */
+extern List *nvmkv_foreign_key_rows(List *relids);
+
 /* Tables of ours that a foreign key of this table is of: itself, or its partitions, which are locked then. */
 extern List *nvmkv_foreign_key_tables(Oid relid);
 

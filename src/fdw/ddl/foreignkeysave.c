@@ -7,9 +7,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_constraint.h"
@@ -17,11 +15,11 @@
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
+#include "fdw/ddl/foreignkeyadd.h"
 #include "fdw/ddl/foreignkeysave.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/table/table.h"
@@ -37,10 +35,10 @@ typedef struct SavedKey
 
 /* Is the column among those that the constraint's array has? */
 static bool
-has_column(Relation constraints, HeapTuple tuple, int array_attnum, AttrNumber attnum)
+has_column(HeapTuple tuple, int array_attnum, AttrNumber attnum)
 {
 	bool isnull;
-	Datum datum = heap_getattr(tuple, array_attnum, RelationGetDescr(constraints), &isnull);
+	Datum datum = SysCacheGetAttr(CONSTROID, tuple, array_attnum, &isnull);
 	ArrayType *array = isnull ? NULL : DatumGetArrayTypeP(datum);
 	const int16 *attnums = isnull ? NULL : (const int16 *) ARR_DATA_PTR(array);
 
@@ -53,51 +51,47 @@ has_column(Relation constraints, HeapTuple tuple, int array_attnum, AttrNumber a
 }
 
 static bool
-uses_column(Relation constraints, HeapTuple tuple, List *relids, const char *column)
+uses_column(Form_pg_constraint form, List *relids, const char *column)
 {
-	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+	HeapTuple tuple;
+	bool uses;
 
-	if (column == NULL)
-		return list_member_oid(relids, form->conrelid) || list_member_oid(relids, form->confrelid);
 	if (nvmkv_our_tables_below(form->conrelid) == NIL && !nvmkv_is_our_relid(form->confrelid))
 		return false;
-	return (list_member_oid(relids, form->conrelid) &&
-			has_column(constraints, tuple, Anum_pg_constraint_conkey, get_attnum(form->conrelid, column))) ||
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(form->oid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", form->oid);
+	uses = (list_member_oid(relids, form->conrelid) &&
+			has_column(tuple, Anum_pg_constraint_conkey, get_attnum(form->conrelid, column))) ||
 		(list_member_oid(relids, form->confrelid) &&
-		 has_column(constraints, tuple, Anum_pg_constraint_confkey, get_attnum(form->confrelid, column)));
+		 has_column(tuple, Anum_pg_constraint_confkey, get_attnum(form->confrelid, column)));
+	ReleaseSysCache(tuple);
+	return uses;
 }
 
 static List *
 find_keys(List *relids, const char *column)
 {
-	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
 	List *found = NIL;
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple tuple;
+	ListCell *lc;
 
-	ScanKeyInit(&key, Anum_pg_constraint_contype, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum(CONSTRAINT_FOREIGN));
-	scan = systable_beginscan(constraints, InvalidOid, false, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, nvmkv_foreign_key_rows(relids))
 	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		Form_pg_constraint form = lfirst(lc);
+		SavedKey *saved;
 
-		if (!OidIsValid(form->conparentid) && uses_column(constraints, tuple, relids, column))
-		{
-			SavedKey *saved = palloc0(sizeof(SavedKey));
-
-			LockRelationOid(form->conrelid, AccessExclusiveLock);
-			LockRelationOid(form->confrelid, AccessExclusiveLock);
-			saved->constraint = form->oid;
-			saved->relid = form->conrelid;
-			saved->name = pstrdup(NameStr(form->conname));
-			saved->definition = pg_get_constraintdef_command(form->oid);
-			saved->comment = GetComment(form->oid, ConstraintRelationId, 0);
-			found = lappend(found, saved);
-		}
+		if (OidIsValid(form->conparentid) || (column != NULL && !uses_column(form, relids, column)))
+			continue;
+		LockRelationOid(form->conrelid, AccessExclusiveLock);
+		LockRelationOid(form->confrelid, AccessExclusiveLock);
+		saved = palloc0(sizeof(SavedKey));
+		saved->constraint = form->oid;
+		saved->relid = form->conrelid;
+		saved->name = pstrdup(NameStr(form->conname));
+		saved->definition = pg_get_constraintdef_command(form->oid);
+		saved->comment = GetComment(form->oid, ConstraintRelationId, 0);
+		found = lappend(found, saved);
 	}
-	systable_endscan(scan);
-	table_close(constraints, AccessShareLock);
 	return found;
 }
 

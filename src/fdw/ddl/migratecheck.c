@@ -5,9 +5,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/table.h"
 #include "catalog/objectaddress.h"
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
@@ -18,12 +16,12 @@
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_trigger.h"
 #include "commands/policy.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/reltrigger.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/foreignkey.h"
+#include "fdw/ddl/foreignkeyadd.h"
 #include "fdw/ddl/migratecheck.h"
 
 static void
@@ -116,26 +114,18 @@ check_indexes(Relation rel)
 void
 nvmkv_refuse_inherited_foreign_keys(Relation rel)
 {
-	Relation constraints = table_open(ConstraintRelationId, AccessShareLock);
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple tuple;
+	ListCell *lc;
 
-	ScanKeyInit(&key, Anum_pg_constraint_contype, BTEqualStrategyNumber, F_CHAREQ, CharGetDatum(CONSTRAINT_FOREIGN));
-	scan = systable_beginscan(constraints, InvalidOid, false, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, nvmkv_foreign_key_rows(list_make1_oid(RelationGetRelid(rel))))
 	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		Form_pg_constraint form = lfirst(lc);
 
-		if (OidIsValid(form->conparentid) &&
-			(form->conrelid == RelationGetRelid(rel) || form->confrelid == RelationGetRelid(rel)))
+		if (OidIsValid(form->conparentid))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot change the access method of partition \"%s\"", RelationGetRelationName(rel)),
 					 errdetail("It has foreign key \"%s\" from its partitioned table.", NameStr(form->conname))));
 	}
-	systable_endscan(scan);
-	table_close(constraints, AccessShareLock);
 }
 
 void
