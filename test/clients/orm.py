@@ -3,12 +3,14 @@ import datetime
 import decimal
 import enum
 import os
-import traceback
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.orm import relationship
+
+import steps
+from steps import step
 
 Base = orm.declarative_base()
 
@@ -109,29 +111,8 @@ engine = sa.create_engine("postgresql+psycopg2://", future=True)
 Session = orm.sessionmaker(engine, future=True)
 
 
-def step(name):
-	"""Runs a function as a step; what it raises is a failure."""
-
-	def run(function):
-		print("#", name, flush=True)
-		try:
-			function()
-		except Exception as error:
-			traceback.print_exc()
-			print("FAILED:", type(error).__name__, str(error).split("\n")[0])
-		return function
-
-	return run
-
-
 def error_of(function):
-	"""What a statement is to be refused with."""
-	try:
-		function()
-	except sa.exc.DBAPIError as error:
-		print(type(error).__name__, error.orig.pgcode, error.orig.diag.constraint_name, str(error.orig).split("\n")[0])
-	else:
-		print("FAILED: no error")
+	steps.error_of(function, sa.exc.DBAPIError, lambda error: error.orig)
 
 
 def rows(statement):

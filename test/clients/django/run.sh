@@ -4,7 +4,8 @@
 set -u
 project=$CLIENT_WORK/project.$PGUSER
 rm -rf "$project"
-cp -r "$(dirname "${BASH_SOURCE[0]}")" "$project" && cd "$project" || exit 1
+clients=$(dirname "${BASH_SOURCE[0]}")/..
+cp -r "$clients/django" "$project" && cp "$clients/steps.py" "$project/" && cd "$project" || exit 1
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$project
 
 # A command of Django's as a step: step name command argument...

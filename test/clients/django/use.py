@@ -5,13 +5,18 @@ import threading
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import cache
-from django.db import connection, models, transaction
+from django.db import Error, connection, models, transaction
 from django.db.models import Avg, Case, Count, Exists, F, Max, OuterRef, Prefetch, Q, Subquery, Sum, Value, When, Window
 from django.db.models.functions import Coalesce, Concat, Lower, RowNumber, TruncMonth
 from django.test import Client
 
 from shop.models import Author, Book, Leaf, Log, Novel, Stock, Tag
-from steps import error_of, step
+import steps
+from steps import step
+
+
+def error_of(function):
+	steps.error_of(function, Error, lambda error: error.__cause__)
 
 
 @step("queries")
