@@ -28,7 +28,7 @@ memory=${megabytes:-1024}
 settings=(shared_buffers="$((memory / 4))MB" max_wal_size=2GB checkpoint_timeout=5min jit=off synchronous_commit=off
 	nvmkv.write_buffer_size="$((memory / 32))MB" nvmkv.nvm_size="$((memory / 2))MB")
 [ -z "$megabytes" ] || limit_memory postgres "$megabytes"
-start_server insert "${settings[@]}"
+start_server bench_insert "${settings[@]}"
 if [ -n "$with_peer" ]; then
 	[ -z "$megabytes" ] || limit_memory mariadb "$megabytes"
 	start_peer $((memory / 2))

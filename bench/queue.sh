@@ -27,7 +27,7 @@ done
 [ "$jobs" -ge $((clients * 10)) ] || die "$jobs jobs are not ten tenths for $clients clients"
 
 settings=(shared_buffers=256MB max_wal_size=4GB jit=off synchronous_commit=off autovacuum_naptime=10s)
-start_server queue "${settings[@]}"
+start_server bench_queue "${settings[@]}"
 export PGOPTIONS="-c client_min_messages=warning"
 query -c "CREATE EXTENSION nvmkv_fdw"
 say "$jobs jobs, $clients clients; $(nproc) processors; ${settings[*]}"

@@ -15,7 +15,7 @@ rounds=3
 parse_options "-n rows number" "-c clients number" "-t transactions number" "-r rounds number" -- "$@"
 
 # Without fsync transactions are short, and it is the same for both.
-start_server serializable fsync=off autovacuum=off default_transaction_isolation=serializable
+start_server bench_serializable fsync=off autovacuum=off default_transaction_isolation=serializable
 
 query -c "CREATE EXTENSION nvmkv_fdw" -c "CREATE TABLE heap (k int PRIMARY KEY, v int)" \
 	-c "CREATE FOREIGN TABLE nvmkv (k int, v int) SERVER nvmkv OPTIONS (primary_key 'k')"

@@ -17,7 +17,7 @@ parse_options "-n rows number" "-t seconds number" "-r rounds number" "-o csv te
 
 settings=(shared_buffers=256MB max_wal_size=8GB checkpoint_timeout=1h jit=off autovacuum=off
 	nvmkv.write_buffer_size=64MB nvmkv.nvm_size=1GB)
-start_server sql "${settings[@]}"
+start_server bench_sql "${settings[@]}"
 
 export PGOPTIONS="-c client_min_messages=warning"
 

@@ -18,7 +18,7 @@
 # default_table_access_method is nvmkv, and that is all that tells them apart. Missing packages are installed, as root or by sudo.
 # A program prints steps, and what it saw in each; test/clients/causes leads what may differ to a heading of doc/limits.md.
 # One line a part, and what differs; the last line is "N passed, N failed". Logs are in build/clients.
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 
 seconds=""
 rounds=3
@@ -37,35 +37,15 @@ cd "$root" || exit 1
 [ "$pg_version" -eq 15 ] || die "this script knows Debian 12's programs only"
 scripts/setup.sh --client-packages || die "packages are missing"
 
-work=$build/clients
-cluster=$work/cluster
 passed=0
 failed=0
 
-stop_server() { [ ! -e "$cluster/PG_VERSION" ] || scripts/cluster.sh stop "$cluster" >/dev/null 2>&1; }
-
-query() { PGOPTIONS="-c client_min_messages=warning" "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@" || die "the server did not answer"; }
-
 # A server, the two roles, and the extension where new databases have it, too. Programs that know no Unix
 # sockets come with a password, for others the socket's directory is the limit.
-start_server() {
-	local setting given=() role connection
-	trap stop_server EXIT
-	trap 'exit 130' INT TERM
-	stop_server
-	[ ! -e "$cluster" ] || rm -rf "$(readlink -f "$cluster")" "$cluster"
-	rm -rf "$work"
-	mkdir -p "$work" || die "cannot write to $work"
-	for setting in listen_addresses=127.0.0.1 max_prepared_transactions=10 jit=off shared_buffers=256MB max_wal_size=8GB \
-		"${settings[@]}"; do
-		given+=(-c "$setting")
-	done
-	connection=$(scripts/cluster.sh start "$cluster" "${given[@]}" 2>"$work/start.log") || {
-		cat "$work/start.log" >&2
-		die "the server does not start"
-	}
-	eval "$connection"
-	choose_places
+start_with_roles() {
+	local role
+	start_server clients listen_addresses=127.0.0.1 max_prepared_transactions=10 jit=off shared_buffers=256MB max_wal_size=8GB \
+		"${settings[@]}"
 	PGPASSWORD=$(od -An -N 16 -tx1 /dev/urandom | tr -d ' \n')
 	export PGPASSWORD
 	printf 'local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n' >"$cluster/pg_hba.conf"
@@ -106,7 +86,7 @@ part_of() {
 	failed=$((failed + ${2:-1}))
 }
 
-start_server
+start_with_roles
 for part in "${parts[@]}"; do
 	make_databases
 	case $part in
