@@ -14,6 +14,7 @@ parse_options "--write write flag" "words 1 any" -- "$@"
 set -- "${arguments[@]}"
 for test in "$@"; do
 	[[ $test == *.spec || $test == *.sql ]] || wrong_usage "neither .sql nor .spec: $test"
+	[ -r "$root/$test" ] || wrong_usage "there is no test $test"
 done
 choose_places
 is_installed "postgresql-$pg_version" || die "run scripts/setup.sh first"
