@@ -335,14 +335,12 @@ releases() {
 quick_tap='@(001|002|003|004|009|010|030|034|035|036|040|041|059|070|071|084)*'
 
 # The same in trees of other releases: what is counted in each of them is counted here.  A directory goes from this system
-# to each of them in turn, in which t/084 leaves what later versions have to take, or to refuse.
+# to each of them in turn and back here, in which t/084 leaves what other versions have to take, or to refuse.
 versions() {
 	local release line counted handed=$server_work/versions in_tree=/var/tmp/nvmkv_versions
 	rm -rf "$handed"
 	make_server_dir "$handed"
-	if [ -n "$prepared" ]; then
-		NVMKV_TAP='084*' NVMKV_VERSIONS=$handed tap
-	fi
+	[ -z "$prepared" ] || NVMKV_TAP='084_other*' NVMKV_VERSIONS=$handed tap
 	for release in $(releases); do
 		simple "$release tree" scripts/debian_tree.sh "$release" || continue
 		counted=""
@@ -363,6 +361,7 @@ versions() {
 		scripts/debian_tree.sh "$release" -- tar -cC build/check/log . | tar -xC "$log/$release" --no-same-owner
 		scripts/debian_tree.sh "$release" -- tar -cC $in_tree . | tar -xC "$handed" --no-same-owner --no-overwrite-dir
 	done
+	[ -z "$prepared" ] || NVMKV_TAP='084_other*' NVMKV_VERSIONS=$handed tap
 }
 
 # PostgreSQL's own tests on foreign tables, those that are quick: its source is fetched once.

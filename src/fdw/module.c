@@ -11,8 +11,10 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 #include "bgworker/worker.h"
+#include "fdw/compat/compat.h"
 #include "fdw/ddl/ddl.h"
 #include "fdw/host/copysession.h"
 #include "fdw/host/faultpoint.h"
@@ -28,9 +30,22 @@ PG_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
 
+/* The server itself looks whether its major version is that of the headers. */
+static void
+check_server_version(void)
+{
+	if (atoi(GetConfigOption("server_version_num", false, false)) < NVMKV_SERVER_VERSION_MIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("nvmkv_fdw needs PostgreSQL %d.%d or newer, this is %s", NVMKV_SERVER_VERSION_MIN / 10000,
+						NVMKV_SERVER_VERSION_MIN % 10000, GetConfigOption("server_version", false, false))));
+}
+
 void
 _PG_init(void)
 {
+	check_server_version();
+
 	/* pg_upgrade starts servers to look at catalogues only: nothing may be written. */
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 	{

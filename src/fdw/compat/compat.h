@@ -8,7 +8,9 @@
 #ifndef NVMKV_COMPAT_H
 #define NVMKV_COMPAT_H
 
-#if PG_VERSION_NUM < 150002
+/* What foreign tables are told of the end of an INSERT's rows came with that minor release. */
+#define NVMKV_SERVER_VERSION_MIN 150002
+#if PG_VERSION_NUM < NVMKV_SERVER_VERSION_MIN
 #error "nvmkv_fdw needs PostgreSQL 15.2 or newer"
 #endif
 
