@@ -236,6 +236,136 @@ TEST(ranges_over_tables)
 	close_rig();
 }
 
+/* ---- one scan for many ranges of a prefix ---- */
+
+#define PREFIXES 3
+#define PREFIX_KEYS 400
+
+/* Number n of a prefix, of 8 bytes, in a ring of buffers. */
+static NvmkvSlice
+prefix_key(unsigned prefix, unsigned n)
+{
+	static char keys[4][32];
+	static unsigned next;
+	char *key = keys[next++ % 4];
+
+	snprintf(key, sizeof(keys[0]), "storage%c%05u", 'A' + prefix, n);
+	return rig_slice(key);
+}
+
+/* The range's rows are those whose numbers are "there", each once and in order, and have their numbers as values. */
+static void
+check_range(NvmkvScan *s, unsigned prefix, unsigned from, unsigned to, bool reverse, const bool *there)
+{
+	unsigned n = reverse ? to : from;
+	const NvmkvScanRow *rows;
+	unsigned count;
+	unsigned i;
+
+	REQUIRE_OK(nvmkv_scan_start(s, prefix_key(prefix, from), prefix_key(prefix, to), reverse, NULL));
+	for (;;)
+	{
+		REQUIRE_OK(nvmkv_scan_batch(s, 3, 1 << 20, &rows, &count));
+		for (i = 0; i < count; i++)
+		{
+			while (reverse ? n > from && !there[n - 1] : n < to && !there[n])
+				n = reverse ? n - 1 : n + 1;
+			REQUIRE(reverse ? n > from : n < to);
+			REQUIRE(slice_equal(rows[i].key, prefix_key(prefix, reverse ? n - 1 : n)));
+			REQUIRE(slice_equal(rows[i].value, rows[i].key));
+			n = reverse ? n - 1 : n + 1;
+		}
+		if (count == 0)
+			break;
+	}
+	for (; reverse ? n > from : n < to; n = reverse ? n - 1 : n + 1)
+		REQUIRE(!there[reverse ? n - 1 : n]);
+}
+
+static void
+check_everything(NvmkvScan *s, bool there[PREFIXES][PREFIX_KEYS])
+{
+	const NvmkvScanRow *rows;
+	unsigned count;
+	unsigned i;
+
+	REQUIRE_OK(nvmkv_scan_start(s, prefix_key(0, 0), nvmkv_slice(NULL, 0), false, NULL));
+	REQUIRE_OK(nvmkv_scan_batch(s, PREFIXES * PREFIX_KEYS, 1 << 20, &rows, &count));
+	for (i = 0; i < PREFIXES * PREFIX_KEYS; i++)
+		count -= there[i / PREFIX_KEYS][i % PREFIX_KEYS];
+	REQUIRE(count == 0);
+}
+
+/*
+ * Some keys that belong together come into one row of the container, so rows meet some ranges and not others; from time
+ * to time they go down to tables.
+ */
+static void
+change_keys(bool there[PREFIXES][PREFIX_KEYS])
+{
+	unsigned prefix = (unsigned) check_random_below(PREFIXES);
+	unsigned first = (unsigned) check_random_below(PREFIX_KEYS - 40);
+	unsigned n;
+
+	for (n = first; n < first + 40; n += 1 + (unsigned) check_random_below(3))
+	{
+		bool put = check_random() % 4 > 0;
+		NvmkvSlice key = prefix_key(prefix, n);
+
+		there[prefix][n] = put;
+		REQUIRE_OK(rig_entry(rig.db, put ? NVMKV_KIND_VALUE : NVMKV_KIND_DELETION, key, 0, 0,
+							 put ? key : nvmkv_slice(NULL, 0)));
+	}
+	if (check_random() % 2 == 0)
+		REQUIRE_OK(nvmkv_flush_all(rig.db));
+	if (check_random() % 16 == 0)
+		REQUIRE_OK(nvmkv_compact_all(rig.db));
+}
+
+/* A scan that is started again and again shows the same as a new one, whatever happens between. */
+TEST(many_ranges_of_a_prefix)
+{
+	static bool there[PREFIXES][PREFIX_KEYS];
+	unsigned container;
+
+	for (container = 0; container < 2; container++)
+	{
+		NvmkvScan *s;
+		unsigned round;
+
+		memset(there, 0, sizeof(there));
+		port_files = &rig_quick_files;
+		rig_init(&rig);
+		rig.options.target_file_bytes = 65536;
+		rig.options.prefix_bytes = 8;
+		if (container == 0)
+			rig.options.nvm_bytes = 0;
+		REQUIRE_OK(rig_open(&rig));
+		REQUIRE_OK(nvmkv_scan_create(rig.db, &s));
+		for (round = 0; round < 300; round++)
+		{
+			unsigned prefix = (unsigned) check_random_below(PREFIXES);
+			unsigned ranges = (unsigned) check_random_below(6);
+			bool reverse = check_random() % 8 == 0;
+
+			change_keys(there);
+			if (check_random() % 8 == 0)
+				check_everything(s, there);
+			while (ranges-- > 0)
+			{
+				unsigned from = (unsigned) check_random_below(PREFIX_KEYS);
+				unsigned most = check_random() % 2 == 0 ? PREFIX_KEYS - from : (PREFIX_KEYS - from) % 20 + 1;
+
+				check_range(s, prefix, from, from + (unsigned) check_random_below(most), reverse, there[prefix]);
+				if (check_random() % 16 == 0)
+					reverse = !reverse;
+			}
+		}
+		nvmkv_scan_destroy(s);
+		close_rig();
+	}
+}
+
 /* All versions of a key are in one table of a level, however many there are. */
 TEST(versions_of_a_key_stay_together)
 {

@@ -53,4 +53,12 @@ struct NvmkvIter
 	NvmkvSlice payload;
 };
 
+/* For the iterators themselves, and for whoever knows that a seek would find nothing that matters. */
+static inline void
+iter_stand_nowhere(NvmkvIter *it)
+{
+	it->valid = false;
+	it->status = NVMKV_OK;
+}
+
 #endif

@@ -9,6 +9,7 @@
 #include "engine/db/outcome.h"
 #include "engine/db/own_log.h"
 #include "engine/db/own_log_recover.h"
+#include "engine/read/get.h"
 #include "engine/tree/tree.h"
 #include "engine/tree/tree_memory.h"
 #include "engine/tree/tree_open.h"
@@ -180,6 +181,7 @@ nvmkv_open_thread(const NvmkvDb *other, NvmkvDb **db_out)
 	db->paid_bytes = 0;
 	memset(&db->point, 0, sizeof(db->point));
 	memset(&db->apart, 0, sizeof(db->apart));
+	db->spare_scan = NULL;
 	db->root = db;
 	memset(db->families, 0, sizeof(db->families)); /* made when they are asked for */
 	db->families[0] = db;
@@ -206,6 +208,7 @@ nvmkv_close(NvmkvDb *db)
 	families_close(db);
 	own_log_close(db);
 	outcomes_close(db);
+	scan_free_spare(db);
 	tree_close(db);
 }
 

@@ -10,6 +10,7 @@
 #include "engine/db/family_files.h"
 #include "engine/db/family_options.h"
 #include "engine/db/family_slots.h"
+#include "engine/read/get.h"
 #include "engine/tree/tree_open.h"
 
 /* ---- handles ---- */
@@ -58,7 +59,10 @@ void
 family_detach(NvmkvDb *root, unsigned id)
 {
 	if (root->families[id] != NULL)
+	{
+		scan_free_spare(root->families[id]);
 		tree_close(root->families[id]);
+	}
 	root->families[id] = NULL;
 }
 

@@ -70,13 +70,6 @@ take_position(LevelIter *it)
 	it->base.payload = it->table.base.payload;
 }
 
-static void
-stand_nowhere(LevelIter *it)
-{
-	it->base.valid = false;
-	it->base.status = NVMKV_OK;
-}
-
 /* Opens file "at", or the next one of the run that can be opened; false: stands nowhere, or has failed. */
 static bool
 open_from(LevelIter *it, uint32_t at, NvmkvSlice from)
@@ -145,7 +138,7 @@ level_seek(NvmkvIter *base, NvmkvSlice key, uint64_t tag)
 
 	if (at == it->end)
 	{
-		stand_nowhere(it);
+		iter_stand_nowhere(&it->base);
 		return;
 	}
 	if (!open_from(it, at, key))
@@ -162,7 +155,7 @@ level_seek_for_prev(NvmkvIter *base, NvmkvSlice key, uint64_t tag)
 
 	if (it->first == it->end)
 	{
-		stand_nowhere(it);
+		iter_stand_nowhere(&it->base);
 		return;
 	}
 	if (at == it->end)
@@ -180,7 +173,7 @@ level_seek_first(NvmkvIter *base)
 
 	if (it->first == it->end)
 	{
-		stand_nowhere(it);
+		iter_stand_nowhere(&it->base);
 		return;
 	}
 	if (!open_from(it, it->first, nvmkv_slice(NULL, 0)))
@@ -196,7 +189,7 @@ level_seek_last(NvmkvIter *base)
 
 	if (it->first == it->end)
 	{
-		stand_nowhere(it);
+		iter_stand_nowhere(&it->base);
 		return;
 	}
 	if (!open_table(it, it->end - 1))

@@ -22,13 +22,6 @@ set_failed(NvmRowIter *it, NvmkvStatus status)
 	it->base.status = status;
 }
 
-static void
-set_end(NvmRowIter *it)
-{
-	it->base.valid = false;
-	it->base.status = NVMKV_OK;
-}
-
 /* An entry that cannot be read by the index: by what is found without it. */
 static NvmkvStatus
 read_without_index(NvmRowIter *it, uint64_t index, NvmkvSlice *key, uint64_t *tag, NvmkvSlice *payload)
@@ -127,7 +120,7 @@ go_round(NvmRowIter *it)
 		if (++it->index < it->end)
 			load(it);
 		else
-			set_end(it);
+			iter_stand_nowhere(&it->base);
 	} while (it->base.status == NVMKV_CORRUPTION);
 	end = it->index;
 	if (it->base.status == NVMKV_OK)
@@ -147,7 +140,7 @@ load_or_end(NvmRowIter *it)
 {
 	if (it->index >= it->end)
 	{
-		set_end(it);
+		iter_stand_nowhere(&it->base);
 		return;
 	}
 	load(it);
@@ -196,7 +189,7 @@ load_before(NvmRowIter *it)
 		load(it);
 	}
 	else
-		set_end(it);
+		iter_stand_nowhere(&it->base);
 }
 
 /* The last entry <= (key, tag) is the one before the first > (key, tag), and that is the first >= (key, tag - 1). */

@@ -18,6 +18,10 @@
  * Where many keys in a row show nothing the scan leaps over those that are known
  * to be empty for all, or finds out that they are (leap.h).
  *
+ * A scan that is started again, forwards in a range of the same prefix, is taken for one of many such: of a list of
+ * values, or on the inner side of a join.  Then it takes the sources of all keys with the prefix ("wide"), once, and
+ * the ranges that follow only seek in them.
+ *
  * A damaged range is the end of what can be shown: keys may be missing there, so
  * a scan that comes to it fails, after it has shown what is before.
  */
@@ -36,6 +40,9 @@
 /* Entries looked at before the epoch is left for a moment even without a result. */
 #define SCAN_ENTRIES_MAX 65536
 
+/* A scan that has taken no more than this is kept when it is over: most are short, and all need this memory. */
+#define SPARE_BYTES_MAX ((size_t) 256 * 1024)
+
 #define SOURCE_MEMTABLE 0
 #define SOURCE_ROW 1
 #define SOURCE_TABLE 2
@@ -49,6 +56,8 @@ struct NvmkvScan
 	uint64_t born;	 /* db_born of all keys of the range */
 	bool has_prefix; /* all keys of the range begin with the first prefix_bytes of "lower" */
 	uint64_t prefix_hash;
+	uint8_t prefix_end[NVMKV_PREFIX_BYTES_MAX]; /* the least key behind those, of so many bytes; 0: there is none */
+	size_t prefix_end_bytes;
 	const NvmkvSnapshot *snapshot;
 
 	bool started; /* something was examined: "resume" says where */
@@ -60,13 +69,18 @@ struct NvmkvScan
 
 	/* The sources, valid while the super version is "super_version". */
 	bool have_sources;
+	bool wide; /* they are, or are to be, those of all keys with the prefix */
 	uint64_t super_version;
 	const VersionDamage *bar; /* within a batch: the damaged range that comes next; NULL: there is none */
 	const VersionImage *bar_version;
 	uint32_t pages_lost; /* when the sources were taken: an iterator may stand on a page that goes later */
 	unsigned nmemtables, nrows, nlevels, nsources;
+	void *source_memory; /* of what follows */
+	size_t source_bytes;
 	MemtableIter *memtables;
 	NvmRowIter *rows;
+	const VersionImage *version;	 /* the sources are of it */
+	const VersionRow **version_rows; /* what it says of each of "rows" */
 	LevelIter *levels;
 	NvmkvIter **sources;
 	MergeIter merge;
@@ -93,14 +107,6 @@ drop_sources(NvmkvScan *s)
 	for (i = 0; i < s->nlevels; i++)
 		s->levels[i].base.ops->destroy(&s->levels[i].base);
 	merge_iter_free(&s->merge);
-	port_free(s->memtables);
-	port_free(s->rows);
-	port_free(s->levels);
-	port_free(s->sources);
-	s->memtables = NULL;
-	s->rows = NULL;
-	s->levels = NULL;
-	s->sources = NULL;
 	s->nmemtables = s->nrows = s->nlevels = s->nsources = 0;
 	s->have_sources = false;
 }
@@ -108,19 +114,50 @@ drop_sources(NvmkvScan *s)
 static bool
 allocate_sources(NvmkvScan *s, unsigned memtables, unsigned rows, unsigned levels)
 {
-	s->memtables = port_alloc((memtables + 1) * sizeof(MemtableIter));
-	s->rows = port_alloc((rows + 1) * sizeof(NvmRowIter));
-	s->levels = port_alloc((levels + 1) * sizeof(LevelIter));
-	s->sources = port_alloc((memtables + rows + levels + 1) * sizeof(NvmkvIter *));
-	return s->memtables != NULL && s->rows != NULL && s->levels != NULL && s->sources != NULL;
+	size_t bytes = memtables * sizeof(MemtableIter) + rows * (sizeof(NvmRowIter) + sizeof(VersionRow *)) +
+		levels * sizeof(LevelIter) + (memtables + rows + levels) * sizeof(NvmkvIter *);
+
+	if (bytes > s->source_bytes)
+	{
+		void *memory = port_alloc(bytes);
+
+		if (memory == NULL)
+			return false;
+		port_free(s->source_memory);
+		s->source_memory = memory;
+		s->source_bytes = bytes;
+	}
+	s->memtables = s->source_memory;
+	s->levels = (LevelIter *) (void *) (s->memtables + memtables);
+	s->rows = (NvmRowIter *) (void *) (s->levels + levels);
+	s->version_rows = (const VersionRow **) (void *) (s->rows + rows);
+	s->sources = (NvmkvIter **) (void *) (s->version_rows + rows);
+	return true;
 }
 
-/* Is [smallest, largest] outside the scan's range? */
-static bool
-is_outside(const NvmkvScan *s, NvmkvSlice smallest, NvmkvSlice largest)
+_Static_assert(sizeof(MemtableIter) % sizeof(void *) == 0 && sizeof(LevelIter) % sizeof(void *) == 0 &&
+				   sizeof(NvmRowIter) % sizeof(void *) == 0 && _Alignof(MemtableIter) <= sizeof(void *) &&
+				   _Alignof(LevelIter) <= sizeof(void *) && _Alignof(NvmRowIter) <= sizeof(void *),
+			   "sources lie one behind the other");
+
+/* The range whose sources are taken; upper.size 0: it has no end. */
+static inline NvmkvSlice
+sources_lower(const NvmkvScan *s)
 {
-	return (s->upper.size > 0 && slice_compare(smallest, nvmkv_buf_slice(&s->upper)) >= 0) ||
-		slice_compare(largest, nvmkv_buf_slice(&s->lower)) < 0;
+	return s->wide ? nvmkv_slice(s->lower.data, s->db->options.prefix_bytes) : nvmkv_buf_slice(&s->lower);
+}
+
+static inline NvmkvSlice
+sources_upper(const NvmkvScan *s)
+{
+	return s->wide ? nvmkv_slice(s->prefix_end, s->prefix_end_bytes) : nvmkv_buf_slice(&s->upper);
+}
+
+/* Is [smallest, largest] outside of [lower, upper)? */
+static inline bool
+is_outside(NvmkvSlice smallest, NvmkvSlice largest, NvmkvSlice lower, NvmkvSlice upper)
+{
+	return (upper.size > 0 && slice_compare(smallest, upper) >= 0) || slice_compare(largest, lower) < 0;
 }
 
 /* ---- sources that have nothing with the range's prefix ---- */
@@ -133,7 +170,7 @@ static void
 find_prefix(NvmkvScan *s)
 {
 	size_t bytes = s->db->options.prefix_bytes;
-	uint8_t next[NVMKV_PREFIX_BYTES_MAX];
+	uint8_t *next = s->prefix_end;
 	size_t digits = bytes;
 
 	s->has_prefix = false;
@@ -149,6 +186,7 @@ find_prefix(NvmkvScan *s)
 		if (s->upper.size == 0 || slice_compare(nvmkv_buf_slice(&s->upper), nvmkv_slice(next, digits)) > 0)
 			return;
 	}
+	s->prefix_end_bytes = digits;
 	s->has_prefix = true;
 	if (bytes >= 8)
 		s->born = db_born(s->db, nvmkv_buf_slice(&s->lower));
@@ -199,20 +237,20 @@ table_lacks_prefix(NvmkvScan *s, const VersionImage *v, const VersionFile *file)
 	return true;
 }
 
-/* The run [*first, *end) of a level's files that the scan's range touches. */
+/* The run [*first, *end) of a level's files that [lower, upper) touches. */
 static void
-level_run(const NvmkvScan *s, const VersionImage *v, unsigned level, uint32_t *first, uint32_t *end)
+level_run(const VersionImage *v, unsigned level, NvmkvSlice lower, NvmkvSlice upper, uint32_t *first, uint32_t *end)
 {
 	const VersionFile *files = version_files(v);
-	uint32_t i = version_find_file(v, level, nvmkv_buf_slice(&s->lower));
+	uint32_t i = version_find_file(v, level, lower);
 
 	*first = i;
 	*end = v->level_start[level + 1];
-	if (s->upper.size > 0)
+	if (upper.size > 0)
 	{
-		*end = version_find_file(v, level, nvmkv_buf_slice(&s->upper));
+		*end = version_find_file(v, level, upper);
 		if (*end < v->level_start[level + 1] &&
-			slice_compare(version_bytes(v, files[*end].smallest), nvmkv_buf_slice(&s->upper)) < 0)
+			slice_compare(version_bytes(v, files[*end].smallest), upper) < 0)
 			(*end)++;
 	}
 	if (*end < *first)
@@ -224,6 +262,8 @@ static NvmkvStatus
 take_sources(NvmkvScan *s)
 {
 	NvmkvDb *db = s->db;
+	const NvmkvSlice lower = sources_lower(s);
+	const NvmkvSlice upper = sources_upper(s);
 	const VersionImage *v;
 	const VersionFile *files;
 	MemList list;
@@ -236,6 +276,7 @@ take_sources(NvmkvScan *s)
 	s->pages_lost = db_pages_lost(db);
 	mempool_list(&db->mem, &list);
 	v = versions_current(&db->versions);
+	s->version = v;
 	files = version_files(v);
 	if (!allocate_sources(s, list.count, v->nrows, v->level_start[1] + VERSION_LEVELS))
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a scan of %u sources", list.count + v->nrows + VERSION_LEVELS);
@@ -249,18 +290,19 @@ take_sources(NvmkvScan *s)
 	{
 		NvmRowRef ref;
 
-		if (is_outside(s, version_bytes(v, v->rows[i].smallest), version_bytes(v, v->rows[i].largest)))
+		if (is_outside(version_bytes(v, v->rows[i].smallest), version_bytes(v, v->rows[i].largest), lower, upper))
 			continue;
 		ref = version_row_ref(v, &v->rows[i]);
 		if (row_lacks_prefix(s, v, &v->rows[i], &ref))
 			continue;
 		nvm_row_iter_init(&s->rows[s->nrows], db->pool, &ref, ref.entries);
+		s->version_rows[s->nrows] = &v->rows[i];
 		s->sources[s->nsources++] = &s->rows[s->nrows].base;
 		s->nrows++;
 	}
 	for (i = 0; i < v->level_start[1]; i++)
 	{
-		if (is_outside(s, version_bytes(v, files[i].smallest), version_bytes(v, files[i].largest)) ||
+		if (is_outside(version_bytes(v, files[i].smallest), version_bytes(v, files[i].largest), lower, upper) ||
 			table_lacks_prefix(s, v, &files[i]))
 			continue;
 		level_iter_init(&s->levels[s->nlevels], db->tables, v, i, i + 1, SST_ITER_CACHED);
@@ -271,7 +313,7 @@ take_sources(NvmkvScan *s)
 	{
 		uint32_t first, end;
 
-		level_run(s, v, level, &first, &end);
+		level_run(v, level, lower, upper, &first, &end);
 		/* Of two tables or more, each reaches to an end of the other inside the range: they have the prefix. */
 		if (first == end || (end - first == 1 && table_lacks_prefix(s, v, &files[first])))
 			continue;
@@ -285,12 +327,27 @@ take_sources(NvmkvScan *s)
 }
 
 /*
+ * Has a source with these ends nothing from the key up to the range's end?  Then the iterator stands nowhere.  Among
+ * wide sources there are such ones.
+ */
+static bool
+passes_by(const NvmkvScan *s, NvmkvIter *it, VersionBytes smallest, VersionBytes largest, NvmkvSlice key)
+{
+	if (!s->wide || !is_outside(version_bytes(s->version, smallest), version_bytes(s->version, largest), key,
+								nvmkv_buf_slice(&s->upper)))
+		return false;
+	iter_stand_nowhere(it);
+	return true;
+}
+
+/*
  * All sources to the first entry >= (key, tag).  A row's hints tell where to look in the next older row; where they
  * are for another row, or that row is not among the sources, its whole live range is searched.
  */
 static void
 seek_forward(NvmkvScan *s, NvmkvSlice key, uint64_t tag)
 {
+	bool has_hints = false;
 	unsigned i;
 
 	for (i = 0; i < s->nmemtables; i++)
@@ -300,13 +357,22 @@ seek_forward(NvmkvScan *s, NvmkvSlice key, uint64_t tag)
 		NvmRowIter *row = &s->rows[i];
 		uint64_t left = row->row.first_live;
 		uint64_t right = row->row.entries;
+		bool passed = passes_by(s, &row->base, s->version_rows[i]->smallest, s->version_rows[i]->largest, key);
 
-		if (i > 0)
+		if (!passed && has_hints)
 			nvm_row_hint_window(s->db->pool, &s->rows[i - 1].row, s->rows[i - 1].index, &row->row, &left, &right);
-		nvm_row_iter_seek_window(row, key, tag, left, right);
+		if (!passed)
+			nvm_row_iter_seek_window(row, key, tag, left, right);
+		has_hints = !passed;
 	}
 	for (i = 0; i < s->nlevels; i++)
-		s->levels[i].base.ops->seek(&s->levels[i].base, key, tag);
+	{
+		LevelIter *level = &s->levels[i];
+		const VersionFile *files = version_files(s->version);
+
+		if (!passes_by(s, &level->base, files[level->first].smallest, files[level->end - 1].largest, key))
+			level->base.ops->seek(&level->base, key, tag);
+	}
 	merge_iter_take(&s->merge, false);
 }
 
@@ -990,22 +1056,36 @@ nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvS
 NvmkvStatus
 nvmkv_scan_create(NvmkvDb *db, NvmkvScan **scan_out)
 {
-	*scan_out = port_alloc_zero(sizeof(NvmkvScan));
-	if (*scan_out == NULL)
+	NvmkvScan *s = db->spare_scan;
+
+	db->spare_scan = NULL;
+	if (s == NULL)
+		s = port_alloc_zero(sizeof(NvmkvScan));
+	if (s == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a scan");
-	(*scan_out)->db = db;
-	(*scan_out)->done = true;
+	s->db = db;
+	s->done = true;
+	s->keys_only = false;
+	s->has_prefix = false;
+	memset(&s->stats, 0, sizeof(s->stats));
+	*scan_out = s;
 	return NVMKV_OK;
 }
 
 NvmkvStatus
 nvmkv_scan_start(NvmkvScan *s, NvmkvSlice lower, NvmkvSlice upper, bool reverse, const NvmkvSnapshot *snapshot)
 {
-	/* Sources are chosen by the range: new range, new sources. */
-	drop_sources(s);
+	bool again = s->has_prefix && !s->reverse && !reverse && begins_with_prefix(s, lower);
+
 	NVMKV_RETURN_IF(nvmkv_buf_set(&s->lower, lower));
 	NVMKV_RETURN_IF(nvmkv_buf_set(&s->upper, upper));
 	find_prefix(s);
+	again = again && s->has_prefix;
+	/* Sources are chosen by the range, new range, new sources; or by the prefix. */
+	if (!again || !s->wide)
+		drop_sources(s);
+	s->wide = again;
+	s->astray = true;
 	s->reverse = reverse;
 	s->snapshot = snapshot != NULL ? snapshot : &scan_everything;
 	s->started = false;
@@ -1028,12 +1108,15 @@ nvmkv_scan_stats(const NvmkvScan *scan)
 	return &scan->stats;
 }
 
-void
-nvmkv_scan_destroy(NvmkvScan *s)
+static size_t
+memory_bytes(const NvmkvScan *s)
 {
-	if (s == NULL)
-		return;
-	drop_sources(s);
+	return s->source_bytes + s->out_capacity * sizeof(NvmkvScanRow) + s->bytes.capacity + s->value.capacity;
+}
+
+static void
+free_scan(NvmkvScan *s)
+{
 	nvmkv_buf_free(&s->lower);
 	nvmkv_buf_free(&s->upper);
 	nvmkv_buf_free(&s->resume);
@@ -1041,6 +1124,27 @@ nvmkv_scan_destroy(NvmkvScan *s)
 	nvmkv_buf_free(&s->bytes);
 	nvmkv_buf_free(&s->key);
 	nvmkv_buf_free(&s->value);
+	port_free(s->source_memory);
 	port_free(s->out);
 	port_free(s);
+}
+
+void
+nvmkv_scan_destroy(NvmkvScan *s)
+{
+	if (s == NULL)
+		return;
+	drop_sources(s);
+	if (s->db->spare_scan == NULL && memory_bytes(s) <= SPARE_BYTES_MAX)
+		s->db->spare_scan = s;
+	else
+		free_scan(s);
+}
+
+void
+scan_free_spare(NvmkvDb *db)
+{
+	if (db->spare_scan != NULL)
+		free_scan(db->spare_scan);
+	db->spare_scan = NULL;
 }

@@ -316,6 +316,7 @@ struct NvmkvDb
 	unsigned work_turn;				  /* root only: the family that is asked first for work */
 	SstIter point;			 /* of the point lookup that is under way; table NULL: none is */
 	NvmkvBuf apart;			 /* the value apart that the lookup's visitor is shown */
+	NvmkvScan *spare_scan;	 /* one that is at rest, with its memory; NULL: there is none */
 };
 
 /* ---- small questions about a handle ---- */

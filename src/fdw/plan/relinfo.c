@@ -335,7 +335,7 @@ relation_info(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 		previous_relation_info_hook(root, relid, inhparent, rel);
 
 	/* For an inheritance parent this is the whole tree; the parent's own rows come again as a child. */
-	if (inhparent || rel->fdwroutine == NULL || !nvmkv_is_our_relid(relid))
+	if (inhparent || rel->fdwroutine == NULL || !nvmkv_is_our_routine(rel->fdwroutine))
 		return;
 
 	remove_core_indexes(rel);

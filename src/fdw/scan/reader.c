@@ -67,7 +67,9 @@ fetch_batch(NvmkvReader *reader)
 {
 	check(reader, nvmkv_scan_batch(reader->scan, reader->batch_rows, BATCH_BYTES_MAX, &reader->rows, &reader->nrows));
 	reader->next = 0;
-	reader->batch_rows = Min(reader->batch_rows * 2, BATCH_ROWS_MAX);
+	/* Who reads many short ranges gets no room for long ones. */
+	if (reader->nrows >= reader->batch_rows)
+		reader->batch_rows = Min(reader->batch_rows * 2, BATCH_ROWS_MAX);
 	if (reader->nrows == 0)
 		reader->in_range = false;
 	return reader->nrows > 0;

@@ -16,7 +16,6 @@
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "commands/defrem.h"
-#include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
@@ -110,12 +109,18 @@ nvmkvIsForeignRelUpdatable(Relation rel)
 }
 
 bool
+nvmkv_is_our_routine(const FdwRoutine *routine)
+{
+	return routine->IsForeignRelUpdatable == nvmkvIsForeignRelUpdatable;
+}
+
+bool
 nvmkv_is_our_table(Relation rel)
 {
 	if (rel->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
 		return false;
 	if (rel->rd_fdwroutine != NULL)
-		return rel->rd_fdwroutine->IsForeignRelUpdatable == nvmkvIsForeignRelUpdatable;
+		return nvmkv_is_our_routine(rel->rd_fdwroutine);
 	return nvmkv_is_our_relid(RelationGetRelid(rel));
 }
 

@@ -13,6 +13,7 @@
 
 #include "postgres.h"
 
+#include "foreign/fdwapi.h"
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
 
@@ -26,6 +27,9 @@ extern int nvmkvIsForeignRelUpdatable(Relation rel);
 
 /* Does this relation belong to our wrapper? Cheap (cached by relcache). */
 extern bool nvmkv_is_our_table(Relation rel);
+
+/* Is this our wrapper's, as the planner has it at hand? */
+extern bool nvmkv_is_our_routine(const FdwRoutine *routine);
 extern bool nvmkv_is_our_relid(Oid relid);
 
 /* Does a table that is made on this server belong to our wrapper?  Not if there is no such server. */
