@@ -113,7 +113,8 @@ for my $of (@versions)
 		"the library of version $of: what is said");
 }
 
-if (defined $others)
+# The first time that it is asked.
+if (defined $others && !-e "$others/$version.sql")
 {
 	system_or_bail('cp', $dump, "$others/$version.sql");
 	system_or_bail('cp', $library, "$others/$version.so");
