@@ -272,5 +272,24 @@ SELECT explained('SELECT a FROM n WHERE a = 35 ORDER BY id', ', FORMAT JSON');
 SELECT explained('SELECT f, k FROM n ORDER BY f, k DESC');
 SELECT explained('SELECT b, a FROM n2 ORDER BY b NULLS FIRST, a DESC');
 
+-- Lists whose values are not known when nothing has been analyzed: rows are taken for read in the table's order.
+CREATE FOREIGN TABLE listed (id int NOT NULL, k int, pad text) SERVER nvmkv OPTIONS (primary_key 'id');
+INSERT INTO listed SELECT g, g, repeat('x', 200) FROM generate_series(1, 20000) g;
+CREATE INDEX listed_k ON listed (k);
+SET plan_cache_mode = force_generic_plan;
+PREPARE in_list AS SELECT id FROM listed WHERE k IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AND pad <> '';
+PREPARE any_list (int[]) AS SELECT id FROM listed WHERE k = ANY ($1) AND pad <> '';
+SELECT way('EXECUTE in_list (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)');
+SELECT way('EXECUTE any_list (''{1, 20000}'')');
+EXECUTE any_list ('{20000, 1, 20001, 1}');
+RESET plan_cache_mode;
+-- More entries than work_mem holds wait for their rows in turn.
+SET work_mem = '64kB';
+SET enable_seqscan = off;
+SELECT way('SELECT count(*), sum(id) FROM listed WHERE k > 1 AND pad <> $$$$');
+SELECT count(*), sum(id) FROM listed WHERE k > 1 AND pad <> '';
+RESET enable_seqscan;
+RESET work_mem;
+
 SET client_min_messages = warning;
 DROP SCHEMA index_scan_test CASCADE;

@@ -21,6 +21,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_statistic.h"
+#include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
@@ -382,6 +383,31 @@ cost_index_path(PlannerInfo *root, IndexPath *path, bool may_skip, double loop_c
 	*selectivity_out = selectivity;
 	*correlation_out = index_correlation(root, index);
 	*pages_out = pages;
+}
+
+/* An entry that waits for its row: what the executor keeps of it (scan/fetch.h), with a key of usual length. */
+#define WAITING_ENTRY_BYTES 64
+
+/*
+ * As core has it for bitmap scans: the more of the table's pages are read in one go, the more of them follow each
+ * other.  The number of entries that are read before their rows doubles each time, so that half of them are in the last
+ * batch, until they fill work_mem.
+ */
+Cost
+nvmkv_fetch_saving(PlannerInfo *root, const IndexPath *path)
+{
+	const IndexOptInfo *index = path->indexinfo;
+	double rows = clamp_row_est(path->indexselectivity * index->rel->tuples);
+	double batch = Min(rows / 2, work_mem * 1024.0 / WAITING_ENTRY_BYTES);
+	double all = Max(index->rel->pages, 1);
+	double together = 2 * all * batch / (2 * all + batch);
+	double correlation = index_correlation(root, index);
+	double random_page_cost_here;
+	double seq_page_cost_here;
+
+	get_tablespace_page_costs(index->rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
+	return index_pages_fetched(rows, index->rel->pages, index->pages, root) * (1 - correlation * correlation) *
+		Max(random_page_cost_here - seq_page_cost_here, 0) * sqrt(Min(together / all, 1));
 }
 
 void

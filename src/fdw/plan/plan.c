@@ -92,6 +92,9 @@ key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 	/* Core has shared out what the executor does with a row; reading it is shared, too. */
 	if (workers > 0)
 		total -= ipath->indextotalcost * (1 - 1 / parallel_divisor(workers));
+	if (OidIsValid(index) && ipath->path.pathtype != T_IndexOnlyScan && ipath->path.pathkeys == NIL &&
+		ipath->path.param_info == NULL)
+		total = Max(total - nvmkv_fetch_saving(root, ipath), ipath->path.startup_cost);
 	path = nvmkv_create_path(root, rel, ipath->path.rows, nvmkv_disabled_nodes(&ipath->path),
 							 ipath->path.startup_cost, total, ipath->path.pathkeys, PATH_REQ_OUTER(&ipath->path),
 							 private);

@@ -12,11 +12,12 @@
  * Where no order is asked for, some entries are read first, of several ranges
  * if need be, and their rows are looked up in the order in which the table has
  * them: those that are in one block come one after the other.  They are few at
- * first, as with batches of entries (reader.c); a row is fetched when it is asked
- * for.
+ * first, as with batches of entries (reader.c), and never more than work_mem holds; a
+ * row is fetched when it is asked for.
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
 
 #include "fdw/key/keycode.h"
@@ -26,7 +27,6 @@
 #include "fdw/txn/write.h"
 
 #define ENTRIES_MIN 8
-#define ENTRIES_MAX 1024
 
 void
 nvmkv_fetch_init(NvmkvFetch *fetch, NvmkvDb *db, const NvmkvTable *table, const NvmkvIndex *index,
@@ -41,8 +41,9 @@ nvmkv_fetch_init(NvmkvFetch *fetch, NvmkvDb *db, const NvmkvTable *table, const 
 	initStringInfo(&fetch->keys);
 	initStringInfo(&fetch->covered);
 	fetch->in_order = in_order;
-	fetch->items = palloc(sizeof(NvmkvFetchItem) * (in_order ? 1 : ENTRIES_MAX));
 	fetch->limit = in_order ? 1 : ENTRIES_MIN;
+	fetch->size = fetch->limit;
+	fetch->items = palloc(sizeof(NvmkvFetchItem) * (Size) fetch->size);
 }
 
 void
@@ -67,6 +68,11 @@ nvmkv_fetch_add(NvmkvFetch *fetch, const NvmkvRowBytes *entry)
 		fetch->next = 0;
 		resetStringInfo(&fetch->keys);
 	}
+	if (fetch->nitems == fetch->size)
+	{
+		fetch->size = fetch->limit;
+		fetch->items = repalloc(fetch->items, sizeof(NvmkvFetchItem) * (Size) fetch->size);
+	}
 	nvmkv_key_of_entry(fetch->table, fetch->index, entry->key, &fetch->key);
 	appendBinaryStringInfo(&fetch->keys, fetch->key.data, fetch->key.len);
 	item = &fetch->items[fetch->nitems++];
@@ -74,6 +80,15 @@ nvmkv_fetch_add(NvmkvFetch *fetch, const NvmkvRowBytes *entry)
 	item->fxid = entry->fxid;
 	item->covered = entry->covered;
 	return fetch->nitems < fetch->limit;
+}
+
+/* May twice as many wait? */
+static bool
+has_room(const NvmkvFetch *fetch)
+{
+	Size bytes = sizeof(NvmkvFetchItem) * (Size) fetch->nitems + (Size) fetch->keys.len;
+
+	return fetch->nitems == fetch->limit && 2 * bytes <= (Size) work_mem * 1024;
 }
 
 static int
@@ -97,7 +112,8 @@ nvmkv_fetch_begin(NvmkvFetch *fetch)
 	if (fetch->in_order)
 		return;
 	qsort(fetch->items, (size_t) fetch->nitems, sizeof(NvmkvFetchItem), compare_items);
-	fetch->limit = Min(fetch->limit * 2, ENTRIES_MAX);
+	if (has_room(fetch))
+		fetch->limit *= 2;
 }
 
 /* ---------------------------------------------------------------- rows */

@@ -37,6 +37,7 @@ typedef struct NvmkvFetch
 	StringInfoData keys; /* of their rows, one behind the other */
 	StringInfoData key;
 	NvmkvFetchItem *items;
+	int size; /* there is room for so many of them */
 	int nitems;
 	int next; /* to be fetched */
 } NvmkvFetch;
