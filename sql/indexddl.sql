@@ -170,6 +170,36 @@ RESET ROLE;
 DROP OWNED BY nvmkv_index_owner, nvmkv_index_other;
 DROP ROLE nvmkv_index_owner, nvmkv_index_other;
 
+-- REINDEX CONCURRENTLY: what the copy is like, what stays of it
+CREATE FOREIGN TABLE nvmkv_twin.r (a int NOT NULL, b text, c int CONSTRAINT r_later UNIQUE DEFERRABLE, d int) SERVER nvmkv OPTIONS (primary_key 'a');
+INSERT INTO nvmkv_twin.r SELECT g, 'B' || g, g, g / 2 FROM generate_series(1, 3000) g;
+CREATE UNIQUE INDEX r_b ON nvmkv_twin.r (lower(b) COLLATE "C" DESC NULLS LAST) INCLUDE (d) WHERE a > 10;
+COMMENT ON INDEX nvmkv_twin.r_b IS 'kept';
+SELECT storage_id AS old_storage FROM nvmkv.storage WHERE relid = 'nvmkv_twin.r_b'::regclass \gset
+REINDEX INDEX CONCURRENTLY nvmkv_twin.r_b;
+SELECT pg_get_indexdef(oid), obj_description(oid, 'pg_class') FROM pg_class WHERE oid = 'nvmkv_twin.r_b'::regclass;
+SELECT storage_id <> :old_storage AS another FROM nvmkv.storage WHERE relid = 'nvmkv_twin.r_b'::regclass;
+SELECT * FROM nvmkv.check('nvmkv_twin.r');
+BEGIN;
+REINDEX INDEX CONCURRENTLY nvmkv_twin.r_b;
+ROLLBACK;
+REINDEX TABLE CONCURRENTLY nvmkv_twin.r;
+ALTER TABLE nvmkv_twin.r DROP CONSTRAINT r_later;
+CREATE UNIQUE INDEX CONCURRENTLY r_d ON nvmkv_twin.r (d);
+REINDEX TABLE CONCURRENTLY nvmkv_twin.r;
+REINDEX INDEX CONCURRENTLY nvmkv_twin.r_d;
+SELECT indexrelid::regclass::text, indisvalid FROM pg_index WHERE indrelid = 'nvmkv_twin.r'::regclass ORDER BY 1;
+DROP INDEX nvmkv_twin.r_d_ccnew;
+DELETE FROM nvmkv_twin.r WHERE a % 2 = 1;
+REINDEX INDEX CONCURRENTLY nvmkv_twin.r_d;
+SELECT indexrelid::regclass::text, indisvalid FROM pg_index WHERE indrelid = 'nvmkv_twin.r'::regclass ORDER BY 1;
+SELECT * FROM nvmkv.check('nvmkv_twin.r');
+INSERT INTO nvmkv_twin.r VALUES (5001, 'b100', 1, 5001);
+INSERT INTO nvmkv_twin.r VALUES (5001, 'b101', 1, 50);
+REINDEX TABLE CONCURRENTLY nvmkv_twin.r;
+CREATE FOREIGN TABLE nvmkv_twin.no_index (a int) SERVER nvmkv;
+REINDEX TABLE CONCURRENTLY nvmkv_twin.no_index;
+
 SET client_min_messages = error;
 DROP SCHEMA nvmkv_twin, heap_twin CASCADE;
 DROP FUNCTION twice, mutable;

@@ -53,7 +53,7 @@ create_index(const NvmkvStatement *statement, Node *node, void *arg)
 									 RangeVarCallbackOwnsRelation, NULL);
 	index = nvmkv_define_index(relid, stmt, statement->query_string, InvalidOid, InvalidOid);
 	if (stmt->concurrent && OidIsValid(index))
-		nvmkv_index_fill_concurrently(relid, index);
+		nvmkv_index_fill_concurrently(relid, index, true);
 	ObjectAddressSet(address, RelationRelationId, index);
 	EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, (Node *) stmt);
 }

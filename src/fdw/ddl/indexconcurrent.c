@@ -273,8 +273,20 @@ fill_step(Oid relid, Oid index_oid, StringInfo next, int64 *rows)
 	return next->len > 0;
 }
 
+static void
+open_to_readers(Oid relid, Oid index_oid)
+{
+	Relation rel;
+
+	StartTransactionCommand();
+	rel = table_open(relid, ShareUpdateExclusiveLock);
+	nvmkv_index_open_to_readers(rel, index_oid);
+	table_close(rel, NoLock);
+	CommitTransactionCommand();
+}
+
 void
-nvmkv_index_fill_concurrently(Oid relid, Oid index_oid)
+nvmkv_index_fill_concurrently(Oid relid, Oid index_oid, bool becomes_valid)
 {
 	LockRelId id = {.relId = relid, .dbId = MyDatabaseId};
 	MemoryContext context = AllocSetContextCreate(PortalContext, "rows to be indexed", ALLOCSET_SMALL_SIZES);
@@ -282,7 +294,6 @@ nvmkv_index_fill_concurrently(Oid relid, Oid index_oid)
 	StringInfo next = makeStringInfo();
 	int64 rows = 0;
 	LOCKTAG tag;
-	Relation rel;
 
 	MemoryContextSwitchTo(old_context);
 
@@ -304,11 +315,8 @@ nvmkv_index_fill_concurrently(Oid relid, Oid index_oid)
 		CHECK_FOR_INTERRUPTS();
 	MemoryContextDelete(context);
 
-	StartTransactionCommand();
-	rel = table_open(relid, ShareUpdateExclusiveLock);
-	nvmkv_index_open_to_readers(rel, index_oid);
-	table_close(rel, NoLock);
-	CommitTransactionCommand();
+	if (becomes_valid)
+		open_to_readers(relid, index_oid);
 	pgstat_progress_end_command();
 
 	UnlockRelationIdForSession(&id, ShareUpdateExclusiveLock);

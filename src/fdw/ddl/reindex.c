@@ -11,6 +11,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -22,11 +23,13 @@
 #include "tcop/cmdtag.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/indexbuild.h"
 #include "fdw/ddl/reindex.h"
+#include "fdw/ddl/reindexconcurrent.h"
 #include "fdw/host/engine.h"
 #include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
@@ -44,38 +47,45 @@ names_ours(const ReindexStmt *stmt)
 	return get_rel_relkind(relid) == RELKIND_PARTITIONED_INDEX && nvmkv_is_our_relid(IndexGetRelation(relid, true));
 }
 
-static void
-check_options(const ReindexStmt *stmt)
+/* Is it CONCURRENTLY?  Refuses what is not for our indexes. */
+static bool
+read_options(const ReindexStmt *stmt)
 {
+	bool concurrently = false;
 	ListCell *lc;
 
 	foreach(lc, stmt->params)
 	{
 		DefElem *option = lfirst_node(DefElem, lc);
 
-		if (strcmp(option->defname, "concurrently") == 0 && defGetBoolean(option))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot reindex indexes of foreign tables concurrently"),
-					 errhint("REINDEX without CONCURRENTLY keeps others away from the table meanwhile.")));
+		if (strcmp(option->defname, "concurrently") == 0)
+			concurrently = defGetBoolean(option);
 		if (strcmp(option->defname, "tablespace") == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("indexes of foreign tables have no tablespace")));
 	}
+	return concurrently;
 }
+
+/* What is to be made anew, and how it is locked. */
+typedef struct Target
+{
+	LOCKMODE mode;
+	Oid table; /* locked, of an index */
+} Target;
 
 /* As the server does for a table, for whoever the name stands when the lock has been granted. */
 static void
 check_owner(const RangeVar *relation, Oid relid, Oid old_relid, void *arg)
 {
-	Oid *locked = arg;
+	Target *target = arg;
 	Oid table;
 
-	if (OidIsValid(*locked) && relid != old_relid)
+	if (OidIsValid(target->table) && relid != old_relid)
 	{
-		UnlockRelationOid(*locked, AccessExclusiveLock);
-		*locked = InvalidOid;
+		UnlockRelationOid(target->table, target->mode);
+		target->table = InvalidOid;
 	}
 	if (!OidIsValid(relid))
 		return;
@@ -86,51 +96,113 @@ check_owner(const RangeVar *relation, Oid relid, Oid old_relid, void *arg)
 				 errmsg("\"%s\" is not an index, or a table, of nvmkv_fdw any more", relation->relname)));
 	if (!object_ownercheck(RelationRelationId, relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), relation->relname);
-	if (table != relid && !OidIsValid(*locked))
+	if (table != relid && !OidIsValid(target->table))
 	{
-		LockRelationOid(table, AccessExclusiveLock);
-		*locked = table;
+		LockRelationOid(table, target->mode);
+		target->table = table;
 	}
+}
+
+/* For event triggers. */
+static void
+collect(Oid index_oid, const ReindexStmt *stmt)
+{
+	ObjectAddress address;
+
+	if (!command_tag_event_trigger_ok(CMDTAG_REINDEX))
+		return; /* nor may the triggers of a statement around this one hear of it */
+	ObjectAddressSet(address, RelationRelationId, index_oid);
+	EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, unconstify(Node *, (const Node *) stmt));
 }
 
 static void
 make_anew(Relation rel, Oid index_oid, const ReindexStmt *stmt)
 {
 	Relation index = index_open(index_oid, AccessExclusiveLock);
-	ObjectAddress address;
 
 	if (!nvmkv_index_is_table(index))
 		nvmkv_index_create(rel, index);
 	index_close(index, NoLock);
+	collect(index_oid, stmt);
+}
 
-	if (!command_tag_event_trigger_ok(CMDTAG_REINDEX))
-		return; /* nor may the triggers of a statement around this one hear of it */
-	ObjectAddressSet(address, RelationRelationId, index_oid);
-	EventTriggerCollectSimpleCommand(address, InvalidObjectAddress, (Node *) stmt);
+/* As on a heap, one that is invalid is made anew by its own name only.  The table's key has nothing to be made anew. */
+static bool
+is_wanted(Oid index_oid, bool of_table)
+{
+	Relation index = index_open(index_oid, AccessShareLock);
+	bool wanted = !nvmkv_index_is_table(index);
+
+	if (wanted && of_table && !index->rd_index->indisvalid)
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("cannot reindex invalid index \"%s.%s\" concurrently, skipping",
+						get_namespace_name(RelationGetNamespace(index)), RelationGetRelationName(index))));
+		wanted = false;
+	}
+	index_close(index, NoLock);
+	return wanted;
+}
+
+static void
+make_anew_concurrently(Oid relid, List *indexes, bool of_table, const ReindexStmt *stmt)
+{
+	LockRelId id = {.relId = relid, .dbId = MyDatabaseId};
+	MemoryContext old_context = MemoryContextSwitchTo(PortalContext);
+	List *wanted = NIL;
+	ListCell *lc;
+
+	foreach(lc, indexes)
+	{
+		if (is_wanted(lfirst_oid(lc), of_table))
+			wanted = lappend_oid(wanted, lfirst_oid(lc));
+	}
+	MemoryContextSwitchTo(old_context);
+
+	/* Between the transactions, too; an error gives it back. */
+	LockRelationIdForSession(&id, ShareUpdateExclusiveLock);
+	foreach(lc, wanted)
+	{
+		nvmkv_reindex_concurrently(relid, lfirst_oid(lc));
+		collect(lfirst_oid(lc), stmt);
+	}
+	UnlockRelationIdForSession(&id, ShareUpdateExclusiveLock);
 }
 
 static void
 reindex(const NvmkvStatement *statement, Node *node, void *arg)
 {
 	ReindexStmt *stmt = castNode(ReindexStmt, node);
-	Oid table_oid = InvalidOid;
+	bool concurrently = read_options(stmt);
+	Target target = {.mode = concurrently ? ShareUpdateExclusiveLock : AccessExclusiveLock};
+	bool of_table;
 	Oid relid;
 	Relation rel;
 	List *indexes;
 	ListCell *lc;
 
 	nvmkv_engine_require_preload();
-	check_options(stmt);
-	relid = RangeVarGetRelidExtended(stmt->relation, AccessExclusiveLock, 0, check_owner, &table_oid);
-	rel = table_open(OidIsValid(table_oid) ? table_oid : relid, NoLock);
+	if (concurrently)
+		PreventInTransactionBlock(statement->context == PROCESS_UTILITY_TOPLEVEL, "REINDEX CONCURRENTLY");
+	relid = RangeVarGetRelidExtended(stmt->relation, target.mode, 0, check_owner, &target);
+	of_table = !OidIsValid(target.table);
+	rel = table_open(of_table ? relid : target.table, NoLock);
 	CheckTableNotInUse(rel, "REINDEX");
-	indexes = OidIsValid(table_oid) ? list_make1_oid(relid) : RelationGetIndexList(rel);
+	indexes = of_table ? RelationGetIndexList(rel) : list_make1_oid(relid);
+	relid = RelationGetRelid(rel);
 	if (indexes == NIL)
 		ereport(NOTICE,
-				(errmsg("table \"%s\" has no indexes to reindex", RelationGetRelationName(rel))));
-	foreach(lc, indexes)
-		make_anew(rel, lfirst_oid(lc), stmt);
+				(errmsg(concurrently ? "table \"%s\" has no indexes that can be reindexed concurrently"
+						: "table \"%s\" has no indexes to reindex", RelationGetRelationName(rel))));
+	if (!concurrently)
+	{
+		foreach(lc, indexes)
+			make_anew(rel, lfirst_oid(lc), stmt);
+	}
 	table_close(rel, NoLock);
+	if (concurrently)
+		make_anew_concurrently(relid, indexes, of_table, stmt);
 }
 
 bool

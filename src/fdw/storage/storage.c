@@ -164,19 +164,26 @@ find_storage(NvmkvTable *table, Relation rel)
 	return true;
 }
 
-/* A new storage for what the row tells of, in the family of the table; ends the one there was. */
+/* Ends the storage there was. */
 static void
-replace_storage(NvmkvStorageRow *row, Relation rel, const char *definition)
+replace_row(const NvmkvStorageRow *row)
 {
 	NvmkvStorageRow old;
 	bool had_row = nvmkv_catalog_lookup(row->relid, &old);
 
-	row->dboid = MyDatabaseId;
-	row->storage_id = nvmkv_family_new_storage_id(rel);
 	nvmkv_catalog_put(row);
-	nvmkv_registry_begin_storage(row->storage_id, definition);
 	if (had_row && old.dboid == MyDatabaseId)
 		nvmkv_registry_end_storage(old.storage_id);
+}
+
+/* A new storage for what the row tells of, in the family of the table; ends the one there was. */
+static void
+replace_storage(NvmkvStorageRow *row, Relation rel, const char *definition)
+{
+	row->dboid = MyDatabaseId;
+	row->storage_id = nvmkv_family_new_storage_id(rel);
+	nvmkv_registry_begin_storage(row->storage_id, definition);
+	replace_row(row);
 }
 
 void
@@ -195,6 +202,20 @@ nvmkv_index_new_storage(Relation rel, Oid index_oid)
 	memcpy(row.keys, entries->keys, sizeof(NvmkvKeyColumn) * (size_t) entries->nkeys);
 	nvmkv_catalog_take_columns(&row, entries->tupdesc);
 	replace_storage(&row, rel, NVMKV_NO_DEFINITION);
+	CacheInvalidateRelcache(rel);
+	CommandCounterIncrement();
+}
+
+void
+nvmkv_index_take_storage(Relation rel, Oid index_oid, Oid other_oid)
+{
+	NvmkvStorageRow row;
+
+	if (!nvmkv_catalog_lookup(other_oid, &row))
+		elog(ERROR, "index %u has no storage", other_oid);
+	nvmkv_catalog_delete(other_oid);
+	row.relid = index_oid;
+	replace_row(&row);
 	CacheInvalidateRelcache(rel);
 	CommandCounterIncrement();
 }

@@ -32,4 +32,10 @@ extern void nvmkv_table_end_storage(Relation rel);
 /* A new storage for one index of the table.  Nobody writes to the table meanwhile, or the index is not ready. */
 extern void nvmkv_index_new_storage(Relation rel, Oid index_oid);
 
+/*
+ * The index gets the storage of another one that is like it, which has none then; what it had is dropped, with the
+ * current transaction.  REQUIRES AccessExclusiveLock on the table.
+ */
+extern void nvmkv_index_take_storage(Relation rel, Oid index_oid, Oid other_oid);
+
 #endif
