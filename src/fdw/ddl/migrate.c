@@ -88,17 +88,64 @@ key_option(Relation rel)
 								  (Node *) makeString(nvmkv_format_primary_key(specs)), -1));
 }
 
-/* Those that become options. */
 static List *
 storage_parameters(Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	bool none;
-	Datum parameters = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_reloptions, &none);
-	List *options = none ? NIL : nvmkv_pick_autovacuum_options(untransformRelOptions(parameters));
+	Datum parameters;
+	List *options;
 
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	parameters = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_reloptions, &none);
+	options = none ? NIL : untransformRelOptions(parameters);
 	ReleaseSysCache(tuple);
 	return options;
+}
+
+/* Those of a table that do not become options, or all of something else. */
+static void
+append_dropped(StringInfo dropped, Oid relid, const char *prefix, bool is_table)
+{
+	ListCell *lc;
+
+	foreach(lc, storage_parameters(relid))
+	{
+		DefElem *option = lfirst_node(DefElem, lc);
+
+		if (!is_table || !nvmkv_is_autovacuum_option(option->defname))
+			appendStringInfo(dropped, "%s%s%s=%s", dropped->len > 0 ? ", " : "", prefix, option->defname,
+							 defGetString(option));
+	}
+}
+
+/* Who goes back to a heap has to set them again. */
+static void
+tell_dropped(const char *kind, Oid relid, const StringInfoData *dropped)
+{
+	if (dropped->len > 0)
+		ereport(NOTICE,
+				(errmsg("storage parameters of %s \"%s\" are dropped: %s", kind, get_rel_name(relid), dropped->data)));
+}
+
+static void
+tell_dropped_parameters(Relation rel, List *indexes)
+{
+	StringInfoData dropped;
+	ListCell *lc;
+
+	initStringInfo(&dropped);
+	append_dropped(&dropped, RelationGetRelid(rel), "", true);
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+		append_dropped(&dropped, rel->rd_rel->reltoastrelid, "toast.", false);
+	tell_dropped("table", RelationGetRelid(rel), &dropped);
+	foreach(lc, indexes)
+	{
+		resetStringInfo(&dropped);
+		append_dropped(&dropped, lfirst_oid(lc), "", false);
+		tell_dropped("index", lfirst_oid(lc), &dropped);
+	}
 }
 
 static void
@@ -111,7 +158,8 @@ to_ours(Oid relid)
 	ListCell *lc;
 
 	foreign->servername = nvmkv_default_server();
-	foreign->options = list_concat(key_option(rel), storage_parameters(relid));
+	foreign->options = list_concat(key_option(rel), nvmkv_pick_autovacuum_options(storage_parameters(relid)));
+	tell_dropped_parameters(rel, indexes);
 	CreateForeignTable(foreign, relid);
 	CacheInvalidateRelcache(rel);
 	CommandCounterIncrement();
