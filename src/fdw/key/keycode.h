@@ -16,6 +16,15 @@
 
 #include "fdw/key/layout.h"
 
+/* For a key, or what is mostly empty: most statements have a dozen of them, and initStringInfo makes room for 1 KB. */
+static inline void
+nvmkv_buffer_init(StringInfo buffer)
+{
+	buffer->maxlen = 128;
+	buffer->data = palloc(buffer->maxlen);
+	resetStringInfo(buffer);
+}
+
 /* Starts a key: clears buf, appends the storage id. */
 extern void nvmkv_key_begin(const NvmkvTable *table, StringInfo buf);
 

@@ -34,6 +34,7 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/host/family.h"
+#include "fdw/key/keycode.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/copytriggers.h"
 #include "fdw/modify/deferred.h"
@@ -57,6 +58,24 @@ static ExecutorStart_hook_type previous_executor_start;
 
 /* ---------------------------------------------------------------- planning */
 
+/* Is this the target's whole row?  arg: the query. */
+static bool
+is_target_row(const Node *node, const Query *query)
+{
+	const Var *var = (const Var *) node;
+
+	return IsA(node, Var) && var->varno == query->resultRelation && var->varattno == InvalidAttrNumber &&
+		var->varlevelsup == 0;
+}
+
+static bool
+refers_to_target_row(Node *node, void *query)
+{
+	if (node == NULL)
+		return false;
+	return is_target_row(node, query) || expression_tree_walker(node, refers_to_target_row, query);
+}
+
 /* Puts a row of its columns in the place of the target's whole row; arg: the query's PlannerInfo. */
 static Node *
 spell_out_row(Node *node, void *arg)
@@ -70,7 +89,7 @@ spell_out_row(Node *node, void *arg)
 		const Var *var = (Var *) node;
 		RowExpr *row;
 
-		if (var->varno != query->resultRelation || var->varattno != InvalidAttrNumber || var->varlevelsup != 0)
+		if (!is_target_row(node, query))
 			return (Node *) copyObject(var);
 		row = makeNode(RowExpr);
 		expandRTE(rt_fetch(var->varno, query->rtable), var->varno, 0, VAR_RETURNING_DEFAULT, var->location, true,
@@ -98,8 +117,10 @@ add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte, 
 
 	if (rtindex == (Index) root->parse->resultRelation)
 	{
-		root->parse->jointree = (FromExpr *) spell_out_row((Node *) root->parse->jointree, root);
-		root->processed_tlist = (List *) spell_out_row((Node *) root->processed_tlist, root);
+		if (refers_to_target_row((Node *) root->parse->jointree, root->parse))
+			root->parse->jointree = (FromExpr *) spell_out_row((Node *) root->parse->jointree, root);
+		if (refers_to_target_row((Node *) root->processed_tlist, root->parse))
+			root->processed_tlist = (List *) spell_out_row((Node *) root->processed_tlist, root);
 	}
 	if (root->parse->commandType == CMD_DELETE &&
 		!(triggers != NULL && (triggers->trig_delete_before_row || triggers->trig_delete_after_row)))
@@ -184,9 +205,9 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	modify->returns_ctid = modify->table->nkeys > 0 && mtstate->ps.plan != NULL &&
 		returns_ctid((ModifyTable *) mtstate->ps.plan);
 	modify->row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv row", ALLOCSET_SMALL_SIZES);
-	initStringInfo(&modify->key);
+	nvmkv_buffer_init(&modify->key);
 	initStringInfo(&modify->value);
-	initStringInfo(&modify->old_key);
+	nvmkv_buffer_init(&modify->old_key);
 	modify->entry_maker = nvmkv_entry_maker_create(modify->table, estate, InvalidOid);
 	for (int i = 0; i < modify->table->nindexes; i++)
 	{
@@ -197,13 +218,13 @@ create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
 	}
 	if (modify->has_deferrable)
 		modify->key_index = nvmkv_primary_key_index(modify->rel);
-	initStringInfo(&modify->entries);
-	initStringInfo(&modify->old_entries);
-	initStringInfo(&modify->doubts);
-	initStringInfo(&modify->newest);
-	initStringInfo(&modify->moved);
-	initStringInfo(&modify->standing);
-	initStringInfo(&modify->holders);
+	nvmkv_buffer_init(&modify->entries);
+	nvmkv_buffer_init(&modify->old_entries);
+	nvmkv_buffer_init(&modify->doubts);
+	nvmkv_buffer_init(&modify->newest);
+	nvmkv_buffer_init(&modify->moved);
+	nvmkv_buffer_init(&modify->standing);
+	nvmkv_buffer_init(&modify->holders);
 	nvmkv_deferred_begin(rri);
 	take_triggers(modify, rri);
 	MemoryContextSwitchTo(old_context);

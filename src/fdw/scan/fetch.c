@@ -37,9 +37,9 @@ nvmkv_fetch_init(NvmkvFetch *fetch, NvmkvDb *db, const NvmkvTable *table, const 
 	fetch->table = table;
 	fetch->index = index;
 	fetch->visibility = visibility;
-	initStringInfo(&fetch->key);
-	initStringInfo(&fetch->keys);
-	initStringInfo(&fetch->covered);
+	nvmkv_buffer_init(&fetch->key);
+	nvmkv_buffer_init(&fetch->keys);
+	nvmkv_buffer_init(&fetch->covered);
 	fetch->in_order = in_order;
 	fetch->limit = in_order ? 1 : ENTRIES_MIN;
 	fetch->size = fetch->limit;

@@ -123,9 +123,9 @@ nvmkv_keyarm_create(List *clauses, List *conditions, bool backward, PlanState *p
 	}
 
 	arm->context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv key ranges", ALLOCSET_DEFAULT_SIZES);
-	initStringInfo(&arm->prefix);
-	initStringInfo(&arm->lower_key);
-	initStringInfo(&arm->upper_key);
+	nvmkv_buffer_init(&arm->prefix);
+	nvmkv_buffer_init(&arm->lower_key);
+	nvmkv_buffer_init(&arm->upper_key);
 	return arm;
 }
 
@@ -156,7 +156,7 @@ init_bytes(NvmkvKeyArm *arm, StringInfo buf)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(arm->context);
 
-	initStringInfo(buf);
+	nvmkv_buffer_init(buf);
 	MemoryContextSwitchTo(oldcontext);
 }
 

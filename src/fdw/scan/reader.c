@@ -35,7 +35,7 @@ nvmkv_reader_init(NvmkvReader *reader, const NvmkvReader *template)
 {
 	*reader = *template;
 	reader->batch_rows = BATCH_ROWS_MIN;
-	initStringInfo(&reader->covered);
+	nvmkv_buffer_init(&reader->covered);
 }
 
 void

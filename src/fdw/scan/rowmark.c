@@ -75,10 +75,10 @@ get_marks(ExecRowMark *erm, Relation rel)
 	marks->context = CurrentMemoryContext;
 	marks->table = nvmkv_table(rel);
 	marks->db = nvmkv_engine_of(marks->table->storage_id);
-	initStringInfo(&marks->key);
-	initStringInfo(&marks->value);
-	initStringInfo(&marks->moved);
-	initStringInfo(&marks->holders);
+	nvmkv_buffer_init(&marks->key);
+	nvmkv_buffer_init(&marks->value);
+	nvmkv_buffer_init(&marks->moved);
+	nvmkv_buffer_init(&marks->holders);
 	MemoryContextSwitchTo(old_context);
 	erm->ermExtra = marks;
 	return marks;

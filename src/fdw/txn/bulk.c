@@ -15,6 +15,7 @@
 
 #include "fdw/host/family.h"
 #include "fdw/host/latch.h"
+#include "fdw/key/keycode.h"
 #include "fdw/txn/bulk.h"
 #include "fdw/txn/bulkrows.h"
 #include "fdw/txn/bulkwrite.h"
@@ -39,7 +40,7 @@ nvmkv_write_batch_create(Relation rel, const NvmkvTable *table, CommandId cid)
 	batch->fxid = InvalidFullTransactionId;
 	batch->cid = cid;
 	initStringInfo(&batch->bytes);
-	initStringInfo(&batch->rowid_key);
+	nvmkv_buffer_init(&batch->rowid_key);
 	batch->count = 0;
 	batch->generation = NVMKV_LATCH_UNKNOWN;
 	batch->capacity = FIRST_ROWS;

@@ -78,8 +78,8 @@ nvmkv_entry_maker_create(const NvmkvTable *table, EState *estate, Oid only)
 	if (maker->count == 0)
 		return NULL;
 	maker->tuple_slot = MakeSingleTupleTableSlot(table->tupdesc, &TTSOpsHeapTuple);
-	initStringInfo(&maker->key);
-	initStringInfo(&maker->value);
+	nvmkv_buffer_init(&maker->key);
+	nvmkv_buffer_init(&maker->value);
 	return maker;
 }
 
