@@ -400,7 +400,7 @@ if wanted build || wanted regress || wanted isolation || wanted tap || wanted up
 		prepared=1
 		printf 'server: %s\n' "$("$check_bin/postgres" --version)"
 	fi
-	simple "build clients" build_clients
+	! wanted build && ! wanted tap && ! wanted versions || simple "build clients" build_clients
 	if wanted build; then
 		[ -z "$prepared" ] || simple "exports" scripts/check_exports.sh "$work/gcc$variant"
 		[ -z "$prepared" ] || simple "calls" scripts/check_layers.sh "$work/gcc$variant"
