@@ -181,7 +181,7 @@ SELECT same('SELECT e, c FROM @2 ORDER BY e DESC, c');
 SELECT same('SELECT min(a), max(a) FROM @');
 SELECT same('SELECT min(c), max(c), min(d), max(d), min(f), max(f) FROM @');
 SELECT same('SELECT min(b) FROM @2 WHERE a = 3');
-SELECT same('SELECT min(a), max(a) FROM @2 WHERE b IS NULL');
+SELECT same('SELECT min(a), max(a) FROM @2 WHERE b || '''' IS NULL');
 SELECT same('SELECT DISTINCT a FROM @ ORDER BY a');
 SELECT same('SELECT a, count(*) FROM @ GROUP BY a ORDER BY a');
 SELECT same('SELECT * FROM @ WHERE (a, id) > (3, 100) ORDER BY a, id LIMIT 5');
