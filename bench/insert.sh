@@ -8,7 +8,7 @@
 # Defaults: 1000000 rows in batches (transactions) of 1000, 3 indexes, commits not synced.  -m: memory of each server with
 # its files' pages, by control groups (as root), else all there is.  -p: a table of MariaDB's RocksDB engine
 # takes turns with the two, with rows of the same shape.  Prints the seconds of each tenth of the rows, percentiles of a
-# batch, what the servers' processes have written, and what the tables take; -o gets the milliseconds of each batch.
+# batch, what the servers' processes have written, and what the tables take; -o gets the milliseconds of each batch, for bench/plots.sh.
 . "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/myrocks.sh"
 
@@ -153,7 +153,7 @@ for table in "${tables[@]}"; do
 		'{ printf "%8s %12.2f %12.2f %12.2f %12d %12d\n", table, $1, $2, $3, written, takes }'
 done
 echo
-[ -z "$csv" ] || query -c "COPY (SELECT * FROM timing ORDER BY tab, batch) TO STDOUT (FORMAT csv, HEADER)" >"$csv"
+[ -z "$csv" ] || query -c "COPY (SELECT *, $batch AS rows FROM timing ORDER BY tab, batch) TO STDOUT (FORMAT csv, HEADER)" >"$csv"
 
 # ---- queries
 

@@ -1,17 +1,38 @@
 #!/bin/bash
-# Plots of a run of bench/engine.sh.
+# Plots of benchmarks.
 #
-#   bench/plots.sh DIR      its results
+#   bench/plots.sh DIR       results of bench/engine.sh
+#   bench/plots.sh FILE...   what bench/insert.sh, bench/queue.sh or bench/sql.sh wrote with -o
 #
-# For each group and workload that writes, operations in each second; for each that has latencies, their distribution;
-# and the throughput of all workloads as bars.  Of rounds, the first is shown over time, and medians as bars.
+# Of DIR, for each group and workload that writes, operations in each second; for each that has latencies, their
+# distribution; and the throughput of all workloads as bars.  Of rounds, the first is shown over time, and medians as bars.
+#
+# Of a FILE "x.csv" x.rate.png has rows or transactions a second over time, by tenths of a second or a two hundredth of the
+# whole, x.latency.png the distribution of batches' latencies, x.ratio.png medians of nvmkv to those of the heap, whichever
+# there are.  Pictures are where the results are.
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/sqlplots.sh"
 
-parse_options "words 1 1" -- "$@"
+parse_options "words 1 any" -- "$@"
+command -v gnuplot >/dev/null || die "gnuplot is missing: install the package gnuplot-nox"
+terminal='set terminal pngcairo size 1000,560 font "sans,11"; set key outside right; set grid'
+color() {
+	case $1 in
+	nvmkv) echo '#d62728' ;;
+	leveldb | heap) echo '#1f77b4' ;;
+	*) echo '#2ca02c' ;;
+	esac
+}
+
+if [ -f "${arguments[0]}" ]; then
+	for file in "${arguments[@]}"; do
+		plot_file "$file"
+	done
+	exit 0
+fi
+[ ${#arguments[@]} -eq 1 ] || wrong_usage "one directory, or files"
 out=${arguments[0]}
 [ -r "$out/table.csv" ] || die "no results in $out"
-terminal='set terminal pngcairo size 1000,560 font "sans,11"; set key outside right; set grid'
-color() { case $1 in nvmkv) echo '#d62728' ;; leveldb) echo '#1f77b4' ;; *) echo '#2ca02c' ;; esac; }
 
 # lines label.workload kind columns: one line an engine
 lines() {

@@ -2,7 +2,7 @@
 # Places full of deleted rows: work that inserts at one end of a key range and deletes at the other, on a heap table and
 # on a foreign table of nvmkv_fdw, turn and turn about in one run.
 #
-#   bench/queue.sh [-j jobs] [-c clients] [-w "workload ..."]
+#   bench/queue.sh [-j jobs] [-c clients] [-w "workload ..."] [-o file.csv]
 #
 # Workloads, each transaction of which inserts a row and takes one away:
 #   key        a queue in the order of its key: SELECT .. ORDER BY .. LIMIT 1 FOR UPDATE SKIP LOCKED, DELETE
@@ -13,14 +13,15 @@
 #   pruned     DELETE of five sixths of the keys, then SELECT .. ORDER BY .. LIMIT 1 and min(key)
 #
 # Defaults: 8000 jobs a table and workload (a minute or two), 8 clients, all workloads; -j 2000000 is the full size, but of
-# "snapshot", which takes at most 20000.  Commits are not synced, autovacuum is on.  Prints transactions a second of each
+# "snapshot", which takes at most 20000.  -o gets the transactions of each tenth of a second, for bench/plots.sh.  Commits are not synced, autovacuum is on.  Prints transactions a second of each
 # tenth of the jobs, and how many versions nvmkv passed for the row it read at the tenth's end; at last medians and ratios.
 . "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 
 jobs=8000
 clients=8
+csv=
 workloads="key index window snapshot pruned"
-parse_options "-j jobs number" "-c clients number" "-w workloads text" -- "$@"
+parse_options "-j jobs number" "-c clients number" "-w workloads text" "-o csv text" -- "$@"
 for workload in $workloads; do
 	[[ $workload =~ ^(key|index|window|snapshot|pruned)$ ]] || wrong_usage "unknown workload: $workload"
 done
@@ -85,11 +86,21 @@ passed() {
 
 # Transactions a second of a tenth.
 rate() {
-	"$bin/pgbench" -n -M prepared -c "$clients" -j 1 -t $(($3 / 10 / clients)) -f "$work/$1.$2.sql" >"$work/pgbench.out" 2>&1 || {
+	rm -f "$work"/log.*
+	"$bin/pgbench" -n -M prepared -c "$clients" -j 1 -t $(($3 / 10 / clients)) ${csv:+-l --log-prefix="$work/log"} \
+		-f "$work/$1.$2.sql" >"$work/pgbench.out" 2>&1 || {
 		cat "$work/pgbench.out" >&2
 		die "pgbench failed"
 	}
+	[ -z "$csv" ] || note_tenths "$1" "$2" >>"$csv"
 	awk '/^tps = / { printf "%.0f\n", $3 }' "$work/pgbench.out"
+}
+
+# What ended in each tenth of a second, from pgbench's log: note_tenths workload table
+note_tenths() {
+	cat "$work"/log.* | awk '{ print $5 * 10 + int($6 / 100000) }' | sort -n | awk -v workload="$1" -v table="$2" '
+		{ if (NR == 1) first = $1; n[$1 - first]++; last = $1 - first }
+		END { for (i = 0; i <= last; i++) printf "%s,%s,%d,100\n", workload, table, n[i] }'
 }
 
 # Which of the two goes first changes from tenth to tenth.
@@ -169,6 +180,7 @@ pruned() {
 	summary pruned
 }
 
+[ -z "$csv" ] || echo workload,tab,transactions,ms >"$csv" || die "cannot write $csv"
 for workload in $workloads; do
 	: >"$results"
 	case $workload in
