@@ -98,7 +98,7 @@ rate() {
 
 # What ended in each tenth of a second, from pgbench's log: note_tenths workload table
 note_tenths() {
-	cat "$work"/log.* | awk '{ print $5 * 10 + int($6 / 100000) }' | sort -n | awk -v workload="$1" -v table="$2" '
+	cat "$work"/log.* | awk '{ printf "%.0f\n", $5 * 10 + int($6 / 100000) }' | sort -n | awk -v workload="$1" -v table="$2" '
 		{ if (NR == 1) first = $1; n[$1 - first]++; last = $1 - first }
 		END { for (i = 0; i <= last; i++) printf "%s,%s,%d,100\n", workload, table, n[i] }'
 }
