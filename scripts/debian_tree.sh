@@ -65,7 +65,8 @@ make_tree() {
 		--aptopt="$trees/$release.conf" "$release" "$new" - \
 		<"$trees/$release.list" >"$log" 2>&1 || {
 		tail -n 20 "$log" >&2
-		die "mmdebstrap failed"
+		as_tree_root rm -rf "$new" "$trees/$release".{list,conf,lock}
+		die "mmdebstrap failed: see $log"
 	}
 	rm -f "$trees/$release.list" "$trees/$release.conf"
 	mv "$new" "$tree"
