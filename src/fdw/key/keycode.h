@@ -25,6 +25,21 @@ nvmkv_buffer_init(StringInfo buffer)
 	resetStringInfo(buffer);
 }
 
+static inline NvmkvSlice
+nvmkv_buffer_slice(const StringInfoData *buffer)
+{
+	return nvmkv_slice(buffer->data, (size_t) buffer->len);
+}
+
+/* Makes the bytes its content; they are not within it. */
+static inline void
+nvmkv_buffer_set(StringInfo buffer, NvmkvSlice bytes)
+{
+	resetStringInfo(buffer);
+	if (bytes.size > 0)
+		appendBinaryStringInfo(buffer, (const char *) bytes.data, (int) bytes.size);
+}
+
 /* Starts a key: clears buf, appends the storage id. */
 extern void nvmkv_key_begin(const NvmkvTable *table, StringInfo buf);
 

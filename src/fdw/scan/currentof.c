@@ -161,8 +161,7 @@ find_mark(const EState *estate, Position *position)
 			continue;
 		position->anchor.kind = NVMKV_ANCHOR_VERSION;
 		nvmkv_rowmark_locked(erm, &key, &position->anchor.sequence);
-		resetStringInfo(position->key);
-		appendBinaryStringInfo(position->key, (const char *) key.data, (int) key.size);
+		nvmkv_buffer_set(position->key, key);
 		return true;
 	}
 	return false;
@@ -227,8 +226,7 @@ follow_row(const NvmkvTable *table, NvmkvCurrentOf *current, NvmkvRowAnchor anch
 		}
 		if (!view.has_moved || current->moved.len == 1)
 			return false;
-		resetStringInfo(&current->key);
-		appendBinaryStringInfo(&current->key, current->moved.data, current->moved.len);
+		nvmkv_buffer_set(&current->key, nvmkv_buffer_slice(&current->moved));
 		anchor = view.arrival;
 	}
 }

@@ -506,9 +506,7 @@ nvmkv_keyarm_rewind(NvmkvKeyArm *arm)
 void
 nvmkv_keyarm_set_prefix(NvmkvKeyArm *arm, NvmkvSlice prefix)
 {
-	resetStringInfo(&arm->prefix);
-	if (prefix.size > 0)
-		appendBinaryStringInfo(&arm->prefix, (const char *) prefix.data, (int) prefix.size);
+	nvmkv_buffer_set(&arm->prefix, prefix);
 	nvmkv_keyarm_rewind(arm);
 }
 

@@ -83,26 +83,12 @@ nvmkv_skip_evaluate(NvmkvSkip *skip, const NvmkvTable *table, ExprContext *econt
 	skip->has_prefix = false;
 }
 
-static NvmkvSlice
-slice_of(StringInfo buf)
-{
-	return nvmkv_slice(buf->data, (size_t) buf->len);
-}
-
-static void
-copy_to(StringInfo buf, NvmkvSlice bytes)
-{
-	resetStringInfo(buf);
-	if (bytes.size > 0)
-		appendBinaryStringInfo(buf, (const char *) bytes.data, (int) bytes.size);
-}
-
 void
 nvmkv_skip_begin(NvmkvSkip *skip, const NvmkvKeyRange *range)
 {
 	Assert(!range->point);
-	copy_to(&skip->lower, range->lower);
-	copy_to(&skip->upper, range->upper);
+	nvmkv_buffer_set(&skip->lower, range->lower);
+	nvmkv_buffer_set(&skip->upper, range->upper);
 	skip->has_prefix = false;
 	skip->in_vain = 0;
 	skip->patience = PATIENCE;
@@ -119,7 +105,7 @@ enter_prefix(NvmkvSkip *skip, NvmkvSlice prefix)
 	skip->leapt = false;
 	skip->has_prefix = true;
 	skip->in_vain = 0;
-	copy_to(&skip->prefix, prefix);
+	nvmkv_buffer_set(&skip->prefix, prefix);
 	nvmkv_keyarm_set_prefix(skip->behind, prefix);
 	skip->has_range = nvmkv_keyarm_next(skip->behind, &skip->range);
 }
@@ -160,11 +146,11 @@ is_meant(NvmkvSkip *skip, NvmkvSlice key)
 static bool
 leap_forwards(NvmkvSkip *skip, NvmkvKeyRange *range_out)
 {
-	copy_to(&skip->to, skip->has_range ? skip->range.lower : slice_of(&skip->prefix));
+	nvmkv_buffer_set(&skip->to, skip->has_range ? skip->range.lower : nvmkv_buffer_slice(&skip->prefix));
 	if (!skip->has_range && !nvmkv_key_successor(&skip->to))
 		return false;
-	range_out->lower = slice_of(&skip->to);
-	range_out->upper = slice_of(&skip->upper);
+	range_out->lower = nvmkv_buffer_slice(&skip->to);
+	range_out->upper = nvmkv_buffer_slice(&skip->upper);
 	return range_out->upper.size == 0 || slice_compare(range_out->lower, range_out->upper) < 0;
 }
 
@@ -173,16 +159,16 @@ static bool
 leap_backwards(NvmkvSkip *skip, NvmkvKeyRange *range_out)
 {
 	if (!skip->has_range)
-		copy_to(&skip->to, slice_of(&skip->prefix));
+		nvmkv_buffer_set(&skip->to, nvmkv_buffer_slice(&skip->prefix));
 	else if (skip->range.point)
 	{
-		copy_to(&skip->to, skip->range.lower);
+		nvmkv_buffer_set(&skip->to, skip->range.lower);
 		appendStringInfoChar(&skip->to, '\0');
 	}
 	else
-		copy_to(&skip->to, skip->range.upper);
-	range_out->lower = slice_of(&skip->lower);
-	range_out->upper = slice_of(&skip->to);
+		nvmkv_buffer_set(&skip->to, skip->range.upper);
+	range_out->lower = nvmkv_buffer_slice(&skip->lower);
+	range_out->upper = nvmkv_buffer_slice(&skip->to);
 	return slice_compare(range_out->lower, range_out->upper) < 0;
 }
 
@@ -194,7 +180,7 @@ nvmkv_skip_judge(NvmkvSkip *skip, NvmkvSlice key, NvmkvKeyRange *range_out)
 	if (skip->nothing)
 		return NVMKV_SKIP_END;
 	prefix = nvmkv_slice(key.data, nvmkv_key_prefix_size(skip->table, key, skip->skip_to));
-	if (!skip->has_prefix || !slice_equal(prefix, slice_of(&skip->prefix)))
+	if (!skip->has_prefix || !slice_equal(prefix, nvmkv_buffer_slice(&skip->prefix)))
 		enter_prefix(skip, prefix);
 	if (is_meant(skip, key))
 	{

@@ -16,14 +16,9 @@
 
 #include "fdw/compat/compat.h"
 #include "fdw/host/latch.h"
+#include "fdw/key/keycode.h"
 #include "fdw/table/table.h"
 #include "fdw/txn/conflict.h"
-
-static inline NvmkvSlice
-nvmkv_buffer_slice(const StringInfoData *buffer)
-{
-	return nvmkv_slice(buffer->data, (size_t) buffer->len);
-}
 
 /* ---------------------------------------------------------------- single decisions */
 
