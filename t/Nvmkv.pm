@@ -32,7 +32,9 @@ sub settings
 }
 
 # Makes the cluster of a node.  A test's first ones are copies of those of NVMKV_TEMPLATE, if there are any, which takes a
-# moment; they have system identifiers of their own, as those that are made by initdb.
+# moment; they have system identifiers of their own, as those that are made by initdb.  All can hold every character, whatever
+# the locale of who runs the test.
+$ENV{LANG} //= 'C.UTF-8';
 my @templates = defined $ENV{NVMKV_TEMPLATE} ? glob("$ENV{NVMKV_TEMPLATE}.*") : ();
 my $run = \&PostgreSQL::Test::Utils::system_or_bail;
 
@@ -40,8 +42,10 @@ sub make_cluster
 {
 	my (@command) = @_;
 
-	return $run->(@command) if !@templates || "@command" !~ /^initdb -D (\S+) -A trust -N$/;
-	return $run->('cp', '-a', shift @templates, $1);
+	# Version 18 spells the options out.
+	return $run->(@command)
+		if !@templates || "@command" !~ /^initdb (?:-D (\S+) -A trust -N|--no-sync --pgdata (\S+) --auth trust)$/;
+	return $run->('cp', '-a', shift @templates, $1 // $2);
 }
 
 {
