@@ -4,11 +4,9 @@
  *
  * Within a batch the process is inside an epoch; between batches it is not,
  * and the iterators it keeps may point to memory that is being reused.  The
- * super version tells: as long as it has not changed since the sources were
- * taken, nothing of them has been unlinked.  Blocks of tables may all the same
- * have left the block cache, which is asked about them.  If both are as they
- * were the scan goes on where it stands; otherwise the sources are taken anew,
- * if need be, and sought by the last key.
+ * sources tell whether it is (scan_sources.h).  If they are as they were the scan
+ * goes on where it stands; otherwise they are taken anew, if need be, and sought
+ * by the last key.
  *
  * Forwards most keys have one version, which everybody sees, in one source, and
  * so have many that follow.  Such a run is taken from its source directly, up
@@ -18,21 +16,14 @@
  * Where many keys in a row show nothing the scan leaps over those that are known
  * to be empty for all, or finds out that they are (leap.h).
  *
- * A scan that is started again, forwards in a range of the same prefix, is taken for one of many such: of a list of
- * values, or on the inner side of a join.  Then it takes the sources of all keys with the prefix ("wide"), once, and
- * the ranges that follow only seek in them.
- *
  * A damaged range is the end of what can be shown: keys may be missing there, so
  * a scan that comes to it fails, after it has shown what is before.
  */
-#include "engine/base/filter.h"
-#include "engine/iter/level.h"
-#include "engine/iter/merge.h"
 #include "engine/read/get.h"
 #include "engine/read/leap.h"
-#include "engine/sst/value_read.h"
+#include "engine/read/scan_rows.h"
+#include "engine/read/scan_sources.h"
 #include "engine/tree/damage.h"
-#include "engine/tree/tree.h"
 
 /* So many versions of a key that has been decided are stepped over, then the others are left out by a seek. */
 #define SCAN_VERSIONS_STEPPED 32
@@ -43,21 +34,11 @@
 /* A scan that has taken no more than this is kept when it is over: most are short, and all need this memory. */
 #define SPARE_BYTES_MAX ((size_t) 256 * 1024)
 
-#define SOURCE_MEMTABLE 0
-#define SOURCE_ROW 1
-#define SOURCE_TABLE 2
-
 struct NvmkvScan
 {
-	NvmkvDb *db;
-	NvmkvBuf lower, upper;
+	ScanSources sources; /* and the range */
+	ScanRows rows;
 	bool reverse;
-	bool keys_only;
-	uint64_t born;	 /* db_born of all keys of the range */
-	bool has_prefix; /* all keys of the range begin with the first prefix_bytes of "lower" */
-	uint64_t prefix_hash;
-	uint8_t prefix_end[NVMKV_PREFIX_BYTES_MAX]; /* the least key behind those, of so many bytes; 0: there is none */
-	size_t prefix_end_bytes;
 	const NvmkvSnapshot *snapshot;
 
 	bool started; /* something was examined: "resume" says where */
@@ -67,28 +48,8 @@ struct NvmkvScan
 	NvmkvBuf resume; /* last key examined to the end; backwards after a leap: the end of what is still to be examined */
 	ScanLeap leap;
 
-	/* The sources, valid while the super version is "super_version". */
-	bool have_sources;
-	bool wide; /* they are, or are to be, those of all keys with the prefix */
-	uint64_t super_version;
 	const VersionDamage *bar; /* within a batch: the damaged range that comes next; NULL: there is none */
 	const VersionImage *bar_version;
-	uint32_t pages_lost; /* when the sources were taken: an iterator may stand on a page that goes later */
-	unsigned nmemtables, nrows, nlevels, nsources;
-	void *source_memory; /* of what follows */
-	size_t source_bytes;
-	MemtableIter *memtables;
-	NvmRowIter *rows;
-	const VersionImage *version;	 /* the sources are of it */
-	const VersionRow **version_rows; /* what it says of each of "rows" */
-	LevelIter *levels;
-	NvmkvIter **sources;
-	MergeIter merge;
-
-	/* The batch handed out; its rows point into "bytes". */
-	NvmkvBuf bytes;
-	NvmkvScanRow *out;
-	unsigned out_capacity;
 
 	NvmkvBuf key;	/* of the versions being examined */
 	NvmkvBuf value; /* reverse: the candidate's */
@@ -97,304 +58,25 @@ struct NvmkvScan
 
 static const NvmkvSnapshot scan_everything = {NULL, NULL, NVMKV_SEQUENCE_MAX, NULL};
 
-static void
-drop_sources(NvmkvScan *s)
-{
-	unsigned i;
-
-	for (i = 0; i < s->nrows; i++)
-		s->rows[i].base.ops->destroy(&s->rows[i].base);
-	for (i = 0; i < s->nlevels; i++)
-		s->levels[i].base.ops->destroy(&s->levels[i].base);
-	merge_iter_free(&s->merge);
-	s->nmemtables = s->nrows = s->nlevels = s->nsources = 0;
-	s->have_sources = false;
-}
-
-static bool
-allocate_sources(NvmkvScan *s, unsigned memtables, unsigned rows, unsigned levels)
-{
-	size_t bytes = memtables * sizeof(MemtableIter) + rows * (sizeof(NvmRowIter) + sizeof(VersionRow *)) +
-		levels * sizeof(LevelIter) + (memtables + rows + levels) * sizeof(NvmkvIter *);
-
-	if (bytes > s->source_bytes)
-	{
-		void *memory = port_alloc(bytes);
-
-		if (memory == NULL)
-			return false;
-		port_free(s->source_memory);
-		s->source_memory = memory;
-		s->source_bytes = bytes;
-	}
-	s->memtables = s->source_memory;
-	s->levels = (LevelIter *) (void *) (s->memtables + memtables);
-	s->rows = (NvmRowIter *) (void *) (s->levels + levels);
-	s->version_rows = (const VersionRow **) (void *) (s->rows + rows);
-	s->sources = (NvmkvIter **) (void *) (s->version_rows + rows);
-	return true;
-}
-
-_Static_assert(sizeof(MemtableIter) % sizeof(void *) == 0 && sizeof(LevelIter) % sizeof(void *) == 0 &&
-				   sizeof(NvmRowIter) % sizeof(void *) == 0 && _Alignof(MemtableIter) <= sizeof(void *) &&
-				   _Alignof(LevelIter) <= sizeof(void *) && _Alignof(NvmRowIter) <= sizeof(void *),
-			   "sources lie one behind the other");
-
-/* The range whose sources are taken; upper.size 0: it has no end. */
-static inline NvmkvSlice
-sources_lower(const NvmkvScan *s)
-{
-	return s->wide ? nvmkv_slice(s->lower.data, s->db->options.prefix_bytes) : nvmkv_buf_slice(&s->lower);
-}
-
-static inline NvmkvSlice
-sources_upper(const NvmkvScan *s)
-{
-	return s->wide ? nvmkv_slice(s->prefix_end, s->prefix_end_bytes) : nvmkv_buf_slice(&s->upper);
-}
-
-/* Is [smallest, largest] outside of [lower, upper)? */
-static inline bool
-is_outside(NvmkvSlice smallest, NvmkvSlice largest, NvmkvSlice lower, NvmkvSlice upper)
-{
-	return (upper.size > 0 && slice_compare(smallest, upper) >= 0) || slice_compare(largest, lower) < 0;
-}
-
-/* ---- sources that have nothing with the range's prefix ---- */
-
-/*
- * Do all keys in [lower, upper) begin with the first bytes of lower, as many as filters know?  Those that begin so are
- * in front of the next number of so many digits, if there is one.
- */
-static void
-find_prefix(NvmkvScan *s)
-{
-	size_t bytes = s->db->options.prefix_bytes;
-	uint8_t *next = s->prefix_end;
-	size_t digits = bytes;
-
-	s->has_prefix = false;
-	s->born = 0;
-	if (bytes == 0 || s->lower.size < bytes)
-		return;
-	memcpy(next, s->lower.data, bytes);
-	while (digits > 0 && next[digits - 1] == 0xff)
-		digits--;
-	if (digits > 0)
-	{
-		next[digits - 1]++;
-		if (s->upper.size == 0 || slice_compare(nvmkv_buf_slice(&s->upper), nvmkv_slice(next, digits)) > 0)
-			return;
-	}
-	s->prefix_end_bytes = digits;
-	s->has_prefix = true;
-	if (bytes >= 8)
-		s->born = db_born(s->db, nvmkv_buf_slice(&s->lower));
-	s->prefix_hash = filter_prefix_hash(nvmkv_slice(s->lower.data, bytes));
-}
-
-static inline bool
-begins_with_prefix(const NvmkvScan *s, NvmkvSlice key)
-{
-	size_t bytes = s->db->options.prefix_bytes;
-
-	return key.size >= bytes && memcmp(key.data, s->lower.data, bytes) == 0;
-}
-
-/* May a source with these ends have the prefix somewhere between them only? */
-static inline bool
-is_in_doubt(const NvmkvScan *s, NvmkvSlice smallest, NvmkvSlice largest)
-{
-	return s->has_prefix && !begins_with_prefix(s, smallest) && !begins_with_prefix(s, largest);
-}
-
-static bool
-row_lacks_prefix(NvmkvScan *s, const VersionImage *v, const VersionRow *row, const NvmRowRef *ref)
-{
-	if (row->max_sequence > s->born &&
-		(!is_in_doubt(s, version_bytes(v, row->smallest), version_bytes(v, row->largest)) ||
-		 nvm_row_may_hold(s->db->pool, ref, s->db->options.prefix_bytes, s->prefix_hash)))
-		return false;
-	db_count(&db_slot_counters(s->db)->sources_skipped, 1);
-	return true;
-}
-
-/* What cannot be read is not left out: who reads the table says what is wrong. */
-static bool
-table_lacks_prefix(NvmkvScan *s, const VersionImage *v, const VersionFile *file)
-{
-	SstTable *table;
-	bool may;
-
-	if (file->max_sequence > s->born &&
-		(!is_in_doubt(s, version_bytes(v, file->smallest), version_bytes(v, file->largest)) ||
-		 table_cache_get(s->db->tables, file->number, file->bytes, &table) != NVMKV_OK ||
-		 sst_table_may_hold(table, nvmkv_slice(s->lower.data, s->db->options.prefix_bytes), s->prefix_hash,
-							nvmkv_buf_slice(&s->lower), nvmkv_buf_slice(&s->upper), &may) != NVMKV_OK ||
-		 may))
-		return false;
-	db_count(&db_slot_counters(s->db)->sources_skipped, 1);
-	return true;
-}
-
-/* The run [*first, *end) of a level's files that [lower, upper) touches. */
-static void
-level_run(const VersionImage *v, unsigned level, NvmkvSlice lower, NvmkvSlice upper, uint32_t *first, uint32_t *end)
-{
-	const VersionFile *files = version_files(v);
-	uint32_t i = version_find_file(v, level, lower);
-
-	*first = i;
-	*end = v->level_start[level + 1];
-	if (upper.size > 0)
-	{
-		*end = version_find_file(v, level, upper);
-		if (*end < v->level_start[level + 1] &&
-			slice_compare(version_bytes(v, files[*end].smallest), upper) < 0)
-			(*end)++;
-	}
-	if (*end < *first)
-		*end = *first;
-}
-
-/* Takes the current sources, newest first.  REQUIRES: inside the epoch. */
-static NvmkvStatus
-take_sources(NvmkvScan *s)
-{
-	NvmkvDb *db = s->db;
-	const NvmkvSlice lower = sources_lower(s);
-	const NvmkvSlice upper = sources_upper(s);
-	const VersionImage *v;
-	const VersionFile *files;
-	MemList list;
-	unsigned level;
-	uint32_t i;
-
-	drop_sources(s);
-	/* The number first: if anything changes while we look, the next batch sees it. */
-	s->super_version = mempool_super_version(&db->mem);
-	s->pages_lost = db_pages_lost(db);
-	mempool_list(&db->mem, &list);
-	v = versions_current(&db->versions);
-	s->version = v;
-	files = version_files(v);
-	if (!allocate_sources(s, list.count, v->nrows, v->level_start[1] + VERSION_LEVELS))
-		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a scan of %u sources", list.count + v->nrows + VERSION_LEVELS);
-	for (i = 0; i < list.count; i++)
-	{
-		memtable_iter_init(&s->memtables[i], list.memtable[i]);
-		s->sources[s->nsources++] = &s->memtables[i].base;
-		s->nmemtables++;
-	}
-	for (i = 0; i < v->nrows; i++)
-	{
-		NvmRowRef ref;
-
-		if (is_outside(version_bytes(v, v->rows[i].smallest), version_bytes(v, v->rows[i].largest), lower, upper))
-			continue;
-		ref = version_row_ref(v, &v->rows[i]);
-		if (row_lacks_prefix(s, v, &v->rows[i], &ref))
-			continue;
-		nvm_row_iter_init(&s->rows[s->nrows], db->pool, &ref, ref.entries);
-		s->version_rows[s->nrows] = &v->rows[i];
-		s->sources[s->nsources++] = &s->rows[s->nrows].base;
-		s->nrows++;
-	}
-	for (i = 0; i < v->level_start[1]; i++)
-	{
-		if (is_outside(version_bytes(v, files[i].smallest), version_bytes(v, files[i].largest), lower, upper) ||
-			table_lacks_prefix(s, v, &files[i]))
-			continue;
-		level_iter_init(&s->levels[s->nlevels], db->tables, v, i, i + 1, SST_ITER_CACHED);
-		s->sources[s->nsources++] = &s->levels[s->nlevels].base;
-		s->nlevels++;
-	}
-	for (level = 1; level < VERSION_LEVELS; level++)
-	{
-		uint32_t first, end;
-
-		level_run(v, level, lower, upper, &first, &end);
-		/* Of two tables or more, each reaches to an end of the other inside the range: they have the prefix. */
-		if (first == end || (end - first == 1 && table_lacks_prefix(s, v, &files[first])))
-			continue;
-		level_iter_init(&s->levels[s->nlevels], db->tables, v, first, end, SST_ITER_CACHED);
-		s->sources[s->nsources++] = &s->levels[s->nlevels].base;
-		s->nlevels++;
-	}
-	NVMKV_RETURN_IF(merge_iter_init(&s->merge, s->sources, s->nsources));
-	s->have_sources = true;
-	return NVMKV_OK;
-}
-
-/*
- * Has a source with these ends nothing from the key up to the range's end?  Then the iterator stands nowhere.  Among
- * wide sources there are such ones.
- */
-static bool
-passes_by(const NvmkvScan *s, NvmkvIter *it, VersionBytes smallest, VersionBytes largest, NvmkvSlice key)
-{
-	if (!s->wide || !is_outside(version_bytes(s->version, smallest), version_bytes(s->version, largest), key,
-								nvmkv_buf_slice(&s->upper)))
-		return false;
-	iter_stand_nowhere(it);
-	return true;
-}
-
-/*
- * All sources to the first entry >= (key, tag).  A row's hints tell where to look in the next older row; where they
- * are for another row, or that row is not among the sources, its whole live range is searched.
- */
-static void
-seek_forward(NvmkvScan *s, NvmkvSlice key, uint64_t tag)
-{
-	bool has_hints = false;
-	unsigned i;
-
-	for (i = 0; i < s->nmemtables; i++)
-		s->memtables[i].base.ops->seek(&s->memtables[i].base, key, tag);
-	for (i = 0; i < s->nrows; i++)
-	{
-		NvmRowIter *row = &s->rows[i];
-		uint64_t left = row->row.first_live;
-		uint64_t right = row->row.entries;
-		bool passed = passes_by(s, &row->base, s->version_rows[i]->smallest, s->version_rows[i]->largest, key);
-
-		if (!passed && has_hints)
-			nvm_row_hint_window(s->db->pool, &s->rows[i - 1].row, s->rows[i - 1].index, &row->row, &left, &right);
-		if (!passed)
-			nvm_row_iter_seek_window(row, key, tag, left, right);
-		has_hints = !passed;
-	}
-	for (i = 0; i < s->nlevels; i++)
-	{
-		LevelIter *level = &s->levels[i];
-		const VersionFile *files = version_files(s->version);
-
-		if (!passes_by(s, &level->base, files[level->first].smallest, files[level->end - 1].largest, key))
-			level->base.ops->seek(&level->base, key, tag);
-	}
-	merge_iter_take(&s->merge, false);
-}
-
 /* Stands on the first entry not yet examined. */
 static void
 seek(NvmkvScan *s)
 {
-	NvmkvIter *m = &s->merge.base;
+	NvmkvIter *m = &s->sources.merge.base;
 
 	if (s->reverse)
 	{
 		if (s->started)
 			m->ops->seek_for_prev(m, nvmkv_buf_slice(&s->resume), NVMKV_TAG_MAX);
-		else if (s->upper.size > 0)
-			m->ops->seek_for_prev(m, nvmkv_buf_slice(&s->upper), NVMKV_TAG_MAX);
+		else if (s->sources.upper.size > 0)
+			m->ops->seek_for_prev(m, nvmkv_buf_slice(&s->sources.upper), NVMKV_TAG_MAX);
 		else
 			m->ops->seek_last(m);
 	}
 	else if (s->started) /* at it, or behind all versions of it: tag 0 is never used */
-		seek_forward(s, nvmkv_buf_slice(&s->resume), s->resume_at ? NVMKV_TAG_MAX : 0);
+		scan_sources_seek(&s->sources, nvmkv_buf_slice(&s->resume), s->resume_at ? NVMKV_TAG_MAX : 0);
 	else
-		seek_forward(s, nvmkv_buf_slice(&s->lower), NVMKV_TAG_MAX);
+		scan_sources_seek(&s->sources, nvmkv_buf_slice(&s->sources.lower), NVMKV_TAG_MAX);
 }
 
 /* ---- damaged ranges ---- */
@@ -403,10 +85,10 @@ seek(NvmkvScan *s)
 static void
 find_bar(NvmkvScan *s)
 {
-	const VersionImage *v = versions_current(&s->db->versions);
+	const VersionImage *v = versions_current(&s->sources.db->versions);
 	const VersionDamage *damages = version_damages(v);
-	NvmkvSlice lower = nvmkv_buf_slice(!s->reverse && s->started ? &s->resume : &s->lower);
-	NvmkvSlice upper = nvmkv_buf_slice(s->reverse && s->started ? &s->resume : &s->upper);
+	NvmkvSlice lower = nvmkv_buf_slice(!s->reverse && s->started ? &s->resume : &s->sources.lower);
+	NvmkvSlice upper = nvmkv_buf_slice(s->reverse && s->started ? &s->resume : &s->sources.upper);
 	bool has_upper = upper.size > 0 || (s->reverse && s->started);
 	uint32_t i;
 
@@ -416,7 +98,7 @@ find_bar(NvmkvScan *s)
 	{
 		if (has_upper && slice_compare(version_bytes(v, damages[i].low), upper) >= 0)
 			break;
-		if (slice_compare(version_bytes(v, damages[i].upper), lower) <= 0 || damages[i].max_sequence <= s->born)
+		if (slice_compare(version_bytes(v, damages[i].upper), lower) <= 0 || damages[i].max_sequence <= s->sources.born)
 			continue;
 		if (s->bar == NULL ||
 			slice_compare(version_bytes(v, damages[i].upper), version_bytes(v, s->bar->upper)) > 0)
@@ -439,124 +121,45 @@ is_behind_bar(const NvmkvScan *s, NvmkvSlice key)
 static bool
 in_range(const NvmkvScan *s)
 {
-	const NvmkvIter *m = &s->merge.base;
+	const NvmkvIter *m = &s->sources.merge.base;
 
 	if (!m->valid || __builtin_expect(is_behind_bar(s, m->key), 0))
 		return false;
 	if (s->reverse)
-		return slice_compare(m->key, nvmkv_buf_slice(&s->lower)) >= 0;
-	return s->upper.size == 0 || slice_compare(m->key, nvmkv_buf_slice(&s->upper)) < 0;
+		return slice_compare(m->key, nvmkv_buf_slice(&s->sources.lower)) >= 0;
+	return s->sources.upper.size == 0 || slice_compare(m->key, nvmkv_buf_slice(&s->sources.upper)) < 0;
 }
 
 static void
 count_source(NvmkvScan *s, unsigned source, unsigned rows)
 {
-	if (source < s->nmemtables)
+	if (source < s->sources.nmemtables)
 		s->stats.memtable_entries += rows;
-	else if (source < s->nmemtables + s->nrows)
+	else if (source < s->sources.nmemtables + s->sources.nrows)
 		s->stats.level0_entries += rows;
 	else
 		s->stats.table_entries += rows;
+}
+
+/* Appends a row to the batch. */
+static inline NvmkvStatus
+emit(NvmkvScan *s, NvmkvSlice key, uint64_t tag, NvmkvSlice value, NvmkvTxnTag txn)
+{
+	s->stats.rows++;
+	return scan_rows_add(&s->rows, s->sources.db, key, tag, value, txn);
 }
 
 /* The entry the merge stands on, as a version. */
 static NvmkvStatus
 current_version(NvmkvScan *s, NvmkvVersion *version)
 {
-	NvmkvIter *m = &s->merge.base;
-	unsigned source = merge_iter_source(&s->merge);
+	NvmkvIter *m = &s->sources.merge.base;
+	unsigned source = merge_iter_source(&s->sources.merge);
 
 	version->sequence = ikey_sequence(m->tag);
 	version->type = ikey_type(m->tag);
-	version->memo = source < s->nmemtables ? memtable_iter_hint(s->sources[source]) : NULL;
+	version->memo = source < s->sources.nmemtables ? memtable_iter_hint(s->sources.all[source]) : NULL;
 	return ikey_split_payload(m->tag, m->payload, &version->txn, &version->value);
-}
-
-/* Room for one more row of "size" bytes; the rows move along with their bytes. */
-static NvmkvStatus
-grow_bytes(NvmkvScan *s, unsigned count, size_t size)
-{
-	uintptr_t old = (uintptr_t) s->bytes.data;
-	unsigned i;
-
-	NVMKV_RETURN_IF(nvmkv_buf_reserve(&s->bytes, size));
-	for (i = 0; i < count; i++)
-	{
-		s->out[i].key.data = s->bytes.data + ((uintptr_t) s->out[i].key.data - old);
-		s->out[i].value.data = s->bytes.data + ((uintptr_t) s->out[i].value.data - old);
-	}
-	return NVMKV_OK;
-}
-
-static inline NvmkvSlice
-append_bytes(NvmkvBuf *bytes, NvmkvSlice s)
-{
-	uint8_t *at = bytes->data + bytes->size;
-
-	if (s.size > 0)
-		memcpy(at, s.data, s.size);
-	bytes->size += s.size;
-	return nvmkv_slice(at, s.size);
-}
-
-/* Appends a row to the batch. */
-static inline NvmkvStatus
-emit_value(NvmkvScan *s, unsigned *count, NvmkvSlice key, NvmkvSlice value, NvmkvTxnTag txn, uint64_t sequence)
-{
-	NvmkvScanRow *row = &s->out[*count];
-
-	if (s->keys_only)
-		value.size = 0;
-	if (s->bytes.capacity - s->bytes.size <= key.size + value.size)
-		NVMKV_RETURN_IF(grow_bytes(s, *count, key.size + value.size + 1));
-	row->key = append_bytes(&s->bytes, key);
-	row->value = append_bytes(&s->bytes, value);
-	row->txn = txn;
-	row->sequence = sequence;
-	row->beneath = false;
-	(*count)++;
-	s->stats.rows++;
-	return NVMKV_OK;
-}
-
-/* The value is apart. */
-static NvmkvStatus
-emit_apart(NvmkvScan *s, unsigned *count, NvmkvSlice key, uint64_t tag, NvmkvSlice reference, NvmkvTxnTag txn)
-{
-	ValueBlock value;
-	NvmkvStatus st;
-
-	NVMKV_RETURN_IF(value_open(s->db->tables, key, tag, reference, SST_BLOCK_DATA, &value));
-	st = emit_value(s, count, key, value.value, txn, ikey_sequence(tag));
-	value_close(&value);
-	return st;
-}
-
-static inline NvmkvStatus
-emit(NvmkvScan *s, unsigned *count, NvmkvSlice key, uint64_t tag, NvmkvSlice value, NvmkvTxnTag txn)
-{
-	if (__builtin_expect(ikey_is_apart(tag), 0) && !s->keys_only)
-		return emit_apart(s, count, key, tag, value, txn);
-	return emit_value(s, count, key, value, txn, ikey_sequence(tag));
-}
-
-/* The hint about what may be beneath the key's row, which is the batch's last one if it is shown. */
-static NvmkvStatus
-emit_beneath(NvmkvScan *s, unsigned *count, NvmkvSlice key, bool before_row)
-{
-	const NvmkvTxnTag no_txn = {0, 0};
-
-	NVMKV_RETURN_IF(emit_value(s, count, key, nvmkv_slice(NULL, 0), no_txn, 0));
-	s->stats.rows--;
-	s->out[*count - 1].beneath = true;
-	if (before_row)
-	{
-		NvmkvScanRow row = s->out[*count - 2];
-
-		s->out[*count - 2] = s->out[*count - 1];
-		s->out[*count - 1] = row;
-	}
-	return NVMKV_OK;
 }
 
 /*
@@ -565,10 +168,10 @@ emit_beneath(NvmkvScan *s, unsigned *count, NvmkvSlice key, bool before_row)
  * seen and somebody else's.
  */
 static NvmkvStatus
-examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
+examine_forward(NvmkvScan *s, unsigned *entries)
 {
-	NvmkvIter *m = &s->merge.base;
-	unsigned before = *count;
+	NvmkvIter *m = &s->sources.merge.base;
+	unsigned before = s->rows.count;
 	NvmkvSight newest = NVMKV_UNSEEN; /* of those seen */
 	bool decided = false;
 	bool beneath = false;
@@ -602,15 +205,15 @@ examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
 			}
 			if (shown)
 			{
-				count_source(s, merge_iter_source(&s->merge), 1);
-				NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), m->tag, version.value, version.txn));
+				count_source(s, merge_iter_source(&s->sources.merge), 1);
+				NVMKV_RETURN_IF(emit(s, nvmkv_buf_slice(&s->key), m->tag, version.value, version.txn));
 			}
 		}
 		if (!shown)
 			s->stats.versions_passed++;
 		if (decided && stepped++ >= SCAN_VERSIONS_STEPPED)
 		{
-			seek_forward(s, nvmkv_buf_slice(&s->key), 0);
+			scan_sources_seek(&s->sources, nvmkv_buf_slice(&s->key), 0);
 			break;
 		}
 		m->ops->next(m);
@@ -619,17 +222,17 @@ examine_forward(NvmkvScan *s, unsigned *count, unsigned *entries)
 	{
 		/* What is beneath is not known: the key is not done. */
 		if (newest == NVMKV_SEEN_OWN)
-			*count = before;
+			s->rows.count = before;
 		return m->status;
 	}
-	return beneath ? emit_beneath(s, count, nvmkv_buf_slice(&s->key), *count > before) : NVMKV_OK;
+	return beneath ? scan_rows_add_beneath(&s->rows, nvmkv_buf_slice(&s->key), s->rows.count > before) : NVMKV_OK;
 }
 
 /* The same backwards: versions come oldest first, so the last one seen wins. */
 static NvmkvStatus
-examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
+examine_backward(NvmkvScan *s, unsigned *entries)
 {
-	NvmkvIter *m = &s->merge.base;
+	NvmkvIter *m = &s->sources.merge.base;
 	NvmkvVersion winner;
 	NvmkvSight newest = NVMKV_UNSEEN;
 	bool deletion = false; /* one that is not seen, since the last one of somebody else's that is */
@@ -658,7 +261,7 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 			deletion &= sight == NVMKV_SEEN_OWN;
 			beneath = deletion;
 			winner = version;
-			winner_source = merge_iter_source(&s->merge);
+			winner_source = merge_iter_source(&s->sources.merge);
 			NVMKV_RETURN_IF(nvmkv_buf_set(&s->value, version.value));
 		}
 		m->ops->prev(m);
@@ -667,11 +270,11 @@ examine_backward(NvmkvScan *s, unsigned *count, unsigned *entries)
 	{
 		s->stats.versions_passed--;
 		count_source(s, winner_source, 1);
-		NVMKV_RETURN_IF(emit(s, count, nvmkv_buf_slice(&s->key), ikey_tag(winner.sequence, winner.type),
+		NVMKV_RETURN_IF(emit(s, nvmkv_buf_slice(&s->key), ikey_tag(winner.sequence, winner.type),
 							 nvmkv_buf_slice(&s->value), winner.txn));
 	}
 	NVMKV_RETURN_IF(m->status);
-	return beneath ? emit_beneath(s, count, nvmkv_buf_slice(&s->key), false) : NVMKV_OK;
+	return beneath ? scan_rows_add_beneath(&s->rows, nvmkv_buf_slice(&s->key), false) : NVMKV_OK;
 }
 
 /* Where a batch ends. */
@@ -682,17 +285,17 @@ typedef struct BatchLimits
 } BatchLimits;
 
 static inline bool
-has_room(const NvmkvScan *s, const BatchLimits *limits, unsigned count, unsigned entries)
+has_room(const ScanRows *rows, const BatchLimits *limits, unsigned entries)
 {
-	return count < limits->rows && (count == 0 || s->bytes.size < limits->bytes) && entries < SCAN_ENTRIES_MAX;
+	return rows->count < limits->rows && (rows->count == 0 || rows->bytes.size < limits->bytes) && entries < SCAN_ENTRIES_MAX;
 }
 
 /* The key at which a run of the merge's current child ends: another child's, or where what can be shown ends. */
 static bool
 run_end(NvmkvScan *s, NvmkvSlice *end_out)
 {
-	NvmkvSlice upper = nvmkv_buf_slice(&s->upper);
-	bool has_end = merge_iter_next_key(&s->merge, end_out);
+	NvmkvSlice upper = nvmkv_buf_slice(&s->sources.upper);
+	bool has_end = merge_iter_next_key(&s->sources.merge, end_out);
 
 	if (upper.size > 0 && (!has_end || slice_compare(upper, *end_out) < 0))
 	{
@@ -729,13 +332,13 @@ is_plain_value(uint64_t tag)
  * the newest is a value that is visible to all; none if the first is not such a key.  Leaves the merge behind them.
  */
 static NvmkvStatus
-take_run(NvmkvScan *s, const BatchLimits *limits, unsigned *count, unsigned *entries)
+take_run(NvmkvScan *s, const BatchLimits *limits, unsigned *entries)
 {
 	const NvmkvTxnTag no_txn = {0, 0};
-	NvmkvIter *it = merge_iter_child(&s->merge);
-	unsigned source = merge_iter_source(&s->merge);
-	bool in_tables = source >= s->nmemtables + s->nrows;
-	unsigned before = *count;
+	NvmkvIter *it = merge_iter_child(&s->sources.merge);
+	unsigned source = merge_iter_source(&s->sources.merge);
+	bool in_tables = source >= s->sources.nmemtables + s->sources.nrows;
+	unsigned before = s->rows.count;
 	NvmkvSlice end;
 	bool has_end;
 
@@ -743,12 +346,12 @@ take_run(NvmkvScan *s, const BatchLimits *limits, unsigned *count, unsigned *ent
 		return NVMKV_OK;
 	has_end = run_end(s, &end);
 	while (it->valid && is_plain_value(it->tag) && ikey_sequence(it->tag) <= s->snapshot->sequence &&
-		   (!has_end || slice_compare(it->key, end) < 0) && has_room(s, limits, *count, *entries))
+		   (!has_end || slice_compare(it->key, end) < 0) && has_room(&s->rows, limits, *entries))
 	{
 		NvmkvSlice key;
 
-		NVMKV_RETURN_IF(emit(s, count, it->key, it->tag, it->payload, no_txn));
-		key = s->out[*count - 1].key;
+		NVMKV_RETURN_IF(emit(s, it->key, it->tag, it->payload, no_txn));
+		key = s->rows.out[s->rows.count - 1].key;
 		(*entries)++;
 		step(it, in_tables);
 		while (it->valid && slice_equal(it->key, key))
@@ -758,24 +361,12 @@ take_run(NvmkvScan *s, const BatchLimits *limits, unsigned *count, unsigned *ent
 			step(it, in_tables);
 		}
 	}
-	if (*count > before)
+	if (s->rows.count > before)
 	{
-		count_source(s, source, *count - before);
-		merge_iter_moved(&s->merge);
+		count_source(s, source, s->rows.count - before);
+		merge_iter_moved(&s->sources.merge);
 	}
-	return s->merge.base.status;
-}
-
-/* Are the blocks on which the tables' iterators stand still there? */
-static bool
-renew_tables(NvmkvScan *s)
-{
-	bool all = true;
-	unsigned i;
-
-	for (i = 0; i < s->nlevels; i++)
-		all &= level_iter_renew(&s->levels[i]);
-	return all;
+	return s->sources.merge.base.status;
 }
 
 /* What a later batch resumes behind: the last key examined. */
@@ -796,7 +387,7 @@ place(const NvmkvScan *s)
 {
 	if (s->started)
 		return nvmkv_buf_slice(&s->resume);
-	return nvmkv_buf_slice(s->reverse ? &s->upper : &s->lower);
+	return nvmkv_buf_slice(s->reverse ? &s->sources.upper : &s->sources.lower);
 }
 
 /*
@@ -810,7 +401,7 @@ find_leap(NvmkvScan *s, NvmkvSlice key, bool *found_out)
 	if (!s->leap.enabled)
 		return NVMKV_OK;
 	s->leap.looked = true;
-	NVMKV_RETURN_IF(emptied_find(s->db, s->prefix_hash, key, s->reverse, &s->leap.to, found_out));
+	NVMKV_RETURN_IF(emptied_find(s->sources.db, s->sources.prefix_hash, key, s->reverse, &s->leap.to, found_out));
 	*found_out = *found_out && !is_behind_bar(s, nvmkv_buf_slice(&s->leap.to));
 	return NVMKV_OK;
 }
@@ -838,8 +429,8 @@ begin_watch(NvmkvScan *s)
 		s->resume_at = true;
 	}
 	s->astray = true;
-	leap_watch(&s->leap, s->db, s->snapshot, s->prefix_hash, place(s),
-			   nvmkv_buf_slice(s->reverse ? &s->lower : &s->upper), s->reverse);
+	leap_watch(&s->leap, s->sources.db, s->snapshot, s->sources.prefix_hash, place(s),
+			   nvmkv_buf_slice(s->reverse ? &s->sources.lower : &s->sources.upper), s->reverse);
 	return NVMKV_OK;
 }
 
@@ -852,8 +443,8 @@ end_watch(NvmkvScan *s, NvmkvSlice key)
 		NVMKV_RETURN_IF(ikey_successor(key, &s->leap.to));
 		key = nvmkv_buf_slice(&s->leap.to);
 	}
-	leap_extend(&s->leap, s->db, key);
-	leap_end(&s->leap, s->db);
+	leap_extend(&s->leap, s->sources.db, key);
+	leap_end(&s->leap, s->sources.db);
 	return NVMKV_OK;
 }
 
@@ -863,7 +454,7 @@ end_watch(NvmkvScan *s, NvmkvSlice key)
  * where it has to go on.
  */
 static NvmkvStatus
-pass_key(NvmkvScan *s, unsigned count, unsigned entries, bool *moved_out, bool *stop_out)
+pass_key(NvmkvScan *s, unsigned entries, bool *moved_out, bool *stop_out)
 {
 	ScanLeap *leap = &s->leap;
 
@@ -880,7 +471,7 @@ pass_key(NvmkvScan *s, unsigned count, unsigned entries, bool *moved_out, bool *
 		bool found;
 
 		NVMKV_RETURN_IF(find_leap(s, nvmkv_buf_slice(&s->key), &found));
-		if (found && count == 0)
+		if (found && s->rows.count == 0)
 		{
 			NVMKV_RETURN_IF(take_leap(s));
 			seek(s);
@@ -895,8 +486,8 @@ pass_key(NvmkvScan *s, unsigned count, unsigned entries, bool *moved_out, bool *
 	}
 	else if (leap_turns_back(leap))
 	{
-		if (count > 0)
-			NVMKV_RETURN_IF(resume_behind(s, s->out[count - 1].key));
+		if (s->rows.count > 0)
+			NVMKV_RETURN_IF(resume_behind(s, s->rows.out[s->rows.count - 1].key));
 		leap->watch_wanted = true;
 		*stop_out = true;
 	}
@@ -916,14 +507,14 @@ show_key(NvmkvScan *s, NvmkvSlice key)
  * upon it again, and fails.
  */
 static NvmkvStatus
-show_before(NvmkvScan *s, NvmkvStatus status, unsigned sure, unsigned *count)
+show_before(NvmkvScan *s, NvmkvStatus status, unsigned sure)
 {
 	const NvmkvError cause = *nvmkv_error();
 
-	*count = sure;
-	if (status != NVMKV_CORRUPTION || sure == 0 || resume_behind(s, s->out[sure - 1].key) != NVMKV_OK)
+	s->rows.count = sure;
+	if (status != NVMKV_CORRUPTION || sure == 0 || resume_behind(s, s->rows.out[sure - 1].key) != NVMKV_OK)
 		return nvmkv_fail_at(status, cause.sys_errno, cause.file, cause.line, "%s", cause.text);
-	s->super_version = UINT64_MAX; /* no version is: they are taken anew */
+	scan_sources_spoil(&s->sources);
 	return NVMKV_OK;
 }
 
@@ -931,13 +522,12 @@ show_before(NvmkvScan *s, NvmkvStatus status, unsigned sure, unsigned *count)
 static NvmkvStatus
 place_sources(NvmkvScan *s)
 {
-	bool stand = s->have_sources && s->super_version == mempool_super_version(&s->db->mem) &&
-		s->pages_lost == db_pages_lost(s->db);
+	bool stand = scan_sources_are_current(&s->sources);
 
 	if (!stand)
-		NVMKV_RETURN_IF(take_sources(s));
+		NVMKV_RETURN_IF(scan_sources_take(&s->sources));
 	find_bar(s);
-	if (!stand || s->astray || !renew_tables(s))
+	if (!stand || s->astray || !scan_sources_renew(&s->sources))
 	{
 		bool found;
 
@@ -947,12 +537,12 @@ place_sources(NvmkvScan *s)
 		seek(s);
 		s->astray = false;
 	}
-	return s->merge.base.status;
+	return s->sources.merge.base.status;
 }
 
 /* One stay inside the epoch. */
 static NvmkvStatus
-fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
+fill(NvmkvScan *s, const BatchLimits *limits)
 {
 	unsigned entries = 0;
 	bool examined = false;
@@ -960,49 +550,49 @@ fill(NvmkvScan *s, const BatchLimits *limits, unsigned *count)
 	bool stop = false;
 
 	NVMKV_RETURN_IF(place_sources(s));
-	while (!stop && has_room(s, limits, *count, entries))
+	while (!stop && has_room(&s->rows, limits, entries))
 	{
-		unsigned before = *count;
+		unsigned before = s->rows.count;
 		unsigned entries_before = entries;
 		bool moved = false;
 		NvmkvStatus st = NVMKV_OK;
 
 		if (!in_range(s))
 		{
-			NVMKV_RETURN_IF(s->merge.base.status);
-			if (s->bar != NULL && *count > 0)
+			NVMKV_RETURN_IF(s->sources.merge.base.status);
+			if (s->bar != NULL && s->rows.count > 0)
 				break;
 			if (s->bar != NULL)
-				return damage_failure(s->db, s->bar_version, s->bar);
+				return damage_failure(s->sources.db, s->bar_version, s->bar);
 			if (s->leap.watching)
 			{
-				leap_extend(&s->leap, s->db, nvmkv_buf_slice(s->reverse ? &s->lower : &s->upper));
-				leap_end(&s->leap, s->db);
+				leap_extend(&s->leap, s->sources.db, nvmkv_buf_slice(s->reverse ? &s->sources.lower : &s->sources.upper));
+				leap_end(&s->leap, s->sources.db);
 			}
 			s->done = true;
 			return NVMKV_OK;
 		}
 		if (!s->reverse)
-			st = take_run(s, limits, count, &entries);
-		in_row = *count > before;
+			st = take_run(s, limits, &entries);
+		in_row = s->rows.count > before;
 		if (st == NVMKV_OK && !in_row)
-			st = s->reverse ? examine_backward(s, count, &entries) : examine_forward(s, count, &entries);
-		if (st == NVMKV_OK && *count > before)
-			st = show_key(s, s->out[before].key);
+			st = s->reverse ? examine_backward(s, &entries) : examine_forward(s, &entries);
+		if (st == NVMKV_OK && s->rows.count > before)
+			st = show_key(s, s->rows.out[before].key);
 		else if (st == NVMKV_OK)
-			st = pass_key(s, *count, entries - entries_before, &moved, &stop);
+			st = pass_key(s, entries - entries_before, &moved, &stop);
 		/* Forwards the newest version of a key comes first, and a row is right as soon as it is there. */
 		if (st != NVMKV_OK)
-			return show_before(s, st, s->reverse ? before : *count, count);
+			return show_before(s, st, s->reverse ? before : s->rows.count);
 		examined = !moved;
 	}
 	if (stop)
 		return NVMKV_OK;
 	if (s->leap.watching)
-		leap_extend(&s->leap, s->db, nvmkv_buf_slice(&s->key));
+		leap_extend(&s->leap, s->sources.db, nvmkv_buf_slice(&s->key));
 	/* After a failure it is where this batch began. */
 	if (examined)
-		return resume_behind(s, in_row ? s->out[*count - 1].key : nvmkv_buf_slice(&s->key));
+		return resume_behind(s, in_row ? s->rows.out[s->rows.count - 1].key : nvmkv_buf_slice(&s->key));
 	return NVMKV_OK;
 }
 
@@ -1010,22 +600,11 @@ NvmkvStatus
 nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvScanRow **rows_out, unsigned *count_out)
 {
 	const BatchLimits limits = {max_rows, max_bytes};
-	unsigned count = 0;
 
 	*rows_out = NULL;
 	*count_out = 0;
-	s->bytes.size = 0;
-	/* One more: the last row may have a hint beside it. */
-	if (max_rows >= s->out_capacity)
-	{
-		NvmkvScanRow *grown = port_realloc(s->out, (max_rows + 1) * sizeof(NvmkvScanRow));
-
-		if (grown == NULL)
-			return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a batch of %u rows", max_rows);
-		s->out = grown;
-		s->out_capacity = max_rows + 1;
-	}
-	while (count == 0 && !s->done)
+	NVMKV_RETURN_IF(scan_rows_begin(&s->rows, max_rows));
+	while (s->rows.count == 0 && !s->done)
 	{
 		NvmkvStatus st;
 
@@ -1033,23 +612,23 @@ nvmkv_scan_batch(NvmkvScan *s, unsigned max_rows, size_t max_bytes, const NvmkvS
 			return NVMKV_FAIL(NVMKV_CANCELLED, "scan interrupted");
 		if (s->leap.watch_wanted)
 			NVMKV_RETURN_IF(begin_watch(s));
-		db_enter(s->db);
-		st = fill(s, &limits, &count);
-		if (s->have_sources)
-			st = db_settled(s->db, s->pages_lost, st);
-		db_leave(s->db);
+		db_enter(s->sources.db);
+		st = fill(s, &limits);
+		if (s->sources.taken)
+			st = db_settled(s->sources.db, s->sources.pages_lost, st);
+		db_leave(s->sources.db);
 		if (st != NVMKV_OK)
 		{
-			drop_sources(s);
+			scan_sources_drop(&s->sources);
 			if (s->leap.watching)
-				leap_end(&s->leap, s->db);
+				leap_end(&s->leap, s->sources.db);
 			s->done = false;
 			return st;
 		}
 	}
 	s->stats.batches++;
-	*rows_out = s->out;
-	*count_out = count;
+	*rows_out = s->rows.out;
+	*count_out = s->rows.count;
 	return NVMKV_OK;
 }
 
@@ -1063,10 +642,10 @@ nvmkv_scan_create(NvmkvDb *db, NvmkvScan **scan_out)
 		s = port_alloc_zero(sizeof(NvmkvScan));
 	if (s == NULL)
 		return NVMKV_FAIL(NVMKV_NO_MEMORY, "out of memory for a scan");
-	s->db = db;
+	s->sources.db = db;
 	s->done = true;
-	s->keys_only = false;
-	s->has_prefix = false;
+	s->rows.keys_only = false;
+	s->sources.has_prefix = false;
 	memset(&s->stats, 0, sizeof(s->stats));
 	*scan_out = s;
 	return NVMKV_OK;
@@ -1075,31 +654,22 @@ nvmkv_scan_create(NvmkvDb *db, NvmkvScan **scan_out)
 NvmkvStatus
 nvmkv_scan_start(NvmkvScan *s, NvmkvSlice lower, NvmkvSlice upper, bool reverse, const NvmkvSnapshot *snapshot)
 {
-	bool again = s->has_prefix && !s->reverse && !reverse && begins_with_prefix(s, lower);
-
-	NVMKV_RETURN_IF(nvmkv_buf_set(&s->lower, lower));
-	NVMKV_RETURN_IF(nvmkv_buf_set(&s->upper, upper));
-	find_prefix(s);
-	again = again && s->has_prefix;
-	/* Sources are chosen by the range, new range, new sources; or by the prefix. */
-	if (!again || !s->wide)
-		drop_sources(s);
-	s->wide = again;
+	NVMKV_RETURN_IF(scan_sources_range(&s->sources, lower, upper, !s->reverse && !reverse));
 	s->astray = true;
 	s->reverse = reverse;
 	s->snapshot = snapshot != NULL ? snapshot : &scan_everything;
 	s->started = false;
 	s->resume_at = false;
 	s->done = false;
-	leap_start(&s->leap, s->snapshot, s->has_prefix);
-	db_count(&db_slot_counters(s->db)->scans, 1);
+	leap_start(&s->leap, s->snapshot, s->sources.has_prefix);
+	db_count(&db_slot_counters(s->sources.db)->scans, 1);
 	return NVMKV_OK;
 }
 
 void
 nvmkv_scan_keys_only(NvmkvScan *s)
 {
-	s->keys_only = true;
+	s->rows.keys_only = true;
 }
 
 const NvmkvScanStats *
@@ -1111,21 +681,18 @@ nvmkv_scan_stats(const NvmkvScan *scan)
 static size_t
 memory_bytes(const NvmkvScan *s)
 {
-	return s->source_bytes + s->out_capacity * sizeof(NvmkvScanRow) + s->bytes.capacity + s->value.capacity;
+	return s->sources.bytes + s->rows.capacity * sizeof(NvmkvScanRow) + s->rows.bytes.capacity + s->value.capacity;
 }
 
 static void
 free_scan(NvmkvScan *s)
 {
-	nvmkv_buf_free(&s->lower);
-	nvmkv_buf_free(&s->upper);
+	scan_sources_free(&s->sources);
+	scan_rows_free(&s->rows);
 	nvmkv_buf_free(&s->resume);
 	nvmkv_buf_free(&s->leap.to);
-	nvmkv_buf_free(&s->bytes);
 	nvmkv_buf_free(&s->key);
 	nvmkv_buf_free(&s->value);
-	port_free(s->source_memory);
-	port_free(s->out);
 	port_free(s);
 }
 
@@ -1134,9 +701,9 @@ nvmkv_scan_destroy(NvmkvScan *s)
 {
 	if (s == NULL)
 		return;
-	drop_sources(s);
-	if (s->db->spare_scan == NULL && memory_bytes(s) <= SPARE_BYTES_MAX)
-		s->db->spare_scan = s;
+	scan_sources_drop(&s->sources);
+	if (s->sources.db->spare_scan == NULL && memory_bytes(s) <= SPARE_BYTES_MAX)
+		s->sources.db->spare_scan = s;
 	else
 		free_scan(s);
 }
