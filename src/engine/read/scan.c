@@ -287,7 +287,8 @@ typedef struct BatchLimits
 static inline bool
 has_room(const ScanRows *rows, const BatchLimits *limits, unsigned entries)
 {
-	return rows->count < limits->rows && (rows->count == 0 || rows->bytes.size < limits->bytes) && entries < SCAN_ENTRIES_MAX;
+	return entries < SCAN_ENTRIES_MAX && rows->count < limits->rows &&
+		(rows->count == 0 || rows->bytes.size < limits->bytes);
 }
 
 /* The key at which a run of the merge's current child ends: another child's, or where what can be shown ends. */
@@ -566,7 +567,8 @@ fill(NvmkvScan *s, const BatchLimits *limits)
 				return damage_failure(s->sources.db, s->bar_version, s->bar);
 			if (s->leap.watching)
 			{
-				leap_extend(&s->leap, s->sources.db, nvmkv_buf_slice(s->reverse ? &s->sources.lower : &s->sources.upper));
+				leap_extend(&s->leap, s->sources.db,
+							nvmkv_buf_slice(s->reverse ? &s->sources.lower : &s->sources.upper));
 				leap_end(&s->leap, s->sources.db);
 			}
 			s->done = true;

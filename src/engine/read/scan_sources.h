@@ -70,7 +70,7 @@ extern void scan_sources_spoil(ScanSources *s);
 /* Are the blocks on which the tables' iterators stand still there?  REQUIRES: inside the epoch, current sources. */
 extern bool scan_sources_renew(ScanSources *s);
 
-/* Places the merge on the first entry of the range that is >= (key, tag).  REQUIRES: inside the epoch, current sources. */
+/* Places the merge on the first entry that is >= (key, tag).  REQUIRES: inside the epoch, current sources. */
 extern void scan_sources_seek(ScanSources *s, NvmkvSlice key, uint64_t tag);
 
 /* Gives back the iterators; the memory stays. */
