@@ -102,6 +102,35 @@ BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT same('SELECT count(*), sum(v) FROM @');
 COMMIT;
 
+-- Through indexes: entries alone, rows by them, both ways, several values; what this transaction has written, too.
+ALTER TABLE kv ADD w int DEFAULT 7;
+ALTER TABLE heap ADD w int DEFAULT 7;
+CREATE INDEX kv_by_v ON kv (v);
+CREATE INDEX heap_by_v ON heap (v);
+CREATE INDEX kv_by_b ON kv (b DESC, v) INCLUDE (a);
+CREATE INDEX heap_by_b ON heap (b DESC, v) INCLUDE (a);
+VACUUM (ANALYZE) kv, heap;
+SET enable_seqscan = off;
+SET enable_sort = off;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM kv WHERE v BETWEEN 3000 AND 12000;
+EXPLAIN (COSTS OFF) SELECT sum(w) FROM kv WHERE v BETWEEN 3000 AND 12000;
+EXPLAIN (COSTS OFF) SELECT * FROM kv WHERE v > 5000 ORDER BY v DESC;
+SELECT same('SELECT count(*) FROM @ WHERE v BETWEEN 3000 AND 12000');
+SELECT same('SELECT sum(w), count(DISTINCT b) FROM @ WHERE v BETWEEN 3000 AND 12000');
+SELECT same('SELECT * FROM @ WHERE v > 5000 ORDER BY v DESC, a, b');
+SELECT same('SELECT v, count(*), min(b) FROM @ WHERE v < 15000 GROUP BY v ORDER BY v');
+SELECT same('SELECT b, count(*), sum(v), max(a) FROM @ WHERE b IN (''b1'', ''b3'') AND v > 700 GROUP BY b ORDER BY b DESC');
+SELECT same('SELECT count(*), sum(v) FROM @ WHERE v = ANY ((SELECT array_agg(i * 3) FROM generate_series(1, 900) AS i)::int[])');
+BEGIN;
+UPDATE kv SET v = v + 100000 WHERE a % 3 = 0;
+UPDATE heap SET v = v + 100000 WHERE a % 3 = 0;
+SELECT same('SELECT count(*), sum(a + w) FROM @ WHERE v BETWEEN 3000 AND 112000');
+SELECT same('SELECT v FROM @ WHERE v > 100100 ORDER BY v');
+ROLLBACK;
+SELECT same('SELECT count(*), sum(a + w) FROM @ WHERE v BETWEEN 3000 AND 112000');
+RESET enable_seqscan;
+RESET enable_sort;
+
 -- An error in a worker, and one row wanted of many.
 SELECT sum(1 / (v - 7777)) FROM kv;
 SELECT count(*) FROM (SELECT * FROM kv WHERE v > 100 LIMIT 5) AS s;

@@ -241,6 +241,7 @@ make_secondary_index(RelOptInfo *rel, const NvmkvTable *table, const NvmkvIndex 
 	index->immediate = !description->deferrable;
 	nvmkv_set_nulls_not_distinct(index, description->nulls_not_distinct);
 	index->amsearchnulls = true;
+	index->amcanparallel = true;
 	index->amcostestimate = nvmkv_cost_index_path;
 	return index;
 }
