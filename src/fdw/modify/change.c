@@ -267,6 +267,16 @@ write_removal(NvmkvModify *modify, FullTransactionId fxid)
 	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
 }
 
+bool
+nvmkv_change_write_end(NvmkvModify *modify, FullTransactionId fxid)
+{
+	nvmkv_write_begin();
+	put_entries(modify, nvmkv_slice(NULL, 0), fxid);
+	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
+					nvmkv_slice(NULL, 0));
+	return nvmkv_write_finish(modify->db, modify->rel);
+}
+
 /* ---------------------------------------------------------------- BEFORE ROW triggers */
 
 /*
@@ -359,7 +369,7 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 				return NULL;
 
 			case NVMKV_TARGET_CHANGED:
-				if (modify->mtstate->operation != CMD_UPDATE)
+				if (modify->operation != CMD_UPDATE)
 					return NULL; /* an upsert starts over */
 				slot = look_again(modify, rri);
 				if (slot == NULL)
@@ -491,11 +501,7 @@ nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 				break;
 		}
 
-		nvmkv_write_begin();
-		put_entries(modify, nvmkv_slice(NULL, 0), fxid);
-		nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
-						nvmkv_slice(NULL, 0));
-		written = nvmkv_write_finish(modify->db, modify->rel);
+		written = nvmkv_change_write_end(modify, fxid);
 		nvmkv_latch_set_release(&target.latches);
 		if (written)
 			break;

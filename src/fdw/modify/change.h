@@ -17,6 +17,9 @@ extern TupleTableSlot *nvmkv_exec_update(EState *estate, ResultRelInfo *rri, Tup
 extern TupleTableSlot *nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot,
 										 TupleTableSlot *plan_slot);
 
+/* The end of the claimed row at modify->old_key, and of its old_entries.  REQUIRES its latch.  False: no room. */
+extern bool nvmkv_change_write_end(NvmkvModify *modify, FullTransactionId fxid);
+
 /* How a row is locked before it is known what the statement makes of it: does it set columns of the key? */
 extern NvmkvLockMode nvmkv_change_lock_mode(NvmkvModify *modify, EState *estate, ResultRelInfo *rri);
 

@@ -30,7 +30,7 @@ nvmkv_generated_take(ResultRelInfo *rri)
 {
 	NvmkvModify *modify = rri->ri_FdwState;
 
-	if (modify == NULL || modify->mtstate->operation != CMD_UPDATE || !has_generated(rri) ||
+	if (modify == NULL || modify->operation != CMD_UPDATE || !has_generated(rri) ||
 		!nvmkv_row_triggers_before_update(&modify->triggers))
 		return;
 	if (rri->ri_GeneratedExprsU == NULL)

@@ -76,6 +76,12 @@ expression_may_wait(Node *node, void *context)
 	return expression_tree_walker(node, expression_may_wait, context);
 }
 
+bool
+nvmkv_expression_may_wait(Node *node)
+{
+	return expression_may_wait(node, NULL);
+}
+
 static bool
 checks_may_wait(Relation rel)
 {

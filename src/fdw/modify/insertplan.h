@@ -15,4 +15,7 @@
  */
 extern bool nvmkv_insert_keeps_rows(ModifyTableState *mtstate, ResultRelInfo *rri);
 
+/* Does an expression, or list of them, call what may take time on purpose, wait for somebody, or write? */
+extern bool nvmkv_expression_may_wait(Node *node);
+
 #endif

@@ -37,7 +37,7 @@
 #include "fdw/key/keycode.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/copytriggers.h"
-#include "fdw/modify/deferred.h"
+#include "fdw/modify/directdelete.h"
 #include "fdw/modify/foreignkeyrow.h"
 #include "fdw/modify/generated.h"
 #include "fdw/modify/insertplan.h"
@@ -154,83 +154,6 @@ check_returning(NvmkvModify *modify, ResultRelInfo *rri, List *returning)
 	}
 }
 
-/* Of any of the statement's tables: the lists name the same columns of each. */
-static bool
-returns_ctid(const ModifyTable *plan)
-{
-	ListCell *lc;
-
-	foreach(lc, pull_var_clause((Node *) plan->returningLists, PVC_RECURSE_PLACEHOLDERS))
-	{
-		if (lfirst_node(Var, lc)->varattno == SelfItemPointerAttributeNumber)
-			return true;
-	}
-	return false;
-}
-
-/* The executor is left with INSERT's row triggers; see rowtrigger.c. */
-static void
-take_triggers(NvmkvModify *modify, ResultRelInfo *rri)
-{
-	ModifyTable *plan = (ModifyTable *) modify->mtstate->ps.plan;
-	bool upsert = plan != NULL && plan->onConflictAction == ONCONFLICT_UPDATE;
-
-	if (upsert || modify->mtstate->operation == CMD_UPDATE || modify->mtstate->operation == CMD_DELETE)
-	{
-		nvmkv_row_triggers_take(&modify->triggers, rri, upsert);
-		if (modify->table->nkeys == 0)
-			nvmkv_rows_may_go(modify->rel);
-	}
-}
-
-static NvmkvModify *
-create_state(ModifyTableState *mtstate, ResultRelInfo *rri)
-{
-	EState *estate = mtstate->ps.state;
-	MemoryContext old_context = MemoryContextSwitchTo(estate->es_query_cxt);
-	NvmkvModify *modify = palloc0(sizeof(NvmkvModify));
-
-	/* This statement is about to look at the table, or at its keys. */
-	nvmkv_write_flush_deferred();
-
-	nvmkv_writer_begin(estate);
-	modify->rel = rri->ri_RelationDesc;
-	modify->counted = nvmkv_counted(RelationGetRelid(modify->rel));
-	modify->table = nvmkv_table(modify->rel);
-	modify->db = nvmkv_engine_of(modify->table->storage_id);
-	modify->mtstate = mtstate;
-
-	/* COPY has no plan and runs without es_output_cid. */
-	modify->cid = mtstate->ps.plan == NULL ? GetCurrentCommandId(true) : estate->es_output_cid;
-	modify->returns_ctid = modify->table->nkeys > 0 && mtstate->ps.plan != NULL &&
-		returns_ctid((ModifyTable *) mtstate->ps.plan);
-	modify->row_context = AllocSetContextCreate(CurrentMemoryContext, "nvmkv row", ALLOCSET_SMALL_SIZES);
-	nvmkv_buffer_init(&modify->key);
-	initStringInfo(&modify->value);
-	nvmkv_buffer_init(&modify->old_key);
-	modify->entry_maker = nvmkv_entry_maker_create(modify->table, estate, InvalidOid);
-	for (int i = 0; i < modify->table->nindexes; i++)
-	{
-		const NvmkvIndex *index = &modify->table->indexes[i];
-
-		modify->has_unique = modify->has_unique || (index->ready && index->is_unique);
-		modify->has_deferrable = modify->has_deferrable || (index->ready && index->deferrable);
-	}
-	if (modify->has_deferrable)
-		modify->key_index = nvmkv_primary_key_index(modify->rel);
-	nvmkv_buffer_init(&modify->entries);
-	nvmkv_buffer_init(&modify->old_entries);
-	nvmkv_buffer_init(&modify->doubts);
-	nvmkv_buffer_init(&modify->newest);
-	nvmkv_buffer_init(&modify->moved);
-	nvmkv_buffer_init(&modify->standing);
-	nvmkv_buffer_init(&modify->holders);
-	nvmkv_deferred_begin(rri);
-	take_triggers(modify, rri);
-	MemoryContextSwitchTo(old_context);
-	return modify;
-}
-
 static void
 begin_inserts(NvmkvModify *modify)
 {
@@ -252,7 +175,7 @@ begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *fdw_private, i
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
-	modify = create_state(mtstate, rri);
+	modify = nvmkv_modify_create(mtstate->ps.state, mtstate, rri, mtstate->operation);
 	if (plan->returningLists != NIL)
 		check_returning(modify, rri, list_nth(plan->returningLists, subplan_index));
 	if (mtstate->operation == CMD_INSERT)
@@ -276,7 +199,7 @@ static void
 begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri)
 {
 	if (rri->ri_FdwState == NULL)
-		rri->ri_FdwState = create_state(mtstate, rri);
+		rri->ri_FdwState = nvmkv_modify_create(mtstate->ps.state, mtstate, rri, mtstate->operation);
 	begin_inserts(rri->ri_FdwState);
 }
 
@@ -454,6 +377,7 @@ nvmkv_modify_callbacks(FdwRoutine *routine)
 	routine->ExecForeignUpdate = nvmkv_exec_update;
 	routine->ExecForeignDelete = nvmkv_exec_delete;
 	routine->EndForeignModify = end_modify;
+	nvmkv_direct_delete_callbacks(routine);
 	routine->BeginForeignInsert = begin_insert;
 	routine->EndForeignInsert = end_insert;
 	routine->IsForeignRelUpdatable = nvmkvIsForeignRelUpdatable;

@@ -33,7 +33,8 @@ typedef struct NvmkvModify
 	Relation rel;
 	Relation counted; /* stands for it in the server's statistics */
 	NvmkvTable *table;
-	ModifyTableState *mtstate;
+	ModifyTableState *mtstate; /* NULL: the scan deletes rows itself (directdelete.h) */
+	CmdType operation;
 	CommandId cid;			   /* what this statement writes */
 	MemoryContext row_context; /* reset for each row */
 	StringInfoData key;		   /* of the row to write; meaningless with hidden row ids */
@@ -69,11 +70,21 @@ typedef struct NvmkvModify
 	bool pending;		 /* the executor will say when the last row has been inserted */
 } NvmkvModify;
 
+/*
+ * The state of one target relation of a statement that begins to run; in the query's memory context.  mtstate: may be
+ * NULL where its own plan node is not known, for a DELETE without row triggers and RETURNING.
+ */
+extern NvmkvModify *nvmkv_modify_create(EState *estate, ModifyTableState *mtstate, ResultRelInfo *rri,
+										CmdType operation);
+
 /* modify->key, value and entries from the row in slot. */
 extern void nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot);
 
 /* modify->old_entries from a row that old_key, and with hidden row ids the tuple's ctid, is of. */
 extern void nvmkv_modify_encode_old(NvmkvModify *modify, HeapTuple row);
+
+/* The same from a row in a slot, that at old_key. */
+extern void nvmkv_modify_encode_shown(NvmkvModify *modify, TupleTableSlot *row);
 
 /* The slot is about to be returned for the row's version with this sequence. */
 extern void nvmkv_modify_set_ctid(const NvmkvModify *modify, TupleTableSlot *slot, uint64 sequence);

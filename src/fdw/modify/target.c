@@ -146,7 +146,7 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 		if (state == NVMKV_TARGET_GONE)
 		{
 			nvmkv_latch_set_release(&target->latches);
-			if (modify->mtstate->operation == CMD_INSERT || /* an upsert is for the key, not for the row */
+			if (modify->operation == CMD_INSERT || /* an upsert is for the key, not for the row */
 				!nvmkv_row_follow(&modify->old_key, &modify->moved, &view, &target->anchor))
 				break;
 			continue;
@@ -204,24 +204,42 @@ rows_are_alike(TupleTableSlot *a, TupleTableSlot *b)
 	return true;
 }
 
+/* Is there a covered row at modify->old_key?  Then modify->newest has its value bytes; *loss_out: by what it is lost. */
+static bool
+find_covered(NvmkvModify *modify, EState *estate, NvmkvRowLoss *loss_out)
+{
+	NvmkvVisibility visibility;
+
+	nvmkv_visibility_init(&visibility, estate->es_snapshot, NULL);
+	nvmkv_visibility_show_two(&visibility);
+	return nvmkv_covered_row(modify->db, modify->table, nvmkv_buffer_slice(&modify->old_key), &visibility,
+							 &modify->newest, NULL, loss_out);
+}
+
 void
 nvmkv_target_check_covered(NvmkvModify *modify, EState *estate)
 {
-	NvmkvSlice key = nvmkv_buffer_slice(&modify->old_key);
-	NvmkvVisibility visibility;
 	NvmkvRowView view = {0};
 
 	if (!nvmkv_covered_were_shown() || modify->table->nkeys == 0)
 		return;
-	nvmkv_visibility_init(&visibility, estate->es_snapshot, NULL);
-	nvmkv_visibility_show_two(&visibility);
-	if (nvmkv_covered_row(modify->db, modify->table, key, &visibility, &modify->newest, NULL, &view.loss))
+	if (find_covered(modify, estate, &view.loss))
 	{
 		TupleTableSlot *covered = MakeSingleTupleTableSlot(RelationGetDescr(modify->rel), &TTSOpsVirtual);
 
-		nvmkv_row_to_slot(modify->table, key, nvmkv_buffer_slice(&modify->newest), covered);
+		nvmkv_row_to_slot(modify->table, nvmkv_buffer_slice(&modify->old_key), nvmkv_buffer_slice(&modify->newest),
+						  covered);
 		if (rows_are_alike(covered, modify->old_slot))
 			nvmkv_row_check_loss(&view);
 		ExecDropSingleTupleTableSlot(covered);
 	}
+}
+
+void
+nvmkv_target_refuse_covered(NvmkvModify *modify, EState *estate)
+{
+	NvmkvRowView view = {0};
+
+	if (find_covered(modify, estate, &view.loss))
+		nvmkv_row_check_loss(&view);
 }

@@ -46,4 +46,7 @@ extern NvmkvTargetState nvmkv_target_claim(NvmkvModify *modify, EState *estate, 
  */
 extern void nvmkv_target_check_covered(NvmkvModify *modify, EState *estate);
 
+/* The same when the scan has said that it is a covered one. */
+extern void nvmkv_target_refuse_covered(NvmkvModify *modify, EState *estate);
+
 #endif

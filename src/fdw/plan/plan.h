@@ -21,8 +21,12 @@ enum NvmkvScanPrivateIndex
 	NVMKV_SCAN_COVERING,   /* Boolean: the entries of the index have all that is used */
 	NVMKV_SCAN_SKIP,	   /* none, or integer list: how many of the conditions bound the scan as a whole; the key's
 							  columns that are skipped, from this to before that (skip.h) */
-	NVMKV_SCAN_TESTED	   /* clauses that entries are tested with before rows are read: how many, integer; the
+	NVMKV_SCAN_TESTED,	   /* clauses that entries are tested with before rows are read: how many, integer; the
 							  attributes in them, integer list */
+
+	/* Only where the scan deletes the rows that it finds (directdelete.h). */
+	NVMKV_SCAN_SETS_TAG, /* Boolean: they count for the statement */
+	NVMKV_SCAN_MAY_FAIL	 /* Boolean: conditions tested row by row may raise errors */
 };
 
 /* How many of fdw_exprs entries are tested with; *address_out: the last one is on ctid. */

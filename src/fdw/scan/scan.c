@@ -352,6 +352,7 @@ store_row(NvmkvTableScan *state, const NvmkvRowBytes *row, TupleTableSlot *slot)
 	memset(slot->tts_isnull, true, sizeof(bool) * (size_t) slot->tts_tupleDescriptor->natts);
 	state->row_key = row->key;
 	state->row_sequence = row->sequence;
+	state->row_covered = row->covered;
 	if (state->covering)
 	{
 		store_entry(state, row, slot);

@@ -434,3 +434,37 @@ nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const Nvmkv
 	else
 		conclude_live(&walk, view_out);
 }
+
+/* ---------------------------------------------------------------- the short answer */
+
+typedef struct ShortWalk
+{
+	uint64 sequence;
+	bool untouched;
+} ShortWalk;
+
+static bool
+visit_first(void *ctx, const NvmkvVersion *version)
+{
+	ShortWalk *walk = ctx;
+	unsigned kind = version->type & NVMKV_TYPE_KIND_MASK;
+
+	if (version->sequence == walk->sequence && kind == NVMKV_KIND_VALUE)
+		walk->untouched = true;
+	else if (kind == NVMKV_KIND_LOCK)
+		return nvmkv_lock_state(version->txn.fxid) != NVMKV_TAG_IN_PROGRESS;
+	else if (kind == NVMKV_KIND_RANGE_DELETION || tag_state(version) == NVMKV_TAG_ABORTED)
+		return true;
+	return false;
+}
+
+bool
+nvmkv_row_is_untouched(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, uint64 sequence)
+{
+	ShortWalk walk = {.sequence = sequence};
+
+	nvmkv_visibility_of_key(key);
+	nvmkv_check_table_status(nvmkv_versions(db, key, visit_first, &walk),
+							 "looking up a key before writing it in foreign table", table);
+	return walk.untouched;
+}
