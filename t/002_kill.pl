@@ -16,10 +16,13 @@ $node->safe_psql('postgres', q{
 	CREATE FOREIGN TABLE account (k int NOT NULL, n bigint NOT NULL, pad text) SERVER nvmkv OPTIONS (primary_key 'k');
 	CREATE TABLE ledger (writer int, round int, added bigint, PRIMARY KEY (writer, round));
 	INSERT INTO account SELECT g, 0, repeat('p', 200) FROM generate_series(1, 5000) g;
+	CREATE FOREIGN TABLE stock (writer int NOT NULL, k int NOT NULL, round int) SERVER nvmkv OPTIONS (primary_key 'writer, k');
+	CREATE INDEX ON stock (round);
+	INSERT INTO stock SELECT w, g, 0 FROM generate_series(1, 2) w, generate_series(1, 200) g;
 });
 
-# Sessions that add to random accounts and say so in the ledger, each round a transaction; a number is printed
-# when the commit was acknowledged.
+# Sessions that add to random accounts and say so in the ledger, and take all of their stock away and bring the same
+# number of pieces of this round, each round a transaction; a number is printed when the commit was acknowledged.
 sub start_writer
 {
 	my ($writer, $from) = @_;
@@ -29,7 +32,10 @@ sub start_writer
 	{
 		$w{in} .= "BEGIN; WITH done AS (UPDATE account SET n = n + 1, pad = repeat('q', 150 + $round % 100) "
 		  . "WHERE k % 10 = $writer AND k % 13 = $round % 13 RETURNING 1) "
-		  . "INSERT INTO ledger SELECT $writer, $round, count(*) FROM done; COMMIT; SELECT 'acknowledged', $round;\n";
+		  . "INSERT INTO ledger SELECT $writer, $round, count(*) FROM done; "
+		  . "DELETE FROM stock WHERE writer = $writer; "
+		  . "INSERT INTO stock SELECT $writer, g + $round % 7, $round FROM generate_series(1, 200) g; "
+		  . "COMMIT; SELECT 'acknowledged', $round;\n";
 	}
 	$w{run} = IPC::Run::start(
 		[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-', '-d', $node->connstr('postgres') ],
@@ -57,7 +63,12 @@ sub verify
 	{
 		my $survived = $node->safe_psql('postgres', "SELECT coalesce(max(round), 0) FROM ledger WHERE writer = $writer");
 		cmp_ok($survived, '>=', $last->{$writer}, "$how: writer $writer finds its acknowledged rounds");
+		is($node->safe_psql('postgres', "SELECT count(*), min(round), max(round) FROM stock WHERE writer = $writer"),
+			"200|$survived|$survived", "$how: writer $writer has the stock of its last round, whole");
+		is($node->safe_psql('postgres', "SELECT count(*) FROM stock WHERE round = $survived AND writer = $writer"), '200',
+			"$how: and finds it by the index");
 	}
+	is($node->safe_psql('postgres', "SELECT count(*) FROM nvmkv.check('stock')"), '0', "$how: index and table agree");
 	sound($node, "$how: the engine is sound");
 	return;
 }

@@ -204,7 +204,7 @@ rows_are_alike(TupleTableSlot *a, TupleTableSlot *b)
 	return true;
 }
 
-/* Is there a covered row at modify->old_key?  Then modify->newest has its value bytes; *loss_out: by what it is lost. */
+/* Is there a covered row at modify->old_key?  Its value bytes go to modify->newest; *loss_out: by what it is lost. */
 static bool
 find_covered(NvmkvModify *modify, EState *estate, NvmkvRowLoss *loss_out)
 {

@@ -140,8 +140,8 @@ extern void nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key,
 						   NvmkvRowView *view_out);
 
 /*
- * Is the row's version with this sequence, which the query's snapshot sees, the newest at its key, and nobody else's lock
- * upon it?  Then whoever wants to change the row may.  A hint, unless the key's latch is held.
+ * Is the row's version with this sequence, which the query's snapshot sees, the newest at its key, and nobody else's
+ * lock upon it?  Then whoever wants to change the row may.  A hint, unless the key's latch is held.
  */
 extern bool nvmkv_row_is_untouched(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, uint64 sequence);
 
