@@ -239,10 +239,12 @@ delete_one(DirectDelete *direct, const FoundRow *row)
 
 /* ---------------------------------------------------------------- a batch */
 
+/* The server's queries for foreign keys may have a second snapshot, by which each row is claimed. */
 static bool
 is_untouched(const DirectDelete *direct, const FoundRow *row)
 {
-	return nvmkv_row_is_untouched(direct->modify->db, direct->modify->table, key_of(direct, row), row->sequence);
+	return direct->estate->es_crosscheck_snapshot == InvalidSnapshot &&
+		nvmkv_row_is_untouched(direct->modify->db, direct->modify->table, key_of(direct, row), row->sequence);
 }
 
 /* REQUIRES the latch.  Has nobody held it since the row was looked at? */
@@ -416,7 +418,8 @@ iterate_direct_modify(ForeignScanState *node)
 	direct->modify = node->resultRelInfo->ri_FdwState;
 	direct->node = node;
 	direct->estate = estate;
-	direct->looks = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_MAY_FAIL));
+	direct->looks = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_MAY_FAIL)) ||
+		estate->es_crosscheck_snapshot != InvalidSnapshot;
 	initStringInfo(&direct->bytes);
 
 	/* As the executor asks a scan for rows. */
