@@ -74,12 +74,17 @@ count_ranges(PlannerInfo *root, List *clauses)
 }
 
 /* What a scan of a path reads. */
-typedef struct Reach
+typedef struct NvmkvReach
 {
 	NvmkvKeyMatch match;
 	double nranges;
 	double in_vain; /* rows besides those between the bounds, before leaps */
-} Reach;
+
+	/* Of a path with these: the planner asks for each several times in a row, alone, in parallel, to make its plan. */
+	const IndexOptInfo *index;
+	const List *indexclauses;
+	bool may_skip;
+} NvmkvReach;
 
 /* How many values the columns that "behind" skips have together, of those that are not left out by bounds. */
 static double
@@ -107,18 +112,41 @@ count_skipped_values(PlannerInfo *root, const IndexOptInfo *index, const NvmkvKe
 }
 
 /*
+ * May a scan skip columns to conditions that do not bound it?  Not to those of the table's key behind an index's own
+ * columns: the table itself is in that order.
+ */
+static bool
+has_conditions_behind(const IndexPath *path, const NvmkvTable *table, const NvmkvReach *reach)
+{
+	const IndexOptInfo *index = path->indexinfo;
+	int end = index->nkeycolumns;
+	ListCell *lc;
+
+	if (index->amcostestimate == nvmkv_cost_index_path)
+		end = Min(end, nvmkv_find_index(table, index->indexoid)->ncolumns);
+	foreach(lc, path->indexclauses)
+	{
+		const IndexClause *iclause = lfirst_node(IndexClause, lc);
+
+		if (iclause->indexcol > reach->match.nequal && iclause->indexcol < end)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Conditions behind columns that have none: small ranges for each value of these, which have to be found, if that is
  * less work than to read all.
  */
 static void
-try_skip(PlannerInfo *root, const IndexPath *path, const NvmkvTable *keyed, Reach *reach)
+try_skip(PlannerInfo *root, const IndexPath *path, const NvmkvTable *keyed, NvmkvReach *reach)
 {
 	RelOptInfo *rel = path->indexinfo->rel;
 	const NvmkvRelInfo *info = rel->fdw_private;
 	double tuples = Max(rel->tuples, 1);
 	Cost seek = nvmkv_seek_cost(rel, info);
 	Cost read = read_cost(info);
-	Reach skipping;
+	NvmkvReach skipping;
 	NvmkvKeyMatch *behind = &skipping.match;
 	double between;
 	double meant;
@@ -138,29 +166,37 @@ try_skip(PlannerInfo *root, const IndexPath *path, const NvmkvTable *keyed, Reac
 		*reach = skipping;
 }
 
-static void
-find_reach(PlannerInfo *root, const IndexPath *path, bool may_skip, Reach *reach)
+static const NvmkvReach *
+find_reach(PlannerInfo *root, const IndexPath *path, bool may_skip)
 {
 	const IndexOptInfo *index = path->indexinfo;
-	const NvmkvRelInfo *info = index->rel->fdw_private;
+	NvmkvRelInfo *info = index->rel->fdw_private;
 	const NvmkvTable *keyed = info->table;
+	NvmkvReach *reach = info->reach;
+
+	if (reach == NULL)
+		reach = info->reach = palloc0(sizeof(NvmkvReach));
+	if (reach->index == index && reach->indexclauses == path->indexclauses && reach->may_skip == may_skip)
+		return reach;
 
 	if (index->amcostestimate == nvmkv_cost_index_path)
 		keyed = nvmkv_keyed_by(info->table, index->indexoid);
+	reach->index = NULL;
 	nvmkv_match_quals(keyed, path->indexclauses, 0, &reach->match);
 	reach->nranges = count_ranges(root, reach->match.clauses);
 	reach->in_vain = 0;
-	if (may_skip)
+	if (may_skip && has_conditions_behind(path, info->table, reach))
 		try_skip(root, path, keyed, reach);
+	reach->index = index;
+	reach->indexclauses = path->indexclauses;
+	reach->may_skip = may_skip;
+	return reach;
 }
 
-void
-nvmkv_match_path(PlannerInfo *root, const IndexPath *path, NvmkvKeyMatch *match)
+bool
+nvmkv_path_skips(PlannerInfo *root, const IndexPath *path)
 {
-	Reach reach;
-
-	find_reach(root, path, true, &reach);
-	*match = reach.match;
+	return find_reach(root, path, true)->match.skip_to > 0;
 }
 
 /* "pages" out of "all", in this many ranges, for one of loop_count scans that share what they have read. */
@@ -187,7 +223,7 @@ cost_key_path(PlannerInfo *root, IndexPath *path, bool may_skip, double loop_cou
 {
 	RelOptInfo *rel = path->indexinfo->rel;
 	const NvmkvRelInfo *info = rel->fdw_private;
-	Reach reach;
+	const NvmkvReach *reach;
 	int ncols;
 	double nranges;
 	double tuples = Max(rel->tuples, 1);
@@ -198,19 +234,19 @@ cost_key_path(PlannerInfo *root, IndexPath *path, bool may_skip, double loop_cou
 	Cost seek;
 
 	(void) nvmkv_key_columns(info->table, &ncols);
-	find_reach(root, path, may_skip, &reach);
-	nranges = reach.nranges;
+	reach = find_reach(root, path, may_skip);
+	nranges = reach->nranges;
 
 	/* Rows between the bounds; conditions that do not bound are tests of rows that were read. */
-	if (reach.match.nequal == ncols)
+	if (reach->match.nequal == ncols)
 		selectivity = Min(nranges / tuples, 1.0);
 	else
-		selectivity = clauselist_selectivity(root, reach.match.quals, rel->relid, JOIN_INNER, NULL);
+		selectivity = clauselist_selectivity(root, reach->match.quals, rel->relid, JOIN_INNER, NULL);
 
-	arguments = index_other_operands_eval_cost(root, reach.match.quals);
+	arguments = index_other_operands_eval_cost(root, reach->match.quals);
 	seek = nvmkv_seek_cost(rel, info);
 	*startup_out = arguments + seek;
-	*total_out = arguments + seek * nranges + (clamp_row_est(selectivity * tuples) + reach.in_vain) * read_cost(info);
+	*total_out = arguments + seek * nranges + (clamp_row_est(selectivity * tuples) + reach->in_vain) * read_cost(info);
 
 	/* Each further range begins on a page of its own, as long as there are so many. */
 	get_tablespace_page_costs(rel->reltablespace, &random_page_cost_here, &seq_page_cost_here);
@@ -327,6 +363,23 @@ index_correlation(PlannerInfo *root, const IndexOptInfo *index)
 	return correlation;
 }
 
+/*
+ * Estimates are off by some hundredths, which would decide between indexes that serve alike; where each row has an
+ * entry, these are as many.
+ */
+static void
+set_index_size(IndexOptInfo *index, const NvmkvRelInfo *info)
+{
+	NvmkvEstimate estimate;
+	double bytes;
+
+	nvmkv_table_estimate(nvmkv_keyed_by(info->table, index->indexoid), &estimate);
+	bytes = estimate.bytes / Max(estimate.entries, 1);
+	index->tuples = index->indpred == NIL ? index->rel->tuples : estimate.entries;
+	bytes *= index->tuples;
+	index->pages = (BlockNumber) Max(Min(ceil(bytes / BLCKSZ), (double) MaxBlockNumber), 1);
+}
+
 static void
 cost_index_path(PlannerInfo *root, IndexPath *path, bool may_skip, double loop_count, Cost *startup_out,
 				Cost *total_out, Selectivity *selectivity_out, double *correlation_out, double *pages_out)
@@ -334,9 +387,7 @@ cost_index_path(PlannerInfo *root, IndexPath *path, bool may_skip, double loop_c
 	IndexOptInfo *index = path->indexinfo;
 	RelOptInfo *rel = index->rel;
 	const NvmkvRelInfo *info = rel->fdw_private;
-	NvmkvEstimate estimate;
-	Reach reach;
-	double bytes;
+	const NvmkvReach *reach;
 	double nranges;
 	double tuples = Max(rel->tuples, 1);
 	double entries;
@@ -346,42 +397,35 @@ cost_index_path(PlannerInfo *root, IndexPath *path, bool may_skip, double loop_c
 	Cost arguments;
 	Cost seek;
 
-	/*
-	 * Estimates are off by some hundredths, which would decide between indexes that serve alike; where each row has an
-	 * entry, these are as many.
-	 */
-	nvmkv_table_estimate(nvmkv_keyed_by(info->table, index->indexoid), &estimate);
-	bytes = estimate.bytes / Max(estimate.entries, 1);
-	index->tuples = index->indpred == NIL ? rel->tuples : estimate.entries;
-	bytes *= index->tuples;
-	index->pages = (BlockNumber) Max(Min(ceil(bytes / BLCKSZ), (double) MaxBlockNumber), 1);
-
-	find_reach(root, path, may_skip, &reach);
-	nranges = reach.nranges;
-	if (finds_one_row(index, &reach.match))
+	if (index->pages == 0)
+		set_index_size(index, info);
+	reach = find_reach(root, path, may_skip);
+	nranges = reach->nranges;
+	if (finds_one_row(index, &reach->match))
 		selectivity = Min(nranges / tuples, 1.0);
 	else
-		selectivity = clauselist_selectivity(root, add_predicate(index, reach.match.quals), rel->relid, JOIN_INNER,
+		selectivity = clauselist_selectivity(root, add_predicate(index, reach->match.quals), rel->relid, JOIN_INNER,
 											 NULL);
 	entries = clamp_row_est(selectivity * tuples);
 	pages = Max(ceil(Min(entries / Max(index->tuples, 1), 1) * index->pages), 1);
 
-	arguments = index_other_operands_eval_cost(root, reach.match.quals);
+	arguments = index_other_operands_eval_cost(root, reach->match.quals);
 	seek = nvmkv_seek_cost(rel, info);
 	*startup_out = arguments + seek;
-	*total_out = arguments + seek * nranges + reach.in_vain * read_cost(info) +
+	*total_out = arguments + seek * nranges + reach->in_vain * read_cost(info) +
 		entries * (read_cost(info) + cpu_index_tuple_cost) +
 		pages_cost(root, index->reltablespace, index->pages, pages, nranges, loop_count);
 
 	/* Entries that fail a test that their columns allow have no rows read. */
-	tests = other_column_quals(path, &reach.match);
+	tests = other_column_quals(path, &reach->match);
 	if (tests != NIL)
 		selectivity *= clauselist_selectivity(root, tests, rel->relid, JOIN_INNER, NULL);
 	if (path->path.pathtype != T_IndexOnlyScan)
 		*total_out += clamp_row_est(selectivity * tuples) * seek;
 
 	*selectivity_out = selectivity;
-	*correlation_out = index_correlation(root, index);
+	/* Where nothing is fetched it does not matter. */
+	*correlation_out = path->path.pathtype == T_IndexOnlyScan ? 0 : index_correlation(root, index);
 	*pages_out = pages;
 }
 

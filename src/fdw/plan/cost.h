@@ -18,6 +18,7 @@ typedef struct NvmkvRelInfo
 	NvmkvTable *table;
 	double bytes;	/* of keys and values, versions included */
 	double sources; /* sorted sources a lookup may have to ask */
+	struct NvmkvReach *reach; /* cost.c: of the last path that was looked at; NULL: none was */
 } NvmkvRelInfo;
 
 /* How many rows a scan reads in vain before it leaps over more of them (skip.h). */
@@ -32,8 +33,8 @@ extern void nvmkv_cost_index_path(PlannerInfo *root, IndexPath *path, double loo
 								  Cost *total_out, Selectivity *selectivity_out, double *correlation_out,
 								  double *pages_out);
 
-/* What of a path's conditions bounds its scan; those behind columns without any, too, if that is less work. */
-extern void nvmkv_match_path(PlannerInfo *root, const IndexPath *path, NvmkvKeyMatch *match);
+/* Does a scan of the path skip columns without conditions to those behind them, because that is less work? */
+extern bool nvmkv_path_skips(PlannerInfo *root, const IndexPath *path);
 
 /* A path as part of an OR, where nothing is skipped: what reading its entries or rows costs, and how many they are. */
 extern void nvmkv_cost_arm(PlannerInfo *root, IndexPath *path, Cost *total_out, Selectivity *selectivity_out);

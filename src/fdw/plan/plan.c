@@ -78,16 +78,15 @@ static ForeignPath *
 key_path(PlannerInfo *root, RelOptInfo *rel, IndexPath *ipath)
 {
 	Oid index = nvmkv_relinfo_index(ipath->indexinfo);
-	NvmkvKeyMatch match;
 	List *private;
 	int workers = ipath->path.parallel_workers;
 	Cost total = ipath->path.total_cost;
 	ForeignPath *path;
 
-	nvmkv_match_path(root, ipath, &match);
 	private = path_private(list_make1(ipath->indexclauses), ScanDirectionIsBackward(ipath->indexscandir),
 						   OidIsValid(index) ? list_make1_oid(index) : NIL,
-						   OidIsValid(index) && ipath->path.pathtype == T_IndexOnlyScan, match.skip_to > 0);
+						   OidIsValid(index) && ipath->path.pathtype == T_IndexOnlyScan,
+						   nvmkv_path_skips(root, ipath));
 
 	/* Core has shared out what the executor does with a row; reading it is shared, too. */
 	if (workers > 0)

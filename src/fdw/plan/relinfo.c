@@ -237,6 +237,7 @@ make_secondary_index(RelOptInfo *rel, const NvmkvTable *table, const NvmkvIndex 
 		ChangeVarNodes((Node *) index->indexprs, 1, (int) rel->relid, 0);
 		ChangeVarNodes((Node *) index->indpred, 1, (int) rel->relid, 0);
 	}
+	index->pages = 0; /* not yet known: cost.c finds out, where somebody asks */
 	index->unique = description->is_unique;
 	index->immediate = !description->deferrable;
 	nvmkv_set_nulls_not_distinct(index, description->nulls_not_distinct);
