@@ -19,6 +19,15 @@ $node->safe_psql('postgres', q{
 		CONSTRAINT mail FOREIGN KEY (email) REFERENCES person (email) ON UPDATE CASCADE ON DELETE SET NULL) SERVER nvmkv;
 	CREATE TABLE call (person int REFERENCES person, later int CONSTRAINT later REFERENCES person DEFERRABLE INITIALLY DEFERRED);
 	ALTER TABLE invoice ADD CONSTRAINT unproved FOREIGN KEY (id) REFERENCES person NOT VALID;
+	CREATE TABLE area (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);
+	CREATE TABLE area1 PARTITION OF area FOR VALUES FROM (0) TO (10) USING nvmkv;
+	CREATE TABLE area2 PARTITION OF area FOR VALUES FROM (10) TO (20);
+	CREATE TABLE area3 (note text, id int PRIMARY KEY) USING nvmkv;
+	ALTER TABLE area ATTACH PARTITION area3 FOR VALUES FROM (20) TO (30);
+	CREATE TABLE zone (area int CONSTRAINT zone_area REFERENCES area ON UPDATE CASCADE, later int CONSTRAINT zone_later REFERENCES area DEFERRABLE INITIALLY DEFERRED) PARTITION BY LIST (area);
+	CREATE TABLE zone1 PARTITION OF zone DEFAULT USING nvmkv;
+	INSERT INTO area VALUES (1), (2), (11), (21), (22);
+	INSERT INTO zone VALUES (1, 2), (11, NULL), (21, 22);
 	INSERT INTO country VALUES ('de'), ('fr');
 	INSERT INTO person SELECT i, nullif(i / 10, 0), 'de', 'p' || i FROM generate_series(1, 1000) AS i;
 	INSERT INTO invoice SELECT i, i, 'p' || i FROM generate_series(1, 1000) AS i;
@@ -47,6 +56,11 @@ sub holds
 		"UPDATE invoice SET person = 5000 WHERE id = 1" => 'invoice_person_fkey',
 		"UPDATE invoice SET id = 5000 WHERE id = 1" => 'unproved',
 		"UPDATE call SET later = 5000" => 'later',
+		"INSERT INTO zone VALUES (3)" => 'zone_area',
+		"DELETE FROM area WHERE id = 1" => 'zone_area_fkey\d*',
+		"DELETE FROM area WHERE id = 11" => 'zone_area_fkey\d*',
+		"UPDATE area SET id = 12 WHERE id = 22" => 'zone_later',
+		"ALTER TABLE area DETACH PARTITION area3" => 'zone_area_fkey\d*',
 		"DELETE FROM person WHERE id = 1" => '(person_boss|call_person)_fkey');
 	for my $statement (sort keys %refused)
 	{
@@ -59,8 +73,9 @@ sub holds
 		UPDATE person SET email = 'q' || id WHERE id > 990;
 		ALTER TABLE invoice DROP CONSTRAINT unproved;
 		DELETE FROM person WHERE id = 1000;
-		SELECT (SELECT count(*) FROM person WHERE country = 'eu'), (SELECT count(*) FROM invoice), (SELECT count(*) FROM invoice WHERE email LIKE 'q%');
-		ROLLBACK}), '999|999|9', "$what: cascades");
+		UPDATE area SET id = CASE id WHEN 1 THEN 25 WHEN 11 THEN 5 WHEN 21 THEN 15 ELSE id END;
+		SELECT (SELECT count(*) FROM zone WHERE area IN (5, 15, 25)), (SELECT count(*) FROM person WHERE country = 'eu'), (SELECT count(*) FROM invoice), (SELECT count(*) FROM invoice WHERE email LIKE 'q%');
+		ROLLBACK}), '3|999|999|9', "$what: cascades");
 }
 
 my $keys = keys_of('postgres');

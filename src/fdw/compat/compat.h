@@ -239,6 +239,28 @@ nvmkv_add_not_null_constraint(Relation rel, const char *column)
 #define nvmkv_is_enforced(constraint) true
 #endif
 
+/*
+ * A constraint that is part of a foreign key which references a partitioned table, for one of its partitions, and its
+ * name if that of the key is not free: "columns" are its columns.  As the server names and makes them.
+ */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_choose_part_name(rel, key, columns) ChooseConstraintName(key, NULL, "", RelationGetNamespace(rel), NIL)
+#define nvmkv_create_part_of_foreign_key(name, key, index, partition, n, columns, referenced, pf, pp, ff, nset, set) \
+	CreateConstraintEntry(name, (key)->connamespace, CONSTRAINT_FOREIGN, (key)->condeferrable, (key)->condeferred, \
+						  (key)->conenforced, (key)->convalidated, (key)->oid, (key)->conrelid, columns, n, n, \
+						  InvalidOid, index, partition, referenced, pf, pp, ff, n, (key)->confupdtype, \
+						  (key)->confdeltype, set, nset, (key)->confmatchtype, NULL, NULL, NULL, false, 1, false, \
+						  (key)->conperiod, false)
+#else
+#define nvmkv_choose_part_name(rel, key, columns) \
+	ChooseConstraintName(RelationGetRelationName(rel), columns, "fkey", RelationGetNamespace(rel), NIL)
+#define nvmkv_create_part_of_foreign_key(name, key, index, partition, n, columns, referenced, pf, pp, ff, nset, set) \
+	CreateConstraintEntry(name, (key)->connamespace, CONSTRAINT_FOREIGN, (key)->condeferrable, (key)->condeferred, \
+						  true, (key)->oid, (key)->conrelid, columns, n, n, InvalidOid, index, partition, referenced, \
+						  pf, pp, ff, n, (key)->confupdtype, (key)->confdeltype, set, nset, (key)->confmatchtype, \
+						  NULL, NULL, NULL, false, 1, false, false)
+#endif
+
 /* ALTER CONSTRAINT: of which, and what beside when it is checked. */
 #if PG_VERSION_NUM >= 180000
 #define nvmkv_altered_constraint(cmd) (castNode(ATAlterConstraint, (cmd)->def)->conname)

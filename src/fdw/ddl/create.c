@@ -114,7 +114,6 @@ nvmkv_make_table(CreateStmt *base, const char *server, List *options, const char
 	if (base->partbound != NULL)
 	{
 		parent = RangeVarGetRelid(linitial_node(RangeVar, base->inhRelations), NoLock, false);
-		nvmkv_refuse_partition_of_referenced(parent);
 		hidden = nvmkv_hide_unique(parent);
 	}
 	address = DefineRelation(base, RELKIND_FOREIGN_TABLE, InvalidOid, NULL, query_string);

@@ -24,6 +24,7 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -37,6 +38,7 @@
 #include "fdw/ddl/copyfreeze.h"
 #include "fdw/ddl/createas.h"
 #include "fdw/ddl/ddl.h"
+#include "fdw/ddl/foreignkeypart.h"
 #include "fdw/ddl/guard.h"
 #include "fdw/ddl/rename.h"
 #include "fdw/ddl/utility.h"
@@ -173,6 +175,8 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 	is_index = class_id == RelationRelationId && get_rel_relkind(object_id) == RELKIND_PARTITIONED_INDEX;
 	if (access == OAT_POST_ALTER && is_index)
 		after_alter_index(object_id);
+	if (access == OAT_POST_ALTER && class_id == InheritsRelationId)
+		nvmkv_partition_has_left(object_id);
 	if (access != OAT_DROP)
 		return;
 	if (class_id == DatabaseRelationId && nvmkv_engine_or_null() != NULL)

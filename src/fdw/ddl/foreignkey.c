@@ -36,20 +36,20 @@
 #include "fdw/host/engine.h"
 #include "fdw/table/table.h"
 
-static bool
-is_ours(const RangeVar *relation)
-{
-	Oid relid = relation != NULL ? RangeVarGetRelid(relation, NoLock, true) : InvalidOid;
-
-	return OidIsValid(relid) && nvmkv_is_our_relid(relid);
-}
-
 /* Is the table ours, or has it partitions that are? */
 static bool
 has_ours(Oid relid)
 {
 	return nvmkv_is_our_relid(relid) ||
 		(get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE && nvmkv_our_tables_below(relid) != NIL);
+}
+
+static bool
+is_or_has_ours(const RangeVar *relation)
+{
+	Oid relid = relation != NULL ? RangeVarGetRelid(relation, NoLock, true) : InvalidOid;
+
+	return OidIsValid(relid) && has_ours(relid);
 }
 
 /* ---------------------------------------------------------------- catalogue */
@@ -65,23 +65,6 @@ find_foreign_key(Oid relid, const char *name)
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);
 	return found ? constraint : InvalidOid;
-}
-
-void
-nvmkv_refuse_partition_of_referenced(Oid parent)
-{
-	ListCell *lc;
-
-	foreach(lc, nvmkv_foreign_key_rows(list_make1_oid(parent)))
-	{
-		Form_pg_constraint form = lfirst(lc);
-
-		if (form->confrelid == parent)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("partitioned table \"%s\" cannot have foreign partitions", get_rel_name(parent)),
-					 errdetail("Foreign key \"%s\" references it.", NameStr(form->conname))));
-	}
 }
 
 /* ---------------------------------------------------------------- statements */
@@ -145,7 +128,7 @@ alters_key(Oid relid, const AlterTableCmd *cmd)
 	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(find_foreign_key(relid, nvmkv_altered_constraint(cmd))));
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	references = nvmkv_is_our_relid(((Form_pg_constraint) GETSTRUCT(tuple))->confrelid);
+	references = has_ours(((Form_pg_constraint) GETSTRUCT(tuple))->confrelid);
 	ReleaseSysCache(tuple);
 	return references;
 }
@@ -166,7 +149,7 @@ nvmkv_concerns_foreign_key(const AlterTableStmt *stmt)
 			return true;
 		foreach(key, added_keys(cmd))
 		{
-			if ((OidIsValid(relid) && has_ours(relid)) || is_ours(lfirst_node(Constraint, key)->pktable))
+			if ((OidIsValid(relid) && has_ours(relid)) || is_or_has_ours(lfirst_node(Constraint, key)->pktable))
 				return true;
 		}
 	}
@@ -249,14 +232,6 @@ take_commands(AlterTableStmt *stmt, Oid relid, List **added, List **altered, Lis
 
 /* ---------------------------------------------------------------- altering */
 
-/* The tables may be partitioned, or the server's, or ours. */
-static void
-settle(Oid relid)
-{
-	if (OidIsValid(relid) && nvmkv_is_our_relid(relid))
-		nvmkv_foreign_key_triggers_settle(relid);
-}
-
 /* The server says so if there is no such foreign key.  It refuses to alter a table that events wait for. */
 static void
 alter_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid, AlterTableCmd *cmd)
@@ -284,9 +259,8 @@ alter_key(const NvmkvStatement *statement, const AlterTableStmt *stmt, Oid relid
 	nvmkv_foreign_key_by_server(statement, stmt->relation, cmd);
 	if (ours)
 		nvmkv_return_table(relid);
-	foreach(lc, nvmkv_foreign_key_tables(relid))
-		settle(lfirst_oid(lc));
-	settle(referenced);
+	foreach(lc, list_concat_unique_oid(nvmkv_foreign_key_tables(relid), nvmkv_foreign_key_tables(referenced)))
+		nvmkv_foreign_key_triggers_settle(lfirst_oid(lc));
 }
 
 /* ---------------------------------------------------------------- validating */

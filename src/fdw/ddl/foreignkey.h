@@ -23,7 +23,4 @@ extern bool nvmkv_concerns_foreign_key(const AlterTableStmt *stmt);
  */
 extern void nvmkv_alter_foreign_keys(const NvmkvStatement *statement, void (*alter) (const NvmkvStatement *statement));
 
-/* A table of ours is to become a partition of this table: ERROR if a foreign key references that. */
-extern void nvmkv_refuse_partition_of_referenced(Oid parent);
-
 #endif

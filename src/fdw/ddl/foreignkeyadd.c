@@ -183,8 +183,7 @@ nvmkv_foreign_key_add(const NvmkvStatement *statement, const RangeVar *relation,
 	ListCell *lc;
 
 	key->skip_validation = true;
-	if (nvmkv_is_our_relid(referenced))
-		tables = list_append_unique_oid(tables, referenced);
+	tables = list_concat_unique_oid(tables, nvmkv_foreign_key_tables(referenced));
 
 	foreach(lc, tables)
 	{

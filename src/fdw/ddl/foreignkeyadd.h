@@ -17,7 +17,10 @@ extern List *nvmkv_foreign_keys(Oid relid);
 /* FormData_pg_constraint of the foreign keys that these tables have, or that reference them: copies. */
 extern List *nvmkv_foreign_key_rows(List *relids);
 
-/* Tables of ours that a foreign key of this table is of: itself, or its partitions, which are locked then. */
+/*
+ * Tables of ours that a foreign key of this table is of, or one that references it: itself, or its partitions, which
+ * are locked then.
+ */
 extern List *nvmkv_foreign_key_tables(Oid relid);
 
 /*

@@ -13,11 +13,11 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
@@ -31,15 +31,16 @@
 #include "utils/fmgrprotos.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
 #include "fdw/ddl/catalogrow.h"
 #include "fdw/ddl/foreignkeyadd.h"
+#include "fdw/ddl/foreignkeyclone.h"
 #include "fdw/ddl/foreignkeypart.h"
 #include "fdw/ddl/foreignkeytrigger.h"
-#include "fdw/ddl/lend.h"
 #include "fdw/ddl/verify.h"
 #include "fdw/host/engine.h"
 #include "fdw/table/table.h"
@@ -71,11 +72,15 @@ look_up(Oid constraint)
 
 /* ---------------------------------------------------------------- hiding */
 
-/* Those for partitions of a referenced table go with the one that references the table itself. */
+/*
+ * Those for partitions of a referenced table go with the one that references the table itself; those of partitions that
+ * reference the parent with that of their partitioned table.
+ */
 List *
 nvmkv_keys_to_inherit(Oid parent, bool child_is_ours)
 {
 	List *all = nvmkv_foreign_keys(parent);
+	List *referencing = child_is_ours ? nvmkv_keys_that_reference(parent) : NIL;
 	List *keys = NIL;
 	ListCell *lc;
 
@@ -85,6 +90,11 @@ nvmkv_keys_to_inherit(Oid parent, bool child_is_ours)
 
 		if (!list_member_oid(all, key.parent) && (child_is_ours || nvmkv_is_our_relid(key.referenced)))
 			keys = lappend_oid(keys, lfirst_oid(lc));
+	}
+	foreach(lc, referencing)
+	{
+		if (!list_member_oid(referencing, look_up(lfirst_oid(lc)).parent))
+			keys = list_append_unique_oid(keys, lfirst_oid(lc));
 	}
 	return keys;
 }
@@ -121,13 +131,35 @@ with_parts(Oid parent, List *keys)
 	return all;
 }
 
+/* The tables that reference the parent: the server locks them when it makes the partition's part of their keys. */
+static void
+lock_referencing(Oid parent, List *keys)
+{
+	ListCell *lc;
+
+	foreach(lc, keys)
+	{
+		Key key = look_up(lfirst_oid(lc));
+
+		if (key.referenced == parent)
+			LockRelationOid(key.relid, ShareRowExclusiveLock);
+	}
+}
+
 List *
 nvmkv_hide_foreign_keys(Oid parent, List *keys)
 {
 	List *hidden;
+	ListCell *lc;
 
 	LockRelationOid(parent, ShareUpdateExclusiveLock);
+	lock_referencing(parent, keys);
 	hidden = with_parts(parent, keys);
+	foreach(lc, nvmkv_keys_that_reference(parent))
+	{
+		if (list_member_oid(keys, lfirst_oid(lc)) || list_member_oid(keys, look_up(lfirst_oid(lc)).parent))
+			hidden = list_append_unique_oid(hidden, lfirst_oid(lc));
+	}
 	set_type(parent, hidden, CONSTRAINT_TRIGGER);
 	return hidden;
 }
@@ -140,37 +172,13 @@ nvmkv_show_foreign_keys(Oid parent, List *hidden)
 
 /* ---------------------------------------------------------------- tying */
 
-/* The triggers that a foreign key has on a table, those of one event alone, or all (0). */
-static List *
-triggers_on(Oid constraint, Oid relid, int16 event)
-{
-	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
-	List *found = NIL;
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple tuple;
-
-	ScanKeyInit(&key, Anum_pg_trigger_tgconstraint, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(constraint));
-	scan = systable_beginscan(triggers, TriggerConstraintIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		if (form->tgrelid == relid && (event == 0 || (form->tgtype & event) != 0))
-			found = lappend_oid(found, form->oid);
-	}
-	systable_endscan(scan);
-	table_close(triggers, AccessShareLock);
-	return found;
-}
-
 /* Those of the parent's key do for all partitions. */
 static void
 drop_actions(Oid constraint, const Key *key)
 {
 	ListCell *lc;
 
-	foreach(lc, triggers_on(constraint, key->referenced, 0))
+	foreach(lc, nvmkv_foreign_key_triggers(constraint, key->referenced))
 	{
 		ObjectAddress trigger;
 
@@ -204,13 +212,10 @@ drop_parts(Oid constraint, const Key *key)
 static void
 tie_trigger(Oid constraint, Oid child, Oid parent_constraint, Oid parent, int16 event)
 {
-	List *own = triggers_on(constraint, child, event);
-	List *others = triggers_on(parent_constraint, parent, event);
 	Relation triggers = table_open(TriggerRelationId, RowExclusiveLock);
 
-	if (list_length(own) != 1 || list_length(others) != 1)
-		elog(ERROR, "foreign keys %u and %u do not have one trigger each", constraint, parent_constraint);
-	TriggerSetParentTrigger(triggers, linitial_oid(own), linitial_oid(others), child);
+	TriggerSetParentTrigger(triggers, nvmkv_foreign_key_trigger(constraint, child, RI_TRIGGER_FK, event),
+							nvmkv_foreign_key_trigger(parent_constraint, parent, RI_TRIGGER_FK, event), child);
 	table_close(triggers, RowExclusiveLock);
 }
 
@@ -267,7 +272,7 @@ add(const NvmkvStatement *statement, Oid child, Oid parent_constraint)
 }
 
 void
-nvmkv_inherit_foreign_keys(const NvmkvStatement *statement, Oid child, List *keys, bool adopt)
+nvmkv_inherit_foreign_keys(const NvmkvStatement *statement, Oid parent, Oid child, List *keys, bool adopt)
 {
 	ListCell *lc;
 
@@ -275,8 +280,13 @@ nvmkv_inherit_foreign_keys(const NvmkvStatement *statement, Oid child, List *key
 	foreach(lc, keys)
 	{
 		Oid constraint = InvalidOid;
+		Key key = look_up(lfirst_oid(lc));
 
-		if (look_up(lfirst_oid(lc)).referenced == child)
+		if (key.referenced == parent)
+			nvmkv_clone_foreign_key(lfirst_oid(lc), child);
+		if (key.relid != parent)
+			continue;
+		if (key.referenced == child)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot attach table \"%s\" as a partition because it is referenced by foreign key \"%s\"",
@@ -313,47 +323,7 @@ attach(const NvmkvStatement *statement, Node *stmt, void *arg)
 	change->alter(&rest);
 	CommandCounterIncrement();
 	nvmkv_show_foreign_keys(change->parent, hidden);
-	nvmkv_inherit_foreign_keys(statement, change->child, change->keys, true);
-}
-
-/* The server makes keys of its own of the partition's, and needs to know them for that. */
-static void
-detach(const NvmkvStatement *statement, Node *stmt, void *arg)
-{
-	const Change *change = arg;
-	NvmkvStatement rest = nvmkv_statement_rest(statement);
-	AlterTableStmt *detach_stmt = castNode(AlterTableStmt, rest.pstmt->utilityStmt);
-	List *referenced = NIL;
-	List *tables;
-	ListCell *lc;
-
-	nvmkv_engine_require_preload();
-	if (castNode(PartitionCmd, linitial_node(AlterTableCmd, detach_stmt->cmds)->def)->concurrent)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot detach partition \"%s\" concurrently", get_rel_name(change->child)),
-				 errdetail("It has a foreign key of or to a foreign table.")));
-	(void) AlterTableLookupRelation(detach_stmt, AlterTableGetLockLevel(detach_stmt->cmds));
-	LockRelationOid(change->child, AccessExclusiveLock);
-	tables = nvmkv_foreign_key_tables(change->child);
-	foreach(lc, change->keys)
-	{
-		Oid relid = look_up(lfirst_oid(lc)).referenced;
-
-		LockRelationOid(relid, ShareRowExclusiveLock);
-		if (nvmkv_is_our_relid(relid))
-			referenced = list_append_unique_oid(referenced, relid);
-	}
-	foreach(lc, tables)
-		nvmkv_foreign_key_triggers_give_back(lfirst_oid(lc));
-	foreach(lc, referenced)
-		nvmkv_lend_table(lfirst_oid(lc));
-	change->alter(&rest);
-	CommandCounterIncrement();
-	foreach(lc, referenced)
-		nvmkv_return_table(lfirst_oid(lc));
-	foreach(lc, list_concat_unique_oid(tables, referenced))
-		nvmkv_foreign_key_triggers_settle(lfirst_oid(lc));
+	nvmkv_inherit_foreign_keys(statement, change->parent, change->child, change->keys, true);
 }
 
 static bool
@@ -376,10 +346,90 @@ keys_from_parent(Oid child)
 		Key key = look_up(lfirst_oid(lc));
 
 		if (OidIsValid(key.parent) && !list_member_oid(all, key.parent) &&
-			(ours || nvmkv_is_our_relid(key.referenced)))
+			(ours || has_ours(key.referenced)))
 			keys = lappend_oid(keys, lfirst_oid(lc));
 	}
 	return keys;
+}
+
+/*
+ * The server makes keys of its own of the partition's, with triggers on the tables that these reference, and knows
+ * neither such tables nor our triggers.  So it does not see those keys while it does that, but sees them before: with
+ * CONCURRENTLY in a transaction that others see the end of.  In between it says that the partition has left, and
+ * deletes the triggers that this has from its parent, as a command of its own.
+ */
+typedef struct Leaving
+{
+	Oid child; /* InvalidOid: none is about to */
+	List *hidden;
+} Leaving;
+
+static Leaving leaving;
+
+/* From the next command on.  Until then, while it looks for rows that are referenced, the server sees a partition. */
+static void
+hide_later(Oid child, List *keys)
+{
+	Relation constraints = table_open(ConstraintRelationId, RowExclusiveLock);
+	ListCell *lc;
+
+	foreach(lc, keys)
+	{
+		HeapTuple tuple = SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for constraint %u", lfirst_oid(lc));
+		((Form_pg_constraint) GETSTRUCT(tuple))->contype = CONSTRAINT_TRIGGER;
+		CatalogTupleUpdate(constraints, &tuple->t_self, tuple);
+		heap_freetuple(tuple);
+	}
+	table_close(constraints, RowExclusiveLock);
+	CacheInvalidateRelcacheByRelid(child);
+}
+
+void
+nvmkv_partition_has_left(Oid child)
+{
+	MemoryContext old_context;
+
+	if (child != leaving.child)
+		return;
+	old_context = MemoryContextSwitchTo(TopTransactionContext);
+	leaving.hidden = keys_from_parent(child);
+	MemoryContextSwitchTo(old_context);
+	hide_later(child, leaving.hidden);
+}
+
+static void
+let_go(const NvmkvStatement *statement, Change *change)
+{
+	Leaving outer = leaving; /* a statement of an event trigger's */
+	ListCell *lc;
+
+	nvmkv_engine_require_preload();
+	leaving = (Leaving) {.child = change->child};
+	PG_TRY();
+	{
+		change->alter(statement);
+		change->keys = leaving.hidden;
+	}
+	PG_FINALLY();
+	{
+		leaving = outer;
+	}
+	PG_END_TRY();
+	CommandCounterIncrement();
+	set_type(change->child, change->keys, CONSTRAINT_FOREIGN);
+	foreach(lc, change->keys)
+		nvmkv_foreign_key_on_its_own(lfirst_oid(lc));
+}
+
+static void
+detach(const NvmkvStatement *statement, Node *stmt, void *arg)
+{
+	NvmkvStatement rest = nvmkv_statement_rest(statement);
+
+	let_go(&rest, arg);
 }
 
 bool
@@ -392,8 +442,9 @@ nvmkv_alter_partition_keys(const NvmkvStatement *statement, void (*alter) (const
 	if (list_length(stmt->cmds) != 1)
 		return false;
 	cmd = linitial_node(AlterTableCmd, stmt->cmds);
-	if ((cmd->subtype != AT_AttachPartition && cmd->subtype != AT_DetachPartition) || !OidIsValid(change.parent) ||
-		get_rel_relkind(change.parent) != RELKIND_PARTITIONED_TABLE)
+	if ((cmd->subtype != AT_AttachPartition && cmd->subtype != AT_DetachPartition &&
+		 cmd->subtype != AT_DetachPartitionFinalize) ||
+		!OidIsValid(change.parent) || get_rel_relkind(change.parent) != RELKIND_PARTITIONED_TABLE)
 		return false;
 	change.child = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
 	if (!OidIsValid(change.child))
@@ -402,6 +453,11 @@ nvmkv_alter_partition_keys(const NvmkvStatement *statement, void (*alter) (const
 													 : keys_from_parent(change.child);
 	if (change.keys == NIL)
 		return false;
-	nvmkv_statement_execute(statement, cmd->subtype == AT_AttachPartition ? attach : detach, &change);
+
+	/* That one ends a transaction, which the server does for no part of a statement. */
+	if (cmd->subtype == AT_DetachPartition && castNode(PartitionCmd, cmd->def)->concurrent)
+		let_go(statement, &change);
+	else
+		nvmkv_statement_execute(statement, cmd->subtype == AT_AttachPartition ? attach : detach, &change);
 	return true;
 }

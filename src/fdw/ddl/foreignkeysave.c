@@ -56,7 +56,7 @@ uses_column(Form_pg_constraint form, List *relids, const char *column)
 	HeapTuple tuple;
 	bool uses;
 
-	if (nvmkv_our_tables_below(form->conrelid) == NIL && !nvmkv_is_our_relid(form->confrelid))
+	if (nvmkv_our_tables_below(form->conrelid) == NIL && nvmkv_our_tables_below(form->confrelid) == NIL)
 		return false;
 	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(form->oid));
 	if (!HeapTupleIsValid(tuple))
@@ -80,7 +80,7 @@ find_keys(List *relids, const char *column)
 		Form_pg_constraint form = lfirst(lc);
 		SavedKey *saved;
 
-		if (OidIsValid(form->conparentid) || (column != NULL && !uses_column(form, relids, column)))
+		if (OidIsValid(form->conparentid) || !uses_column(form, relids, column))
 			continue;
 		LockRelationOid(form->conrelid, AccessExclusiveLock);
 		LockRelationOid(form->confrelid, AccessExclusiveLock);

@@ -11,7 +11,7 @@
 
 /*
  * Removes the foreign keys between one of the tables and one of ours, on either side, or of a parent of ours, that use
- * a column of the name; NULL: all foreign keys of the tables, on either side.
+ * a column of the name.
  * Takes AccessExclusiveLock on the tables that they are of and reference, as the server does when it makes foreign keys
  * again.  Returns what the other function needs.
  */

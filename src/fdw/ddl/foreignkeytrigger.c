@@ -6,7 +6,9 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -46,18 +48,69 @@ static const struct
 	{FKCONSTR_ACTION_SETDEFAULT, {F_RI_FKEY_SETDEFAULT_DEL, F_RI_FKEY_SETDEFAULT_UPD}},
 };
 
+Oid
+nvmkv_foreign_key_action_function(char action, int16 event)
+{
+	for (int i = 0; i < lengthof(action_functions); i++)
+	{
+		if (action_functions[i].action == action)
+			return action_functions[i].functions[event == TRIGGER_TYPE_DELETE ? 0 : 1];
+	}
+	elog(ERROR, "unknown action of a foreign key: %d", action);
+}
+
 static Oid
 server_function(Form_pg_trigger trigger, int kind, char action)
 {
 	if (kind == RI_TRIGGER_FK)
 		return TRIGGER_FOR_INSERT(trigger->tgtype) ? F_RI_FKEY_CHECK_INS : F_RI_FKEY_CHECK_UPD;
-	for (int i = 0; i < lengthof(action_functions); i++)
-	{
-		if (action_functions[i].action == action)
-			return action_functions[i].functions[TRIGGER_FOR_DELETE(trigger->tgtype) ? 0 : 1];
-	}
-	elog(ERROR, "unknown action of foreign key %u", trigger->tgconstraint);
+	return nvmkv_foreign_key_action_function(action, trigger->tgtype & TRIGGER_TYPE_DELETE);
 }
+
+/* ---------------------------------------------------------------- finding */
+
+/* kind RI_TRIGGER_NONE: all. */
+static List *
+find_triggers(Oid constraint, Oid relid, int kind, int16 event)
+{
+	Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+	List *found = NIL;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgconstraint, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(constraint));
+	scan = systable_beginscan(triggers, TriggerConstraintIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (form->tgrelid == relid &&
+			(kind == RI_TRIGGER_NONE || (trigger_kind(form->tgfoid) == kind && (form->tgtype & event) != 0)))
+			found = lappend_oid(found, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(triggers, AccessShareLock);
+	return found;
+}
+
+List *
+nvmkv_foreign_key_triggers(Oid constraint, Oid relid)
+{
+	return find_triggers(constraint, relid, RI_TRIGGER_NONE, 0);
+}
+
+Oid
+nvmkv_foreign_key_trigger(Oid constraint, Oid relid, int kind, int16 event)
+{
+	List *found = find_triggers(constraint, relid, kind, event);
+
+	if (list_length(found) != 1)
+		elog(ERROR, "foreign key %u has %d triggers of a kind on table %u", constraint, list_length(found), relid);
+	return linitial_oid(found);
+}
+
+/* ---------------------------------------------------------------- changing */
 
 /*
  * Its function; and when is it to be fired?  As the server decides it, that knows our triggers no more if the

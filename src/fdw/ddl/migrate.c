@@ -45,7 +45,7 @@
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/accessmethod.h"
 #include "fdw/ddl/createtable.h"
-#include "fdw/ddl/foreignkeysave.h"
+#include "fdw/ddl/foreignkeytrigger.h"
 #include "fdw/ddl/migrate.h"
 #include "fdw/ddl/migratecheck.h"
 #include "fdw/ddl/relationkind.h"
@@ -174,6 +174,7 @@ to_ours(Oid relid)
 	foreach(lc, indexes)
 		nvmkv_become_foreign_index(lfirst_oid(lc));
 	nvmkv_unique_triggers_settle(relid, true);
+	nvmkv_foreign_key_triggers_settle(relid);
 	rel = table_open(relid, NoLock);
 	nvmkv_rewrite_indexes(rel);
 	table_close(rel, NoLock);
@@ -271,6 +272,7 @@ to_heap(Oid relid)
 	foreach(lc, indexes)
 		nvmkv_become_btree(relid, lfirst_oid(lc));
 	nvmkv_unique_triggers_settle(relid, false);
+	nvmkv_foreign_key_triggers_give_back(relid);
 }
 
 /* ---------------------------------------------------------------- the statement */
@@ -304,7 +306,6 @@ convert(const NvmkvStatement *statement, Oid relid, const char *access_method)
 {
 	bool ours = nvmkv_is_our_relid(relid);
 	bool to_be_ours = is_our_method(access_method);
-	List *saved_keys;
 	Relation rel;
 
 	if (ours == to_be_ours)
@@ -316,21 +317,17 @@ convert(const NvmkvStatement *statement, Oid relid, const char *access_method)
 				 errmsg("foreign table \"%s\" can become a table with access method heap only", get_rel_name(relid))));
 	rel = table_open(relid, NoLock);
 	CheckTableNotInUse(rel, "ALTER TABLE");
-	if (ours)
-		nvmkv_refuse_inherited_foreign_keys(rel);
-	else
+	if (!ours)
 		nvmkv_refuse_migration(rel);
 	CheckTableForSerializableConflictIn(rel);
 	TransferPredicateLocksToHeapRelation(rel);
 	table_close(rel, NoLock);
 
 	EventTriggerTableRewrite(statement->pstmt->utilityStmt, relid, AT_REWRITE_ACCESS_METHOD);
-	saved_keys = nvmkv_foreign_keys_save(list_make1_oid(relid), NULL);
 	if (ours)
 		to_heap(relid);
 	else
 		to_ours(relid);
-	nvmkv_foreign_keys_restore(statement, saved_keys);
 }
 
 static void

@@ -7,10 +7,8 @@
 #include "access/genam.h"
 #include "access/relation.h"
 #include "catalog/objectaddress.h"
-#include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_constraint.h"
 #include "catalog/pg_policy.h"
 #include "catalog/pg_publication.h"
 #include "catalog/pg_rewrite.h"
@@ -20,8 +18,6 @@
 #include "utils/reltrigger.h"
 
 #include "fdw/compat/compat.h"
-#include "fdw/ddl/foreignkey.h"
-#include "fdw/ddl/foreignkeyadd.h"
 #include "fdw/ddl/migratecheck.h"
 
 static void
@@ -72,7 +68,7 @@ check_publications(Relation rel)
 		refuse(rel, psprintf("It is in publication \"%s\".", get_publication_name(linitial_oid(publications), false)));
 }
 
-/* Those of foreign keys are made again. */
+/* Those of foreign keys become ours. */
 static void
 check_triggers(Relation rel)
 {
@@ -112,33 +108,11 @@ check_indexes(Relation rel)
 /* ---------------------------------------------------------------- all */
 
 void
-nvmkv_refuse_inherited_foreign_keys(Relation rel)
-{
-	ListCell *lc;
-
-	foreach(lc, nvmkv_foreign_key_rows(list_make1_oid(RelationGetRelid(rel))))
-	{
-		Form_pg_constraint form = lfirst(lc);
-
-		if (OidIsValid(form->conparentid))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot change the access method of partition \"%s\"", RelationGetRelationName(rel)),
-					 errdetail("It has foreign key \"%s\" from its partitioned table.", NameStr(form->conname))));
-	}
-}
-
-void
 nvmkv_refuse_migration(Relation rel)
 {
-	ListCell *lc;
-
 	check_table(rel);
 	check_rules(rel);
 	check_publications(rel);
 	check_triggers(rel);
 	check_indexes(rel);
-	foreach(lc, rel->rd_rel->relispartition ? get_partition_ancestors(RelationGetRelid(rel)) : NIL)
-		nvmkv_refuse_partition_of_referenced(lfirst_oid(lc));
-	nvmkv_refuse_inherited_foreign_keys(rel);
 }

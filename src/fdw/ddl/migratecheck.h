@@ -12,7 +12,4 @@
 /* ERROR 0A000 that names what the table has and foreign tables cannot have. */
 extern void nvmkv_refuse_migration(Relation rel);
 
-/* The same for either direction: foreign keys that the table has from the partitioned table it is a partition of. */
-extern void nvmkv_refuse_inherited_foreign_keys(Relation rel);
-
 #endif

@@ -324,7 +324,6 @@ nvmkv_attach_partition(const NvmkvStatement *statement, void (*alter) (const Nvm
 	/* The server's checks come first, but for whether the table is the user's. */
 	(void) AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
 	refuse_inheritance_parent(child);
-	nvmkv_refuse_partition_of_referenced(parent);
 	hidden = nvmkv_hide_unique(parent);
 	alter(statement);
 	CommandCounterIncrement();

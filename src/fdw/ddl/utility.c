@@ -237,7 +237,7 @@ create_table(NvmkvStatement *statement)
 	if (keys != NIL)
 	{
 		nvmkv_show_foreign_keys(parent, hidden);
-		nvmkv_inherit_foreign_keys(statement, nvmkv_created_relid(stmt->relation), keys, false);
+		nvmkv_inherit_foreign_keys(statement, parent, nvmkv_created_relid(stmt->relation), keys, false);
 	}
 }
 

@@ -426,7 +426,7 @@ nvmkv_change_replace(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, Tu
 		{
 			pgstat_count_heap_delete(modify->counted);
 			nvmkv_fire_after_delete(&modify->triggers, modify->mtstate, rri, old_row, true);
-			return nvmkv_row_move(&modify->moved_row, modify->mtstate, estate, rri, modify->old_slot, slot,
+			return nvmkv_row_move(&modify->moved_row, modify->mtstate, estate, rri, old_row, modify->old_slot, slot,
 								  modify->plan_slot);
 		}
 		nvmkv_count_update(modify->counted);

@@ -12,8 +12,8 @@
 #include "fdw/modify/deferred.h"
 #include "fdw/modify/deferredrow.h"
 
-static MinimalTuple
-form_row(TupleTableSlot *row, const AttrNumber *attnums, int nattnums)
+MinimalTuple
+nvmkv_deferred_form_row(TupleTableSlot *row, const AttrNumber *attnums, int nattnums)
 {
 	TupleDesc desc = row->tts_tupleDescriptor;
 	Datum *values = palloc0(sizeof(Datum) * desc->natts);
@@ -41,7 +41,7 @@ void
 nvmkv_deferred_keep_row(const TriggerData *trigger, bool initially_deferred, TupleTableSlot *row,
 						const AttrNumber *attnums, int nattnums)
 {
-	MinimalTuple tuple = form_row(row, attnums, nattnums);
+	MinimalTuple tuple = nvmkv_deferred_form_row(row, attnums, nattnums);
 
 	nvmkv_deferred_keep(trigger, initially_deferred, tuple, tuple->t_len);
 	heap_free_minimal_tuple(tuple);
@@ -50,6 +50,7 @@ nvmkv_deferred_keep_row(const TriggerData *trigger, bool initially_deferred, Tup
 typedef struct RowCheck
 {
 	NvmkvDeferredRowCheck check;
+	NvmkvDeferredOtherCheck other;
 	TupleTableSlot *slot;
 } RowCheck;
 
@@ -59,6 +60,8 @@ check_row(TriggerData *trigger, void *data, Size size, bool early, void *arg)
 {
 	const RowCheck *rows = arg;
 
+	if (rows->other != NULL && rows->other(data, size))
+		return true;
 	trigger->tg_trigslot = ExecStoreMinimalTuple(data, rows->slot, false);
 	rows->check(trigger);
 	ExecClearTuple(rows->slot);
@@ -66,10 +69,11 @@ check_row(TriggerData *trigger, void *data, Size size, bool early, void *arg)
 }
 
 void
-nvmkv_deferred_check_rows(TriggerData *trigger, NvmkvDeferredRowCheck check)
+nvmkv_deferred_check_rows(TriggerData *trigger, NvmkvDeferredRowCheck check, NvmkvDeferredOtherCheck other)
 {
-	RowCheck rows = {check, MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation), &TTSOpsMinimalTuple)};
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation), &TTSOpsMinimalTuple);
+	RowCheck rows = {check, other, slot};
 
 	nvmkv_deferred_check(trigger, check_row, &rows);
-	ExecDropSingleTupleTableSlot(rows.slot);
+	ExecDropSingleTupleTableSlot(slot);
 }

@@ -10,7 +10,8 @@
  * none.  So nvmkv.foreign_key_check() stands in triggers of a table that references:
  * it finds out itself, and shows the server's function a table with an access
  * method that says yes.  nvmkv.foreign_key_action() stands in those of a table that
- * is referenced.
+ * is referenced; in a partition's it acts for rows, too, that have moved from or to it
+ * (keymove.c).
  */
 #include "postgres.h"
 
@@ -25,6 +26,7 @@
 #include "fdw/modify/deferredrow.h"
 #include "fdw/modify/foreignkey.h"
 #include "fdw/modify/foreignkeyrow.h"
+#include "fdw/modify/keymove.h"
 #include "fdw/storage/storage.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_foreign_key_check);
@@ -167,7 +169,7 @@ nvmkv_sql_foreign_key_check(PG_FUNCTION_ARGS)
 	ForeignKey key;
 
 	if (nvmkv_deferred_is_due(trigger))
-		nvmkv_deferred_check_rows(trigger, check_deferred_row);
+		nvmkv_deferred_check_rows(trigger, check_deferred_row, NULL);
 	else if (find_key(trigger->tg_trigger->tgconstraint, &key) &&
 			 !(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && leaves_columns(trigger, &key.columns)))
 	{
@@ -194,7 +196,7 @@ static const struct
 	{FKCONSTR_ACTION_SETDEFAULT, {RI_FKey_setdefault_del, RI_FKey_setdefault_upd}},
 };
 
-/* NvmkvDeferredRowCheck, and what is done at once. */
+/* NvmkvDeferredRowCheck, NvmkvKeyMoveAction, and what is done at once. */
 static void
 act(TriggerData *trigger)
 {
@@ -228,6 +230,30 @@ may_wait(const TriggerData *trigger, const ForeignKey *key)
 	return key->deferrable && action == FKCONSTR_ACTION_NOACTION;
 }
 
+/* NvmkvDeferredOtherCheck */
+static bool
+act_on_move(const void *data, Size size)
+{
+	if (!nvmkv_key_move_is(data, size))
+		return false;
+	nvmkv_key_move_act(data, act);
+	return true;
+}
+
+static void
+act_or_wait_on_move(TriggerData *trigger)
+{
+	ForeignKey key;
+	Size size;
+	void *data = nvmkv_key_move_take(&size);
+
+	trigger->tg_event = TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_ROW;
+	if (find_key(trigger->tg_trigger->tgconstraint, &key) && may_wait(trigger, &key))
+		nvmkv_deferred_keep(trigger, key.deferred, data, size);
+	else
+		nvmkv_key_move_act(data, act);
+}
+
 Datum
 nvmkv_sql_foreign_key_action(PG_FUNCTION_ARGS)
 {
@@ -236,7 +262,9 @@ nvmkv_sql_foreign_key_action(PG_FUNCTION_ARGS)
 	ForeignKey key;
 
 	if (nvmkv_deferred_is_due(trigger))
-		nvmkv_deferred_check_rows(trigger, act);
+		nvmkv_deferred_check_rows(trigger, act, act_on_move);
+	else if (nvmkv_key_move_is_due(trigger))
+		act_or_wait_on_move(trigger);
 	else if (RI_FKey_pk_upd_check_required(trigger->tg_trigger, trigger->tg_relation, trigger->tg_trigslot,
 										   update ? trigger->tg_newslot : NULL))
 	{

@@ -42,6 +42,7 @@
 #include "fdw/modify/generated.h"
 #include "fdw/modify/insertplan.h"
 #include "fdw/modify/insertunique.h"
+#include "fdw/modify/keymove.h"
 #include "fdw/modify/modify.h"
 #include "fdw/modify/upsert.h"
 #include "fdw/scan/rowmark.h"
@@ -201,6 +202,8 @@ begin_insert(ModifyTableState *mtstate, ResultRelInfo *rri)
 	if (rri->ri_FdwState == NULL)
 		rri->ri_FdwState = nvmkv_modify_create(mtstate->ps.state, mtstate, rri, mtstate->operation);
 	begin_inserts(rri->ri_FdwState);
+	if (mtstate->operation == CMD_UPDATE)
+		nvmkv_key_moves_begin(mtstate);
 }
 
 static void

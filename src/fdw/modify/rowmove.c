@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 
 #include "fdw/compat/compat.h"
+#include "fdw/modify/keymove.h"
 #include "fdw/modify/rowmove.h"
 
 bool
@@ -189,16 +190,19 @@ project_result(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, Res
 }
 
 TupleTableSlot *
-nvmkv_row_move(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, TupleTableSlot *old,
-			   TupleTableSlot *slot, TupleTableSlot *plan_slot)
+nvmkv_row_move(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri, HeapTuple old_row,
+			   TupleTableSlot *old, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	ResultRelInfo *target = find_partition(mtstate, estate, rri, &slot);
+	TupleTableSlot *moved_row = insert_row(mtstate, estate, target, slot);
 
-	slot = insert_row(mtstate, estate, target, slot);
-	if (slot == NULL)
+	if (moved_row == NULL)
 		return NULL;
+	slot = moved_row;
 	if (target->ri_projectReturning != NULL)
 		slot = project_result(moved, mtstate, estate, rri, target, old, slot, plan_slot);
+	nvmkv_key_moves_begin(mtstate);
+	nvmkv_key_moves_fire(mtstate, rri, target, old_row, moved_row);
 	moved->shown = true;
 	moved->returning = rri->ri_projectReturning;
 	moved->checks = rri->ri_WithCheckOptions;

@@ -32,11 +32,12 @@ typedef struct NvmkvMoved
 } NvmkvMoved;
 
 /*
- * After the old row, which is in "old", has been deleted: puts the new one where it belongs.  What ExecForeignUpdate has
- * to return; NULL: a trigger does not want it.  plan_slot: what the plan has found.
+ * After the old row, which is old_row and in "old", has been deleted: puts the new one where it belongs.  What
+ * ExecForeignUpdate has to return; NULL: a trigger does not want it.  plan_slot: what the plan has found.
  */
 extern TupleTableSlot *nvmkv_row_move(NvmkvMoved *moved, ModifyTableState *mtstate, EState *estate, ResultRelInfo *rri,
-									  TupleTableSlot *old, TupleTableSlot *slot, TupleTableSlot *plan_slot);
+									  HeapTuple old_row, TupleTableSlot *old, TupleTableSlot *slot,
+									  TupleTableSlot *plan_slot);
 
 /* Before the next row of the table is updated, or comes in. */
 extern void nvmkv_row_move_done(NvmkvMoved *moved, ResultRelInfo *rri);

@@ -16,11 +16,41 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 
 #include "fdw/compat/compat.h"
 #include "fdw/modify/rowtrigger.h"
+
+/* Is it of a foreign key that references the partitioned table?  For that a row that moves is updated (keymove.c). */
+static bool
+is_not_for_move(const Trigger *trigger)
+{
+	return trigger->tgisinternal && trigger->tgisclone && OidIsValid(trigger->tgconstraint) &&
+		TRIGGER_FOR_DELETE(trigger->tgtype);
+}
+
+static TriggerDesc *
+make_of_move(TriggerDesc *all)
+{
+	TriggerDesc *of_move = all;
+
+	for (int i = 0; i < all->numtriggers; i++)
+	{
+		if (!is_not_for_move(&all->triggers[i]))
+			continue;
+		if (of_move == all)
+		{
+			of_move = palloc(sizeof(TriggerDesc));
+			*of_move = *all;
+			of_move->triggers = palloc(sizeof(Trigger) * (Size) all->numtriggers);
+			memcpy(of_move->triggers, all->triggers, sizeof(Trigger) * (Size) all->numtriggers);
+		}
+		of_move->triggers[i].tgtype = 0; /* of no event */
+	}
+	return of_move;
+}
 
 void
 nvmkv_row_triggers_take(NvmkvRowTriggers *triggers, ResultRelInfo *rri, bool upsert)
@@ -31,6 +61,7 @@ nvmkv_row_triggers_take(NvmkvRowTriggers *triggers, ResultRelInfo *rri, bool ups
 	triggers->upsert = upsert;
 	triggers->shown = palloc(sizeof(TriggerDesc));
 	*triggers->shown = *triggers->all;
+	triggers->of_move = make_of_move(triggers->all);
 	triggers->shown->trig_update_before_row = false;
 	triggers->shown->trig_update_after_row = false;
 	triggers->shown->trig_delete_before_row = false;
@@ -103,7 +134,7 @@ nvmkv_fire_after_delete(const NvmkvRowTriggers *triggers, ModifyTableState *mtst
 {
 	if (triggers->all == NULL || !triggers->all->trig_delete_after_row)
 		return;
-	rri->ri_TrigDesc = triggers->all;
+	rri->ri_TrigDesc = moves ? triggers->of_move : triggers->all;
 	ExecARDeleteTriggers(mtstate->ps.state, rri, NULL, old_row, NULL, moves);
 	rri->ri_TrigDesc = triggers->shown;
 }

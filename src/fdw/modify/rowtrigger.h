@@ -15,6 +15,7 @@ typedef struct NvmkvRowTriggers
 {
 	TriggerDesc *all;	/* the relation's */
 	TriggerDesc *shown; /* what the executor sees of them: none of those that are taken */
+	TriggerDesc *of_move; /* without those of a DELETE that are not for a row which goes to another partition */
 	bool upsert;		/* AFTER INSERT is taken, too */
 } NvmkvRowTriggers;
 
