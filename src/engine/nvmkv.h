@@ -282,12 +282,22 @@ extern NvmkvStatus nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(voi
 								  void *ctx);
 
 /*
+ * The same for whoever knows what there was when a scan read the key in a batch with this mark (nvmkv_scan_mark): where
+ * the memtables alone can have more by now, they alone are asked, and *all_out is false.
+ */
+extern NvmkvStatus nvmkv_versions_since(NvmkvDb *db, NvmkvSlice key, uint64_t mark,
+										bool (*visit)(void *ctx, const NvmkvVersion *version), void *ctx,
+										bool *all_out);
+
+/*
  * Scan of [lower, upper) forwards or backwards, in batches: between two batches the process is in no epoch, so an
  * open scan holds nothing back, however long.  The snapshot's callback decides what is shown.
  */
 typedef struct NvmkvScan NvmkvScan;
 
 /*
+ * newest: it was the first entry of its key that there was, row locks included, when the batch was read.
+ *
  * beneath: not a row, but a hint that has a key only.  The newest version of it that the reader sees is its own, and
  * beneath that is a deletion which it does not see: an older row with this key may be there for it as well.  It stands
  * beside the key's row, if that is shown: before it forwards, after it backwards.
@@ -298,6 +308,7 @@ typedef struct NvmkvScanRow
 	NvmkvSlice value;
 	NvmkvTxnTag txn;
 	uint64_t sequence;
+	bool newest;
 	bool beneath;
 } NvmkvScanRow;
 
@@ -327,6 +338,9 @@ extern void nvmkv_scan_keys_only(NvmkvScan *scan);
 extern NvmkvStatus nvmkv_scan_batch(NvmkvScan *scan, unsigned max_rows, size_t max_bytes, const NvmkvScanRow **rows_out,
 									unsigned *count_out);
 extern const NvmkvScanStats *nvmkv_scan_stats(const NvmkvScan *scan);
+
+/* Stands for what the last batch was read from: see nvmkv_versions_since().  Never 0. */
+extern uint64_t nvmkv_scan_mark(const NvmkvScan *scan);
 extern void nvmkv_scan_destroy(NvmkvScan *scan); /* NULL is fine */
 
 /* Estimates for a planner: entries and bytes in [lower, upper), from counters and indexes; no data block is read. */

@@ -644,6 +644,94 @@ TEST(keys_without_values)
 	rig_remove(&rig);
 }
 
+/* Reads the table's one key; whether its row was the newest entry.  REQUIRES that it is shown. */
+static bool
+scan_is_newest(NvmkvDb *db, bool reverse, const NvmkvSnapshot *snapshot, uint64_t *mark_out)
+{
+	NvmkvScan *scan = NULL;
+	const NvmkvScanRow *rows;
+	unsigned n = 0;
+	bool newest = false;
+
+	if (nvmkv_scan_create(db, &scan) == NVMKV_OK &&
+		nvmkv_scan_start(scan, rig_slice("a"), rig_slice("b"), reverse, snapshot) == NVMKV_OK &&
+		nvmkv_scan_batch(scan, 8, 4096, &rows, &n) == NVMKV_OK && n == 1)
+	{
+		newest = rows[0].newest;
+		*mark_out = nvmkv_scan_mark(scan);
+	}
+	CHECK_EQ(n, 1);
+	nvmkv_scan_destroy(scan);
+	return newest;
+}
+
+/* Types of what may have come since, with "+" if all there is was asked for. */
+static const char *
+types_since(NvmkvDb *db, uint64_t mark)
+{
+	static char text[200];
+	bool all = false;
+
+	text[0] = '\0';
+	if (nvmkv_versions_since(db, rig_slice("a"), mark, collect_type, text, &all) != NVMKV_OK)
+		return "!";
+	if (all)
+		strcat(text, "+");
+	return text;
+}
+
+#define CHECK_SINCE(db, mark, expected) \
+	do \
+	{ \
+		const char *check_since_ = types_since((db), (mark)); \
+		if (strcmp(check_since_, (expected)) != 0) \
+		{ \
+			check_failed(__FILE__, __LINE__, "versions since a scan"); \
+			fprintf(stderr, "    \"%s\", expected \"%s\"\n", check_since_, (expected)); \
+		} \
+	} while (0)
+
+TEST(what_has_come_since_a_scan)
+{
+	Rig rig;
+	NvmkvSnapshot first = {.sequence = 1};
+	int reverse;
+
+	rig_init(&rig);
+	for (reverse = 0; reverse < 2; reverse++)
+	{
+		uint64_t mark = 0;
+		uint64_t later = 0;
+
+		REQUIRE_OK(rig_open(&rig));
+		CHECK_OK(rig_put(rig.db, "a", "1"));
+		CHECK_OK(nvmkv_flush_all(rig.db));
+		CHECK(scan_is_newest(rig.db, reverse != 0, &first, &mark));
+		CHECK_SINCE(rig.db, mark, "");
+		CHECK_SINCE(rig.db, 0, "01 +");
+
+		/* A later version, in the same memtable as another key. */
+		CHECK_OK(rig_put(rig.db, "aa", "0"));
+		CHECK_SINCE(rig.db, mark, "");
+		CHECK_OK(rig_delete(rig.db, "aa"));
+		CHECK_OK(rig_put(rig.db, "a", "2"));
+		CHECK_SINCE(rig.db, mark, "01 ");
+		CHECK(!scan_is_newest(rig.db, reverse != 0, &first, &later));
+		CHECK(scan_is_newest(rig.db, reverse != 0, NULL, &later));
+
+		/* It goes where memtables are not enough. */
+		CHECK_OK(nvmkv_flush_all(rig.db));
+		CHECK_SINCE(rig.db, mark, "01 01 +");
+		CHECK_SINCE(rig.db, later, "01 01 +");
+		CHECK(!scan_is_newest(rig.db, reverse != 0, &first, &later));
+		CHECK_SINCE(rig.db, later, "");
+		rig_close(&rig);
+		rig_remove(&rig);
+		rig_init(&rig);
+	}
+	rig_remove(&rig);
+}
+
 /*
  * Runs of keys that only one source has, between keys that several have: a forward scan takes the ones straight from
  * their source and the others by the merge, and must not show where it changes from one to the other.

@@ -35,6 +35,8 @@ typedef struct Walk
 	bool stopped;
 	const VersionImage *v;
 	const VersionDamage *damage; /* the key is in it; NULL: in none */
+	uint64_t mark;	/* what is in the sources it stands for is known, but for memtables; 0: nothing is */
+	bool left_out;	/* and was not asked for */
 } Walk;
 
 /* What the handle keeps of it for the next lookup. */
@@ -274,10 +276,18 @@ walk_sources(Walk *w)
 	mempool_list(&w->db->mem, &list);
 	v = versions_current(&w->db->versions);
 	w->v = v;
+
+	/*
+	 * After the list: the number changes before a memtable that was flushed leaves it.  Then nothing has left it since
+	 * the mark was made, and what has been written since is in it.
+	 */
+	w->left_out = w->mark != 0 && mempool_super_version(&w->db->mem) == w->mark && v->ndamages == 0;
 	if (__builtin_expect(v->ndamages > 0, 0))
 		w->damage = damage_at(w->db, v, w->key, w->hash, w->born);
 	for (i = 0; i < list.count && !w->stopped; i++)
 		NVMKV_RETURN_IF(walk_memtable(w, list.memtable[i]));
+	if (w->left_out)
+		return NVMKV_OK;
 	if (!w->stopped)
 		NVMKV_RETURN_IF(walk_rows(w, v));
 	if (!w->stopped)
@@ -286,18 +296,28 @@ walk_sources(Walk *w)
 }
 
 NvmkvStatus
-nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const NvmkvVersion *version), void *ctx)
+nvmkv_versions_since(NvmkvDb *db, NvmkvSlice key, uint64_t mark, bool (*visit)(void *ctx, const NvmkvVersion *version),
+					 void *ctx, bool *all_out)
 {
-	Walk w = {db, key, filter_hash(key), db_born(db, key), visit, ctx, false, false, NULL, NULL};
+	Walk w = {db, key, filter_hash(key), db_born(db, key), visit, ctx, false, false, NULL, NULL, mark, false};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 
 	db_enter(db);
 	st = db_settled(db, lost, walk_sources(&w));
 	db_leave(db);
+	*all_out = !w.left_out;
 	if (db->apart.capacity > APART_KEPT_BYTES)
 		nvmkv_buf_free(&db->apart);
 	return st;
+}
+
+NvmkvStatus
+nvmkv_versions(NvmkvDb *db, NvmkvSlice key, bool (*visit)(void *ctx, const NvmkvVersion *version), void *ctx)
+{
+	bool all;
+
+	return nvmkv_versions_since(db, key, 0, visit, ctx, &all);
 }
 
 /* ---- the newest version a snapshot sees ---- */
@@ -355,7 +375,7 @@ nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *
 {
 	static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX, NULL};
 	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND, 0, key};
-	Walk w = {db, key, filter_hash(key), db_born(db, key), get_visit, &get, true, false, NULL, NULL};
+	Walk w = {db, key, filter_hash(key), db_born(db, key), get_visit, &get, true, false, NULL, NULL, 0, false};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 

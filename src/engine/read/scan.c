@@ -141,12 +141,14 @@ count_source(NvmkvScan *s, unsigned source, unsigned rows)
 		s->stats.table_entries += rows;
 }
 
-/* Appends a row to the batch. */
+/* Appends a row to the batch; newest: nothing of its key is above it. */
 static inline NvmkvStatus
-emit(NvmkvScan *s, NvmkvSlice key, uint64_t tag, NvmkvSlice value, NvmkvTxnTag txn)
+emit(NvmkvScan *s, NvmkvSlice key, uint64_t tag, NvmkvSlice value, NvmkvTxnTag txn, bool newest)
 {
 	s->stats.rows++;
-	return scan_rows_add(&s->rows, s->sources.db, key, tag, value, txn);
+	NVMKV_RETURN_IF(scan_rows_add(&s->rows, s->sources.db, key, tag, value, txn));
+	s->rows.out[s->rows.count - 1].newest = newest;
+	return NVMKV_OK;
 }
 
 /* The entry the merge stands on, as a version. */
@@ -173,6 +175,7 @@ examine_forward(NvmkvScan *s, unsigned *entries)
 	NvmkvIter *m = &s->sources.merge.base;
 	unsigned before = s->rows.count;
 	NvmkvSight newest = NVMKV_UNSEEN; /* of those seen */
+	bool first = true;
 	bool decided = false;
 	bool beneath = false;
 	unsigned stepped = 0;
@@ -206,9 +209,10 @@ examine_forward(NvmkvScan *s, unsigned *entries)
 			if (shown)
 			{
 				count_source(s, merge_iter_source(&s->sources.merge), 1);
-				NVMKV_RETURN_IF(emit(s, nvmkv_buf_slice(&s->key), m->tag, version.value, version.txn));
+				NVMKV_RETURN_IF(emit(s, nvmkv_buf_slice(&s->key), m->tag, version.value, version.txn, first));
 			}
 		}
+		first = false;
 		if (!shown)
 			s->stats.versions_passed++;
 		if (decided && stepped++ >= SCAN_VERSIONS_STEPPED)
@@ -237,6 +241,7 @@ examine_backward(NvmkvScan *s, unsigned *entries)
 	NvmkvSight newest = NVMKV_UNSEEN;
 	bool deletion = false; /* one that is not seen, since the last one of somebody else's that is */
 	bool beneath = false;
+	bool above = false; /* there is a newer entry than the winner */
 	unsigned winner_source = 0;
 
 	memset(&winner, 0, sizeof(winner));
@@ -253,6 +258,7 @@ examine_backward(NvmkvScan *s, unsigned *entries)
 		sight = db_snapshot_sees(s->snapshot, nvmkv_buf_slice(&s->key), &version);
 		if (s->leap.watching)
 			leap_judge(&s->leap, &version, sight);
+		above = sight == NVMKV_UNSEEN;
 		if (sight == NVMKV_UNSEEN)
 			deletion |= (version.type & NVMKV_TYPE_KIND_MASK) == NVMKV_KIND_DELETION;
 		else
@@ -271,7 +277,7 @@ examine_backward(NvmkvScan *s, unsigned *entries)
 		s->stats.versions_passed--;
 		count_source(s, winner_source, 1);
 		NVMKV_RETURN_IF(emit(s, nvmkv_buf_slice(&s->key), ikey_tag(winner.sequence, winner.type),
-							 nvmkv_buf_slice(&s->value), winner.txn));
+							 nvmkv_buf_slice(&s->value), winner.txn, !above));
 	}
 	NVMKV_RETURN_IF(m->status);
 	return beneath ? scan_rows_add_beneath(&s->rows, nvmkv_buf_slice(&s->key), false) : NVMKV_OK;
@@ -351,7 +357,7 @@ take_run(NvmkvScan *s, const BatchLimits *limits, unsigned *entries)
 	{
 		NvmkvSlice key;
 
-		NVMKV_RETURN_IF(emit(s, it->key, it->tag, it->payload, no_txn));
+		NVMKV_RETURN_IF(emit(s, it->key, it->tag, it->payload, no_txn, true));
 		key = s->rows.out[s->rows.count - 1].key;
 		(*entries)++;
 		step(it, in_tables);
@@ -672,6 +678,12 @@ void
 nvmkv_scan_keys_only(NvmkvScan *s)
 {
 	s->rows.keys_only = true;
+}
+
+uint64_t
+nvmkv_scan_mark(const NvmkvScan *s)
+{
+	return s->sources.super_version;
 }
 
 const NvmkvScanStats *

@@ -60,6 +60,7 @@ scan_rows_add_value(ScanRows *rows, NvmkvSlice key, NvmkvSlice value, NvmkvTxnTa
 	row->value = scan_rows_append(&rows->bytes, value);
 	row->txn = txn;
 	row->sequence = sequence;
+	row->newest = false;
 	row->beneath = false;
 	rows->count++;
 	return NVMKV_OK;

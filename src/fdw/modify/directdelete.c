@@ -38,6 +38,7 @@ typedef struct FoundRow
 {
 	uint64 hash;	   /* of the key */
 	uint64 sequence;   /* of the version */
+	uint64 mark;	   /* NvmkvRowBytes.mark */
 	bool covered;	   /* covered.h */
 	uint32 generation; /* of the latch, before a look has found the row untouched; odd: there was none */
 	uint32 offset;
@@ -244,7 +245,8 @@ static bool
 is_untouched(const DirectDelete *direct, const FoundRow *row)
 {
 	return direct->estate->es_crosscheck_snapshot == InvalidSnapshot &&
-		nvmkv_row_is_untouched(direct->modify->db, direct->modify->table, key_of(direct, row), row->sequence);
+		nvmkv_row_is_untouched(direct->modify->db, direct->modify->table, key_of(direct, row), row->sequence,
+							   row->mark);
 }
 
 /* REQUIRES the latch.  Has nobody held it since the row was looked at? */
@@ -395,6 +397,7 @@ take_row(DirectDelete *direct)
 	nvmkv_modify_encode_shown(modify, direct->node->ss.ss_ScanTupleSlot);
 	row->hash = nvmkv_key_hash(scan->row_key);
 	row->sequence = scan->row_sequence;
+	row->mark = scan->row_mark;
 	row->covered = scan->row_covered;
 	row->generation = NVMKV_LATCH_UNKNOWN;
 	row->offset = (uint32) direct->bytes.len;

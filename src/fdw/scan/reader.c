@@ -183,6 +183,7 @@ nvmkv_reader_next(NvmkvReader *reader, NvmkvRowBytes *row_out)
 				.value = row->value,
 				.sequence = row->sequence,
 				.fxid = row->txn.fxid,
+				.mark = row->newest ? nvmkv_scan_mark(reader->scan) : 0,
 			};
 			return true;
 		}

@@ -21,6 +21,7 @@ typedef struct NvmkvRowBytes
 	NvmkvSlice value;
 	uint64 sequence;
 	uint64 fxid;  /* of the version's writer; 0: no longer known */
+	uint64 mark;  /* nvmkv_scan_mark() of the scan in which it was the newest entry of its key; 0: that is not known */
 	bool covered; /* covered.h */
 } NvmkvRowBytes;
 

@@ -353,6 +353,7 @@ store_row(NvmkvTableScan *state, const NvmkvRowBytes *row, TupleTableSlot *slot)
 	state->row_key = row->key;
 	state->row_sequence = row->sequence;
 	state->row_covered = row->covered;
+	state->row_mark = state->index == NULL ? row->mark : 0;
 	if (state->covering)
 	{
 		store_entry(state, row, slot);

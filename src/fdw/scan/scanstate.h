@@ -69,6 +69,7 @@ typedef struct NvmkvTableScan
 	/* Position. */
 	NvmkvSlice row_key; /* of the row, or entry that covers it, that was returned last; while the slot has it */
 	uint64 row_sequence;
+	uint64 row_mark;  /* NvmkvRowBytes.mark */
 	bool row_covered; /* covered.h */
 	bool evaluated;		  /* the key ranges are those of the current parameters */
 	bool counted;		  /* that the scan has begun */

@@ -440,6 +440,7 @@ nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const Nvmkv
 typedef struct ShortWalk
 {
 	uint64 sequence;
+	bool met; /* an entry that decides */
 	bool untouched;
 } ShortWalk;
 
@@ -449,22 +450,22 @@ visit_first(void *ctx, const NvmkvVersion *version)
 	ShortWalk *walk = ctx;
 	unsigned kind = version->type & NVMKV_TYPE_KIND_MASK;
 
-	if (version->sequence == walk->sequence && kind == NVMKV_KIND_VALUE)
-		walk->untouched = true;
-	else if (kind == NVMKV_KIND_LOCK)
-		return nvmkv_lock_state(version->txn.fxid) != NVMKV_TAG_IN_PROGRESS;
-	else if (kind == NVMKV_KIND_RANGE_DELETION || tag_state(version) == NVMKV_TAG_ABORTED)
+	if (kind == NVMKV_KIND_LOCK ? nvmkv_lock_state(version->txn.fxid) != NVMKV_TAG_IN_PROGRESS
+								: version->sequence != walk->sequence && tag_state(version) == NVMKV_TAG_ABORTED)
 		return true;
+	walk->met = true;
+	walk->untouched = version->sequence == walk->sequence;
 	return false;
 }
 
 bool
-nvmkv_row_is_untouched(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, uint64 sequence)
+nvmkv_row_is_untouched(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, uint64 sequence, uint64 mark)
 {
 	ShortWalk walk = {.sequence = sequence};
+	bool all;
 
 	nvmkv_visibility_of_key(key);
-	nvmkv_check_table_status(nvmkv_versions(db, key, visit_first, &walk),
+	nvmkv_check_table_status(nvmkv_versions_since(db, key, mark, visit_first, &walk, &all),
 							 "looking up a key before writing it in foreign table", table);
-	return walk.untouched;
+	return walk.untouched || (!walk.met && !all);
 }

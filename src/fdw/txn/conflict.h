@@ -141,8 +141,9 @@ extern void nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key,
 
 /*
  * Is the row's version with this sequence, which the query's snapshot sees, the newest at its key, and nobody else's
- * lock upon it?  Then whoever wants to change the row may.  A hint, unless the key's latch is held.
+ * lock upon it?  Then whoever wants to change the row may.  A hint, unless the key's latch is held.  mark: not 0 if it
+ * was the newest entry of the key when a scan found it, with this mark (nvmkv_scan_mark).
  */
-extern bool nvmkv_row_is_untouched(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, uint64 sequence);
+extern bool nvmkv_row_is_untouched(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, uint64 sequence, uint64 mark);
 
 #endif
