@@ -301,15 +301,13 @@ write_free_rows(DirectDelete *direct, int first)
 		n = count_free(direct, first);
 		if (n > 0)
 		{
+			/* Rows follow each other, since the nearer keys are the nearer are their places in the memtable. */
 			nvmkv_write_begin();
 			for (int i = first; i < first + n; i++)
-			{
-				const FoundRow *row = &direct->rows[i];
-
-				nvmkv_entries_put(entries_of(direct, row), nvmkv_slice(NULL, 0), fxid, modify->cid);
-				nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, key_of(direct, row), fxid, modify->cid,
+				nvmkv_entries_put(entries_of(direct, &direct->rows[i]), nvmkv_slice(NULL, 0), fxid, modify->cid);
+			for (int i = first; i < first + n; i++)
+				nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, key_of(direct, &direct->rows[i]), fxid, modify->cid,
 								nvmkv_slice(NULL, 0));
-			}
 			written = nvmkv_write_finish(modify->db, modify->rel);
 		}
 		nvmkv_latch_set_release(&latches);

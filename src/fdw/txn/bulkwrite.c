@@ -150,11 +150,10 @@ try_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, TransactionId *
 
 	nvmkv_write_begin();
 	for (int i = 0; i < n; i++)
-	{
 		nvmkv_entries_put(nvmkv_slice(NULL, 0), nvmkv_bulk_entries(batch, rows[i]), batch->fxid, batch->cid);
+	for (int i = 0; i < n; i++)
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, nvmkv_bulk_key(batch, rows[i]), batch->fxid, batch->cid,
 						nvmkv_bulk_value(batch, rows[i]));
-	}
 	written = nvmkv_write_finish(batch->db, batch->rel);
 	nvmkv_latch_set_release(&latches);
 	return written ? CHUNK_WRITTEN : CHUNK_NO_ROOM;
