@@ -264,7 +264,9 @@ SELECT nvmkv.migrate('one'), nvmkv.migrate('fk'), nvmkv.migrate('pk');
 SELECT tgrelid::regclass, tgfoid::regproc, count(*) FROM pg_trigger WHERE tgrelid IN ('pk'::regclass, 'pk1'::regclass, 'fk1'::regclass, 'one'::regclass) GROUP BY 1, 2 ORDER BY 1, 2;
 UPDATE pk SET a = a + 5;
 SELECT * FROM fk ORDER BY a;
+\set VERBOSITY sqlstate
 DELETE FROM pk WHERE a = 6;
+\set VERBOSITY default
 INSERT INTO fk VALUES (1);
 SELECT nvmkv.migrate('fk1', 'heap'), nvmkv.migrate('one', 'heap'), nvmkv.migrate('pk2', 'heap');
 SELECT tgrelid::regclass, tgfoid::regproc, count(*) FROM pg_trigger WHERE tgrelid IN ('pk1'::regclass, 'pk2'::regclass, 'fk1'::regclass, 'one'::regclass) GROUP BY 1, 2 ORDER BY 1, 2;

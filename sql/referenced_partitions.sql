@@ -2,10 +2,20 @@
 -- Foreign keys that reference partitioned tables with foreign partitions.  The expected output is a heap table's (scripts/heap_twin.sh).
 --
 SET default_table_access_method = nvmkv;
-CREATE VIEW keys AS SELECT c.conrelid::regclass AS of, conname, c.confrelid::regclass AS referenced, (SELECT conname FROM pg_constraint WHERE oid = c.conparentid) AS parent, conislocal, coninhcount, convalidated, condeferrable,
+CREATE VIEW keys AS SELECT c.conrelid::regclass AS of, conname, c.confrelid::regclass AS referenced, (SELECT conname FROM pg_constraint WHERE oid = c.conparentid) AS parent, conislocal, coninhcount, CASE WHEN c.conrelid IS DISTINCT FROM (SELECT conrelid FROM pg_constraint WHERE oid = c.conparentid) THEN convalidated END AS convalidated, condeferrable,
 	(SELECT count(*) FROM pg_trigger WHERE tgconstraint = c.oid AND tgrelid = c.conrelid AND tgdeferrable = condeferrable) AS checks, (SELECT count(*) FROM pg_trigger WHERE tgconstraint = c.oid AND tgrelid = c.confrelid) AS actions,
 	(SELECT count(*) FROM pg_trigger WHERE tgconstraint = c.oid AND tgparentid <> 0) AS tied, (SELECT count(*) FROM pg_depend WHERE objid = c.oid AND deptype = 'i') AS parts, (SELECT indrelid::regclass FROM pg_index WHERE indexrelid = c.conindid) AS by
 	FROM pg_constraint AS c WHERE contype = 'f' ORDER BY 1, 3, 2;
+-- Each version of the server has its own names for parts of keys.
+CREATE FUNCTION name_parts() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE part record;
+BEGIN
+	FOR part IN SELECT p.oid, p.conrelid::regclass AS of, p.confrelid::regclass AS referenced FROM pg_constraint AS p JOIN pg_constraint AS w ON w.oid = p.conparentid AND w.conrelid = p.conrelid WHERE p.contype = 'f' ORDER BY p.oid LOOP
+		EXECUTE coalesce((SELECT format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', part.of, p.conname, w.conname || ' ' || part.referenced) FROM pg_constraint AS p JOIN pg_constraint AS w ON w.oid = p.conparentid WHERE p.oid = part.oid AND p.conname <> w.conname || ' ' || part.referenced), 'SELECT 1');
+	END LOOP;
+END $$;
+-- And for RESTRICT its own messages.
+CREATE FUNCTION result(statement text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE statement; RETURN 'done'; EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN RETURN 'refused'; END $$;
 CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% % % of %: % %', TG_WHEN, TG_OP, TG_LEVEL, TG_TABLE_NAME, OLD, NEW; RETURN NULL; END $$;
 
 -- made before, and after
@@ -20,6 +30,7 @@ ALTER TABLE area ATTACH PARTITION area3 FOR VALUES FROM (20) TO (30);
 CREATE TABLE area4 PARTITION OF area FOR VALUES FROM (30) TO (40);
 CREATE TABLE stay (id int PRIMARY KEY, area int, CONSTRAINT stayed FOREIGN KEY (area) REFERENCES area ON DELETE SET NULL ON UPDATE SET DEFAULT);
 ALTER TABLE stay ALTER area SET DEFAULT 38;
+SELECT FROM name_parts();
 SELECT * FROM keys;
 INSERT INTO area SELECT i, 'area ' || i FROM generate_series(0, 38) AS i WHERE i % 10 <> 9;
 INSERT INTO visit VALUES (1, 1), (2, 11), (3, 21), (4, 31);
@@ -70,6 +81,7 @@ CREATE TABLE spot32 PARTITION OF spot3 FOR VALUES FROM (10) TO (20);
 CREATE TABLE dot (id int PRIMARY KEY, a int, b int, CONSTRAINT dotted FOREIGN KEY (a, b) REFERENCES spot DEFERRABLE INITIALLY DEFERRED);
 CREATE TABLE full_dot (id int PRIMARY KEY, b int, a int, CONSTRAINT full_dotted FOREIGN KEY (a, b) REFERENCES spot MATCH FULL ON UPDATE RESTRICT);
 CREATE TABLE gone_dot (id int PRIMARY KEY, b int DEFAULT 7, a int DEFAULT 1, CONSTRAINT gone_dotted FOREIGN KEY (a, b) REFERENCES spot ON DELETE SET NULL (b) ON UPDATE SET NULL);
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of::text LIKE '%dot';
 INSERT INTO spot VALUES (1, 1), (2, 2), (3, 3), (3, 13), (1, 7), (2, 7), (3, 7);
 INSERT INTO dot VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 3, 13);
@@ -102,9 +114,9 @@ ROLLBACK;
 DELETE FROM dot;
 INSERT INTO full_dot VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3);
 INSERT INTO full_dot VALUES (4, NULL, 1);
-UPDATE spot SET a = 2 WHERE a = 1 AND b = 1;
-UPDATE spot SET b = 12 WHERE a = 3 AND b = 3;
-UPDATE spot SET a = 3 WHERE a = 2 AND b = 2;
+SELECT result('UPDATE spot SET a = 2 WHERE a = 1 AND b = 1');
+SELECT result('UPDATE spot SET b = 12 WHERE a = 3 AND b = 3');
+SELECT result('UPDATE spot SET a = 3 WHERE a = 2 AND b = 2');
 DELETE FROM spot WHERE a = 3 AND b = 3;
 DELETE FROM full_dot;
 INSERT INTO gone_dot VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 13, 3);
@@ -115,6 +127,7 @@ SELECT * FROM gone_dot ORDER BY id;
 
 -- the order of events, with several keys
 CREATE TABLE note (id int PRIMARY KEY, a int, b int, CONSTRAINT note_a FOREIGN KEY (a, b) REFERENCES spot ON UPDATE CASCADE, CONSTRAINT note_b FOREIGN KEY (a, b) REFERENCES spot ON UPDATE SET NULL);
+SELECT FROM name_parts();
 INSERT INTO note VALUES (1, 1, 7), (2, 2, 7), (3, 3, 7);
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON note FOR EACH ROW EXECUTE FUNCTION tell();
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON spot FOR EACH ROW EXECUTE FUNCTION tell();
@@ -139,6 +152,7 @@ CREATE TABLE mix2 PARTITION OF mix FOR VALUES IN (2) USING heap;
 CREATE TABLE mix3 PARTITION OF mix FOR VALUES IN (3) USING heap;
 CREATE TABLE mix4 PARTITION OF mix FOR VALUES IN (4);
 CREATE TABLE of_mix (id int PRIMARY KEY, a int, b int, CONSTRAINT of_mix_one FOREIGN KEY (a, b) REFERENCES mix ON UPDATE CASCADE ON DELETE CASCADE, CONSTRAINT of_mix_two FOREIGN KEY (a, b) REFERENCES mix DEFERRABLE);
+SELECT FROM name_parts();
 INSERT INTO mix SELECT a, b FROM generate_series(1, 4) AS a, generate_series(1, 6) AS b;
 INSERT INTO of_mix SELECT a * 10 + b, a, b FROM mix;
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON of_mix FOR EACH ROW EXECUTE FUNCTION tell();
@@ -178,7 +192,9 @@ ALTER TABLE tall12 ATTACH PARTITION tall121 FOR VALUES FROM (10) TO (15);
 ALTER TABLE tall ATTACH PARTITION tall1 FOR VALUES FROM (0) TO (20);
 CREATE TABLE tall122 PARTITION OF tall12 FOR VALUES FROM (15) TO (20);
 CREATE TABLE tall2 PARTITION OF tall FOR VALUES FROM (20) TO (30) USING heap;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of = 'of_tall'::regclass;
+SELECT FROM name_parts();
 INSERT INTO tall VALUES (1, 1), (11, 1), (16, 1), (21, 1);
 INSERT INTO of_tall VALUES (1, 1), (2, 11), (3, 16), (4, 21);
 UPDATE tall SET a = 26 - a WHERE a IN (1, 11);
@@ -188,6 +204,7 @@ UPDATE tall1 SET a = 9 WHERE a = 16;
 ALTER TABLE tall DETACH PARTITION tall1;
 DELETE FROM of_tall WHERE a < 20;
 ALTER TABLE tall DETACH PARTITION tall1;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of = 'of_tall'::regclass;
 DELETE FROM tall1;
 INSERT INTO of_tall VALUES (9, 1);
@@ -198,10 +215,11 @@ UPDATE spot3 SET b = b + 10 WHERE b = 3;
 UPDATE spot3 SET b = 3 WHERE b = 13;
 INSERT INTO spot VALUES (3, 4);
 INSERT INTO full_dot VALUES (9, 4, 3);
-UPDATE spot3 SET b = 14 WHERE b = 4;
+SELECT result('UPDATE spot3 SET b = 14 WHERE b = 4');
 DELETE FROM full_dot;
 UPDATE spot31 SET b = 14 WHERE b = 4;
 CREATE TABLE mid_dot (id int PRIMARY KEY, a int, b int, CONSTRAINT mid_dotted FOREIGN KEY (a, b) REFERENCES spot3);
+SELECT FROM name_parts();
 INSERT INTO mid_dot VALUES (1, 3, 4);
 UPDATE spot SET b = 14 WHERE b = 4;
 UPDATE spot SET a = 1 WHERE b = 4;
@@ -224,6 +242,7 @@ CREATE TABLE chain2 PARTITION OF chain FOR VALUES FROM (100) TO (200) USING heap
 CREATE TABLE chain3 PARTITION OF chain FOR VALUES FROM (200) TO (300);
 CREATE TABLE chain4 (next int, id int PRIMARY KEY);
 ALTER TABLE chain ATTACH PARTITION chain4 FOR VALUES FROM (300) TO (400);
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of::text LIKE 'chain%';
 INSERT INTO chain VALUES (1, NULL), (101, 1), (201, 101), (301, 201), (2, 301);
 INSERT INTO chain VALUES (3, 4);
@@ -237,9 +256,26 @@ UPDATE chain SET id = id - 100 WHERE id BETWEEN 100 AND 299;
 SELECT tableoid::regclass, * FROM chain ORDER BY id;
 CREATE FUNCTION follow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id < 300 THEN UPDATE chain SET id = id + 100 WHERE id = NEW.id; END IF; RETURN NULL; END $$;
 CREATE TRIGGER follow AFTER INSERT ON chain FOR EACH ROW EXECUTE FUNCTION follow();
+UPDATE chain SET id = id + 100 WHERE id = 4;
+SELECT tableoid::regclass, * FROM chain ORDER BY id;
+BEGIN;
+UPDATE chain SET next = NULL;
+UPDATE chain SET id = id + 100 WHERE id < 100;
+SELECT tableoid::regclass, * FROM chain ORDER BY id;
+ROLLBACK;
 UPDATE chain SET id = id + 50 WHERE id BETWEEN 50 AND 299;
 SELECT tableoid::regclass, * FROM chain ORDER BY id;
 DROP TRIGGER follow ON chain;
+BEGIN;
+UPDATE chain SET next = NULL;
+CREATE TABLE link (id int, next int REFERENCES chain ON UPDATE CASCADE);
+INSERT INTO link SELECT id, id FROM chain;
+CREATE TRIGGER tell AFTER UPDATE ON link FOR EACH ROW EXECUTE FUNCTION tell();
+CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id > 200 THEN UPDATE chain SET id = id + 100 WHERE id = 2; END IF; RETURN NULL; END $$;
+CREATE TRIGGER other AFTER INSERT ON chain FOR EACH ROW EXECUTE FUNCTION other();
+UPDATE chain SET id = id + 200 WHERE id = 4;
+SELECT * FROM link ORDER BY id;
+ROLLBACK;
 UPDATE chain SET id = CASE id WHEN 4 THEN 104 WHEN 305 THEN 205 ELSE id END;
 SELECT tableoid::regclass, * FROM chain ORDER BY id;
 BEGIN;
@@ -253,6 +289,7 @@ DO $$ BEGIN UPDATE chain SET id = id - 300 WHERE id > 300; RAISE division_by_zer
 SELECT tableoid::regclass, * FROM chain ORDER BY id;
 ALTER TABLE chain DETACH PARTITION chain3;
 ALTER TABLE chain DETACH PARTITION chain2;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of::text LIKE 'chain%';
 DELETE FROM chain WHERE id = (SELECT min(id) FROM chain);
 SELECT tableoid::regclass, * FROM chain ORDER BY id;
@@ -263,6 +300,7 @@ SELECT current_setting('default_table_access_method') AS ours \gset
 ALTER TABLE area1 SET ACCESS METHOD heap;
 ALTER TABLE area3 SET ACCESS METHOD heap;
 ALTER TABLE area4 SET ACCESS METHOD heap;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of::text LIKE '%visit';
 UPDATE area SET code = 3 WHERE code = 31;
 DELETE FROM area WHERE code = 31;
@@ -270,6 +308,7 @@ ALTER TABLE area2 SET ACCESS METHOD :ours;
 ALTER TABLE area3 SET ACCESS METHOD :ours;
 ALTER TABLE heap_visit SET ACCESS METHOD :ours;
 ALTER TABLE stay SET ACCESS METHOD heap;
+SELECT FROM name_parts();
 SELECT * FROM keys;
 UPDATE area SET code = 3 WHERE code = 11;
 UPDATE area SET code = 3 WHERE code = 21;
@@ -284,6 +323,7 @@ ALTER TABLE area1 SET ACCESS METHOD :ours;
 ALTER TABLE area4 SET ACCESS METHOD :ours;
 
 -- partitions that leave
+SELECT FROM name_parts();
 INSERT INTO visit VALUES (11, 6), (12, 16);
 ALTER TABLE area DETACH PARTITION area1 CONCURRENTLY;
 ALTER TABLE area DETACH PARTITION area2 CONCURRENTLY;
@@ -298,6 +338,7 @@ DELETE FROM heap_visit;
 DELETE FROM stay;
 ALTER TABLE area DETACH PARTITION area1;
 ALTER TABLE area DETACH PARTITION area2;
+SELECT FROM name_parts();
 SELECT * FROM keys;
 DELETE FROM area1 WHERE code = 6;
 INSERT INTO visit VALUES (11, 6);
@@ -315,11 +356,13 @@ ROLLBACK;
 BEGIN;
 SET LOCAL client_min_messages = warning;
 DROP TABLE area3 CASCADE;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of::text LIKE '%visit';
 ROLLBACK;
 
 -- keys that are altered, renamed, validated, added to rows and dropped
 ALTER TABLE visit ALTER CONSTRAINT visited DEFERRABLE INITIALLY DEFERRED;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of = 'visit'::regclass;
 BEGIN;
 DELETE FROM area WHERE code = 6;
@@ -336,6 +379,7 @@ ALTER TABLE visit DROP CONSTRAINT was_visited;
 INSERT INTO visit VALUES (20, 99);
 ALTER TABLE visit ADD CONSTRAINT visited FOREIGN KEY (area) REFERENCES area;
 ALTER TABLE visit ADD CONSTRAINT visited FOREIGN KEY (area) REFERENCES area NOT VALID;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of = 'visit'::regclass;
 INSERT INTO visit VALUES (21, 98);
 ALTER TABLE visit VALIDATE CONSTRAINT visited;
@@ -344,26 +388,29 @@ ALTER TABLE visit VALIDATE CONSTRAINT visited;
 DELETE FROM area WHERE code = 6;
 ALTER TABLE heap_visit ADD CONSTRAINT again FOREIGN KEY (area) REFERENCES area (code) NOT VALID;
 ALTER TABLE heap_visit VALIDATE CONSTRAINT again;
+SELECT FROM name_parts();
 DELETE FROM area WHERE code = 26;
 ALTER TABLE heap_visit DROP CONSTRAINT again;
 CREATE TABLE late_visit (area int, FOREIGN KEY (area) REFERENCES area ON UPDATE CASCADE) PARTITION BY RANGE (area);
 CREATE TABLE late_visit1 PARTITION OF late_visit FOR VALUES FROM (0) TO (20);
 CREATE TABLE late_visit2 PARTITION OF late_visit FOR VALUES FROM (20) TO (40) USING heap;
 CREATE TABLE area5 PARTITION OF area DEFAULT;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of::text LIKE 'late%';
 INSERT INTO late_visit VALUES (7), (17), (27);
 UPDATE area SET code = code + 22 WHERE code IN (7, 17);
 SELECT tableoid::regclass, * FROM late_visit ORDER BY area;
 ALTER TABLE late_visit DETACH PARTITION late_visit1 CONCURRENTLY;
 ALTER TABLE late_visit DETACH PARTITION late_visit2;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of::text LIKE 'late%';
+SELECT FROM name_parts();
 DELETE FROM area WHERE code = 27;
 INSERT INTO late_visit1 VALUES (50);
 INSERT INTO late_visit1 VALUES (8);
 UPDATE area SET code = 50 WHERE code = 8;
 SELECT * FROM late_visit1 ORDER BY area;
 DROP TABLE late_visit, late_visit1, late_visit2;
-ALTER TABLE area ALTER code TYPE bigint;
 CREATE TABLE named (name text PRIMARY KEY, part int) PARTITION BY HASH (name);
 CREATE TABLE named0 PARTITION OF named FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE named1 PARTITION OF named FOR VALUES WITH (MODULUS 2, REMAINDER 1);
@@ -371,10 +418,12 @@ CREATE TABLE fact (part int, v int, UNIQUE (v, part)) PARTITION BY LIST (part);
 CREATE TABLE fact1 PARTITION OF fact FOR VALUES IN (1);
 CREATE TABLE fact2 PARTITION OF fact FOR VALUES IN (2) USING heap;
 CREATE TABLE use (id int PRIMARY KEY, v int, part int, name text REFERENCES named ON UPDATE CASCADE, FOREIGN KEY (v, part) REFERENCES fact (v, part) ON UPDATE CASCADE);
+SELECT FROM name_parts();
 INSERT INTO fact VALUES (1, 1), (2, 2), (1, NULL);
 INSERT INTO named VALUES ('a'), ('b'), ('c');
 INSERT INTO use VALUES (1, 1, 1, 'a'), (2, 2, 2, 'b'), (3, NULL, 2, 'c');
 ALTER TABLE fact ALTER v TYPE bigint;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of = 'use'::regclass;
 UPDATE fact SET part = 3 - part, v = v + 1;
 UPDATE named SET name = name || name || name;
@@ -383,19 +432,22 @@ SELECT * FROM use ORDER BY id;
 DELETE FROM fact WHERE part = 1;
 DELETE FROM named WHERE name = 'aaa';
 ALTER TABLE use ALTER v TYPE bigint;
+SELECT FROM name_parts();
 DELETE FROM fact WHERE part = 2;
 \set VERBOSITY sqlstate
 DROP TABLE fact, named;
 \set VERBOSITY default
 DROP TABLE use, fact, named;
+SELECT FROM name_parts();
 SELECT * FROM keys WHERE of::text LIKE '%visit';
 UPDATE area SET code = 51 WHERE code = 6;
 DELETE FROM area WHERE code = 6;
 ALTER TABLE visit ALTER area TYPE bigint;
+SELECT FROM name_parts();
 DELETE FROM area WHERE code = 6;
 INSERT INTO visit VALUES (30, 77);
 
-\d+ area
+\d area
 DROP TABLE visit, heap_visit, stay, area, spot, dot, full_dot, gone_dot;
 DROP VIEW keys;
-DROP FUNCTION tell(), follow();
+DROP FUNCTION tell(), follow(), name_parts(), result(text);

@@ -57,10 +57,10 @@ sub holds
 		"UPDATE invoice SET id = 5000 WHERE id = 1" => 'unproved',
 		"UPDATE call SET later = 5000" => 'later',
 		"INSERT INTO zone VALUES (3)" => 'zone_area',
-		"DELETE FROM area WHERE id = 1" => 'zone_area_fkey\d*',
-		"DELETE FROM area WHERE id = 11" => 'zone_area_fkey\d*',
+		"DELETE FROM area WHERE id = 1" => 'zone_area(_\d+|_fkey\d*)',
+		"DELETE FROM area WHERE id = 11" => 'zone_area(_\d+|_fkey\d*)',
 		"UPDATE area SET id = 12 WHERE id = 22" => 'zone_later',
-		"ALTER TABLE area DETACH PARTITION area3" => 'zone_area_fkey\d*',
+		"ALTER TABLE area DETACH PARTITION area3" => 'zone_area(_\d+|_fkey\d*)',
 		"DELETE FROM person WHERE id = 1" => '(person_boss|call_person)_fkey');
 	for my $statement (sort keys %refused)
 	{
