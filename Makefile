@@ -1,7 +1,7 @@
 # nvmkv_fdw
 #
-#   make                     the extension and nvmkv_dump, for the PostgreSQL of pg_config
-#   make install             into that server, with a man page (DESTDIR= for elsewhere); make uninstall
+#   make                     the extension, nvmkv_dump and nvmkv_upgrade, for the PostgreSQL of pg_config
+#   make install             into that server, with man pages (DESTDIR= for elsewhere); make uninstall
 #   make installcheck        SQL, isolation and TAP tests against that server: scripts/installcheck.sh
 #   make engine-test         the engine and its own tests, without PostgreSQL
 #   make engine-bench        the engine's benchmark in build/bench (see doc/benchmarks.md)
@@ -29,8 +29,8 @@ else
 EXTENSION = nvmkv_fdw
 MODULE_big = nvmkv_fdw
 DATA = sql/nvmkv_fdw--1.0.sql
-SCRIPTS_built = nvmkv_dump
-MAN1 = $(topdir)/doc/nvmkv_dump.1
+SCRIPTS_built = nvmkv_dump nvmkv_upgrade
+MAN1 = $(topdir)/doc/nvmkv_dump.1 $(topdir)/doc/nvmkv_upgrade.1
 PGFILEDESC = "nvmkv_fdw - foreign tables in an LSM tree with level 0 in persistent memory"
 
 # Object lists.  The server's port replaces the library's.
@@ -41,7 +41,7 @@ ENGINE_OBJS = $(filter-out $(PORT_OBJS) src/engine/port/port_posix.o, \
 HOST_OBJS = $(patsubst %.c,%.o,$(call sources,src/fdw src/fdw/* bgworker))
 OBJS = $(HOST_OBJS) $(PORT_OBJS) $(ENGINE_OBJS)
 
-# The tool is the same engine on the other port.
+# The tools are the same engine on the other port; each has a main of its own.
 TOOL_OBJS = $(patsubst %.c,%.o,$(call sources,tools)) src/engine/port/port_posix.o
 
 NO_INSTALLCHECK = 1
@@ -84,8 +84,8 @@ $(ENGINE_OBJS) $(TOOL_OBJS): override CFLAGS := $(filter-out -Wdeclaration-after
 	-std=gnu11 -fvisibility=hidden $(ENGINE_WARNINGS)
 $(HOST_OBJS) $(PORT_OBJS): override CFLAGS := $(CFLAGS) $(HOST_WARNINGS)
 
-nvmkv_dump: $(TOOL_OBJS) $(ENGINE_OBJS)
-	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDFLAGS_EX) -lpmem -llz4 -lzstd -lpthread -o $@
+$(SCRIPTS_built): $(TOOL_OBJS) $(ENGINE_OBJS)
+	$(CC) $(CFLAGS) $(filter-out $(patsubst %,tools/%.o,$(filter-out $@,$(SCRIPTS_built))),$^) $(LDFLAGS) $(LDFLAGS_EX) -lpmem -llz4 -lzstd -lpthread -o $@
 
 install: install-man
 uninstall: uninstall-man

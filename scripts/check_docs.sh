@@ -3,7 +3,7 @@
 #
 #   scripts/check_docs.sh
 #
-# The man page of nvmkv_dump and what it prints about its use have the same commands and options.  The table of locks in
+# The man pages of nvmkv_dump and nvmkv_upgrade and what they print about their use have the same commands and options.  The table of locks in
 # CONTRIBUTING.md has the ranks of src/engine/port/port.h, in their order.  Files that a text names in a link are there, and
 # headings of doc/limits.md that test/upstream and test/clients name.
 # Prints what is wrong; the exit code says whether anything is.
@@ -29,6 +29,11 @@ compare "options of nvmkv_dump in tools/dump_main.c and doc/nvmkv_dump.1" \
 	"$(words '--[a-z-]+' <<<"$program")" "$(words '--[a-z-]+' <<<"$page")"
 compare "commands of nvmkv_dump in tools/dump_main.c and doc/nvmkv_dump.1" \
 	"$(words 'nvmkv_dump [a-z]+' <<<"$program")" "$(words '^\.B nvmkv_dump [a-z]+' <<<"$page" | sed 's/^\.B //')"
+
+program=$(sed -n '/^static const char usage/,/;$/p' tools/nvmkv_upgrade.c)
+page=$(sed '/^.SH SEE ALSO/,$d; s/pg_upgrade --[a-z]*//; s/\\-/-/g' doc/nvmkv_upgrade.1)
+compare "options of nvmkv_upgrade in tools/nvmkv_upgrade.c and doc/nvmkv_upgrade.1" \
+	"$(words '--[a-z-]+' <<<"$program")" "$(words '--[a-z-]+' <<<"$page")"
 
 compare "ranks of locks in src/engine/port/port.h and CONTRIBUTING.md" \
 	"$(grep -oE '^	PORT_RANK_[A-Z_]+' src/engine/port/port.h | tr -d '\t')" \

@@ -5,6 +5,9 @@
 #   scripts/debian_tree.sh RELEASE -- COMMAND...    runs a command in it, as root there; the checkout is /src there
 #   scripts/debian_tree.sh --remove RELEASE         removes it, so that it is made again, with today's packages
 #
+# RELEASE+OTHER is a tree of its own: of the first release, in which packages of the other can be installed that it does not
+# have itself, as the PostgreSQL of an older one.
+#
 # Prints the directory it is in, below ${XDG_CACHE_HOME:-~/.cache}/nvmkv_fdw/trees; 3 GB.  It is made by mmdebstrap, which
 # is installed if it is missing, from where this system has its own packages from, by apt's settings.  A command runs
 # in namespaces of its own: nothing that it starts outlives it, and what it mounts is not seen outside.  What it builds in
@@ -18,7 +21,7 @@ remove=""
 parse_options "--remove remove flag" "words 1 any" -- "$@"
 release=${arguments[0]}
 command=("${arguments[@]:1}")
-[[ $release =~ ^[a-z]+$ ]] || wrong_usage "no release of Debian: $release"
+[[ $release =~ ^[a-z]+([+][a-z]+)?$ ]] || wrong_usage "no release of Debian: $release"
 [ -z "$remove" ] || [ ${#command[@]} -eq 0 ] || wrong_usage "--remove takes no command"
 
 trees=$(cache_dir)/trees || exit 1
@@ -32,10 +35,10 @@ as_tree_root() {
 	unshare "${user[@]}" --mount --pid --ipc --fork --kill-child --propagation private -- "$@"
 }
 
-# What the tree is made from: the sources of this system, of another release.  One that is not released has neither updates
+# What a tree is made from: the sources of this system, of another release.  One that is not released has neither updates
 # nor security updates of its own.
 list_sources() {
-	debian_sources deb | awk -v release="$release" '{
+	debian_sources deb | awk -v release="$1" '{
 		suite = NF - 1
 		suffix = match($suite, /-.*/) ? substr($suite, RSTART) : ""
 		if (suffix != "" && release == "sid")
@@ -56,13 +59,13 @@ list_apt_settings() {
 make_tree() {
 	local new=$tree.new
 	is_installed mmdebstrap || "$root/scripts/setup.sh" --tree-packages >&2 || exit 1
-	list_sources >"$trees/$release.list"
+	list_sources "${release%+*}" >"$trees/$release.list"
 	[ -s "$trees/$release.list" ] || die "apt knows no source of Debian's packages; run apt-get update"
 	list_apt_settings >"$trees/$release.conf"
 	say "making a tree of Debian $release in $tree; log: $log"
 	as_tree_root rm -rf "$new" "$tree"
 	as_tree_root mmdebstrap --mode=root --variant=apt --include=mount --dpkgopt=force-unsafe-io \
-		--aptopt="$trees/$release.conf" "$release" "$new" - \
+		--aptopt="$trees/$release.conf" "${release%+*}" "$new" - \
 		<"$trees/$release.list" >"$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		as_tree_root rm -rf "$new" "$trees/$release".{list,conf,lock}
@@ -70,6 +73,15 @@ make_tree() {
 	}
 	rm -f "$trees/$release.list" "$trees/$release.conf"
 	mv "$new" "$tree"
+}
+
+# Packages of the other release are taken only where the tree's own has none of the name.
+add_other_release() {
+	local other=${release#*+} preferences
+	list_sources "$other" >"$trees/$release.list" || return
+	preferences=$(printf 'Package: *\nPin: release n=%s\nPin-Priority: 100\n\n' "$other" "$other"-{security,updates})
+	as_tree_root sh -c 'cat >"$1/etc/apt/sources.list.d/other.list" && printf "%s\n" "$2" >"$1/etc/apt/preferences.d/other"' \
+		add "$tree" "$preferences" <"$trees/$release.list" && rm -f "$trees/$release.list"
 }
 
 # In the namespaces: the tree becomes the root, with the checkout and a build directory for it.
@@ -112,6 +124,9 @@ fi
 	tail -n 20 "$log" >&2
 	die "the packages cannot be installed"
 }
+if [ ! -e "$tree/.complete" ] && [[ $release == *+* ]]; then
+	add_other_release && in_tree apt-get -q update >>"$log" 2>&1 || die "packages of another release cannot be had: see $log"
+fi
 [ -e "$tree/.complete" ] || as_tree_root touch "$tree/.complete"
 if [ ${#command[@]} -eq 0 ]; then
 	printf '%s\n' "$tree"

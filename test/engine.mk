@@ -5,7 +5,7 @@
 #   make engine-test SANITIZE=address with AddressSanitizer and UBSan, or SANITIZE=thread
 #   make engine-test ONLY=memtable    only the tests whose path contains the word (one of the words)
 #   make -f test/engine.mk fuzz       fuzz targets, some seconds each; FUZZ_SECONDS=n for longer, ONLY=sst for one
-#   make tools                        build/engine.../tools/nvmkv_dump
+#   make tools                        build/engine.../tools/nvmkv_dump and nvmkv_upgrade
 #
 # Switches: CC=, OPT=, WERROR=1, ASSERT=0 (assertions are on by default here),
 #           BUILD= where to build, JOBS= tests at a time; TEST_OPT= how the tests themselves are optimised.
@@ -68,12 +68,12 @@ LIB_SRC := $(filter-out %/crc32c.c,$(LIB_SRC)) $(SRCDIR)/test/fuzz/no_crc.c
 endif
 
 TOOL_SRC = $(sort $(wildcard $(SRCDIR)/tools/*.c))
-TOOL = $(BUILD)/tools/nvmkv_dump
-DUMP_OBJS = $(call objects,$(filter-out %/nvmkv_dump.c,$(TOOL_SRC)))
+TOOLS = $(BUILD)/tools/nvmkv_dump $(BUILD)/tools/nvmkv_upgrade
+DUMP_OBJS = $(call objects,$(filter-out %/nvmkv_dump.c %/nvmkv_upgrade.c,$(TOOL_SRC)))
 
 engine: $(LIB)
 
-tools: $(TOOL)
+tools: $(TOOLS)
 
 $(LIB): $(call objects,$(LIB_SRC))
 	@rm -f $@
@@ -93,7 +93,7 @@ $(BUILD)/test/fault/nth_test $(BUILD)/test/unit/lost_test: LDFLAGS += -Wl,--wrap
 # It has a clock of its own.
 $(BUILD)/test/unit/write_control_test: LDFLAGS += -Wl,--wrap=port_now_us -Wl,--wrap=port_cond_wait
 
-$(TOOL): $(call objects,$(TOOL_SRC)) $(LIB)
+$(TOOLS): %: %.o $(DUMP_OBJS) $(LIB)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
 # These come in between.

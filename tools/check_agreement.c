@@ -9,8 +9,7 @@
 #include "engine/meta/manifest.h"
 #include "tools/dump_fold.h"
 
-/* Offsets in the server's control file, of this version. */
-#define CONTROL_VERSION 1300
+/* Offsets in the server's control file, the same in all versions that are known. */
 #define CONTROL_OFFSET_VERSION 8
 #define CONTROL_OFFSET_STATE 16
 #define CONTROL_OFFSET_CHECKPOINT 32
@@ -50,6 +49,12 @@ read_kept(Agreement *a, const char *dir)
 	}
 }
 
+bool
+check_control_version(uint32_t version)
+{
+	return version == 1300 || version == 1700 || version == 1800; /* 15 and 16, 17, 18 */
+}
+
 void
 check_read_control(Agreement *a, const char *dir)
 {
@@ -63,7 +68,7 @@ check_read_control(Agreement *a, const char *dir)
 	if (a->restored || port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
 		return;
 	if (port_files->read(file, 0, bytes, sizeof(bytes)) == NVMKV_OK &&
-		get_u32(bytes + CONTROL_OFFSET_VERSION) == CONTROL_VERSION)
+		check_control_version(get_u32(bytes + CONTROL_OFFSET_VERSION)))
 	{
 		a->log_begin = get_u64(bytes + CONTROL_OFFSET_REDO);
 		read_kept(a, dir);

@@ -7,6 +7,9 @@
 
 #include "tools/check.h"
 
+/* Is this a version of the server's control file that is known? */
+extern bool check_control_version(uint32_t version);
+
 /* Where the log begins and ends, if the directory is in a server's that this tool knows. */
 extern void check_read_control(Agreement *a, const char *dir);
 

@@ -27,6 +27,7 @@
 #include "fdw/host/guc.h"
 #include "fdw/host/kept.h"
 #include "fdw/host/latch.h"
+#include "fdw/host/origin.h"
 #include "fdw/host/restore.h"
 #include "fdw/host/rowid.h"
 #include "fdw/host/settings.h"
@@ -70,7 +71,15 @@ open_engine(void *memory)
 		ereport(LOG,
 				(errmsg("nvmkv_fdw: %s", nvmkv_error()->text)));
 	nvmkv_settings(&options, false);
-	options.system_identifier = GetSystemIdentifier();
+	/* Nothing is made, nor left a mark in, where the files are elsewhere. */
+	status = nvmkv_origin_find();
+	if (status != NVMKV_OK)
+	{
+		nvmkv_engine_begin_open(false);
+		nvmkv_engine_end_open(NULL);
+		return;
+	}
+	options.system_identifier = nvmkv_origin_identifier();
 	options.restore_from = nvmkv_restore_from();
 	nvmkv_agreement_options(&options);
 	options.first_fxid = nvmkv_settle_first_fxid();

@@ -152,7 +152,8 @@ look_before(Oid relid)
 			before->checks = lappend(before->checks, check);
 		}
 	}
-	before->had_storage = nvmkv_catalog_lookup(relid, &before->storage) && before->storage.dboid == MyDatabaseId;
+	before->had_storage = nvmkv_catalog_lookup(relid, &before->storage) && before->storage.dboid == MyDatabaseId &&
+		nvmkv_catalog_take_collations(&before->storage, desc);
 	before->key_option = nvmkv_primary_key_option(relid);
 	if (OidIsValid(nvmkv_primary_key_index(rel)))
 		before->key_constraint = get_rel_name(nvmkv_primary_key_index(rel));

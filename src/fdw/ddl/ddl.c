@@ -40,6 +40,7 @@
 #include "fdw/ddl/ddl.h"
 #include "fdw/ddl/foreignkeypart.h"
 #include "fdw/ddl/guard.h"
+#include "fdw/ddl/missingvalue.h"
 #include "fdw/ddl/rename.h"
 #include "fdw/ddl/utility.h"
 #include "fdw/ddl/verify.h"
@@ -220,6 +221,7 @@ nvmkv_ddl_init(void)
 	nvmkv_freeze_init();
 	nvmkv_utility_init();
 	nvmkv_create_as_init();
+	nvmkv_missing_value_init();
 	previous_object_access = object_access_hook;
 	object_access_hook = object_access;
 }

@@ -488,9 +488,10 @@ define_index(Oid relid, const IndexStmt *stmt, const char *query_string, Oid par
 	nvmkv_become_user(&context);
 	CommandCounterIncrement();
 
+	/* In pg_upgrade the entries come along, with the rows. */
 	if (OidIsValid(index) && stmt->concurrent)
 		nvmkv_index_new_storage(rel, index);
-	else if (OidIsValid(index))
+	else if (OidIsValid(index) && !IsBinaryUpgrade)
 		fill(rel, index);
 	table_close(rel, NoLock);
 	return index;

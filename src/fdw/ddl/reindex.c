@@ -31,6 +31,7 @@
 #include "fdw/ddl/reindex.h"
 #include "fdw/ddl/reindexconcurrent.h"
 #include "fdw/host/engine.h"
+#include "fdw/storage/storage.h"
 #include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
 
@@ -126,6 +127,25 @@ make_anew(Relation rel, Oid index_oid, const ReindexStmt *stmt)
 	collect(index_oid, stmt);
 }
 
+/*
+ * Each is filled by reading the table, which is refused while another index does not fit its rows, as after an upgrade
+ * of ICU.  So none is left that could.
+ */
+static void
+empty_all(Relation rel, List *indexes)
+{
+	ListCell *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessExclusiveLock);
+
+		if (!nvmkv_index_is_table(index))
+			nvmkv_index_new_storage(rel, lfirst_oid(lc));
+		index_close(index, NoLock);
+	}
+}
+
 /* As on a heap, one that is invalid is made anew by its own name only.  The table's key has nothing to be made anew. */
 static bool
 is_wanted(Oid index_oid, bool of_table)
@@ -197,6 +217,8 @@ reindex(const NvmkvStatement *statement, Node *node, void *arg)
 						: "table \"%s\" has no indexes to reindex", RelationGetRelationName(rel))));
 	if (!concurrently)
 	{
+		if (list_length(indexes) > 1)
+			empty_all(rel, indexes);
 		foreach(lc, indexes)
 			make_anew(rel, lfirst_oid(lc), stmt);
 	}

@@ -18,6 +18,7 @@
 #include "fdw/host/guc.h"
 #include "fdw/host/kept.h"
 #include "fdw/host/keptpart.h"
+#include "fdw/host/origin.h"
 #include "fdw/host/settle.h"
 #include "fdw/host/wal.h"
 
@@ -88,7 +89,7 @@ NvmkvStatus
 nvmkv_kept_find(NvmkvOptions *options)
 {
 	bool found;
-	NvmkvStatus status = kept_start(kept_dir(), GetSystemIdentifier(), &found, &shared->start);
+	NvmkvStatus status = kept_start(kept_dir(), nvmkv_origin_identifier(), &found, &shared->start);
 
 	if (status != NVMKV_OK && nvmkv_ignore_lost_wal && status != NVMKV_NO_MEMORY)
 	{
@@ -137,7 +138,7 @@ replay_whole(NvmkvDb *db, XLogRecPtr next)
 {
 	KeptReading reading = {
 		.dir = kept_dir(),
-		.system_identifier = GetSystemIdentifier(),
+		.system_identifier = nvmkv_origin_identifier(),
 		.lenient = nvmkv_ignore_lost_wal,
 		.problem = warn_problem,
 		.ctx = db,
@@ -234,7 +235,7 @@ open_writer(void)
 {
 	if (writer.log.file != NULL)
 		return;
-	nvmkv_kept_check(kept_writer_begin(&writer, kept_dir(), GetSystemIdentifier(), keep_from, false));
+	nvmkv_kept_check(kept_writer_begin(&writer, kept_dir(), nvmkv_origin_identifier(), keep_from, false));
 	ereport(LOG,
 			(errmsg("keeping WAL of foreign tables in \"%s\" from %X/%X on", NVMKV_KEPT_DIR, LSN_FORMAT_ARGS(keep_from)),
 			 errdetail("It will be replayed by the next start with which they are available.")));
@@ -254,7 +255,7 @@ nvmkv_kept_begin(NvmkvDb *db, XLogRecPtr redo)
 	if (db != NULL || nvmkv_ignore_lost_wal)
 		return;
 	/* What was kept before is continued, whether there are records or not: or something would seem to be missing. */
-	if (kept_start(kept_dir(), GetSystemIdentifier(), &found, &start) != NVMKV_OK || found)
+	if (kept_start(kept_dir(), nvmkv_origin_identifier(), &found, &start) != NVMKV_OK || found)
 		open_writer();
 }
 
@@ -319,7 +320,7 @@ nvmkv_kept_memtables(NvmkvDb *db, XLogRecPtr upto)
 	Dump dump = {.newest = 0};
 	uint64 durable = Min(nvmkv_stored_seq(db), upto); /* in recovery files may be ahead of what was looked at */
 	uint64 number;
-	NvmkvStatus status = kept_writer_begin(&dump.writer, kept_dir(), GetSystemIdentifier(), durable, true);
+	NvmkvStatus status = kept_writer_begin(&dump.writer, kept_dir(), nvmkv_origin_identifier(), durable, true);
 
 	NVMKV_RETURN_IF(status);
 	number = dump.writer.log.number;

@@ -15,6 +15,7 @@
 #include "fdw/host/guc.h"
 #include "fdw/host/keptcheck.h"
 #include "fdw/host/keptpart.h"
+#include "fdw/host/origin.h"
 
 #define PART_PATH_MAX (MAXPGPATH + 64)
 
@@ -66,7 +67,7 @@ nvmkv_kept_parts_find(NvmkvOptions *options)
 
 		found[id] = 0;
 		/* What cannot be read is told by the replay, which gives the family up. */
-		if (kept_start(part_dir(id, dir), GetSystemIdentifier(), &any, &start) != NVMKV_OK)
+		if (kept_start(part_dir(id, dir), nvmkv_origin_identifier(), &any, &start) != NVMKV_OK)
 			any = true;
 		if (any)
 			found[id] = Max(start, 1);
@@ -162,7 +163,7 @@ replay_part(PartReplay *replay, NvmkvDb *family, XLogRecPtr next)
 	char dir[PART_PATH_MAX];
 	KeptReading reading = {
 		.dir = part_dir(replay->id, dir),
-		.system_identifier = GetSystemIdentifier(),
+		.system_identifier = nvmkv_origin_identifier(),
 		.lenient = nvmkv_ignore_lost_wal,
 		.problem = warn_problem,
 		.ctx = replay,
@@ -222,7 +223,8 @@ open_writer(NvmkvDb *db, unsigned id)
 		return NVMKV_OK;
 	snprintf(base, sizeof(base), "%s/" NVMKV_KEPT_DIR, DataDir);
 	NVMKV_RETURN_IF(port_files->mkdir(base));
-	NVMKV_RETURN_IF(kept_writer_begin(&part->writer, part_dir(id, part->dir), GetSystemIdentifier(), keep_from, false));
+	NVMKV_RETURN_IF(kept_writer_begin(&part->writer, part_dir(id, part->dir), nvmkv_origin_identifier(), keep_from,
+									  false));
 	if (found[id] == 0)
 	{
 		found[id] = Max(keep_from, 1);

@@ -115,6 +115,7 @@ find_index_storages(NvmkvTable *table)
 		NvmkvTable *entries = &index->entries;
 		NvmkvStorageRow row;
 		bool fits = nvmkv_catalog_lookup(index->oid, &row) && row.dboid == MyDatabaseId &&
+			nvmkv_catalog_take_collations(&row, entries->tupdesc) &&
 			nvmkv_keys_equal(row.keys, row.nkeys, entries->keys, entries->nkeys) &&
 			nvmkv_catalog_changed_column(&row, entries->tupdesc) == 0 && nvmkv_registry_has_storage(row.storage_id);
 		int old_version = fits ? find_old_version(&row, entries->keys, entries->nkeys) : -1;
@@ -145,6 +146,7 @@ find_storage(NvmkvTable *table, Relation rel)
 
 	if (!nvmkv_catalog_lookup(table->relid, &row) || row.dboid != MyDatabaseId)
 		return false;
+	(void) nvmkv_catalog_take_collations(&row, RelationGetDescr(rel));
 	if (!nvmkv_keys_equal(row.keys, row.nkeys, table->keys, table->nkeys))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

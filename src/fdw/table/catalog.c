@@ -40,6 +40,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "fdw/host/origin.h"
 #include "fdw/table/catalog.h"
 
 #define CATALOG_TABLE "storage"
@@ -214,6 +215,17 @@ nvmkv_catalog_take_columns(NvmkvStorageRow *row, TupleDesc desc)
 	row->column_types = palloc(Max(desc->natts, 1) * sizeof(Oid));
 	for (int i = 0; i < desc->natts; i++)
 		row->column_types[i] = TupleDescAttr(desc, i)->attisdropped ? InvalidOid : TupleDescAttr(desc, i)->atttypid;
+}
+
+bool
+nvmkv_catalog_take_collations(NvmkvStorageRow *row, TupleDesc desc)
+{
+	for (int i = 0; i < row->nkeys && nvmkv_origin_is_before(row->storage_id); i++)
+	{
+		if (OidIsValid(row->keys[i].collation) && row->keys[i].attnum <= desc->natts)
+			row->keys[i].collation = TupleDescAttr(desc, row->keys[i].attnum - 1)->attcollation;
+	}
+	return true;
 }
 
 AttrNumber

@@ -42,6 +42,12 @@ extern void nvmkv_catalog_take_columns(NvmkvStorageRow *row, TupleDesc desc);
  */
 extern AttrNumber nvmkv_catalog_changed_column(const NvmkvStorageRow *row, TupleDesc desc);
 
+/*
+ * OIDs of collations in a row are those of the cluster it was written in.  Where pg_upgrade has brought it, row and
+ * definition have come together, and the collations of the definition are those that are meant: puts them in.  True.
+ */
+extern bool nvmkv_catalog_take_collations(NvmkvStorageRow *row, TupleDesc desc);
+
 /* The catalogue's OID; InvalidOid when the extension is not (any more) in this database. */
 extern Oid nvmkv_catalog_relid(void);
 

@@ -8,10 +8,12 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "commands/defrem.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "fdw/host/engine.h"
 #include "fdw/host/familyoption.h"
+#include "fdw/host/origin.h"
 #include "fdw/key/keyspec.h"
 #include "fdw/table/autovacuum.h"
 #include "fdw/table/option.h"
@@ -89,6 +91,9 @@ nvmkv_fdw_validator(PG_FUNCTION_ARGS)
 	/* Asked for each new table, and for each change of its options, whether it has any or not. */
 	if (context == ForeignTableRelationId)
 		nvmkv_engine_require_preload();
+	/* pg_upgrade's server makes the definitions of tables; their rows do not come that way. */
+	if (context == ForeignTableRelationId && IsBinaryUpgrade)
+		nvmkv_origin_await();
 
 	foreach(lc, options)
 	{
