@@ -10,7 +10,6 @@
 
 #include "engine/meta/origin.h"
 #include "engine/port/port.h"
-#include "fdw/host/family.h"
 #include "fdw/host/origin.h"
 #include "fdw/host/status.h"
 
@@ -55,10 +54,9 @@ nvmkv_origin_identifier(void)
 }
 
 bool
-nvmkv_origin_is_before(uint64 storage_id)
+nvmkv_origin_is_before(uint64 position)
 {
-	return origin.kind == ORIGIN_TAKEN &&
-		nvmkv_birth_of_storage(storage_id) <= origin.position;
+	return origin.kind == ORIGIN_TAKEN && position <= origin.position;
 }
 
 void

@@ -26,8 +26,8 @@ extern NvmkvStatus nvmkv_origin_find(void);
 /* Of which system the trees, and all that is kept for them, are; after nvmkv_origin_find. */
 extern uint64 nvmkv_origin_identifier(void);
 
-/* Was the storage made before this cluster?  OIDs of collations, which pg_upgrade does not keep, mean others then. */
-extern bool nvmkv_origin_is_before(uint64 storage_id);
+/* Is the position of before this cluster?  OIDs of collations, which pg_upgrade does not keep, meant others then. */
+extern bool nvmkv_origin_is_before(uint64 position);
 
 /* In pg_upgrade's server, which has made one of our tables: its rows are still elsewhere. */
 extern void nvmkv_origin_await(void);

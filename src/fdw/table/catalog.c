@@ -40,6 +40,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "fdw/host/family.h"
 #include "fdw/host/origin.h"
 #include "fdw/table/catalog.h"
 
@@ -220,7 +221,7 @@ nvmkv_catalog_take_columns(NvmkvStorageRow *row, TupleDesc desc)
 bool
 nvmkv_catalog_take_collations(NvmkvStorageRow *row, TupleDesc desc)
 {
-	for (int i = 0; i < row->nkeys && nvmkv_origin_is_before(row->storage_id); i++)
+	for (int i = 0; i < row->nkeys && nvmkv_origin_is_before(nvmkv_birth_of_storage(row->storage_id)); i++)
 	{
 		if (OidIsValid(row->keys[i].collation) && row->keys[i].attnum <= desc->natts)
 			row->keys[i].collation = TupleDescAttr(desc, row->keys[i].attnum - 1)->attcollation;
