@@ -103,6 +103,8 @@ UPDATE TABLE SET v = reverse(v) WHERE k = :k;' writes
 INSERT INTO TABLE VALUES (:k, repeat(chr(97), 100)) ON CONFLICT DO NOTHING;' writes
 		timed "insert select" $table "INSERT INTO $table SELECT -k, v FROM $table WHERE k <= $rows / 5" \
 			$((rows / 5))
+		timed "update a tenth" $table "UPDATE $table SET v = reverse(v) WHERE k > $rows / 2 AND k <= $rows / 2 + $rows / 10" \
+			$((rows / 10))
 		timed "delete a tenth" $table "DELETE FROM $table WHERE k > 0 AND k <= $rows / 10" $((rows / 10))
 		query -c "SELECT CASE WHEN count(*) = $rows - $rows / 10 + $rows / 5 THEN '' ELSE 'wrong' END FROM $table
 			WHERE k <= $rows" | grep -q . && die "$table does not hold what it should"
