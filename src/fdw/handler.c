@@ -12,6 +12,7 @@
 
 #include "fdw/ddl/ddl.h"
 #include "fdw/modify/modify.h"
+#include "fdw/plan/count.h"
 #include "fdw/plan/plan.h"
 #include "fdw/scan/analyze.h"
 #include "fdw/scan/explain.h"
@@ -28,6 +29,7 @@ nvmkv_fdw_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignRelSize = nvmkvGetForeignRelSize;
 	routine->GetForeignPaths = nvmkvGetForeignPaths;
 	routine->GetForeignPlan = nvmkvGetForeignPlan;
+	routine->GetForeignUpperPaths = nvmkvGetForeignUpperPaths;
 	routine->ReparameterizeForeignPathByChild = nvmkvReparameterizeForeignPathByChild;
 	routine->IsForeignScanParallelSafe = nvmkvIsForeignScanParallelSafe;
 

@@ -326,6 +326,25 @@ nvmkv_take_key_attribute(Constraint *key, const Constraint *attribute)
 	create_foreignscan_path(root, rel, NULL, rows, startup, total, pathkeys, outer, NULL, private)
 #endif
 
+/* Of what comes after scans and joins, in no order. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_create_upper_path(root, rel, rows, disabled, startup, total, private) \
+	create_foreign_upper_path(root, rel, (rel)->reltarget, rows, disabled, startup, total, NIL, NULL, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define nvmkv_create_upper_path(root, rel, rows, disabled, startup, total, private) \
+	create_foreign_upper_path(root, rel, (rel)->reltarget, rows, startup, total, NIL, NULL, NIL, private)
+#else
+#define nvmkv_create_upper_path(root, rel, rows, disabled, startup, total, private) \
+	create_foreign_upper_path(root, rel, (rel)->reltarget, rows, startup, total, NIL, NULL, private)
+#endif
+
+/* A table of the query, by its place in the range table. */
+#if PG_VERSION_NUM >= 180000
+#define nvmkv_range_table_relation(estate, rti) ExecGetRangeTableRelation(estate, rti, false)
+#else
+#define nvmkv_range_table_relation(estate, rti) ExecGetRangeTableRelation(estate, rti)
+#endif
+
 /* Of an index as the planner sees it: until 17 it did not ask. */
 #if PG_VERSION_NUM >= 180000
 #define nvmkv_set_nulls_not_distinct(index, value) ((index)->nullsnotdistinct = (value))

@@ -30,6 +30,7 @@
 #include "fdw/compat/compat.h"
 #include "fdw/plan/address.h"
 #include "fdw/plan/cost.h"
+#include "fdw/plan/count.h"
 #include "fdw/plan/plan.h"
 #include "fdw/plan/quals.h"
 #include "fdw/plan/relinfo.h"
@@ -476,13 +477,45 @@ nvmkv_scan_tests(const ForeignScan *plan, bool *address_out)
 	return tests;
 }
 
+/* Is a condition one that the ranges enforce?  exact: the clauses of the only arm whose rows are all that they hold. */
+static bool
+is_enforced(const RelOptInfo *rel, const NvmkvRelInfo *info, List *indexes, List *exact, RestrictInfo *rinfo)
+{
+	return is_redundant_with_indexclauses(rinfo, exact) || is_key_not_null(info->table, rel->relid, rinfo->clause) ||
+		is_implied_by_index(rel, indexes, rinfo);
+}
+
+bool
+nvmkv_path_is_exact(const RelOptInfo *rel, const ForeignPath *path)
+{
+	const NvmkvRelInfo *info = rel->fdw_private;
+	List *arms = list_nth(path->fdw_private, PATH_ARMS);
+	List *indexes = list_nth(path->fdw_private, PATH_INDEXES);
+	NvmkvKeyMatch match = {0};
+	ListCell *lc;
+
+	if (list_length(arms) > 1 || boolVal(list_nth(path->fdw_private, PATH_SKIPS)) ||
+		(indexes != NIL && !boolVal(list_nth(path->fdw_private, PATH_COVERING))))
+		return false;
+	if (arms != NIL)
+		nvmkv_match_quals(arm_keyed(info, indexes, 0), linitial(arms), 0, &match);
+	foreach(lc, rel->baserestrictinfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+
+		if (rinfo->pseudoconstant || !is_enforced(rel, info, indexes, match.enforced, rinfo))
+			return false;
+	}
+	return true;
+}
+
 ForeignScan *
 nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses,
 					Plan *outer_plan)
 {
-	const NvmkvRelInfo *info = nvmkv_relinfo(rel, relid);
-	List *arms = list_nth(path->fdw_private, PATH_ARMS);
-	List *indexes = list_nth(path->fdw_private, PATH_INDEXES);
+	const NvmkvRelInfo *info;
+	List *arms;
+	List *indexes;
 	List *exact = NIL;
 	List *clauses = NIL;
 	List *conditions = NIL;
@@ -490,9 +523,16 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	List *tests = NIL;
 	List *enforced = NIL;
 	List *skip = NIL;
-	Expr *address = nvmkv_cursor_clause(rel);
+	Expr *address;
 	List *private;
 	ListCell *lc;
+
+	if (IS_UPPER_REL(rel))
+		return nvmkv_count_plan(root, path, tlist);
+	address = nvmkv_cursor_clause(rel);
+	info = nvmkv_relinfo(rel, relid);
+	arms = list_nth(path->fdw_private, PATH_ARMS);
+	indexes = list_nth(path->fdw_private, PATH_INDEXES);
 
 	/* With several arms nothing is enforced: the OR is tested row by row. */
 	foreach(lc, arms)
@@ -528,9 +568,7 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 			if (address != NULL)
 				continue;
 		}
-		if (is_redundant_with_indexclauses(rinfo, exact) ||
-			is_key_not_null(info->table, rel->relid, rinfo->clause) ||
-			is_implied_by_index(rel, indexes, rinfo))
+		if (is_enforced(rel, info, indexes, exact, rinfo))
 			enforced = lappend(enforced, rinfo->clause);
 		else if (!boolVal(list_nth(path->fdw_private, PATH_COVERING)) && tests_entry(rel, info, indexes, rinfo))
 		{

@@ -36,6 +36,9 @@ extern void nvmkvGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid
 extern void nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern ForeignScan *nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 										List *tlist, List *scan_clauses, Plan *outer_plan);
+/* Does a scan by this path return just the rows that the conditions of "rel" mean, and read nothing but keys for them? */
+extern bool nvmkv_path_is_exact(const RelOptInfo *rel, const ForeignPath *path);
+
 extern List *nvmkvReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private, RelOptInfo *child_rel);
 extern bool nvmkvIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
 

@@ -3,6 +3,7 @@
  * explain.c
  *	  What EXPLAIN says of a scan.
  *
+ *	  Rows Counted Of	the table, when the scan returns the number of its rows (plan/count.h)
  *	  Key				name of the primary key, when the scan goes by it
  *	  Index				the same of an index whose entries lead to the rows; several that are joined by OR
  *	  Index Only		of an index whose entries have all that is used
@@ -47,6 +48,7 @@
 #include "fdw/plan/quals.h"
 #include "fdw/scan/explain.h"
 #include "fdw/scan/scan.h"
+#include "fdw/scan/scanstate.h"
 #include "fdw/storage/storage.h"
 #include "fdw/table/indexes.h"
 #include "fdw/table/table.h"
@@ -218,6 +220,22 @@ explain_source(const NvmkvTable *table, List *indexes, bool covering, ExplainSta
 		ExplainPropertyText(covering ? "Index Only" : "Index", names.data, es);
 }
 
+/* Core names the table of a scan that is a table's. */
+static void
+explain_counted(ForeignScanState *node, ExplainState *es)
+{
+	const ForeignScan *plan = (const ForeignScan *) node->ss.ps.plan;
+	Relation rel = nvmkv_scan_relation(node);
+	const char *name = quote_identifier(RelationGetRelationName(rel));
+	const char *alias = list_nth(es->rtable_names, bms_singleton_member(plan->fs_relids) - 1);
+
+	if (es->verbose)
+		name = psprintf("%s.%s", quote_identifier(get_namespace_name(RelationGetNamespace(rel))), name);
+	if (alias != NULL && strcmp(alias, RelationGetRelationName(rel)) != 0)
+		name = psprintf("%s %s", name, quote_identifier(alias));
+	ExplainPropertyText("Rows Counted Of", name, es);
+}
+
 static void
 explain_run(ForeignScanState *node, ExplainState *es)
 {
@@ -333,11 +351,13 @@ nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	bool has_address;
 	int tests = nvmkv_scan_tests(plan, &has_address);
 
+	if (plan->scan.scanrelid == 0)
+		explain_counted(node, es);
 	if (has_address)
 		explain_expression("TID Cond", llast(plan->fdw_exprs), node, es);
 	if (conditions != NIL || ordered || indexes != NIL)
 	{
-		NvmkvTable *table = nvmkv_table_definition(node->ss.ss_currentRelation);
+		NvmkvTable *table = nvmkv_table_definition(nvmkv_scan_relation(node));
 		const NvmkvIndex *index = list_length(indexes) == 1 ? nvmkv_find_index(table, linitial_oid(indexes)) : NULL;
 
 		explain_source(table, indexes, boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_COVERING)), es);
@@ -352,7 +372,7 @@ nvmkvExplainForeignScan(ForeignScanState *node, ExplainState *es)
 			ExplainPropertyText("Scan Direction", "Backward", es);
 	}
 	if (nvmkv_explain_state(es, option_number) != NULL)
-		explain_storages(node->ss.ss_currentRelation, indexes,
+		explain_storages(nvmkv_scan_relation(node), indexes,
 						 boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_COVERING)), es);
 	if (es->analyze)
 		explain_run(node, es);

@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "fdw/key/keycode.h"
 #include "fdw/scan/reader.h"
 #include "fdw/txn/covered.h"
@@ -191,6 +193,28 @@ nvmkv_reader_next(NvmkvReader *reader, NvmkvRowBytes *row_out)
 			return true;
 	}
 	return false;
+}
+
+uint64
+nvmkv_reader_count(NvmkvReader *reader)
+{
+	uint64 count = 0;
+	NvmkvRowBytes row;
+
+	while (reader->point_asked || reader->point_waits)
+		count += nvmkv_reader_next(reader, &row);
+	while (reader->in_range && (reader->next < reader->nrows || fetch_batch(reader)))
+	{
+		for (; reader->next < reader->nrows; reader->next++)
+		{
+			const NvmkvScanRow *found = &reader->rows[reader->next];
+
+			if (!found->beneath || find_covered(reader, found->key, &row))
+				count++;
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+	return count;
 }
 
 void

@@ -61,6 +61,9 @@ extern void nvmkv_reader_start(NvmkvReader *reader, const NvmkvKeyRange *range);
 /* The next row of the range; false at its end, and before the first range. */
 extern bool nvmkv_reader_next(NvmkvReader *reader, NvmkvRowBytes *row_out);
 
+/* How many rows there are from here to the end of the range, where it stands then. */
+extern uint64 nvmkv_reader_count(NvmkvReader *reader);
+
 /* Forgets where it is; batches are small again. */
 extern void nvmkv_reader_reset(NvmkvReader *reader);
 

@@ -28,6 +28,7 @@
 
 #include "access/sysattr.h"
 #include "catalog/heap.h"
+#include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -92,7 +93,7 @@ nvmkv_scan_trim_memory(void)
 static void
 check_system_columns(ForeignScanState *node, List *attributes)
 {
-	Relation rel = node->ss.ss_currentRelation;
+	Relation rel = nvmkv_scan_relation(node);
 	ListCell *lc;
 
 	foreach(lc, attributes)
@@ -161,6 +162,7 @@ nvmkvBeginForeignScan(ForeignScanState *node, int eflags)
 	conditions = list_nth(plan->fdw_private, NVMKV_SCAN_CONDITIONS);
 	indexes = list_nth(plan->fdw_private, NVMKV_SCAN_INDEXES);
 	state->whole_table = conditions == NIL && indexes == NIL;
+	state->counts = plan->scan.scanrelid == 0;
 	if (list_length(indexes) > 1)
 		state->collected = nvmkv_collector_create(plan->fdw_exprs, conditions, indexes, &node->ss.ps, &state->report);
 	else
@@ -247,12 +249,26 @@ next_in_range(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 	return false;
 }
 
+/* Begins with the next range; false when there is none. */
+static bool
+begin_next_range(NvmkvTableScan *state)
+{
+	NvmkvKeyRange range;
+
+	if (!next_range(state, &range))
+		return false;
+	state->report.ranges++;
+	nvmkv_source_lock(state->table, state->index, &state->visibility, &range);
+	if (state->skip != NULL)
+		nvmkv_skip_begin(state->skip, &range);
+	nvmkv_reader_start(&state->reader, &range);
+	return true;
+}
+
 /* The next row of what is read, or entry, of all ranges; false after the last one. */
 static bool
 next_read(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 {
-	NvmkvKeyRange range;
-
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -265,14 +281,29 @@ next_read(NvmkvTableScan *state, NvmkvRowBytes *row_out)
 		}
 		if (state->unanswered != NULL)
 			nvmkv_report_entry_without_row(state->unanswered);
-		if (!next_range(state, &range))
+		if (!begin_next_range(state))
 			return false;
-		state->report.ranges++;
-		nvmkv_source_lock(state->table, state->index, &state->visibility, &range);
-		if (state->skip != NULL)
-			nvmkv_skip_begin(state->skip, &range);
-		nvmkv_reader_start(&state->reader, &range);
 	}
+}
+
+/* The number of all rows that are meant, which a scan that counts returns as one row, in all columns that are read. */
+static void
+store_number(NvmkvTableScan *state, TupleTableSlot *slot)
+{
+	uint64 number = 0;
+
+	if (state->number_returned)
+		return;
+	while (begin_next_range(state))
+		number += nvmkv_reader_count(&state->reader);
+	state->number_returned = true;
+	state->rows_read += number;
+	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+	{
+		slot->tts_isnull[i] = TupleDescAttr(slot->tts_tupleDescriptor, i)->atttypid != INT8OID;
+		slot->tts_values[i] = Int64GetDatum((int64) number);
+	}
+	ExecStoreVirtualTuple(slot);
 }
 
 /* What is wanted of an entry, as columns of the row. */
@@ -433,11 +464,16 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	if (unlikely(!state->counted))
 		nvmkv_scan_count_start(node);
 
-	while (next_row(node, state, &row))
+	if (state->counts)
+		store_number(state, slot);
+	else
 	{
-		if (is_wanted(state, row.sequence))
-			return store_row(state, &row, slot);
-		InstrCountFiltered1(node, 1);
+		while (next_row(node, state, &row))
+		{
+			if (is_wanted(state, row.sequence))
+				return store_row(state, &row, slot);
+			InstrCountFiltered1(node, 1);
+		}
 	}
 	if (state->shared != NULL)
 		nvmkv_parallel_publish(state);
@@ -456,6 +492,7 @@ nvmkvReScanForeignScan(ForeignScanState *node)
 	nvmkv_fetch_reset(&state->fetch);
 	state->unanswered = NULL;
 	state->counted = false;
+	state->number_returned = false;
 	if (node->ss.ps.chgParam != NULL || state->current_of != NULL ||
 		(state->collected != NULL && nvmkv_writer_is_outside(node->ss.ps.state)))
 		state->evaluated = false;

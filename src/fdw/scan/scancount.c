@@ -29,7 +29,7 @@ void
 nvmkv_scan_count_start(ForeignScanState *node)
 {
 	NvmkvTableScan *state = node->fdw_state;
-	Relation rel = node->ss.ss_currentRelation;
+	Relation rel = nvmkv_scan_relation(node);
 	ListCell *lc;
 
 	if (state->whole_table)
@@ -48,7 +48,7 @@ void
 nvmkv_scan_count_rows(ForeignScanState *node)
 {
 	NvmkvTableScan *state = node->fdw_state;
-	Relation rel = node->ss.ss_currentRelation;
+	Relation rel = nvmkv_scan_relation(node);
 	Oid index;
 
 	if (state->rows_read == 0)

@@ -5,9 +5,11 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "executor/executor.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "fdw/compat/compat.h"
 #include "fdw/host/family.h"
 #include "fdw/plan/plan.h"
 #include "fdw/scan/scanstate.h"
@@ -102,13 +104,24 @@ open_source(NvmkvTableScan *state, ForeignScan *plan)
 						 &state->visibility, boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_ORDERED)));
 }
 
+Relation
+nvmkv_scan_relation(ForeignScanState *node)
+{
+	const ForeignScan *plan = (const ForeignScan *) node->ss.ps.plan;
+
+	/* A scan that counts is that of an upper relation, of the rows of one table. */
+	if (node->ss.ss_currentRelation == NULL)
+		return nvmkv_range_table_relation(node->ss.ps.state, (Index) bms_singleton_member(plan->fs_relids));
+	return node->ss.ss_currentRelation;
+}
+
 void
 nvmkv_scan_open(ForeignScanState *node)
 {
 	NvmkvTableScan *state = node->fdw_state;
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState *estate = node->ss.ps.state;
-	Relation rel = node->ss.ss_currentRelation;
+	Relation rel = nvmkv_scan_relation(node);
 	bool shows_ctid = boolVal(list_nth(plan->fdw_private, NVMKV_SCAN_SHOWS_CTID));
 	MemoryContext oldcontext;
 

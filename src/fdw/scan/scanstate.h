@@ -31,6 +31,7 @@ typedef struct NvmkvTableScan
 	NvmkvAddressed *addressed; /* NULL: the ctid does not matter */
 	struct NvmkvCurrentOf *current_of; /* NULL: no cursor is asked */
 	bool whole_table;		   /* keys have no condition */
+	bool counts;			   /* their number is the only row (plan/count.h) */
 	bool backward;
 
 	/* Made when the first row is asked for. */
@@ -73,6 +74,7 @@ typedef struct NvmkvTableScan
 	bool row_covered; /* covered.h */
 	bool evaluated;		  /* the key ranges are those of the current parameters */
 	bool counted;		  /* that the scan has begun */
+	bool number_returned; /* "counts" */
 	uint64 rows_read;	  /* rows, or entries of the index; not counted yet */
 	uint32 ranges_passed; /* parallel: taken from keys */
 	const NvmkvIndex *unanswered; /* collected: had an entry of the key that is looked up, whose row is still to come */
@@ -85,6 +87,9 @@ typedef struct NvmkvTableScan
 
 /* What this process has done so far. */
 extern void nvmkv_scan_own_report(NvmkvTableScan *state, NvmkvScanReport *report_out);
+
+/* The table that is read. */
+extern Relation nvmkv_scan_relation(ForeignScanState *node);
 
 /* Opens the table and takes the snapshot, once. */
 extern void nvmkv_scan_open(ForeignScanState *node);
