@@ -61,6 +61,22 @@ $session->quit;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM t'), $end, 'and has written everything');
 note("ended $times times");
 
+# The barrier, which checkpoints and writers need, outlives an error: the commit log cannot be read for a while.
+my $barrier = q{SELECT pid FROM nvmkv.stat_workers WHERE role = 'barrier'};
+my $log = $node->data_dir . '/pg_xact';
+my $old = $node->safe_psql('postgres', $barrier);
+chmod 0, $log or die $!;
+$node->safe_psql('postgres', terminate('barrier'));
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM nvmkv.stat_workers WHERE role = 'barrier' AND pid NOT IN (0, $old)");
+my $new = $node->safe_psql('postgres', $barrier);
+$node->safe_psql('postgres', 'INSERT INTO t VALUES (0)');
+ok($node->poll_query_until('postgres', q{SELECT last_error LIKE 'could not stat file "pg_xact/%' FROM nvmkv.stat_workers WHERE role = 'barrier'}),
+	'an error while outcomes are settled is told');
+is($node->safe_psql('postgres', $barrier), $new, 'and does not end the process');
+chmod 0700, $log or die $!;
+ok($node->poll_query_until('postgres', 'SELECT settled = pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM nvmkv.stat_outcomes'),
+	'which goes on when the cause is gone');
+
 # Many checkpoints in a row: each is let go.
 $node->safe_psql('postgres', join ';', ('CHECKPOINT') x 50);
 pass('checkpoints end');

@@ -114,13 +114,13 @@ nvmkvGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo
 		add_partial_path(output_rel, (Path *) count_path(root, output_rel, part));
 }
 
-ForeignScan *
-nvmkv_count_plan(PlannerInfo *root, ForeignPath *path, List *tlist)
+static ForeignScan *
+count_plan(PlannerInfo *root, ForeignPath *path, List *tlist)
 {
 	ForeignPath *scan_path = linitial_node(ForeignPath, path->fdw_private);
 	RelOptInfo *rel = scan_path->path.parent;
-	ForeignScan *scan = nvmkvGetForeignPlan(root, rel, planner_rt_fetch(rel->relid, root)->relid, scan_path, NIL,
-											rel->baserestrictinfo, NULL);
+	ForeignScan *scan = nvmkv_scan_plan(root, rel, planner_rt_fetch(rel->relid, root)->relid, scan_path, NIL,
+										rel->baserestrictinfo);
 	List *columns = pull_var_clause((Node *) scan->fdw_exprs, 0);
 	List *scan_tlist = add_to_flat_tlist(NIL, find_counts(path->path.pathtarget->exprs));
 	ListCell *lc;
@@ -130,4 +130,13 @@ nvmkv_count_plan(PlannerInfo *root, ForeignPath *path, List *tlist)
 		scan_tlist = lappend(scan_tlist, makeTargetEntry(lfirst(lc), (AttrNumber) (list_length(scan_tlist) + 1), NULL,
 														 true));
 	return make_foreignscan(tlist, NIL, 0, scan->fdw_exprs, scan->fdw_private, scan_tlist, NIL, NULL);
+}
+
+ForeignScan *
+nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses,
+					Plan *outer_plan)
+{
+	if (IS_UPPER_REL(rel))
+		return count_plan(root, path, tlist);
+	return nvmkv_scan_plan(root, rel, relid, path, tlist, scan_clauses);
 }

@@ -17,7 +17,8 @@
 extern void nvmkvGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
 									  RelOptInfo *output_rel, void *extra);
 
-/* The plan of such a path. */
-extern ForeignScan *nvmkv_count_plan(PlannerInfo *root, ForeignPath *path, List *tlist);
+/* The plan of such a path, and of a table's (plan.h). */
+extern ForeignScan *nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
+										List *tlist, List *scan_clauses, Plan *outer_plan);
 
 #endif

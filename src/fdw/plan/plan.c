@@ -30,7 +30,6 @@
 #include "fdw/compat/compat.h"
 #include "fdw/plan/address.h"
 #include "fdw/plan/cost.h"
-#include "fdw/plan/count.h"
 #include "fdw/plan/plan.h"
 #include "fdw/plan/quals.h"
 #include "fdw/plan/relinfo.h"
@@ -510,12 +509,11 @@ nvmkv_path_is_exact(const RelOptInfo *rel, const ForeignPath *path)
 }
 
 ForeignScan *
-nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses,
-					Plan *outer_plan)
+nvmkv_scan_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *scan_clauses)
 {
-	const NvmkvRelInfo *info;
-	List *arms;
-	List *indexes;
+	const NvmkvRelInfo *info = nvmkv_relinfo(rel, relid);
+	List *arms = list_nth(path->fdw_private, PATH_ARMS);
+	List *indexes = list_nth(path->fdw_private, PATH_INDEXES);
 	List *exact = NIL;
 	List *clauses = NIL;
 	List *conditions = NIL;
@@ -523,16 +521,9 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	List *tests = NIL;
 	List *enforced = NIL;
 	List *skip = NIL;
-	Expr *address;
+	Expr *address = nvmkv_cursor_clause(rel);
 	List *private;
 	ListCell *lc;
-
-	if (IS_UPPER_REL(rel))
-		return nvmkv_count_plan(root, path, tlist);
-	address = nvmkv_cursor_clause(rel);
-	info = nvmkv_relinfo(rel, relid);
-	arms = list_nth(path->fdw_private, PATH_ARMS);
-	indexes = list_nth(path->fdw_private, PATH_INDEXES);
 
 	/* With several arms nothing is enforced: the OR is tested row by row. */
 	foreach(lc, arms)
@@ -591,5 +582,5 @@ nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	private = lappend(private, list_nth(path->fdw_private, PATH_COVERING));
 	private = lappend(private, skip);
 	private = lappend(private, list_make2(makeInteger(list_length(tests)), clause_attributes(rel, tests)));
-	return make_foreignscan(tlist, filters, rel->relid, clauses, private, NIL, enforced, outer_plan);
+	return make_foreignscan(tlist, filters, rel->relid, clauses, private, NIL, enforced, NULL);
 }

@@ -34,8 +34,11 @@ extern int nvmkv_scan_tests(const ForeignScan *plan, bool *address_out);
 
 extern void nvmkvGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern void nvmkvGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
-extern ForeignScan *nvmkvGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
-										List *tlist, List *scan_clauses, Plan *outer_plan);
+
+/* The plan of a path of a table's. */
+extern ForeignScan *nvmkv_scan_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist,
+									List *scan_clauses);
+
 /* Does a scan by this path return just the rows that the conditions of "rel" mean, and read nothing but keys for them? */
 extern bool nvmkv_path_is_exact(const RelOptInfo *rel, const ForeignPath *path);
 
