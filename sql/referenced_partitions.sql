@@ -210,6 +210,27 @@ DELETE FROM tall1;
 INSERT INTO of_tall VALUES (9, 1);
 DROP TABLE of_tall, tall, tall1;
 
+-- both sides are trees; what a key does moves rows that others reference
+CREATE TABLE far (a int PRIMARY KEY) PARTITION BY RANGE (a);
+CREATE TABLE far1 PARTITION OF far FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (a);
+CREATE TABLE far11 PARTITION OF far1 FOR VALUES FROM (0) TO (10);
+CREATE TABLE near (a int PRIMARY KEY) PARTITION BY RANGE (a);
+CREATE TABLE near1 PARTITION OF near FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (a);
+CREATE TABLE near11 PARTITION OF near1 FOR VALUES FROM (0) TO (10);
+ALTER TABLE near ADD CONSTRAINT nearer FOREIGN KEY (a) REFERENCES far ON UPDATE CASCADE;
+CREATE TABLE far2 PARTITION OF far FOR VALUES FROM (10) TO (20);
+CREATE TABLE near2 PARTITION OF near FOR VALUES FROM (10) TO (20);
+CREATE TABLE by_near (a int CONSTRAINT by_near REFERENCES near ON UPDATE CASCADE);
+SELECT FROM name_parts();
+SELECT * FROM keys WHERE of::text LIKE '%near%';
+INSERT INTO far VALUES (1), (2), (11);
+INSERT INTO near VALUES (1), (2), (11);
+INSERT INTO by_near VALUES (1), (2), (11);
+UPDATE far SET a = a + 3 WHERE a = 11;
+UPDATE far SET a = a + 10 WHERE a < 3;
+SELECT * FROM by_near ORDER BY a;
+DROP TABLE by_near, near, far;
+
 -- a partitioned partition that is named, and one that has a key of its own
 UPDATE spot3 SET b = b + 10 WHERE b = 3;
 UPDATE spot3 SET b = 3 WHERE b = 13;
@@ -291,6 +312,12 @@ ALTER TABLE chain DETACH PARTITION chain3;
 ALTER TABLE chain DETACH PARTITION chain2;
 SELECT FROM name_parts();
 SELECT * FROM keys WHERE of::text LIKE 'chain%';
+BEGIN;
+DELETE FROM chain3;
+ALTER TABLE chain ATTACH PARTITION chain3 FOR VALUES FROM (200) TO (300);
+SELECT FROM name_parts();
+SELECT * FROM keys WHERE of::text LIKE 'chain%';
+ROLLBACK;
 DELETE FROM chain WHERE id = (SELECT min(id) FROM chain);
 SELECT tableoid::regclass, * FROM chain ORDER BY id;
 DROP TABLE chain, chain2, chain3;

@@ -121,45 +121,55 @@ static List *
 with_parts(Oid parent, List *keys)
 {
 	List *all = list_copy(keys);
-	ListCell *lc;
+	List *own = nvmkv_foreign_keys(parent);
+	int before;
 
-	foreach(lc, nvmkv_foreign_keys(parent))
+	/* And parts of parts. */
+	do
 	{
-		if (list_member_oid(keys, look_up(lfirst_oid(lc)).parent))
-			all = lappend_oid(all, lfirst_oid(lc));
-	}
+		ListCell *lc;
+
+		before = list_length(all);
+		foreach(lc, own)
+		{
+			if (list_member_oid(all, look_up(lfirst_oid(lc)).parent))
+				all = list_append_unique_oid(all, lfirst_oid(lc));
+		}
+	} while (list_length(all) > before);
 	return all;
 }
 
-/* The tables that reference the parent: the server locks them when it makes the partition's part of their keys. */
-static void
+/*
+ * The tables that reference the parent: the server locks them when it makes the partition's part of their keys.  Are
+ * there any?
+ */
+static bool
 lock_referencing(Oid parent, List *keys)
 {
+	bool found = false;
 	ListCell *lc;
 
 	foreach(lc, keys)
 	{
 		Key key = look_up(lfirst_oid(lc));
 
-		if (key.referenced == parent)
-			LockRelationOid(key.relid, ShareRowExclusiveLock);
+		if (key.referenced != parent)
+			continue;
+		LockRelationOid(key.relid, ShareRowExclusiveLock);
+		found = true;
 	}
+	return found;
 }
 
 List *
 nvmkv_hide_foreign_keys(Oid parent, List *keys)
 {
 	List *hidden;
-	ListCell *lc;
 
 	LockRelationOid(parent, ShareUpdateExclusiveLock);
-	lock_referencing(parent, keys);
 	hidden = with_parts(parent, keys);
-	foreach(lc, nvmkv_keys_that_reference(parent))
-	{
-		if (list_member_oid(keys, lfirst_oid(lc)) || list_member_oid(keys, look_up(lfirst_oid(lc)).parent))
-			hidden = list_append_unique_oid(hidden, lfirst_oid(lc));
-	}
+	if (lock_referencing(parent, keys))
+		hidden = list_concat_unique_oid(hidden, nvmkv_keys_that_reference(parent));
 	set_type(parent, hidden, CONSTRAINT_TRIGGER);
 	return hidden;
 }
@@ -196,10 +206,14 @@ drop_parts(Oid constraint, const Key *key)
 {
 	ListCell *lc;
 
-	foreach(lc, list_difference_oid(with_parts(key->relid, list_make1_oid(constraint)), list_make1_oid(constraint)))
+	foreach(lc, nvmkv_foreign_keys(key->relid))
 	{
 		ObjectAddress part;
 
+		/* Parts of parts go with them. */
+		if (!SearchSysCacheExists1(CONSTROID, ObjectIdGetDatum(lfirst_oid(lc))) ||
+			look_up(lfirst_oid(lc)).parent != constraint)
+			continue;
 		(void) deleteDependencyRecordsForSpecific(ConstraintRelationId, lfirst_oid(lc), DEPENDENCY_INTERNAL,
 												  ConstraintRelationId, constraint);
 		CommandCounterIncrement();
@@ -277,13 +291,18 @@ nvmkv_inherit_foreign_keys(const NvmkvStatement *statement, Oid parent, Oid chil
 	ListCell *lc;
 
 	nvmkv_engine_require_preload();
+
+	/* First, as the server does it: one of these may be the partition's own, and becomes part of the parent's below. */
+	foreach(lc, keys)
+	{
+		if (look_up(lfirst_oid(lc)).referenced == parent)
+			nvmkv_clone_foreign_key(lfirst_oid(lc), child);
+	}
 	foreach(lc, keys)
 	{
 		Oid constraint = InvalidOid;
 		Key key = look_up(lfirst_oid(lc));
 
-		if (key.referenced == parent)
-			nvmkv_clone_foreign_key(lfirst_oid(lc), child);
 		if (key.relid != parent)
 			continue;
 		if (key.referenced == child)

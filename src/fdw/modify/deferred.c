@@ -182,14 +182,14 @@ nvmkv_deferred_begin(ResultRelInfo *rri)
 
 /* It is found by its trigger's OID again when it is fired. */
 static void
-queue_event(const TriggerData *data, bool initially_deferred)
+queue_event(const TriggerData *data, bool deferrable, bool initially_deferred)
 {
 	Trigger trigger = *data->tg_trigger;
 	TriggerDesc triggers = {.triggers = &trigger, .numtriggers = 1, .trig_truncate_after_statement = true};
 	ResultRelInfo rri = {.type = T_ResultRelInfo, .ri_RelationDesc = data->tg_relation, .ri_TrigDesc = &triggers};
 
 	trigger.tgtype = TRIGGER_TYPE_STATEMENT | TRIGGER_TYPE_AFTER | TRIGGER_TYPE_TRUNCATE;
-	trigger.tgdeferrable = true;
+	trigger.tgdeferrable = deferrable;
 	trigger.tginitdeferred = initially_deferred;
 	ExecASTruncateTriggers(NULL, &rri);
 }
@@ -209,8 +209,8 @@ append(Queue *queue, const RowHead *head, const void *data)
 	nvmkv_row_spool_append(&queue->rows, data, head->size);
 }
 
-void
-nvmkv_deferred_keep(const TriggerData *trigger, bool initially_deferred, const void *data, Size size)
+static void
+keep(const TriggerData *trigger, bool deferrable, bool initially_deferred, const void *data, Size size)
 {
 	Queue *queue = find_queue(trigger->tg_trigger->tgoid);
 	CommandId cid = GetCurrentCommandId(false);
@@ -220,10 +220,22 @@ nvmkv_deferred_keep(const TriggerData *trigger, bool initially_deferred, const v
 	append(queue, &head, data);
 	if (queue->event_subid == GetCurrentSubTransactionId() && queue->event_cid == cid)
 		return;
-	queue_event(trigger, initially_deferred);
+	queue_event(trigger, deferrable, initially_deferred);
 	push_pending(&queue->pending, cid);
 	queue->event_subid = GetCurrentSubTransactionId();
 	queue->event_cid = cid;
+}
+
+void
+nvmkv_deferred_keep(const TriggerData *trigger, bool initially_deferred, const void *data, Size size)
+{
+	keep(trigger, true, initially_deferred, data, size);
+}
+
+void
+nvmkv_deferred_keep_for_statement(const TriggerData *trigger, const void *data, Size size)
+{
+	keep(trigger, false, false, data, size);
 }
 
 /* The next one to be checked, in the current memory context; NULL: there is none before "end". */

@@ -23,6 +23,9 @@ extern void nvmkv_deferred_begin(ResultRelInfo *rri);
  */
 extern void nvmkv_deferred_keep(const TriggerData *trigger, bool initially_deferred, const void *data, Size size);
 
+/* The same for what cannot be deferred further than to the end of the statement. */
+extern void nvmkv_deferred_keep_for_statement(const TriggerData *trigger, const void *data, Size size);
+
 /* Was the trigger's function called for what is kept? */
 extern bool nvmkv_deferred_is_due(const TriggerData *trigger);
 

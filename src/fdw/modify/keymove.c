@@ -17,7 +17,9 @@
  *
  * Rows stand in line in the order of their events.  There is one line for each query
  * under way; those of a query that another one's trigger runs are all done when the
- * outer one goes on.
+ * outer one goes on.  Only what foreign keys do ends before its own triggers are fired,
+ * which are the outer query's then: such rows are kept with those of constraints that
+ * are checked later (deferred.c).
  */
 #include "postgres.h"
 
@@ -33,6 +35,7 @@
 #include "utils/syscache.h"
 
 #include "fdw/compat/compat.h"
+#include "fdw/modify/deferred.h"
 #include "fdw/modify/deferredrow.h"
 #include "fdw/modify/keymove.h"
 #include "fdw/modify/rowspool.h"
@@ -121,6 +124,8 @@ typedef struct MovedKey
 	AttrNumber attnums[INDEX_MAX_KEYS]; /* of the table that is referenced */
 	Oid referenced;
 	Oid parent;
+	bool waits; /* its check may be deferred */
+	bool deferred;
 } MovedKey;
 
 static MovedKey
@@ -138,6 +143,8 @@ look_up(Oid constraint)
 	DeconstructFkConstraintRow(tuple, &key.n, columns, key.attnums, NULL, NULL, equal, NULL, NULL);
 	key.referenced = form->confrelid;
 	key.parent = form->conparentid;
+	key.waits = form->condeferrable && form->confupdtype == FKCONSTR_ACTION_NOACTION;
+	key.deferred = form->condeferred;
 	ReleaseSysCache(tuple);
 	return key;
 }
@@ -195,7 +202,7 @@ queue_event(EState *estate, Relation partition, Trigger trigger)
 	ResultRelInfo rri = {.type = T_ResultRelInfo, .ri_RelationDesc = partition, .ri_TrigDesc = &triggers};
 
 	trigger.tgtype = TRIGGER_TYPE_ROW | TRIGGER_TYPE_AFTER | TRIGGER_TYPE_INSERT;
-	trigger.tgenabled = TRIGGER_FIRES_ALWAYS; /* whether it fires the partitioned table's has said */
+	trigger.tgdeferrable = trigger.tginitdeferred = false;
 	ExecARInsertTriggers(estate, &rri, ExecStoreAllNullTuple(row), NIL, NULL);
 	ExecDropSingleTupleTableSlot(row);
 }
@@ -206,14 +213,34 @@ keep(const Condition *condition, ResultRelInfo *partition, const Trigger *trigge
 {
 	EState *estate = condition->mtstate->ps.state;
 	Relation root = condition->mtstate->rootResultRelInfo->ri_RelationDesc;
-	Line *line = find_line(estate);
+	Trigger own = *partition_trigger(partition, trigger->tgconstraint);
 	MovedKey key = look_up(trigger->tgconstraint);
 	Size size;
 	void *data = form_move(RelationGetRelid(root), trigger->tgoid, &key, old_row, new_row, &size);
 
-	nvmkv_row_spool_append(&line->rows, &size, sizeof(size));
-	nvmkv_row_spool_append(&line->rows, data, size);
-	queue_event(estate, partition->ri_RelationDesc, *partition_trigger(partition, trigger->tgconstraint));
+	own.tgenabled = TRIGGER_FIRES_ALWAYS; /* whether it fires the partitioned table's has said */
+	if ((estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) == 0)
+	{
+		Line *line = find_line(estate);
+
+		nvmkv_row_spool_append(&line->rows, &size, sizeof(size));
+		nvmkv_row_spool_append(&line->rows, data, size);
+		queue_event(estate, partition->ri_RelationDesc, own);
+	}
+	else
+	{
+		TriggerData event = {
+			.type = T_TriggerData,
+			.tg_event = TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_ROW,
+			.tg_relation = partition->ri_RelationDesc,
+			.tg_trigger = &own,
+		};
+
+		if (key.waits)
+			nvmkv_deferred_keep(&event, key.deferred, data, size);
+		else
+			nvmkv_deferred_keep_for_statement(&event, data, size);
+	}
 }
 
 /* ---------------------------------------------------------------- the condition */
