@@ -288,6 +288,7 @@ add(const NvmkvStatement *statement, Oid child, Oid parent_constraint)
 void
 nvmkv_inherit_foreign_keys(const NvmkvStatement *statement, Oid parent, Oid child, List *keys, bool adopt)
 {
+	List *inherited = NIL;
 	ListCell *lc;
 
 	nvmkv_engine_require_preload();
@@ -295,16 +296,18 @@ nvmkv_inherit_foreign_keys(const NvmkvStatement *statement, Oid parent, Oid chil
 	/* First, as the server does it: one of these may be the partition's own, and becomes part of the parent's below. */
 	foreach(lc, keys)
 	{
-		if (look_up(lfirst_oid(lc)).referenced == parent)
+		Key key = look_up(lfirst_oid(lc));
+
+		if (key.referenced == parent)
 			nvmkv_clone_foreign_key(lfirst_oid(lc), child);
+		if (key.relid == parent)
+			inherited = lappend_oid(inherited, lfirst_oid(lc));
 	}
-	foreach(lc, keys)
+	foreach(lc, inherited)
 	{
 		Oid constraint = InvalidOid;
 		Key key = look_up(lfirst_oid(lc));
 
-		if (key.relid != parent)
-			continue;
 		if (key.referenced == child)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
