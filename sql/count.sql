@@ -142,6 +142,16 @@ DELETE FROM kv WHERE a % 3 = 0;
 DELETE FROM heap WHERE a % 3 = 0;
 SELECT alike('SELECT count(*) FROM @');
 ROLLBACK;
+
+-- Parts of a union are run by workers only where they can have all columns.
+SET min_parallel_table_scan_size = '1GB';
+SET min_parallel_index_scan_size = '1GB';
+EXPLAIN (COSTS OFF) SELECT count(*), 1 FROM kv UNION ALL SELECT count(*), 1 FROM kv;
+EXPLAIN (COSTS OFF) SELECT count(*), pg_backend_pid() FROM kv UNION ALL SELECT count(*), 1 FROM kv;
+SELECT pid = pg_backend_pid() AS here, count
+  FROM (SELECT count(*), pg_backend_pid() AS pid FROM kv UNION ALL SELECT count(*), pg_backend_pid() FROM kv) AS counts;
+RESET min_parallel_table_scan_size;
+RESET min_parallel_index_scan_size;
 RESET max_parallel_workers_per_gather;
 
 -- Partitions of both kinds.

@@ -35,6 +35,7 @@ nvmkv_fdw_handler(PG_FUNCTION_ARGS)
 
 	routine->BeginForeignScan = nvmkvBeginForeignScan;
 	routine->IterateForeignScan = nvmkvIterateForeignScan;
+	routine->RecheckForeignScan = nvmkvRecheckForeignScan;
 	routine->ReScanForeignScan = nvmkvReScanForeignScan;
 	routine->EndForeignScan = nvmkvEndForeignScan;
 	routine->ExplainForeignScan = nvmkvExplainForeignScan;

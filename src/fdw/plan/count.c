@@ -87,7 +87,7 @@ count_path(PlannerInfo *root, RelOptInfo *output_rel, ForeignPath *scan)
 	path = nvmkv_create_upper_path(root, output_rel, 1, nvmkv_disabled_nodes(&scan->path), total,
 								   total + cpu_tuple_cost, list_make1(scan));
 	path->path.parallel_aware = scan->path.parallel_aware;
-	path->path.parallel_safe = scan->path.parallel_safe;
+	path->path.parallel_safe = scan->path.parallel_safe && output_rel->consider_parallel;
 	path->path.parallel_workers = scan->path.parallel_workers;
 	return path;
 }
@@ -110,7 +110,7 @@ nvmkvGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo
 	part = cheapest_countable(input_rel, input_rel->partial_pathlist);
 	if (scan != NULL && (!partial || ((GroupPathExtraData *) extra)->patype == PARTITIONWISE_AGGREGATE_PARTIAL))
 		add_path(output_rel, (Path *) count_path(root, output_rel, scan));
-	if (part != NULL && partial)
+	if (part != NULL && partial && output_rel->consider_parallel)
 		add_partial_path(output_rel, (Path *) count_path(root, output_rel, part));
 }
 

@@ -295,7 +295,10 @@ store_number(NvmkvTableScan *state, TupleTableSlot *slot)
 	if (state->number_returned)
 		return;
 	while (begin_next_range(state))
+	{
 		number += nvmkv_reader_count(&state->reader);
+		CHECK_FOR_INTERRUPTS();
+	}
 	state->number_returned = true;
 	state->rows_read += number;
 	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
@@ -478,6 +481,19 @@ nvmkvIterateForeignScan(ForeignScanState *node)
 	if (state->shared != NULL)
 		nvmkv_parallel_publish(state);
 	return slot;
+}
+
+bool
+nvmkvRecheckForeignScan(ForeignScanState *node, TupleTableSlot *slot)
+{
+	MemoryContext oldcontext;
+
+	if (node->ss.ss_currentRelation != NULL)
+		return true;
+	oldcontext = MemoryContextSwitchTo(node->ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
+	slot = nvmkvIterateForeignScan(node);
+	MemoryContextSwitchTo(oldcontext);
+	return !TupIsNull(slot);
 }
 
 void
