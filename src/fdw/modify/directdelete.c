@@ -15,6 +15,7 @@
 #include "utils/rel.h"
 
 #include "fdw/compat/compat.h"
+#include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
 #include "fdw/modify/change.h"
 #include "fdw/modify/directdelete.h"
@@ -189,13 +190,6 @@ entries_of(const DirectDelete *direct, const FoundRow *row)
 }
 
 static void
-set_buffer(StringInfo buffer, NvmkvSlice bytes)
-{
-	resetStringInfo(buffer);
-	appendBinaryStringInfo(buffer, (const char *) bytes.data, (int) bytes.size);
-}
-
-static void
 count_deleted(DirectDelete *direct)
 {
 	pgstat_count_heap_delete(direct->modify->counted);
@@ -211,8 +205,8 @@ delete_one(DirectDelete *direct, const FoundRow *row)
 	FullTransactionId fxid = GetCurrentFullTransactionId();
 	bool written = false;
 
-	set_buffer(&modify->old_key, key_of(direct, row));
-	set_buffer(&modify->old_entries, entries_of(direct, row));
+	nvmkv_buffer_set(&modify->old_key, key_of(direct, row));
+	nvmkv_buffer_set(&modify->old_entries, entries_of(direct, row));
 	if (row->covered)
 		nvmkv_target_refuse_covered(modify, direct->estate);
 	while (!written)
@@ -391,7 +385,7 @@ take_row(DirectDelete *direct)
 	NvmkvModify *modify = direct->modify;
 	FoundRow *row = &direct->rows[direct->count++];
 
-	set_buffer(&modify->old_key, scan->row_key);
+	nvmkv_buffer_set(&modify->old_key, scan->row_key);
 	nvmkv_modify_encode_shown(modify, direct->node->ss.ss_ScanTupleSlot);
 	row->hash = nvmkv_key_hash(scan->row_key);
 	row->sequence = scan->row_sequence;
