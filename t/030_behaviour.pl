@@ -112,12 +112,15 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM t'), '1012', 'and everybod
 my $pid = say_to($b, 'SELECT pg_backend_pid()');
 my $fds = sub { scalar(() = glob("/proc/$pid/fd/*")) };
 my $files = sub { scalar(() = glob($node->data_dir . '/nvmkv/*')) };
+# Workers make no more files then, though some may still go.
+my $rest = sub { $node->safe_psql('postgres', 'SELECT nvmkv.flush(); SELECT nvmkv.compact()') };
 say_to($b, 'SELECT sum(1 / (k - 5)) FROM t; SELECT count(*) FROM t');
+$rest->();
 my @had = ($fds->(), $files->());
 say_to($b, 'SELECT sum(1 / (k - 5)) FROM t') for 1 .. 200;
 cmp_ok($fds->(), '<=', $had[0] + 2, 'failed scans leave no open files');
-is($files->(), $had[1], 'nor other files');
-$node->safe_psql('postgres', 'SELECT nvmkv.flush(); SELECT nvmkv.compact()');
+cmp_ok($files->(), '<=', $had[1], 'nor other files');
+$rest->();
 sound($node, 'nor anything that holds back compaction');
 leave($b);
 
@@ -154,10 +157,11 @@ is($node->safe_psql('postgres', 'SELECT ' . join(' + ', map { "(SELECT sum(k) FR
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'nvmkv%' AND backend_type <> 'nvmkv_fdw analyze worker'}),
 	$node->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.stat_workers'), 'as many as the view shows');
 my $storages = $node->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.storage');
+$rest->();
 @had = ($files->());
 $node->safe_psql('postgres', "BEGIN; CREATE FOREIGN TABLE undone_$_ (k int) SERVER nvmkv; INSERT INTO undone_$_ VALUES (1); ROLLBACK") for 1 .. 30;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM nvmkv.storage'), $storages, 'tables that were rolled back leave no storage');
-is($files->(), $had[0], 'and no files');
+cmp_ok($files->(), '<=', $had[0], 'and no files');
 
 # Another database, whose sessions nothing disturbs; what is dropped gives its space back.
 $node->safe_psql('postgres', 'CREATE DATABASE other');
