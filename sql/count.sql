@@ -3,6 +3,11 @@
 --
 CREATE SCHEMA count_test;
 SET search_path = count_test, public;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set explained :abs_srcdir '/sql/include/explained.sql'
+\set ECHO none
+\i :explained
+\set ECHO all
 
 -- What both kinds of tables say; and whether the scan has counted.
 CREATE FUNCTION alike(query text) RETURNS text LANGUAGE plpgsql AS $$
@@ -36,7 +41,7 @@ EXPLAIN (COSTS OFF, VERBOSE) SELECT count(*) + 1 AS more, count(*), 'x' AS x FRO
 EXPLAIN (COSTS OFF) SELECT count(*) FROM kv WHERE v BETWEEN 10 AND 20;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM kv WHERE w > 4000 AND v > 500;
 EXPLAIN (COSTS OFF) SELECT x, (SELECT count(*) FROM kv WHERE a < x) FROM generate_series(1, 3) AS x;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM kv WHERE a = 7;
+SELECT explained('SELECT count(*) FROM kv WHERE a = 7', ', ANALYZE');
 
 -- Counted by the scan: what ranges hold.
 SELECT alike('SELECT count(*) FROM @');
