@@ -22,14 +22,3 @@ check_failure(Check *c)
 	dump_failure(c->dump);
 	c->problems++;
 }
-
-bool
-check_exists(const char *path)
-{
-	PortFile *file;
-
-	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
-		return false;
-	port_files->close(file);
-	return true;
-}

@@ -40,6 +40,4 @@ extern void check_problem(void *ctx, const char *text);
 /* The engine's last failure is a finding. */
 extern void check_failure(Check *c);
 
-extern bool check_exists(const char *path);
-
 #endif

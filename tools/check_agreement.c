@@ -63,7 +63,7 @@ check_read_control(Agreement *a, const char *dir)
 	PortFile *file;
 
 	(void) snprintf(path, sizeof(path), "%s/../backup_label", dir);
-	a->restored = check_exists(path);
+	a->restored = port_can_open(path);
 	(void) snprintf(path, sizeof(path), "%s/../global/pg_control", dir);
 	if (a->restored || port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
 		return;
@@ -88,7 +88,7 @@ check_is_anchored(const Agreement *a, const char *dir)
 	char path[PATH_BYTES];
 
 	(void) snprintf(path, sizeof(path), "%s/CURRENT", dir);
-	if (anchored || !check_exists(path) || (silent.err = tmpfile()) == NULL)
+	if (anchored || !port_can_open(path) || (silent.err = tmpfile()) == NULL)
 		return anchored;
 	anchored = dump_fold_current(&silent, dir, &number, &state) && state.live.incarnation != 0;
 	dump_state_free(&state);

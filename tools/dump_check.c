@@ -27,7 +27,7 @@ check_tree(Check *c, const char *dir, const char *pool)
 	DumpState state;
 
 	(void) snprintf(beside, sizeof(beside), "%s/CURRENT", dir);
-	if (c->agreement != NULL && !check_exists(beside))
+	if (c->agreement != NULL && !port_can_open(beside))
 		check_judge(c, dir, NULL);
 	(void) snprintf(beside, sizeof(beside), "%s/level0.pool", dir);
 	if (dump_fold_current(c->dump, dir, &c->manifest_number, &state))

@@ -90,7 +90,7 @@ read_cluster(Cluster *cluster, const char *data)
 	cluster->data = data;
 	(void) snprintf(cluster->dir, sizeof(cluster->dir), "%s/nvmkv", data);
 	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", data);
-	if (upgrade_exists(path))
+	if (port_can_open(path))
 		return NVMKV_FAIL(NVMKV_INVALID, "a server runs in \"%s\" (there is a file \"postmaster.pid\"): stop it", data);
 	NVMKV_RETURN_IF(read_control(cluster));
 	return origin_read(cluster->dir, &cluster->origin);

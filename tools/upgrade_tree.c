@@ -16,17 +16,6 @@
 #include "engine/sst/table_cache.h"
 #include "tools/dump_fold.h"
 
-bool
-upgrade_exists(const char *path)
-{
-	PortFile *file;
-
-	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
-		return false;
-	port_files->close(file);
-	return true;
-}
-
 /* bytes 0: of any size. */
 static NvmkvStatus
 judge_file(const char *path, uint64_t bytes)
@@ -65,7 +54,7 @@ judge_tree_files(UpgradeTrees *trees, const char *dir, const VersionDraft *live)
 	}
 	trees->files += live->nfiles;
 	(void) snprintf(path, sizeof(path), "%s/level0.pool", dir);
-	if (live->nrows > 0 && !upgrade_exists(path))
+	if (live->nrows > 0 && !port_can_open(path))
 		trees->pool_is_elsewhere = true;
 	return NVMKV_OK;
 }

@@ -28,6 +28,4 @@ typedef struct UpgradeTrees
  */
 extern NvmkvStatus upgrade_judge_trees(UpgradeTrees *trees);
 
-extern bool upgrade_exists(const char *path);
-
 #endif

@@ -533,17 +533,6 @@ parse_backup_name(const char *text, BackupName *name_out)
 		sscanf(text + 7, "%16" SCNx64 "-%16" SCNx64 "%c", &name_out->durable_seq, &name_out->stamp, &rest) == 2;
 }
 
-static bool
-is_there(const char *path)
-{
-	PortFile *file;
-
-	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
-		return false;
-	port_files->close(file);
-	return true;
-}
-
 /* The file appears whole, under its name, or not at all.  REQUIRES the lock. */
 static NvmkvStatus
 write_backup_file(const VersionSet *set, const VersionDraft *draft, const BackupName *name)
@@ -555,7 +544,7 @@ write_backup_file(const VersionSet *set, const VersionDraft *draft, const Backup
 
 	backup_path(set->dir, name, path, sizeof(path));
 	/* Copiers that may have it already go by what it says, and all it names is kept for them. */
-	if (is_there(path))
+	if (port_can_open(path))
 		return NVMKV_OK;
 	(void) snprintf(temp, sizeof(temp), "%s/" BACKUP_TEMP, set->dir);
 	NVMKV_RETURN_IF(port_files->unlink(temp));

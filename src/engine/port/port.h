@@ -165,6 +165,18 @@ typedef struct PortFileOps
 extern const PortFileOps port_posix_files;
 extern const PortFileOps *port_files; /* in use: &port_posix_files unless a test replaced it */
 
+/* Is there such a file, which can be opened? */
+static inline bool
+port_can_open(const char *path)
+{
+	PortFile *file;
+
+	if (port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
+		return false;
+	port_files->close(file);
+	return true;
+}
+
 static inline NvmkvStatus
 port_write_behind(PortFile *file, uint64_t offset, uint64_t size, bool wait)
 {
