@@ -28,7 +28,7 @@ else
 
 EXTENSION = nvmkv_fdw
 MODULE_big = nvmkv_fdw
-DATA = sql/nvmkv_fdw--1.0.sql
+DATA = $(sort $(patsubst $(topdir)/%,%,$(wildcard $(topdir)/sql/nvmkv_fdw--*.sql)))
 SCRIPTS_built = nvmkv_dump nvmkv_upgrade
 MAN1 = $(topdir)/doc/nvmkv_dump.1 $(topdir)/doc/nvmkv_upgrade.1
 PGFILEDESC = "nvmkv_fdw - foreign tables in an LSM tree with level 0 in persistent memory"

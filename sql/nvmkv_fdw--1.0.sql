@@ -29,17 +29,6 @@ CREATE FOREIGN DATA WRAPPER nvmkv_fdw
 CREATE SERVER nvmkv FOREIGN DATA WRAPPER nvmkv_fdw;
 GRANT USAGE ON FOREIGN SERVER nvmkv TO PUBLIC;
 
-/*
- * CREATE TABLE ... USING nvmkv, and CREATE TABLE with default_table_access_method = nvmkv, make foreign tables of that
- * server (src/fdw/ddl/createtable.c).  The handler only says why that is not so where the library is not loaded.
- */
-CREATE FUNCTION nvmkv.table_am_handler(internal)
-RETURNS table_am_handler
-AS 'MODULE_PATHNAME', 'nvmkv_sql_table_am_handler'
-LANGUAGE C STRICT;
-
-CREATE ACCESS METHOD nvmkv TYPE TABLE HANDLER nvmkv.table_am_handler;
-
 -- ---------------------------------------------------------------- catalogue
 
 /*
@@ -63,14 +52,13 @@ CREATE FUNCTION nvmkv.stored_tables(
 	OUT key_types oid[],				-- of domains: the type below
 	OUT key_collations oid[],
 	OUT key_descending bool[],
-	OUT key_versions text[],			-- of ICU's collations; empty where the bytes depend on none
 	OUT column_types oid[])				-- by attribute number; 0: dropped
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_stored_tables'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION nvmkv.stored_tables() FROM PUBLIC;
 
-CREATE MATERIALIZED VIEW nvmkv.storage USING heap AS
+CREATE MATERIALIZED VIEW nvmkv.storage AS
 	SELECT * FROM nvmkv.stored_tables();
 CREATE UNIQUE INDEX storage_relid ON nvmkv.storage (relid);
 GRANT SELECT ON nvmkv.storage TO pg_monitor;
@@ -93,23 +81,6 @@ CREATE EVENT TRIGGER nvmkv_require_library ON ddl_command_start
 		'DROP OWNED', 'DROP TYPE', 'DROP DOMAIN', 'DROP COLLATION')
 	EXECUTE FUNCTION nvmkv.require_library();
 ALTER EVENT TRIGGER nvmkv_require_library ENABLE ALWAYS;
-
-/* Stand in triggers of foreign keys of foreign tables (src/fdw/modify/foreignkey.c). */
-CREATE FUNCTION nvmkv.foreign_key_check()
-RETURNS trigger
-AS 'MODULE_PATHNAME', 'nvmkv_sql_foreign_key_check'
-LANGUAGE C;
-
-CREATE FUNCTION nvmkv.foreign_key_action()
-RETURNS trigger
-AS 'MODULE_PATHNAME', 'nvmkv_sql_foreign_key_action'
-LANGUAGE C;
-
-/* In triggers of unique constraints that are DEFERRABLE (src/fdw/modify/doubts.c). */
-CREATE FUNCTION nvmkv.unique_check()
-RETURNS trigger
-AS 'MODULE_PATHNAME', 'nvmkv_sql_unique_check'
-LANGUAGE C;
 
 -- ---------------------------------------------------------------- views
 
@@ -140,15 +111,7 @@ CREATE VIEW nvmkv.progress AS
 	SELECT job_id, job, pid, column_family, phase, started, finished,
 		   keys_done, keys_total, bytes_done, bytes_total, first_key, last_key,
 		   rows_in, files_in, files_out, level, output_level
-	FROM nvmkv.progress()
-	UNION ALL
-	-- DDL that writes the rows of a table anew, in this database.
-	SELECT NULL, 'rewrite of ' || p.relid::pg_catalog.regclass, p.pid, NULL,
-		   CASE p.param2 WHEN 0 THEN 'reading' WHEN 1 THEN 'sorting' ELSE 'writing' END, a.query_start, NULL,
-		   CASE p.param2 WHEN 0 THEN p.param4 ELSE p.param5 END, CASE p.param2 WHEN 0 THEN NULL ELSE p.param4 END,
-		   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-	FROM pg_catalog.pg_stat_get_progress_info('CLUSTER') AS p JOIN pg_catalog.pg_stat_activity AS a ON a.pid = p.pid
-	WHERE p.param1 = 100 AND a.datname = pg_catalog.current_database();
+	FROM nvmkv.progress();
 
 -- Times in milliseconds, sequences as positions in the write-ahead log.
 CREATE FUNCTION nvmkv.stat_engine(
@@ -384,58 +347,14 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'nvmkv_sql_storage_estimate'
 LANGUAGE C STRICT VOLATILE PARALLEL SAFE;
 
--- The storages of this database: of foreign tables, and of their indexes but for the primary key's, which is the table.
-CREATE VIEW nvmkv.indexes AS
-	SELECT i.indrelid AS relid, c.oid AS indexrelid, n.nspname AS schemaname, t.relname, c.relname AS indexrelname,
-		   i.indisunique AS is_unique, i.indisvalid AND i.indisready AS is_valid, s.storage_id,
-		   e.entries AS estimated_entries, e.bytes AS estimated_bytes, e.sources,
-		   pg_catalog.pg_stat_get_numscans(c.oid) AS idx_scan,
-		   pg_catalog.pg_stat_get_tuples_returned(c.oid) AS idx_tup_read,
-		   pg_catalog.pg_stat_get_tuples_fetched(c.oid) AS idx_tup_fetch
-	FROM nvmkv.storage AS s
-		JOIN pg_catalog.pg_database AS d ON d.oid = s.dboid AND d.datname = pg_catalog.current_database()
-		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid AND c.relkind = 'I'
-		JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
-		JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
-		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-		CROSS JOIN LATERAL nvmkv.storage_estimate(s.storage_id) AS e;
-
 CREATE VIEW nvmkv.stat_tables AS
 	SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, s.storage_id,
-		   e.entries AS estimated_entries, e.bytes AS estimated_bytes, e.sources,
-		   (SELECT coalesce(pg_catalog.sum(x.estimated_bytes), 0) FROM nvmkv.indexes AS x
-			WHERE x.relid = c.oid) AS estimated_index_bytes,
-		   pg_catalog.pg_stat_get_numscans(c.oid) AS seq_scan,
-		   pg_catalog.pg_stat_get_tuples_returned(c.oid) AS seq_tup_read,
-		   i.scans AS idx_scan,
-		   coalesce(i.fetched, 0) + pg_catalog.pg_stat_get_tuples_fetched(c.oid) AS idx_tup_fetch,
-		   pg_catalog.pg_stat_get_tuples_inserted(c.oid) AS n_tup_ins,
-		   pg_catalog.pg_stat_get_tuples_updated(c.oid) AS n_tup_upd,
-		   pg_catalog.pg_stat_get_tuples_deleted(c.oid) AS n_tup_del,
-		   pg_catalog.pg_stat_get_live_tuples(c.oid) AS n_live_tup,
-		   pg_catalog.pg_stat_get_mod_since_analyze(c.oid) AS n_mod_since_analyze,
-		   pg_catalog.pg_stat_get_last_analyze_time(c.oid) AS last_analyze,
-		   pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid) AS last_autoanalyze,
-		   pg_catalog.pg_stat_get_analyze_count(c.oid) AS analyze_count,
-		   pg_catalog.pg_stat_get_autoanalyze_count(c.oid) AS autoanalyze_count
+		   e.entries AS estimated_entries, e.bytes AS estimated_bytes, e.sources
 	FROM nvmkv.storage AS s
 		JOIN pg_catalog.pg_database AS d ON d.oid = s.dboid AND d.datname = pg_catalog.current_database()
-		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid AND c.relkind = 'f'
+		JOIN pg_catalog.pg_class AS c ON c.oid = s.relid
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-		CROSS JOIN LATERAL nvmkv.storage_estimate(s.storage_id) AS e
-		CROSS JOIN LATERAL (SELECT pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid))::pg_catalog.int8 AS scans,
-								   pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(x.indexrelid))::pg_catalog.int8 AS fetched
-							FROM pg_catalog.pg_index AS x WHERE x.indrelid = c.oid) AS i;
-
--- Bytes of a foreign table, with its indexes as pg_total_relation_size() or without them as pg_table_size(), as far as they
--- are in sorted sources; NULL: it is none of ours.  For everybody, as those are, though the view is not.
-CREATE FUNCTION nvmkv.table_size(relation regclass, with_indexes bool DEFAULT true)
-RETURNS int8
-LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT (estimated_bytes + CASE WHEN with_indexes THEN estimated_index_bytes ELSE 0 END)::int8
-	FROM nvmkv.stat_tables WHERE relid = relation
-$$;
+		CROSS JOIN LATERAL nvmkv.storage_estimate(s.storage_id) AS e;
 
 -- ---------------------------------------------------------------- work
 
@@ -445,36 +364,18 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_flush'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
--- Drains the container, takes the table with its indexes (or everything) down to the lowest level that has any of it, and
--- writes that anew: what was deleted, rolled back or dropped gives its space back.  Of a table: for its owner.
-CREATE FUNCTION nvmkv.compact()
-RETURNS void
-AS 'MODULE_PATHNAME', 'nvmkv_sql_compact_all'
-LANGUAGE C VOLATILE PARALLEL UNSAFE;
-
-CREATE FUNCTION nvmkv.compact(relation regclass)
+-- Drains the container, takes the table (or everything) down to the lowest level that has any of it, and writes that
+-- anew: what was deleted, rolled back or dropped gives its space back.
+CREATE FUNCTION nvmkv.compact(relation regclass DEFAULT NULL)
 RETURNS void
 AS 'MODULE_PATHNAME', 'nvmkv_sql_compact'
-LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
-
--- The table, or each partition of a partitioned one, gets the access method: a heap table becomes a foreign table of the
--- server nvmkv, or the other way round, as by ALTER TABLE ... SET ACCESS METHOD.
-CREATE FUNCTION nvmkv.migrate(relation regclass, access_method name DEFAULT 'nvmkv')
-RETURNS void
-AS 'MODULE_PATHNAME', 'nvmkv_sql_migrate'
-LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
-
--- A row for each problem; none when all is sound.  With a table: its rows are decoded, and its indexes compared with it, too;
--- for its owner that is all.
-CREATE FUNCTION nvmkv."check"()
-RETURNS TABLE (object text, problem text)
-AS 'MODULE_PATHNAME', 'nvmkv_sql_check_all'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
-CREATE FUNCTION nvmkv."check"(relation regclass)
+-- A row for each problem; none when all is sound.  With a table: its rows are decoded, too.
+CREATE FUNCTION nvmkv."check"(relation regclass DEFAULT NULL)
 RETURNS TABLE (object text, problem text)
 AS 'MODULE_PATHNAME', 'nvmkv_sql_check'
-LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 -- Your word for transactions whose outcomes are lost, as nvmkv.check() lists them: from now on their rows are there, or are not.
 -- Returns how many transactions it was about; others keep the outcomes they have.
@@ -528,7 +429,7 @@ REVOKE ALL ON FUNCTION
 	nvmkv.progress(), nvmkv.stat_engine(), nvmkv.stat_memtables(), nvmkv.stat_matrix(),
 	nvmkv.stat_levels(), nvmkv.stat_values(), nvmkv.stat_cache(), nvmkv.stat_workers(), nvmkv.column_families(), nvmkv.storage_estimate(int8),
 	nvmkv.stat_outcomes(), nvmkv.set_outcome(xid8, xid8, bool), nvmkv.damage(), nvmkv.accept_damage(regclass), nvmkv.accept_damage(),
-	nvmkv.flush(), nvmkv.compact(), nvmkv."check"(),
+	nvmkv.flush(), nvmkv.compact(regclass), nvmkv."check"(regclass),
 	nvmkv.drop_column_family(text), nvmkv.reshape_column_family(text), nvmkv.copies(), nvmkv.copy_start(), nvmkv.copy_stop(), nvmkv.reset_stats()
 FROM PUBLIC;
 
@@ -541,6 +442,6 @@ TO pg_monitor;
 
 GRANT SELECT ON
 	nvmkv.progress, nvmkv.stat_engine, nvmkv.stat_memtables, nvmkv.stat_matrix,
-	nvmkv.stat_levels, nvmkv.stat_values, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables, nvmkv.indexes,
+	nvmkv.stat_levels, nvmkv.stat_values, nvmkv.stat_cache, nvmkv.stat_workers, nvmkv.stat_tables,
 	nvmkv.column_families, nvmkv.copies, nvmkv.stat_outcomes, nvmkv.damage
 TO pg_monitor;

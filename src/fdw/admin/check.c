@@ -240,8 +240,12 @@ nvmkv_sql_check_all(PG_FUNCTION_ARGS)
 Datum
 nvmkv_sql_check(PG_FUNCTION_ARGS)
 {
-	Relation rel = nvmkv_open_our_table(PG_GETARG_OID(0));
+	Relation rel;
 
+	/* NULL is everything to the function of version 1.0, which only those have that may work on all. */
+	if (PG_ARGISNULL(0))
+		return nvmkv_sql_check_all(fcinfo);
+	rel = nvmkv_open_our_table(PG_GETARG_OID(0));
 	nvmkv_require_owner(rel, "check");
 	if (can_check(fcinfo))
 	{

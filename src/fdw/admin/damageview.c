@@ -168,6 +168,7 @@ static void
 accept_in_table(NvmkvDb *db, Relation rel)
 {
 	NvmkvStorageRow row;
+	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
 	uint64 lower;
 	uint64 upper;
 
@@ -177,7 +178,7 @@ accept_in_table(NvmkvDb *db, Relation rel)
 	lower = pg_hton64(row.storage_id);
 	upper = pg_hton64(row.storage_id + 1);
 	forget(db, nvmkv_slice(&lower, sizeof(lower)), nvmkv_slice(&upper, sizeof(upper)), RelationGetRelationName(rel));
-	nvmkv_registry_renew_storage(row.storage_id, nvmkv_definition(rel, row.keys, row.nkeys));
+	nvmkv_registry_renew_storage(row.storage_id, nvmkv_definition(rel, keys, nvmkv_key_of_rows(rel, keys)));
 	distrust_indexes(rel);
 }
 
@@ -188,18 +189,20 @@ accept_everywhere(NvmkvDb *db)
 	ListCell *lc;
 
 	forget(db, nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0), "nvmkv");
+	nvmkv_catalog_hold();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	foreach(lc, nvmkv_catalog_storages(snapshot))
 	{
 		Oid relid = ((NvmkvStoredTable *) lfirst(lc))->relid;
 		Relation rel = open_if_table(relid);
+		NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
 		NvmkvStorageRow row;
 
 		if (rel == NULL)
 			continue;
 		if (nvmkv_catalog_lookup(relid, &row) && row.dboid == MyDatabaseId)
 		{
-			nvmkv_registry_renew_storage(row.storage_id, nvmkv_definition(rel, row.keys, row.nkeys));
+			nvmkv_registry_renew_storage(row.storage_id, nvmkv_definition(rel, keys, nvmkv_key_of_rows(rel, keys)));
 			distrust_indexes(rel);
 		}
 		relation_close(rel, NoLock);

@@ -122,9 +122,13 @@ Datum
 nvmkv_sql_compact(PG_FUNCTION_ARGS)
 {
 	NvmkvDb *db = nvmkv_engine();
-	List *storages = storages_of_table(PG_GETARG_OID(0));
+	List *storages;
 	ListCell *lc;
 
+	/* NULL is everything to the function of version 1.0, which only those have that may work on all. */
+	if (PG_ARGISNULL(0))
+		return nvmkv_sql_compact_all(fcinfo);
+	storages = storages_of_table(PG_GETARG_OID(0));
 	nvmkv_settle_now(db);
 	foreach(lc, storages)
 		compact_storage(db, *(uint64 *) lfirst(lc));

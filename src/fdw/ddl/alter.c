@@ -530,9 +530,7 @@ describe_table(const NvmkvTableBefore *before)
 		row.dboid != MyDatabaseId)
 		return;
 	rel = table_open(before->relid, NoLock);
-	nvmkv_registry_describe(row.storage_id,
-							nvmkv_definition(rel, keys,
-											 nvmkv_key_resolve(rel, GetForeignTable(before->relid)->options, keys)));
+	nvmkv_registry_describe(row.storage_id, nvmkv_definition(rel, keys, nvmkv_key_of_rows(rel, keys)));
 	table_close(rel, NoLock);
 }
 

@@ -91,7 +91,7 @@ nvmkv_guard_catalogue(Node *stmt)
 {
 	Oid catalogue = nvmkv_catalog_relid();
 
-	if (!OidIsValid(catalogue))
+	if (!OidIsValid(catalogue) || nvmkv_catalog_is_updated())
 		return false;
 	/* A REFRESH leaves it as it is, but this one would leave it empty. */
 	if (IsA(stmt, RefreshMatViewStmt) && ((RefreshMatViewStmt *) stmt)->skipData &&

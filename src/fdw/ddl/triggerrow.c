@@ -55,6 +55,12 @@ Oid
 nvmkv_trigger_function(const char *name)
 {
 	List *qualified = list_make2(makeString(pstrdup(NVMKV_CATALOG_SCHEMA)), makeString(pstrdup(name)));
+	Oid function = LookupFuncName(qualified, 0, NULL, true);
 
-	return LookupFuncName(qualified, 0, NULL, false);
+	if (!OidIsValid(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function %s.%s() does not exist", NVMKV_CATALOG_SCHEMA, name),
+				 errhint("Version 1.0 of the extension has none. Run ALTER EXTENSION nvmkv_fdw UPDATE in this database.")));
+	return function;
 }

@@ -221,6 +221,16 @@ nvmkv_key_is_pattern_family(Oid opfamily)
 	return opfamily == TEXT_PATTERN_BTREE_FAM_OID || opfamily == BPCHAR_PATTERN_BTREE_FAM_OID;
 }
 
+void
+nvmkv_key_column_by_bytes(NvmkvKeyColumn *col)
+{
+	const char *reason;
+
+	col->opfamily = col->how.type == BPCHAROID ? BPCHAR_PATTERN_BTREE_FAM_OID : TEXT_PATTERN_BTREE_FAM_OID;
+	if (!nvmkv_key_column_setup(col, &reason))
+		elog(ERROR, "text of type %u has no bytes", col->type);
+}
+
 bool
 nvmkv_key_column_setup(NvmkvKeyColumn *col, const char **reason_out)
 {

@@ -14,6 +14,9 @@
  */
 extern bool nvmkv_key_column_setup(NvmkvKeyColumn *col, const char **reason_out);
 
+/* Makes one of text in its collation's order, set up, one of the text's bytes. */
+extern void nvmkv_key_column_by_bytes(NvmkvKeyColumn *col);
+
 /* Is it the extension's type, by the function that compares its values?  It compares text in lower case. */
 extern bool nvmkv_is_citext(Oid type);
 

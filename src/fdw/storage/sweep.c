@@ -9,7 +9,8 @@
  * so that no snapshot sees one change without the other, whether the
  * transaction is running, prepared or undone.  What has come since the
  * snapshot was taken is not in the list; what has gone since is ended twice,
- * which is as good as once.
+ * which is as good as once.  An update of the extension makes nvmkv.storage
+ * anew: it waits, or has been before the snapshot.
  *
  * A storage that nvmkv.storage does not name at all may also be one whose row
  * there was lost, or all of nvmkv.storage, under another name.  As long as
@@ -123,13 +124,17 @@ end_unnamed(HTAB *storages)
 int
 nvmkv_sweep_tables(void)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	HTAB *storages = set_of_storages(nvmkv_registry_storages(snapshot));
-	/* One that comes now is none that the snapshot sees. */
-	List *tables = OidIsValid(nvmkv_catalog_relid()) ? nvmkv_catalog_storages(snapshot) : NIL;
+	Snapshot snapshot;
+	HTAB *storages;
+	List *tables;
 	int count = 0;
 	ListCell *lc;
 
+	nvmkv_catalog_hold();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	storages = set_of_storages(nvmkv_registry_storages(snapshot));
+	/* One that comes now is none that the snapshot sees. */
+	tables = OidIsValid(nvmkv_catalog_relid()) ? nvmkv_catalog_storages(snapshot) : NIL;
 	UnregisterSnapshot(snapshot);
 	foreach(lc, tables)
 	{

@@ -16,6 +16,11 @@
  * transactional, logged, vacuumed and copied as tables are.  REFRESH runs its
  * query, nvmkv.stored_tables(), which says what is there.  It must see what
  * others have not committed yet, so who writes keeps the lock until the end.
+ *
+ * As version 1.0 of the extension made it, it has no versions of collations:
+ * what is read from it has none, which says that the key has no sort keys, and
+ * keys with sort keys cannot be written to it.  ALTER EXTENSION ... UPDATE makes
+ * it anew: the old one is renamed, and is what the new one's query reads.
  */
 #include "postgres.h"
 
@@ -46,6 +51,7 @@
 
 #define CATALOG_TABLE "storage"
 #define CATALOG_INDEX "storage_relid"
+#define CATALOG_TABLE_BEFORE "storage_1_0" /* while the extension is updated */
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_stored_tables);
 
@@ -64,6 +70,18 @@ enum
 	CATALOG_COLUMNS = COLUMN_COLUMN_TYPES
 };
 
+/* Of version 1.0: all but COLUMN_KEY_VERSIONS. */
+#define CATALOG_COLUMNS_1_0 (CATALOG_COLUMNS - 1)
+
+#define UPDATE_HINT "Run ALTER EXTENSION nvmkv_fdw UPDATE in this database."
+
+/* The number that a column has there. */
+static int
+number_of(TupleDesc desc, int column)
+{
+	return desc->natts == CATALOG_COLUMNS_1_0 && column > COLUMN_KEY_VERSIONS ? column - 1 : column;
+}
+
 static Oid
 catalog_object(const char *name)
 {
@@ -78,10 +96,43 @@ nvmkv_catalog_relid(void)
 	return catalog_object(CATALOG_TABLE);
 }
 
+/* Locks it by its name: who has waited for an update of the extension finds the one that this has made. */
+static Oid
+catalog_lock_relation(LOCKMODE lockmode)
+{
+	Oid relid;
+
+	while (OidIsValid(relid = nvmkv_catalog_relid()))
+	{
+		LockRelationOid(relid, lockmode);
+		if (nvmkv_catalog_relid() == relid)
+			break;
+		UnlockRelationOid(relid, lockmode);
+	}
+	return relid;
+}
+
+void
+nvmkv_catalog_hold(void)
+{
+	(void) catalog_lock_relation(AccessShareLock);
+}
+
+static void
+report_unknown(Relation catalog)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("relation \"%s\" was made for another version of nvmkv_fdw", RelationGetRelationName(catalog)),
+			 errdetail("It has %d columns, this library knows those with %d and %d.",
+					   RelationGetDescr(catalog)->natts, CATALOG_COLUMNS_1_0, CATALOG_COLUMNS),
+			 errhint("Install the library of the extension's version, or of a newer one, and restart the server.")));
+}
+
 static Relation
 catalog_open(LOCKMODE lockmode)
 {
-	Oid relid = nvmkv_catalog_relid();
+	Oid relid = catalog_lock_relation(lockmode);
 	Relation catalog;
 
 	if (!OidIsValid(relid))
@@ -91,12 +142,9 @@ catalog_open(LOCKMODE lockmode)
 				 OidIsValid(get_extension_oid("nvmkv_fdw", true))
 					 ? errhint("Give it and its schema their names back.")
 					 : errhint("Run CREATE EXTENSION nvmkv_fdw in this database.")));
-	catalog = table_open(relid, lockmode);
-	if (RelationGetDescr(catalog)->natts != CATALOG_COLUMNS)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relation \"%s.%s\" was made for another version of nvmkv_fdw", NVMKV_CATALOG_SCHEMA,
-						CATALOG_TABLE)));
+	catalog = table_open(relid, NoLock);
+	if (RelationGetDescr(catalog)->natts != CATALOG_COLUMNS && RelationGetDescr(catalog)->natts != CATALOG_COLUMNS_1_0)
+		report_unknown(catalog);
 	return catalog;
 }
 
@@ -113,7 +161,7 @@ static int
 take_array(HeapTuple tuple, TupleDesc desc, int column, Oid type, int count, Datum **elements_out)
 {
 	bool isnull;
-	Datum value = heap_getattr(tuple, column, desc, &isnull);
+	Datum value = heap_getattr(tuple, number_of(desc, column), desc, &isnull);
 	int16 len;
 	bool byval;
 	char align;
@@ -139,7 +187,7 @@ form_row(HeapTuple tuple, TupleDesc desc, NvmkvStorageRow *row)
 	Datum *types;
 	Datum *collations;
 	Datum *descending;
-	Datum *versions;
+	Datum *versions = NULL;
 
 	memset(row, 0, sizeof(*row));
 	row->relid = DatumGetObjectId(heap_getattr(tuple, COLUMN_RELID, desc, &isnull));
@@ -149,14 +197,16 @@ form_row(HeapTuple tuple, TupleDesc desc, NvmkvStorageRow *row)
 	take_array(tuple, desc, COLUMN_KEY_TYPES, OIDOID, row->nkeys, &types);
 	take_array(tuple, desc, COLUMN_KEY_COLLATIONS, OIDOID, row->nkeys, &collations);
 	take_array(tuple, desc, COLUMN_KEY_DESCENDING, BOOLOID, row->nkeys, &descending);
-	take_array(tuple, desc, COLUMN_KEY_VERSIONS, TEXTOID, row->nkeys, &versions);
+	if (desc->natts == CATALOG_COLUMNS)
+		take_array(tuple, desc, COLUMN_KEY_VERSIONS, TEXTOID, row->nkeys, &versions);
 	for (int i = 0; i < row->nkeys; i++)
 	{
 		row->keys[i].attnum = DatumGetInt16(attnums[i]);
 		row->keys[i].how.type = DatumGetObjectId(types[i]);
 		row->keys[i].collation = DatumGetObjectId(collations[i]);
 		row->keys[i].descending = DatumGetBool(descending[i]);
-		strlcpy(row->keys[i].collation_version, TextDatumGetCString(versions[i]), NVMKV_COLLATION_VERSION_BYTES);
+		if (versions != NULL)
+			strlcpy(row->keys[i].collation_version, TextDatumGetCString(versions[i]), NVMKV_COLLATION_VERSION_BYTES);
 	}
 	row->ncolumns = take_array(tuple, desc, COLUMN_COLUMN_TYPES, OIDOID, -1 - MaxHeapAttributeNumber, &types);
 	row->column_types = palloc(Max(row->ncolumns, 1) * sizeof(Oid));
@@ -176,7 +226,20 @@ make_array(Datum *elements, int n, Oid type)
 }
 
 static void
-deform_row(const NvmkvStorageRow *row, Datum *values)
+refuse_versions(const NvmkvStorageRow *row)
+{
+	for (int i = 0; i < row->nkeys; i++)
+	{
+		if (row->keys[i].collation_version[0] != '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("version 1.0 of extension nvmkv_fdw has no keys in the order of ICU's collations"),
+					 errhint(UPDATE_HINT)));
+	}
+}
+
+static void
+deform_row(const NvmkvStorageRow *row, TupleDesc desc, Datum *values)
 {
 	Datum attnums[NVMKV_KEY_COLUMNS_MAX];
 	Datum types[NVMKV_KEY_COLUMNS_MAX];
@@ -202,8 +265,11 @@ deform_row(const NvmkvStorageRow *row, Datum *values)
 	values[COLUMN_KEY_TYPES - 1] = make_array(types, row->nkeys, OIDOID);
 	values[COLUMN_KEY_COLLATIONS - 1] = make_array(collations, row->nkeys, OIDOID);
 	values[COLUMN_KEY_DESCENDING - 1] = make_array(descending, row->nkeys, BOOLOID);
-	values[COLUMN_KEY_VERSIONS - 1] = make_array(versions, row->nkeys, TEXTOID);
-	values[COLUMN_COLUMN_TYPES - 1] = make_array(columns, row->ncolumns, OIDOID);
+	if (desc->natts == CATALOG_COLUMNS)
+		values[COLUMN_KEY_VERSIONS - 1] = make_array(versions, row->nkeys, TEXTOID);
+	else
+		refuse_versions(row);
+	values[number_of(desc, COLUMN_COLUMN_TYPES) - 1] = make_array(columns, row->ncolumns, OIDOID);
 	pfree(columns);
 }
 
@@ -279,7 +345,7 @@ nvmkv_catalog_put(const NvmkvStorageRow *row)
 	bool nulls[CATALOG_COLUMNS] = {false};
 	HeapTuple tuple;
 
-	deform_row(row, values);
+	deform_row(row, RelationGetDescr(catalog), values);
 	tuple = heap_form_tuple(RelationGetDescr(catalog), values, nulls);
 	if (HeapTupleIsValid(old))
 		CatalogTupleUpdate(catalog, &old->t_self, tuple);
@@ -336,27 +402,44 @@ nvmkv_catalog_storages(Snapshot snapshot)
 
 /* ---------------------------------------------------------------- refresh */
 
-/* The rows as they are: the view's query.  None while the view is being made. */
+bool
+nvmkv_catalog_is_updated(void)
+{
+	return creating_extension && CurrentExtensionObject == get_extension_oid("nvmkv_fdw", true);
+}
+
+/*
+ * The rows as they are: the view's query.  None while the extension is made, those of the view before while it is
+ * updated.
+ */
 Datum
 nvmkv_sql_stored_tables(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid relid = nvmkv_catalog_relid();
+	Oid before = nvmkv_catalog_is_updated() ? catalog_object(CATALOG_TABLE_BEFORE) : InvalidOid;
+	Oid relid = OidIsValid(before) ? before : nvmkv_catalog_relid();
 	Relation catalog;
 	SysScanDesc scan;
 	HeapTuple tuple;
+	int columns;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (!OidIsValid(relid))
 		return (Datum) 0;
 	catalog = table_open(relid, AccessShareLock);
+	columns = RelationGetDescr(catalog)->natts;
+	if (columns != result->setDesc->natts &&
+		!(columns == CATALOG_COLUMNS_1_0 && result->setDesc->natts == CATALOG_COLUMNS))
+		report_unknown(catalog);
 	scan = systable_beginscan(catalog, InvalidOid, false, SnapshotSelf, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Datum values[CATALOG_COLUMNS];
-		bool nulls[CATALOG_COLUMNS];
+		Datum values[CATALOG_COLUMNS] = {0};
+		bool nulls[CATALOG_COLUMNS] = {false};
+		NvmkvStorageRow row;
 
-		heap_deform_tuple(tuple, RelationGetDescr(catalog), values, nulls);
+		form_row(tuple, RelationGetDescr(catalog), &row);
+		deform_row(&row, result->setDesc, values);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	systable_endscan(scan);

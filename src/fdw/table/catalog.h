@@ -15,7 +15,7 @@
 
 #include "utils/snapshot.h"
 
-#include "fdw/table/table.h"
+#include "fdw/key/layout.h"
 
 /* What the extension makes is there. */
 #define NVMKV_CATALOG_SCHEMA "nvmkv"
@@ -51,12 +51,24 @@ extern bool nvmkv_catalog_take_collations(NvmkvStorageRow *row, TupleDesc desc);
 /* The catalogue's OID; InvalidOid when the extension is not (any more) in this database. */
 extern Oid nvmkv_catalog_relid(void);
 
+/*
+ * Keeps an update of the extension, which makes the catalogue anew, away until the end of the transaction.  Who goes by
+ * a snapshot takes it after that: one from before the update sees nothing in the catalogue that it has made.
+ */
+extern void nvmkv_catalog_hold(void);
+
+/* Is this the extension's own script, which may change the catalogue? */
+extern bool nvmkv_catalog_is_updated(void);
+
 /* Serialises the first assignment of a storage to a table, until the end of the transaction. */
 extern void nvmkv_catalog_lock(Oid relid);
 
 extern bool nvmkv_catalog_lookup(Oid relid, NvmkvStorageRow *row_out);
 
-/* Inserts or replaces the row of row->relid and invalidates what is cached of the table. */
+/*
+ * Inserts or replaces the row of row->relid and invalidates what is cached of the table.  55000 for what the catalogue
+ * of version 1.0 has no place for.
+ */
 extern void nvmkv_catalog_put(const NvmkvStorageRow *row);
 
 /* The row, if there was one, is gone. */

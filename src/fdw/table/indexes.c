@@ -98,9 +98,11 @@ same_column(Relation rel, const NvmkvKeyColumn *key)
 	{
 		bool descending = (rel->rd_indoption[i] & INDOPTION_DESC) != 0;
 
+		bool by_bytes = nvmkv_key_is_pattern_family(rel->rd_opfamily[i]);
+
 		if (rel->rd_index->indkey.values[i] == key->attnum && descending == key->descending &&
 			rel->rd_indcollation[i] == key->collation &&
-			!(nvmkv_key_is_pattern_family(rel->rd_opfamily[i]) && key->how.key_class == NVMKV_KEY_COLLATED))
+			!(by_bytes ? key->how.key_class == NVMKV_KEY_COLLATED : nvmkv_key_is_pattern_family(key->opfamily)))
 			return i;
 	}
 	return -1;

@@ -17,6 +17,7 @@
 #include "catalog/pg_proc.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/hsearch.h"
@@ -29,6 +30,7 @@
 #include "fdw/compat/compat.h"
 #include "fdw/key/keytype.h"
 #include "fdw/key/keyspec.h"
+#include "fdw/table/catalog.h"
 #include "fdw/table/indexes.h"
 #include "fdw/table/option.h"
 #include "fdw/table/rowattrs.h"
@@ -195,6 +197,28 @@ nvmkv_key_resolve(Relation rel, List *options, NvmkvKeyColumn *keys)
 	return nkeys;
 }
 
+int
+nvmkv_key_of_rows(Relation rel, NvmkvKeyColumn *keys)
+{
+	int nkeys = nvmkv_key_resolve(rel, GetForeignTable(RelationGetRelid(rel))->options, keys);
+	NvmkvStorageRow row = {0};
+	bool has_looked = false;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (keys[i].how.key_class != NVMKV_KEY_COLLATED)
+			continue;
+		if (!has_looked &&
+			(!OidIsValid(nvmkv_catalog_relid()) || !nvmkv_catalog_lookup(RelationGetRelid(rel), &row) ||
+			 row.dboid != MyDatabaseId))
+			return nkeys;
+		has_looked = true;
+		if (i < row.nkeys && row.keys[i].collation_version[0] == '\0')
+			nvmkv_key_column_by_bytes(&keys[i]);
+	}
+	return nkeys;
+}
+
 bool
 nvmkv_keys_equal(const NvmkvKeyColumn *a, int na, const NvmkvKeyColumn *b, int nb)
 {
@@ -225,7 +249,7 @@ static CachedTable *
 describe(Relation rel)
 {
 	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
-	int nkeys = nvmkv_key_resolve(rel, GetForeignTable(RelationGetRelid(rel))->options, keys);
+	int nkeys = nvmkv_key_of_rows(rel, keys);
 	char *key_name = choose_key_name(rel);
 	MemoryContext context;
 	MemoryContext caller;

@@ -47,6 +47,12 @@ extern List *nvmkv_foreign_relids(bool (*is_wanted) (Oid relid));
  */
 extern int nvmkv_key_resolve(Relation rel, List *options, NvmkvKeyColumn *keys);
 
+/*
+ * The key that the table's stored rows have, or will have: that of its option, but for text under a collation of ICU's
+ * that version 1.0 has stored, which is in the order of its bytes until the table gets another storage.
+ */
+extern int nvmkv_key_of_rows(Relation rel, NvmkvKeyColumn *keys);
+
 /* Do two lists of key columns make the same bytes of the same attributes? */
 extern bool nvmkv_keys_equal(const NvmkvKeyColumn *a, int na, const NvmkvKeyColumn *b, int nb);
 

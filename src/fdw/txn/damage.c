@@ -111,9 +111,11 @@ nvmkv_damage_parts(NvmkvSlice lower, NvmkvSlice upper, uint64 newest)
 	bool has_first = false;
 	bool has_last = !reaches_last;
 	List *parts = NIL;
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot;
 	ListCell *lc;
 
+	nvmkv_catalog_hold();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	foreach(lc, nvmkv_catalog_storages(snapshot))
 	{
 		const NvmkvStoredTable *stored = lfirst(lc);
