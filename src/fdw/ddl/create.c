@@ -114,7 +114,7 @@ nvmkv_make_table(CreateStmt *base, const char *server, List *options, const char
 	if (base->partbound != NULL)
 	{
 		parent = RangeVarGetRelid(linitial_node(RangeVar, base->inhRelations), NoLock, false);
-		hidden = nvmkv_hide_unique(parent);
+		hidden = nvmkv_hide_indexes(parent);
 	}
 	address = DefineRelation(base, RELKIND_FOREIGN_TABLE, InvalidOid, NULL, query_string);
 	CommandCounterIncrement();
@@ -127,7 +127,7 @@ nvmkv_make_table(CreateStmt *base, const char *server, List *options, const char
 	CommandCounterIncrement();
 	if (OidIsValid(parent))
 	{
-		nvmkv_show_unique(parent, hidden);
+		nvmkv_show_indexes(parent, hidden);
 		nvmkv_primary_key_show(address.objectId);
 		nvmkv_partition_indexes(parent, address.objectId, query_string);
 	}

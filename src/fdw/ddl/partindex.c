@@ -76,26 +76,21 @@ index_list(Oid relid)
 }
 
 List *
-nvmkv_hide_unique(Oid parent)
+nvmkv_hide_indexes(Oid parent)
 {
-	List *hidden = NIL;
+	List *hidden;
 	ListCell *lc;
 
 	LockRelationOid(parent, ShareUpdateExclusiveLock);
-	foreach(lc, index_list(parent))
-	{
-		Relation index = index_open(lfirst_oid(lc), ShareUpdateExclusiveLock);
-
-		if (index->rd_index->indisunique)
-			hidden = lappend_oid(hidden, lfirst_oid(lc));
-		index_close(index, NoLock);
-	}
+	hidden = index_list(parent);
+	foreach(lc, hidden)
+		LockRelationOid(lfirst_oid(lc), ShareUpdateExclusiveLock);
 	set_live(parent, hidden, false);
 	return hidden;
 }
 
 void
-nvmkv_show_unique(Oid parent, List *hidden)
+nvmkv_show_indexes(Oid parent, List *hidden)
 {
 	set_live(parent, hidden, true);
 }
@@ -296,8 +291,8 @@ nvmkv_index_partitions(const NvmkvStatement *statement)
 static void
 refuse_inheritance_parent(Oid child)
 {
-	if (object_ownercheck(RelationRelationId, child, GetUserId()) && !has_superclass(child) &&
-		find_inheritance_children(child, NoLock) != NIL)
+	if (nvmkv_is_our_relid(child) && object_ownercheck(RelationRelationId, child, GetUserId()) &&
+		!has_superclass(child) && find_inheritance_children(child, NoLock) != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot attach inheritance parent as partition")));
@@ -318,16 +313,16 @@ nvmkv_attach_partition(const NvmkvStatement *statement, void (*alter) (const Nvm
 	if (cmd->subtype != AT_AttachPartition)
 		return false;
 	child = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
-	if (!OidIsValid(child) || !nvmkv_is_our_relid(child))
+	if (!OidIsValid(child) || nvmkv_our_tables_below(child) == NIL)
 		return false;
 
 	/* The server's checks come first, but for whether the table is the user's. */
 	(void) AlterTableLookupRelation(stmt, AlterTableGetLockLevel(stmt->cmds));
 	refuse_inheritance_parent(child);
-	hidden = nvmkv_hide_unique(parent);
+	hidden = nvmkv_hide_indexes(parent);
 	alter(statement);
 	CommandCounterIncrement();
-	nvmkv_show_unique(parent, hidden);
+	nvmkv_show_indexes(parent, hidden);
 	nvmkv_partition_indexes(parent, child, statement->query_string);
 	return true;
 }

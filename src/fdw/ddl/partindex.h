@@ -10,15 +10,16 @@
 #include "fdw/ddl/statement.h"
 
 /*
- * Makes the server overlook the unique indexes of a partitioned table, in this transaction, until nvmkv_show_unique():
- * it would refuse a foreign partition.  Returns them.  The caller holds the lock of the command that adds one.
+ * Makes the server overlook the indexes of a partitioned table, in this transaction, until nvmkv_show_indexes(): beside
+ * unique ones it would refuse a foreign partition, itself or below the one it adds, and leave it out of the others.
+ * Returns them.  The caller holds the lock of the command that adds the partition.
  */
-extern List *nvmkv_hide_unique(Oid parent);
-extern void nvmkv_show_unique(Oid parent, List *hidden);
+extern List *nvmkv_hide_indexes(Oid parent);
+extern void nvmkv_show_indexes(Oid parent, List *hidden);
 
 /*
- * Gives a new partition of ours an index for each of its parent's that has none in it, and makes them partitions of
- * those.  Errors as of CREATE INDEX.
+ * Gives a new partition, of ours or with such below it, an index for each of its parent's that has none in it, and
+ * makes them partitions of those.  Errors as of CREATE INDEX.
  */
 extern void nvmkv_partition_indexes(Oid parent, Oid child, const char *query_string);
 
@@ -28,7 +29,10 @@ extern void nvmkv_partition_indexes(Oid parent, Oid child, const char *query_str
  */
 extern bool nvmkv_index_partitions(const NvmkvStatement *statement);
 
-/* ALTER TABLE ATTACH PARTITION of a table of ours; the same.  alter() runs what the server does. */
+/*
+ * ALTER TABLE ATTACH PARTITION of a table of ours, or of one with such below it; the same.  alter() runs what the
+ * server does.
+ */
 extern bool nvmkv_attach_partition(const NvmkvStatement *statement, void (*alter) (const NvmkvStatement *rest));
 
 #endif
