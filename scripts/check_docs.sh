@@ -4,7 +4,7 @@
 #   scripts/check_docs.sh
 #
 # The man pages of nvmkv_dump and nvmkv_upgrade and what they print about their use have the same commands and options.  The table of locks in
-# CONTRIBUTING.md has the ranks of src/engine/port/port.h, in their order.  Files that a text names in a link are there, and
+# CONTRIBUTING.md has the ranks of src/engine/port/port.h, in their order.  Files that a text names in a link are there, scripts that it names, too, and
 # headings of doc/limits.md that test/upstream and test/clients name.
 # Prints what is wrong; the exit code says whether anything is.
 . "$(dirname "${BASH_SOURCE[0]}")/options.sh"
@@ -46,6 +46,13 @@ for text in README.md CONTRIBUTING.md doc/*.md; do
 			bad=1
 		}
 	done
+done
+
+for script in $(grep -ohE '\b(scripts|bench|test/[a-z]+)/[a-z0-9_]+\.(sh|pl)\b' README.md CONTRIBUTING.md doc/*.md | sort -u); do
+	[ -e "$script" ] || {
+		echo "README.md, CONTRIBUTING.md or doc: there is no $script"
+		bad=1
+	}
 done
 
 headings=$(sed -n 's/^### //p' doc/limits.md | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9_ -]//g; s/ /-/g')

@@ -64,7 +64,7 @@ run_tap() {
 }
 
 rm -rf "$dir"
-make_server_dir "$dir" && cp -r sql specs expected t test/server.conf doc/limits.md "$dir/" || die "cannot write to $dir"
+make_server_dir "$dir" && cp -r sql specs expected t test/server.conf README.md doc scripts/{options,sizing}.sh "$dir/" || die "cannot write to $dir"
 [ "$EUID" -ne 0 ] || chown -R "$run_user:$(id -g "$run_user")" "$dir"
 [[ ${arguments[*]} == tap ]] || check_server
 failed=0
