@@ -151,7 +151,7 @@ sub panels
 	}
 	open(my $out, '>', "$dir/dashboard.gp") or die "$dir/dashboard.gp: $!\n";
 	printf $out "set terminal pngcairo size 1500,%d font 'sans,8'\nset output '%s/dashboard.png'\nset multiplot layout %d,%d\n"
-	  . "set grid\nset yrange [0:*]\nset xrange [0:%d]\nset key below samplen 1 font ',7'\nset xlabel 'seconds' offset 0,0.5\n%sunset multiplot\n",
+	  . "set grid\nset yrange [0:*]\nset xrange [0:%d]\nset key below samplen 1 font ',7'\n%sunset multiplot\n",
 	  $rows * 240, $dir, $rows, $columns, $seconds, $plots;
 	close($out) or die "$dir/dashboard.gp: $!\n";
 	return;
