@@ -75,7 +75,7 @@ sub write_mark
 
 refuses('awaited', qr/foreign tables .* are not available.*nvmkv_upgrade OLD/s);
 write_mark("nvmkv-origin 2 whatever\n");
-refuses('a newer format', qr/has format 2, this software knows 1: use the version that wrote it, or a newer one/);
+refuses('a newer format', qr/has format 2, this version reads 1: use the version that wrote it, or a newer one/);
 write_mark("nvmkv-origin 1 taken 1 2 0/10\n");
 refuses('the mark of another cluster', qr/is of another cluster \(system identifier 2,/);
 write_mark('nvmkv-origin 1 awa');

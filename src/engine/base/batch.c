@@ -109,7 +109,7 @@ nvmkv_batch_open(NvmkvSlice bytes, uint32_t *count_out, const uint8_t **cursor_o
 	if (bytes.size < BATCH_HEADER_BYTES)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "batch of %zu bytes has no header", bytes.size);
 	if (bytes.data[0] != BATCH_FORMAT)
-		return NVMKV_FAIL(NVMKV_VERSION, "batch has format %u, this code reads %u",
+		return NVMKV_FAIL(NVMKV_VERSION, "batch has format %u, this version reads %u" NVMKV_USE_NEWER,
 						  (unsigned) bytes.data[0], (unsigned) BATCH_FORMAT);
 	if (bytes.data[1] != 0 || bytes.data[2] != 0 || bytes.data[3] != 0)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "batch has a damaged header");

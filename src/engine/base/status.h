@@ -29,6 +29,9 @@ typedef enum NvmkvStatus
 	NVMKV_NOT_SUPPORTED
 } NvmkvStatus;
 
+/* What a message of NVMKV_VERSION ends with. */
+#define NVMKV_USE_NEWER ": use the version that wrote it, or a newer one"
+
 #define NVMKV_ERROR_TEXT_MAX 512
 #define NVMKV_ERROR_KEY_BYTES 256
 

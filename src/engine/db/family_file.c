@@ -118,7 +118,7 @@ decode(const char *path, const uint8_t *bytes, size_t size, NvmkvFamilyInfo *lis
 	if (get_u32(bytes + size - TRAILER_BYTES) != crc32c_mask(crc32c(bytes, size - TRAILER_BYTES)))
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" fails its checksum", path);
 	if (get_u32(bytes + 8) != FAMILIES_FORMAT)
-		return NVMKV_FAIL(NVMKV_VERSION, "\"%s\" has format %u, this version reads %d", path, get_u32(bytes + 8), FAMILIES_FORMAT);
+		return NVMKV_FAIL(NVMKV_VERSION, "\"%s\" has format %u, this version reads %d" NVMKV_USE_NEWER, path, get_u32(bytes + 8), FAMILIES_FORMAT);
 	count = get_u32(bytes + 12);
 	if (count >= NVMKV_FAMILIES_MAX || size != HEADER_BYTES + count * ENTRY_BYTES + TRAILER_BYTES)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" of %zu bytes names %u column families", path, size, count);

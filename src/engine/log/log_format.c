@@ -28,7 +28,7 @@ log_file_header_decode(const uint8_t *header, uint32_t kind, uint64_t *number_ou
 	if (crc32c_unmask(get_u32(header + 28)) != crc32c(header, 28))
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "log file header fails its checksum");
 	if (get_u32(header + 8) != LOG_FORMAT_VERSION)
-		return NVMKV_FAIL(NVMKV_VERSION, "log file has format version %u, this code reads %u",
+		return NVMKV_FAIL(NVMKV_VERSION, "log file has format %u, this version reads %u" NVMKV_USE_NEWER,
 						  get_u32(header + 8), (unsigned) LOG_FORMAT_VERSION);
 	if (get_u32(header + 12) != kind)
 		return NVMKV_FAIL(NVMKV_INVALID, "log file is of kind %u, expected %u", get_u32(header + 12), kind);

@@ -115,7 +115,7 @@ anchor_decode(const uint8_t bytes[ANCHOR_SLOT_BYTES], const char *path, Anchor *
 	if (get_u64(bytes) != ANCHOR_MAGIC)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" is not an anchor (wrong magic)", path);
 	if (get_u32(bytes + 8) != ANCHOR_FORMAT)
-		return NVMKV_FAIL(NVMKV_VERSION, "anchor \"%s\" has format %u, this software knows %d", path, get_u32(bytes + 8), ANCHOR_FORMAT);
+		return NVMKV_FAIL(NVMKV_VERSION, "anchor \"%s\" has format %u, this version reads %d" NVMKV_USE_NEWER, path, get_u32(bytes + 8), ANCHOR_FORMAT);
 	if (count == 0 || count > NVMKV_FAMILIES_MAX)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "anchor \"%s\" says that there are %u trees", path, count);
 	if (get_u32(p + count * ANCHOR_TREE_BYTES) !=

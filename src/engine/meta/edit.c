@@ -537,7 +537,8 @@ read_field(Reader *r, VersionEdit *e)
 
 				if (r->status == NVMKV_OK && format != EDIT_FORMAT)
 				{
-					r->status = NVMKV_FAIL(NVMKV_VERSION, "manifest has format %" PRIu64 ", this software knows %d", format, EDIT_FORMAT);
+					r->status = NVMKV_FAIL(NVMKV_VERSION, "manifest has format %" PRIu64 ", this version reads %d" NVMKV_USE_NEWER,
+											   format, EDIT_FORMAT);
 					return;
 				}
 				e->system_identifier = read_u64(r);
@@ -700,7 +701,7 @@ read_field(Reader *r, VersionEdit *e)
 				break;
 			}
 		default:
-			r->status = NVMKV_FAIL(NVMKV_VERSION, "version edit has the unknown field %" PRIu64, tag);
+			r->status = NVMKV_FAIL(NVMKV_VERSION, "version edit has the unknown field %" PRIu64 NVMKV_USE_NEWER, tag);
 			break;
 	}
 }

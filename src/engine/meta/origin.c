@@ -36,7 +36,7 @@ parse(const char *line, const char *path, Origin *origin_out)
 	int taken = 0;
 
 	if (sscanf(line, "nvmkv-origin %u", &format) == 1 && format != ORIGIN_FORMAT)
-		return NVMKV_FAIL(NVMKV_VERSION, "\"%s\" has format %u, this software knows %d: use the version that wrote it, or a newer one",
+		return NVMKV_FAIL(NVMKV_VERSION, "\"%s\" has format %u, this version reads %d" NVMKV_USE_NEWER,
 						  path, format, ORIGIN_FORMAT);
 	(void) sscanf(line, "nvmkv-origin 1 awaited%n", &awaited);
 	(void) sscanf(line, "nvmkv-origin 1 given %" SCNu64 "%n", &origin_out->system, &given);

@@ -98,7 +98,7 @@ check_head(const uint8_t *head, const char *path, const OutcomeFile *file)
 	if (get_u64(head) != MAGIC)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" is not a file of outcomes", path);
 	if (get_u32(head + AT_FORMAT) != FORMAT)
-		return NVMKV_FAIL(NVMKV_VERSION, "\"%s\" has format %" PRIu32 ", this software knows %d", path,
+		return NVMKV_FAIL(NVMKV_VERSION, "\"%s\" has format %" PRIu32 ", this version reads %d" NVMKV_USE_NEWER, path,
 						  get_u32(head + AT_FORMAT), FORMAT);
 	if (crc32c_unmask(get_u32(head + AT_CRC)) != crc32c(head, AT_CRC))
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\": the head's checksum is wrong", path);

@@ -48,10 +48,10 @@ nvm_pool_header_decode(const uint8_t *bytes, const char *path, NvmPoolHeader *he
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "pool \"%s\": header has crc %08x, expected %08x; restore it from a backup",
 						  path, get_u32(bytes + NVM_POOL_OFFSET_CRC), crc);
 	if (get_u32(bytes + NVM_POOL_OFFSET_FORMAT) != NVM_POOL_FORMAT)
-		return NVMKV_FAIL(NVMKV_VERSION, "pool \"%s\" has format %u, this version reads %d",
+		return NVMKV_FAIL(NVMKV_VERSION, "pool \"%s\" has format %u, this version reads %d" NVMKV_USE_NEWER,
 						  path, get_u32(bytes + NVM_POOL_OFFSET_FORMAT), NVM_POOL_FORMAT);
 	if (get_u32(bytes + NVM_POOL_OFFSET_EXTENT_BYTES) != NVM_EXTENT_BYTES)
-		return NVMKV_FAIL(NVMKV_VERSION, "pool \"%s\" has extents of %u bytes, this version uses %" PRIu64,
+		return NVMKV_FAIL(NVMKV_VERSION, "pool \"%s\" has extents of %u bytes, this version uses %" PRIu64 NVMKV_USE_NEWER,
 						  path, get_u32(bytes + NVM_POOL_OFFSET_EXTENT_BYTES), NVM_EXTENT_BYTES);
 	header_out->extent_count = get_u32(bytes + NVM_POOL_OFFSET_EXTENT_COUNT);
 	header_out->system_identifier = get_u64(bytes + NVM_POOL_OFFSET_SYSTEM);

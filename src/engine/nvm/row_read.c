@@ -878,7 +878,7 @@ check_header(const NvmPool *pool, const NvmRowRef *row)
 	if (get_u32(h + NVM_ROW_OFFSET_CRC) != crc32c_mask(crc32c(h, NVM_ROW_OFFSET_CRC)))
 		return damaged(pool, row, "header has a wrong crc, in extent", row->extents[0]);
 	if (get_u32(h + NVM_ROW_OFFSET_FORMAT) != NVM_ROW_FORMAT)
-		return NVMKV_FAIL(NVMKV_VERSION, "pool \"%s\" row %" PRIu64 " has format %u, this version reads %d",
+		return NVMKV_FAIL(NVMKV_VERSION, "pool \"%s\" row %" PRIu64 " has format %u, this version reads %d" NVMKV_USE_NEWER,
 						  pool->dev->path, row->row_id, get_u32(h + NVM_ROW_OFFSET_FORMAT), NVM_ROW_FORMAT);
 	if (get_u64(h + NVM_ROW_OFFSET_ROW_ID) != row->row_id)
 		return damaged(pool, row, "the manifest's extent holds row", get_u64(h + NVM_ROW_OFFSET_ROW_ID));

@@ -37,7 +37,7 @@ sst_trailer_check(const uint8_t *block, size_t size, const char *path, uint64_t 
 	if (trailer[SST_TRAILER_ZERO] != 0 || trailer[SST_TRAILER_ZERO + 1] != 0 || trailer[SST_TRAILER_ZERO + 2] != 0)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "%s: block at %" PRIu64 ": reserved trailer bytes are not zero", path, offset);
 	if (trailer[SST_TRAILER_CODEC] > SST_CODEC_ZSTD)
-		return NVMKV_FAIL(NVMKV_VERSION, "%s: block at %" PRIu64 " has the unknown codec %u",
+		return NVMKV_FAIL(NVMKV_VERSION, "%s: block at %" PRIu64 " has the unknown codec %u" NVMKV_USE_NEWER,
 						  path, offset, (unsigned) trailer[SST_TRAILER_CODEC]);
 	if (codec_out != NULL)
 		*codec_out = trailer[SST_TRAILER_CODEC];
@@ -132,7 +132,7 @@ sst_footer_decode(const uint8_t bytes[SST_FOOTER_BYTES], uint64_t file_bytes, co
 						  path, limit, crc, crc32c_unmask(get_u32(bytes + SST_FOOTER_CRC)));
 	version = get_u32(bytes + SST_FOOTER_VERSION);
 	if (version != SST_FORMAT_VERSION)
-		return NVMKV_FAIL(NVMKV_VERSION, "%s: SSTable format version %" PRIu32 ", this build reads version %d",
+		return NVMKV_FAIL(NVMKV_VERSION, "%s: SSTable has format %" PRIu32 ", this version reads %d" NVMKV_USE_NEWER,
 						  path, version, SST_FORMAT_VERSION);
 	footer_out->file_bytes = get_u64(bytes + SST_FOOTER_FILE_BYTES);
 	if (footer_out->file_bytes != file_bytes)

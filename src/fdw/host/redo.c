@@ -78,7 +78,9 @@ rmgr_redo(XLogReaderState *record)
 	NvmkvStatus status = NVMKV_OK;
 
 	if (rmgr_identify(info) == NULL)
-		elog(PANIC, "nvmkv_fdw: unknown WAL record type %u", info);
+		ereport(PANIC,
+				(errmsg("nvmkv_fdw: unknown WAL record type %u", info),
+				 errhint("If a newer version of nvmkv_fdw has written it, install that, and start the server again.")));
 	/* Transactions the record knows have been given out, whoever takes it. */
 	if (info == XLOG_NVMKV_OUTCOMES)
 		nvmkv_settle_redo_ids(nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)));

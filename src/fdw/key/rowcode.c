@@ -328,7 +328,8 @@ nvmkv_row_decode(const NvmkvTable *table, NvmkvSlice value, Datum *values, bool 
 		if (value.size > 0 && (p[0] & ROW_FORMAT_MASK) != ROW_FORMAT)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("unknown format %d of a row in foreign table with OID %u", p[0] & ROW_FORMAT_MASK, table->relid)));
+					 errmsg("unknown format %d of a row in foreign table with OID %u", p[0] & ROW_FORMAT_MASK, table->relid),
+					 errhint("If it is of a newer version of nvmkv_fdw, use that.")));
 		report_malformed_row(table);
 	}
 	stored = p[1];
