@@ -96,6 +96,59 @@ says('no orderly stop', qr/was not shut down in order/, 'nvmkv_upgrade', $from, 
 $old->start;
 $old->stop;
 
+# Was it killed there?  Only a program with assertions can be.
+sub killed_at
+{
+	my ($point, $turn, @command) = @_;
+	my $said;
+
+	local $ENV{NVMKV_UPGRADE_KILL} = "$point $turn";
+	my $run = IPC::Run::start([@command], '>&', \$said);
+	$run->finish;
+	return ($run->full_results)[0] == 9;
+}
+
+# The bytes of all files below.
+sub contents
+{
+	my ($dir) = @_;
+	my $said;
+
+	IPC::Run::run([ 'sh', '-c', 'cd "$1" && find . -type f | sort | xargs md5sum', 'in', $dir ], '>&', \$said) or die $said;
+	return $said;
+}
+
+my $files = contents("$from/nvmkv");
+
+# As after pg_upgrade.
+sub begin_again
+{
+	PostgreSQL::Test::Utils::system_or_bail('rm', '-rf', map { "$to/$_" } 'nvmkv', 'nvmkv.new', 'nvmkv.anchor', 'nvmkv_kept');
+	write_mark("nvmkv-origin 1 awaited\n");
+	return;
+}
+
+my $can_be_killed = killed_at('upgrade.copy', 1, 'nvmkv_upgrade', $from, $to);
+SKIP:
+{
+	my @points = (['upgrade.copy', 1], ['upgrade.copy', 3], ['upgrade.before_move', 1], ['upgrade.before_anchor', 1], ['upgrade.before_taken', 1]);
+
+	skip 'nvmkv_upgrade has no assertions', 4 * @points if !$can_be_killed;
+	for my $case (@points)
+	{
+		my ($point, $turn) = @$case;
+		my $name = "killed at $point $turn";
+
+		begin_again();
+		ok(killed_at($point, $turn, 'nvmkv_upgrade', $from, $to), $name);
+		is(slurp_file($mark), "nvmkv-origin 1 awaited\n", "$name: the files are awaited still");
+		says("$name: again", qr/"\Q$to\E" has them now/, 'nvmkv_upgrade', $from, $to);
+		is(contents("$to/nvmkv"), $files, "$name: all files");
+	}
+}
+is(contents("$from/nvmkv"), $files, 'the old cluster has what it had');
+begin_again();
+
 # A copy that was interrupted, at each step.
 mkdir "$to/nvmkv.new";
 mkdir "$to/nvmkv.new/family-1";
@@ -117,6 +170,25 @@ $new->stop;
 $old->start;
 is($old->safe_psql('postgres', $rows), "900|6300|b 1\n77", 'the old cluster has its own');
 $old->stop;
+
+# The same by moving, killed at each step; what the old cluster has is brought back by hand then.
+SKIP:
+{
+	my @points = ('before_move', 'before_anchor', 'before_taken', 'before_given');
+
+	skip 'nvmkv_upgrade has no assertions', 4 * @points if !$can_be_killed;
+	$files = contents("$from/nvmkv");
+	for my $point (@points)
+	{
+		begin_again();
+		ok(killed_at("upgrade.$point", 1, 'nvmkv_upgrade', $from, $to, '--link'), "moved, killed at $point");
+		says("moved, killed at $point: again", qr/^(?!.*cannot)/s, 'nvmkv_upgrade', $from, $to, '--link');
+		is(contents("$to/nvmkv"), $files, "moved, killed at $point: all files");
+		like(slurp_file("$from/nvmkv.origin"), qr/^nvmkv-origin 1 given /, "moved, killed at $point: the old cluster says where they are");
+		move("$to/nvmkv", "$from/nvmkv") or die $!;
+		unlink "$from/nvmkv.origin" or die $!;
+	}
+}
 
 # The same by moving, which was interrupted after it.
 write_mark("nvmkv-origin 1 awaited\n");

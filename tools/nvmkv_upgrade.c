@@ -2,7 +2,9 @@
  * nvmkv_upgrade.c
  *	  The program; see upgrade.h.
  */
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,6 +33,34 @@ take_modes(const char *data)
 	port_file_mode = 0640;
 	port_dir_mode = 0750;
 }
+
+#ifdef USE_ASSERT_CHECKING
+
+/*
+ * NVMKV_UPGRADE_KILL="point n": the program is killed when it comes to the point for the nth time, as power ends it.
+ * For tests.
+ */
+static char kill_point[64];
+static int kill_turn;
+
+static NvmkvStatus
+strike(const char *point)
+{
+	if (strcmp(point, kill_point) == 0 && --kill_turn == 0)
+		(void) kill(getpid(), SIGKILL);
+	return NVMKV_OK;
+}
+
+static void
+take_kill(void)
+{
+	const char *wanted = getenv("NVMKV_UPGRADE_KILL");
+
+	if (wanted != NULL && sscanf(wanted, "%63s %d", kill_point, &kill_turn) == 2)
+		port_fault_hook = strike;
+}
+
+#endif
 
 int
 main(int argc, char **argv)
@@ -71,6 +101,9 @@ main(int argc, char **argv)
 		return 1;
 	}
 	take_modes(options.new_data);
+#ifdef USE_ASSERT_CHECKING
+	take_kill();
+#endif
 	if (upgrade_run(&options, stdout) != NVMKV_OK)
 	{
 		(void) fflush(stdout);
