@@ -188,14 +188,27 @@ SELECT * FROM problems;
 -- Sort keys of another version of ICU: an index is made anew, a table can be read.
 CREATE FOREIGN TABLE versioned (id int, w text COLLATE "en-x-icu", PRIMARY KEY (id)) SERVER nvmkv;
 CREATE INDEX versioned_w ON versioned (w);
+CREATE FOREIGN TABLE versioned_twice (id int, w text COLLATE "en-x-icu", PRIMARY KEY (id)) SERVER nvmkv;
+CREATE INDEX versioned_twice_w ON versioned_twice (w);
+CREATE INDEX versioned_twice_id_w ON versioned_twice (id, w);
 CREATE FOREIGN TABLE by_word (w text COLLATE "en-x-icu" PRIMARY KEY, id int) SERVER nvmkv;
 INSERT INTO versioned VALUES (1, 'b'), (2, 'a'), (3, 'B');
 INSERT INTO by_word SELECT w, id FROM versioned;
+INSERT INTO versioned_twice TABLE versioned;
+CREATE FUNCTION hint_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE hint text;
+BEGIN
+	EXECUTE statement;
+	RETURN 'no error';
+EXCEPTION WHEN index_corrupted THEN
+	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+	RETURN hint;
+END $$;
 SET allow_system_table_mods = on;
 BEGIN;
 UPDATE pg_class SET relkind = 'r', relhasrules = false WHERE oid = 'nvmkv.storage'::regclass;
 UPDATE nvmkv.storage SET key_versions = (SELECT array_agg(CASE WHEN v <> '' THEN '1.2' ELSE '' END) FROM unnest(key_versions) AS v)
-	WHERE relid IN ('versioned_w'::regclass, 'by_word'::regclass);
+	WHERE relid IN ('versioned_w'::regclass, 'versioned_twice_w'::regclass, 'versioned_twice_id_w'::regclass, 'by_word'::regclass);
 UPDATE pg_class SET relkind = 'm', relhasrules = true WHERE oid = 'nvmkv.storage'::regclass;
 COMMIT;
 \c -
@@ -205,6 +218,11 @@ SET client_min_messages = error;
 SELECT * FROM versioned ORDER BY w;
 REINDEX INDEX versioned_w;
 SELECT * FROM versioned ORDER BY w;
+-- Several are made anew together.
+SELECT hint_of('SELECT * FROM versioned_twice');
+REINDEX INDEX versioned_twice_w;
+REINDEX TABLE versioned_twice;
+SELECT * FROM versioned_twice ORDER BY w;
 SELECT * FROM by_word ORDER BY id;
 INSERT INTO by_word VALUES ('x', 1);
 DELETE FROM by_word WHERE w = 'a';

@@ -134,7 +134,9 @@ find_index_storages(NvmkvTable *table)
 									 row.keys[old_version].collation_version,
 									 entries->keys[old_version].collation_version)
 						 : 0,
-					 errhint("REINDEX or drop it.")));
+					 errhint("Drop it, or make all indexes of the table anew: REINDEX TABLE %s.",
+							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(table->relid)),
+														get_rel_name(table->relid)))));
 	}
 }
 
