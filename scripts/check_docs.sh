@@ -4,7 +4,8 @@
 #   scripts/check_docs.sh
 #
 # The man pages of nvmkv_dump and nvmkv_upgrade and what they print about their use have the same commands and options.  The table of locks in
-# CONTRIBUTING.md has the ranks of src/engine/port/port.h, in their order.  Files that a text names in a link are there, scripts that it names, too, and
+# CONTRIBUTING.md has the ranks of src/engine/port/port.h, in their order.  Versions of formats in doc/formats.md are those of the
+# sources.  Files that a text names in a link are there, scripts that it names, too, and
 # headings of doc/limits.md that test/upstream and test/clients name.
 # Prints what is wrong; the exit code says whether anything is.
 . "$(dirname "${BASH_SOURCE[0]}")/options.sh"
@@ -39,7 +40,11 @@ compare "ranks of locks in src/engine/port/port.h and CONTRIBUTING.md" \
 	"$(grep -oE '^	PORT_RANK_[A-Z_]+' src/engine/port/port.h | tr -d '\t')" \
 	"$(grep -oE '^\| [0-9]+ \| `PORT_RANK_[A-Z_]+' CONTRIBUTING.md | grep -oE 'PORT_RANK_[A-Z_]+')"
 
-for text in README.md CONTRIBUTING.md doc/*.md; do
+compare "versions of formats in the sources and doc/formats.md" \
+	"$(grep -rhoE --include='*.[ch]' '^#define [A-Z_]*_FORMAT(_VERSION)? [0-9]+' src | grep -vE ' (AT|[A-Z_]*OFFSET)_FORMAT ' | cut -d ' ' -f 2,3 | sort)" \
+	"$(grep -oE '[0-9]+ `[A-Z_]*_FORMAT(_VERSION)?`' doc/formats.md | sed -E 's/^([0-9]+) `(.*)`$/\2 \1/' | sort)"
+
+for text in README.md CONTRIBUTING.md CHANGELOG.md doc/*.md; do
 	for link in $(grep -oE '\]\([^)#:]+[)#]' "$text" | sed 's/^](//; s/[)#]$//'); do
 		[ -e "$(dirname "$text")/$link" ] || {
 			echo "$text: there is no $link"

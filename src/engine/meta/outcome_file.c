@@ -12,7 +12,7 @@
 #include "engine/base/crc32c.h"
 
 #define MAGIC UINT64_C(0x544358564b4d564e) /* "NVMKVXCT" */
-#define FORMAT 1
+#define OUTCOME_FORMAT 1
 #define PATH_BYTES 1200
 
 #define AT_FORMAT 8
@@ -48,7 +48,7 @@ fill_head(uint8_t *head, const OutcomeFile *file, const uint8_t *bits, unsigned 
 
 	memset(head, 0, OUTCOME_FILE_HEAD);
 	put_u64(head, MAGIC);
-	put_u32(head + AT_FORMAT, FORMAT);
+	put_u32(head + AT_FORMAT, OUTCOME_FORMAT);
 	put_u32(head + AT_PAGES, pages);
 	put_u64(head + AT_SYSTEM, file->system_identifier);
 	put_u64(head + AT_NUMBER, file->number);
@@ -97,9 +97,9 @@ check_head(const uint8_t *head, const char *path, const OutcomeFile *file)
 {
 	if (get_u64(head) != MAGIC)
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\" is not a file of outcomes", path);
-	if (get_u32(head + AT_FORMAT) != FORMAT)
+	if (get_u32(head + AT_FORMAT) != OUTCOME_FORMAT)
 		return NVMKV_FAIL(NVMKV_VERSION, "\"%s\" has format %" PRIu32 ", this version reads %d" NVMKV_USE_NEWER, path,
-						  get_u32(head + AT_FORMAT), FORMAT);
+						  get_u32(head + AT_FORMAT), OUTCOME_FORMAT);
 	if (crc32c_unmask(get_u32(head + AT_CRC)) != crc32c(head, AT_CRC))
 		return NVMKV_FAIL(NVMKV_CORRUPTION, "\"%s\": the head's checksum is wrong", path);
 	if (get_u64(head + AT_SYSTEM) != file->system_identifier || get_u64(head + AT_NUMBER) != file->number ||
