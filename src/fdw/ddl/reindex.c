@@ -171,13 +171,18 @@ make_anew_concurrently(Oid relid, List *indexes, bool of_table, const ReindexStm
 	LockRelId id = {.relId = relid, .dbId = MyDatabaseId};
 	MemoryContext old_context = MemoryContextSwitchTo(PortalContext);
 	List *wanted = NIL;
+	bool any_valid = false;
 	ListCell *lc;
 
 	foreach(lc, indexes)
 	{
+		any_valid = any_valid || get_index_isvalid(lfirst_oid(lc));
 		if (is_wanted(lfirst_oid(lc), of_table))
 			wanted = lappend_oid(wanted, lfirst_oid(lc));
 	}
+	if (of_table && !any_valid)
+		ereport(NOTICE,
+				(errmsg("table \"%s\" has no indexes that can be reindexed concurrently", get_rel_name(relid))));
 	MemoryContextSwitchTo(old_context);
 
 	/* Between the transactions, too; an error gives it back. */
@@ -211,12 +216,10 @@ reindex(const NvmkvStatement *statement, Node *node, void *arg)
 	CheckTableNotInUse(rel, "REINDEX");
 	indexes = of_table ? RelationGetIndexList(rel) : list_make1_oid(relid);
 	relid = RelationGetRelid(rel);
-	if (indexes == NIL)
-		ereport(NOTICE,
-				(errmsg(concurrently ? "table \"%s\" has no indexes that can be reindexed concurrently"
-						: "table \"%s\" has no indexes to reindex", RelationGetRelationName(rel))));
 	if (!concurrently)
 	{
+		if (indexes == NIL)
+			ereport(NOTICE, (errmsg("table \"%s\" has no indexes to reindex", RelationGetRelationName(rel))));
 		if (list_length(indexes) > 1)
 			empty_all(rel, indexes);
 		foreach(lc, indexes)
