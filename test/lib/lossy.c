@@ -22,7 +22,7 @@ typedef struct OldSector
 	struct OldSector *next;
 } OldSector;
 
-#define BUCKETS 256
+#define BUCKETS 8192 /* a pool has tens of thousands of sectors */
 
 typedef struct LossyFile
 {
