@@ -104,6 +104,9 @@ newer('pool', '{*.sst,*.xct,FAMILIES,level0.pool}', "$nvmkv/level0.pool", 8, pac
 my $families = "$nvmkv/FAMILIES";
 newer('FAMILIES', '{*.sst,*.xct,FAMILIES}', $families, 8, pack('V', 3), (-s $families) - 4, 0, (-s $families) - 4, \@all, qr/FAMILIES" has format 3, this version reads 2$use/);
 
+my ($xct) = glob("$nvmkv/*.xct");
+newer('outcomes', '{*.sst,*.xct,FAMILIES}', $xct, 8, pack('V', 2), undef, 0, 0, \@all, qr/\.xct" has format 2, this version reads 1$use/);
+
 my ($range) = Damage::row_ranges("$nvmkv/level0.pool") or die 'no row in the container';
 my $row = $range->[0];
 newer('row of the container', '*.sst', "$nvmkv/level0.pool", $row + 8, pack('V', 2), $row + 252, $row, $row + 252,

@@ -314,6 +314,23 @@ TEST(edits_keep_what_is_said_of_values)
 	meta_arena_free(&arena);
 }
 
+/* What a newer version may write into a MANIFEST; this one says what to do. */
+TEST(edits_of_a_newer_format_are_refused)
+{
+	uint8_t system[] = {1, EDIT_FORMAT + 1, 1, 2, 3, 4, 5, 6, 7, 8};
+	uint8_t unknown[] = {127, 1};
+	MetaArena arena = {0};
+	VersionEdit edit;
+
+	CHECK_STATUS(edit_decode(nvmkv_slice(system, sizeof(system)), &arena, &edit), NVMKV_VERSION);
+	CHECK(strstr(nvmkv_error()->text, "use the version that wrote it, or a newer one") != NULL);
+	system[1] = EDIT_FORMAT;
+	CHECK_OK(edit_decode(nvmkv_slice(system, sizeof(system)), &arena, &edit));
+	CHECK_STATUS(edit_decode(nvmkv_slice(unknown, sizeof(unknown)), &arena, &edit), NVMKV_VERSION);
+	CHECK(strstr(nvmkv_error()->text, "use the version that wrote it, or a newer one") != NULL);
+	meta_arena_free(&arena);
+}
+
 /* Edits of processes beside each other may be applied in either order. */
 TEST(next_numbers_only_go_up)
 {

@@ -606,7 +606,10 @@ list_lost(VersionXids **list, uint32_t *count, VersionXids lost)
 	return NVMKV_OK;
 }
 
-/* Reads all pages of a segment; of those that are damaged the settled transactions are added to the list. */
+/*
+ * Reads all pages of a segment; of those that are damaged the settled transactions are added to the list.  A file of
+ * another format is none that is damaged: who can read it is to open the tree.
+ */
 static NvmkvStatus
 read_segment(NvmkvDb *root, const VersionSegment *segment, uint64_t settled, uint8_t *bits, VersionXids **list,
 			 uint32_t *count)
@@ -621,7 +624,7 @@ read_segment(NvmkvDb *root, const VersionSegment *segment, uint64_t settled, uin
 
 		if (st == NVMKV_OK)
 			continue;
-		if (st != NVMKV_CORRUPTION && st != NVMKV_VERSION)
+		if (st != NVMKV_CORRUPTION)
 			return st;
 		memset(bits + (size_t) page * OUTCOME_PAGE_BYTES, 0, OUTCOME_PAGE_BYTES);
 		lost.from = (segment->segment << OUTCOME_SEGMENT_SHIFT) + (uint64_t) page * OUTCOME_PAGE_XIDS;
