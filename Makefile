@@ -11,7 +11,7 @@
 #
 # Switches: WERROR=1 warnings are errors, ASSERT=1 assertions on,
 #           SANITIZE=address|thread for engine-test.
-# Building elsewhere: mkdir b && cd b && make -f /path/to/Makefile
+# Building elsewhere: mkdir b && cd b && make -f /path/to/Makefile, or also VPATH=/path/to
 
 topdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 
@@ -102,8 +102,9 @@ installcheck:
 .PHONY: install-man uninstall-man installcheck
 
 # Built elsewhere: folders for the objects; and only sources are looked for in
-# the source tree, never objects that were built in it.
+# the source tree, never objects that were built in it.  (Who names the source tree by VPATH has srcdir from that.)
 ifneq ($(srcdir),.)
+srcdir := $(srcdir)
 $(shell mkdir -p $(sort $(dir $(OBJS) $(TOOL_OBJS))))
 override VPATH :=
 vpath %.c $(srcdir)

@@ -6,7 +6,8 @@
 # The man pages of nvmkv_dump and nvmkv_upgrade and what they print about their use have the same commands and options.  The table of locks in
 # CONTRIBUTING.md has the ranks of src/engine/port/port.h, in their order.  Versions of formats in doc/formats.md are those of the
 # sources.  Files that a text names in a link are there, scripts that it names, too, and
-# headings of doc/limits.md that test/upstream and test/clients name.
+# headings of doc/limits.md that test/upstream and test/clients name.  META.json has what PGXN asks for
+# (https://pgxn.org/meta/spec.txt), and packages have the version of nvmkv_fdw.control.
 # Prints what is wrong; the exit code says whether anything is.
 . "$(dirname "${BASH_SOURCE[0]}")/options.sh"
 
@@ -67,5 +68,43 @@ for heading in $( (grep -hv '^#\|^$' test/{upstream,clients}/causes | cut -f 1; 
 		bad=1
 	}
 done
+
+version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" nvmkv_fdw.control)
+compare "versions in nvmkv_fdw.control and debian/changelog" "$version" "$(sed -n '1s/.*(\(.*\)-[^-]*).*/\1/p' debian/changelog)"
+compare "versions in nvmkv_fdw.control and packaging/rpm/nvmkv_fdw.spec" "$version" \
+	"$(sed -n 's/^Version: *//p' packaging/rpm/nvmkv_fdw.spec)"
+perl -MJSON::PP -e '
+	my ($file, $control) = @ARGV;
+	my ($bad, $semver, $text) = (0, qr/^\d+\.\d+\.\d+(-[A-Za-z][A-Za-z0-9-]*)?$/, qr/\S/);
+	my $complain = sub { print "$file: @_\n"; $bad = 1 };
+	open(my $in, "<:raw", $file) or die "$file: $!\n";
+	my $meta = eval { decode_json(do { local $/; <$in> }) } or die "$file: no JSON: $@";
+	my $want = sub {
+		my ($of, $where, %fields) = @_;
+		for my $name (sort keys %fields) {
+			my $value = $of->{$name};
+			$complain->("$where$name is missing, or not what it should be") if !defined $value || ref $value || $value !~ $fields{$name};
+		}
+	};
+	$want->($meta, "", name => qr/^\w{2,}$/, version => $semver, abstract => $text, license => qr/^postgresql$/,
+		maintainer => qr/^[^<>]+ <[^<>@]+@[^<>@]+>$/, release_status => qr/^(stable|testing|unstable)$/);
+	$want->($meta->{"meta-spec"} // {}, "meta-spec: ", version => qr/^1\.0\.0$/, url => qr{^https?://pgxn\.org/meta/spec\.txt$});
+	$complain->("it provides nothing") if !%{$meta->{provides} // {}};
+	while (my ($name, $extension) = each %{$meta->{provides} // {}}) {
+		$want->($extension, "$name: ", file => $text, version => $semver, abstract => $text);
+		$complain->("$name: its version is not $control") if ($extension->{version} // "") !~ /^\Q$control\E\.\d+$/;
+		for my $named (grep { defined } @$extension{"file", "docfile"}) {
+			$complain->("$name: there is no $named") if !-e $named;
+		}
+	}
+	while (my ($phase, $kinds) = each %{$meta->{prereqs} // {}}) {
+		$complain->("unknown phase $phase") if $phase !~ /^(configure|build|test|runtime|develop)$/;
+		$want->($kinds->{$_}, "$phase $_: ", map { $_ => $semver } keys %{$kinds->{$_}}) for keys %$kinds;
+	}
+	my %known = map { $_ => 1 } qw(name version abstract description maintainer license provides prereqs release_status resources
+		tags generated_by no_index meta-spec);
+	$complain->("PGXN knows no field $_") for grep { !$known{$_} && !/^x_/i } keys %$meta;
+	exit $bad;
+' META.json "$version" || bad=1
 
 exit $bad

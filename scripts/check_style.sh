@@ -15,7 +15,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 	find src bgworker test bench tools scripts sql specs t doc -type f \
 		\( -name '*.[ch]' -o -name '*.sh' -o -name '*.mk' -o -name '*.sql' -o -name '*.spec' -o -name '*.p[lm]' \
 		-o -name '*.md' -o -name '*.map' \) -print0
-	printf '%s\0' Makefile README.md CONTRIBUTING.md CHANGELOG.md doc/nvmkv_dump.1 doc/nvmkv_upgrade.1 nvmkv_fdw.control .gitignore .ci/run
+	find debian packaging doc/container -type f ! -name '*.deb' -print0
+	printf '%s\0' Makefile README.md CONTRIBUTING.md CHANGELOG.md doc/nvmkv_dump.1 doc/nvmkv_upgrade.1 nvmkv_fdw.control META.json .gitignore .ci/run
 } 2>/dev/null | xargs -0 perl -e '
 	my $bad = 0;
 	for my $file (@ARGV) {
