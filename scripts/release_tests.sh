@@ -57,9 +57,9 @@ build_release() {
 	old_bin=$prefix$system_bin
 }
 
-make_cluster() {
-	as_server "$old_bin/initdb" -D "$work/$1" -U postgres -A trust -E UTF8 --locale=C >/dev/null || die "initdb failed"
-	cat >>"$work/$1/postgresql.conf" <<-EOT
+make_cluster() { # BIN NAME
+	as_server "$1/initdb" -D "$work/$2" -U postgres -A trust -E UTF8 --locale=C >/dev/null || die "initdb failed"
+	cat >>"$work/$2/postgresql.conf" <<-EOT
 		shared_preload_libraries = 'nvmkv_fdw'
 		listen_addresses = ''
 		unix_socket_directories = '$work'
@@ -132,7 +132,7 @@ test_version() {
 	local version=$1 deadline
 	what="$version to this"
 	rm -rf "$work"/{main,standby}*
-	make_cluster main
+	make_cluster "$old_bin" main
 	start "$old_bin" main
 	run tables
 	# A standby of the new library goes on with the log that the old one writes.
@@ -173,14 +173,44 @@ test_version() {
 	is "nvmkv_dump check" "0 problems" check_files main
 }
 
-# The release's files, without a server: see t/089_release_files.pl.
-make_archive() {
-	local table
-	make_cluster main
+settle_prepared() { sql -c "COMMIT PREPARED 'to commit'" -c "ROLLBACK PREPARED 'to roll back'"; }
+
+# pg_upgrade takes the release's extension along, as it is; from one version of the server to the same.
+test_pg_upgrade() {
+	local version=$1
+	what="$version, by pg_upgrade"
+	rm -rf "$work"/{main,new}*
+	make_cluster "$old_bin" main
 	start "$old_bin" main
 	run tables
 	run later
-	sql -c "COMMIT PREPARED 'to commit'" -c "ROLLBACK PREPARED 'to roll back'" -c 'SELECT nvmkv.flush()' >/dev/null
+	settle_prepared
+	stop main
+	make_cluster "$bin" new
+	as_server sed -i 's/^max_prepared_transactions.*/max_prepared_transactions = 0/' "$work"/{main,new}/postgresql.conf
+	as_server sh -c 'cd "$1" && shift && exec "$@"' in "$work" "$bin/pg_upgrade" -b "$old_bin" -B "$bin" -d "$work/main" -D "$work/new" \
+		-U postgres -s "$work" >"$work/pg_upgrade.log" 2>&1 || {
+		tail -n 30 "$work/pg_upgrade.log" >&2
+		die "pg_upgrade failed"
+	}
+	as_server "$bin/nvmkv_upgrade" "$work/main" "$work/new" >/dev/null || die "nvmkv_upgrade failed"
+	start "$bin" new
+	is "the extension is as it was" "$version" extension_version
+	same "in the new cluster"
+	sql -c 'ALTER EXTENSION nvmkv_fdw UPDATE'
+	same "updated"
+	stop new
+}
+
+# The release's files, without a server: see t/089_release_files.pl.
+make_archive() {
+	local table
+	make_cluster "$old_bin" main
+	start "$old_bin" main
+	run tables
+	run later
+	settle_prepared
+	sql -c 'SELECT nvmkv.flush()' >/dev/null
 	as_server mkdir "$work/main/expected"
 	for table in $(sql -c "SELECT relname FROM pg_class WHERE relnamespace = 'ours'::regnamespace AND relkind = 'f'"); do
 		sql -c "SET DateStyle = ISO" -c "SET TimeZone = UTC" -c "COPY (SELECT * FROM heap.$table) TO STDOUT" >"$work/table" &&
@@ -198,6 +228,7 @@ for version in "${versions[@]}"; do
 		exit
 	fi
 	test_version "$version"
+	test_pg_upgrade "$version"
 done
 echo "$((count - failed)) passed, $failed failed"
 [ $failed -eq 0 ]
