@@ -9,15 +9,12 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 
 #include "fdw/key/keydetail.h"
 
 bool
 nvmkv_key_may_be_shown(const NvmkvTable *table)
 {
-	if (check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED)
-		return false;
 	if (pg_class_aclcheck(table->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
 		return true;
 	for (int i = 0; i < table->nkeys; i++)
