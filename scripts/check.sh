@@ -385,6 +385,7 @@ if wanted style; then
 	simple "usage" scripts/check_usage.sh
 	simple "refusals of make" scripts/check_build.sh
 	simple "docs" scripts/check_docs.sh
+	simple "list of mistakes" scripts/mutants.sh -l
 fi
 
 prepared=

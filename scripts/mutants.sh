@@ -28,6 +28,8 @@
 work=$build/mutants
 list=$work/list
 lists=("$root"/test/mutants/*.mutants)
+# What a mistake takes the last use away from is no reason not to build.
+unused="$(printf -- '-Wno-error=unused-%s ' but-set-parameter but-set-variable function parameter value variable)"
 jobs=1
 list_only=
 continued=
@@ -89,7 +91,7 @@ run_test() {
 		isolation) which=NVMKV_ISOLATION=$which ;;
 		tap) which=NVMKV_TAP="$which*" ;;
 		esac
-		env "$which" NVMKV_PACKAGES_ARE_THERE=1 NVMKV_TAP_TIMEOUT=300 NVMKV_ISOLATION_TIMEOUT=60 timeout -k 30 900 "$tree/scripts/check.sh" "$what" >"$out" 2>&1 </dev/null
+		env "$which" COPT="$unused" NVMKV_PACKAGES_ARE_THERE=1 NVMKV_TAP_TIMEOUT=300 NVMKV_ISOLATION_TIMEOUT=60 timeout -k 30 900 "$tree/scripts/check.sh" "$what" >"$out" 2>&1 </dev/null
 		rc=$?
 		! grep -qE '^build gcc +0 passed' "$out" || return 2
 		[ $rc -eq 0 ]

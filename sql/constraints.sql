@@ -109,7 +109,7 @@ INSERT INTO rules (k, a) VALUES (99, 'x');
 DELETE FROM rules WHERE k = 1;
 \set VERBOSITY default
 RESET ROLE;
-GRANT INSERT ON rules TO nvmkv_reader;
+GRANT INSERT (k, a) ON rules TO nvmkv_reader;
 REVOKE SELECT (k) ON rules FROM nvmkv_reader;
 SET ROLE nvmkv_reader;
 INSERT INTO rules (k, a) VALUES (1, 'x');

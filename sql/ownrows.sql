@@ -104,6 +104,30 @@ f
 SELECT * FROM f ORDER BY k;
 DROP FOREIGN TABLE f;
 
+-- A cursor is opened for one row, and read for the next.
+CREATE FUNCTION fetched() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	c refcursor := 'of_one_row';
+	n bigint;
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = 'of_one_row') THEN
+		OPEN c FOR SELECT count(*) FROM f;
+		RETURN -1;
+	END IF;
+	FETCH c INTO n;
+	CLOSE c;
+	RETURN n;
+END $$;
+CREATE FOREIGN TABLE f (k int, n bigint DEFAULT fetched()) SERVER nvmkv OPTIONS (primary_key 'k');
+COPY f (k) FROM STDIN;
+1
+2
+3
+4
+\.
+SELECT * FROM f ORDER BY k;
+DROP FOREIGN TABLE f;
+
 -- Row triggers, before and after, and of the statement.
 CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

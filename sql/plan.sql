@@ -39,6 +39,8 @@ EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 OR customer > 998;
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE (customer = 7 AND placed < '2020-01-01 05:00') OR (customer > 990 AND amount < 5);
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE customer = 7 OR amount = 9;
 EXPLAIN (COSTS OFF) SELECT * FROM orders WHERE (customer = 7 OR customer > 998) AND customer > 8;
+SELECT count(item) FROM orders WHERE customer BETWEEN 5 AND 8 OR customer = 7 OR customer BETWEEN 7 AND 10;
+SELECT count(item) FROM orders WHERE (customer = 7 AND placed = '2020-01-01 05:00') OR ((customer, placed) >= (7, '2020-01-01 05:00') AND customer < 9);
 
 -- A list for a column that is not the first one.
 CREATE FOREIGN TABLE wide (a int NOT NULL, b int NOT NULL, v text) SERVER nvmkv OPTIONS (primary_key 'a, b');

@@ -96,6 +96,12 @@ INSERT INTO exact VALUES (1.5, 0, 'a ', 3);
 UPDATE exact SET n = 1.5000 WHERE v = 1;
 SELECT n, f, c, v FROM exact ORDER BY n;
 
+CREATE FOREIGN TABLE blank (c bpchar COLLATE "C") SERVER nvmkv OPTIONS (primary_key 'c');
+INSERT INTO blank VALUES ('a  '), ('b');
+INSERT INTO blank VALUES ('a');
+SELECT octet_length(c) FROM blank WHERE c = 'a';
+DROP FOREIGN TABLE blank;
+
 CREATE FOREIGN TABLE span (i interval) SERVER nvmkv OPTIONS (primary_key 'i DESC');
 INSERT INTO span VALUES ('1 mon'), ('-1 day'), ('25:00');
 INSERT INTO span VALUES ('30 days');
