@@ -5,7 +5,7 @@
 #                 lines; without any nobody looks. Lines "ERROR: ..." and the like are what it complains about
 #   sh            commands for a shell, on the server's machine and as its user: PGDATA is the data directory. "#> text" is printed
 #   conf          lines of postgresql.conf: the server is restarted with them
-#   sh system     concerns the system's own server, as root
+#   sh system     concerns the system's own server: scripts/install_tests.sh types what README.md has of these
 #   sh checkout   is typed in a checkout, and builds, starts or measures something
 #   text, yaml    nothing to type
 use strict;
