@@ -160,7 +160,8 @@ install_packages() {
 	says "it depends on the server and libpmem1" "postgresql-$pg_version .*libpmem1|libpmem1.*postgresql-$pg_version" \
 		dpkg-query -W -f '${Depends}\n' "$package"
 	is "dpkg --verify" "" dpkg --verify "$package"
-	ok "a cluster is created" pg_createcluster "$pg_version" main
+	# Its network is the machine's, where another server may be: sockets are the tree's own.
+	ok "a cluster is created" pg_createcluster -o "listen_addresses=" "$pg_version" main
 	ok "it starts" cluster start
 	says "without the setting it says what is missing" 'shared_preload_libraries' sql -c 'CREATE EXTENSION nvmkv_fdw' \
 		-c 'CREATE TABLE parcels (id int PRIMARY KEY) USING nvmkv'
@@ -248,7 +249,7 @@ make_image() {
 		# shellcheck disable=SC2086
 		COPY) (cd "$work/context" && cp $rest) ;;
 		RUN) sh -c "$rest" </dev/null ;;
-		ENV) environment=($rest) ;;
+		ENV) environment+=($rest) ;;
 		USER | VOLUME | EXPOSE | STOPSIGNAL | HEALTHCHECK | ENTRYPOINT) ;;
 		*) false ;;
 		esac || return
@@ -281,10 +282,23 @@ end_container() {
 	kill -"$1" $(cat /proc/$first/task/$first/children) && wait $first
 }
 
+# A port of the machine's that nobody listens on.
+free_port() {
+	local port
+	for ((port = 20000 + $$ % 20000; port < 65000; port++)); do
+		if ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+			echo "$port"
+			return
+		fi
+	done
+	return 1
+}
+
 test_container() {
 	local data=/var/lib/postgresql/data environment=() first ask=(in_container psql -X -q -A -t -v ON_ERROR_STOP=1)
 	cp -r "$root/doc/container" "$work/context" && tar -C "$work/context" -x || die "there are no packages on stdin"
 	chmod -R go+rX "$work"
+	environment=("PGPORT=$(free_port)") || die "no port is free"
 	ok "container: the Dockerfile's lines" make_image || return
 	says "container: a new cluster wants a password" 'POSTGRES_PASSWORD_FILE or POSTGRES_PASSWORD is needed' in_container entrypoint
 	is "container: and is not begun without" "" in_container find "$data" -name PG_VERSION
