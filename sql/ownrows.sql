@@ -104,29 +104,35 @@ f
 SELECT * FROM f ORDER BY k;
 DROP FOREIGN TABLE f;
 
--- A cursor is opened for one row, and read for the next.
-CREATE FUNCTION fetched() RETURNS bigint LANGUAGE plpgsql AS $$
+-- A trigger of one partition opens a cursor on the other, and reads it when it fires again.
+CREATE TABLE p (k int, n bigint) PARTITION BY RANGE (k);
+CREATE FOREIGN TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FOREIGN TABLE p2 PARTITION OF p FOR VALUES FROM (100) TO (200) SERVER nvmkv OPTIONS (primary_key 'k');
+CREATE FUNCTION fetched() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
 	c refcursor := 'of_one_row';
-	n bigint;
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = 'of_one_row') THEN
-		OPEN c FOR SELECT count(*) FROM f;
-		RETURN -1;
+		OPEN c FOR SELECT count(k) FROM p1;
+	ELSE
+		FETCH c INTO NEW.n;
+		CLOSE c;
 	END IF;
-	FETCH c INTO n;
-	CLOSE c;
-	RETURN n;
+	RETURN NEW;
 END $$;
-CREATE FOREIGN TABLE f (k int, n bigint DEFAULT fetched()) SERVER nvmkv OPTIONS (primary_key 'k');
-COPY f (k) FROM STDIN;
+CREATE TRIGGER f BEFORE INSERT ON p2 FOR EACH ROW EXECUTE FUNCTION fetched();
+COPY p (k) FROM STDIN;
 1
+101
 2
+102
 3
+103
 4
+104
 \.
-SELECT * FROM f ORDER BY k;
-DROP FOREIGN TABLE f;
+SELECT * FROM p ORDER BY k;
+DROP TABLE p;
 
 -- Row triggers, before and after, and of the statement.
 CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$
