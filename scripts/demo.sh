@@ -7,84 +7,28 @@
 #
 # No server is left running.  The cluster stays; the last lines say how to go on with it.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$root/scripts/tour.sh"
 
 parse_options "words 0 1" -- "$@"
 dir=${arguments[0]:-$build/demo}
 cluster=$dir/cluster
 data=$build/demo_data
 
-if [ -t 1 ]; then
-	bold=$(tput bold 2>/dev/null) plain=$(tput sgr0 2>/dev/null)
-fi
-
-# Passes on what is said, and when nothing is for some seconds, says that something still happens; of a build, how far it is.
-pass_on() {
-	local line begun="" since=$SECONDS rc objects before=0
-	trap '' INT
-	while :; do
-		IFS= read -r -t 4 line
-		rc=$?
-		if [ "$rc" -eq 0 ]; then
-			printf '%s\n' "$begun$line"
-			begun=""
-			since=$SECONDS
-		elif [ "$rc" -gt 128 ]; then
-			begun+=$line
-			objects=$(find "$build/server" -name '*.o' -newer "$data/begin" 2>/dev/null | wc -l)
-			printf '    ... at work, %d s%s\n' $((SECONDS - since)) \
-				"$([ "$objects" -eq "$before" ] || printf ', %d files compiled' "$objects")"
-			before=$objects
-		else
-			printf '%s' "$begun$line"
-			return
-		fi
-	done
-}
-mkdir -p "$data" && touch "$data/begin" || die "cannot write to $data"
-exec > >(pass_on)
-passing_on=$!
-
-heading() { printf '\n%s== %s%s\n' "${bold:-}" "$*" "${plain:-}"; }
-tell() { printf '%s\n' "$*"; }
-
-# Shows statements and runs them, each with its result and the time it took; the statements come on stdin.
-sql() {
-	printf '\n'
-	{
-		echo '\timing on'
-		cat
-	} | "$bin/psql" -X -q -e -v ON_ERROR_STOP=1 -P pager=off || die "the server did not do what it should"
-}
-
-# The answer to a query, bare.
-answer() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 -c "$1" || die "the server did not answer"; }
+begin_tour
 
 writer=
 finish() {
 	[ -z "$writer" ] || kill "$writer" 2>/dev/null
 	[ ! -e "$cluster/PG_VERSION" ] || "$root/scripts/cluster.sh" stop "$cluster" >/dev/null 2>&1
-	exec >&- 3>&- # also where start_server was left
-	wait "$passing_on"
+	end_tour
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
 
 # Little memory and a small level 0, so that a few dozen megabytes already take every path data can take.
 start_server() {
-	local connection
-	# What is said on the way is shown, and the line for the shell kept; the server inherits neither pipe.
-	{
-		connection=$(
-			{
-				"$root/scripts/cluster.sh" start "$cluster" -c nvmkv.write_buffer_size=2MB -c nvmkv.max_write_buffers=4 \
-					-c nvmkv.nvm_size=32MB -c nvmkv.target_file_size=2MB -c max_wal_size=512MB 2>&1 >&4 3>&- 4>&- |
-					sed -u 's/^/    /' >&3
-				exit "${PIPESTATUS[0]}"
-			} 4>&1
-		) || die "the server does not start"
-	} 3>&1
-	eval "$connection"
-	choose_places
+	start_shown "$root/scripts/cluster.sh" start "$cluster" -c nvmkv.write_buffer_size=2MB -c nvmkv.max_write_buffers=4 \
+		-c nvmkv.nvm_size=32MB -c nvmkv.target_file_size=2MB -c max_wal_size=512MB
 }
 
 heading "A private server"
@@ -100,22 +44,7 @@ touch "$cluster/nvmkv_demo"
 answer "SELECT version()"
 
 heading "The data: Debian's package index"
-if ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; then
-	tell "There are no package lists yet: apt-get update"
-	if [ "$EUID" -eq 0 ]; then
-		apt-get -q update >/dev/null
-	elif command -v sudo >/dev/null; then
-		sudo apt-get -q update >/dev/null
-	fi
-fi
-if ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; then
-	apt-cache dumpavail | "$root/scripts/demo_packages.pl" available "$data" || die "cannot read the package lists"
-else
-	tell "Still none: the records of the installed packages have to do."
-	"$root/scripts/demo_packages.pl" available "$data" </var/lib/dpkg/status || die "cannot read the package lists"
-fi
-"$root/scripts/demo_packages.pl" installed "$data" </var/lib/dpkg/status || die "cannot read dpkg's status"
-wc -lc "$data"/*.copy | awk '{ sub(/.*\//, "", $3); printf "%10d lines %12d bytes  %s\n", $1, $2, $3 }'
+get_packages
 
 heading "Tables"
 tell "package and dependency live in the engine, ordered by their primary keys; installed is a local heap table."
