@@ -82,7 +82,8 @@ include $(topdir)/test/warnings.mk
 # server's own warning choices do not apply to it.
 $(ENGINE_OBJS) $(TOOL_OBJS): override CFLAGS := $(filter-out -Wdeclaration-after-statement,$(CFLAGS)) \
 	-std=gnu11 -fvisibility=hidden $(ENGINE_WARNINGS)
-$(HOST_OBJS) $(PORT_OBJS): override CFLAGS := $(CFLAGS) $(HOST_WARNINGS)
+# PostgreSQL 15's headers are not C23, which newer compilers take unless they are told.
+$(HOST_OBJS) $(PORT_OBJS): override CFLAGS := $(CFLAGS) -std=gnu11 $(HOST_WARNINGS)
 
 $(SCRIPTS_built): $(TOOL_OBJS) $(ENGINE_OBJS)
 	$(CC) $(CFLAGS) $(filter-out $(patsubst %,tools/%.o,$(filter-out $@,$(SCRIPTS_built))),$^) $(LDFLAGS) $(LDFLAGS_EX) -lpmem -llz4 -lzstd -lpthread -o $@

@@ -4,7 +4,7 @@
 #   scripts/upgrade_tests.sh [RELEASE]...     from PostgreSQL 15 to that of these releases of Debian (trixie sid)
 #   scripts/upgrade_tests.sh --here           the same to that of this machine, as root
 #
-# Both ways, by copies and by links.  Each release gets a tree of its own (scripts/debian_tree.sh RELEASE+bookworm: 4 GB, some
+# Both ways, by copies and by links, and by dumps.  Each release gets a tree of its own (scripts/debian_tree.sh RELEASE+bookworm: 4 GB, some
 # minutes for the first run), where --here is run: it installs PostgreSQL 15, and the extension for both, into the system's
 # directories.  Tables of all kinds stand beside heap tables that must stay the same (test/upgrade).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -250,6 +250,33 @@ test_mode() {
 	fi
 }
 
+# A dump of the older server in the newer one, in pg_dump's own format, and one of that in the older one, as a script.
+test_dumps() {
+	local what="dumps of $old and $new"
+	local dump=("$(program "$new" pg_dump)" -h "$work" -U postgres --include-foreign-data='*' -d postgres)
+	rm -rf "$work"/{old,new,standby}*
+	make_cluster $old "$work/old"
+	start "$work/old"
+	load
+	is "of $old" "" as_server "${dump[@]}" -Fc -f "$work/custom"
+	stop "$work/old"
+
+	new_cluster
+	start "$work/new"
+	is "restored in $new" "" as_server "$(program "$new" pg_restore)" -h "$work" -U postgres -d postgres --exit-on-error "$work/custom"
+	same "the same in $new"
+	is "of $new" "" as_server "${dump[@]}" -f "$work/script"
+	stop "$work/new"
+
+	rm -rf "$work/old"
+	make_cluster $old "$work/old"
+	start "$work/old"
+	sed '/^SET transaction_timeout/d' "$work/script" >"$work/older" || die "no script"
+	is "restored in $old" "" sql -d postgres -o /dev/null -f "$work/older"
+	same "the same in $old"
+	stop "$work/old"
+}
+
 declare -a copt=()
 make_server_dir "$work"
 install_old
@@ -258,5 +285,6 @@ install_extension "$new"
 for mode in --copy --link; do
 	test_mode $mode
 done
+test_dumps
 echo "$((count - failed)) passed, $failed failed"
 [ $failed -eq 0 ]
