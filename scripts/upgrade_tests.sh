@@ -121,6 +121,18 @@ load() {
 		-c "INSERT INTO o SELECT n, 'o' || n FROM generate_series(1, 1000) AS n" || die "another database cannot be made"
 }
 
+# Minor releases of PostgreSQL 15 and 17 note the version of altered columns, of heap tables, too, in an option that 18.6 has never
+# heard of: with it pg_upgrade and pg_dump to there fail, whatever the tables are.
+forget_versions() {
+	local database
+	! grep -q pg_attver "$(program "$new" postgres)" || return 0
+	for database in postgres other; do
+		sql -d $database -c "SET allow_system_table_mods = on; UPDATE pg_attribute
+			SET attoptions = NULLIF(ARRAY(SELECT o FROM unnest(attoptions) AS o WHERE o NOT LIKE 'pg_attver=%'), '{}')
+			WHERE attoptions::text LIKE '%pg_attver=%'" || die "options of columns cannot be changed"
+	done
+}
+
 # ---------------------------------------------------------------- tests
 
 failed=0
@@ -187,6 +199,7 @@ test_mode() {
 	same "old cluster after a failed upgrade"
 	# Once with rows in the container, once in files.
 	[ "$mode" = --copy ] || sql -d postgres -c "SELECT nvmkv.compact()" >/dev/null
+	forget_versions
 	says "the old server runs" 'a server runs' upgrade "$work/old" "$work/new"
 	stop "$work/old"
 
@@ -258,6 +271,7 @@ test_dumps() {
 	make_cluster $old "$work/old"
 	start "$work/old"
 	load
+	forget_versions
 	is "of $old" "" as_server "${dump[@]}" -Fc -f "$work/custom"
 	stop "$work/old"
 
