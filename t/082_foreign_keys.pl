@@ -1,4 +1,5 @@
-# Foreign keys of foreign tables come through pg_dump and its restore, whole or without rows, and through a crash.
+# Foreign keys of foreign tables come through pg_dump and its restore, whole or without rows, and through a crash; so do rows of
+# tables that inherit, each once.
 use strict;
 use warnings;
 
@@ -19,6 +20,12 @@ $node->safe_psql('postgres', q{
 		CONSTRAINT mail FOREIGN KEY (email) REFERENCES person (email) ON UPDATE CASCADE ON DELETE SET NULL) SERVER nvmkv;
 	CREATE TABLE call (person int REFERENCES person, later int CONSTRAINT later REFERENCES person DEFERRABLE INITIALLY DEFERRED);
 	ALTER TABLE invoice ADD CONSTRAINT unproved FOREIGN KEY (id) REFERENCES person NOT VALID;
+	CREATE FOREIGN TABLE parent (a int PRIMARY KEY, b text) SERVER nvmkv;
+	CREATE FOREIGN TABLE child (more int) INHERITS (parent) SERVER nvmkv;
+	CREATE TABLE heap_child () INHERITS (parent) USING heap;
+	INSERT INTO parent VALUES (1, 'parent');
+	INSERT INTO child VALUES (2, 'child', 3);
+	INSERT INTO heap_child VALUES (4, 'heap');
 	CREATE TABLE area (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);
 	CREATE TABLE area1 PARTITION OF area FOR VALUES FROM (0) TO (10) USING nvmkv;
 	CREATE TABLE area2 PARTITION OF area FOR VALUES FROM (10) TO (20);
@@ -87,6 +94,8 @@ $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('restored') ], 'restore');
 is(keys_of('restored'), $keys, 'restored: the same foreign keys');
 holds('restored', 'restored');
+my $inherited = 'SELECT tableoid::regclass, a, b FROM parent ORDER BY a';
+is($node->safe_psql('restored', $inherited), $node->safe_psql('postgres', $inherited), 'rows of tables that inherit, each once');
 
 my $archive = $node->basedir . '/dump.custom';
 $node->command_ok([ 'pg_dump', '-Fc', '-s', '-f', $archive, '-d', $node->connstr('postgres') ], 'pg_dump -Fc -s');
