@@ -147,7 +147,7 @@ BEGIN
 
 	-- Nobody else uses the table, and who did has committed on the shard, too.
 	EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', part.of, partition);
-	moved := shards.catch_up(table_name, target, keys);
+	PERFORM shards.catch_up(table_name, target, keys);
 	EXECUTE format('DROP FOREIGN TABLE %s', partition);
 	PERFORM shards.attach(part.of, table_name, part.bound, target);
 	COMMIT;

@@ -135,23 +135,7 @@ forget_versions() {
 
 # ---------------------------------------------------------------- tests
 
-failed=0
-count=0
-
-# Does a command print that, and nothing else?  is NAME EXPECTED COMMAND...
-is() {
-	local name=$1 expected=$2 got
-	shift 2
-	got=$("$@" 2>&1)
-	count=$((count + 1))
-	if [ "$got" = "$expected" ]; then
-		echo "ok $count - $what: $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count - $what: $name"
-		diff <(printf '%s\n' "$expected") <(printf '%s\n' "$got") | sed 's/^/# /'
-	fi
-}
+. "$root/scripts/points.sh"
 
 # Does it say that, among others?  says NAME PATTERN COMMAND...
 says() {
