@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $primary = new_server('primary', wal_keep_size => '1GB'); # the writer does not wait for the standby
+my $primary = new_server('primary', wal_keep_size => '1GB', 'nvmkv.copy_space_limit' => 0); # the writer does not wait for the standby
 $primary->safe_psql('postgres', q{
 	CREATE FOREIGN TABLE f (k int NOT NULL, n int, pad text) SERVER nvmkv OPTIONS (primary_key 'k');
 	CREATE TABLE h (k int PRIMARY KEY, n int);

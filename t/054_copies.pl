@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $primary = new_server('primary', wal_keep_size => '1GB', track_activities => 'off', 'nvmkv.l0_write_amplification' => 1.5);
+my $primary = new_server('primary', wal_keep_size => '1GB', 'nvmkv.copy_space_limit' => 0, track_activities => 'off', 'nvmkv.l0_write_amplification' => 1.5);
 
 make_twins($primary);
 my $writer = start_writing($primary);

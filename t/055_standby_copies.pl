@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $rounds = $ENV{NVMKV_COPY_ROUNDS} // 2;
-my $primary = new_server('primary', wal_keep_size => '1GB', 'nvmkv.l0_write_amplification' => 1.5, 'nvmkv.max_column_families' => 3);
+my $primary = new_server('primary', wal_keep_size => '1GB', 'nvmkv.copy_space_limit' => 0, 'nvmkv.l0_write_amplification' => 1.5, 'nvmkv.max_column_families' => 3);
 
 make_twins($primary);
 $primary->backup('base');

@@ -11,7 +11,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $rounds = $ENV{NVMKV_COPY_ROUNDS} // 1;
-my @nodes = (new_server('a', wal_keep_size => '1GB', wal_log_hints => 'on', 'nvmkv.l0_write_amplification' => 1.5));
+# No limit of what is kept for a copy: on a busy machine pg_rewind may take long, and the tables are compacted over and over.
+my @nodes = (new_server('a', wal_keep_size => '1GB', wal_log_hints => 'on', 'nvmkv.l0_write_amplification' => 1.5,
+	'nvmkv.copy_space_limit' => 0));
 
 make_twins($nodes[0]);
 $nodes[0]->backup('base');
@@ -48,7 +50,8 @@ sub turn
 	}
 	my $busy = IPC::Run::start([ 'psql', '-X', '-d', $source->connstr('postgres'), '-c',
 			q{DO $$BEGIN LOOP PERFORM nvmkv.compact(); END LOOP; END$$} ], '>', \$out, '2>', \$err);
-	command_ok([ 'pg_rewind', '-D', $old->data_dir, '--source-server', $source->connstr('postgres'), '--no-sync' ], "$what: pg_rewind");
+	command_ok([ 'pg_rewind', '-D', $old->data_dir, '--source-server', $source->connstr('postgres'), '--no-sync' ], "$what: pg_rewind")
+		or BAIL_OUT("$what: what pg_rewind left is no server");
 	$old->append_conf('postgresql.conf', join("\n", 'port = ' . $old->port, "unix_socket_directories = '" . $old->host . "'", ''));
 	$old->enable_streaming($new);
 	$old->set_standby_mode;

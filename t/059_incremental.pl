@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $primary = new_server('primary', wal_keep_size => '1GB');
+my $primary = new_server('primary', wal_keep_size => '1GB', 'nvmkv.copy_space_limit' => 0);
 plan skip_all => 'this server has no incremental backups'
   if $primary->safe_psql('postgres', 'SHOW server_version_num') < 170000;
 
