@@ -29,27 +29,6 @@ for setting in "${settings[@]}"; do
 done
 choose_places
 
-# DIR, absolute.  Where the server's user cannot go, DIR becomes a link to a place where it can.
-make_dir() {
-	mkdir -p "$(dirname "$dir")" || die "cannot make $dir"
-	dir=$(cd "$(dirname "$dir")" && pwd -P)/$(basename "$dir")
-	if [ ! -e "$dir" ]; then
-		mkdir "$dir" || die "cannot make $dir"
-	fi
-	if [ -L "$dir" ] || [ -n "$(ls -A "$dir")" ]; then
-		return
-	fi
-	make_server_dir "$dir"
-	if ! server_can_reach "$dir"; then
-		local elsewhere
-		elsewhere=$(private_var_tmp "$root")/cluster.$(path_key "$dir") || exit 1
-		rm -rf "$elsewhere"
-		make_server_dir "$elsewhere"
-		rmdir "$dir" && ln -s "$elsewhere" "$dir" || die "cannot make $dir"
-		say "user $run_user cannot reach $dir: the cluster is in $elsewhere"
-	fi
-}
-
 find_dir() {
 	[ -e "$dir/PG_VERSION" ] || die "no cluster in $dir"
 	dir=$(cd "$dir" && pwd -P)
@@ -118,7 +97,7 @@ start() {
 	local sockets one
 	"$root/scripts/setup.sh" >/dev/null || exit 1
 	choose_places
-	make_dir
+	dir=$(make_reachable_dir "$dir") || exit 1
 	dir=$(cd "$dir" && pwd -P)
 	if is_running; then
 		[ ${#settings[@]} -eq 0 ] || die "the server in $dir runs already; stop it to give it other settings"

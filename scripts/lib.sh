@@ -107,6 +107,29 @@ private_var_tmp() {
 	printf '%s\n' "$dir"
 }
 
+# A directory for servers, made if it is missing: its absolute path.  Where their user cannot go, it becomes a link to a place
+# where it can.
+make_reachable_dir() {
+	local dir=$1 elsewhere
+	mkdir -p "$(dirname "$dir")" || die "cannot make $dir"
+	dir=$(cd "$(dirname "$dir")" && pwd -P)/$(basename "$dir")
+	printf '%s\n' "$dir"
+	if [ ! -e "$dir" ]; then
+		mkdir "$dir" || die "cannot make $dir"
+	fi
+	if [ -L "$dir" ] || [ -n "$(ls -A "$dir")" ]; then
+		return
+	fi
+	make_server_dir "$dir"
+	if ! server_can_reach "$dir"; then
+		elsewhere=$(private_var_tmp "$root")/cluster.$(path_key "$dir") || exit 1
+		rm -rf "$elsewhere"
+		make_server_dir "$elsewhere"
+		rmdir "$dir" && ln -s "$elsewhere" "$dir" || die "cannot make $dir"
+		say "user $run_user cannot reach $dir: it is in $elsewhere"
+	fi
+}
+
 # Decides which server it is, who runs it, and where it lives: sets variant, run_user, state, prefix and bin.  Nothing is made
 # or looked at before that, so it comes after the command line was read.  Installing packages may create the user
 # "postgres": to be called again after that.

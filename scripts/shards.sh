@@ -5,11 +5,14 @@
 #   scripts/shards.sh start DIR N [-c name=value]...   DIR/coordinator, DIR/shard1 ... DIR/shardN; settings are of those that do not run yet
 #   scripts/shards.sh add   DIR [-c name=value]...     one shard more
 #   scripts/shards.sh stop  DIR [-m fast|immediate]
+#   scripts/shards.sh backup DIR TO                    copies of all, and their logs up to one restore point, in TO
+#   scripts/shards.sh restore DIR FROM [-c name=value]...  all of them as they were at that point, in DIR, which is new
 #   scripts/shards.sh psql  DIR [argument of psql]...  on the coordinator
 #   scripts/shards.sh demo [DIR]                       a tour on Debian's package index (default build/shards)
 #
 # start prints a line for the shell, which is the coordinator's: export PGHOST=... PGPORT=... PGUSER=... PGDATABASE=...
-# The coordinator's database postgres gets a schema "shards" (scripts/shards.sql): create_table, create_index, move, everywhere.
+# The coordinator's database postgres gets a schema "shards" (scripts/shards.sql): create_table, create_index, move, restore_point,
+# everywhere.
 # Each server is one of scripts/cluster.sh.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -18,6 +21,8 @@ mode=fast
 case "${1:-} ${2:-}" in
 "start "*) parse_options "-c settings list" "words 3 3" -- "$@" ;;
 "add "*) parse_options "-c settings list" "words 2 2" -- "$@" ;;
+"backup "*) parse_options "words 3 3" -- "$@" ;;
+"restore "*) parse_options "-c settings list" "words 3 3" -- "$@" ;;
 "stop "*) parse_options "-m mode text" "words 2 2" -- "$@" ;;
 "psql "[!-]*) arguments=("$@") ;; # which are psql's
 "demo "*) parse_options "words 1 2" -- "$@" ;;
@@ -25,7 +30,7 @@ case "${1:-} ${2:-}" in
 esac
 command=${arguments[0]}
 dir=${arguments[1]:-}
-[[ $command =~ ^(start|add|stop|psql|demo)$ ]] || wrong_usage "unknown command: $command"
+[[ $command =~ ^(start|add|backup|restore|stop|psql|demo)$ ]] || wrong_usage "unknown command: $command"
 [ -n "$dir" ] || [ "$command" = demo ] || wrong_usage "which directory?"
 [[ $mode =~ ^(fast|immediate)$ ]] || wrong_usage "unknown mode: $mode"
 
@@ -68,6 +73,7 @@ start_one() {
 	if ! cluster psql "$dir/$1" -X -q -c "SELECT" >/dev/null 2>&1; then
 		cluster start "$dir/$1" "${given[@]}" >/dev/null || die "$1 does not start"
 	fi
+	on "$1" -c "DO 'BEGIN WHILE pg_is_in_recovery() LOOP PERFORM pg_sleep(0.1); END LOOP; END'"
 	on "$1" -c "CREATE EXTENSION IF NOT EXISTS nvmkv_fdw" -c "CREATE EXTENSION IF NOT EXISTS postgres_fdw"
 }
 
@@ -120,5 +126,9 @@ stop)
 	stop
 	;;
 psql) exec "$root/scripts/cluster.sh" psql "$dir/coordinator" "${arguments[@]:2}" ;;
+backup | restore)
+	. "$root/scripts/shards_backup.sh"
+	"$command" "${arguments[2]}"
+	;;
 demo) . "$root/scripts/shards_demo.sh" ;;
 esac

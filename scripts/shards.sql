@@ -58,6 +58,28 @@ BEGIN
 	END LOOP;
 END $$;
 
+-- Makes a restore point of this name in the logs of the coordinator and of all shards, and ends their log files, so that
+-- they are archived.  No transaction that came through the coordinator is on one side of it on one shard and on the other
+-- side on another: postgres_fdw commits on the shards before the coordinator lets go of its locks, so nobody is in the midst
+-- of that while this one has the tables for itself.  Writers wait for the moment that it takes; readers do not.
+CREATE OR REPLACE FUNCTION shards.restore_point(name text) RETURNS TABLE (server name, "position" pg_lsn) LANGUAGE plpgsql AS $$
+DECLARE
+	make text := format('SELECT p, pg_switch_wal() FROM pg_create_restore_point(%L) AS p', name);
+	parent regclass;
+BEGIN
+	FOR parent IN SELECT DISTINCT p.of FROM shards.partitions AS p ORDER BY p.of LOOP
+		EXECUTE format('LOCK TABLE %s IN SHARE MODE', parent);
+	END LOOP;
+	FOR server IN SELECT s.srvname FROM pg_foreign_server AS s JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
+				  WHERE w.fdwname = 'postgres_fdw' ORDER BY s.srvname LOOP
+		SELECT d.p INTO "position" FROM dblink(server, make) AS d (p pg_lsn, ended pg_lsn);
+		RETURN NEXT;
+	END LOOP;
+	server := 'coordinator';
+	EXECUTE make INTO "position";
+	RETURN NEXT;
+END $$;
+
 -- Takes changes of a partition that is being moved, from the shard it comes from to the shard it goes to, and returns how
 -- many keys that were.  One snapshot of the source (postgres_fdw reads it in one REPEATABLE READ transaction): what is
 -- committed while this runs stays in the list for the next time.

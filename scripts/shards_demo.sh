@@ -7,8 +7,17 @@ sizes=(-c nvmkv.write_buffer_size=4MB -c nvmkv.nvm_size=32MB -c nvmkv.target_fil
 	-c max_prepared_transactions=20 -c max_wal_size=256MB)
 
 writer=
+# What shows how a backup is restored.
+remove_copies() {
+	[ ! -e "$dir.restored" ] || "$root/scripts/shards.sh" stop "$dir.restored" -m immediate >/dev/null 2>&1
+	for one in "$dir".restored/*/ "$dir.backup"; do
+		[ ! -e "$one" ] || rm -rf "$(readlink -f "$one")"
+	done
+	rm -rf "$dir.restored" "$dir.backup"
+}
 finish() {
 	[ -z "$writer" ] || kill "$writer" 2>/dev/null
+	remove_copies
 	"$root/scripts/shards.sh" stop "$dir" >/dev/null 2>&1
 	end_tour
 }
@@ -104,6 +113,18 @@ sql <<'SQL'
 SELECT count(*) AS packages, count(*) FILTER (WHERE tableoid = 'package_0'::regclass) AS moved FROM package;
 SQL
 [ "$(answer "SELECT count(*) FROM package")" -eq "$(wc -l <"$data/package.copy")" ] || die "rows are missing, or there are too many"
+
+heading "A backup of all at one moment"
+tell "Copies of the four servers, and of their logs up to one restore point; then all of them again, somewhere else."
+"$root/scripts/shards.sh" backup "$dir" "$dir.backup" || die "no backup"
+kept=$(answer "SELECT count(*), sum(hashtext(p::text)::bigint) FROM package p")
+answer "DELETE FROM package WHERE section = 'database'"
+"$root/scripts/shards.sh" restore "$dir.restored" "$dir.backup" "${sizes[@]}" >/dev/null 2>&1 || die "the backup cannot be restored"
+restored=$("$root/scripts/shards.sh" psql "$dir.restored" -X -q -A -t -c "SELECT count(*), sum(hashtext(p::text)::bigint) FROM package p")
+tell "Before: $kept; restored: $restored"
+[ "$kept" = "$restored" ] || die "the restored tables are others"
+"$root/scripts/shards.sh" stop "$dir.restored" >/dev/null 2>&1
+remove_copies
 
 heading "A shard that is lost"
 "$root/scripts/cluster.sh" stop "$dir/shard2" -m immediate >/dev/null 2>&1
