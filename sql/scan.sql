@@ -114,6 +114,23 @@ FROM unnest(ARRAY['date', 'timestamp', 'timestamptz']) AS a(coltype)
 			CASE b.probetype WHEN 'date' THEN ARRAY['5874897-12-31', '4714-11-24 BC'] ELSE ARRAY['1969-12-31 23:59:59.999999', '2000-01-01 00:00:00.000001', '2021-03-28 02:30', '2021-10-31 02:30', '294276-12-31 12:00'] END) AS c
 ORDER BY 1, 2;
 
+-- West of Greenwich a date begins later than its day there; where the date line was moved, one is missing.
+SET TimeZone = 'America/New_York';
+SELECT a.coltype, c.*
+FROM unnest(ARRAY['date', 'timestamp']) AS a(coltype)
+	CROSS JOIN LATERAL compare_all(a.coltype, 'timestamptz',
+		ARRAY['-infinity', '2021-03-12', '2021-03-13', '2021-03-14', '2021-03-15', '2021-11-06', '2021-11-07', '2021-11-08', 'infinity'],
+		ARRAY['2021-03-13 19:00', '2021-03-14', '2021-03-14 02:30', '2021-03-14 20:00', '2021-11-07', '2021-11-07 01:30', '2021-11-07 23:00']) AS c
+ORDER BY 1;
+SET TimeZone = 'Pacific/Apia';
+SELECT a.coltype, c.*
+FROM unnest(ARRAY['date', 'timestamp']) AS a(coltype)
+	CROSS JOIN LATERAL compare_all(a.coltype, 'timestamptz',
+		ARRAY['2011-12-27', '2011-12-28', '2011-12-29', '2011-12-30', '2011-12-31', '2012-01-01', '2012-01-02'],
+		ARRAY['2011-12-28 23:00', '2011-12-29', '2011-12-29 10:00', '2011-12-29 23:59', '2011-12-31', '2011-12-31 10:00', '2012-01-01']) AS c
+ORDER BY 1;
+SET TimeZone = 'Europe/Berlin';
+
 SELECT a.coltype, c.*
 FROM (VALUES
 	('bool', ARRAY['f', 't'], ARRAY['f', 't']),

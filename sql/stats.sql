@@ -35,6 +35,12 @@ FROM (VALUES
 	('SELECT DISTINCT grp FROM %s')
 ) AS q(query);
 
+-- A sample that is smaller than the table is in its order, too.
+SET default_statistics_target = 1;
+ANALYZE t (k);
+SELECT correlation FROM pg_stats WHERE tablename = 't' AND attname = 'k';
+RESET default_statistics_target;
+
 -- Only what is committed, or one's own, counts.
 BEGIN;
 DELETE FROM t WHERE k > 10000;

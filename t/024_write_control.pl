@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $node = new_server('main', max_wal_size => '256MB', 'nvmkv.compaction_rate_limit' => '64kB');
+my $node = new_server('main', max_wal_size => '256MB');
 my $running = q{SELECT count(*) FROM nvmkv.progress WHERE job = 'column compaction' AND finished IS NULL};
 
 sub insert
@@ -33,9 +33,13 @@ sub set_limit
 	return;
 }
 
-# The limit.
+# The limit, set while the server runs.  It holds when workers have read the file; the barrier has before it lets a
+# checkpoint go that comes after the postmaster has.
 fails($node, q{ALTER SYSTEM SET nvmkv.compaction_rate_limit = '10kB'}, qr/22023: .*DETAIL: .*at least 64kB/s, 'a limit too low');
 $node->safe_psql('postgres', q{CREATE FOREIGN TABLE t (k int, v text) SERVER nvmkv OPTIONS (primary_key 'k')});
+set_limit('64kB');
+$node->poll_query_until('postgres', q{SELECT current_setting('nvmkv.compaction_rate_limit') = '64kB'}) or die 'no reload';
+$node->safe_psql('postgres', 'CHECKPOINT');
 insert(1, 8000);
 ok($node->poll_query_until('postgres', "$running", '1'), 'level 0 is large enough to be drained');
 my $columns = $node->safe_psql('postgres', 'SELECT columns_compacted FROM nvmkv.stat_engine');
@@ -44,6 +48,7 @@ is($node->safe_psql('postgres', $running), '1', 'a column takes its time under a
 set_limit('0');
 ok($node->poll_query_until('postgres', "SELECT columns_compacted > $columns + 2 FROM nvmkv.stat_engine"),
 	'a reload lifts the limit, also from a step that is under way');
+cmp_ok($node->safe_psql('postgres', q{SELECT steps FROM nvmkv.stat_workers WHERE role = 'compact'}), '>', 1, 'the worker counts its steps');
 
 # Writers come first: at 64 kB a second this would take a quarter of an hour.
 set_limit('64kB');

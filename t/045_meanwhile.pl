@@ -46,6 +46,20 @@ $node->safe_psql('postgres', 'UPDATE t SET v = 5 WHERE k = 1');
 $gate->query_safe('SELECT pg_advisory_unlock(7)');
 $upsert->finish;
 is($node->safe_psql('postgres', 'SELECT v FROM t WHERE k = 1'), '105', 'an upsert decides by the newest version of the row');
+
+# The row has gone to another key before it is updated: the upsert is for the key, and has nothing to do with the row.
+my $late = $node->background_psql('postgres', on_error_stop => 1);
+$node->safe_psql('postgres', 'UPDATE t SET v = 5 WHERE k = 1');
+$gate->query_safe('SELECT pg_advisory_lock(7)');
+$late->query_safe('BEGIN');
+$late->query_until(qr/^sent$/m, "\\echo sent\nINSERT INTO t VALUES (1, 7) ON CONFLICT (k) DO UPDATE SET v = t.v + 100 WHERE is_large(t.v);\n");
+wait_for_event('advisory');
+$node->safe_psql('postgres', 'UPDATE t SET k = 9 WHERE k = 1');
+$gate->query_safe('SELECT pg_advisory_unlock(7)');
+is($late->query_safe('SELECT k, v FROM t ORDER BY k'), "1|7\n2|1\n9|5", 'an upsert inserts where its row has left the key');
+is($node->safe_psql('postgres', 'SELECT v FROM t WHERE k = 9 FOR UPDATE NOWAIT'), '5', 'and does not lock the row that has left');
+$late->query_safe('COMMIT');
+$late->quit;
 $gate->quit;
 
 # A transaction that has committed for the log, and still runs for everybody else, holds its rows: also where flush has

@@ -139,6 +139,8 @@ $log = -s $node->logfile;
 ok($node->poll_query_until('postgres', q{SELECT current_setting('nvmkv.fail_at') <> ''}), 'the setting is there');
 $node->safe_psql('postgres', 'CHECKPOINT');
 like(substr(slurp_file($node->logfile), $log), qr/could not be flushed; their memtables are kept.*DETAIL: .*no space left/s, 'kept memtables');
+ok($node->poll_query_until('postgres', q{SELECT last_error LIKE '%no space left' FROM nvmkv.stat_workers WHERE role = 'flush'}),
+	'the worker that flushes says the same');
 fails($node, q{SELECT pg_backup_start('none', true)}, qr/^(?=.*57014: ).*WARNING: .*backup has not begun.*DETAIL: .*could not be drained: .*no space left.*HINT/s,
 	'a backup that cannot begin');
 write_some();
