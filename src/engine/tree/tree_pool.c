@@ -185,6 +185,27 @@ own_pool(NvmkvDb *db)
 	return versions_install(&db->versions, &edit);
 }
 
+/*
+ * None is wanted, and no row is in one: its file goes, and the manifest speaks of it no more. A copy of this tree would
+ * else refuse to take the pool that it once had itself, and this one has from a copy of it. Crash in between: the next
+ * opening finds no file, and forgets it.
+ */
+static NvmkvStatus
+give_up_pool(NvmkvDb *db)
+{
+	VersionEdit edit = {.has_pool = true, .has_generation = true};
+	PoolKnown known;
+
+	pool_known_of_version(versions_current(&db->versions), &known);
+	if (nvm_pool_remove(db->nvm_path, db->dir, &known.owner) != NVMKV_OK)
+	{
+		port_log(PORT_LOG_WARNING, "could not remove the container that is not wanted any more: %s",
+				 nvmkv_error()->text);
+		return NVMKV_OK;
+	}
+	return known.owner.pool_id != 0 ? versions_install(&db->versions, &edit) : NVMKV_OK;
+}
+
 /* The highest extent of any row, and one more. */
 static uint32_t
 extents_used(const VersionImage *v)
@@ -223,18 +244,11 @@ tree_open_pool(NvmkvDb *db, NvmPoolShm *pool_shm)
 {
 	const VersionImage *v = versions_current(&db->versions);
 	NvmPoolOpening opening = {0};
-	PoolKnown known;
 	bool created;
 	NvmkvStatus st;
 
 	if (db->options.nvm_bytes == 0 && v->nrows == 0)
-	{
-		pool_known_of_version(v, &known);
-		if (nvm_pool_remove(db->nvm_path, db->dir, &known.owner) != NVMKV_OK)
-			port_log(PORT_LOG_WARNING, "could not remove the container that is not wanted any more: %s",
-					 nvmkv_error()->text);
-		return NVMKV_OK;
-	}
+		return give_up_pool(db);
 	opening.path = db->nvm_path;
 	opening.bytes = db->options.nvm_bytes;
 	opening.system_identifier = db->options.system_identifier;

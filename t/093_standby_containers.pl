@@ -1,0 +1,93 @@
+# Standbys whose containers are not as the primary's: smaller, larger, elsewhere, none. They follow while tables are written, take
+# over, and are made anew over the container that they had.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Nvmkv;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $pools = PostgreSQL::Test::Utils::tempdir;
+my $container = 'SELECT container_path, container_size / 1048576 FROM nvmkv.column_families';
+my %container = (
+	a => { 'nvmkv.nvm_path' => "$pools/a", 'nvmkv.nvm_size' => '24MB' },
+	smaller => { 'nvmkv.nvm_path' => "$pools/smaller", 'nvmkv.nvm_size' => '16MB' },
+	larger => { 'nvmkv.nvm_path' => '', 'nvmkv.nvm_size' => '32MB' },
+	none => { 'nvmkv.nvm_path' => '', 'nvmkv.nvm_size' => '0' });
+
+# A standby of a server, with its container: standby_of(server, whose container, name)
+sub standby_of
+{
+	my ($primary, $kind, $name) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name // $kind);
+
+	$primary->backup($node->name);
+	$node->init_from_backup($primary, $node->name, has_streaming => 1);
+	$node->append_conf('postgresql.conf', settings(%{ $container{$kind} }));
+	$node->start;
+	return $node;
+}
+
+sub follows
+{
+	my ($primary, $node, $name) = @_;
+
+	$primary->wait_for_catchup($node, 'replay', $primary->lsn('insert'));
+	twins_agree($node, $name // $node->name);
+	return;
+}
+
+my $a = new_server('a', wal_keep_size => '256MB', %{ $container{a} });
+make_twins($a, 5000);
+my ($smaller, $larger, $none) = map { standby_of($a, $_) } qw(smaller larger none);
+my $writer = start_writing($a);
+
+is($a->safe_psql('postgres', $container), "$pools/a|24", 'the container of the primary');
+is($smaller->safe_psql('postgres', $container), "$pools/smaller|16", 'a smaller one elsewhere');
+like($larger->safe_psql('postgres', $container), qr{nvmkv/level0\.pool\|32$}, 'a larger one in the data directory');
+is($none->safe_psql('postgres', $container), '|0', 'none');
+ok(-e "$pools/a", 'whose has none leaves alone that of the server it is a copy of');
+follows($a, $_) for $smaller, $larger, $none;
+
+# The one without a container takes over, while it is written.
+stop_writing($a, $writer);
+my $changes = $a->safe_psql('postgres', 'SELECT sum(n) FROM h');
+$writer = start_writing($a);
+$a->poll_query_until('postgres', "SELECT sum(n) > $changes + 500 FROM h") or die 'the writer does not work';
+$a->stop('immediate');
+$writer->finish;
+$none->promote;
+for my $node ($smaller, $larger)
+{
+	$node->enable_streaming($none);
+	$node->restart;
+}
+$writer = start_writing($none);
+$changes = $none->safe_psql('postgres', 'SELECT sum(n) FROM h');
+$none->poll_query_until('postgres', "SELECT sum(n) > $changes + 500 FROM h") or die 'the writer does not work';
+follows($none, $_, $_->name . ' of the new primary') for $smaller, $larger;
+
+# The old primary made anew, where its container still is: what the new one's files know of it is from before.
+my $again = standby_of($none, 'a', 'again');
+is($again->safe_psql('postgres', $container), "$pools/a|24", 'made anew it takes the container that is there');
+follows($none, $again);
+
+# And the one with the smaller container, of the server that it was a copy of.
+stop_writing($none, $writer);
+$none->wait_for_catchup($again, 'replay', $none->lsn('insert'));
+$none->stop;
+$again->promote;
+$smaller->stop;
+my $smaller_again = standby_of($again, 'smaller', 'smaller_again');
+$larger->enable_streaming($again);
+$larger->restart;
+$writer = start_writing($again);
+follows($again, $_, $_->name . ' of the third primary') for $smaller_again, $larger;
+stop_writing($again, $writer);
+twins_agree($again, 'the third primary');
+
+$_->stop for $smaller_again, $larger, $again;
+done_testing();
