@@ -96,6 +96,29 @@ plot_sql() {
 	END
 }
 
+# Rates by the number of shards: points are measured, lines calculated.
+plot_shards() {
+	local work lines= number=0
+	for work in read device insert; do
+		number=$((number + 1))
+		grep "^$work," "$1" >"$data/$work" || die "no rates of $work in $1"
+		lines+="${lines:+, }'$data/$work' using 2:3 with points pt 7 ps 1.6 lc $number title '$work, measured'"
+		lines+=", '' using 2:4 with lines lw 2 lc $number title 'one coordinator'"
+		lines+=", '' using 2:5 with lines lw 2 dt 2 lc $number title 'each a coordinator'"
+	done
+	gnuplot <<-END || die "gnuplot failed"
+		$terminal
+		set output '${1%.csv}.rate.png'
+		set title 'tables over several servers: transactions a second'
+		set datafile separator ','
+		set xlabel 'shards'
+		set logscale x 2
+		set logscale y
+		set xrange [0.8:80]
+		plot $lines
+	END
+}
+
 # The benchmark is told from the first line.
 plot_file() {
 	local first
@@ -105,7 +128,8 @@ plot_file() {
 	tab,batch,ms,rows) plot_insert "$1" ;;
 	workload,tab,transactions,ms) plot_queue "$1" ;;
 	workload,heap,nvmkv,ratio) plot_sql "$1" ;;
-	*) die "not a result of bench/insert.sh, queue.sh or sql.sh: $1" ;;
+	"work,shards,measured,one coordinator,each a coordinator") plot_shards "$1" ;;
+	*) die "not a result of bench/insert.sh, queue.sh, sql.sh or shards.sh: $1" ;;
 	esac
 	rm -rf "$data"
 }
