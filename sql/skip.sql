@@ -4,70 +4,29 @@ SET search_path = skip_test, public;
 
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TABLE h (a int, b int, c int, v text, PRIMARY KEY (a, b, c));
-CREATE FOREIGN TABLE f (a int, b int, c int, v text) SERVER nvmkv OPTIONS (primary_key 'a, b DESC, c');
+CREATE FOREIGN TABLE n (a int, b int, c int, v text) SERVER nvmkv OPTIONS (primary_key 'a, b DESC, c');
 CREATE TABLE h2 (m mood, t text, n int, d date, x numeric);
-CREATE FOREIGN TABLE f2 (m mood, t text, n int, d date, x numeric) SERVER nvmkv;
-CREATE INDEX f2_m_t_n ON f2 (m, t DESC NULLS LAST, n NULLS FIRST) INCLUDE (x);
-CREATE INDEX f2_t_d ON f2 ((t || '!'), d) WHERE n > 1;
-CREATE FOREIGN TABLE f3 (a boolean, b text COLLATE "C", c float8, d int) SERVER nvmkv OPTIONS (primary_key 'a DESC, b, c DESC, d');
+CREATE FOREIGN TABLE n2 (m mood, t text, n int, d date, x numeric) SERVER nvmkv;
+CREATE INDEX n2_m_t_n ON n2 (m, t DESC NULLS LAST, n NULLS FIRST) INCLUDE (x);
+CREATE INDEX n2_t_d ON n2 ((t || '!'), d) WHERE n > 1;
+CREATE FOREIGN TABLE n3 (a boolean, b text COLLATE "C", c float8, d int) SERVER nvmkv OPTIONS (primary_key 'a DESC, b, c DESC, d');
 
--- The same statement for both; @ is h and f.
-CREATE PROCEDURE twice(statement text) LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE replace(statement, '@', 'h');
-	EXECUTE replace(statement, '@', 'f');
-END $$;
-
-CREATE FUNCTION answer(query text) RETURNS text[] LANGUAGE plpgsql AS $$
-DECLARE
-	r record;
-	lines text[] := '{}';
-BEGIN
-	FOR r IN EXECUTE query LOOP
-		lines := lines || r::text;
-	END LOOP;
-	RETURN lines;
-END $$;
-
-CREATE FUNCTION way(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	found text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		IF line ~ '^ *(Key|Index|Index Only|Scan Direction|Key Conditions|Skipped Columns): ' THEN
-			found := found || CASE WHEN found = '' THEN '' ELSE '; ' END || trim(line);
-		END IF;
-	END LOOP;
-	RETURN regexp_replace(found, '\$\d+|\(InitPlan \d+\)\.col\d+', '$n', 'g');
-END $$;
-
--- How many rows, if both answers are the same; without ORDER BY in any order.
-CREATE FUNCTION alike(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	ours text[] := answer(replace(query, '@', 'f'));
-	heaps text[] := answer(replace(query, '@', 'h'));
-BEGIN
-	IF query !~* 'order by' THEN
-		ours := ARRAY(SELECT unnest(ours) ORDER BY 1);
-		heaps := ARRAY(SELECT unnest(heaps) ORDER BY 1);
-	END IF;
-	IF ours = heaps THEN
-		RETURN format('%s rows', cardinality(ours));
-	END IF;
-	RETURN format('here: %s heap: %s', ours, heaps);
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set answers :abs_srcdir '/sql/include/answers.sql'
+\set ECHO none
+\i :answers
+\set ECHO all
 
 CREATE FUNCTION look(query text, OUT rows text, OUT found_by text) LANGUAGE sql AS $$
-	SELECT alike(query), way(replace(query, '@', 'f'));
+	SELECT alike(query), way(replace(query, '@', 'n'));
 $$;
 
 CALL twice('INSERT INTO @ SELECT g % 5, g / 5 % 40, g, g FROM generate_series(1, 2000) g');
 CALL twice('INSERT INTO @2 SELECT (ARRAY[''sad'', ''ok'', ''happy'']::mood[])[g % 4 + 1], (ARRAY[''a'', ''b'', ''''])[g % 4 + 1],
 	nullif(g % 50, 7), date ''2020-01-01'' + g, g / 3.0 FROM generate_series(1, 2000) g');
-INSERT INTO f3 SELECT g % 2 = 0, (ARRAY['x', 'y', ''])[g % 3 + 1], g % 7 / 2.0, g FROM generate_series(1, 2000) g;
-ANALYZE h, f, h2, f2, f3;
-ALTER TABLE f SET (autovacuum_enabled = off);
+INSERT INTO n3 SELECT g % 2 = 0, (ARRAY['x', 'y', ''])[g % 3 + 1], g % 7 / 2.0, g FROM generate_series(1, 2000) g;
+ANALYZE h, n, h2, n2, n3;
+ALTER TABLE n SET (autovacuum_enabled = off);
 
 -- The planner does not know of these: values of "a" with one row each, and with some.
 CALL twice('INSERT INTO @ SELECT 1000 + g, g % 40, g, g FROM generate_series(1, 100) g');
@@ -107,12 +66,12 @@ SELECT alike('SELECT m, t, n, d FROM @2 WHERE d = ''2021-01-01'' AND n > 1');
 SELECT alike('SELECT m, t, n, d FROM @2 WHERE d BETWEEN ''2021-01-01'' AND ''2021-01-10'' AND n > 1');
 
 -- Several columns are skipped.
-CREATE TABLE h3_twin AS SELECT * FROM f3;
-SELECT way('SELECT * FROM f3 WHERE d = 77'), count(*), min(b), min(c) FROM f3 WHERE d = 77;
-SELECT way('SELECT * FROM f3 WHERE c = 1.5 AND d < 60'), count(*), sum(d),
-	(SELECT sum(d) = sum(f3.d) FROM h3_twin WHERE c = 1.5 AND d < 60) FROM f3 WHERE c = 1.5 AND d < 60;
-SELECT way('SELECT * FROM f3 WHERE b = ''y'' AND d < 60'), count(*), sum(d),
-	(SELECT sum(d) = sum(f3.d) FROM h3_twin WHERE b = 'y' AND d < 60) FROM f3 WHERE b = 'y' AND d < 60;
+CREATE TABLE h3_twin AS SELECT * FROM n3;
+SELECT way('SELECT * FROM n3 WHERE d = 77'), count(*), min(b), min(c) FROM n3 WHERE d = 77;
+SELECT way('SELECT * FROM n3 WHERE c = 1.5 AND d < 60'), count(*), sum(d),
+	(SELECT sum(d) = sum(n3.d) FROM h3_twin WHERE c = 1.5 AND d < 60) FROM n3 WHERE c = 1.5 AND d < 60;
+SELECT way('SELECT * FROM n3 WHERE b = ''y'' AND d < 60'), count(*), sum(d),
+	(SELECT sum(d) = sum(n3.d) FROM h3_twin WHERE b = 'y' AND d < 60) FROM n3 WHERE b = 'y' AND d < 60;
 
 -- What this transaction has written, savepoints, deleted rows, cursors; then the same where it was flushed and compacted.
 CREATE PROCEDURE check_all() LANGUAGE plpgsql AS $$
@@ -152,7 +111,7 @@ SELECT nvmkv.compact();
 CALL check_all();
 
 BEGIN;
-DECLARE forth SCROLL CURSOR FOR SELECT a, b, c FROM f WHERE b = 3 AND c < 120 ORDER BY a, b DESC, c;
+DECLARE forth SCROLL CURSOR FOR SELECT a, b, c FROM n WHERE b = 3 AND c < 120 ORDER BY a, b DESC, c;
 FETCH 3 FROM forth;
 FETCH BACKWARD 2 FROM forth;
 FETCH LAST FROM forth;
@@ -161,7 +120,7 @@ FETCH 2 FROM forth;
 COMMIT;
 
 -- Values that come later, by parameters and from another table; NULL among them.
-PREPARE later(int, int[]) AS SELECT count(*), sum(c) FROM f WHERE b = $1 AND c <> ALL ($2);
+PREPARE later(int, int[]) AS SELECT count(*), sum(c) FROM n WHERE b = $1 AND c <> ALL ($2);
 SET plan_cache_mode = force_generic_plan;
 EXECUTE later(5, '{}');
 EXECUTE later(NULL, '{}');

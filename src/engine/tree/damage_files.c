@@ -57,8 +57,8 @@ sum_kept(NvmkvDb *db, uint64_t number, DamageKept *kept)
 	db_leave(db);
 }
 
-static uint64_t
-bytes_of(NvmkvDb *db, uint64_t number)
+uint64_t
+damage_file_bytes(NvmkvDb *db, uint64_t number)
 {
 	char path[SST_PATH_BYTES_MAX];
 	PortFile *file;
@@ -85,7 +85,7 @@ damage_keeps_file(NvmkvDb *db, uint64_t number, DamageKept *others)
 		sum_kept(db, number, &found);
 	else
 		found = *others;
-	bytes = bytes_of(db, number);
+	bytes = damage_file_bytes(db, number);
 	if (found.files >= DAMAGE_KEPT_FILES_MAX || found.bytes + bytes > DAMAGE_KEPT_BYTES_MAX)
 	{
 		port_log(PORT_LOG_WARNING, "damaged table %" PRIu64 " of \"%s\" is not kept: %" PRIu64 " others with %" PRIu64

@@ -27,4 +27,7 @@ typedef struct DamageKept
 
 extern bool damage_keeps_file(NvmkvDb *db, uint64_t number, DamageKept *others);
 
+/* What a table's file takes, of one that is not in the version any more; 0: it has gone, or cannot be read. */
+extern uint64_t damage_file_bytes(NvmkvDb *db, uint64_t number);
+
 #endif

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "engine/tree/damage_files.h"
 #include "engine/tree/tree.h"
 
 static uint32_t
@@ -14,23 +15,6 @@ copy_key(uint8_t to[NVMKV_KEY_BYTES_MAX + 1], NvmkvSlice key)
 	if (n > 0)
 		memcpy(to, key.data, n);
 	return (uint32_t) n;
-}
-
-/* What is kept of a table that was gone round; 0: nothing. */
-static uint64_t
-kept_bytes(NvmkvDb *db, uint64_t number)
-{
-	char path[SST_PATH_BYTES_MAX];
-	PortFile *file;
-	uint64_t size = 0;
-
-	if (sst_file_name(db->dir, number, path, sizeof(path)) != NVMKV_OK ||
-		port_files->open(path, PORT_FILE_READ, &file) != NVMKV_OK)
-		return 0;
-	if (port_files->size(file, &size) != NVMKV_OK)
-		size = 0;
-	port_files->close(file);
-	return size;
 }
 
 static void
@@ -45,7 +29,7 @@ describe_lost(NvmkvDb *db, const VersionImage *v, const VersionDamage *damage, N
 	out->max_sequence = damage->max_sequence;
 	out->found_clock_us = damage->found_us;
 	if (!out->is_row)
-		out->kept_bytes = kept_bytes(db, damage->source);
+		out->kept_bytes = damage_file_bytes(db, damage->source);
 	out->low_size = copy_key(out->low, version_bytes(v, damage->low));
 	out->upper_size = copy_key(out->upper, version_bytes(v, damage->upper));
 }
