@@ -20,10 +20,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my ($top) = grep { -e "$_/README.md" } "$FindBin::RealBin/..";
-my @pages = map { "$top/$_" } 'README.md', map { "doc/$_.md" } qw(tables settings sizing monitoring backup durability);
+my @pages = map { "$top/$_" } 'README.md', map { "doc/$_.md" } qw(tables settings sizing monitoring backup durability changes);
 my $archive = PostgreSQL::Test::Utils::tempdir;
 my $scratch = PostgreSQL::Test::Utils::tempdir;
-my $node = new_server('main', archive_mode => 'on', archive_command => "cp %p $archive/%f", 'nvmkv.nvm_size' => '64MB',
+my $node = new_server('main', wal_level => 'logical', archive_mode => 'on', archive_command => "cp %p $archive/%f", 'nvmkv.nvm_size' => '64MB',
 	'nvmkv.write_buffer_size' => '16MB');
 
 # Blocks: {what, line, lines}; those within a list are indented.

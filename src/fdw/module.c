@@ -14,6 +14,7 @@
 #include "utils/guc.h"
 
 #include "bgworker/worker.h"
+#include "fdw/changes/decode.h"
 #include "fdw/compat/compat.h"
 #include "fdw/ddl/ddl.h"
 #include "fdw/host/copysession.h"
@@ -53,7 +54,8 @@ _PG_init(void)
 		nvmkv_guc_init();
 		nvmkv_start_init();
 		nvmkv_copysession_init();
-		nvmkv_redo_init();
+		nvmkv_redo_init(nvmkv_changes_decode);
+		nvmkv_changes_init();
 		nvmkv_worker_init();
 	}
 	nvmkv_ddl_init();

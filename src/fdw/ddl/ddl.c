@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "fdw/changes/note.h"
 #include "fdw/ddl/alter.h"
 #include "fdw/ddl/copyfreeze.h"
 #include "fdw/ddl/createas.h"
@@ -53,6 +54,7 @@
 #include "fdw/table/counters.h"
 #include "fdw/table/option.h"
 #include "fdw/table/table.h"
+#include "fdw/txn/write.h"
 
 PG_FUNCTION_INFO_V1(nvmkv_sql_require_library);
 
@@ -202,6 +204,7 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, 
 void
 nvmkvExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs)
 {
+	List *told = NIL;
 	ListCell *lc;
 
 	foreach(lc, rels)
@@ -209,10 +212,14 @@ nvmkvExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs)
 		Relation rel = lfirst(lc);
 
 		CheckTableForSerializableConflictIn(rel);
+		if (nvmkv_note_is_wanted(nvmkv_table_definition(rel)))
+			told = lappend_oid(told, RelationGetRelid(rel));
 		nvmkv_table_new_storage(rel);
 		pgstat_count_truncate(nvmkv_counted(RelationGetRelid(rel)));
 		nvmkv_freeze_note_truncated(RelationGetRelid(rel));
 	}
+	if (told != NIL)
+		nvmkv_write_tell_truncate(told, behavior == DROP_CASCADE, restart_seqs);
 }
 
 void

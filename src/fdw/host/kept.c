@@ -260,13 +260,12 @@ nvmkv_kept_begin(NvmkvDb *db, XLogRecPtr redo)
 }
 
 void
-nvmkv_kept_record(const XLogReaderState *record)
+nvmkv_kept_record(uint8 info, XLogRecPtr start, XLogRecPtr end, NvmkvSlice data)
 {
 	if (gives_up_wal())
 		return;
 	open_writer();
-	nvmkv_kept_check(kept_writer_record(&writer, XLogRecGetInfo(record) & ~XLR_INFO_MASK, record->ReadRecPtr,
-								  record->EndRecPtr, nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record))));
+	nvmkv_kept_check(kept_writer_record(&writer, info, start, end, data));
 }
 
 void

@@ -26,7 +26,6 @@
 #include "postgres.h"
 
 #include "access/xlogdefs.h"
-#include "access/xlogreader.h"
 
 #include "engine/nvmkv.h"
 #include "fdw/host/keptcheck.h"
@@ -62,8 +61,8 @@ extern NvmkvStatus nvmkv_kept_obstacle(const char **text_out);
 /* Recovery begins to replay at redo.  db: NULL without an engine. */
 extern void nvmkv_kept_begin(NvmkvDb *db, XLogRecPtr redo);
 
-/* Keeps a record. */
-extern void nvmkv_kept_record(const XLogReaderState *record);
+/* Keeps a record, of what replay does with it (nvmkv_wal_replayed). */
+extern void nvmkv_kept_record(uint8 info, XLogRecPtr start, XLogRecPtr end, NvmkvSlice data);
 
 /* All records below "upto" that are to be kept are durable now; "end": recovery ends. */
 extern void nvmkv_kept_mark(XLogRecPtr upto, bool end);

@@ -45,6 +45,8 @@ rmgr_identify(uint8 info)
 			return "DROP_FAMILY";
 		case XLOG_NVMKV_OUTCOMES:
 			return "OUTCOMES";
+		case XLOG_NVMKV_CHANGES:
+			return "CHANGES";
 	}
 	return NULL;
 }
@@ -76,42 +78,44 @@ rmgr_redo(XLogReaderState *record)
 	uint8 info = XLogRecGetInfo(record) & ~XLR_INFO_MASK;
 	NvmkvDb *db = nvmkv_engine_or_null();
 	NvmkvStatus status = NVMKV_OK;
+	NvmkvSlice data;
 
 	if (rmgr_identify(info) == NULL)
 		ereport(PANIC,
 				(errmsg("nvmkv_fdw: unknown WAL record type %u", info),
 				 errhint("If a newer version of nvmkv_fdw has written it, install that, and start the server again.")));
+	info = nvmkv_wal_replayed(info, nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)), &data);
 	/* Transactions the record knows have been given out, whoever takes it. */
 	if (info == XLOG_NVMKV_OUTCOMES)
-		nvmkv_settle_redo_ids(nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)));
+		nvmkv_settle_redo_ids(data);
 	if (db != NULL)
 	{
 		status = nvmkv_agreement_before_redo(db);
 		if (status == NVMKV_OK && info == XLOG_NVMKV_CHECKPOINT)
 			status = nvmkv_flush_all(db);
 		else if (status == NVMKV_OK)
-			status = nvmkv_apply(db, info, record->ReadRecPtr, record->EndRecPtr,
-									 nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)));
+			status = nvmkv_apply(db, info, record->ReadRecPtr, record->EndRecPtr, data);
 		if (status == NVMKV_OK)
 			return;
 		redo_failed(db, status, info == XLOG_NVMKV_CHECKPOINT ? "flush" : "replay", record->ReadRecPtr);
 	}
 	if (info != XLOG_NVMKV_FENCE && info != XLOG_NVMKV_CHECKPOINT)
-		nvmkv_kept_record(record);
+		nvmkv_kept_record(info, record->ReadRecPtr, record->EndRecPtr, data);
 }
 
 static void
 rmgr_desc(StringInfo buf, XLogReaderState *record)
 {
-	uint8 info = XLogRecGetInfo(record) & ~XLR_INFO_MASK;
+	NvmkvSlice data;
+	uint8 info = nvmkv_wal_replayed(XLogRecGetInfo(record) & ~XLR_INFO_MASK,
+									nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)), &data);
 
 	if (info == XLOG_NVMKV_WRITE)
 	{
 		const uint8_t *cursor;
 		uint32_t count;
 
-		if (nvmkv_batch_open(nvmkv_slice(XLogRecGetData(record), XLogRecGetDataLen(record)), &count, &cursor) ==
-			NVMKV_OK)
+		if (nvmkv_batch_open(data, &count, &cursor) == NVMKV_OK)
 			appendStringInfo(buf, "entries %u", count);
 	}
 	else if (info == XLOG_NVMKV_FAMILY)
@@ -227,7 +231,7 @@ xlog_redo_after_flush(XLogReaderState *record)
 	server_xlog_redo(record);
 }
 
-static const RmgrData nvmkv_rmgr = {
+static RmgrData nvmkv_rmgr = {
 	.rm_name = "nvmkv_fdw",
 	.rm_redo = rmgr_redo,
 	.rm_desc = rmgr_desc,
@@ -237,9 +241,10 @@ static const RmgrData nvmkv_rmgr = {
 };
 
 void
-nvmkv_redo_init(void)
+nvmkv_redo_init(NvmkvDecode decode)
 {
-	RegisterCustomRmgr(NVMKV_RMGR_ID, unconstify(RmgrData *, &nvmkv_rmgr));
+	nvmkv_rmgr.rm_decode = decode;
+	RegisterCustomRmgr(NVMKV_RMGR_ID, &nvmkv_rmgr);
 	server_xlog_redo = RmgrTable[RM_XLOG_ID].rm_redo;
 	RmgrTable[RM_XLOG_ID].rm_redo = xlog_redo_after_flush;
 }

@@ -19,6 +19,7 @@ typedef struct WalShared
 } WalShared;
 
 static WalShared *shared;
+static NvmkvSlice batch_note;
 
 void
 nvmkv_wal_shmem_request(void)
@@ -63,10 +64,28 @@ insert_fence(void)
 	return insert_record(XLOG_NVMKV_FENCE, &filling, sizeof(filling));
 }
 
+/* Replicas are told where a change has come from, as of those of other tables. */
+static XLogRecPtr
+insert_changes(NvmkvSlice batch, NvmkvSlice note)
+{
+	uint32 batch_size = (uint32) batch.size;
+
+	XLogBeginInsert();
+	XLogRegisterData((char *) &batch_size, sizeof(batch_size));
+	if (batch.size > 0)
+		XLogRegisterData((char *) unconstify(uint8_t *, batch.data), batch_size);
+	XLogRegisterData((char *) unconstify(uint8_t *, note.data), (uint32) note.size);
+	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
+	return XLogInsert(NVMKV_RMGR_ID, XLOG_NVMKV_CHANGES);
+}
+
 static NvmkvStatus
 wal_append(void *ctx, NvmkvSlice batch, uint32_t count, uint64_t *last_sequence_out)
 {
-	*last_sequence_out = insert_record(XLOG_NVMKV_WRITE, batch.data, batch.size);
+	if (batch_note.size > 0)
+		*last_sequence_out = insert_changes(batch, batch_note);
+	else
+		*last_sequence_out = insert_record(XLOG_NVMKV_WRITE, batch.data, batch.size);
 	return NVMKV_OK;
 }
 
@@ -109,6 +128,47 @@ nvmkv_wal_ops(void)
 	static const NvmkvLogOps ops = {NULL, wal_append, wal_flush, wal_position};
 
 	return &ops;
+}
+
+void
+nvmkv_wal_set_note(NvmkvSlice note)
+{
+	batch_note = note;
+}
+
+void
+nvmkv_wal_note(NvmkvSlice note)
+{
+	(void) insert_changes(nvmkv_slice(NULL, 0), note);
+}
+
+bool
+nvmkv_wal_changes(NvmkvSlice data, NvmkvSlice *batch_out, NvmkvSlice *note_out)
+{
+	uint32 batch_size;
+
+	if (data.size < sizeof(batch_size))
+		return false;
+	memcpy(&batch_size, data.data, sizeof(batch_size));
+	if (batch_size > data.size - sizeof(batch_size))
+		return false;
+	*batch_out = nvmkv_slice(data.data + sizeof(batch_size), batch_size);
+	*note_out = nvmkv_slice(batch_out->data + batch_size, data.size - sizeof(batch_size) - batch_size);
+	return true;
+}
+
+uint8
+nvmkv_wal_replayed(uint8 info, NvmkvSlice data, NvmkvSlice *data_out)
+{
+	NvmkvSlice note;
+
+	*data_out = data;
+	if (info != XLOG_NVMKV_CHANGES)
+		return info;
+	/* The malformed goes on as a batch that is malformed. */
+	if (nvmkv_wal_changes(data, data_out, &note) && data_out->size == 0)
+		return XLOG_NVMKV_FENCE;
+	return XLOG_NVMKV_WRITE;
 }
 
 uint64

@@ -15,6 +15,8 @@
  *	  OUTCOMES		NvmkvOutcomesRecord, then with kind BITS which of the transactions [from, to) have committed:
  *					from the byte that has the bit of "from" on, transaction x in bit x % 8.  It stands behind the
  *					records of their ends, and before that of the truncation of the commit log they were in.
+ *	  CHANGES		size of the batch u32, batch, note: a WRITE, and what logical decoding has to know of it
+ *					(changes/note.h).  The batch may be missing.  With wal_level = logical only.
  *
  * redo.c replays them.
  */
@@ -35,6 +37,7 @@
 #define XLOG_NVMKV_FAMILY 0x30
 #define XLOG_NVMKV_DROP_FAMILY 0x40
 #define XLOG_NVMKV_OUTCOMES 0x50
+#define XLOG_NVMKV_CHANGES 0x60
 
 typedef enum NvmkvOutcomesKind
 {
@@ -58,6 +61,21 @@ extern void nvmkv_wal_shmem_init(void);
 
 /* The engine's log.  append may raise, as XLogInsert may. */
 extern const NvmkvLogOps *nvmkv_wal_ops(void);
+
+/* What logical decoding has to know of batches that are appended from now on: kept by the caller; empty: nothing. */
+extern void nvmkv_wal_set_note(NvmkvSlice note);
+
+/* A record of a note alone. */
+extern void nvmkv_wal_note(NvmkvSlice note);
+
+/* The parts of a CHANGES record; false: it is malformed. */
+extern bool nvmkv_wal_changes(NvmkvSlice data, NvmkvSlice *batch_out, NvmkvSlice *note_out);
+
+/*
+ * What replay is to do with a record: of CHANGES the WRITE that it is, or FENCE if it has no batch.  *data_out: within
+ * data.
+ */
+extern uint8 nvmkv_wal_replayed(uint8 info, NvmkvSlice data, NvmkvSlice *data_out);
 
 /* An id no storage of this cluster has had or will have. */
 extern uint64 nvmkv_wal_new_storage_id(void);

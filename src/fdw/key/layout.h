@@ -81,9 +81,18 @@ typedef struct NvmkvRowAttr
 	bool dropped; /* reads as NULL, whatever is stored */
 } NvmkvRowAttr;
 
+/* What logical decoding is told of changes (changes/note.h). */
+typedef enum NvmkvTold
+{
+	NVMKV_TOLD_NOTHING,
+	NVMKV_TOLD_NEW,	/* the key, and rows as they are after a change */
+	NVMKV_TOLD_FULL /* and as they were before it */
+} NvmkvTold;
+
 typedef struct NvmkvTable
 {
 	Oid relid;
+	NvmkvTold told;
 	uint64 storage_id; /* of the current transaction's view */
 	bool storage_known; /* it is that of the catalogue, and the key agrees with it */
 	char *key_name;    /* name errors use: that of the primary key's constraint */

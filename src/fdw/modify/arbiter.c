@@ -202,6 +202,8 @@ nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, bo
 		nvmkv_write_begin();
 		nvmkv_entries_put(none, free, fxid, modify->cid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
+		if (found == FOUND_NOTHING)
+			nvmkv_write_tell(modify->table, NVMKV_CHANGE_INSERT, fxid, none, none);
 		written = nvmkv_write_finish(modify->db, modify->rel);
 	}
 	nvmkv_latch_set_release(&latches);
@@ -214,8 +216,16 @@ nvmkv_arbiter_look(NvmkvModify *modify, NvmkvSlice key, TupleTableSlot *slot, bo
 		case FOUND_NOTHING:
 		case FOUND_WAIT_VALUE:
 			if (written)
-				return finish_insert(modify, key, nvmkv_slice(entries.data + free.size, entries.size - free.size),
-									 found == FOUND_WAIT_VALUE, rival_out, fxid);
+			{
+				NvmkvConflictLook look =
+					finish_insert(modify, key, nvmkv_slice(entries.data + free.size, entries.size - free.size),
+								  found == FOUND_WAIT_VALUE, rival_out, fxid);
+
+				/* One that was taken back is not told at all. */
+				if (look == NVMKV_CONFLICT_NONE && found == FOUND_WAIT_VALUE)
+					nvmkv_write_tell_late(modify->table, fxid, key, nvmkv_buffer_slice(&modify->value));
+				return look;
+			}
 			nvmkv_write_wait_room(modify->db, modify->rel);
 			break;
 		case FOUND_WAIT_ARBITER:

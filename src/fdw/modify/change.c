@@ -148,6 +148,14 @@ look_at_new_key(NvmkvModify *modify, TransactionId *xid_out)
 	return view.state;
 }
 
+/* What was put last is this change of the row at old_key. */
+static void
+tell(const NvmkvModify *modify, NvmkvChange change, FullTransactionId fxid)
+{
+	nvmkv_write_tell(modify->table, change, fxid, nvmkv_buffer_slice(&modify->old_key),
+					 nvmkv_buffer_slice(&modify->old_row));
+}
+
 /* Into the record: the entries of the row that goes go, these come. */
 static void
 put_entries(const NvmkvModify *modify, NvmkvSlice entries, FullTransactionId fxid)
@@ -171,6 +179,7 @@ write_in_place(NvmkvModify *modify, FullTransactionId fxid, NvmkvSlice entries, 
 	if (changes_key)
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_LOCK, key, fxid, modify->cid, nvmkv_slice(&exclusive, 1));
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
+	tell(modify, NVMKV_CHANGE_UPDATE, fxid);
 	for (int i = 0; i < modify->standing.len; i += (int) sizeof(uint64))
 	{
 		uint64 holder;
@@ -199,7 +208,10 @@ write_move(NvmkvModify *modify, FullTransactionId fxid, NvmkvSlice entries)
 	put_entries(modify, state == NVMKV_ROW_WAIT ? nvmkv_slice(NULL, 0) : entries, fxid);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid, new_key);
 	if (state != NVMKV_ROW_WAIT)
+	{
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, new_key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
+		tell(modify, NVMKV_CHANGE_MOVE, fxid);
+	}
 	if (!nvmkv_write_finish(modify->db, modify->rel))
 		return REPLACE_NO_ROOM;
 	return state == NVMKV_ROW_WAIT ? REPLACE_ARRIVES : REPLACE_DONE;
@@ -227,6 +239,7 @@ write_arrival(NvmkvModify *modify, FullTransactionId fxid)
 		{
 			nvmkv_write_begin();
 			nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
+			tell(modify, NVMKV_CHANGE_MOVE, fxid);
 			written = nvmkv_write_finish(modify->db, modify->rel);
 		}
 		nvmkv_latch_set_release(&latches);
@@ -264,6 +277,7 @@ write_removal(NvmkvModify *modify, FullTransactionId fxid)
 	put_entries(modify, nvmkv_slice(NULL, 0), fxid);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
 					nvmkv_slice(&elsewhere, 1));
+	tell(modify, NVMKV_CHANGE_DELETE, fxid);
 	return nvmkv_write_finish(modify->db, modify->rel) ? REPLACE_DONE : REPLACE_NO_ROOM;
 }
 
@@ -274,6 +288,7 @@ nvmkv_change_write_end(NvmkvModify *modify, FullTransactionId fxid)
 	put_entries(modify, nvmkv_slice(NULL, 0), fxid);
 	nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, nvmkv_buffer_slice(&modify->old_key), fxid, modify->cid,
 					nvmkv_slice(NULL, 0));
+	tell(modify, NVMKV_CHANGE_DELETE, fxid);
 	return nvmkv_write_finish(modify->db, modify->rel);
 }
 

@@ -14,6 +14,7 @@
 #include "parser/parsetree.h"
 #include "utils/rel.h"
 
+#include "fdw/changes/note.h"
 #include "fdw/compat/compat.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
@@ -34,7 +35,7 @@
 #define BATCH_ROWS NVMKV_LATCH_SET_MAX
 #define BATCH_BYTES (64 * 1024)
 
-/* A row that was found: its key and entries are in the batch's bytes. */
+/* A row that was found: its key, its entries, and what is told of it are in the batch's bytes. */
 typedef struct FoundRow
 {
 	uint64 hash;	   /* of the key */
@@ -45,6 +46,7 @@ typedef struct FoundRow
 	uint32 offset;
 	uint32 key_size;
 	uint32 entries_size;
+	uint32 old_size; /* of NvmkvModify.old_row */
 } FoundRow;
 
 /* A DELETE that runs. */
@@ -92,7 +94,7 @@ has_transition_table(PlannerInfo *root, const ModifyTable *plan)
 	return has;
 }
 
-/* The scan is to read what its conditions are about; where rows have entries, these are made of all columns. */
+/* The scan is to read what its conditions are about; where rows have entries, or are told, all columns are needed. */
 static void
 narrow_attributes(ForeignScan *scan, Oid relid)
 {
@@ -101,7 +103,7 @@ narrow_attributes(ForeignScan *scan, Oid relid)
 	Bitmapset *used = NULL;
 	int member = -1;
 
-	if (nvmkv_table_definition(rel)->nindexes == 0)
+	if (nvmkv_table_definition(rel)->nindexes == 0 && !nvmkv_note_wants_old(nvmkv_table_definition(rel)))
 	{
 		pull_varattnos((Node *) scan->scan.plan.qual, scan->scan.scanrelid, &used);
 		lfirst(cell) = NIL;
@@ -189,6 +191,12 @@ entries_of(const DirectDelete *direct, const FoundRow *row)
 	return nvmkv_slice(direct->bytes.data + row->offset + row->key_size, row->entries_size);
 }
 
+static NvmkvSlice
+old_row_of(const DirectDelete *direct, const FoundRow *row)
+{
+	return nvmkv_slice(direct->bytes.data + row->offset + row->key_size + row->entries_size, row->old_size);
+}
+
 static void
 count_deleted(DirectDelete *direct)
 {
@@ -207,6 +215,7 @@ delete_one(DirectDelete *direct, const FoundRow *row)
 
 	nvmkv_buffer_set(&modify->old_key, key_of(direct, row));
 	nvmkv_buffer_set(&modify->old_entries, entries_of(direct, row));
+	nvmkv_buffer_set(&modify->old_row, old_row_of(direct, row));
 	if (row->covered)
 		nvmkv_target_refuse_covered(modify, direct->estate);
 	while (!written)
@@ -279,6 +288,7 @@ write_free_rows(DirectDelete *direct, int first)
 {
 	NvmkvModify *modify = direct->modify;
 	FullTransactionId fxid = GetCurrentFullTransactionId();
+	NvmkvSlice none = nvmkv_slice(NULL, 0);
 
 	for (;;)
 	{
@@ -298,10 +308,13 @@ write_free_rows(DirectDelete *direct, int first)
 			/* Rows follow each other, since the nearer keys are the nearer are their places in the memtable. */
 			nvmkv_write_begin();
 			for (int i = first; i < first + n; i++)
-				nvmkv_entries_put(entries_of(direct, &direct->rows[i]), nvmkv_slice(NULL, 0), fxid, modify->cid);
+				nvmkv_entries_put(entries_of(direct, &direct->rows[i]), none, fxid, modify->cid);
 			for (int i = first; i < first + n; i++)
-				nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, key_of(direct, &direct->rows[i]), fxid, modify->cid,
-								nvmkv_slice(NULL, 0));
+			{
+				nvmkv_write_put(NVMKV_TYPE_TAGGED_DELETION, key_of(direct, &direct->rows[i]), fxid, modify->cid, none);
+				nvmkv_write_tell(modify->table, NVMKV_CHANGE_DELETE, fxid, none,
+								 old_row_of(direct, &direct->rows[i]));
+			}
 			written = nvmkv_write_finish(modify->db, modify->rel);
 		}
 		nvmkv_latch_set_release(&latches);
@@ -395,8 +408,10 @@ take_row(DirectDelete *direct)
 	row->offset = (uint32) direct->bytes.len;
 	row->key_size = (uint32) modify->old_key.len;
 	row->entries_size = (uint32) modify->old_entries.len;
+	row->old_size = (uint32) modify->old_row.len;
 	appendBinaryStringInfo(&direct->bytes, modify->old_key.data, modify->old_key.len);
 	appendBinaryStringInfo(&direct->bytes, modify->old_entries.data, modify->old_entries.len);
+	appendBinaryStringInfo(&direct->bytes, modify->old_row.data, modify->old_row.len);
 
 	if (!is_kept_back(direct, row) || direct->count == BATCH_ROWS || direct->bytes.len >= BATCH_BYTES)
 		flush(direct);

@@ -65,6 +65,7 @@ try_insert(NvmkvModify *modify, NvmkvSlice key, TransactionId *xid_out, NvmkvRiv
 		nvmkv_write_begin();
 		nvmkv_entries_put(none, entries, fxid, modify->cid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
+		nvmkv_write_tell(modify->table, NVMKV_CHANGE_INSERT, fxid, none, none);
 		if (!nvmkv_write_finish(modify->db, modify->rel))
 			result = INSERT_NO_ROOM;
 	}

@@ -10,6 +10,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "fdw/changes/note.h"
 #include "fdw/host/family.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/rowcode.h"
@@ -89,6 +90,9 @@ nvmkv_modify_create(EState *estate, ModifyTableState *mtstate, ResultRelInfo *rr
 		modify->key_index = nvmkv_primary_key_index(modify->rel);
 	nvmkv_buffer_init(&modify->entries);
 	nvmkv_buffer_init(&modify->old_entries);
+	nvmkv_buffer_init(&modify->old_row);
+	if (nvmkv_note_wants_old(modify->table))
+		modify->old_row_slot = MakeSingleTupleTableSlot(modify->table->tupdesc, &TTSOpsHeapTuple);
 	nvmkv_buffer_init(&modify->doubts);
 	nvmkv_buffer_init(&modify->newest);
 	nvmkv_buffer_init(&modify->moved);
@@ -125,12 +129,27 @@ nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot)
 	MemoryContextSwitchTo(old_context);
 }
 
+static void
+encode_old_row(NvmkvModify *modify, TupleTableSlot *row)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(modify->row_context);
+
+	nvmkv_note_old_row(modify->table, row, &modify->old_row);
+	MemoryContextSwitchTo(old_context);
+}
+
 void
 nvmkv_modify_encode_old(NvmkvModify *modify, HeapTuple row)
 {
 	uint64 rowid = modify->table->nkeys == 0 ? nvmkv_rowid_from_tid(&row->t_self) : 0;
 
 	nvmkv_entries_of_tuple(modify->entry_maker, row, rowid, &modify->old_entries);
+	if (modify->old_row_slot != NULL)
+	{
+		ExecStoreHeapTuple(row, modify->old_row_slot, false);
+		encode_old_row(modify, modify->old_row_slot);
+		ExecClearTuple(modify->old_row_slot);
+	}
 }
 
 void
@@ -139,6 +158,8 @@ nvmkv_modify_encode_shown(NvmkvModify *modify, TupleTableSlot *row)
 	uint64 rowid = modify->table->nkeys == 0 ? nvmkv_key_rowid(nvmkv_buffer_slice(&modify->old_key)) : 0;
 
 	nvmkv_entries_of_row(modify->entry_maker, row, rowid, &modify->old_entries);
+	if (modify->old_row_slot != NULL)
+		encode_old_row(modify, row);
 }
 
 void

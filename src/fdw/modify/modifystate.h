@@ -46,6 +46,8 @@ typedef struct NvmkvModify
 	List *arbiters;				  /* indexes that ON CONFLICT is about; NIL: all unique ones */
 	StringInfoData entries;		  /* of the row to write */
 	StringInfoData old_entries;	  /* of the row to replace or delete */
+	StringInfoData old_row;		  /* the same row, where that is told (changes/note.h); else empty */
+	TupleTableSlot *old_row_slot; /* NULL: it is not told */
 	StringInfoData doubts;		  /* entries of the row to write, see doubts.h */
 	StringInfoData old_key; /* of the row to replace or delete */
 	StringInfoData newest;	/* value bytes of a version that the statement's snapshot does not see */
@@ -80,7 +82,7 @@ extern NvmkvModify *nvmkv_modify_create(EState *estate, ModifyTableState *mtstat
 /* modify->key, value and entries from the row in slot. */
 extern void nvmkv_modify_encode(NvmkvModify *modify, TupleTableSlot *slot);
 
-/* modify->old_entries from a row that old_key, and with hidden row ids the tuple's ctid, is of. */
+/* modify->old_entries and old_row from a row that old_key, and with hidden row ids the tuple's ctid, is of. */
 extern void nvmkv_modify_encode_old(NvmkvModify *modify, HeapTuple row);
 
 /* The same from a row in a slot, that at old_key. */

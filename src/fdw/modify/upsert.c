@@ -113,6 +113,7 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 		.copy = update ? NVMKV_COPY_ALWAYS : NVMKV_COPY_NEVER,
 		.value = &modify->newest,
 	};
+	NvmkvSlice none = nvmkv_slice(NULL, 0);
 	NvmkvLatchSet latches;
 	bool written;
 
@@ -156,8 +157,9 @@ look_and_insert(NvmkvModify *modify, EState *estate, ResultRelInfo *rri, NvmkvSl
 	else
 	{
 		nvmkv_write_begin();
-		nvmkv_entries_put(nvmkv_slice(NULL, 0), nvmkv_buffer_slice(&modify->entries), fxid, modify->cid);
+		nvmkv_entries_put(none, nvmkv_buffer_slice(&modify->entries), fxid, modify->cid);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, key, fxid, modify->cid, nvmkv_buffer_slice(&modify->value));
+		nvmkv_write_tell(modify->table, NVMKV_CHANGE_INSERT, fxid, none, none);
 		written = nvmkv_write_finish(modify->db, modify->rel);
 		nvmkv_latch_set_release(&latches);
 		if (written)

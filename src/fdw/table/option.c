@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/reloptions.h"
+#include "access/xlog.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "commands/defrem.h"
@@ -36,6 +37,7 @@ static const OptionDef option_defs[] = {
 	{NVMKV_OPTION_BLOOM_BITS_PER_KEY, ForeignServerRelationId},
 	{NVMKV_OPTION_COMPRESSION, ForeignServerRelationId},
 	{NVMKV_OPTION_PRIMARY_KEY, ForeignTableRelationId},
+	{NVMKV_OPTION_CHANGES, ForeignTableRelationId},
 };
 
 /* Reserved for secondary indexes: refused by name, so that nobody takes it for an ignored one. */
@@ -77,6 +79,34 @@ report_unknown_option(const char *name, Oid context)
 							 errhint("There are no valid options in this context.")));
 }
 
+NvmkvTold
+nvmkv_option_changes(List *options)
+{
+	const char *value = nvmkv_option_string(options, NVMKV_OPTION_CHANGES);
+
+	if (value == NULL)
+		return NVMKV_TOLD_NOTHING;
+	if (strcmp(value, "new") == 0)
+		return NVMKV_TOLD_NEW;
+	if (strcmp(value, "full") == 0)
+		return NVMKV_TOLD_FULL;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", NVMKV_OPTION_CHANGES, value),
+			 errhint("Valid values are \"new\" and \"full\".")));
+}
+
+/* As of a publication. */
+static void
+check_changes(List *options)
+{
+	if (nvmkv_option_changes(options) != NVMKV_TOLD_NOTHING && !XLogLogicalInfoActive())
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("wal_level is insufficient to tell changes"),
+				 errhint("Set wal_level to \"logical\" before creating replication slots.")));
+}
+
 /*
  * Checks what can be told from the options alone.  Whether the columns of a
  * key exist and can be a key is asked when the table is known.
@@ -108,7 +138,10 @@ nvmkv_fdw_validator(PG_FUNCTION_ARGS)
 	if (context == ForeignServerRelationId)
 		nvmkv_family_check_options(options);
 	if (context == ForeignTableRelationId)
+	{
 		(void) nvmkv_autovacuum_settings(options);
+		check_changes(options);
+	}
 	PG_RETURN_VOID();
 }
 

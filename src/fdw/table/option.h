@@ -9,6 +9,14 @@
 
 #include "nodes/pg_list.h"
 
+#include "fdw/key/layout.h"
+
+/* Of a table: what is told of its changes. */
+#define NVMKV_OPTION_CHANGES "changes"
+
+/* 22023 for a value that it cannot have. */
+extern NvmkvTold nvmkv_option_changes(List *options);
+
 /* Value of a string option in a list of DefElem, or NULL. */
 extern const char *nvmkv_option_string(List *options, const char *name);
 

@@ -46,10 +46,19 @@ typedef struct CachedTable
 	bool current; /* the hash table points here */
 } CachedTable;
 
+/* Readers of the log need no more than what its keys and rows are made of, and see catalogues alone. */
+typedef enum DescribedFor
+{
+	FOR_USE,
+	FOR_LOG_SORT_KEYS,
+	FOR_LOG_BY_BYTES,
+	DESCRIBED_FOR_COUNT
+} DescribedFor;
+
 typedef struct TableEntry
 {
 	Oid relid; /* hash key */
-	CachedTable *cached;
+	CachedTable *cached[DESCRIBED_FOR_COUNT];
 } TableEntry;
 
 static HTAB *tables = NULL;
@@ -245,12 +254,36 @@ choose_key_name(Relation rel)
 	return name != NULL ? name : makeObjectName(RelationGetRelationName(rel), NULL, "pkey");
 }
 
+/* Without a primary key rows are known by all of their columns. */
+static NvmkvTold
+choose_told(List *options, int nkeys)
+{
+	NvmkvTold told = nvmkv_option_changes(options);
+
+	return told == NVMKV_TOLD_NEW && nkeys == 0 ? NVMKV_TOLD_FULL : told;
+}
+
+/* The key of a log record that says whether it has sort keys; nvmkv.storage shows what is there now. */
+static int
+key_as_logged(Relation rel, bool sort_keys, NvmkvKeyColumn *keys)
+{
+	int nkeys = nvmkv_key_resolve(rel, GetForeignTable(RelationGetRelid(rel))->options, keys);
+
+	for (int i = 0; i < nkeys && !sort_keys; i++)
+	{
+		if (keys[i].how.key_class == NVMKV_KEY_COLLATED)
+			nvmkv_key_column_by_bytes(&keys[i]);
+	}
+	return nkeys;
+}
+
 static CachedTable *
-describe(Relation rel)
+describe(Relation rel, DescribedFor why)
 {
 	NvmkvKeyColumn keys[NVMKV_KEY_COLUMNS_MAX];
-	int nkeys = nvmkv_key_of_rows(rel, keys);
-	char *key_name = choose_key_name(rel);
+	int nkeys = why == FOR_USE ? nvmkv_key_of_rows(rel, keys) : key_as_logged(rel, why == FOR_LOG_SORT_KEYS, keys);
+	char *key_name = why == FOR_USE ? choose_key_name(rel) : "";
+	NvmkvTold told = choose_told(GetForeignTable(RelationGetRelid(rel))->options, nkeys);
 	MemoryContext context;
 	MemoryContext caller;
 	CachedTable *cached;
@@ -263,13 +296,15 @@ describe(Relation rel)
 	cached->context = context;
 	table = &cached->table;
 	table->relid = RelationGetRelid(rel);
+	table->told = told;
 	table->key_name = pstrdup(key_name);
 	table->nkeys = nkeys;
 	memcpy(table->keys, keys, nkeys * sizeof(NvmkvKeyColumn));
 	table->tupdesc = CreateTupleDescCopyConstr(RelationGetDescr(rel));
 
 	nvmkv_describe_row_attrs(table);
-	nvmkv_describe_indexes(table, rel);
+	if (why == FOR_USE)
+		nvmkv_describe_indexes(table, rel);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextSetParent(context, CacheMemoryContext);
@@ -279,16 +314,23 @@ describe(Relation rel)
 /* ---------------------------------------------------------------- cache */
 
 static void
-forget(TableEntry *entry)
+forget(TableEntry *entry, DescribedFor why)
 {
-	CachedTable *cached = entry->cached;
+	CachedTable *cached = entry->cached[why];
 
 	if (cached == NULL)
 		return;
-	entry->cached = NULL;
+	entry->cached[why] = NULL;
 	cached->current = false;
 	if (cached->pins == 0)
 		MemoryContextDelete(cached->context);
+}
+
+static void
+forget_all(TableEntry *entry)
+{
+	for (int why = 0; why < DESCRIBED_FOR_COUNT; why++)
+		forget(entry, why);
 }
 
 static void
@@ -300,7 +342,7 @@ relcache_callback(Datum arg, Oid relid)
 		TableEntry *entry = hash_search(tables, &relid, HASH_FIND, NULL);
 
 		if (entry != NULL)
-			forget(entry);
+			forget_all(entry);
 	}
 	else
 	{
@@ -309,7 +351,7 @@ relcache_callback(Datum arg, Oid relid)
 
 		hash_seq_init(&status, tables);
 		while ((entry = hash_seq_search(&status)) != NULL)
-			forget(entry);
+			forget_all(entry);
 	}
 }
 
@@ -349,7 +391,7 @@ make_cache(void)
 
 /* The table's description, pinned. */
 static CachedTable *
-lookup(Relation rel)
+lookup(Relation rel, DescribedFor why)
 {
 	Oid relid = RelationGetRelid(rel);
 	TableEntry *entry;
@@ -361,14 +403,14 @@ lookup(Relation rel)
 		make_cache();
 
 	entry = hash_search(tables, &relid, HASH_FIND, NULL);
-	if (likely(entry != NULL && entry->cached != NULL))
+	if (likely(entry != NULL && entry->cached[why] != NULL))
 	{
-		pin(entry->cached);
-		return entry->cached;
+		pin(entry->cached[why]);
+		return entry->cached[why];
 	}
 
 	before = invalidations;
-	cached = describe(rel);
+	cached = describe(rel, why);
 	pin(cached);
 
 	/* If something changed meanwhile, it serves this caller only. */
@@ -376,8 +418,10 @@ lookup(Relation rel)
 	{
 		entry = hash_search(tables, &relid, HASH_ENTER, &found);
 		if (found)
-			forget(entry);
-		entry->cached = cached;
+			forget(entry, why);
+		else
+			memset(entry->cached, 0, sizeof(entry->cached));
+		entry->cached[why] = cached;
 		cached->current = true;
 	}
 	return cached;
@@ -386,5 +430,11 @@ lookup(Relation rel)
 NvmkvTable *
 nvmkv_table_definition(Relation rel)
 {
-	return &lookup(rel)->table;
+	return &lookup(rel, FOR_USE)->table;
+}
+
+NvmkvTable *
+nvmkv_table_as_logged(Relation rel, bool sort_keys)
+{
+	return &lookup(rel, sort_keys ? FOR_LOG_SORT_KEYS : FOR_LOG_BY_BYTES)->table;
 }

@@ -22,6 +22,12 @@
 /* The table's description, which needs no engine; storage_id is 0 until nvmkv_table() of storage.h has looked. */
 extern NvmkvTable *nvmkv_table_definition(Relation rel);
 
+/*
+ * The same without indexes and storage, for decoding keys and rows of the log with the catalogues as they were then.
+ * sort_keys: the record says that its keys have them (changes/note.h).
+ */
+extern NvmkvTable *nvmkv_table_as_logged(Relation rel, bool sort_keys);
+
 /* FdwRoutine: which changes a table takes.  Only tables of ours have this one. */
 extern int nvmkvIsForeignRelUpdatable(Relation rel);
 

@@ -131,6 +131,7 @@ typedef enum ChunkResult
 static ChunkResult
 try_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, TransactionId *xid_out)
 {
+	NvmkvSlice none = nvmkv_slice(NULL, 0);
 	NvmkvLatchSet latches;
 	bool written;
 
@@ -150,10 +151,13 @@ try_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, TransactionId *
 
 	nvmkv_write_begin();
 	for (int i = 0; i < n; i++)
-		nvmkv_entries_put(nvmkv_slice(NULL, 0), nvmkv_bulk_entries(batch, rows[i]), batch->fxid, batch->cid);
+		nvmkv_entries_put(none, nvmkv_bulk_entries(batch, rows[i]), batch->fxid, batch->cid);
 	for (int i = 0; i < n; i++)
+	{
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, nvmkv_bulk_key(batch, rows[i]), batch->fxid, batch->cid,
 						nvmkv_bulk_value(batch, rows[i]));
+		nvmkv_write_tell(batch->table, NVMKV_CHANGE_INSERT, batch->fxid, none, none);
+	}
 	written = nvmkv_write_finish(batch->db, batch->rel);
 	nvmkv_latch_set_release(&latches);
 	return written ? CHUNK_WRITTEN : CHUNK_NO_ROOM;
@@ -290,6 +294,7 @@ static void
 write_rowid_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, ItemPointerData *tids)
 {
 	uint64 rowid = nvmkv_rowid_allocate((uint32) n);
+	NvmkvSlice none = nvmkv_slice(NULL, 0);
 
 	nvmkv_write_begin();
 	for (int i = 0; i < n; i++)
@@ -297,10 +302,11 @@ write_rowid_chunk(NvmkvWriteBatch *batch, const RowPointer *rows, int n, ItemPoi
 		NvmkvSlice entries = nvmkv_bulk_entries(batch, rows[i]);
 
 		nvmkv_entries_set_rowid(entries, rowid + (uint64) i);
-		nvmkv_entries_put(nvmkv_slice(NULL, 0), entries, batch->fxid, batch->cid);
+		nvmkv_entries_put(none, entries, batch->fxid, batch->cid);
 		nvmkv_key_from_rowid(batch->table, &batch->rowid_key, rowid + (uint64) i);
 		nvmkv_write_put(NVMKV_TYPE_TAGGED_VALUE, nvmkv_buffer_slice(&batch->rowid_key), batch->fxid, batch->cid,
 						nvmkv_bulk_value(batch, rows[i]));
+		nvmkv_write_tell(batch->table, NVMKV_CHANGE_INSERT, batch->fxid, none, none);
 		if (tids != NULL)
 			nvmkv_rowid_to_tid(rowid + (uint64) i, &tids[rows[i] - batch->rows]);
 	}

@@ -22,6 +22,7 @@
 #include "fdw/host/family.h"
 #include "fdw/host/ready.h"
 #include "fdw/host/status.h"
+#include "fdw/host/wal.h"
 #include "fdw/key/keycode.h"
 #include "fdw/key/keydetail.h"
 #include "fdw/txn/write.h"
@@ -50,6 +51,7 @@ nvmkv_write_begin(void)
 	if (record.bytes.capacity > KEPT_RECORD_BYTES)
 		nvmkv_batch_free(&record);
 	nvmkv_batch_clear(&record);
+	nvmkv_note_clear();
 }
 
 void
@@ -58,6 +60,33 @@ nvmkv_write_put(unsigned type, NvmkvSlice key, FullTransactionId fxid, CommandId
 	nvmkv_batch_family(&record, nvmkv_family_of_key(key));
 	nvmkv_check_status(nvmkv_batch_put_tagged(&record, type, key, U64FromFullTransactionId(fxid), cid, value),
 					   "collecting rows to write", NULL);
+}
+
+void
+nvmkv_write_tell(const NvmkvTable *table, NvmkvChange change, FullTransactionId fxid, NvmkvSlice old_key,
+				 NvmkvSlice old)
+{
+	nvmkv_note_row(table, change, record.count, fxid, old_key, old);
+}
+
+void
+nvmkv_write_tell_truncate(List *relids, bool cascade, bool restart)
+{
+	nvmkv_note_clear();
+	nvmkv_note_truncate(relids, cascade, restart);
+	nvmkv_wal_note(nvmkv_note_bytes());
+}
+
+void
+nvmkv_write_tell_late(const NvmkvTable *table, FullTransactionId fxid, NvmkvSlice key, NvmkvSlice value)
+{
+	NvmkvSlice note;
+
+	nvmkv_note_clear();
+	nvmkv_note_late_row(table, fxid, key, value);
+	note = nvmkv_note_bytes();
+	if (note.size > 0)
+		nvmkv_wal_note(note);
 }
 
 /* A record is in one memtable, whole.  Only a row that makes a record by itself can be too large. */
@@ -89,8 +118,10 @@ bool
 nvmkv_write_finish(NvmkvDb *db, Relation rel)
 {
 	uint32 changes = nvmkv_engine_writes_changes();
-	NvmkvStatus status = nvmkv_write(db, &record, &last_sequence);
+	NvmkvStatus status;
 
+	nvmkv_wal_set_note(nvmkv_note_bytes());
+	status = nvmkv_write(db, &record, &last_sequence);
 	if (status == NVMKV_BUSY || was_kept_out(status, changes))
 		return false;
 	if (status == NVMKV_LIMIT && record.memtable_bytes > nvmkv_batch_bytes_max(db))

@@ -14,6 +14,7 @@
 #include "storage/lmgr.h"
 #include "utils/rel.h"
 
+#include "fdw/changes/note.h"
 #include "fdw/compat/compat.h"
 #include "fdw/host/latch.h"
 #include "fdw/key/keycode.h"
@@ -31,6 +32,19 @@
 extern void nvmkv_write_begin(void);
 extern void nvmkv_write_put(unsigned type, NvmkvSlice key, FullTransactionId fxid, CommandId cid, NvmkvSlice value);
 extern bool nvmkv_write_finish(NvmkvDb *db, Relation rel);
+
+/*
+ * What was put last is this change of a row of the table, and logical decoding may have to be told.  old_key: of MOVE;
+ * old: as nvmkv_note_old_row has made it, where it is wanted.
+ */
+extern void nvmkv_write_tell(const NvmkvTable *table, NvmkvChange change, FullTransactionId fxid, NvmkvSlice old_key,
+							 NvmkvSlice old);
+
+/* The same, in a record of its own, of an insertion that was written before it was known to stay. */
+extern void nvmkv_write_tell_late(const NvmkvTable *table, FullTransactionId fxid, NvmkvSlice key, NvmkvSlice value);
+
+/* These tables are truncated: a record of its own. */
+extern void nvmkv_write_tell_truncate(List *relids, bool cascade, bool restart);
 
 /* Of the last entry that was written; those of one record follow each other. */
 extern uint64 nvmkv_write_last_sequence(void);
