@@ -82,6 +82,29 @@ CREATE OR REPLACE VIEW nvmkv.progress AS
 	FROM pg_catalog.pg_stat_get_progress_info('CLUSTER') AS p JOIN pg_catalog.pg_stat_activity AS a ON a.pid = p.pid
 	WHERE p.param1 = 100 AND a.datname = pg_catalog.current_database();
 
+-- How far behind standbys are, in positions of the log, in bytes, and in seconds since what is to be replayed next was committed: a
+-- row of this server, with "standby" NULL, and one of each that streams from it.
+CREATE VIEW nvmkv.stat_replication AS
+	WITH here AS MATERIALIZED (
+		SELECT p.is_standby, p.replayed,
+			   CASE WHEN p.is_standby THEN greatest(pg_catalog.pg_last_wal_receive_lsn(), p.replayed) ELSE p.replayed END AS received
+		FROM (SELECT pg_catalog.pg_is_in_recovery() AS is_standby,
+					 CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+						  ELSE pg_catalog.pg_current_wal_lsn() END AS replayed) AS p)
+	SELECT NULL::pg_catalog.text AS standby, r.pid,
+		   CASE WHEN here.is_standby THEN coalesce(r.status, 'not streaming') ELSE 'primary' END AS state, NULL::pg_catalog.text AS sync_state,
+		   here.received AS received_lsn, here.replayed AS replayed_lsn,
+		   0::pg_catalog.int8 AS receive_lag_bytes, (here.received - here.replayed)::pg_catalog.int8 AS replay_lag_bytes,
+		   CASE WHEN NOT here.is_standby OR r.status = 'streaming' AND here.received = here.replayed THEN 0
+				ELSE pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) END
+				AS replay_lag_seconds
+	FROM here LEFT JOIN pg_catalog.pg_stat_wal_receiver AS r ON true
+	UNION ALL
+	SELECT s.application_name, s.pid, s.state, s.sync_state, s.flush_lsn, s.replay_lsn,
+		   greatest(here.received - s.flush_lsn, 0)::pg_catalog.int8, greatest(here.received - s.replay_lsn, 0)::pg_catalog.int8,
+		   CASE WHEN s.replay_lsn >= here.received THEN 0 ELSE pg_catalog.date_part('epoch', s.replay_lag) END
+	FROM here CROSS JOIN pg_catalog.pg_stat_replication AS s;
+
 -- The storages of this database: of foreign tables, and of their indexes but for the primary key's, which is the table.
 CREATE VIEW nvmkv.indexes AS
 	SELECT i.indrelid AS relid, c.oid AS indexrelid, n.nspname AS schemaname, t.relname, c.relname AS indexrelname,
@@ -178,4 +201,4 @@ LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 -- ---------------------------------------------------------------- who may
 
 REVOKE ALL ON FUNCTION nvmkv.compact(), nvmkv."check"() FROM PUBLIC;
-GRANT SELECT ON nvmkv.indexes TO pg_monitor;
+GRANT SELECT ON nvmkv.indexes, nvmkv.stat_replication TO pg_monitor;

@@ -1,5 +1,5 @@
 # Standbys whose containers are not as the primary's: smaller, larger, elsewhere, none. They follow while tables are written, take
-# over, and are made anew over the container that they had.
+# over, and are made anew over the container that they had. How far behind they are.
 use strict;
 use warnings;
 
@@ -52,8 +52,21 @@ is($none->safe_psql('postgres', $container), '|0', 'none');
 ok(-e "$pools/a", 'whose has none leaves alone that of the server it is a copy of');
 follows($a, $_) for $smaller, $larger, $none;
 
-# The one without a container takes over, while it is written.
+# How far behind one is that does not replay, as it says and as the primary says.
+my $lag = q{SELECT replay_lag_bytes > 100000, replay_lag_seconds > 0 FROM nvmkv.stat_replication WHERE standby IS NOT DISTINCT FROM };
+my $none_behind = q{SELECT count(*) FILTER (WHERE replay_lag_bytes = 0 AND replay_lag_seconds = 0 AND receive_lag_bytes = 0) FROM nvmkv.stat_replication};
+$smaller->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+ok($a->poll_query_until('postgres', "$lag 'smaller'", 't|t'), 'the primary knows how far behind a standby is');
+ok($smaller->poll_query_until('postgres', "$lag NULL", 't|t'), 'so does the standby');
+is($smaller->safe_psql('postgres', 'SELECT state, sync_state FROM nvmkv.stat_replication'), 'streaming|', 'a standby has a row of itself');
+$smaller->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
 stop_writing($a, $writer);
+ok($a->poll_query_until('postgres', $none_behind, '4'), 'none is behind any more: rows of the primary and of three standbys');
+ok($_->poll_query_until('postgres', $none_behind, '1'), $_->name . ' agrees') for $smaller, $larger, $none;
+is($a->safe_psql('postgres', 'SELECT standby, state, sync_state FROM nvmkv.stat_replication ORDER BY standby NULLS FIRST'),
+	"|primary|\nlarger|streaming|async\nnone|streaming|async\nsmaller|streaming|async", 'who they are');
+
+# The one without a container takes over, while it is written.
 my $changes = $a->safe_psql('postgres', 'SELECT sum(n) FROM h');
 $writer = start_writing($a);
 $a->poll_query_until('postgres', "SELECT sum(n) > $changes + 500 FROM h") or die 'the writer does not work';
