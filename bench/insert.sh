@@ -10,6 +10,7 @@
 # takes turns with the two, with rows of the same shape.  Prints the seconds of each tenth of the rows, percentiles of a
 # batch, what the servers' processes have written, and what the tables take; -o gets the milliseconds of each batch, for bench/plots.sh.
 . "$(dirname "${BASH_SOURCE[0]}")/server.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/insert_rows.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/myrocks.sh"
 
 rows=1000000
@@ -34,39 +35,10 @@ if [ -n "$with_peer" ]; then
 	start_peer $((memory / 2))
 fi
 export PGOPTIONS="-c client_min_messages=warning"
-columns="id bigint PRIMARY KEY, at timestamptz NOT NULL, register int NOT NULL, customer int NOT NULL, product int NOT NULL,
-	price double precision NOT NULL, data text NOT NULL"
-keys=("price, customer" "register, price, customer" "price, at, customer")
 tables=(heap nvmkv ${with_peer:+myrocks})
 
 say "$rows rows in batches of $batch, $indexes indexes; $(nproc) processors, ${megabytes:-all} MB; ${settings[*]}"
-query -c "CREATE EXTENSION nvmkv_fdw" -c "CREATE TABLE heap ($columns)" -c "CREATE FOREIGN TABLE nvmkv ($columns) SERVER nvmkv"
-for table in heap nvmkv; do
-	for ((i = 0; i < indexes; i++)); do
-		query -c "CREATE INDEX ON $table (${keys[i]})"
-	done
-done
-
-# A row's columns follow from its key, so that both tables get the same ones, in whatever turns.
-query <<'SQL'
-CREATE UNLOGGED TABLE timing (tab text, batch int, ms double precision);
-CREATE FUNCTION noise(n bigint, salt int, below int) RETURNS int LANGUAGE sql IMMUTABLE
-	RETURN (hashint8extended(n, salt) & 2147483647) % below;
-CREATE PROCEDURE fill(tab text, first int, last int, size int) LANGUAGE plpgsql AS $$
-DECLARE
-	start timestamptz;
-BEGIN
-	FOR b IN first .. last LOOP
-		start := clock_timestamp();
-		EXECUTE format('INSERT INTO %I SELECT g, timestamptz ''2026-01-01'' + g * interval ''1 s'', noise(g, 1, 1000),
-			noise(g, 2, 100000), noise(g, 3, 10000), noise(g, 4, 10000000) / 100.0, repeat(chr(97 + noise(g, 5, 26)), 30)
-			FROM generate_series(%s::bigint, %s) g', tab, b::bigint * size + 1, (b + 1)::bigint * size);
-		COMMIT;
-		INSERT INTO timing VALUES (tab, b, 1000 * extract(epoch FROM clock_timestamp() - start));
-	END LOOP;
-END
-$$;
-SQL
+make_tables "$indexes"
 
 # MariaDB's rows follow from their keys, too, by another function.
 if [ -n "$with_peer" ]; then
