@@ -219,7 +219,7 @@ build_clients() {
 run_tap() {
 	local file=$1 name started=$SECONDS dir rc=1
 	name=$(basename "$file" .pl)
-	if dir=$(fresh_dir "tap_$name" t test/server.conf README.md doc scripts/{options,sizing}.sh scripts/shards.sql) && make_server_dir "$dir"/tmp_check{,/log}; then
+	if dir=$(fresh_dir "tap_$name" t test/server.conf README.md doc scripts/{options,sizing}.sh scripts/{shards.sql,follow.py}) && make_server_dir "$dir"/tmp_check{,/log}; then
 		(
 			# Until version 15 the tests' library knows only TESTDIR, and does the rest by itself.
 			export PATH=$check_bin:$PATH TESTDIR=$dir TESTDATADIR=$dir/tmp_check TESTLOGDIR=$dir/tmp_check/log PGPORT=65432 \
