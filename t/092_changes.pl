@@ -210,6 +210,31 @@ twins('a large transaction', 9000, q{INSERT INTO Ta SELECT g, repeat('x', 200) F
 	UPDATE Ta SET v = v || 'y' WHERE k > 13000; ROLLBACK TO s; UPDATE Ta SET v = v || 'z' WHERE k > 13000; DELETE FROM Ta WHERE k > 10000});
 is($node->safe_psql('postgres', "SELECT spill_txns > 0 FROM pg_stat_replication_slots WHERE slot_name = 'changes'"), 't', 'it was spilled');
 
+# ---- an insertion that may never have been: it waits for a value that another one's end decides about, while its arbiter's value is
+# ---- taken by somebody else.
+
+$node->safe_psql('postgres', q{CREATE TABLE fdoubt (k int PRIMARY KEY, w int, u int) USING nvmkv; CREATE UNIQUE INDEX fdoubt_w ON fdoubt (w);
+	CREATE UNIQUE INDEX fdoubt_u ON fdoubt (u); ALTER FOREIGN TABLE fdoubt OPTIONS (ADD changes 'new')});
+for my $case ([ 'taken', 'ROLLBACK', ['public.doubt|insert|-|k=3 u=1 w=13'] ], [ 'free', 'ROLLBACK', ['public.doubt|insert|-|k=2 u=2 w=1'] ], [ 'refused', 'COMMIT', ['public.doubt|insert|-|k=1 u=100 w=1'] ])
+{
+	my ($name, $end, $expected) = @$case;
+	my $u = $name eq 'taken' ? 1 : 2;
+	my $first = $node->background_psql('postgres', on_error_stop => 1);
+
+	$node->safe_psql('postgres', 'DELETE FROM fdoubt');
+	transactions($slot);
+	$first->query_safe('BEGIN');
+	$first->query_safe('INSERT INTO fdoubt VALUES (1, 1, 100)');
+	my $second = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "INSERT INTO fdoubt VALUES (2, 1, $u) ON CONFLICT (u) DO NOTHING" ],
+		'<', \undef, '>', \my $out, '2>', \my $err, IPC::Run::timeout(180));
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO fdoubt%'}) or die;
+	$node->safe_psql('postgres', 'INSERT INTO fdoubt VALUES (3, 13, 1)') if $name eq 'taken';
+	$first->query_safe($end);
+	$first->quit;
+	is($second->finish ? 'done' : 'failed', $name eq 'refused' ? 'failed' : 'done', "$name: how it ends");
+	is_deeply(told($slot), $expected, "$name: what is told");
+}
+
 # ---- definitions between
 
 twins('columns come and go', 5, q{INSERT INTO Ta VALUES (300, 'before'); ALTER TABLE Ta ADD COLUMN w int DEFAULT 7; INSERT INTO Ta VALUES (301, 'x', 8);
