@@ -17,16 +17,17 @@
 #                                             sessions that want the same keys
 #   scripts/long_tests.sh upstream           PostgreSQL's own tests on nvmkv tables and on heap tables: scripts/upstream_tests.sh
 #   scripts/long_tests.sh queries [SECONDS]  random queries and changes beside heap tables
+#   scripts/long_tests.sh follow [ROUNDS]    writers, and a follower of their changes; both servers and it are killed
 #   scripts/long_tests.sh assertions         SQL, isolation and TAP tests on the server of scripts/assert_server.sh; some SQL
 #                                            tests with caches that forget at every chance
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
 # Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits,
-# 6 rounds of copies, 250000 transactions).
+# 6 rounds of copies, 250000 transactions, 20 rounds of follow).
 # Random numbers differ from run to run, unless NVMKV_SEED says otherwise.  Builds are in build/long.  The last line is "N passed, N failed".
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-runs="address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules queries upstream assertions"
+runs="address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules queries follow upstream assertions"
 parse_options "words 1 any" -- "$@"
 set -- "${arguments[@]}"
 is_number "$1" && wrong_usage "which run is \"$1\" for?"
@@ -151,6 +152,14 @@ run() {
 			tee "$work/queries.log" | grep -E 'passed|^ +\|'
 		grep -ah 'seeds ' build/check/log/tap_044_queries.log
 		add "$work/queries.log"
+		;;
+	follow)
+		echo "== follow"
+		mkdir -p "$work"
+		[ "$NVMKV_SEED" != random ] || export NVMKV_SEED=$((RANDOM % 1000))
+		NVMKV_FOLLOW_ROUNDS=${number:-20} NVMKV_TAP='095*' scripts/check.sh tap 2>&1 </dev/null |
+			tee "$work/follow.log" | grep -E 'passed|^ +\|'
+		add "$work/follow.log"
 		;;
 	assertions)
 		echo "== assertions"
