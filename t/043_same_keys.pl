@@ -76,6 +76,55 @@ for my $keys (1, 3)
 {
 	mix($_, $keys) for qw(heap lsm);
 }
+
+# A unique value comes and goes while upserts look for it: the row that has it at the moment is theirs, and no other.
+$node->safe_psql('postgres', q{
+	CREATE TABLE heap_mail (k int PRIMARY KEY, mail int UNIQUE, v int);
+	CREATE FOREIGN TABLE lsm_mail (k int, mail int, v int) SERVER nvmkv OPTIONS (primary_key 'k');
+	CREATE UNIQUE INDEX ON lsm_mail (mail);
+
+	CREATE PROCEDURE wander(name text, count int) LANGUAGE plpgsql AS $$
+	DECLARE
+		move text := format('UPDATE %s SET mail = 3 - mail WHERE k = 1', name);
+	BEGIN
+		FOR i IN 1 .. count LOOP
+			BEGIN
+				EXECUTE move;
+			EXCEPTION WHEN unique_violation THEN
+			END;
+			COMMIT;
+		END LOOP;
+	END $$;
+
+	CREATE PROCEDURE ask(name text, client int, count int) LANGUAGE plpgsql AS $$
+	DECLARE
+		upsert text := format('INSERT INTO %1$s VALUES ($1, 1, 0) ON CONFLICT (mail) DO UPDATE SET v = %1$s.v + 1 RETURNING *', name);
+		key int;
+		had int;
+		old int;
+	BEGIN
+		FOR i IN 1 .. count LOOP
+			EXECUTE upsert INTO key, had, old USING 100 + client;
+			IF had <> 1 THEN
+				RAISE 'upsert of the row with another value, %', had;
+			END IF;
+			EXECUTE format('DELETE FROM %s WHERE k = $1', name) USING 100 + client;
+			COMMIT;
+		END LOOP;
+	END $$;
+});
+for my $table (qw(heap_mail lsm_mail))
+{
+	my $count = 10 * $transactions;
+
+	$node->safe_psql('postgres', "INSERT INTO $table VALUES (1, 1, 0)");
+	append_to_file("$dir/$table.sql", "\\set asks :client_id % 2\n\\if :asks\nCALL ask('$table', :client_id, $count);\n"
+		. "\\else\nCALL wander('$table', 2 * $count);\n\\endif\n");
+	local $ENV{PGOPTIONS} = '-c statement_timeout=60s -c synchronous_commit=off';
+	$node->command_ok([ 'pgbench', '-n', '-c', 4, '-j', 1, '-t', 1, '-f', "$dir/$table.sql", $node->connstr('postgres') ],
+		"$table: an upsert is for the row that has the value");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM $table"), '1', "$table: and leaves no other");
+}
 sound($node, 'the engine is sound');
 $node->stop;
 done_testing();

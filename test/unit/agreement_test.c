@@ -604,6 +604,8 @@ cut_after_orderly_end(uint64_t nvm_bytes, const char *sub)
 		}
 		else
 			CHECK_STATUS(nvmkv_error()->status, NVMKV_CORRUPTION);
+		/* So it is if a single edit is missing. */
+		CHECK(whole.size - at > 100 || strstr(nvmkv_error()->text, "has lost its end") != NULL);
 		/* Nothing was changed. */
 		manifest_of(sub, path, sizeof(path));
 		REQUIRE(size_of(path) == at);

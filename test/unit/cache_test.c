@@ -171,6 +171,7 @@ TEST(nothing_is_to_be_had_outside_of_epochs)
 	REQUIRE_OK(cache_rig_init(&rig, MIB, BLOCK));
 	CHECK(read_block(&rig, 1, 0, SST_CACHE_LOW));
 	CHECK(!sst_cache_get(&rig.cache, &key, &block));
+	CHECK(!sst_cache_peek(&rig.cache, &key, &block));
 	CHECK(!sst_cache_still_has(&rig.cache, &key, rig.memory));
 	key.offset = 1;
 	CHECK(!sst_cache_reserve(&rig.cache, &key, 100, 0, &block, &room));

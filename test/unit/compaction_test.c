@@ -325,6 +325,74 @@ TEST(columns_behind_one_that_fails_are_discarded)
 		}
 }
 
+static bool
+conflicts(Rig *rig, unsigned first_level, unsigned last_level, const char *low, const char *high)
+{
+	bool answer;
+
+	running_lock(rig->db);
+	answer = running_conflicts(rig->db, first_level, last_level, rig_slice(low), rig_slice(high));
+	running_unlock(rig->db);
+	return answer;
+}
+
+/* One key in common is enough on one level in common. */
+TEST(works_conflict_where_they_meet)
+{
+	Running *work;
+	Rig rig;
+
+	rig_init(&rig);
+	REQUIRE_OK(rig_open(&rig));
+	running_lock(rig.db);
+	work = running_add(rig.db, 1, 2, rig_slice("d"), rig_slice("f"));
+	running_unlock(rig.db);
+	REQUIRE(work != NULL);
+	CHECK(conflicts(&rig, 1, 2, "e", "e"));
+	CHECK(conflicts(&rig, 1, 2, "a", "d"));
+	CHECK(conflicts(&rig, 1, 2, "f", "g"));
+	CHECK(!conflicts(&rig, 1, 2, "a", "c"));
+	CHECK(!conflicts(&rig, 1, 2, "g", "h"));
+	CHECK(conflicts(&rig, 0, 1, "a", "z"));
+	CHECK(conflicts(&rig, 2, 3, "a", "z"));
+	CHECK(conflicts(&rig, 1, 1, "a", "z"));
+	CHECK(!conflicts(&rig, 0, 0, "a", "z"));
+	CHECK(!conflicts(&rig, 3, 4, "a", "z"));
+	running_end(rig.db, work, true);
+	CHECK(!conflicts(&rig, 1, 2, "a", "z"));
+	rig_remove(&rig);
+}
+
+/* All columns behind one that fails know it at once, not when the one before them has ended. */
+TEST(columns_behind_one_that_fails_know_it)
+{
+	static const char *const keys[] = {"a", "b", "c"};
+	Running *columns[3];
+	Rig rig;
+	unsigned i;
+
+	rig_init(&rig);
+	REQUIRE_OK(rig_open(&rig));
+	running_lock(rig.db);
+	for (i = 0; i < 3; i++)
+	{
+		columns[i] = running_add(rig.db, 0, 1, rig_slice(keys[i]), rig_slice(keys[i]));
+		REQUIRE(columns[i] != NULL);
+		running_make_column(rig.db, columns[i], i > 0 ? columns[i - 1] : NULL, false, rig_slice(keys[i]));
+	}
+	running_unlock(rig.db);
+	CHECK(running_turn(rig.db, columns[0]) == RUNNING_TURN_NOW);
+	CHECK(running_turn(rig.db, columns[1]) == RUNNING_TURN_LATER);
+	CHECK(running_turn(rig.db, columns[2]) == RUNNING_TURN_LATER);
+	running_end(rig.db, columns[0], false);
+	CHECK(running_turn(rig.db, columns[1]) == RUNNING_TURN_NEVER);
+	CHECK(running_turn(rig.db, columns[2]) == RUNNING_TURN_NEVER);
+	running_end(rig.db, columns[2], false);
+	running_end(rig.db, columns[1], false);
+	CHECK_EQ(running(rig.db), 0);
+	rig_remove(&rig);
+}
+
 /* With a full level 1 below, and a level compaction beside them. */
 TEST(columns_and_levels_keep_apart)
 {

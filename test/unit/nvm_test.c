@@ -2314,6 +2314,46 @@ TEST(row_random_damage)
 	fixture_close(&f);
 }
 
+/* An element that is spoilt after its block was checked, and leads into the midst of an entry, gives no extent away. */
+TEST(row_keeps_extents_when_its_index_is_damaged)
+{
+	Fixture f;
+	Entries list = random_entries(KEYS_DECIMAL, 300, 20000, 65000);
+	NvmRowBuilder *b;
+	const NvmRowBuilt *built;
+	NvmRowRef row;
+	NvmRowEntryHead head;
+	uint64_t element, good, wrong;
+	unsigned tried = 0;
+	unsigned i;
+
+	fixture_open_quick(&f, 64 * MIB);
+	b = build_row(&f, &list, NULL, 10, &built);
+	row = built->ref;
+	CHECK(row.extent_count >= 6);
+	CHECK_OK(nvm_row_read_head(f.pool, &row, 1, &head));
+	good = head.offset;
+	CHECK(nvm_row_extents_below(f.pool, &row, 1) == 1);
+	element = nvm_row_index_offset(row.data_bytes) + NVM_ROW_ELEMENT_BYTES + NVM_ROW_ELEMENT_DATA;
+	for (wrong = nvm_row_data_end(row.data_bytes) - MIB; tried < 20; wrong++)
+	{
+		REQUIRE(wrong < nvm_row_data_end(row.data_bytes));
+		if (nvm_row_read_head_at(f.pool, &row, wrong, 1, &head) != NVMKV_OK ||
+			nvm_row_check_entry(f.pool, &row, 1, &head) == NVMKV_OK)
+			continue;
+		tried++;
+		for (i = 0; i < 4; i++)
+			(void) flip(&f, &row, element + i, (uint8_t) ((good ^ wrong) >> 8 * i));
+		CHECK_EQ(nvm_row_extents_below(f.pool, &row, 1), 1);
+		for (i = 0; i < 4; i++)
+			(void) flip(&f, &row, element + i, (uint8_t) ((good ^ wrong) >> 8 * i));
+	}
+	CHECK_EQ(verify_row(&f, &row, NULL, true), 0);
+	nvm_row_builder_destroy(b);
+	entries_free(&list);
+	fixture_close(&f);
+}
+
 /* Offsets in a sealed header that would lead over the end of an extent. */
 TEST(row_header_offsets)
 {

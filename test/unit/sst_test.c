@@ -1276,7 +1276,7 @@ TEST(codecs_and_versions_of_the_future)
 	SstTable *table;
 	uint8_t *footer;
 	uint8_t *trailer;
-	uint64_t props_size;
+	uint64_t props_size, wrong;
 	uint32_t crc;
 	unsigned codec;
 
@@ -1286,6 +1286,16 @@ TEST(codecs_and_versions_of_the_future)
 	REQUIRE(bytes > 0);
 	data = read_file(s.path, bytes);
 	footer = data + bytes - SST_FOOTER_BYTES;
+	/* A footer that speaks of another length. */
+	for (wrong = bytes - 1; wrong <= bytes + 1; wrong += 2)
+	{
+		put_u64(footer + SST_FOOTER_FILE_BYTES, wrong);
+		put_u32(footer + SST_FOOTER_CRC, crc32c_mask(crc32c(footer, SST_FOOTER_CRC)));
+		write_file(s.path, data, bytes);
+		CHECK_STATUS(sst_table_open(s.path, 1, bytes, NULL, &table), NVMKV_CORRUPTION);
+	}
+	put_u64(footer + SST_FOOTER_FILE_BYTES, bytes);
+	put_u32(footer + SST_FOOTER_CRC, crc32c_mask(crc32c(footer, SST_FOOTER_CRC)));
 	trailer = footer - SST_TRAILER_BYTES;
 	props_size = get_u64(footer + SST_FOOTER_PROPS_SIZE);
 	for (codec = 1; codec <= 3; codec++)

@@ -1160,6 +1160,46 @@ TEST(swapped_value_tables_are_noticed)
 	store_remove();
 }
 
+/* The table is one of the same keys and sizes, with what they had before. */
+TEST(values_of_earlier_versions_are_noticed)
+{
+	char earlier[SST_PATH_BYTES_MAX], now[SST_PATH_BYTES_MAX], aside[SST_PATH_BYTES_MAX];
+	char command[2 * SST_PATH_BYTES_MAX + 16];
+	NvmkvBuf value = {0};
+	struct stat a, b;
+	Tables t;
+	uint32_t i;
+
+	store_init();
+	(void) snprintf(aside, sizeof(aside), "%s/aside", store.rig.dir);
+	store_open();
+	for (i = 0; i < 100; i++)
+		put(i, 0, 4096);
+	settle();
+	t = tables_of(store.db);
+	REQUIRE(t.count == 1);
+	table_path(t.numbers[0], earlier);
+	(void) snprintf(command, sizeof(command), "cp '%s' '%s'", earlier, aside);
+	CHECK(system(command) == 0);
+	for (i = 0; i < 100; i++)
+		put(i, 1, 4096);
+	settle();
+	compact_everything();
+	t = tables_of(store.db);
+	REQUIRE(t.count == 1);
+	table_path(t.numbers[0], now);
+	CHECK_OK(nvmkv_sync(store.rig.db, NVMKV_SEQUENCE_MAX));
+	rig_close(&store.rig);
+	CHECK(stat(aside, &a) == 0 && stat(now, &b) == 0);
+	CHECK_EQ(a.st_size, b.st_size);
+	CHECK(rename(aside, now) == 0);
+	store_open();
+	for (i = 0; i < store.keys; i++)
+		CHECK_STATUS(nvmkv_get(store.db, key_of(i), NULL, &value, NULL), NVMKV_CORRUPTION);
+	nvmkv_buf_free(&value);
+	store_remove();
+}
+
 TEST(missing_and_truncated_value_tables)
 {
 	char a[SST_PATH_BYTES_MAX], b[SST_PATH_BYTES_MAX], aside[SST_PATH_BYTES_MAX + 8];
