@@ -414,8 +414,11 @@ def follow(arguments):
 		until = None
 		if arguments.once:
 			source = connect(arguments.source)
+			source.autocommit = True
 			with source.cursor() as cursor:
-				cursor.execute('SELECT pg_current_wal_insert_lsn()')
+				# A commit that is written through brings what others have committed without waiting along.
+				cursor.execute("SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'nvmkv_follow', '')")
+				cursor.execute('SELECT pg_current_wal_flush_lsn()')
 				until = number_of(cursor.fetchone()[0])
 			source.close()
 		follower = Follower(arguments, target, position, until)

@@ -132,7 +132,7 @@ transaction_of(ReorderBuffer *rb, const NvmkvNote *note, XLogRecordBuffer *buf)
 {
 	if (!TransactionIdIsValid(note->xid))
 		return XLogRecGetXid(buf->record);
-	ReorderBufferProcessXid(rb, note->xid, buf->origptr);
+	/* The whole one is known: of a transaction's first record within it the server has just taken that. */
 	if (note->xid != note->top_xid)
 		ReorderBufferAssignChild(rb, note->top_xid, note->xid, buf->origptr);
 	return note->xid;
