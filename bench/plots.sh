@@ -2,14 +2,15 @@
 # Plots of benchmarks.
 #
 #   bench/plots.sh DIR       results of bench/engine.sh
-#   bench/plots.sh FILE...   what bench/insert.sh, bench/queue.sh, bench/sql.sh or bench/shards.sh wrote with -o
+#   bench/plots.sh FILE...   what bench/insert.sh, queue.sh, sql.sh, shards.sh or scripts/ha_tests.sh wrote with -o
 #
 # Of DIR, for each group and workload that writes, operations in each second; for each that has latencies, their
 # distribution; and the throughput of all workloads as bars.  Of rounds, the first is shown over time, and medians as bars.
 #
 # Of a FILE "x.csv" x.rate.png has rows or transactions a second over time, by tenths of a second or a two hundredth of the
 # whole, x.latency.png the distribution of batches' latencies, x.ratio.png medians of nvmkv to those of the heap, whichever
-# there are.  Of shards, x.rate.png has rates over their number.  Pictures are where the results are.
+# there are.  Of shards, x.rate.png has rates over their number; of
+# scripts/ha_tests.sh x.png has what was done in each second.  Pictures are where the results are.
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/sqlplots.sh"
 

@@ -119,6 +119,41 @@ plot_shards() {
 	END
 }
 
+# A panel for each kind of replication: transactions and reads of standbys in each second, and what happened when.
+plot_failover() {
+	local mode modes panels=
+	modes=$(words_of "$1")
+	for mode in $modes; do
+		awk -F, -v mode="$mode" '$1 == mode { print $2, $3, $5 }' "$1" >"$data/$mode"
+		panels+="set title '$mode replication'; unset label; unset arrow
+		$(awk -F, -v mode="$mode" '$1 == mode && $6 != "" {
+			n = split($6, events, " [+] ")
+			for (i = 1; i <= n; i++) {
+				if (events[i] == "begin" || events[i] == "written")
+					continue
+				printf "set arrow from %d, graph 0 to %d, graph 1 nohead lc rgb \"#bbbbbb\"\n", $2, $2
+				if (events[i] != "back")
+					printf "set label \"%s\" at %d, graph %.2f offset 0.3,0 font \",9\"\n", events[i], $2, 0.96 - k++ % 2 * 0.07
+			}
+		}' "$1")
+		plot '$data/$mode' using 1:3 with lines lw 1 lc rgb '#2ca02c' title 'reads of standbys', \
+			'' using 1:2 with lines lw 2 lc rgb '#d62728' title 'transactions'
+		"
+	done
+	gnuplot <<-END || die "gnuplot failed"
+		set terminal pngcairo size 1200,$(($(wc -w <<<"$modes") * 380)) font "sans,11"
+		set output '${1%.csv}.png'
+		set multiplot layout $(wc -w <<<"$modes"),1
+		set grid y
+		set key outside right
+		set xlabel 'seconds'
+		set ylabel 'in each second'
+		set yrange [0:*]
+		$panels
+		unset multiplot
+	END
+}
+
 # The benchmark is told from the first line.
 plot_file() {
 	local first
@@ -129,7 +164,8 @@ plot_file() {
 	workload,tab,transactions,ms) plot_queue "$1" ;;
 	workload,heap,nvmkv,ratio) plot_sql "$1" ;;
 	"work,shards,measured,one coordinator,each a coordinator") plot_shards "$1" ;;
-	*) die "not a result of bench/insert.sh, queue.sh, sql.sh or shards.sh: $1" ;;
+	mode,second,writes,reads,standby_reads,events) plot_failover "$1" ;;
+	*) die "not a result of bench/insert.sh, queue.sh, sql.sh, shards.sh or scripts/ha_tests.sh: $1" ;;
 	esac
 	rm -rf "$data"
 }

@@ -20,6 +20,7 @@
 #   scripts/long_tests.sh follow [ROUNDS]    writers, and a follower of their changes; both servers and it are killed
 #   scripts/long_tests.sh assertions         SQL, isolation and TAP tests on the server of scripts/assert_server.sh; some SQL
 #                                            tests with caches that forget at every chance
+#   scripts/long_tests.sh failover           three servers under Patroni, whose primaries go in all ways: scripts/ha_tests.sh
 #   scripts/long_tests.sh all [SECONDS]      one after the other
 #
 # Several words, several runs; a number belongs to the word before it (default: 300 seconds, 100 rounds, 1000 bits,
@@ -27,7 +28,7 @@
 # Random numbers differ from run to run, unless NVMKV_SEED says otherwise.  Builds are in build/long.  The last line is "N passed, N failed".
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-runs="address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules queries follow upstream assertions"
+runs="address thread valgrind nth model crash processes damage fuzz copies outcomes life schedules queries follow upstream assertions failover"
 parse_options "words 1 any" -- "$@"
 set -- "${arguments[@]}"
 is_number "$1" && wrong_usage "which run is \"$1\" for?"
@@ -160,6 +161,12 @@ run() {
 		NVMKV_FOLLOW_ROUNDS=${number:-20} NVMKV_TAP='095*' scripts/check.sh tap 2>&1 </dev/null |
 			tee "$work/follow.log" | grep -E 'passed|^ +\|'
 		add "$work/follow.log"
+		;;
+	failover)
+		echo "== failover"
+		mkdir -p "$work"
+		scripts/ha_tests.sh 2>&1 </dev/null | tee "$work/failover.log" | grep -E '^not ok|again after|passed'
+		add "$work/failover.log"
 		;;
 	assertions)
 		echo "== assertions"
