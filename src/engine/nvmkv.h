@@ -290,6 +290,21 @@ extern NvmkvStatus nvmkv_versions_since(NvmkvDb *db, NvmkvSlice key, uint64_t ma
 										bool *all_out);
 
 /*
+ * The same for several keys, one after the other; ctx and all are each one's own.  What is asked for together, in
+ * ascending order best, is found with less work.
+ */
+typedef struct NvmkvLook
+{
+	NvmkvSlice key;
+	uint64_t mark; /* 0: none */
+	void *ctx;
+	bool all;
+} NvmkvLook;
+
+extern NvmkvStatus nvmkv_versions_of_keys(NvmkvDb *db, NvmkvLook *looks, unsigned n,
+										  bool (*visit)(void *ctx, const NvmkvVersion *version));
+
+/*
  * Scan of [lower, upper) forwards or backwards, in batches: between two batches the process is in no epoch, so an
  * open scan holds nothing back, however long.  The snapshot's callback decides what is shown.
  */

@@ -732,6 +732,55 @@ TEST(what_has_come_since_a_scan)
 	rig_remove(&rig);
 }
 
+/* Several keys at once, in any order and each as often as it is named, from whatever has them. */
+TEST(versions_of_several_keys)
+{
+	static const char *const names[] = {"a", "b", "c", "d", "e", "c", "c", "a", "zz", "b"};
+	static const char *const expected[] = {"01 ", "00 01 ", "01 01 ", "", "01 ", "01 01 ", "01 01 ", "01 ", "", "00 01 "};
+	enum { KEYS = sizeof(names) / sizeof(names[0]) };
+	NvmkvLook looks[KEYS] = {0};
+	char texts[KEYS][200];
+	uint64_t mark = 0;
+	Rig rig;
+	size_t i;
+
+	rig_init(&rig);
+	REQUIRE_OK(rig_open(&rig));
+	CHECK_OK(rig_put(rig.db, "a", "1"));
+	CHECK_OK(rig_put(rig.db, "b", "1"));
+	CHECK_OK(rig_put(rig.db, "c", "1"));
+	CHECK_OK(nvmkv_flush_all(rig.db));
+	CHECK_OK(rig_put(rig.db, "e", "1"));
+	CHECK_OK(rig_put(rig.db, "c", "2"));
+	CHECK_OK(rig_delete(rig.db, "b"));
+	for (i = 0; i < KEYS; i++)
+	{
+		texts[i][0] = '\0';
+		looks[i].key = rig_slice(names[i]);
+		looks[i].ctx = texts[i];
+	}
+	CHECK_OK(nvmkv_versions_of_keys(rig.db, looks, KEYS, collect_type));
+	for (i = 0; i < KEYS; i++)
+	{
+		CHECK(looks[i].all);
+		CHECK(strcmp(texts[i], expected[i]) == 0);
+	}
+
+	/* Each has a mark of its own. */
+	CHECK(scan_is_newest(rig.db, false, NULL, &mark));
+	for (i = 0; i < KEYS; i++)
+	{
+		texts[i][0] = '\0';
+		looks[i].mark = i % 2 == 0 ? mark : 0;
+	}
+	CHECK_OK(nvmkv_versions_of_keys(rig.db, looks, KEYS, collect_type));
+	for (i = 0; i < KEYS; i++)
+		CHECK(looks[i].all == (i % 2 != 0));
+	CHECK(strcmp(texts[0], "") == 0 && strcmp(texts[7], "01 ") == 0 && strcmp(texts[2], "01 ") == 0);
+	rig_close(&rig);
+	rig_remove(&rig);
+}
+
 /*
  * Runs of keys that only one source has, between keys that several have: a forward scan takes the ones straight from
  * their source and the others by the merge, and must not show where it changes from one to the other.

@@ -269,6 +269,53 @@ TEST(agrees_with_sorted_array)
 	free(mt);
 }
 
+/* From one place to the next, near or far, there or not, forwards most often; new entries come in between. */
+TEST(seeks_near_the_last_place)
+{
+	MemtableShm *mt = make_memtable(4 << 20);
+	Entry *e = random_entries(ENTRIES);
+	size_t n = ENTRIES / 2;
+	size_t at = 0;
+	MemtableIter it;
+	size_t i;
+
+	insert_entries(mt, e, n);
+	qsort(e, n, sizeof(*e), compare_entries);
+	memtable_iter_init(&it, mt);
+	for (i = 0; i < 4 * ENTRIES; i++)
+	{
+		uint64_t how = check_random_below(16);
+		const Entry *to;
+		uint64_t tag;
+
+		if (how == 0 || at >= n)
+			at = check_random_below(n);
+		else
+			at += check_random_below(how < 14 ? 8 : 500);
+		to = &e[at < n ? at : n - 1];
+		tag = how % 3 == 0 ? NVMKV_TAG_MAX : (how % 3 == 1 ? 0 : to->tag);
+		at = lower_bound(e, n, entry_key(to), tag);
+		memtable_iter_seek_near(&it, entry_key(to), tag);
+		REQUIRE(at < n ? shows(&it.base, &e[at]) : !it.base.valid);
+		if (it.base.valid && how == 5)
+		{
+			it.base.ops->next(&it.base);
+			REQUIRE(at + 1 < n ? shows(&it.base, &e[at + 1]) : !it.base.valid);
+		}
+		if (i % (8 * ENTRIES / 100) == 0 && n < ENTRIES)
+		{
+			size_t more = ENTRIES - n < 50 ? ENTRIES - n : 50;
+
+			insert_entries(mt, e + n, more);
+			n += more;
+			qsort(e, n, sizeof(*e), compare_entries);
+		}
+	}
+	CHECK_EQ(n, ENTRIES);
+	free(e);
+	free(mt);
+}
+
 TEST(walks_both_ways)
 {
 	MemtableShm *mt = make_memtable(4 << 20);

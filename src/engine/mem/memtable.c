@@ -46,6 +46,8 @@
 #define RANGE_STEPS 256	  /* nodes of the range on the level that memtable_range_estimate goes by */
 #define LINE_BYTES 64	  /* of the processor's caches */
 #define FINGER_CLIMB 3	  /* levels that a search from the last entry's place climbs, at most */
+#define SORTED_CLIMB 8	  /* the same, of entries that come in order */
+#define CACHED_LEVELS 9	  /* the uppermost levels, whose nodes stay in the processor's caches */
 #define PLACE_PAYLOAD 32  /* "places": units of nodes in the low half, bytes of payload in the high half */
 
 typedef struct Node
@@ -463,9 +465,9 @@ typedef struct Place
  * The nodes after the finger were compared with the last entry, so looking at them costs little even in vain.
  */
 static void
-place_begin(const MemtableShm *mt, const MemtableRoom *room, Place *place)
+place_begin(const MemtableShm *mt, const MemtableRoom *room, Place *place, unsigned most_climb)
 {
-	unsigned climb = room->finger_levels < FINGER_CLIMB ? room->finger_levels : FINGER_CLIMB;
+	unsigned climb = room->finger_levels < most_climb ? room->finger_levels : most_climb;
 
 	place->bound = 0;
 	if (climb > 0 && node_is_before(node_at_const(mt, room->finger[0]), &place->target))
@@ -483,6 +485,58 @@ place_begin(const MemtableShm *mt, const MemtableRoom *room, Place *place)
 	place->levels = port_load_relaxed(&mt->height);
 	place->level = place->levels - 1;
 	place->at = HEAD;
+}
+
+/*
+ * The same between two entries whose places are known: on levels where both come after the same node, so does what
+ * lies between.
+ */
+static void
+place_begin_between(const MemtableShm *mt, const Place *left, const Place *right, Place *place)
+{
+	unsigned levels = left->levels < right->levels ? left->levels : right->levels;
+	unsigned l = 0;
+
+	place->bound = 0;
+	while (l < levels && left->finger[l] != right->finger[l])
+		l++;
+	if (l == levels)
+	{
+		place->levels = port_load_relaxed(&mt->height);
+		place->level = place->levels - 1;
+		place->at = HEAD;
+		return;
+	}
+	place->levels = levels;
+	memcpy(place->finger, left->finger, levels * sizeof(place->finger[0]));
+	place->level = l;
+	place->at = left->finger[l];
+}
+
+/* Goes down to a level whose nodes memory may have to be asked for. */
+static inline void
+place_descend(const MemtableShm *mt, Place *place)
+{
+	unsigned last = place->levels > CACHED_LEVELS ? place->levels - CACHED_LEVELS : 0;
+	uint32_t at = place->at;
+	uint32_t bound = place->bound;
+	unsigned level = place->level;
+
+	while (level > last)
+	{
+		uint32_t next = next_of(mt, at, level);
+
+		if (next != 0 && next != bound && node_is_before(node_at_const(mt, next), &place->target))
+			at = next;
+		else
+		{
+			place->finger[level--] = at;
+			bound = next;
+		}
+	}
+	place->at = at;
+	place->bound = bound;
+	place->level = level;
 }
 
 /* Follows the link to where the next step looks: at the node's key, and at its link on this level. */
@@ -518,25 +572,77 @@ place_step(const MemtableShm *mt, Place *place)
 
 /*
  * The searches of a group take their steps by turns: a search waits for memory at nearly every step, and memory answers
- * many at once ("asynchronous memory access chaining", Kocberber, Falsafi, Grot 2015).
+ * many at once ("asynchronous memory access chaining", Kocberber, Falsafi, Grot 2015).  Spends the list.
  */
 static void
-search_together(const MemtableShm *mt, Place *place, unsigned n)
+search_together(const MemtableShm *mt, Place **running, unsigned n)
 {
-	unsigned running[MEMTABLE_GROUP];
 	unsigned i;
 
 	for (i = 0; i < n; i++)
 	{
-		place_follow(mt, &place[i]);
-		running[i] = i;
+		place_descend(mt, running[i]);
+		place_follow(mt, running[i]);
 	}
 	while (n > 0)
 		for (i = 0; i < n;)
-			if (place_step(mt, &place[running[i]]))
+			if (place_step(mt, running[i]))
 				i++;
 			else
 				running[i] = running[--n];
+}
+
+static void
+search_each(const MemtableShm *mt, const MemtableRoom *room, Place *place, unsigned n)
+{
+	Place *running[MEMTABLE_GROUP];
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+	{
+		place_begin(mt, room, &place[i], FINGER_CLIMB);
+		running[i] = &place[i];
+	}
+	search_together(mt, running, n);
+}
+
+/* In ascending order: the ends first, then what is in the middle between those that are found. */
+static void
+search_sorted(const MemtableShm *mt, const MemtableRoom *room, Place *place, unsigned n)
+{
+	Place *running[MEMTABLE_GROUP];
+	unsigned step;
+
+	place_begin(mt, room, &place[0], SORTED_CLIMB);
+	place_begin(mt, room, &place[n - 1], SORTED_CLIMB);
+	running[0] = &place[0];
+	running[1] = &place[n - 1];
+	search_together(mt, running, 2);
+	for (step = MEMTABLE_GROUP / 2; step > 0; step /= 2)
+	{
+		unsigned count = 0;
+		unsigned i;
+
+		for (i = step; i < n - 1; i += 2 * step)
+		{
+			const Place *right = &place[i + step < n - 1 ? i + step : n - 1];
+
+			place_begin_between(mt, &place[i - step], right, &place[i]);
+			running[count++] = &place[i];
+		}
+		search_together(mt, running, count);
+	}
+}
+
+static bool
+is_sorted(const Place *place, unsigned n)
+{
+	unsigned i;
+
+	for (i = 1; i < n; i++)
+		if (!target_is_before(&place[i - 1].target, &place[i].target))
+			return false;
+	return true;
 }
 
 /* A tagged entry is about to be linked. */
@@ -630,12 +736,16 @@ memtable_insert(MemtableShm *mt, MemtableRoom *room, const MemtableEntry *entrie
 		place[i].hash = filter_hash(entry->key);
 		filter_prefetch(mt->filter, mt->filter_bytes, place[i].hash);
 		target_set(&place[i].target, entry->key, entry->tag);
-		place_begin(mt, room, &place[i]);
 	}
-	if (n > 1)
-		search_together(mt, place, n);
-	else
+	if (n == 1)
+	{
+		place_begin(mt, room, place, FINGER_CLIMB);
 		place->next = descend(mt, &place->target, place->at, place->level, place->finger);
+	}
+	else if (is_sorted(place, n))
+		search_sorted(mt, room, place, n);
+	else
+		search_each(mt, room, place, n);
 	for (i = 0; i < n; i++)
 	{
 		finger_set(room, &place[i], i > 0 ? &place[i - 1] : NULL);
@@ -794,6 +904,33 @@ iter_seek(NvmkvIter *base, NvmkvSlice key, uint64_t tag)
 
 	target_set(&t, key, tag);
 	iter_search(it, &t, &next);
+	iter_show(it, next);
+}
+
+void
+memtable_iter_seek_near(MemtableIter *it, NvmkvSlice key, uint64_t tag)
+{
+	uint32_t next;
+	Target t;
+
+	target_set(&t, key, tag);
+	if (!it->finger_valid || (it->finger[0] != HEAD && !node_is_before(node_at_const(it->mt, it->finger[0]), &t)))
+		iter_search(it, &t, &next);
+	else
+	{
+		uint32_t before = HEAD; /* the last node that is known to be */
+		unsigned level;
+
+		for (level = 0; level < MEMTABLE_HEIGHT_MAX; level++)
+		{
+			next = next_of(it->mt, it->finger[level], level);
+			if (next == 0 || !node_is_before(node_at_const(it->mt, next), &t))
+				break;
+			before = next;
+		}
+		if (level > 0)
+			next = descend(it->mt, &t, before, level - 1, it->finger);
+	}
 	iter_show(it, next);
 }
 

@@ -66,8 +66,8 @@ typedef struct MemtableEntry
 
 /*
  * Links 1 .. MEMTABLE_GROUP entries from reserved room, searching for their places at the same time, which takes little
- * longer than a search for one.  (key, tag) must be new or an exact repetition, which is ignored (log replay).
- * Never fails, never blocks; concurrent inserters and readers welcome.
+ * longer than a search for one, and fewer steps where they come in ascending order.  (key, tag) must be new or an exact
+ * repetition, which is ignored (log replay).  Never fails, never blocks; concurrent inserters and readers welcome.
  */
 #define MEMTABLE_GROUP 16
 extern void memtable_insert(MemtableShm *mt, MemtableRoom *room, const MemtableEntry *entries, unsigned n);
@@ -131,5 +131,8 @@ typedef struct MemtableIter
 } MemtableIter;
 
 extern void memtable_iter_init(MemtableIter *it, MemtableShm *mt);
+
+/* As seek.  Takes few steps where the place comes soon behind that of the last seek, and no step was taken since. */
+extern void memtable_iter_seek_near(MemtableIter *it, NvmkvSlice key, uint64_t tag);
 
 #endif

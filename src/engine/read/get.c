@@ -37,6 +37,7 @@ typedef struct Walk
 	const VersionDamage *damage; /* the key is in it; NULL: in none */
 	uint64_t mark;	/* what is in the sources it stands for is known, but for memtables; 0: nothing is */
 	bool left_out;	/* and was not asked for */
+	MemtableIter *places; /* in the memtables, where the key before was found; NULL: of a single key */
 } Walk;
 
 /* What the handle keeps of it for the next lookup. */
@@ -86,21 +87,27 @@ show(Walk *w, uint64_t tag, NvmkvSlice payload, uint8_t *memo)
 }
 
 static NvmkvStatus
-walk_memtable(Walk *w, MemtableShm *mt)
+walk_memtable(Walk *w, MemtableShm *mt, MemtableIter *place)
 {
-	MemtableIter it;
+	MemtableIter own;
+	MemtableIter *it = place != NULL ? place : &own;
 
 	if (!memtable_may_contain(mt, w->hash))
 		return NVMKV_OK;
-	memtable_iter_init(&it, mt);
-	it.base.ops->seek(&it.base, w->key, NVMKV_TAG_MAX);
-	while (!w->stopped && it.base.valid && slice_equal(it.base.key, w->key))
+	if (place != NULL)
+		memtable_iter_seek_near(it, w->key, NVMKV_TAG_MAX);
+	else
 	{
-		NVMKV_RETURN_IF(show(w, it.base.tag, it.base.payload, memtable_iter_hint(&it.base)));
-		if (!w->stopped)
-			it.base.ops->next(&it.base);
+		memtable_iter_init(it, mt);
+		it->base.ops->seek(&it->base, w->key, NVMKV_TAG_MAX);
 	}
-	return it.base.status;
+	while (!w->stopped && it->base.valid && slice_equal(it->base.key, w->key))
+	{
+		NVMKV_RETURN_IF(show(w, it->base.tag, it->base.payload, memtable_iter_hint(&it->base)));
+		if (!w->stopped)
+			it->base.ops->next(&it->base);
+	}
+	return it->base.status;
 }
 
 static NvmkvStatus
@@ -265,15 +272,14 @@ walk_levels(Walk *w, const VersionImage *v)
 	return w->stopped ? NVMKV_OK : walk_tables(w, &tables);
 }
 
+/* REQUIRES an epoch, and the list taken in it. */
 static NvmkvStatus
-walk_sources(Walk *w)
+walk_sources(Walk *w, const MemList *list)
 {
 	const VersionImage *v;
-	MemList list;
 	unsigned i;
 
 	/* Memtables before the version: a flush publishes its row before it unlinks the memtable. */
-	mempool_list(&w->db->mem, &list);
 	v = versions_current(&w->db->versions);
 	w->v = v;
 
@@ -284,8 +290,8 @@ walk_sources(Walk *w)
 	w->left_out = w->mark != 0 && mempool_super_version(&w->db->mem) == w->mark && v->ndamages == 0;
 	if (__builtin_expect(v->ndamages > 0, 0))
 		w->damage = damage_at(w->db, v, w->key, w->hash, w->born);
-	for (i = 0; i < list.count && !w->stopped; i++)
-		NVMKV_RETURN_IF(walk_memtable(w, list.memtable[i]));
+	for (i = 0; i < list->count && !w->stopped; i++)
+		NVMKV_RETURN_IF(walk_memtable(w, list->memtable[i], w->places != NULL ? &w->places[i] : NULL));
 	if (w->left_out)
 		return NVMKV_OK;
 	if (!w->stopped)
@@ -295,20 +301,84 @@ walk_sources(Walk *w)
 	return w->stopped || w->damage == NULL ? NVMKV_OK : damage_failure(w->db, v, w->damage);
 }
 
+/* REQUIRES an epoch. */
+static NvmkvStatus
+walk_key(Walk *w)
+{
+	MemList list;
+
+	mempool_list(&w->db->mem, &list);
+	return walk_sources(w, &list);
+}
+
+static void
+free_apart(NvmkvDb *db)
+{
+	if (db->apart.capacity > APART_KEPT_BYTES)
+		nvmkv_buf_free(&db->apart);
+}
+
 NvmkvStatus
 nvmkv_versions_since(NvmkvDb *db, NvmkvSlice key, uint64_t mark, bool (*visit)(void *ctx, const NvmkvVersion *version),
 					 void *ctx, bool *all_out)
 {
-	Walk w = {db, key, filter_hash(key), db_born(db, key), visit, ctx, false, false, NULL, NULL, mark, false};
+	Walk w = {
+		.db = db,
+		.key = key,
+		.hash = filter_hash(key),
+		.born = db_born(db, key),
+		.visit = visit,
+		.ctx = ctx,
+		.mark = mark,
+	};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 
 	db_enter(db);
-	st = db_settled(db, lost, walk_sources(&w));
+	st = db_settled(db, lost, walk_key(&w));
 	db_leave(db);
 	*all_out = !w.left_out;
-	if (db->apart.capacity > APART_KEPT_BYTES)
-		nvmkv_buf_free(&db->apart);
+	free_apart(db);
+	return st;
+}
+
+/*
+ * All of it in one stay in the epoch, and with one list: nothing leaves the memtables in it before the stay ends, and
+ * what begins to be written into another one meanwhile is no concern of anybody who was there before.
+ */
+NvmkvStatus
+nvmkv_versions_of_keys(NvmkvDb *db, NvmkvLook *looks, unsigned n,
+					   bool (*visit)(void *ctx, const NvmkvVersion *version))
+{
+	MemtableIter places[NVMKV_MEMTABLES_MAX];
+	uint32_t lost = db_pages_lost(db);
+	NvmkvStatus st = NVMKV_OK;
+	MemList list;
+	unsigned i;
+
+	db_enter(db);
+	mempool_list(&db->mem, &list);
+	for (i = 0; i < list.count; i++)
+		memtable_iter_init(&places[i], list.memtable[i]);
+	for (i = 0; i < n && st == NVMKV_OK; i++)
+	{
+		Walk w = {
+			.db = db,
+			.key = looks[i].key,
+			.hash = filter_hash(looks[i].key),
+			.born = db_born(db, looks[i].key),
+			.visit = visit,
+			.ctx = looks[i].ctx,
+			.mark = looks[i].mark,
+			.places = places,
+		};
+
+		st = walk_sources(&w, &list);
+		looks[i].all = !w.left_out;
+	}
+	st = db_settled(db, lost, st);
+	db_leave(db);
+	free_apart(db);
 	return st;
 }
 
@@ -375,14 +445,22 @@ nvmkv_get(NvmkvDb *db, NvmkvSlice key, const NvmkvSnapshot *snapshot, NvmkvBuf *
 {
 	static const NvmkvSnapshot everything = {NULL, NULL, NVMKV_SEQUENCE_MAX, NULL};
 	Get get = {snapshot != NULL ? snapshot : &everything, value_out, version_out, NVMKV_NOT_FOUND, 0, key};
-	Walk w = {db, key, filter_hash(key), db_born(db, key), get_visit, &get, true, false, NULL, NULL, 0, false};
+	Walk w = {
+		.db = db,
+		.key = key,
+		.hash = filter_hash(key),
+		.born = db_born(db, key),
+		.visit = get_visit,
+		.ctx = &get,
+		.with_references = true,
+	};
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st;
 
 	value_out->size = 0;
 	db_count(&db_slot_counters(db)->gets, 1);
 	db_enter(db);
-	st = walk_sources(&w);
+	st = walk_key(&w);
 	if (st == NVMKV_OK && get.result == NVMKV_OK && get.apart != 0)
 		st = copy_apart(db, key, get.apart, nvmkv_buf_slice(value_out), value_out);
 	st = db_settled(db, lost, st);

@@ -263,11 +263,33 @@ look_is_good(const FoundRow *row)
 static int
 count_free(const DirectDelete *direct, int first)
 {
+	NvmkvRowLook looks[NVMKV_ROW_LOOKS];
 	int next = first;
 
-	while (next < direct->count &&
-		   (look_is_good(&direct->rows[next]) || is_untouched(direct, &direct->rows[next])))
-		next++;
+	if (direct->estate->es_crosscheck_snapshot != InvalidSnapshot)
+		return 0;
+	for (;;)
+	{
+		unsigned n = 0;
+		unsigned free = 0;
+
+		while (next < direct->count && look_is_good(&direct->rows[next]))
+			next++;
+		for (int i = next; i < direct->count && n < NVMKV_ROW_LOOKS && !look_is_good(&direct->rows[i]); i++)
+		{
+			const FoundRow *row = &direct->rows[i];
+
+			looks[n++] = (NvmkvRowLook){.key = key_of(direct, row), .sequence = row->sequence, .mark = row->mark};
+		}
+		if (n == 0)
+			break;
+		nvmkv_rows_look(direct->modify->db, direct->modify->table, looks, n);
+		while (free < n && looks[free].untouched)
+			free++;
+		next += (int) free;
+		if (free < n)
+			break;
+	}
 	return next - first;
 }
 

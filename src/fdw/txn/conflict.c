@@ -50,6 +50,8 @@
 #include "fdw/txn/damage.h"
 #include "fdw/txn/visibility.h"
 
+static const char looking[] = "looking up a key before writing it in foreign table"; /* what is done, for messages */
+
 /* A data version as far as it matters after the walk. */
 typedef struct Found
 {
@@ -425,7 +427,7 @@ nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const Nvmkv
 		resetStringInfo(query->holders);
 
 	nvmkv_visibility_of_key(key);
-	nvmkv_check_table_status(nvmkv_versions(db, key, visit, &walk), "looking up a key before writing it in foreign table", table);
+	nvmkv_check_table_status(nvmkv_versions(db, key, visit, &walk), looking, table);
 
 	if (!walk.anchored)
 		view_out->state = NVMKV_ROW_ABSENT;
@@ -439,6 +441,7 @@ nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, const Nvmkv
 
 typedef struct ShortWalk
 {
+	NvmkvSlice key;
 	uint64 sequence;
 	bool met; /* an entry that decides */
 	bool untouched;
@@ -450,6 +453,7 @@ visit_first(void *ctx, const NvmkvVersion *version)
 	ShortWalk *walk = ctx;
 	unsigned kind = version->type & NVMKV_TYPE_KIND_MASK;
 
+	nvmkv_visibility_of_key(walk->key);
 	if (kind == NVMKV_KIND_LOCK ? nvmkv_lock_state(version->txn.fxid) != NVMKV_TAG_IN_PROGRESS
 								: version->sequence != walk->sequence && tag_state(version) == NVMKV_TAG_ABORTED)
 		return true;
@@ -458,14 +462,35 @@ visit_first(void *ctx, const NvmkvVersion *version)
 	return false;
 }
 
+static bool
+found_untouched(const ShortWalk *walk, bool all)
+{
+	return walk->untouched || (!walk->met && !all);
+}
+
 bool
 nvmkv_row_is_untouched(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, uint64 sequence, uint64 mark)
 {
-	ShortWalk walk = {.sequence = sequence};
+	ShortWalk walk = {.key = key, .sequence = sequence};
 	bool all;
 
-	nvmkv_visibility_of_key(key);
-	nvmkv_check_table_status(nvmkv_versions_since(db, key, mark, visit_first, &walk, &all),
-							 "looking up a key before writing it in foreign table", table);
-	return walk.untouched || (!walk.met && !all);
+	nvmkv_check_table_status(nvmkv_versions_since(db, key, mark, visit_first, &walk, &all), looking, table);
+	return found_untouched(&walk, all);
+}
+
+void
+nvmkv_rows_look(NvmkvDb *db, const NvmkvTable *table, NvmkvRowLook *rows, unsigned n)
+{
+	ShortWalk walks[NVMKV_ROW_LOOKS];
+	NvmkvLook looks[NVMKV_ROW_LOOKS];
+
+	Assert(n <= NVMKV_ROW_LOOKS);
+	for (unsigned i = 0; i < n; i++)
+	{
+		walks[i] = (ShortWalk){.key = rows[i].key, .sequence = rows[i].sequence};
+		looks[i] = (NvmkvLook){.key = rows[i].key, .mark = rows[i].mark, .ctx = &walks[i]};
+	}
+	nvmkv_check_table_status(nvmkv_versions_of_keys(db, looks, n, visit_first), looking, table);
+	for (unsigned i = 0; i < n; i++)
+		rows[i].untouched = found_untouched(&walks[i], looks[i].all);
 }

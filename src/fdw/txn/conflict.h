@@ -146,4 +146,16 @@ extern void nvmkv_row_view(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key,
  */
 extern bool nvmkv_row_is_untouched(NvmkvDb *db, const NvmkvTable *table, NvmkvSlice key, uint64 sequence, uint64 mark);
 
+/* The same of several rows, as of when the call begins; less work where their keys ascend. */
+typedef struct NvmkvRowLook
+{
+	NvmkvSlice key;
+	uint64 sequence;
+	uint64 mark;
+	bool untouched; /* the answer */
+} NvmkvRowLook;
+
+#define NVMKV_ROW_LOOKS 16
+extern void nvmkv_rows_look(NvmkvDb *db, const NvmkvTable *table, NvmkvRowLook *rows, unsigned n);
+
 #endif
