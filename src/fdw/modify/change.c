@@ -32,6 +32,7 @@
 #include "fdw/modify/generated.h"
 #include "fdw/modify/rowmove.h"
 #include "fdw/modify/target.h"
+#include "fdw/scan/scanstate.h"
 #include "fdw/table/counters.h"
 #include "fdw/txn/unique.h"
 
@@ -73,6 +74,26 @@ read_old_row(NvmkvModify *modify, TupleTableSlot *plan_slot)
 	if (modify->table->nkeys > 0)
 		nvmkv_key_from_slot(modify->table, &modify->old_key, modify->old_slot);
 	MemoryContextSwitchTo(old_context);
+}
+
+/*
+ * Whether the row at old_key is the one that the plan's scan has just found, and then as which version.  A join may
+ * bring rows long after the scan of the target has gone on, or has ended.
+ */
+static void
+note_found(NvmkvModify *modify)
+{
+	const NvmkvTableScan *scan;
+
+	modify->found_mark = 0;
+	if (modify->scan == NULL || TupIsNull(modify->scan->ss.ss_ScanTupleSlot))
+		return;
+	scan = modify->scan->fdw_state;
+	if (scan->row_covered || scan->row_mark == 0 ||
+		!slice_equal(scan->row_key, nvmkv_buffer_slice(&modify->old_key)))
+		return;
+	modify->found_sequence = scan->row_sequence;
+	modify->found_mark = scan->row_mark;
 }
 
 /*
@@ -463,6 +484,7 @@ nvmkv_exec_update(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 	nvmkv_row_move_done(&modify->moved_row, rri);
 	modify->plan_slot = plan_slot;
 	read_old_row(modify, plan_slot);
+	note_found(modify);
 	nvmkv_target_check_covered(modify, estate);
 	if (nvmkv_row_triggers_before_update(&modify->triggers))
 	{
@@ -490,6 +512,7 @@ nvmkv_exec_delete(EState *estate, ResultRelInfo *rri, TupleTableSlot *slot, Tupl
 
 	MemoryContextReset(modify->row_context);
 	read_old_row(modify, plan_slot);
+	note_found(modify);
 	nvmkv_target_check_covered(modify, estate);
 	fxid = GetCurrentFullTransactionId();
 

@@ -167,6 +167,26 @@ begin_inserts(NvmkvModify *modify)
 	MemoryContextSwitchTo(old_context);
 }
 
+typedef struct TargetScan
+{
+	Index rti;
+	ForeignScanState *found;
+} TargetScan;
+
+/* In a plan the scan of a target; arg: TargetScan. */
+static bool
+find_target_scan(PlanState *node, void *arg)
+{
+	TargetScan *target = arg;
+
+	if (IsA(node, ForeignScanState) && ((ForeignScan *) node->plan)->scan.scanrelid == target->rti)
+	{
+		target->found = (ForeignScanState *) node;
+		return true;
+	}
+	return planstate_tree_walker(node, find_target_scan, arg);
+}
+
 static void
 begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *fdw_private, int subplan_index, int eflags)
 {
@@ -184,7 +204,10 @@ begin_modify(ModifyTableState *mtstate, ResultRelInfo *rri, List *fdw_private, i
 	else
 	{
 		List *targetlist = outerPlanState(mtstate)->plan->targetlist;
+		TargetScan target = {.rti = rri->ri_RangeTableIndex};
 
+		(void) find_target_scan(outerPlanState(mtstate), &target);
+		modify->scan = target.found;
 		modify->wholerow_attno = ExecFindJunkAttributeInTlist(targetlist, WHOLEROW_NAME);
 		modify->ctid_attno = ExecFindJunkAttributeInTlist(targetlist, CTID_NAME);
 		if (!AttributeNumberIsValid(modify->wholerow_attno) ||

@@ -50,6 +50,9 @@ typedef struct NvmkvModify
 	TupleTableSlot *old_row_slot; /* NULL: it is not told */
 	StringInfoData doubts;		  /* entries of the row to write, see doubts.h */
 	StringInfoData old_key; /* of the row to replace or delete */
+	ForeignScanState *scan; /* in the plan, of this relation; NULL: it is not known */
+	uint64 found_sequence;	/* of the version at old_key that this scan has just found, with found_mark */
+	uint64 found_mark;		/* NvmkvRowBytes.mark; 0: it is not known what it has found */
 	StringInfoData newest;	/* value bytes of a version that the statement's snapshot does not see */
 	uint64 newest_sequence;
 	StringInfoData moved;	/* where a tombstone says the row is now */

@@ -89,6 +89,23 @@ crosscheck(NvmkvModify *modify, EState *estate, NvmkvSlice key, const NvmkvRowVi
 		raise_concurrent_update();
 }
 
+/*
+ * The version that the plan's scan has just found is what the statement's snapshot sees.  Where it is the newest, and
+ * nobody has the row locked, nothing else has to be asked; that takes less work than to find all of it out again, and no
+ * look at files.  REQUIRES the latch.
+ */
+static bool
+is_as_found(NvmkvModify *modify, const EState *estate, NvmkvTarget *target, NvmkvSlice key)
+{
+	if (modify->found_mark == 0 || target->anchor.kind != NVMKV_ANCHOR_SNAPSHOT || target->lock_only ||
+		estate->es_crosscheck_snapshot != InvalidSnapshot ||
+		!nvmkv_row_is_untouched(modify->db, modify->table, key, modify->found_sequence, modify->found_mark))
+		return false;
+	resetStringInfo(&modify->standing);
+	target->sequence = modify->newest_sequence = modify->found_sequence;
+	return true;
+}
+
 NvmkvTargetState
 nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, NvmkvSlice extra_key)
 {
@@ -120,6 +137,11 @@ nvmkv_target_claim(NvmkvModify *modify, EState *estate, NvmkvTarget *target, Nvm
 									 nvmkv_buffer_slice(&modify->entries));
 		nvmkv_latch_set_acquire(&target->latches);
 
+		if (is_as_found(modify, estate, target, key))
+		{
+			state = NVMKV_TARGET_READY;
+			break;
+		}
 		query.anchor = target->anchor;
 		nvmkv_row_view(modify->db, modify->table, key, &query, &view);
 		if (nvmkv_row_is_lost(&view) && modify->holders.len > 0)
