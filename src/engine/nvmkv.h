@@ -305,6 +305,12 @@ extern NvmkvStatus nvmkv_versions_of_keys(NvmkvDb *db, NvmkvLook *looks, unsigne
 										  bool (*visit)(void *ctx, const NvmkvVersion *version));
 
 /*
+ * *free_out true: no key begins with these bytes, which are a storage id at least, not even one whose versions were
+ * all rolled back.  false: there may be some, and a scan tells.  Costs much less than one.  Lock-free; may read files.
+ */
+extern NvmkvStatus nvmkv_prefix_is_free(NvmkvDb *db, NvmkvSlice prefix, bool *free_out);
+
+/*
  * Scan of [lower, upper) forwards or backwards, in batches: between two batches the process is in no epoch, so an
  * open scan holds nothing back, however long.  The snapshot's callback decides what is shown.
  */

@@ -556,12 +556,22 @@ check_may_be(const Fixture *f, const NvmRowRef *row, const Entries *list, unsign
 	for (i = row->first_live; i < list->count; i++)
 	{
 		size_t size = random_key(kind, other, range);
+		NvmkvSlice key = list->e[i].key;
 
-		CHECK_OK(nvm_row_may_be(f->pool, row, i, list->e[i].key, &may));
+		CHECK_OK(nvm_row_may_be(f->pool, row, i, key, &may));
 		CHECK(may);
 		CHECK_OK(nvm_row_may_be(f->pool, row, i, nvmkv_slice(other, size), &may));
 		CHECK(may || !slice_equal(list->e[i].key, nvmkv_slice(other, size)));
+
+		/* The first bytes of it, and of another one. */
+		key.size = check_random_below(key.size + 1);
+		CHECK_OK(nvm_row_may_begin(f->pool, row, i, key, &may));
+		CHECK(may);
+		size = check_random_below(size + 1);
+		CHECK_OK(nvm_row_may_begin(f->pool, row, i, nvmkv_slice(other, size), &may));
+		CHECK(may || size > list->e[i].key.size || (size > 0 && memcmp(list->e[i].key.data, other, size) != 0));
 	}
+	CHECK_STATUS(nvm_row_may_begin(f->pool, row, row->entries, nvmkv_slice(other, 1), &may), NVMKV_INVALID);
 	CHECK_STATUS(nvm_row_may_be(f->pool, row, row->entries, nvmkv_slice(other, 1), &may), NVMKV_INVALID);
 }
 

@@ -117,6 +117,90 @@ TEST(locks_and_deletions)
 	rig_txns_destroy(txns);
 }
 
+/* ---- keys that begin with given bytes ---- */
+
+#define BEGIN_KEYS 3000
+
+static size_t
+prefixed_key(uint64_t i, uint8_t *key)
+{
+	put_be64(key, 7);
+	put_be64(key + 8, i * UINT64_C(0x9E3779B97F4A7C15) >> (i % 3 == 0 ? 40 : 0));
+	put_be64(key + 16, i);
+	return 8 + (size_t) (i % 17);
+}
+
+static bool
+is_deleted(uint64_t i)
+{
+	return i % 5 == 0;
+}
+
+/* Does any of the first n keys begin so? */
+static bool
+some_key_begins(uint64_t n, NvmkvSlice prefix, bool count_deleted)
+{
+	uint8_t key[24];
+	uint64_t i;
+
+	for (i = 0; i < n; i++)
+		if ((count_deleted || !is_deleted(i)) && prefixed_key(i, key) >= prefix.size &&
+			memcmp(key, prefix.data, prefix.size) == 0)
+			return true;
+	return false;
+}
+
+static void
+check_prefixes(uint64_t n)
+{
+	unsigned free_ones = 0;
+	unsigned i;
+
+	for (i = 0; i < 1500; i++)
+	{
+		uint8_t key[24];
+		size_t size = prefixed_key(check_random_below(BEGIN_KEYS + 500), key);
+		NvmkvSlice prefix;
+		bool is_free;
+
+		if (i % 4 == 0)
+			key[check_random_below(size)]++;
+		prefix = nvmkv_slice(key, 8 + check_random_below(size - 7));
+		REQUIRE_OK(nvmkv_prefix_is_free(rig.db, prefix, &is_free));
+		/* A deletion may have gone. */
+		REQUIRE(is_free ? !some_key_begins(n, prefix, false) : some_key_begins(n, prefix, true));
+		free_ones += is_free;
+	}
+	CHECK(free_ones > 50);
+}
+
+/* In memtables, rows of the container and tables of several levels, deleted or not. */
+TEST(prefixes_that_no_key_has)
+{
+	uint8_t key[24];
+	uint64_t i;
+
+	open_rig();
+	for (i = 0; i < BEGIN_KEYS; i++)
+	{
+		NvmkvBatch batch = {0};
+		size_t size = prefixed_key(i, key);
+		unsigned type = is_deleted(i) ? NVMKV_TYPE_DELETION : NVMKV_TYPE_VALUE;
+
+		CHECK_OK(nvmkv_batch_put(&batch, type, nvmkv_slice(key, size), nvmkv_slice(NULL, 0), nvmkv_slice(NULL, 0)));
+		CHECK_OK(rig_write(rig.db, &batch, NULL));
+		nvmkv_batch_free(&batch);
+		if (i % 500 == 250)
+			check_prefixes(i + 1);
+		if (i % 700 == 699)
+			CHECK_OK(nvmkv_flush_all(rig.db));
+		if (i == 1400)
+			CHECK_OK(nvmkv_compact_all(rig.db));
+	}
+	check_prefixes(BEGIN_KEYS);
+	close_rig();
+}
+
 /* A drop counts when nobody can see what was there before. */
 TEST(drop_waits_for_those_who_do_not_see_it)
 {

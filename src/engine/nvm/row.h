@@ -121,6 +121,10 @@ extern NvmkvStatus nvm_row_upper_bound(const NvmPool *pool, const NvmRowRef *row
 extern NvmkvStatus nvm_row_may_be(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice key,
 								  bool *may_out);
 
+/* The same of a key that begins with these bytes. */
+extern NvmkvStatus nvm_row_may_begin(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice prefix,
+									 bool *may_out);
+
 /*
  * "index" is a lower bound found in "row"; the lower bound of the same target in "older" is within [*left_out, *right_out].
  * The whole of older's live range when the hints are not for it.

@@ -666,12 +666,15 @@ search_block(const NvmPool *pool, const NvmRowRef *row, const SearchTarget *targ
 	return NVMKV_OK;
 }
 
+/* May the entry at index be one of this key, or, if that is not "whole", of one that begins so? */
 static NvmkvStatus
-may_be(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice key, bool *may_out)
+may_be(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice key, bool whole, bool *may_out)
 {
 	uint64_t block = index >> NVM_ROW_BLOCK_SHIFT;
 	const uint8_t *element;
 	NvmRowFence fence;
+	uint64_t differing;
+	size_t shared;
 
 	*may_out = true;
 	NVMKV_RETURN_IF(block_is_sound(pool, row, block));
@@ -679,18 +682,42 @@ may_be(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice key
 	if (NVM_ROW_UNLIKELY(element == NULL))
 		return damaged(pool, row, "no extent for block", block);
 	NVMKV_RETURN_IF(nvm_row_fence(pool, row, block, &fence));
-	*may_out = compare_shared(key, fence.key, fence.skip) == 0 &&
-		element_prefix(element, 0) == nvm_row_prefix(key.data, key.size, fence.skip);
+	shared = whole || key.size > fence.skip ? fence.skip : key.size;
+	if (compare_shared(key, fence.key, shared) != 0)
+	{
+		*may_out = false;
+		return NVMKV_OK;
+	}
+	differing = element_prefix(element, 0) ^ nvm_row_prefix(key.data, key.size, fence.skip);
+	if (!whole && key.size <= fence.skip)
+		differing = 0;
+	else if (!whole && key.size < fence.skip + sizeof(differing))
+		differing >>= 8 * (fence.skip + sizeof(differing) - key.size);
+	*may_out = differing == 0;
+	return NVMKV_OK;
+}
+
+static NvmkvStatus
+check_live(const NvmRowRef *row, uint64_t index)
+{
+	if (index < row->first_live || index >= row->entries)
+		return NVMKV_FAIL(NVMKV_INVALID, "row %" PRIu64 ": entry %" PRIu64 " is not in [%" PRIu64 ", %" PRIu64 ")",
+						  row->row_id, index, row->first_live, row->entries);
 	return NVMKV_OK;
 }
 
 NvmkvStatus
 nvm_row_may_be(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice key, bool *may_out)
 {
-	if (index < row->first_live || index >= row->entries)
-		return NVMKV_FAIL(NVMKV_INVALID, "row %" PRIu64 ": entry %" PRIu64 " is not in [%" PRIu64 ", %" PRIu64 ")",
-						  row->row_id, index, row->first_live, row->entries);
-	return settled(pool, row, may_be(pool, row, index, key, may_out));
+	NVMKV_RETURN_IF(check_live(row, index));
+	return settled(pool, row, may_be(pool, row, index, key, true, may_out));
+}
+
+NvmkvStatus
+nvm_row_may_begin(const NvmPool *pool, const NvmRowRef *row, uint64_t index, NvmkvSlice prefix, bool *may_out)
+{
+	NVMKV_RETURN_IF(check_live(row, index));
+	return settled(pool, row, may_be(pool, row, index, prefix, false, may_out));
 }
 
 static NvmkvStatus

@@ -91,8 +91,8 @@ crosscheck(NvmkvModify *modify, EState *estate, NvmkvSlice key, const NvmkvRowVi
 
 /*
  * The version that the plan's scan has just found is what the statement's snapshot sees.  Where it is the newest, and
- * nobody has the row locked, nothing else has to be asked; that takes less work than to find all of it out again, and no
- * look at files.  REQUIRES the latch.
+ * nobody has the row locked, nothing else has to be asked; that takes less work than to find all of it out again, and
+ * no look at files.  REQUIRES the latch.
  */
 static bool
 is_as_found(NvmkvModify *modify, const EState *estate, NvmkvTarget *target, NvmkvSlice key)

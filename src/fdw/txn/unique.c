@@ -201,9 +201,14 @@ static bool
 find_other(NvmkvDb *db, const NvmkvTable *table, const NvmkvEntry *entry, NvmkvSlice old_entries,
 		   TransactionId *xid_out, StringInfo rival_key)
 {
-	MetKeys met;
+	bool is_free;
 	bool found;
+	MetKeys met;
 
+	/* Most values are new. */
+	nvmkv_check_status(nvmkv_prefix_is_free(db, value_of(entry), &is_free), "reading a unique index", NULL);
+	if (is_free)
+		return false;
 	initStringInfo(&met.bytes);
 	meet_keys(db, value_of(entry), &met);
 	found = find_standing(db, table, entry, old_entries, &met, xid_out, rival_key);
