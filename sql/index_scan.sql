@@ -248,5 +248,11 @@ SELECT count(*), sum(id) FROM listed WHERE k > 1 AND pad <> '';
 RESET enable_seqscan;
 RESET work_mem;
 
+-- Rows without a key that come after their index.
+INSERT INTO n2 (a, b) SELECT g, 'later' FROM generate_series(1001, 1100) g;
+SET enable_seqscan = off;
+SELECT * FROM n2 WHERE a IN (1001, 1100) ORDER BY a;
+RESET enable_seqscan;
+
 SET client_min_messages = warning;
 DROP SCHEMA index_scan_test CASCADE;

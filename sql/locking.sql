@@ -34,6 +34,12 @@ UPDATE job SET v = 200 WHERE k = 2;
 COMMIT;
 SELECT * FROM job WHERE k < 3 ORDER BY k;
 
+-- a row that the same command has changed is not there any more for its locks
+BEGIN;
+WITH changed AS (UPDATE job SET v = v + 1 WHERE k = 3 RETURNING k) SELECT job.* FROM job JOIN changed USING (k) FOR UPDATE OF job;
+WITH gone AS (DELETE FROM job WHERE k = 4 RETURNING k) SELECT job.* FROM job JOIN gone USING (k) FOR UPDATE OF job;
+ROLLBACK;
+
 -- a loop as applications write it
 DO $$
 DECLARE
