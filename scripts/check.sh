@@ -332,7 +332,7 @@ releases() {
 }
 
 # What of the TAP tests takes some minutes: restarts, kills, standbys, copies, families, comparisons with heap tables.
-quick_tap='@(001|002|003|004|009|010|030|034|035|036|040|041|059|070|071|084)*'
+quick_tap='@(001|002|003|004|009|010|030|034|035|036|040|041|059|070|071|084|092)*'
 
 # The same in trees of other releases: what is counted in each of them is counted here.  A directory goes from this system
 # to each of them in turn and back here, in which t/084 leaves what other versions have to take, or to refuse.

@@ -96,10 +96,9 @@ sub heap_change
 # All that came since the last call.
 sub transactions
 {
-	my ($slot, $options) = @_;
+	my ($slot, $reader) = @_;
 	my @transactions;
-	my $out = $node->safe_psql('postgres', "SELECT translate(data, E'\\n', ' ') FROM pg_logical_slot_get_changes('$slot', NULL, NULL"
-		. ($options // '') . ')');
+	my $out = ($reader // $node)->safe_psql('postgres', "SELECT translate(data, E'\\n', ' ') FROM pg_logical_slot_get_changes('$slot', NULL, NULL)");
 
 	for (split /\n/, $out)
 	{
@@ -117,9 +116,7 @@ sub transactions
 # Of foreign tables alone.
 sub told
 {
-	my ($slot) = @_;
-
-	return [ map { @{ $_->{foreign} } } @{ transactions($slot) } ];
+	return [ map { @{ $_->{foreign} } } @{ transactions(@_) } ];
 }
 
 # Runs SQL that names tables T... on both twins, in one transaction; with a savepoint's statements in the order in which they
@@ -243,6 +240,14 @@ twins('another type, another name', 3, q{INSERT INTO Ta VALUES (310, 1); ALTER T
 	INSERT INTO Ta VALUES (312, 'v')});
 twins('TRUNCATE', 2, q{TRUNCATE Ta, Tbag RESTART IDENTITY CASCADE; INSERT INTO Ta VALUES (1, 'again')});
 twins('TRUNCATE that is taken back', 1, q{SAVEPOINT s; TRUNCATE Ta; INSERT INTO Ta VALUES (2, 'x'); ROLLBACK TO s; INSERT INTO Ta VALUES (3, 'y')});
+twins('definitions that are taken back', 4, q{SAVEPOINT s; ALTER TABLE Ta ADD COLUMN gone int DEFAULT 1; INSERT INTO Ta VALUES (320, 'x'); ROLLBACK TO s;
+	INSERT INTO Ta VALUES (321, 'x'); SAVEPOINT t; ALTER TABLE Ta RENAME v TO vv; UPDATE Ta SET vv = 'y' WHERE k = 321; RELEASE t; ALTER TABLE Ta RENAME vv TO v;
+	UPDATE Ta SET v = 'z' WHERE k = 321; DELETE FROM Ta WHERE k = 321});
+twins('a table and its types that are made, and dropped, in the transaction', 4, q{CREATE TYPE Tmood AS ENUM ('sad', 'glad'); CREATE TYPE Tpair AS (a int, b text);
+	SELECT set_config('default_table_access_method', CASE 'Tx' WHEN 'fx' THEN 'nvmkv' ELSE 'heap' END, true); CREATE TABLE Tnew (k Tmood PRIMARY KEY, p Tpair, r int4range);
+	DO $$ BEGIN IF 'Tx' = 'fx' THEN ALTER FOREIGN TABLE fnew OPTIONS (ADD changes 'new'); END IF; END $$;
+	INSERT INTO Tnew VALUES ('sad', (1, 'x "y"'), '[1,5)'), ('glad', NULL, 'empty'); UPDATE Tnew SET k = 'glad' WHERE k = 'glad'; DELETE FROM Tnew WHERE k = 'sad'; DROP TABLE Tnew;
+	DROP TYPE Tmood, Tpair});
 twins('the table is dropped', 2, q{INSERT INTO Tlossy VALUES (7, 'x', 'y'); UPDATE Tlossy SET v = 'z' WHERE k = 7; DROP TABLE Tlossy});
 $node->safe_psql('postgres', q{CREATE TABLE hmoves (k int PRIMARY KEY, v text); INSERT INTO hmoves VALUES (1, 'x'); SELECT nvmkv.migrate('hmoves')});
 is_deeply(told($slot), [], 'a table that moves over says nothing');
@@ -320,7 +325,27 @@ is_deeply(told($slot),
 	[ 'public.a|insert|-|k=601 v=first', 'public.a|delete|k=601 v=first|-', 'truncate public.a', 'public.a|insert|-|k=602 v=last' ],
 	'nothing is lost by checkpoints, compaction, a kill and a restart');
 is($node->safe_psql('postgres', 'SELECT k, v FROM fa'), '602|last', 'and the rows are there');
-sound($node, 'the server is sound');
+# ---- a standby takes such records as others; from 16 on it has slots of its own
 
-$node->stop;
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$node->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('standby')");
+$standby->append_conf('postgresql.conf', "hot_standby_feedback = on\nprimary_slot_name = 'standby'\n");
+$standby->start;
+my $decodes = $standby->can('create_logical_slot_on_standby') && $node->safe_psql('postgres', 'SHOW server_version_num') >= 160000;
+if ($decodes)
+{
+	$node->poll_query_until('postgres', 'SELECT catalog_xmin IS NOT NULL OR xmin IS NOT NULL FROM pg_replication_slots WHERE slot_name = \'standby\'') or die;
+	$standby->create_logical_slot_on_standby($node, 'there', 'postgres');
+}
+$node->safe_psql('postgres', q{INSERT INTO fa SELECT g, 'streamed' FROM generate_series(700, 799) g; UPDATE fa SET v = 'changed' WHERE k < 710; TRUNCATE fbag; DELETE FROM fa WHERE k >= 750});
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', 'SELECT count(*), min(k), max(k), min(v) FROM fa'), $node->safe_psql('postgres', 'SELECT count(*), min(k), max(k), min(v) FROM fa'), 'a standby has the rows');
+is_deeply(told('there', $standby), told($slot), 'and tells their changes') if $decodes;
+$standby->promote;
+is($standby->safe_psql('postgres', "INSERT INTO fa VALUES (1, 'promoted'); SELECT count(*) FROM fa"), '52', 'it can be promoted');
+sound($_, $_->name . ' is sound') for $node, $standby;
+
+$_->stop for $standby, $node;
 done_testing();
