@@ -166,9 +166,9 @@ decode_changes(LogicalDecodingContext *ctx, XLogRecordBuffer *buf)
 	if (note.database != ctx->slot->data.database || comes_from_elsewhere(ctx, XLogRecGetOrigin(buf->record)))
 		return;
 	xid = transaction_of(ctx->reorder, &note, buf);
-	/* Also when nothing is to be said of it, for the buffer's snapshots. */
-	if (SnapBuildProcessChange(ctx->snapshot_builder, xid, buf->origptr) && !ctx->fast_forward &&
-		messages_are_wanted(ctx))
+	/* A slot that is only moved forward keeps its snapshots all the same; where nothing is to be said it needs none. */
+	if ((ctx->fast_forward || messages_are_wanted(ctx)) &&
+		SnapBuildProcessChange(ctx->snapshot_builder, xid, buf->origptr) && !ctx->fast_forward)
 		queue(ctx, buf, &note, xid);
 }
 

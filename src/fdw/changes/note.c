@@ -66,7 +66,7 @@ has_old(uint8 flags, uint8 op)
 {
 	if (op == NVMKV_CHANGE_INSERT)
 		return false;
-	return (flags & NVMKV_NOTE_OLD) != 0 || ((flags & NVMKV_NOTE_OLD_KEY) != 0 && op != NVMKV_CHANGE_UPDATE);
+	return (flags & (NVMKV_NOTE_OLD | NVMKV_NOTE_OLD_KEY)) != 0;
 }
 
 static void
@@ -188,6 +188,10 @@ nvmkv_note_clear(void)
 {
 	is_begun = false;
 	run.count = 0;
+	if (head.maxlen > KEPT_BYTES)
+		empty(&head);
+	if (rows.maxlen > KEPT_BYTES)
+		empty(&rows);
 }
 
 /* Where there is none yet. */

@@ -15,8 +15,8 @@
  * record it is, but of one that it is within.  first: which record of the batch is the first row, from 1 on; the others
  * follow it.  0: the rows are not in a batch, and their keys and values are here.  The key is that of the row as it is,
  * of one that is deleted that of its tombstone.  old key: of MOVE, an UPDATE that changes the key.  old: value bytes of
- * the row before, by flags: of all changes but INSERT; or, where a key's bytes do not give back its values, of DELETE
- * and MOVE, all columns but those of the key being NULL in it.
+ * the row before, of all changes but INSERT, by flags: whole, or, where a key's bytes do not give back its values, with
+ * all columns but those of the key being NULL in it.
  */
 #ifndef NVMKV_FDW_NOTE_H
 #define NVMKV_FDW_NOTE_H
