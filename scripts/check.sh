@@ -215,6 +215,18 @@ build_clients() {
 	cp "$work"/schedule/nvmkv_{schedules,serial} "$work/query/nvmkv_queries" "$check_bin/"
 }
 
+# Ends the servers of a test that was killed: they would go on writing where the next one has its data.
+end_servers() {
+	local file pid i
+	for file in "$1"/tmp_check/*/pgdata/postmaster.pid; do
+		pid=$(head -n 1 "$file" 2>/dev/null) || continue
+		for ((i = 0; i < 600; i++)); do
+			[ "/proc/$pid/cwd" -ef "${file%/*}" ] && kill -QUIT "$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+	done
+}
+
 # One TAP test file, into $log/tap_NAME.log; what came of it goes to tap_NAME.result: exit code, seconds.
 run_tap() {
 	local file=$1 name started=$SECONDS dir rc=1
@@ -229,6 +241,7 @@ run_tap() {
 				"$dir/t/$name.pl"
 		) >"$log/tap_$name.log" 2>&1 </dev/null
 		rc=$?
+		[ $rc -lt 124 ] || end_servers "$dir"
 	fi
 	echo "$rc $((SECONDS - started))" >"$log/tap_$name.result"
 }
