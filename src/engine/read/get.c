@@ -272,15 +272,15 @@ walk_levels(Walk *w, const VersionImage *v)
 	return w->stopped ? NVMKV_OK : walk_tables(w, &tables);
 }
 
-/* REQUIRES an epoch, and the list taken in it. */
+/*
+ * REQUIRES an epoch, and that the list was taken in it before the version: a flush publishes its row before it unlinks
+ * the memtable.
+ */
 static NvmkvStatus
-walk_sources(Walk *w, const MemList *list)
+walk_sources(Walk *w, const MemList *list, const VersionImage *v)
 {
-	const VersionImage *v;
 	unsigned i;
 
-	/* Memtables before the version: a flush publishes its row before it unlinks the memtable. */
-	v = versions_current(&w->db->versions);
 	w->v = v;
 
 	/*
@@ -305,10 +305,12 @@ walk_sources(Walk *w, const MemList *list)
 static NvmkvStatus
 walk_key(Walk *w)
 {
+	const VersionImage *v;
 	MemList list;
 
 	mempool_list(&w->db->mem, &list);
-	return walk_sources(w, &list);
+	v = versions_current(&w->db->versions);
+	return walk_sources(w, &list, v);
 }
 
 static void
@@ -353,11 +355,13 @@ nvmkv_versions_of_keys(NvmkvDb *db, NvmkvLook *looks, unsigned n,
 	MemtableIter places[NVMKV_MEMTABLES_MAX];
 	uint32_t lost = db_pages_lost(db);
 	NvmkvStatus st = NVMKV_OK;
+	const VersionImage *v;
 	MemList list;
 	unsigned i;
 
 	db_enter(db);
 	mempool_list(&db->mem, &list);
+	v = versions_current(&db->versions);
 	for (i = 0; i < list.count; i++)
 		memtable_iter_init(&places[i], list.memtable[i]);
 	for (i = 0; i < n && st == NVMKV_OK; i++)
@@ -373,7 +377,7 @@ nvmkv_versions_of_keys(NvmkvDb *db, NvmkvLook *looks, unsigned n,
 			.places = places,
 		};
 
-		st = walk_sources(&w, &list);
+		st = walk_sources(&w, &list, v);
 		looks[i].all = !w.left_out;
 	}
 	st = db_settled(db, lost, st);
