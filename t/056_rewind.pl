@@ -50,7 +50,7 @@ sub turn
 	}
 	my $busy = IPC::Run::start([ 'psql', '-X', '-d', $source->connstr('postgres'), '-c',
 			q{DO $$BEGIN LOOP PERFORM nvmkv.compact(); END LOOP; END$$} ], '>', \$out, '2>', \$err);
-	command_ok([ 'pg_rewind', '-D', $old->data_dir, '--source-server', $source->connstr('postgres'), '--no-sync' ], "$what: pg_rewind")
+	ok(run_log([ 'pg_rewind', '-D', $old->data_dir, '--source-server', $source->connstr('postgres'), '--no-sync' ]), "$what: pg_rewind")
 		or BAIL_OUT("$what: what pg_rewind left is no server");
 	$old->append_conf('postgresql.conf', join("\n", 'port = ' . $old->port, "unix_socket_directories = '" . $old->host . "'", ''));
 	$old->enable_streaming($new);
