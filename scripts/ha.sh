@@ -223,6 +223,18 @@ start() {
 	connection
 }
 
+# Waits for a Patroni that was told to end.  One that has stopped its server and does not end is killed, as by systemd.
+end_patroni() { # NODE
+	local deadline=$((SECONDS + 60))
+	while is_running patroni "$1"; do
+		if [ $SECONDS -ge $deadline ]; then
+			[ ! -e "$dir/$1/data/postmaster.pid" ] || die "the server on $1 does not stop; logs are in $dir"
+			kill -9 "$(cat "$dir/$1/patroni.pid")"
+		fi
+		sleep 0.3
+	done
+}
+
 stop() {
 	local node
 	is_network || die "nothing runs in $dir"
@@ -237,11 +249,11 @@ stop() {
 	done
 	for node in "${nodes[@]}"; do
 		[ "$(on "$node" "SELECT pg_is_in_recovery()")" = f ] && continue
-		await 120 "Patroni on $node" eval "! is_running patroni $node"
+		end_patroni "$node"
 	done
 	for node in "${nodes[@]}"; do
 		! is_running patroni "$node" || kill "$(cat "$dir/$node/patroni.pid")"
-		await 120 "Patroni on $node" eval "! is_running patroni $node"
+		end_patroni "$node"
 		! is_running etcd "$node" || kill "$(cat "$dir/$node/etcd.pid")"
 	done
 	for node in "${nodes[@]}"; do
