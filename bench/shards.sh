@@ -110,10 +110,7 @@ export PGOPTIONS="-c client_min_messages=warning"
 for count in $counts; do
 	dir=$work/$count
 	"$root/scripts/shards.sh" stop "$dir" -m immediate >/dev/null 2>&1
-	for one in "$dir"/*/; do
-		[ ! -e "$one" ] || rm -rf "$(readlink -f "$one")"
-	done
-	rm -rf "$dir"
+	remove_reachable_dirs "$dir"/*/ "$dir"
 	# The remote servers' estimates cost a round trip a statement, and change nothing here.
 	connection=$("$root/scripts/shards.sh" start "$dir" "$count" -c "shared_buffers=$((megabytes / 4))MB" -c "nvmkv.nvm_size=$((megabytes / 2))MB" \
 		-c "nvmkv.write_buffer_size=$((megabytes / 32))MB" -c synchronous_commit=off -c jit=off -c enable_partitionwise_aggregate=on 2>"$work/start.log") || {

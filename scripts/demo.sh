@@ -36,7 +36,7 @@ tell "Building what has changed, making a cluster, starting it.  The system's Po
 if [ -e "$cluster/PG_VERSION" ]; then
 	[ -e "$cluster/nvmkv_demo" ] || die "$cluster holds another cluster"
 	"$root/scripts/cluster.sh" stop "$cluster" >/dev/null 2>&1
-	rm -rf "$(readlink -f "$cluster")" "$cluster"
+	remove_reachable_dirs "$cluster"
 fi
 mkdir -p "$dir" || exit 1
 start_server

@@ -130,6 +130,14 @@ make_reachable_dir() {
 	fi
 }
 
+# Removes such directories, and what links lead to; none is no error.
+remove_reachable_dirs() {
+	local dir
+	for dir in "$@"; do
+		[ ! -e "$dir" ] || rm -rf "$(readlink -f "$dir")" "${dir%/}"
+	done
+}
+
 # Decides which server it is, who runs it, and where it lives: sets variant, run_user, state, prefix and bin.  Nothing is made
 # or looked at before that, so it comes after the command line was read.  Installing packages may create the user
 # "postgres": to be called again after that.

@@ -16,7 +16,7 @@ start_server() {
 	trap at_exit EXIT
 	trap 'exit 130' INT TERM
 	stop_server
-	[ ! -e "$cluster" ] || rm -rf "$(readlink -f "$cluster")" "$cluster"
+	remove_reachable_dirs "$cluster"
 	rm -rf "$work"
 	mkdir -p "$work" || die "cannot write to $work"
 	for setting in "$@"; do

@@ -9,17 +9,20 @@ CREATE EXTENSION IF NOT EXISTS dblink;
 CREATE SCHEMA IF NOT EXISTS shards;
 SET check_function_bodies = on;
 
+-- The shards, in the order of their numbers.
+CREATE OR REPLACE VIEW shards.servers AS
+	SELECT s.oid, s.srvname AS shard
+	FROM pg_foreign_server AS s JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
+	WHERE w.fdwname = 'postgres_fdw' ORDER BY length(s.srvname), s.srvname;
+
 CREATE OR REPLACE VIEW shards.partitions AS
-	SELECT i.inhparent::regclass AS of, c.oid::regclass AS partition, s.srvname AS shard, pg_get_expr(c.relpartbound, c.oid) AS bound
+	SELECT i.inhparent::regclass AS of, c.oid::regclass AS partition, s.shard, pg_get_expr(c.relpartbound, c.oid) AS bound
 	FROM pg_foreign_table AS f JOIN pg_class AS c ON c.oid = f.ftrelid JOIN pg_inherits AS i ON i.inhrelid = c.oid
-		JOIN pg_foreign_server AS s ON s.oid = f.ftserver JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
-	WHERE w.fdwname = 'postgres_fdw';
+		JOIN shards.servers AS s ON s.oid = f.ftserver;
 
 -- Runs a statement on all shards.
 CREATE OR REPLACE FUNCTION shards.everywhere(statement text) RETURNS TABLE (shard name, result text) LANGUAGE sql AS $$
-	SELECT srvname, dblink_exec(srvname, statement)
-	FROM pg_foreign_server AS s JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
-	WHERE w.fdwname = 'postgres_fdw' ORDER BY srvname;
+	SELECT s.shard, dblink_exec(s.shard, statement) FROM shards.servers AS s;
 $$;
 
 -- A partition's foreign table here.
@@ -36,8 +39,7 @@ END $$;
 CREATE OR REPLACE FUNCTION shards.create_table(name name, columns text, primary_key text, by text, partitions int DEFAULT 16)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-	all_shards name[] := ARRAY(SELECT srvname FROM pg_foreign_server AS s JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
-							   WHERE w.fdwname = 'postgres_fdw' ORDER BY length(srvname), srvname);
+	all_shards name[] := ARRAY(SELECT s.shard FROM shards.servers AS s);
 	shard name;
 BEGIN
 	EXECUTE format('CREATE TABLE %I (%s) PARTITION BY HASH (%s)', name, columns, by);
@@ -70,8 +72,7 @@ BEGIN
 	FOR parent IN SELECT DISTINCT p.of FROM shards.partitions AS p ORDER BY p.of LOOP
 		EXECUTE format('LOCK TABLE %s IN SHARE MODE', parent);
 	END LOOP;
-	FOR server IN SELECT s.srvname FROM pg_foreign_server AS s JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
-				  WHERE w.fdwname = 'postgres_fdw' ORDER BY s.srvname LOOP
+	FOR server IN SELECT s.shard FROM shards.servers AS s LOOP
 		SELECT d.p INTO "position" FROM dblink(server, make) AS d (p pg_lsn, ended pg_lsn);
 		RETURN NEXT;
 	END LOOP;

@@ -10,10 +10,7 @@ writer=
 # What shows how a backup is restored.
 remove_copies() {
 	[ ! -e "$dir.restored" ] || "$root/scripts/shards.sh" stop "$dir.restored" -m immediate >/dev/null 2>&1
-	for one in "$dir".restored/*/ "$dir.backup"; do
-		[ ! -e "$one" ] || rm -rf "$(readlink -f "$one")"
-	done
-	rm -rf "$dir.restored" "$dir.backup"
+	remove_reachable_dirs "$dir".restored/*/ "$dir.restored" "$dir.backup"
 }
 finish() {
 	[ -z "$writer" ] || kill "$writer" 2>/dev/null
@@ -27,10 +24,7 @@ trap 'exit 130' INT TERM
 if [ -e "$dir" ]; then
 	[ -e "$dir/nvmkv_shards_demo" ] || die "$dir holds something else"
 	"$root/scripts/shards.sh" stop "$dir" -m immediate >/dev/null 2>&1
-	for one in "$dir"/*/; do
-		rm -rf "$(readlink -f "$one")"
-	done
-	rm -rf "$dir"
+	remove_reachable_dirs "$dir"/*/ "$dir"
 fi
 mkdir -p "$dir" && touch "$dir/nvmkv_shards_demo" || die "cannot write to $dir"
 begin_tour
